@@ -1,0 +1,1 @@
+"""Steno enricher: phrases become insights."""

@@ -1,0 +1,1 @@
+"""Steno notifier: results go out, by signed webhooks."""

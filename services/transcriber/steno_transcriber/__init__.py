@@ -1,0 +1,1 @@
+"""Steno transcriber: audio becomes phrases."""

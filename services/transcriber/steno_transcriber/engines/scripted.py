@@ -1,0 +1,100 @@
+"""The test double that ships with the product: an engine whose words follow from the audio, without a model."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+
+from steno_transcriber.engines.port import EngineInfo, Pack, UnsupportedLocale
+from steno_transcriber.speech import SAMPLES_PER_MS, Recognition, Samples, Utterance, Word
+
+VOCABULARY = ("hello", "account", "balance", "card", "payment", "thank", "you", "please", "transfer", "check")
+MS_PER_WORD = 400
+
+Script = Callable[[Utterance], str]
+"""What to say for an utterance; an empty string is nothing."""
+
+
+def words_from_samples(utterance: Utterance) -> str:
+    """A word of a small vocabulary for each 400 ms of speech, chosen by a digest of the samples."""
+    digest = hashlib.sha256(np.ascontiguousarray(utterance.samples).tobytes()).digest()
+    count = max(1, utterance.duration_ms // MS_PER_WORD)
+    return " ".join(VOCABULARY[digest[index % len(digest)] % len(VOCABULARY)] for index in range(count))
+
+
+class ScriptedEngine:
+    """Says what its script says, evenly spread over the utterance; deterministic and instant."""
+
+    def __init__(self, script: Script = words_from_samples, *, languages: frozenset[str] = frozenset({"en"})) -> None:
+        self._script = script
+        digest = hashlib.sha256(" ".join(VOCABULARY).encode()).hexdigest()
+        self._info = EngineInfo(name="scripted", model="scripted", digest=digest, languages=languages)
+
+    @property
+    def info(self) -> EngineInfo:
+        """Name, model, digest and languages."""
+        return self._info
+
+    def packs(self, utterances: Iterable[Utterance]) -> Iterator[Pack]:
+        """Each utterance alone."""
+        return (Pack(utterances=(utterance,)) for utterance in utterances)
+
+    def decode(self, pack: Pack, *, locale: str | None = None) -> list[Recognition]:
+        """Read the script for each utterance of the pack."""
+        self._check(locale)
+        return [self._recognise(utterance) for utterance in pack.utterances]
+
+    def stream(self, *, channel: int, start_ms: int, locale: str | None = None) -> "ScriptedStream":
+        """Follow an utterance that begins at `start_ms`."""
+        self._check(locale)
+        return ScriptedStream(self, channel=channel, start_ms=start_ms)
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+    def _check(self, locale: str | None) -> None:
+        if locale is not None and locale.split("-")[0].lower() not in self._info.languages:
+            raise UnsupportedLocale(f"the scripted engine does not speak {locale}")
+
+    def _recognise(self, utterance: Utterance) -> Recognition:
+        texts = self._script(utterance).split()
+        if not texts:
+            return Recognition(text="", confidence=0.0)
+        step = utterance.duration_ms // len(texts)
+        words = tuple(
+            Word(text=text, start_ms=utterance.start_ms + index * step, duration_ms=step, confidence=0.9)
+            for index, text in enumerate(texts)
+        )
+        return Recognition(text=" ".join(texts), confidence=0.9, words=words)
+
+
+class ScriptedStream:
+    """One utterance while it is spoken, read from the script of the audio so far."""
+
+    def __init__(self, engine: ScriptedEngine, *, channel: int, start_ms: int) -> None:
+        self._engine = engine
+        self._channel = channel
+        self._start_ms = start_ms
+        self._samples: list[Samples] = []
+
+    def accept(self, samples: Samples) -> None:
+        """Take the next samples of the utterance."""
+        self._samples.append(samples)
+
+    def hypothesis(self) -> Recognition:
+        """The script for the audio so far."""
+        return self.final()
+
+    def final(self) -> Recognition:
+        """The script for the whole utterance."""
+        samples = np.concatenate(self._samples) if self._samples else np.zeros(0, dtype=np.float32)
+        if len(samples) < SAMPLES_PER_MS:
+            return Recognition(text="", confidence=0.0)
+        utterance = Utterance(
+            channel=self._channel,
+            start_ms=self._start_ms,
+            duration_ms=len(samples) // SAMPLES_PER_MS,
+            padding_before_ms=0,
+            samples=samples,
+        )
+        return self._engine.decode(Pack(utterances=(utterance,)))[0]

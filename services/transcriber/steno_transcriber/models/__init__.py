@@ -1,0 +1,1 @@
+"""Speech models: the catalogue, the cache, and what brings a model into it."""

@@ -1,0 +1,76 @@
+"""The values that recognition is about: what was heard, and what was understood.
+
+Times are milliseconds from the start of the call's audio. Samples are mono float32 in [-1, 1] at `SAMPLE_RATE`.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+SAMPLE_RATE = 16_000
+"""Samples per second of everything between the decoder and the engines."""
+
+SAMPLES_PER_MS = SAMPLE_RATE // 1000
+
+Samples = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Utterance:
+    """A stretch of speech on one channel, as voice activity found it.
+
+    `samples` hold the speech with some audio around it: `padding_before_ms` of it lie before `start_ms`.
+    """
+
+    channel: int
+    start_ms: int
+    duration_ms: int
+    padding_before_ms: int
+    samples: Samples = field(repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.channel < 0 or self.start_ms < 0 or self.duration_ms <= 0:
+            raise ValueError(f"an utterance needs a channel, a start and a length: {self!r}")
+        if not 0 <= self.padding_before_ms <= self.start_ms:
+            raise ValueError(f"an utterance's padding lies inside the call: {self!r}")
+
+    @property
+    def end_ms(self) -> int:
+        """Where the speech ends."""
+        return self.start_ms + self.duration_ms
+
+    @property
+    def audio_start_ms(self) -> int:
+        """Where `samples` begin."""
+        return self.start_ms - self.padding_before_ms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Word:
+    """One word with its time in the call and the engine's confidence in it, from 0 to 1."""
+
+    text: str
+    start_ms: int
+    duration_ms: int
+    confidence: float
+
+    def __post_init__(self) -> None:
+        if not self.text or self.start_ms < 0 or self.duration_ms < 0 or not 0.0 <= self.confidence <= 1.0:
+            raise ValueError("a word needs text, a time inside the call and a confidence from 0 to 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recognition:
+    """What an engine understood of one utterance. Empty text: it heard nothing worth writing down.
+
+    `language` is the BCP 47 primary language the engine decoded in.
+    """
+
+    text: str
+    confidence: float
+    words: tuple[Word, ...] = ()
+    language: str = "en"
+
+    def __bool__(self) -> bool:
+        return bool(self.text)

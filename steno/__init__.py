@@ -1,0 +1,1 @@
+"""What the services of Steno share, and the command line."""

@@ -1,0 +1,32 @@
+"""The errors of Steno, named by what the caller should do.
+
+```
+StenoError
+├── Retryable            try again later: a dependency is away, a deadline passed
+└── Permanent            never try again: the input itself is wrong; the original bytes go to dead letters
+    └── events.codec.UndecodableRecord
+```
+
+`error_class` is what programs match on (metrics, dead-letter headers, `TranscriptFailed.error`); the message is for a
+person: what was wrong, where, and what to do.
+"""
+
+from typing import ClassVar
+
+
+class StenoError(Exception):
+    """Base of all errors that Steno raises on purpose."""
+
+    error_class: ClassVar[str] = "steno"
+
+
+class Retryable(StenoError):
+    """It may work later: the same call is made again after a back-off."""
+
+    error_class = "retryable"
+
+
+class Permanent(StenoError):
+    """It will never work: the input is put aside with the reason."""
+
+    error_class = "permanent"

@@ -1,0 +1,160 @@
+"""Settings: read from the environment once at start, frozen, printed with secrets masked.
+
+Every service has one settings object that extends `ServiceSettings`; what all services share is in groups of its own, so that
+a name means the same everywhere. `docs/settings.md` is made from the fields' descriptions. A misspelt `STENO_…` name is an
+error at start, not a silent default.
+"""
+
+import os
+from difflib import get_close_matches
+from typing import Any, ClassVar, Literal, TypeVar
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+S = TypeVar("S", bound="ServiceSettings")
+
+SERVICES = ("ingest", "transcriber", "enricher", "notifier")
+
+
+class SettingsError(Exception):
+    """The environment does not make valid settings; the message names each variable and what is wrong with it."""
+
+
+class SettingsGroup(BaseSettings):
+    """Settings that belong together under one prefix of the environment."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+
+class KafkaSettings(SettingsGroup):
+    """How to reach Kafka."""
+
+    model_config = SettingsConfigDict(env_prefix="KAFKA_")
+
+    bootstrap_servers: str = Field(default="127.0.0.1:9092", description="Brokers to ask first, host:port, by commas.")
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT", description="How to speak to the brokers."
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        default="SCRAM-SHA-512", description="How to sign in, for the SASL protocols."
+    )
+    sasl_username: str | None = Field(default=None, description="Who signs in.")
+    sasl_password: SecretStr | None = Field(default=None, description="With which password.")
+    ssl_cafile: str | None = Field(default=None, description="PEM file of the authority that signed the brokers' keys.")
+
+
+class TopicSettings(SettingsGroup):
+    """How the topics of this installation are named and made."""
+
+    model_config = SettingsConfigDict(env_prefix="STENO_TOPIC_")
+
+    prefix: str = Field(default="steno.", description="Put in front of every topic and consumer group name.")
+    partitions: int = Field(default=12, ge=1, description="Partitions of every topic keyed by call; fixed for life.")
+    replication_factor: int = Field(
+        default=-1, ge=-1, description="Copies of every topic; -1 leaves it to the cluster's default."
+    )
+
+
+class SchemaSettings(SettingsGroup):
+    """Where schema ids come from."""
+
+    model_config = SettingsConfigDict(env_prefix="STENO_SCHEMA_")
+
+    registry_url: str | None = Field(
+        default=None, description="A registry with the Confluent API; without one, the shipped ids are used."
+    )
+
+
+class TelemetrySettings(SettingsGroup):
+    """Logs and traces."""
+
+    model_config = SettingsConfigDict(env_prefix="STENO_")
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least severe line kept."
+    )
+    log_format: Literal["json", "console"] = Field(default="json", description="JSON for machines, console for eyes.")
+    otlp_endpoint: str | None = Field(
+        default=None,
+        description="OpenTelemetry collector (OTLP over HTTP, e.g. http://host:4318); unset, no spans leave.",
+    )
+
+
+class ObjectSettings(SettingsGroup):
+    """Where recordings and result documents are kept."""
+
+    model_config = SettingsConfigDict(env_prefix="STENO_OBJECTS_")
+
+    url: str = Field(
+        default="file:///var/lib/steno/objects",
+        description="The object store: file:///folder, s3://bucket/prefix, az://container/prefix or gs://bucket/prefix.",
+    )
+
+
+class ServiceSettings(SettingsGroup):
+    """What every service is told. A service extends it, with an `env_prefix` of its own (`STENO_INGEST_`)."""
+
+    service: ClassVar[str]
+
+    kafka: KafkaSettings = Field(default_factory=KafkaSettings)
+    topics: TopicSettings = Field(default_factory=TopicSettings)
+    schemas: SchemaSettings = Field(default_factory=SchemaSettings)
+    telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
+    objects: ObjectSettings = Field(default_factory=ObjectSettings)
+
+    http_host: str = Field(default="127.0.0.1", description="Address the HTTP server binds to.")
+    http_port: int = Field(default=0, ge=0, le=65535, description="Port the HTTP server binds to; 0 takes a free one.")
+    instance: str = Field(
+        default="0", description="Name of this slot among its like (a pod ordinal): Kafka's static membership uses it."
+    )
+    drain_seconds: float = Field(default=30, gt=0, description="How long work under way may take to finish at SIGTERM.")
+
+
+def read(settings_type: type[S]) -> S:
+    """The settings of a service from the environment.
+
+    Raises:
+        SettingsError: a value is invalid, or a `STENO_` variable is not known (with the name it may have been meant for).
+    """
+    try:
+        settings = settings_type()
+    except ValidationError as error:
+        raise SettingsError(_explain(settings_type, error)) from error
+    known = set(variables(settings_type))
+    foreign = tuple(f"STENO_{service.upper()}_" for service in SERVICES if service != settings_type.service)
+    for name in os.environ:
+        if name.startswith("STENO_") and name not in known and not name.startswith((*foreign, "STENO_UP_")):
+            close = get_close_matches(name, known, n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise SettingsError(f"{name} is not a setting of {settings_type.service}{hint}")
+    return settings
+
+
+def variables(settings_type: type[BaseSettings]) -> dict[str, tuple[type[BaseSettings], str]]:
+    """The environment variable of every setting, with the class and the field that define it."""
+    found: dict[str, tuple[type[BaseSettings], str]] = {}
+    prefix = settings_type.model_config.get("env_prefix", "")
+    for name, field in settings_type.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseSettings):
+            found.update(variables(field.annotation))
+        else:
+            found[f"{prefix}{name}".upper()] = (settings_type, name)
+    return found
+
+
+def masked(settings: BaseSettings) -> dict[str, Any]:
+    """The settings in effect, for the first log line: secrets show as asterisks."""
+    return settings.model_dump(mode="json")
+
+
+def _explain(settings_type: type[BaseSettings], error: ValidationError) -> str:
+    by_class = {entry: variable for variable, entry in variables(settings_type).items()}
+    lines = []
+    for problem in error.errors():
+        field = str(problem["loc"][-1]) if problem["loc"] else ""
+        owners = [
+            variable for (owner, name), variable in by_class.items() if name == field and owner.__name__ == error.title
+        ]
+        lines.append(f"{owners[0] if owners else field}: {problem['msg']}")
+    return "settings are not valid: " + "; ".join(lines)
