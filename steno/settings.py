@@ -14,6 +14,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 S = TypeVar("S", bound="ServiceSettings")
 
+_ELSEWHERE = ("STENO_CACHE", "STENO_BROKER_", "STENO_UP_")
+"""Variables that belong to the command line and the local broker, not to a service."""
+
 SERVICES = ("ingest", "transcriber", "enricher", "notifier")
 
 
@@ -71,9 +74,7 @@ class TelemetrySettings(SettingsGroup):
 
     model_config = SettingsConfigDict(env_prefix="STENO_")
 
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="Least severe line kept."
-    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least severe line kept.")
     log_format: Literal["json", "console"] = Field(default="json", description="JSON for machines, console for eyes.")
     otlp_endpoint: str | None = Field(
         default=None,
@@ -124,7 +125,7 @@ def read(settings_type: type[S]) -> S:
     known = set(variables(settings_type))
     foreign = tuple(f"STENO_{service.upper()}_" for service in SERVICES if service != settings_type.service)
     for name in os.environ:
-        if name.startswith("STENO_") and name not in known and not name.startswith((*foreign, "STENO_UP_")):
+        if name.startswith("STENO_") and name not in known and not name.startswith((*foreign, *_ELSEWHERE)):
             close = get_close_matches(name, known, n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
             raise SettingsError(f"{name} is not a setting of {settings_type.service}{hint}")
@@ -153,8 +154,6 @@ def _explain(settings_type: type[BaseSettings], error: ValidationError) -> str:
     lines = []
     for problem in error.errors():
         field = str(problem["loc"][-1]) if problem["loc"] else ""
-        owners = [
-            variable for (owner, name), variable in by_class.items() if name == field and owner.__name__ == error.title
-        ]
+        owners = [variable for (owner, name), variable in by_class.items() if name == field and owner.__name__ == error.title]
         lines.append(f"{owners[0] if owners else field}: {problem['msg']}")
     return "settings are not valid: " + "; ".join(lines)

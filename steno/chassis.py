@@ -1,0 +1,127 @@
+"""What every service has under it: settings read, telemetry set up, an HTTP server, components run and drained.
+
+A service is a few components that work until they are stopped. `serve` runs them side by side with the HTTP server; SIGTERM or
+SIGINT turns readiness off and stops them in the order they were given; one that ends or fails by itself ends the process, and
+whoever supervises it starts it again.
+"""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+import structlog
+import uvicorn
+from starlette.applications import Starlette
+
+from steno import settings as settings_module
+from steno.http.health import Health
+from steno.settings import ServiceSettings, SettingsError
+from steno.telemetry import logs, traces
+
+log = structlog.get_logger("steno.chassis")
+
+S = TypeVar("S", bound=ServiceSettings)
+
+
+class Component(Protocol):
+    """A part of a service that works on its own until it is stopped."""
+
+    async def run(self) -> None:
+        """Works until `stop` is called; returning earlier or raising ends the process."""
+
+    async def stop(self) -> None:
+        """Finishes what is under way, in bounded time; `run` then returns."""
+
+
+@dataclass(kw_only=True)
+class Wiring:
+    """What `build` of a service hands over to be run."""
+
+    #: Routes of the service; health and metrics are added to them.
+    app: Starlette = field(default_factory=Starlette)
+    health: Health = field(default_factory=Health)
+    #: In the order in which they are drained: doors first.
+    components: Sequence[Component] = ()
+    #: Closed last, in reverse order: clients, pools, producers.
+    resources: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+
+def run(settings_type: type[S], build: Callable[[S], Awaitable[Wiring]]) -> int:
+    """The whole life of a service's process; returns its exit status."""
+    try:
+        settings = settings_module.read(settings_type)
+    except SettingsError as error:
+        print(error)  # noqa: T201 - logs are configured from the settings that could not be read
+        return 2
+    logs.configure(settings.telemetry, settings_type.service)
+    traces.configure(settings.telemetry, settings_type.service)
+    return asyncio.run(serve(settings, build))
+
+
+async def serve(settings: S, build: Callable[[S], Awaitable[Wiring]]) -> int:
+    """Builds a service and runs it until it is told to stop; 0 where that went well, 1 where a part of it failed."""
+    log.info("service.starting", settings=settings_module.masked(settings))
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    wiring = await build(settings)
+    async with wiring.resources:
+        wiring.app.router.routes.extend(wiring.health.routes())
+        listener = _listen(settings)
+        server = _Server(
+            uvicorn.Config(
+                wiring.app,
+                log_config=None,
+                access_log=False,
+                lifespan="on",
+                timeout_graceful_shutdown=max(1, int(settings.drain_seconds)),
+            )
+        )
+        host, port = listener.getsockname()[:2]
+        log.info("service.listening", url=f"http://{host}:{port}")
+        running = {asyncio.create_task(server.serve(sockets=[listener])): "http"}
+        for component in wiring.components:
+            running[asyncio.create_task(component.run())] = type(component).__name__
+        stop_requested = asyncio.create_task(stopping.wait())
+        await asyncio.wait({*running, stop_requested}, return_when=asyncio.FIRST_COMPLETED)
+        stop_requested.cancel()
+        failed = _report([task for task in running if task.done()], running)
+        wiring.health.drain()
+        log.info("service.draining")
+        for component in wiring.components:
+            try:
+                await asyncio.wait_for(component.stop(), timeout=settings.drain_seconds + 5)
+            except TimeoutError:
+                log.error("service.drain_exceeded", component=type(component).__name__)
+                failed = True
+        server.should_exit = True
+        _, unfinished = await asyncio.wait(running, timeout=settings.drain_seconds + 5)
+        for task in unfinished:
+            log.error("service.drain_exceeded", component=running[task])
+            task.cancel()
+    log.info("service.stopped", failed=failed)
+    return 1 if failed or unfinished else 0
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without signal handlers of its own: the chassis drains components before it closes the door."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _listen(settings: ServiceSettings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.http_host else socket.AF_INET
+    return socket.create_server((settings.http_host, settings.http_port), family=family, backlog=2048)
+
+
+def _report(ended: Sequence[asyncio.Task[None]], names: dict[asyncio.Task[None], str]) -> bool:
+    for task in ended:
+        log.error("service.component_ended", component=names[task], exc_info=task.exception())
+    return bool(ended)

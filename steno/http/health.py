@@ -1,0 +1,70 @@
+"""Health and metrics, alike for every service: `/health/live`, `/health/ready`, `/metrics`."""
+
+import inspect
+from collections.abc import Awaitable, Callable
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+Check = Callable[[], bool | Awaitable[bool]]
+
+
+class Health:
+    """The named checks of a service.
+
+    Live means the process works; it does not depend on Kafka or a database being there, or a cluster's hiccup would restart
+    every service. Ready means it can serve now.
+    """
+
+    def __init__(self) -> None:
+        self._live: dict[str, Check] = {}
+        self._ready: dict[str, Check] = {}
+        self._draining = False
+
+    def add_liveness(self, name: str, check: Check) -> None:
+        """A check that must hold for the process to be left running."""
+        self._live[name] = check
+
+    def add_readiness(self, name: str, check: Check) -> None:
+        """A check that must hold for the service to be given work."""
+        self._ready[name] = check
+
+    def drain(self) -> None:
+        """From now on the service is not ready, whatever its checks say."""
+        self._draining = True
+
+    def routes(self) -> list[Route]:
+        """The three routes, for the service's HTTP server."""
+        return [
+            Route("/health/live", self._answer_live),
+            Route("/health/ready", self._answer_ready),
+            Route("/metrics", _metrics),
+        ]
+
+    async def _answer_live(self, _request: Request) -> JSONResponse:
+        return _answer(await _run(self._live))
+
+    async def _answer_ready(self, _request: Request) -> JSONResponse:
+        results = await _run(self._ready)
+        if self._draining:
+            results["draining"] = False
+        return _answer(results)
+
+
+async def _run(checks: dict[str, Check]) -> dict[str, bool]:
+    results = {}
+    for name, check in checks.items():
+        result = check()
+        results[name] = bool(await result) if inspect.isawaitable(result) else bool(result)
+    return results
+
+
+def _answer(results: dict[str, bool]) -> JSONResponse:
+    healthy = all(results.values())
+    return JSONResponse({"healthy": healthy, "checks": results}, status_code=200 if healthy else 503)
+
+
+async def _metrics(_request: Request) -> Response:
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
