@@ -1,0 +1,65 @@
+# Steno. `make run` and `make test` set up everything they need; `make help` lists the rest.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/installed
+PACKAGES := . services/ingest services/transcriber services/enricher services/notifier
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format docs bench clean prerequisites lock
+
+help:  ## Show this list
+	@grep -hE '^[a-z]+:.*  ## ' $(MAKEFILE_LIST) | awk -F ':.*  ## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+run: $(INSTALLED) .venv/fetched  ## Run the suite and the demo (ONCE=1: stop when every sample came back; DATA=folder)
+	$(BIN)/steno up --demo $(if $(ONCE),--once) $(if $(DATA),--data $(DATA))
+
+test: $(INSTALLED) .venv/fetched prerequisites  ## Run all tests (ARGS="-k name" for some)
+	$(BIN)/pytest $(ARGS)
+
+lint: $(INSTALLED)  ## Check style, types, layers and generated files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m steno.events.publish --check
+	$(BIN)/python docs/generate.py --check
+
+format: $(INSTALLED)  ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(INSTALLED)  ## Freeze changed schemas and write the generated documents
+	$(BIN)/python -m steno.events.publish
+	$(BIN)/python docs/generate.py
+
+bench: $(INSTALLED) .venv/fetched  ## Measure; each benchmark ends with one JSON line
+	@for benchmark in benchmarks/[a-z]*.py; do echo "== $$benchmark"; $(BIN)/python $$benchmark || exit 1; done
+
+clean:  ## Remove what was built and installed here (not the data of `make run`)
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+lock:  ## Pin the dependencies anew
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --extra suite --group dev \
+	  $(foreach name,steno steno-ingest steno-transcriber steno-enricher steno-notifier,--no-emit-package $(name)) \
+	  pyproject.toml --output-file requirements.lock
+
+prerequisites:
+	@$(BIN)/python tests/support/prerequisites.py
+
+# uv comes from the lock as well, by its digest; it then installs the rest.
+$(INSTALLED): requirements.lock pyproject.toml $(PACKAGES:%=%/pyproject.toml)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Steno needs Python 3.11 or newer; set PYTHON=python3.11")'
+	@echo "setting up .venv (the first time takes about a minute)"
+	$(PYTHON) -m venv .venv
+	@awk '/^uv==/ {found=1} found && /^[^ ]/ && !/^uv==/ {exit} found' requirements.lock > .venv/uv.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.lock
+	$(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --python $(BIN)/python --no-deps --no-build-isolation $(PACKAGES:%=-e %)
+	@touch $@
+
+# Kafka's jars and the default speech model, both checked against their digests.
+.venv/fetched: $(INSTALLED)
+	$(BIN)/python -m steno.broker.jars
+	$(BIN)/steno models pull tiny.en
+	@touch $@

@@ -1,0 +1,25 @@
+"""`steno`: the command line. Other packages add commands by the entry point group `steno.commands`."""
+
+from importlib.metadata import entry_points
+
+import typer
+
+from steno.cli import keys, recordings, up
+
+app = typer.Typer(name="steno", help="Call-center transcription on Apache Kafka.", no_args_is_help=True, add_completion=False)
+app.command("up")(up.up)
+app.command("submit")(recordings.submit)
+app.command("show")(recordings.show)
+app.command("ledger")(recordings.ledger)
+app.add_typer(keys.app, name="keys")
+
+
+def main() -> None:
+    """Runs the command line."""
+    for entry in sorted(entry_points(group="steno.commands"), key=lambda found: found.name):
+        app.add_typer(entry.load(), name=entry.name)
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""Ingest's REST API as a client: what `submit`, `show`, `ledger` and the demo speak."""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from steno.cli import run_file
+
+ENDED = frozenset({"completed", "no_speech", "failed", "cancelled"})
+"""States of a recording that do not change any more."""
+
+
+class ApiError(Exception):
+    """The API said no, or was not there; the message is for a person."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """Where a suite's API is, and the key that opens it."""
+
+    url: str
+    key: str
+
+
+def find(data: Path) -> Place:
+    """The suite to talk to: `STENO_UP_URL` and `STENO_UP_API_KEY`, else the one that runs on a data folder.
+
+    Raises:
+        ApiError: there is none.
+    """
+    url, key = os.environ.get("STENO_UP_URL"), os.environ.get("STENO_UP_API_KEY")
+    if url:
+        return Place(url=url.rstrip("/"), key=key or "")
+    try:
+        document = run_file.read(data)
+        api_key = Path(document["api_key_file"]).read_text("utf-8").strip()
+        return Place(url=document["services"]["ingest"]["url"], key=api_key)
+    except (FileNotFoundError, KeyError):
+        raise ApiError(
+            f"nothing runs on {data}: start it with `steno up --data {data}`, name another folder with --data, "
+            "or set STENO_UP_URL and STENO_UP_API_KEY"
+        ) from None
+
+
+class Api:
+    """Calls on one ingest; made by `connected`."""
+
+    def __init__(self, session: aiohttp.ClientSession, place: Place) -> None:
+        self._session = session
+        self.place = place
+
+    async def submit(self, audio: Path, metadata: dict[str, Any]) -> dict[str, Any]:
+        """Uploads one recording; the answer has its `recording_id`."""
+        with audio.open("rb") as stream:
+            form = aiohttp.FormData()
+            form.add_field("file", stream, filename=audio.name, content_type="application/octet-stream")
+            form.add_field("metadata", json.dumps(metadata), content_type="application/json")
+            return await self._json("POST", "/v1/recordings", data=form)
+
+    async def recording(self, recording_id: str) -> dict[str, Any]:
+        """One recording with its state."""
+        return await self._json("GET", f"/v1/recordings/{recording_id}")
+
+    async def transcript(self, recording_id: str) -> dict[str, Any]:
+        """The result document of a recording."""
+        return await self._json("GET", f"/v1/recordings/{recording_id}/transcript")
+
+    async def ledger(self) -> dict[str, Any]:
+        """How many recordings were accepted, and what became of them."""
+        return await self._json("GET", "/v1/ledger")
+
+    async def wait(self, recording_id: str, *, every: float = 0.25) -> dict[str, Any]:
+        """The recording once it has ended."""
+        while True:
+            recording = await self.recording(recording_id)
+            if recording["state"] in ENDED:
+                return recording
+            await asyncio.sleep(every)
+
+    async def register_webhook(self, url: str) -> dict[str, Any]:
+        """A webhook for every event; the answer has its `webhook_id` and, this once, its `secret`."""
+        return await self._json("POST", "/v1/webhooks", json={"url": url})
+
+    async def delete_webhook(self, webhook_id: str) -> None:
+        """Ends the deliveries to a webhook."""
+        await self._json("DELETE", f"/v1/webhooks/{webhook_id}")
+
+    async def _json(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+        try:
+            async with self._session.request(method, self.place.url + path, **request) as response:
+                body = await response.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise ApiError(f"{self.place.url} does not answer: {error or type(error).__name__}") from error
+        document = _parsed(body)
+        if response.status >= 400:
+            problem = document.get("detail") or document.get("title") or body.decode("utf-8", "replace")
+            raise ApiError(f"{method} {path}: {response.status} {problem}")
+        return document
+
+
+@asynccontextmanager
+async def connected(place: Place) -> AsyncIterator[Api]:
+    """An `Api` on a place, its connections closed afterwards."""
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
+    headers = {"Authorization": f"Bearer {place.key}"}
+    async with aiohttp.ClientSession(timeout=timeout, headers=headers) as session:
+        yield Api(session, place)
+
+
+def _parsed(body: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(body) if body else {}
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {"items": document}

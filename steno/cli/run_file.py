@@ -1,0 +1,44 @@
+"""`DIR/run.json`: where a running suite is to be found, for scripts and for the other commands.
+
+```json
+{"kafka": "127.0.0.1:23456",
+ "services": {"ingest": {"url": "http://127.0.0.1:24567", "pid": 4711}, "broker": {"pid": 4700}},
+ "api_key_file": "DIR/api-key"}
+```
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+NAME = "run.json"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunningProcess:
+    """One process of the suite; `url` where it has an HTTP server."""
+
+    pid: int | None
+    url: str | None = None
+
+
+def write(data: Path, *, kafka: str, processes: dict[str, RunningProcess], api_key_file: Path) -> None:
+    """Replaces the file as a whole, so that a reader never sees half of one."""
+    services: dict[str, dict[str, Any]] = {
+        name: {"pid": process.pid} | ({"url": process.url} if process.url else {}) for name, process in processes.items()
+    }
+    document = {"kafka": kafka, "services": services, "api_key_file": str(api_key_file)}
+    temporary = data / f"{NAME}.new"
+    temporary.write_text(json.dumps(document, indent=2) + "\n", "utf-8")
+    temporary.replace(data / NAME)
+
+
+def read(data: Path) -> dict[str, Any]:
+    """The document of a data folder.
+
+    Raises:
+        FileNotFoundError: nothing was ever started there.
+    """
+    document: dict[str, Any] = json.loads((data / NAME).read_text("utf-8"))
+    return document

@@ -1,0 +1,199 @@
+"""The suite on one machine: which programs it is made of, with which settings, in which order they start and stop.
+
+```
+DATA/run.json     where everything is (see run_file)
+DATA/api-key      the key of this machine's user        DATA/api-keys   digests of all keys
+DATA/secret-key   encrypts webhook secrets              DATA/ports.json the services' ports, kept over restarts
+DATA/broker/      Kafka                                 DATA/objects/   recordings and result documents
+DATA/ingest.db    the ledger                            DATA/logs/      what each process writes
+```
+"""
+
+import asyncio
+import json
+import os
+import random
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import aiohttp
+
+from steno.broker import guard, prepare, wait_ready
+from steno.cli import run_file
+from steno.cli.keys import add_key
+from steno.cli.run_file import RunningProcess
+from steno.cli.supervisor import Program, Supervisor
+from steno.crypto import make_secret_key
+from steno.kafka.topics import create_topics
+from steno.settings import SERVICES, KafkaSettings, TopicSettings
+
+BROKER = "broker"
+_HOST = "127.0.0.1"
+# Below the range the kernel takes the ports of outgoing connections from.
+_PORTS = range(20_000, 32_000)
+_LOCAL_PARTITIONS = "4"
+_READY_SECONDS = 120
+_LOG_TAIL_LINES = 15
+
+Report = Callable[[str], None]
+
+
+class SuiteError(Exception):
+    """The suite cannot run; the message is for a person."""
+
+
+class Suite:
+    """Everything `steno up` runs on one data folder."""
+
+    def __init__(self, data: Path, *, allow_loopback_webhooks: bool = False) -> None:
+        """`allow_loopback_webhooks` lets webhooks reach this machine itself, which the demo's receiver needs."""
+        self.data = data.absolute()
+        self.kafka = os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "")
+        self.urls: dict[str, str] = {}
+        self._allow_loopback_webhooks = allow_loopback_webhooks
+        self._supervisor = Supervisor(self._write_run_file)
+        self._own_broker = not self.kafka
+
+    @property
+    def api_key_file(self) -> Path:
+        """Holds the API key of this machine's user."""
+        return self.data / "api-key"
+
+    async def start(self, report: Report) -> None:
+        """Starts everything and returns when all of it is ready.
+
+        Raises:
+            SuiteError: something did not become ready in time, with the end of its log.
+            steno.broker.BrokerError: the broker cannot run.
+        """
+        (self.data / "logs").mkdir(parents=True, exist_ok=True)
+        self._make_keys()
+        if self._own_broker:
+            await self._start_broker(report)
+        topics = TopicSettings(partitions=int(os.environ.get("STENO_TOPIC_PARTITIONS", _LOCAL_PARTITIONS)))
+        await create_topics(KafkaSettings(bootstrap_servers=self.kafka), topics)
+        report("topics are there")
+        ports = _choose_ports(self.data / "ports.json")
+        self.urls = {name: f"http://{_HOST}:{ports[name]}" for name in SERVICES}
+        for name in SERVICES:
+            await self._supervisor.start(self._service(name, ports[name]))
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
+            await asyncio.gather(*(self._wait_ready(session, name, report) for name in SERVICES))
+
+    async def stop(self) -> None:
+        """Stops everything in order: doors first, Kafka last."""
+        for names in (["ingest"], ["transcriber", "enricher", "notifier"], [BROKER]):
+            await self._supervisor.stop(names)
+
+    async def _start_broker(self, report: Report) -> None:
+        report("Kafka is starting")
+        command = await asyncio.to_thread(prepare, self.data / BROKER)
+        self.kafka = command.bootstrap_servers
+        await self._supervisor.start(
+            Program(
+                name=BROKER,
+                argv=command.argv,
+                env=command.env,
+                log_path=self.data / "logs" / f"{BROKER}.log",
+                stop_seconds=30,
+            )
+        )
+        await wait_ready(command.bootstrap_servers)
+        report(f"Kafka is ready at {self.kafka}")
+
+    def _service(self, name: str, port: int) -> Program:
+        guarded = (sys.executable, "-I", "-S", guard.__file__, str(os.getpid()), str(self.data / f"{name}.lock"))
+        return Program(
+            name=name,
+            argv=(*guarded, sys.executable, "-m", f"steno_{name}"),
+            env=self._environment(name, port),
+            log_path=self.data / "logs" / f"{name}.log",
+            stop_seconds=45,
+        )
+
+    def _environment(self, name: str, port: int) -> dict[str, str]:
+        """The user's environment, with our settings where the user has none."""
+        prefix = f"STENO_{name.upper()}_"
+        ours = {
+            "STENO_TOPIC_PARTITIONS": _LOCAL_PARTITIONS,
+            "STENO_OBJECTS_URL": (self.data / "objects").as_uri(),
+            f"{prefix}HTTP_PORT": str(port),
+        }
+        if name in ("ingest", "notifier"):
+            ours |= {
+                f"{prefix}DATABASE_URL": f"sqlite:///{self.data / name}.db",
+                f"{prefix}API_KEYS_FILE": str(self.data / "api-keys"),
+                f"{prefix}SECRET_KEY": (self.data / "secret-key").read_text("utf-8"),
+            }
+        if name == "notifier":
+            ours[f"{prefix}PUBLIC_URL"] = self.urls["ingest"]
+            if self._allow_loopback_webhooks:
+                ours[f"{prefix}ALLOWED_NETWORKS"] = "127.0.0.0/8"
+        return {**ours, **os.environ, "KAFKA_BOOTSTRAP_SERVERS": self.kafka, "PYTHONUNBUFFERED": "1"}
+
+    def _make_keys(self) -> None:
+        if not self.api_key_file.exists():
+            _write_private(self.api_key_file, add_key(self.data / "api-keys", "local"))
+        secret_key = self.data / "secret-key"
+        if not secret_key.exists():
+            _write_private(secret_key, make_secret_key())
+
+    def _write_run_file(self) -> None:
+        names = [BROKER, *self.urls] if self._own_broker else [*self.urls]
+        processes = {name: RunningProcess(pid=self._supervisor.pid(name), url=self.urls.get(name)) for name in names}
+        run_file.write(self.data, kafka=self.kafka, processes=processes, api_key_file=self.api_key_file)
+
+    async def _wait_ready(self, session: aiohttp.ClientSession, name: str, report: Report) -> None:
+        try:
+            async with asyncio.timeout(_READY_SECONDS):
+                while not await _is_ready(session, self.urls[name]):
+                    if self._supervisor.restarts.get(name, 0) >= 3:
+                        raise SuiteError(f"{name} keeps ending:\n{self._log_tail(name)}")
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            raise SuiteError(f"{name} was not ready after {_READY_SECONDS} s:\n{self._log_tail(name)}") from None
+        report(f"{name} is ready at {self.urls[name]}")
+
+    def _log_tail(self, name: str) -> str:
+        lines = (self.data / "logs" / f"{name}.log").read_text("utf-8", "replace").splitlines()
+        return "\n".join(lines[-_LOG_TAIL_LINES:])
+
+
+async def _is_ready(session: aiohttp.ClientSession, url: str) -> bool:
+    try:
+        async with session.get(f"{url}/health/ready") as response:
+            return response.status == 200
+    except (aiohttp.ClientError, TimeoutError):
+        return False
+
+
+def _choose_ports(path: Path) -> dict[str, int]:
+    """A port for each service: the one it had, where that is still free, so that callers find it where it was."""
+    known: dict[str, int] = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    ports: dict[str, int] = {}
+    for name in SERVICES:
+        port = known.get(name, 0)
+        while port in ports.values() or not _is_free(port):
+            port = random.choice(_PORTS)  # noqa: S311 - not a secret
+        ports[name] = port
+    path.write_text(json.dumps(ports) + "\n", "utf-8")
+    return ports
+
+
+def _is_free(port: int) -> bool:
+    if port == 0:
+        return False
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.touch(mode=0o600)
+    path.write_text(text, "utf-8")

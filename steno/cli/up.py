@@ -1,0 +1,103 @@
+"""`steno up`: the whole suite on this machine, until it is told to stop."""
+
+import asyncio
+import logging
+import signal
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import structlog
+import typer
+from rich.console import Console
+
+from steno.broker import BrokerError
+from steno.cli import demo as demo_module
+from steno.cli.api import ApiError
+from steno.cli.recordings import DEFAULT_DATA
+from steno.cli.suite import Suite, SuiteError
+
+out = Console(highlight=False)
+
+
+def up(
+    data: Annotated[
+        Path, typer.Option(help="Where Kafka, the databases, recordings, logs and run.json are kept.", envvar="STENO_UP_DATA")
+    ] = DEFAULT_DATA,
+    demo: Annotated[bool, typer.Option(help="Submit the sample calls, and show what comes back.")] = False,
+    once: Annotated[bool, typer.Option(help="With --demo: stop when every sample came back; status 0 only then.")] = False,
+) -> None:
+    """Run Kafka (unless KAFKA_BOOTSTRAP_SERVERS names a cluster) and the four services on this machine.
+
+    A process that ends is started again. Ctrl-C stops everything in order; what is not finished goes on at the next start.
+    """
+    if once and not demo:
+        raise typer.BadParameter("--once goes with --demo")
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        processors=[structlog.processors.TimeStamper(fmt="%H:%M:%S"), structlog.dev.ConsoleRenderer(colors=out.is_terminal)],
+    )
+    try:
+        raise typer.Exit(asyncio.run(_up(data, demo=demo, once=once)))
+    except (SuiteError, BrokerError, ApiError) as error:
+        out.print(f"[red]steno:[/] {error}", markup=True)
+        raise typer.Exit(1) from None
+
+
+async def _up(data: Path, *, demo: bool, once: bool) -> int:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    suite = Suite(data, allow_loopback_webhooks=demo)
+    began = time.monotonic()
+
+    def report(step: str) -> None:
+        out.print(f"[dim]{time.monotonic() - began:5.1f} s[/]  {step}")
+
+    try:
+        if not await _unless_stopped(suite.start(report), stopping):
+            return 0
+        report(f"[bold green]Steno is up[/], its data in {suite.data}")
+        came_back = True
+        if demo:
+            came_back = bool(await _unless_stopped(demo_module.run(suite), stopping))
+        if once:
+            return 0 if came_back else 1
+        _say_what_next(suite)
+        await stopping.wait()
+        return 0
+    finally:
+        out.print("stopping …")
+        await suite.stop()
+        out.print("stopped")
+
+
+async def _unless_stopped(work: Coroutine[Any, Any, bool | None], stopping: asyncio.Event) -> bool:
+    """Whether the work was done, and well, before the user asked to stop."""
+    task = asyncio.create_task(work)
+    stop = asyncio.create_task(stopping.wait())
+    await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+    stop.cancel()
+    if not task.done():
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return False
+    return task.result() is not False
+
+
+def _say_what_next(suite: Suite) -> None:
+    where = "" if suite.data == DEFAULT_DATA.absolute() else f" --data {suite.data}"
+    out.print()
+    out.print(f"  REST API         {suite.urls['ingest']}/docs")
+    out.print(f"  deliveries       {suite.urls['notifier']}/docs")
+    out.print(f"  API key          {suite.api_key_file}")
+    out.print(f"  Kafka            {suite.kafka}")
+    out.print(f"  logs             {suite.data / 'logs'}")
+    out.print()
+    out.print("Try, in another terminal:")
+    out.print(f"  steno submit samples --wait{where}")
+    out.print(f"  steno ledger{where}")
+    out.print(f'  curl -H "X-Api-Key: $(cat {suite.api_key_file})" {suite.urls["ingest"]}/v1/recordings')
+    out.print("Ctrl-C stops everything.")
