@@ -36,9 +36,14 @@ def lock(path: Path) -> int | None:
     return descriptor
 
 
+def holder(path: Path) -> str:
+    """The process id of who took the lock last."""
+    return path.read_text() if path.exists() else ""
+
+
 def in_use(path: Path) -> str:
     """The message for a folder whose lock is held."""
-    return f"{path.parent} is in use by the broker with process id {path.read_text() or 'unknown'}; stop that one first"
+    return f"{path.parent} is in use by the broker with process id {holder(path) or 'unknown'}; stop that one first"
 
 
 def die_with(parent: int) -> None:

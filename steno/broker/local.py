@@ -57,8 +57,8 @@ class LocalBroker:
             DataFolderInUse: another broker runs on the folder.
             BrokerFailed: it ended or was not ready within `timeout_seconds`; the message ends with its log.
         """
-        self.launch()
         try:
+            await self.launch()
             await wait_ready(self.address, timeout_seconds=timeout_seconds, node_ids=(self.node_id,), check=self.check)
         except BrokerFailed as error:
             await self.kill()
@@ -67,13 +67,27 @@ class LocalBroker:
             await self.kill()
             raise
 
-    def launch(self) -> None:
-        """Starts the process and returns at once; no effect on a running one. It dies with the calling thread (Linux)."""
+    async def launch(self) -> None:
+        """Starts the process and returns when it holds the data folder; no effect on a running one.
+
+        On Linux it dies with the calling thread.
+
+        Raises:
+            DataFolderInUse: another broker runs on the folder.
+            BrokerFailed: it ended.
+        """
         if self.pid is not None:
             return
         self._launched_at = time.time()
+        self._process = self._popen()
+        # Whoever answers at the address from here on is this process, and none that ran before.
+        while guard.holder(self._lock_path) != str(self._process.pid):
+            self.check()
+            await asyncio.sleep(_POLL_SECONDS)
+
+    def _popen(self) -> subprocess.Popen[bytes]:
         with self._output_path.open("wb") as output:
-            self._process = subprocess.Popen(
+            return subprocess.Popen(
                 self._command.argv,
                 env=self._command.env,
                 stdin=subprocess.DEVNULL,
@@ -126,6 +140,10 @@ class LocalBroker:
     @property
     def _output_path(self) -> Path:
         return self.log_path.with_name("output.log")
+
+    @property
+    def _lock_path(self) -> Path:
+        return self.log_path.with_name("lock")
 
     def _signal(self, number: signal.Signals) -> None:
         pid = self.pid
@@ -203,10 +221,10 @@ class LocalCluster:
         commands = await asyncio.to_thread(prepare_cluster, data, brokers=self._count, java=self._java, progress=self._progress)
         self.brokers = tuple(LocalBroker(command) for command in commands)
         self.bootstrap_servers = commands[0].bootstrap_servers
-        for broker in self.brokers:
-            broker.launch()
         node_ids = [broker.node_id for broker in self.brokers]
         try:
+            for broker in self.brokers:
+                await broker.launch()
             await wait_ready(self.bootstrap_servers, timeout_seconds=timeout_seconds, node_ids=node_ids, check=self._check)
         except BrokerFailed as error:
             ended = [broker for broker in self.brokers if broker.pid is None]

@@ -1,0 +1,23 @@
+"""What every test may ask for."""
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from support.kafka import NoKafka, running_kafka
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[str]:
+    """Bootstrap servers of a real Kafka, one for the session. Without one the test fails: nothing is skipped for want of it."""
+    try:
+        with running_kafka() as servers:
+            yield servers
+    except NoKafka as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture
+def topic_prefix() -> str:
+    """Put in front of topic and group names, so that a test has them to itself."""
+    return f"t-{uuid.uuid4().hex[:8]}."
