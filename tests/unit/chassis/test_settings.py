@@ -1,0 +1,84 @@
+"""Settings come from the environment, once, and are right or refused."""
+
+from typing import ClassVar
+
+import pytest
+from pydantic import Field, SecretStr
+from pydantic_settings import SettingsConfigDict
+
+from steno.settings import ServiceSettings, SettingsError, masked, read, variables
+
+
+class IngestLike(ServiceSettings):
+    """A service's settings, for these tests."""
+
+    model_config = SettingsConfigDict(env_prefix="STENO_INGEST_")
+    service: ClassVar[str] = "ingest"
+
+    secret_key: SecretStr = Field(default=SecretStr(""), description="A secret.")
+    attempts: int = Field(default=3, ge=1, description="A number.")
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_around(monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    for name in list(os.environ):
+        if name.startswith(("STENO_", "KAFKA_")):
+            monkeypatch.delenv(name)
+
+
+def test_shared_and_own_variables_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A group's variables mean the same in every service; a service's own carry its name."""
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "broker:1")
+    monkeypatch.setenv("STENO_TOPIC_PREFIX", "test.")
+    monkeypatch.setenv("STENO_INGEST_ATTEMPTS", "7")
+    settings = read(IngestLike)
+    assert (settings.kafka.bootstrap_servers, settings.topics.prefix, settings.attempts) == ("broker:1", "test.", 7)
+
+
+def test_a_misspelt_variable_is_refused_with_the_name_it_was_meant_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody runs for a week on a default because of a typing error."""
+    monkeypatch.setenv("STENO_INGEST_ATEMPTS", "7")
+    with pytest.raises(SettingsError, match="did you mean STENO_INGEST_ATTEMPTS"):
+        read(IngestLike)
+
+
+@pytest.mark.parametrize("name", ["STENO_TRANSCRIBER_MODEL", "STENO_UP_DATA", "STENO_CACHE", "STENO_BROKER_JAVA"])
+def test_other_programs_variables_are_left_alone(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """One environment can serve the whole suite."""
+    monkeypatch.setenv(name, "x")
+    assert read(IngestLike).attempts == 3
+
+
+def test_an_invalid_value_is_refused_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message says which variable to mend."""
+    monkeypatch.setenv("STENO_INGEST_ATTEMPTS", "none")
+    with pytest.raises(SettingsError, match="STENO_INGEST_ATTEMPTS"):
+        read(IngestLike)
+
+
+def test_an_invalid_value_of_a_group_is_refused_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message says which variable to mend, in the groups too."""
+    monkeypatch.setenv("STENO_TOPIC_PARTITIONS", "0")
+    with pytest.raises(SettingsError, match="STENO_TOPIC_PARTITIONS"):
+        read(IngestLike)
+
+
+def test_secrets_are_masked_when_settings_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first log line may be shown to anyone."""
+    monkeypatch.setenv("STENO_INGEST_SECRET_KEY", "hush")
+    monkeypatch.setenv("KAFKA_SASL_PASSWORD", "hush")
+    assert "hush" not in str(masked(read(IngestLike)))
+
+
+def test_settings_do_not_change() -> None:
+    """A settings object is a value."""
+    with pytest.raises(ValueError, match="frozen"):
+        setattr(read(IngestLike), "attempts", 4)  # noqa: B010 - the type checker refuses the plain form, rightly
+
+
+def test_every_setting_has_a_description() -> None:
+    """docs/settings.md says what each is for."""
+    for variable, (owner, name) in variables(IngestLike).items():
+        assert owner.model_fields[name].description, variable
