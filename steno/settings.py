@@ -64,8 +64,9 @@ class SchemaSettings(SettingsGroup):
 
     model_config = SettingsConfigDict(env_prefix="STENO_SCHEMA_")
 
-    registry_url: str | None = Field(
-        default=None, description="A registry with the Confluent API; without one, the shipped ids are used."
+    registry_url: SecretStr | None = Field(
+        default=None,
+        description="A registry with the Confluent API, user and password in the URL; without one, the shipped ids are used.",
     )
 
 

@@ -64,7 +64,7 @@ def document(ids: Mapping[str, int]) -> Node:
             "title": "Steno",
             # Schemas are full-transitive compatible, so the major version stays; each frozen schema is a minor one.
             "version": f"1.{max(ids.values(), default=0)}.0",
-            "description": "The Kafka topics of Steno: recordings go in, phrases, transcripts, insights and summaries come out.",
+            "description": "The Kafka topics of Steno: recordings in; phrases, transcripts, insights and summaries out.",
             "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
         },
         "defaultContentType": CONTENT_TYPE,

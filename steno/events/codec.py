@@ -9,6 +9,7 @@ from io import BytesIO
 from typing import Any
 
 from fastavro import schemaless_reader, schemaless_writer
+from fastavro.read import SchemaResolutionError
 from pydantic import ValidationError
 
 from steno.errors import Permanent
@@ -18,6 +19,8 @@ from steno.events.schemas import SchemaIds, load_schema
 CONTENT_TYPE = "application/vnd.confluent.avro"
 _MAGIC = b"\x00"
 _HEADER_BYTES = 5
+# What fastavro raises on bytes that are not of the schema, or on a foreign schema that ours cannot read.
+_AVRO_ERRORS = (EOFError, ValueError, LookupError, TypeError, ArithmeticError, AttributeError, SchemaResolutionError)
 
 
 class UndecodableRecord(Permanent):
@@ -65,7 +68,7 @@ class Codec:
         except ValidationError as error:
             problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
             raise UndecodableRecord(f"{name} is not valid: {problems}") from error
-        except (EOFError, ValueError, IndexError, KeyError, TypeError, OverflowError, UnicodeDecodeError) as error:
+        except _AVRO_ERRORS as error:
             raise UndecodableRecord(f"the value is not an Avro {name}: {error or type(error).__name__}") from error
 
     async def learn(self, schema_id: int) -> None:

@@ -41,7 +41,8 @@ def house_rule_breaks(schema: Schema) -> list[str]:
 
 
 def _unreadable(reader: Schema, writer: Schema) -> list[str]:
-    result = ReaderWriterCompatibilityChecker().get_compatibility(parse(json.dumps(reader)), parse(json.dumps(writer)))
+    checker: Any = ReaderWriterCompatibilityChecker()  # type: ignore[no-untyped-call]  # avro ships types, but not for this
+    result = checker.get_compatibility(parse(json.dumps(reader)), parse(json.dumps(writer)))
     if result.compatibility is SchemaCompatibilityType.compatible:
         return []
     kinds = ", ".join(sorted({kind.value for kind in result.incompatibilities}))

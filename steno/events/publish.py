@@ -3,8 +3,8 @@
     python -m steno.events.publish            # after a change to schemas/records/ or schemas/topics.toml
     python -m steno.events.publish --check    # in CI: fails when anything is not published
 
-A version once frozen never changes and never goes: its id is on messages that outlive it. Only doc strings may be edited without
-a new version.
+A version once frozen never changes and never goes: its id is on messages that outlive it. Doc strings in `records/` may be
+edited without a new version.
 """
 
 import argparse
@@ -106,9 +106,8 @@ def _vanished(folder: Path, frozen: Sequence[Frozen], current: dict[str, str]) -
         if entry.record not in current:
             problems.append(f"records/{entry.record}.avsc is gone; a record once published stays readable")
     known = {entry.file_name for entry in frozen}
-    for path in sorted((folder / "versions").glob("*.avsc")):
-        if path.name not in known:
-            problems.append(f"versions/{path.name} has no id in ids.json; versions are made by this program only")
+    strays = sorted(path.name for path in (folder / "versions").glob("*.avsc") if path.name not in known)
+    problems += [f"versions/{name} has no id in ids.json; versions are made by this program only" for name in strays]
     for record in sorted({entry.record for entry in frozen}):
         numbers = sorted(entry.version for entry in frozen if entry.record == record)
         if numbers != list(range(1, len(numbers) + 1)):

@@ -5,7 +5,6 @@ The ids come from a provider: the shipped `schemas/ids.json` (no server needed),
 """
 
 import json
-from collections.abc import Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, Protocol, cast
@@ -25,6 +24,19 @@ def schemas_folder() -> Traversable:
 def load_schema(record_name: str) -> Schema:
     """The current schema of a record, parsed."""
     return parse(json.loads((schemas_folder() / "records" / f"{record_name}.avsc").read_text("utf-8")))
+
+
+def frozen_schemas(record_name: str) -> list[Schema]:
+    """The published versions of a record's schema as they stand in their files, oldest first."""
+    folder = schemas_folder()
+    versions = sorted(entry["version"] for entry in published_ids().values() if entry["record"] == record_name)
+    return [json.loads((folder / "versions" / f"{record_name}.v{version}.avsc").read_text("utf-8")) for version in versions]
+
+
+def published_ids() -> dict[int, dict[str, Any]]:
+    """The shipped `ids.json`: schema id to record name, version and digest of the frozen file."""
+    entries = json.loads((schemas_folder() / "ids.json").read_text("utf-8"))
+    return {int(schema_id): entry for schema_id, entry in entries.items()}
 
 
 def parse(schema: Schema) -> Schema:
@@ -71,15 +83,12 @@ class ShippedSchemaIds:
     """The ids of `schemas/ids.json`, whose frozen schemas are in `schemas/versions/`."""
 
     def __init__(self) -> None:
-        folder = schemas_folder()
-        entries: Mapping[str, Mapping[str, Any]] = json.loads((folder / "ids.json").read_text("utf-8"))
         self._schemas: dict[int, Schema] = {}
         self._ids: dict[str, int] = {}
-        for text_id, entry in sorted(entries.items(), key=lambda item: int(item[1]["version"])):
-            name, version = entry["record"], entry["version"]
-            schema = json.loads((folder / "versions" / f"{name}.v{version}.avsc").read_text("utf-8"))
-            self._schemas[int(text_id)] = parse(schema)
-            self._ids[name] = int(text_id)
+        for schema_id, entry in sorted(published_ids().items()):
+            record, version = entry["record"], entry["version"]
+            self._schemas[schema_id] = parse(frozen_schemas(record)[version - 1])
+            self._ids[record] = schema_id
 
     def id_of(self, record_name: str) -> int:
         return self._ids[record_name]
