@@ -1,12 +1,11 @@
 """Kafka's jars: which ones (`jars.lock.toml`), fetched once into a cache, verified every time.
 
-`python -m steno.broker.jars` fetches them ahead of time; with `--lock` it writes the lock anew for `KAFKA`.
+`python -m steno.broker fetch` fetches them ahead of time; `python -m steno.broker lock` writes the lock anew for `KAFKA`.
 """
 
 import hashlib
 import os
 import shutil
-import sys
 import threading
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
@@ -197,11 +196,4 @@ def write_lock(path: Path = LOCK_FILE) -> tuple[Jar, ...]:
 def render_lock(jars: Iterable[Jar]) -> str:
     """The lock as text."""
     entries = (f'[[jar]]\ncoordinate = "{jar.coordinate}"\nsha256 = "{jar.sha256}"\nsize = {jar.size}\n' for jar in jars)
-    return "\n".join(["# Written by `python -m steno.broker.jars --lock`.\n", *entries])
-
-
-if __name__ == "__main__":
-    if sys.argv[1:] == ["--lock"]:
-        print(f"{len(write_lock())} jars pinned in {LOCK_FILE}")  # noqa: T201
-    else:
-        print(*fetch(), sep="\n")  # noqa: T201
+    return "\n".join(["# Written by `python -m steno.broker lock`.\n", *entries])

@@ -11,7 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from steno.broker import BrokerError, LocalCluster, wait_ready
 
-IMAGE_VARIABLE = "STENO_TEST_KAFKA_IMAGE"
+IMAGE_VARIABLE = "KAFKA_TEST_IMAGE"
 
 
 class NoKafka(Exception):
