@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
+from steno.errors import Permanent
 from steno_transcriber.speech import SAMPLE_RATE
 
 Block = npt.NDArray[np.float32]
@@ -38,8 +39,10 @@ CONTAINERS = (
 )
 
 
-class UnreadableAudio(Exception):
+class UnreadableAudio(Permanent):
     """The file cannot be decoded, now or ever. The message says why and names nothing but the file."""
+
+    error_class = "unreadable_audio"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,20 +8,19 @@ The batch face splits packing (pure, lazy) from decoding (blocking, thread-safe)
 
 The stream face follows one utterance while it is being spoken.
 
-Errors: EngineError
-          ├── UnsupportedLocale   the model does not know the language (permanent)
-          └── EngineUnavailable   the model cannot be loaded or reached (retry, or repair and restart)
+Errors: UnsupportedLocale   the model does not know the language (permanent)
+        EngineUnavailable   the model cannot be loaded or reached (retry, or repair and restart)
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from steno.errors import Permanent, Retryable
 from steno_transcriber.speech import Recognition, Samples, Utterance, Word
 
 __all__ = [
     "Engine",
-    "EngineError",
     "EngineInfo",
     "EngineUnavailable",
     "Pack",
@@ -33,16 +32,16 @@ __all__ = [
 ]
 
 
-class EngineError(Exception):
-    """A speech engine cannot do what it was asked."""
-
-
-class UnsupportedLocale(EngineError):
+class UnsupportedLocale(Permanent):
     """The engine's model does not know the language asked for."""
 
+    error_class = "unsupported_locale"
 
-class EngineUnavailable(EngineError):
+
+class EngineUnavailable(Retryable):
     """The engine's model cannot be loaded or reached."""
+
+    error_class = "engine_unavailable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

