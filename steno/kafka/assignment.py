@@ -1,0 +1,110 @@
+"""The partitions this member has now: what is taken of each, what may be committed, what must pause, how far each lags."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from steno.events.catalogue import Topic
+from steno.kafka import metrics
+from steno.kafka.messages import RawMessage
+from steno.kafka.slots import Job, Partition
+
+log = structlog.get_logger("steno.kafka.consumer")
+
+
+class Assignment:
+    """The partitions of one consumer between two rebalances."""
+
+    def __init__(self, *, group: str, topics: Mapping[str, Topic], max_gap: int, slots: int) -> None:
+        """
+        Args:
+            topics: The topics subscribed to, by their names on the cluster.
+            max_gap: Records of a partition taken beyond its lowest unfinished one before it pauses.
+        """
+        self._group = group
+        self._topics = topics
+        self._max_gap = max_gap
+        self._partitions: dict[TopicPartition, Partition] = {}
+        metrics.SLOTS.labels(group).set(slots)
+
+    @property
+    def topic_names(self) -> list[str]:
+        """The topics subscribed to, as they are called on the cluster."""
+        return list(self._topics)
+
+    def take(self, records: Mapping[TopicPartition, Sequence[RawMessage]]) -> Iterator[Job]:
+        """Marks polled records as under way and makes jobs of them."""
+        for where, batch in records.items():
+            partition = self._of(where, batch[0].offset)
+            take = partition.tracker.take
+            for raw in batch:
+                take(raw.offset, raw.timestamp)
+                yield Job(partition=partition, raw=raw)
+
+    def committable(self) -> dict[TopicPartition, int]:
+        """What may be committed and has not been."""
+        return {
+            where: offset
+            for where, partition in self._partitions.items()
+            if (offset := partition.tracker.committable) is not None and offset != partition.committed
+        }
+
+    def committed(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """These offsets are on the broker now."""
+        for where, offset in offsets.items():
+            if where in self._partitions:
+                self._partitions[where].committed = offset
+
+    def pause(self, client: AIOKafkaConsumer, *, everything: bool) -> None:
+        """Lets the client fetch where there is room, and nowhere else."""
+        paused = client.paused()
+        wanted = {where for where in client.assignment() if everything or self._is_full(where, where in paused)}
+        if wanted != paused:
+            client.pause(*(wanted - paused))
+            client.resume(*(paused - wanted))
+
+    def clear(self) -> None:
+        """The partitions are taken away; what is left of them counts for nothing any more."""
+        for where, partition in self._partitions.items():
+            partition.revoked = True
+            for gauge in (metrics.LAG_RECORDS, metrics.LAG_SECONDS):
+                gauge.remove(self._group, where.topic, str(where.partition))
+        self._partitions = {}
+
+    def measure(self, client: AIOKafkaConsumer | None, *, running: int) -> None:
+        """Sets the gauges."""
+        now = time.time()
+        oldest = 0.0
+        for where, partition in self._partitions.items():
+            tracker = partition.tracker
+            done_below = tracker.committable or 0
+            if done_below != partition.head:
+                partition.head, partition.head_since = done_below, now
+            end = client.highwater(where) if client is not None and where in client.assignment() else None
+            labels = (self._group, where.topic, str(where.partition))
+            metrics.LAG_RECORDS.labels(*labels).set(max(0, (end or done_below) - done_below))
+            written_ms = tracker.oldest_timestamp_ms
+            metrics.LAG_SECONDS.labels(*labels).set(0 if written_ms is None else max(0.0, now - written_ms / 1000))
+            if tracker.under_way:
+                oldest = max(oldest, now - partition.head_since)
+        metrics.OLDEST_UNCOMMITTED.labels(self._group).set(oldest)
+        metrics.IN_FLIGHT.labels(self._group).set(running)
+
+    def _is_full(self, where: TopicPartition, paused: bool) -> bool:
+        # A paused partition resumes only when half of the gap is free: aiokafka drops what it has prefetched at each pause.
+        partition = self._partitions.get(where)
+        return partition is not None and partition.tracker.gap >= (self._max_gap // 2 if paused else self._max_gap)
+
+    def _of(self, where: TopicPartition, first_offset: int) -> Partition:
+        partition = self._partitions.get(where)
+        if partition is not None and first_offset < (partition.tracker.next or 0):
+            log.warning("consumer.offsets_went_back", topic=where.topic, partition=where.partition, offset=first_offset)
+            partition.revoked = True
+            partition = None
+        if partition is None:
+            partition = self._partitions[where] = Partition(topic=self._topics[where.topic])
+            for gauge in (metrics.LAG_RECORDS, metrics.LAG_SECONDS):
+                gauge.labels(self._group, where.topic, str(where.partition)).set(0)
+        return partition

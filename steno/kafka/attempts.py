@@ -1,0 +1,137 @@
+"""One attempt at one record: decode, handle, and decide what follows from a failure."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from structlog.contextvars import bound_contextvars
+
+from steno.errors import Retryable
+from steno.events.codec import Codec
+from steno.kafka import metrics
+from steno.kafka.breaker import Breaker
+from steno.kafka.dead_letters import DeadLetters, error_class
+from steno.kafka.errors import BreakerOpen
+from steno.kafka.messages import Handler, RawMessage, decode
+from steno.kafka.retry import RetryPolicy
+from steno.kafka.slots import Job
+from steno.telemetry import traces
+
+log = structlog.get_logger("steno.kafka.consumer")
+
+
+class HandlerCancelledItself(Exception):
+    """The handler raised `CancelledError` though nobody had cancelled it: something it waited for was cancelled."""
+
+
+class Attempts:
+    """Tries jobs for one consumer group."""
+
+    def __init__(
+        self,
+        *,
+        group: str,
+        codec: Codec,
+        handler: Handler,
+        dead_letters: DeadLetters,
+        retry: RetryPolicy,
+        breaker: Breaker,
+        fail: Callable[[BaseException], None],
+    ) -> None:
+        """
+        Args:
+            fail: Ends the consumer; told `BreakerOpen`.
+        """
+        self._group = group
+        self._codec = codec
+        self._handler = handler
+        self._dead_letters = dead_letters
+        self._retry = retry
+        self._breaker = breaker
+        self._fail = fail
+
+    async def __call__(self, job: Job) -> float | None:
+        """Tries a job once: None when it is done (handled or safe in dead letters), else the seconds until the next try.
+
+        Raises:
+            asyncio.CancelledError: the job was taken away; it counts neither as done nor as failed.
+        """
+        if job.verdict is None:
+            job.attempts += 1
+            error = await self._handle(job)
+            if error is None:
+                self._breaker.handled()
+                metrics.CONSUMED.labels(self._group, job.raw.topic).inc()
+                return None
+            delay = self._judge(job, error)
+            if delay is not None:
+                return delay
+            job.verdict = error
+        return await self._give_up(job, job.verdict)
+
+    async def _handle(self, job: Job) -> Exception | None:
+        raw, topic = job.raw, job.partition.topic
+        try:
+            message = await decode(raw, topic, self._codec)
+            with (
+                traces.continued(message.headers, f"process {topic.name}", **self._attributes(raw)),
+                bound_contextvars(**{topic.key: message.key}),
+            ):
+                await self._handler(message)
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            unasked = HandlerCancelledItself("the handler was cancelled from within")
+            unasked.__cause__ = error
+            return unasked
+        except Exception as error:  # noqa: BLE001 - every failure is judged: tried again or put into dead letters
+            return error
+        return None
+
+    def _attributes(self, raw: RawMessage) -> dict[str, Any]:
+        # OpenTelemetry semantic conventions for messaging.
+        return {
+            "messaging.system": "kafka",
+            "messaging.destination.name": raw.topic,
+            "messaging.destination.partition.id": str(raw.partition),
+            "messaging.kafka.offset": raw.offset,
+            "messaging.consumer.group.name": self._group,
+        }
+
+    def _judge(self, job: Job, error: Exception) -> float | None:
+        raw = job.raw
+        metrics.FAILED.labels(self._group, raw.topic, error_class(error)).inc()
+        delay = self._retry.decide(error, job.attempts)
+        log.warning(
+            "message.failed",
+            topic=raw.topic,
+            partition=raw.partition,
+            offset=raw.offset,
+            attempts=job.attempts,
+            error_class=error_class(error),
+            reason=str(error),
+            again_in_seconds=None if delay is None else round(delay, 3),
+            exc_info=error if error_class(error) == "unexpected" else None,
+        )
+        if delay is not None:
+            metrics.RETRIED.labels(self._group, raw.topic).inc()
+        return delay
+
+    async def _give_up(self, job: Job, verdict: Exception) -> float | None:
+        try:
+            await self._dead_letters.put(job.raw, verdict, job.attempts)
+        except Retryable as error:
+            log.warning("message.dead_letter_delayed", topic=job.raw.topic, offset=job.raw.offset, reason=str(error))
+            return self._retry.decide(error, job.attempts)
+        metrics.CONSUMED.labels(self._group, job.raw.topic).inc()
+        self._breaker.dead_lettered()
+        if self._breaker.reason is not None:
+            self._fail(
+                BreakerOpen(
+                    f"{self._group}: {self._breaker.reason}, the last one as {error_class(verdict)} ({verdict}); "
+                    "the messages are safe there; look at the cause before this goes on"
+                )
+            )
+        return None

@@ -1,0 +1,208 @@
+"""The producer: a record that `send` returned from is on all replicas, once.
+
+Idempotent, acks=all, bounded in flight. One aiokafka producer is underneath; it is replaced when it can no longer be used,
+because a batch that an idempotent producer gives up leaves a hole in its sequence, and the broker refuses all that follows on
+that partition (aiokafka raises no producer epoch, KIP-360).
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import (
+    InvalidMessageError,
+    InvalidTopicError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+)
+
+from steno.events.catalogue import Topic
+from steno.events.codec import CONTENT_TYPE, Codec
+from steno.events.records import Record
+from steno.kafka.client import client_options
+from steno.kafka.errors import KafkaUnavailable, RecordRefused, WrongRecord
+from steno.kafka.metrics import PRODUCE_SECONDS
+from steno.kafka.topics import MAX_DEAD_LETTER_BYTES, topic_name
+from steno.settings import KafkaSettings, TopicSettings
+from steno.telemetry import traces
+
+log = structlog.get_logger("steno.kafka.producer")
+
+Headers = Sequence[tuple[str, bytes]]
+
+_LINGER_MS = 5
+_BATCH_BYTES = 131_072
+_FLUSH_SECONDS = 10.0
+_REFUSALS = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidMessageError, InvalidTopicError)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Encoded:
+    """A record as it is sent: what an outbox keeps."""
+
+    key: bytes
+    value: bytes
+    headers: Headers
+
+
+class Producer:
+    """Sends records to the topics of the catalogue; one a process is enough, and any task may use it."""
+
+    def __init__(
+        self, kafka: KafkaSettings, topics: TopicSettings, codec: Codec, *, source: str, max_in_flight: int = 1000
+    ) -> None:
+        """
+        Args:
+            source: The service that sends, for `ce_source`.
+            max_in_flight: Records sent and not acknowledged; further sends wait.
+        """
+        self._kafka_settings = kafka
+        self._topics = topics
+        self._codec = codec
+        self._source = f"/steno/{source}".encode()
+        self._slots = asyncio.Semaphore(max_in_flight)
+        self._opening = asyncio.Lock()
+        self._client: AIOKafkaProducer | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+        self._stopped = False
+
+    async def start(self) -> None:
+        """Connects. Where Kafka is away it only says so: the first send tries again, so a door can open without Kafka."""
+        try:
+            await self._connected()
+        except KafkaUnavailable as error:
+            log.warning("producer.kafka_away", reason=str(error))
+
+    async def stop(self) -> None:
+        """Waits until what is in flight is acknowledged, at most 10 s; sends that were not by then raise `KafkaUnavailable`."""
+        self._stopped = True
+        async with self._opening:
+            client, self._client = self._client, None
+        if client is not None:
+            await _close(client)
+        await asyncio.gather(*self._closing)
+
+    def encode(self, topic: Topic, record: Record, *, event_id: str | None = None) -> Encoded:
+        """What `send` would send; an outbox keeps it and a relay hands it to `send_raw`.
+
+        Args:
+            event_id: The CloudEvents id; a new one each time by default.
+
+        Raises:
+            WrongRecord: the topic does not carry such records.
+        """
+        name = type(record).__name__
+        if name not in topic.records:
+            raise WrongRecord(f"{name} does not belong on topic {topic.name}, which carries {', '.join(topic.records)}")
+        headers = {
+            "content-type": CONTENT_TYPE.encode(),
+            "ce_specversion": b"1.0",
+            "ce_id": (event_id or str(uuid4())).encode(),
+            "ce_source": self._source,
+            "ce_type": f"steno.{name}".encode(),
+            "ce_time": datetime.now(UTC).isoformat().replace("+00:00", "Z").encode(),
+            **traces.inject(),
+        }
+        return Encoded(key=topic.key_of(record).encode(), value=self._codec.encode(record), headers=tuple(headers.items()))
+
+    async def send(
+        self,
+        topic: Topic,
+        record: Record,
+        *,
+        headers: Mapping[str, bytes] | None = None,
+        event_id: str | None = None,
+    ) -> None:
+        """Sends a record, keyed as the catalogue says, and returns when all replicas have it.
+
+        While Kafka is away it waits. The trace of the caller goes along; `headers` are added, and win over those made here.
+
+        Raises:
+            KafkaUnavailable: Kafka did not take it; whether it arrived is not known, so the same record may be sent again.
+            RecordRefused: Kafka will never take it.
+            WrongRecord: the topic does not carry such records.
+        """
+        encoded = self.encode(topic, record, event_id=event_id)
+        merged = {**dict(encoded.headers), **(headers or {})}
+        await self.send_raw(topic, key=encoded.key, value=encoded.value, headers=tuple(merged.items()))
+
+    async def send_raw(self, topic: Topic, *, key: bytes | None, value: bytes | None, headers: Headers) -> None:
+        """Sends bytes as they are: an outbox row, a tombstone (`value=None`), a dead letter. Waits and raises as `send`."""
+        name = topic_name(self._topics, topic)
+        async with self._slots:
+            started = time.perf_counter()
+            client = await self._connected()
+            try:
+                delivery = await client.send(name, value, key=key, headers=list(headers))
+            except MessageSizeTooLargeError as error:
+                raise RecordRefused(f"a record for {name} is too large for Kafka: {error}") from error
+            except KafkaError as error:
+                # The send never left this process, unless the whole client had failed before.
+                self._discard(client, error)
+                raise KafkaUnavailable(f"Kafka did not take a record for {name}: {error!r}") from error
+            try:
+                await delivery
+            except KafkaError as error:
+                self._discard(client, error)
+                if isinstance(error, _REFUSALS):
+                    raise RecordRefused(f"Kafka refuses a record of {len(value or b'')} bytes for {name}") from error
+                raise KafkaUnavailable(f"Kafka did not acknowledge a record for {name}: {error!r}") from error
+            PRODUCE_SECONDS.labels(name).observe(time.perf_counter() - started)
+
+    async def _connected(self) -> AIOKafkaProducer:
+        if self._client is not None:
+            return self._client
+        async with self._opening:
+            if self._stopped:
+                raise KafkaUnavailable("the producer is stopped")
+            if self._client is None:
+                self._client = await self._open()
+            return self._client
+
+    async def _open(self) -> AIOKafkaProducer:
+        client = AIOKafkaProducer(
+            **client_options(self._kafka_settings),
+            client_id=f"steno{self._source.decode().removeprefix('/steno').replace('/', '-')}",
+            enable_idempotence=True,
+            acks="all",
+            linger_ms=_LINGER_MS,
+            max_batch_size=_BATCH_BYTES,
+            max_request_size=MAX_DEAD_LETTER_BYTES,
+            compression_type="zstd",
+        )
+        try:
+            await client.start()
+        except KafkaError as error:
+            await client.stop()
+            raise KafkaUnavailable(f"Kafka cannot be reached at {self._kafka_settings.bootstrap_servers}: {error}") from error
+        except BaseException:
+            await client.stop()
+            raise
+        return client
+
+    def _discard(self, client: AIOKafkaProducer, error: KafkaError) -> None:
+        if client is not self._client:
+            return
+        log.warning("producer.replaced", reason=repr(error))
+        self._client = None
+        closing = asyncio.create_task(_close(client))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+
+
+async def _close(client: AIOKafkaProducer) -> None:
+    """Flushes and closes; what is not acknowledged in time fails, so that whoever waits for it learns so."""
+    try:
+        await asyncio.wait_for(client.stop(), _FLUSH_SECONDS)
+    except TimeoutError:
+        log.warning("producer.unflushed")
+        # aiokafka has no way to give up a flush: its parts are ended one by one.
+        client._message_accumulator.fail_all(KafkaError("the producer was stopped before this was acknowledged"))
+        await client._sender.close()
+        await client.client.close()

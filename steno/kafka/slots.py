@@ -1,0 +1,144 @@
+"""A bounded number of records handled at once, in any order of completion."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+
+from steno.events.catalogue import Topic
+from steno.kafka.messages import RawMessage
+from steno.kafka.offsets import OffsetTracker
+
+
+@dataclass(kw_only=True, slots=True, eq=False)
+class Partition:
+    """One partition while it is assigned to this consumer."""
+
+    topic: Topic
+    tracker: OffsetTracker = field(default_factory=OffsetTracker)
+    #: What was committed last by this assignment.
+    committed: int | None = None
+    #: The lowest unfinished offset as last measured, and since when it has been that (seconds since 1970).
+    head: int = -1
+    head_since: float = 0.0
+    #: Taken away: what is left of it is no longer ours to do.
+    revoked: bool = False
+
+
+@dataclass(kw_only=True, slots=True, eq=False)
+class Job:
+    """One record under way."""
+
+    partition: Partition
+    raw: RawMessage
+    attempts: int = 0
+    #: Why it is to go to dead letters; set once that is decided.
+    verdict: Exception | None = None
+
+
+Attempt = Callable[[Job], Awaitable[float | None]]
+"""Tries a job once: None means done, a number of seconds means again after that long."""
+
+
+class Slots:
+    """Runs jobs, `concurrency` at once; the others wait in a line of bounded length, and those that back off hold no slot.
+
+    A task serves job after job while there are any, so an instant handler costs no task a record.
+    """
+
+    def __init__(self, *, concurrency: int, line: int, attempt: Attempt, fail: Callable[[BaseException], None]) -> None:
+        """
+        Args:
+            line: How many jobs may wait for a slot.
+            attempt: Tries a job; what it raises ends the consumer.
+            fail: Told what `attempt` raised.
+        """
+        self._concurrency = concurrency
+        self._line = line
+        self._attempt = attempt
+        self._fail = fail
+        self._waiting: deque[Job] = deque()
+        self._running: set[asyncio.Task[None]] = set()
+        self._draining = False
+        self._has_room = asyncio.Event()
+        self._has_room.set()
+
+    @property
+    def room(self) -> int:
+        """How many more jobs may be added now."""
+        return max(0, self._line - len(self._waiting))
+
+    @property
+    def running(self) -> int:
+        """How many jobs are being handled."""
+        return len(self._running)
+
+    def add(self, jobs: Iterable[Job]) -> None:
+        """Lines jobs up."""
+        self._draining = False
+        self._waiting.extend(jobs)
+        self._serve()
+
+    async def wait_for_room(self, seconds: float) -> bool:
+        """Waits until at least half the line is free; False when that took too long."""
+        if 2 * self.room >= self._line:
+            return True
+        self._has_room.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._has_room.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def drain(self, seconds: float, *, grace_seconds: float) -> int:
+        """Drops what waits or backs off, lets what runs finish, then cancels the rest; returns how many jobs were cancelled.
+
+        A handler that does not heed its cancellation is left behind after `grace_seconds`; what it still does counts for
+        nothing.
+        """
+        self._draining = True
+        self._waiting.clear()
+        self._has_room.set()
+        if self._running and seconds > 0:
+            await asyncio.wait(self._running, timeout=seconds)
+        left = list(self._running)
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait(left, timeout=grace_seconds)
+        return len(left)
+
+    def _serve(self) -> None:
+        for _ in range(min(len(self._waiting), self._concurrency - len(self._running))):
+            task = asyncio.create_task(self._work())
+            self._running.add(task)
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.remove(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(error)
+        elif self._waiting:
+            self._serve()
+
+    async def _work(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        while self._waiting and not task.cancelling():
+            job = self._waiting.popleft()
+            if 2 * len(self._waiting) <= self._line:
+                self._has_room.set()
+            if job.partition.revoked:
+                continue
+            again = await self._attempt(job)
+            if again is None:
+                if not job.partition.revoked:
+                    job.partition.tracker.finish(job.raw.offset)
+            else:
+                asyncio.get_running_loop().call_later(again, self._put_back, job)
+
+    def _put_back(self, job: Job) -> None:
+        if not (job.partition.revoked or self._draining):
+            self._waiting.appendleft(job)
+            self._serve()

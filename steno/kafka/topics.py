@@ -1,0 +1,144 @@
+"""The topics of the catalogue, made on the cluster: retention, cleaning, partitions."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import structlog
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import (
+    InvalidReplicationFactorError,
+    KafkaError,
+    LeaderNotAvailableError,
+    NoError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    for_code,
+)
+
+from steno.events.catalogue import DEAD_LETTERS, Topic, catalogue
+from steno.kafka.client import client_options
+from steno.kafka.errors import KafkaUnavailable, TopicMismatch
+from steno.settings import KafkaSettings, TopicSettings
+
+log = structlog.get_logger("steno.kafka.topics")
+
+_HOUR_MS = 3_600_000
+_DAY_MS = 24 * _HOUR_MS
+#: What a producer of ours may send; the broker's own default.
+MAX_RECORD_BYTES = 1_048_576
+#: Dead letters carry a record of any allowed size plus headers.
+MAX_DEAD_LETTER_BYTES = 2 * MAX_RECORD_BYTES
+_PAUSE_SECONDS = 0.1
+
+
+def topic_name(topics: TopicSettings, topic: Topic) -> str:
+    """The name of a catalogue topic on the cluster of this installation."""
+    return topics.prefix + topic.name
+
+
+async def create_topics(
+    kafka: KafkaSettings, topics: TopicSettings, wanted: Iterable[Topic] | None = None, *, seconds: float = 60
+) -> None:
+    """Makes the topics that are not there yet and waits until each can be written to; safe to call at every start.
+
+    Args:
+        wanted: All of the catalogue by default.
+        seconds: How long to wait for Kafka.
+
+    Raises:
+        TopicMismatch: a topic exists with another number of partitions, or may not be made.
+        KafkaUnavailable: Kafka was not there, or not ready, in time.
+    """
+    by_name = {topic_name(topics, topic): topic for topic in (catalogue().values() if wanted is None else wanted)}
+    last: Exception | None = None
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                try:
+                    return await _create(kafka, topics, by_name)
+                except KafkaError as error:
+                    if not error.retriable:
+                        raise
+                    last = error
+                    await asyncio.sleep(_PAUSE_SECONDS)
+    except TimeoutError:
+        raise KafkaUnavailable(
+            f"the topics could not be made at {kafka.bootstrap_servers} within {seconds:g} s: {last!r}; "
+            "is the broker running, and is KAFKA_BOOTSTRAP_SERVERS right?"
+        ) from last
+
+
+def topic_config(topic: Topic) -> dict[str, str]:
+    """Kafka's settings of a topic.
+
+    Retention and compaction act on closed segments only, so a segment is closed after a tenth of the retention (a day at most),
+    and compaction may not be put off beyond a day: what is said to be gone is gone in time.
+    """
+    config = {"cleanup.policy": topic.cleanup}
+    segment_ms = _DAY_MS
+    if topic.retention_ms is not None:
+        config["retention.ms"] = str(topic.retention_ms)
+        segment_ms = min(segment_ms, max(_HOUR_MS // 6, topic.retention_ms // 10))
+    if "compact" in topic.cleanup:
+        config["max.compaction.lag.ms"] = str(_DAY_MS)
+        config["delete.retention.ms"] = str(_DAY_MS)
+        config["min.cleanable.dirty.ratio"] = "0.1"
+        segment_ms = min(segment_ms, 6 * _HOUR_MS)
+    config["segment.ms"] = str(segment_ms)
+    if topic.name == DEAD_LETTERS.name:
+        config["max.message.bytes"] = str(MAX_DEAD_LETTER_BYTES)
+    return config
+
+
+async def _create(kafka: KafkaSettings, topics: TopicSettings, by_name: Mapping[str, Topic]) -> None:
+    admin = AIOKafkaAdminClient(**client_options(kafka))
+    try:
+        await admin.start()
+        present = set(await admin.list_topics())
+        missing = [_new(name, topic, topics) for name, topic in by_name.items() if name not in present]
+        if missing:
+            response = await admin.create_topics(missing)
+            for name, code, message in response.topic_errors:
+                _check_created(name, code, message)
+        if not _usable(await admin.describe_topics(list(by_name)), by_name, topics):
+            raise LeaderNotAvailableError("a topic has no leader yet")
+    finally:
+        await admin.close()
+
+
+def _new(name: str, topic: Topic, topics: TopicSettings) -> NewTopic:
+    new = NewTopic(name, topics.partitions, replication_factor=1, topic_configs=topic_config(topic))
+    # -1, the cluster's default, is for the broker to resolve (KIP-464); aiokafka's constructor refuses it.
+    new.replication_factor = topics.replication_factor
+    return new
+
+
+def _check_created(name: str, code: int, message: str | None) -> None:
+    error = for_code(code)
+    if error is NoError:
+        log.info("topic.created", topic=name)
+    elif error in (TopicAuthorizationFailedError, InvalidReplicationFactorError) or not (
+        error.retriable or error is TopicAlreadyExistsError
+    ):
+        raise TopicMismatch(
+            f"topic {name} cannot be made: {message or error.description}; make it by hand as docs/topics.md says, "
+            "or let this user create topics and check STENO_TOPIC_REPLICATION_FACTOR"
+        )
+    elif error is not TopicAlreadyExistsError:
+        raise error(message)
+
+
+def _usable(described: list[dict[str, Any]], by_name: Mapping[str, Topic], topics: TopicSettings) -> bool:
+    for entry in described:
+        if entry["error_code"] or any(p["error_code"] or p["leader"] < 0 for p in entry["partitions"]):
+            return False
+        partitions = len(entry["partitions"])
+        name = entry["topic"]
+        if by_name[name].key == "call_id" and partitions != topics.partitions:
+            raise TopicMismatch(
+                f"topic {name} has {partitions} partitions, but STENO_TOPIC_PARTITIONS is {topics.partitions}; topics keyed "
+                "by call must all have the same number, so that one call's data meet in one partition: set "
+                f"STENO_TOPIC_PARTITIONS={partitions} if all have that, or use another STENO_TOPIC_PREFIX"
+            )
+    return True
