@@ -3,6 +3,7 @@
 from importlib.metadata import entry_points
 
 import typer
+from stamina.instrumentation import set_on_retry_hooks
 
 from steno.cli import keys, recordings, up
 
@@ -16,6 +17,7 @@ app.add_typer(keys.app, name="keys")
 
 def main() -> None:
     """Runs the command line."""
+    set_on_retry_hooks([])  # a retry that works is nothing to tell the user
     for entry in sorted(entry_points(group="steno.commands"), key=lambda found: found.name):
         app.add_typer(entry.load(), name=entry.name)
     app()

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,15 +11,22 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import stamina
 
 from steno.cli import run_file
 
 ENDED = frozenset({"completed", "no_speech", "failed", "cancelled"})
 """States of a recording that do not change any more."""
 
+_PATIENCE_SECONDS = 20
+
 
 class ApiError(Exception):
     """The API said no, or was not there; the message is for a person."""
+
+
+class IngestAway(ApiError):
+    """Nobody answered; a supervisor brings ingest back within seconds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,23 +66,27 @@ class Api:
 
     async def submit(self, audio: Path, metadata: dict[str, Any]) -> dict[str, Any]:
         """Uploads one recording; the answer has its `recording_id`."""
-        with audio.open("rb") as stream:
-            form = aiohttp.FormData()
-            form.add_field("file", stream, filename=audio.name, content_type="application/octet-stream")
-            form.add_field("metadata", json.dumps(metadata), content_type="application/json")
-            return await self._json("POST", "/v1/recordings", data=form)
+        # With a key of its own the upload may be sent again when ingest was restarted meanwhile.
+        headers = {"Idempotency-Key": str(uuid.uuid4())}
+        async for attempt in stamina.retry_context(on=IngestAway, attempts=None, timeout=_PATIENCE_SECONDS, wait_max=1):
+            with attempt, audio.open("rb") as stream:
+                form = aiohttp.FormData()
+                form.add_field("file", stream, filename=audio.name, content_type="application/octet-stream")
+                form.add_field("metadata", json.dumps(metadata), content_type="application/json")
+                return await self._json("POST", "/v1/recordings", data=form, headers=headers)
+        raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def recording(self, recording_id: str) -> dict[str, Any]:
         """One recording with its state."""
-        return await self._json("GET", f"/v1/recordings/{recording_id}")
+        return await self._get(f"/v1/recordings/{recording_id}")
 
     async def transcript(self, recording_id: str) -> dict[str, Any]:
         """The result document of a recording."""
-        return await self._json("GET", f"/v1/recordings/{recording_id}/transcript")
+        return await self._get(f"/v1/recordings/{recording_id}/transcript")
 
     async def ledger(self) -> dict[str, Any]:
         """How many recordings were accepted, and what became of them."""
-        return await self._json("GET", "/v1/ledger")
+        return await self._get("/v1/ledger")
 
     async def wait(self, recording_id: str, *, every: float = 0.25) -> dict[str, Any]:
         """The recording once it has ended."""
@@ -92,12 +104,16 @@ class Api:
         """Ends the deliveries to a webhook."""
         await self._json("DELETE", f"/v1/webhooks/{webhook_id}")
 
+    @stamina.retry(on=IngestAway, attempts=None, timeout=_PATIENCE_SECONDS, wait_max=1)
+    async def _get(self, path: str) -> dict[str, Any]:
+        return await self._json("GET", path)
+
     async def _json(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         try:
             async with self._session.request(method, self.place.url + path, **request) as response:
                 body = await response.read()
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise ApiError(f"{self.place.url} does not answer: {error or type(error).__name__}") from error
+            raise IngestAway(f"{self.place.url} does not answer: {error or type(error).__name__}") from error
         document = _parsed(body)
         if response.status >= 400:
             problem = document.get("detail") or document.get("title") or body.decode("utf-8", "replace")

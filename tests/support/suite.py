@@ -1,0 +1,95 @@
+"""The whole suite, as `steno up` runs it, for tests that go in at the front door and out at the back."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from steno.cli import api, run_file
+from steno.cli.api import Api
+
+SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("*.wav"))
+_READY_SECONDS = 90
+
+
+class SuiteUnderTest:
+    """A running suite on a data folder of its own."""
+
+    def __init__(self, data: Path, process: asyncio.subprocess.Process) -> None:
+        self.data = data
+        self._process = process
+
+    @property
+    def kafka(self) -> str:
+        """Bootstrap servers."""
+        return str(run_file.read(self.data)["kafka"])
+
+    def url(self, service: str) -> str:
+        """Base URL of a service."""
+        return str(run_file.read(self.data)["services"][service]["url"])
+
+    def pid(self, service: str) -> int | None:
+        """The process id of a service; None while it is being restarted."""
+        pid: int | None = run_file.read(self.data)["services"][service]["pid"]
+        return pid
+
+    async def kill(self, service: str) -> None:
+        """kill -9, and the wait until another process has taken its place."""
+        before = self.pid(service)
+        assert before is not None, f"{service} does not run"
+        os.kill(before, signal.SIGKILL)
+        async with asyncio.timeout(10):
+            while self.pid(service) in (None, before):
+                await asyncio.sleep(0.02)
+
+    async def stop(self) -> int:
+        """Ctrl-C; the exit status of `steno up`."""
+        self._process.send_signal(signal.SIGINT)
+        return await asyncio.wait_for(self._process.wait(), 90)
+
+
+@asynccontextmanager
+async def running_suite(data: Path, environment: Mapping[str, str]) -> AsyncIterator[SuiteUnderTest]:
+    """`steno up` on a folder, ready; stopped afterwards. What it printed is shown when it does not become ready."""
+    log = data / "up.log"
+    data.mkdir(parents=True, exist_ok=True)
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("STENO_", "KAFKA_"))}
+    kept = {name: value for name, value in os.environ.items() if name in ("STENO_CACHE", "STENO_BROKER_JAVA")}
+    with log.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "steno.cli", "up", "--data", str(data)),
+            env={**clean, **kept, "STENO_NOTIFIER_ALLOWED_NETWORKS": "127.0.0.0/8", **environment},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+    try:
+        async with asyncio.timeout(_READY_SECONDS):
+            while "Steno is up" not in log.read_text():
+                assert process.returncode is None, f"steno up ended:\n{log.read_text()}"
+                await asyncio.sleep(0.1)
+        yield SuiteUnderTest(data, process)
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGINT)
+            try:
+                await asyncio.wait_for(process.wait(), 90)
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+
+
+@asynccontextmanager
+async def connected(suite: SuiteUnderTest) -> AsyncIterator[Api]:
+    """The suite's REST API."""
+    async with api.connected(api.find(suite.data)) as client:
+        yield client
+
+
+def words_of(transcript: Mapping[str, Any]) -> list[tuple[int, int, int, str]]:
+    """What a transcript says and when: channel, start, duration, text of each phrase."""
+    return [(phrase["channel"], phrase["start_ms"], phrase["duration_ms"], phrase["text"]) for phrase in transcript["phrases"]]
