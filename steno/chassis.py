@@ -18,6 +18,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from steno import settings as settings_module
+from steno.errors import StenoError
 from steno.http.health import Health
 from steno.settings import ServiceSettings, SettingsError
 from steno.telemetry import logs, traces
@@ -69,7 +70,12 @@ async def serve(settings: S, build: Callable[[S], Awaitable[Wiring]]) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    wiring = await build(settings)
+    try:
+        wiring = await build(settings)
+    except StenoError as error:
+        # The message says what to do about it; how it came about in the code tells nobody more.
+        log.error("service.cannot_start", error_class=error.error_class, reason=str(error))
+        return 1
     async with wiring.resources:
         wiring.app.router.routes.extend(wiring.health.routes())
         listener = _listen(settings)

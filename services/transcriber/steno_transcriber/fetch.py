@@ -1,0 +1,263 @@
+"""Brings the audio of a recording to a local file: read in place where it is one, else streamed to a temporary file.
+
+The errors are in `fetch_errors`; their messages name URLs without their query and user, which may hold secrets.
+"""
+
+import asyncio
+import hashlib
+import re
+import tempfile
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO
+from urllib.parse import unquote, urlsplit
+
+import aiohttp
+import structlog
+from yarl import URL
+
+from steno.kafka.retry import RetryPolicy
+from steno.storage.objects import ObjectMissing, ObjectStore
+from steno_transcriber import metrics
+from steno_transcriber.fetch_errors import (
+    ChecksumMismatch,
+    FetchGivenUp,
+    FileForbidden,
+    NoRoom,
+    RecordingMissing,
+    RecordingRefused,
+    RecordingTooLarge,
+    SourceFailed,
+    UnsupportedUrl,
+)
+
+log = structlog.get_logger("steno.transcriber.fetch")
+
+MAX_REDIRECTS = 5
+PIECE_BYTES = 1 << 18
+BETWEEN_ATTEMPTS = RetryPolicy(first_seconds=1, longest_seconds=30)
+TRY_AGAIN = frozenset({408, 425, 429})
+"""Client errors of HTTP that pass (RFC 9110 §15.5.9, RFC 8470, RFC 6585)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchLimits:
+    """How much, how long and how often is fetched; the seconds but `give_up_seconds` are of one attempt."""
+
+    max_bytes: int
+    connect_seconds: float
+    read_seconds: float
+    total_seconds: float
+    attempts: int
+    give_up_seconds: float
+
+    @property
+    def timeout(self) -> aiohttp.ClientTimeout:
+        """The limits in time of one attempt."""
+        return aiohttp.ClientTimeout(total=self.total_seconds, sock_connect=self.connect_seconds, sock_read=self.read_seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchedAudio:
+    """A recording that can be read; `name` is what its source calls it, and its extension may tell the codec."""
+
+    path: Path
+    name: str
+
+
+class Fetcher:
+    """Fetches recordings from the object store, from allowed folders and by HTTP."""
+
+    def __init__(
+        self,
+        *,
+        store: ObjectStore,
+        session: aiohttp.ClientSession,
+        limits: FetchLimits,
+        folders: Sequence[Path] = (),
+        temporary_folder: Path | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """`session` must be a guarded one; `folders` are those that `file://` URLs may name files of."""
+        self._store = store
+        self._session = session
+        self._limits = limits
+        self._folders = tuple(folder.resolve() for folder in folders)
+        self._temporary_folder = temporary_folder
+        self._sleep = sleep
+
+    @asynccontextmanager
+    async def fetch(self, url: str, *, sha256: str = "") -> AsyncIterator[FetchedAudio]:
+        """The recording at a URL as a local file, for the time of the block.
+
+        A temporary file has no name, so that nothing is left of it however the process ends.
+
+        Raises:
+            FetchFailed, ForbiddenAddress: it cannot be had.
+            NoRoom, StoreUnavailable: try again later.
+        """
+        name = _name(url)
+        local = self._local_path(url)
+        if local is not None:
+            await asyncio.to_thread(self._check_file, local, url, sha256)
+            yield FetchedAudio(path=local, name=name)
+            return
+        with _translated_disk_errors():
+            file = tempfile.TemporaryFile(prefix="steno-recording-", dir=self._temporary_folder)  # noqa: SIM115 - just below
+        with file:
+            await self._fetch_to(file, url, sha256)
+            yield FetchedAudio(path=Path(f"/dev/fd/{file.fileno()}"), name=name)
+
+    def _local_path(self, url: str) -> Path | None:
+        if self._store.owns(url):
+            return self._store.local_path(url)
+        return self._allowed_file(url) if urlsplit(url).scheme == "file" else None
+
+    def _allowed_file(self, url: str) -> Path:
+        """The file of a URL, links and `..` followed. What lies outside the folders is not even looked at."""
+        parts = urlsplit(url)
+        if parts.netloc not in ("", "localhost") or "\0" in unquote(parts.path):
+            raise UnsupportedUrl(f"{shown(url)} does not name a file of this machine: write file:///folder/name")
+        if not self._folders:
+            raise FileForbidden("file:// URLs are not read here: name their folders in STENO_TRANSCRIBER_FILE_FOLDERS")
+        try:
+            path = Path(unquote(parts.path)).resolve()
+        except (OSError, RuntimeError):  # a loop of links
+            raise RecordingMissing(f"there is no file at {shown(url)}") from None
+        if not any(path.is_relative_to(folder) for folder in self._folders):
+            raise FileForbidden(f"{shown(url)} is not in a folder named in STENO_TRANSCRIBER_FILE_FOLDERS")
+        return path
+
+    def _check_file(self, path: Path, url: str, sha256: str) -> None:
+        try:
+            if not path.is_file():
+                raise RecordingMissing(f"there is no file at {shown(url)}")
+            self._check_size(path.stat().st_size, url)
+            if sha256:
+                with path.open("rb") as file:
+                    digest = hashlib.file_digest(file, "sha256").hexdigest()
+        except PermissionError:
+            raise RecordingRefused(f"the transcriber may not read {shown(url)}: check the file's permissions") from None
+        if sha256 and digest != sha256:
+            raise ChecksumMismatch(f"{shown(url)} has SHA-256 {digest}, not {sha256} as submitted")
+
+    async def _fetch_to(self, file: IO[bytes], url: str, sha256: str) -> None:
+        """Fetches by one attempt after the other, with pauses, until it is there whole or given up."""
+        give_up_at = time.monotonic() + self._limits.give_up_seconds
+        attempt = 1
+        while True:
+            try:
+                with metrics.FETCH_SECONDS.time():
+                    digest = await self._attempt(file, url)
+                break
+            except SourceFailed as error:
+                metrics.FETCH_FAILURES.inc()
+                if attempt >= self._limits.attempts or time.monotonic() >= give_up_at:
+                    raise FetchGivenUp(f"{error}; given up after {attempt} attempts") from error
+                log.warning("recording.fetch_failed", attempt=attempt, reason=str(error))
+                await self._sleep(BETWEEN_ATTEMPTS.decide(error, attempt) or 0)
+            attempt += 1
+        if sha256 and digest != sha256:
+            raise ChecksumMismatch(f"{shown(url)} gave bytes with SHA-256 {digest}, not {sha256} as submitted")
+
+    async def _attempt(self, file: IO[bytes], url: str) -> str:
+        """Streams the recording to the file, over what an attempt before left there; returns its SHA-256."""
+        digest = hashlib.sha256()
+        with _translated_disk_errors():
+            file.seek(0)
+            file.truncate()
+        received = 0
+        async with aclosing(self._pieces(url)) as pieces:
+            async for piece in pieces:
+                received += len(piece)
+                self._check_size(received, url)
+                digest.update(piece)
+                with _translated_disk_errors():
+                    await asyncio.to_thread(file.write, piece)
+        with _translated_disk_errors():
+            file.flush()
+        return digest.hexdigest()
+
+    async def _pieces(self, url: str) -> AsyncGenerator[bytes, None]:
+        if self._store.owns(url):
+            try:
+                async for piece in self._store.stream(url):
+                    yield piece
+            except ObjectMissing:
+                raise RecordingMissing(f"the object store has nothing at {shown(url)}") from None
+        elif urlsplit(url).scheme in ("http", "https"):
+            with _translated_http_errors(url):
+                async with self._get(url) as response:
+                    self._check_answer(response, url)
+                    async for piece in response.content.iter_chunked(PIECE_BYTES):
+                        yield piece
+        else:
+            raise UnsupportedUrl(
+                f"{shown(url)} is not a URL that recordings are fetched from: "
+                f"give http(s)://, file:// or an object of {self._store.url}"
+            )
+
+    def _get(self, url: str) -> "aiohttp.client._RequestContextManager":
+        # What is quoted already stays as it is: signatures in queries (Azure's SAS) hold for the very bytes.
+        target = URL(url, encoded=re.fullmatch("[!-~]+", url) is not None)
+        # aiohttp gives up at the redirect that reaches the limit.
+        return self._session.get(
+            target, timeout=self._limits.timeout, max_redirects=MAX_REDIRECTS + 1, headers={"Accept-Encoding": "identity"}
+        )
+
+    def _check_answer(self, response: aiohttp.ClientResponse, url: str) -> None:
+        status = response.status
+        if status == 200:
+            self._check_size(response.content_length or 0, url)
+        elif status >= 500 or status in TRY_AGAIN:
+            raise SourceFailed(f"{shown(url)} answered {status} {response.reason}")
+        elif status in (404, 410):
+            raise RecordingMissing(f"there is nothing at {shown(url)} (status {status})")
+        elif status in (401, 403):
+            raise RecordingRefused(f"{shown(url)} is not handed out (status {status}): give a URL that needs no sign-in")
+        else:
+            raise RecordingRefused(f"{shown(url)} answered {status} {response.reason} instead of a recording")
+
+    def _check_size(self, size: int, url: str) -> None:
+        if size > self._limits.max_bytes:
+            raise RecordingTooLarge(f"{shown(url)} has more than the {self._limits.max_bytes} bytes a recording may have")
+
+
+def _name(url: str) -> str:
+    try:
+        return unquote(PurePosixPath(urlsplit(url).path).name) or "recording"
+    except ValueError as error:
+        raise UnsupportedUrl(f"the recording's URL is not one: {error}") from None
+
+
+def shown(url: str) -> str:
+    """A URL without what may be secret in it: its user and its query."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+@contextmanager
+def _translated_http_errors(url: str) -> Iterator[None]:
+    try:
+        yield
+    except aiohttp.InvalidURL:  # of the recording or of a redirect
+        raise UnsupportedUrl(f"{shown(url)} is not, or leads to what is not, a URL of HTTP") from None
+    except aiohttp.TooManyRedirects:
+        raise RecordingRefused(f"{shown(url)} redirects more than {MAX_REDIRECTS} times") from None
+    except TimeoutError:
+        raise SourceFailed(f"{shown(url)} did not answer in time") from None
+    except aiohttp.ClientPayloadError:
+        raise SourceFailed(f"{shown(url)} sent less than it announced") from None
+    except aiohttp.ClientError as error:
+        raise SourceFailed(f"{shown(url)} cannot be reached: {type(error).__name__}") from error
+
+
+@contextmanager
+def _translated_disk_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise NoRoom(f"a recording cannot be kept while it is decoded: {error.strerror or error}") from error

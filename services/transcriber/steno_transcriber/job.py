@@ -1,0 +1,251 @@
+"""The work of one recording: fetched, transcribed, its results stored and published. Effects first; the offset is the kernel's.
+
+| what happens | what follows |
+|---|---|
+| it has a transcript | result document, then phrases, then `TranscriptCompleted` |
+| it is broken, missing, too long, in another language | `TranscriptFailed` with the reason; nothing in dead letters |
+| the object store, Kafka or the disk is away | `Retryable`: the kernel calls again, for ever |
+| an unexpected error, three times over | `TranscriptFailed`, so that the ledger ends; the message into dead letters |
+| it was cancelled before its results were being published | nothing more is published |
+
+A recording is handled again after a crash or a rebalance: the same ids and the same text are written again.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import Protocol
+
+import structlog
+
+from steno.errors import Permanent, Retryable
+from steno.events import ids
+from steno.events.catalogue import PHRASES, TRANSCRIPTS, Topic
+from steno.events.records import (
+    Record,
+    RecordingCancelled,
+    RecordingSubmitted,
+    TranscriptCompleted,
+    TranscriptFailed,
+    TranscriptStarted,
+)
+from steno.kafka.messages import Message
+from steno.storage.objects import ObjectStore
+from steno.telemetry import traces
+from steno_transcriber import metrics
+from steno_transcriber.audio.decode import UnreadableAudio
+from steno_transcriber.decode_pool import DecodePool
+from steno_transcriber.engines.port import Engine, UnsupportedLocale
+from steno_transcriber.fetch import Fetcher
+from steno_transcriber.recent import Recent
+from steno_transcriber.result import Transcript, document, document_key, recording_id
+from steno_transcriber.transcribe import Stopped, transcribe
+
+log = structlog.get_logger("steno.transcriber")
+
+UNEXPECTED_ATTEMPTS = 3
+"""How often an unexpected error may hit one recording before it fails."""
+
+REMEMBERED = 10_000
+KEPT_TRANSCRIPTS = 16
+
+
+class RecordingPutAside(Permanent):
+    """A recording failed by a fault of ours: its message goes to dead letters for a person to look at."""
+
+    error_class = "internal"
+
+
+class Publisher(Protocol):
+    """Where records go; the kernel's producer is one."""
+
+    async def send(self, topic: Topic, record: Record, *, event_id: str | None = None) -> None:
+        """Returns when the record is safe."""
+
+
+@dataclass(slots=True, eq=False)
+class Work:
+    """One recording under way."""
+
+    stop: threading.Event = field(default_factory=threading.Event)
+    cancelled: bool = False
+    done: bool = False
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+Key = tuple[str, str]
+"""Call id and recording id."""
+
+
+class Transcriber:
+    """Handles the messages of the topic `recordings`."""
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        fetcher: Fetcher,
+        store: ObjectStore,
+        publisher: Publisher,
+        pool: DecodePool,
+        recordings_pool: Executor,
+        max_audio_ms: int,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """`pool` decodes speech; `recordings_pool` has a thread for each recording that is decoded at once."""
+        self._engine = engine
+        self._fetcher = fetcher
+        self._store = store
+        self._publisher = publisher
+        self._pool = pool
+        self._recordings_pool = recordings_pool
+        self._max_audio_ms = max_audio_ms
+        self._now = now
+        self._under_way: dict[Key, Work] = {}
+        self._cancelled: Recent[Key, None] = Recent(REMEMBERED)
+        self._unexpected: Recent[Key, int] = Recent(REMEMBERED)
+        # Transcripts that could not be stored or published yet, so that the next attempt need not decode again.
+        self._kept: Recent[Key, Transcript] = Recent(KEPT_TRANSCRIPTS)
+
+    async def handle(self, message: Message) -> None:
+        """The kernel's handler."""
+        match message.record:
+            case RecordingSubmitted() as recording:
+                await self._once(recording)
+            case RecordingCancelled() as cancellation:
+                self._cancel((cancellation.call_id, cancellation.recording_id))
+            case _:
+                log.info("recordings.ignored", partition=message.partition, offset=message.offset)
+
+    def _cancel(self, key: Key) -> None:
+        """Stops a recording that is under way, and keeps one that comes, or comes again, from being taken up."""
+        self._cancelled[key] = None
+        work = self._under_way.get(key)
+        log.info("recording.cancelled", recording_id=key[1], under_way=work is not None)
+        if work is not None:
+            work.cancelled = True
+            work.stop.set()
+
+    async def _once(self, recording: RecordingSubmitted) -> None:
+        """Does a recording, or waits for the end of the same one that is already under way."""
+        key = (recording.call_id, recording_id(recording))
+        while (twin := self._under_way.get(key)) is not None:
+            await twin.ended.wait()
+            if twin.done:
+                return
+        if key in self._cancelled:
+            log.info("recording.skipped", recording_id=key[1])
+            return
+        work = self._under_way[key] = Work()
+        try:
+            await self._end(recording, work, key)
+            work.done = True
+            self._kept.pop(key, None)
+            self._unexpected.pop(key, None)
+        finally:
+            work.stop.set()
+            work.ended.set()
+            del self._under_way[key]
+
+    async def _end(self, recording: RecordingSubmitted, work: Work, key: Key) -> None:
+        """Brings a recording to one of its ends, or raises what keeps it from there."""
+        try:
+            await self._complete(recording, work, key)
+        except Retryable:
+            raise
+        except Stopped:
+            metrics.RECORDINGS.labels("cancelled").inc()
+            log.info("recording.dropped", recording_id=key[1])
+        except UnreadableAudio as error:
+            await self._fail(recording, str(error), "unreadable_audio")
+        except UnsupportedLocale as error:
+            await self._fail(recording, str(error), "unsupported_locale")
+        except Permanent as error:
+            await self._fail(recording, str(error), error.error_class)
+        except Exception as error:
+            attempts = self._unexpected[key] = self._unexpected.get(key, 0) + 1
+            if attempts < UNEXPECTED_ATTEMPTS:
+                raise
+            reason = "an internal error of the transcriber; its log and the dead letters have the details"
+            await self._fail(recording, reason, RecordingPutAside.error_class)
+            raise RecordingPutAside(f"recording {key[1]} failed {attempts} times: {error!r}") from error
+
+    async def _complete(self, recording: RecordingSubmitted, work: Work, key: Key) -> None:
+        transcript = self._kept.get(key)
+        if transcript is None:
+            transcript = self._kept[key] = await self._transcribe(recording, work)
+        if work.cancelled:
+            raise Stopped
+        await self._publish(recording, transcript)
+
+    async def _transcribe(self, recording: RecordingSubmitted, work: Work) -> Transcript:
+        identifier = recording_id(recording)
+        started = TranscriptStarted(call_id=recording.call_id, recording_id=identifier, started_at=self._now())
+        await self._publisher.send(TRANSCRIPTS, started, event_id=ids.event_id("transcript.started", identifier))
+        async with AsyncExitStack() as while_read:
+            with traces.span("recording.fetch"):
+                audio = await while_read.enter_async_context(self._fetcher.fetch(recording.url, sha256=recording.sha256))
+            with traces.span("recording.decode"):
+                return await asyncio.get_running_loop().run_in_executor(
+                    self._recordings_pool,
+                    partial(
+                        transcribe,
+                        audio,
+                        recording,
+                        engine=self._engine,
+                        pool=self._pool,
+                        max_audio_ms=self._max_audio_ms,
+                        stop=work.stop,
+                    ),
+                )
+
+    async def _publish(self, recording: RecordingSubmitted, transcript: Transcript) -> None:
+        """The result document first, so that whoever reads of it finds it; then the phrases; then that it is complete."""
+        identifier = recording_id(recording)
+        content = await asyncio.to_thread(document, recording, transcript)
+        url = await self._store.put(document_key(identifier), content)
+        await asyncio.gather(
+            *(self._publisher.send(PHRASES, phrase, event_id=phrase.phrase_id) for phrase in transcript.phrases)
+        )
+        completed = TranscriptCompleted(
+            call_id=recording.call_id,
+            recording_id=identifier,
+            result_url=url,
+            phrase_count=len(transcript.phrases),
+            channel_count=transcript.channel_count,
+            duration_ms=transcript.duration_ms,
+            engine=transcript.engine,
+            locale=recording.locale,
+            properties=recording.properties,
+            completed_at=self._now(),
+        )
+        await self._publisher.send(TRANSCRIPTS, completed, event_id=ids.event_id("transcript.completed", identifier))
+        metrics.RECORDINGS.labels("completed" if transcript.phrases else "no_speech").inc()
+        log.info(
+            "recording.completed",
+            recording_id=identifier,
+            phrases=len(transcript.phrases),
+            channels=transcript.channel_count,
+            duration_ms=transcript.duration_ms,
+        )
+
+    async def _fail(self, recording: RecordingSubmitted, reason: str, error: str) -> None:
+        """Tells that a recording failed, and why."""
+        identifier = recording_id(recording)
+        failed = TranscriptFailed(
+            call_id=recording.call_id,
+            recording_id=identifier,
+            reason=reason,
+            error=error,
+            properties=recording.properties,
+            failed_at=self._now(),
+        )
+        await self._publisher.send(TRANSCRIPTS, failed, event_id=ids.event_id("transcript.failed", identifier))
+        metrics.RECORDINGS.labels("failed").inc()
+        metrics.FAILURES.labels(error).inc()
+        log.warning("recording.failed", recording_id=identifier, error_class=error, reason=reason)

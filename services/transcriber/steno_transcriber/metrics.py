@@ -1,0 +1,40 @@
+"""The metrics of the transcriber, declared in one place: what each is, and what a rise means."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+RECORDINGS = Counter(
+    "steno_transcriber_recordings",
+    "Recordings by how they ended: completed, no_speech, failed or cancelled.",
+    ["state"],
+)
+FAILURES = Counter(
+    "steno_transcriber_failures", "Recordings that failed, by class of the error; a rise names the fault.", ["error"]
+)
+AUDIO_SECONDS = Counter("steno_transcriber_audio_seconds", "Length of the audio transcribed, channels side by side.")
+REAL_TIME_FACTOR = Histogram(
+    "steno_transcriber_real_time_factor",
+    "Time to decode a recording over the length of its audio; above 1 it is slower than speech.",
+    buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
+)
+DECODE_QUEUE = Gauge(
+    "steno_transcriber_decode_queue", "Packs of utterances that wait for a thread; 0 for long means idle threads."
+)
+ENGINE_SECONDS = Counter("steno_transcriber_engine_seconds", "Time that threads spent in the engine.")
+FETCH_SECONDS = Histogram(
+    "steno_transcriber_fetch_seconds",
+    "Length of one attempt to fetch a recording that is not read in place.",
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900),
+)
+FETCH_FAILURES = Counter("steno_transcriber_fetch_failures", "Attempts to fetch a recording that failed and may be made again.")
+
+TRANSCRIBER_METRICS = (
+    RECORDINGS,
+    FAILURES,
+    AUDIO_SECONDS,
+    REAL_TIME_FACTOR,
+    DECODE_QUEUE,
+    ENGINE_SECONDS,
+    FETCH_SECONDS,
+    FETCH_FAILURES,
+)
+"""All of them, for the documentation and for the test that dashboards name only what exists."""

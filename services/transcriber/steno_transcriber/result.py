@@ -1,0 +1,103 @@
+"""From what was recognised to what is published: phrases with their ids, and the result document. Pure."""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from steno.events import ids
+from steno.events.records import Phrase, RecordingSubmitted, Word
+from steno_transcriber.engines.port import EngineInfo
+from steno_transcriber.speech import Recognition, Utterance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spoken:
+    """What was understood of one utterance, without its samples, so that a long recording holds no audio."""
+
+    channel: int
+    start_ms: int
+    duration_ms: int
+    recognition: Recognition
+
+    @classmethod
+    def of(cls, utterance: Utterance, recognition: Recognition) -> "Spoken":
+        """What was understood of `utterance`."""
+        return cls(
+            channel=utterance.channel,
+            start_ms=utterance.start_ms,
+            duration_ms=utterance.duration_ms,
+            recognition=recognition,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transcript:
+    """All phrases of a recording in their order; none at all is no speech."""
+
+    phrases: tuple[Phrase, ...]
+    channel_count: int
+    duration_ms: int
+    engine: str
+
+
+def recording_id(recording: RecordingSubmitted) -> str:
+    """The id of a recording, derived where its publisher gave none."""
+    return recording.recording_id or ids.recording_id(recording.call_id, recording.sha256 or recording.url)
+
+
+def document_key(identifier: str) -> str:
+    """The object key of a recording's result document. An id that is no plain file name stands there as a derived one."""
+    plain = re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}", identifier) is not None
+    return f"transcripts/{identifier if plain else ids.recording_id('', identifier)}.json"
+
+
+def engine_name(info: EngineInfo) -> str:
+    """How an engine stands in results: name, model and the first digits of the weights' SHA-256."""
+    return f"{info.name} {info.model} {info.digest[:12]}"
+
+
+def phrases(recording: RecordingSubmitted, spoken: Iterable[Spoken]) -> tuple[Phrase, ...]:
+    """The phrases of a recording, numbered from 0 in order of start, then channel. Utterances without text are none."""
+    heard = sorted((part for part in spoken if part.recognition), key=lambda part: (part.start_ms, part.channel))
+    identifier = recording_id(recording)
+    return tuple(
+        Phrase(
+            call_id=recording.call_id,
+            recording_id=identifier,
+            phrase_id=ids.phrase_id(recording.call_id, identifier, part.channel, part.start_ms),
+            sequence=sequence,
+            channel=part.channel,
+            role=recording.role_of(part.channel),
+            start_ms=part.start_ms,
+            duration_ms=part.duration_ms,
+            text=part.recognition.text,
+            confidence=part.recognition.confidence,
+            words=tuple(
+                Word(text=word.text, start_ms=word.start_ms, duration_ms=word.duration_ms, confidence=word.confidence)
+                for word in part.recognition.words
+            ),
+            locale=recording.locale,
+        )
+        for sequence, part in enumerate(heard)
+    )
+
+
+def document(recording: RecordingSubmitted, transcript: Transcript) -> bytes:
+    """The result document: what `GET …/transcript?format=json` answers, as UTF-8 JSON."""
+    content = {
+        "call_id": recording.call_id,
+        "recording_id": recording_id(recording),
+        "locale": recording.locale,
+        "duration_ms": transcript.duration_ms,
+        "channels": transcript.channel_count,
+        "engine": transcript.engine,
+        "phrases": [_phrase(phrase) for phrase in transcript.phrases],
+    }
+    return json.dumps(content, ensure_ascii=False).encode()
+
+
+def _phrase(phrase: Phrase) -> dict[str, Any]:
+    wanted = {"phrase_id", "channel", "role", "start_ms", "duration_ms", "text", "confidence", "words"}
+    return phrase.model_dump(mode="json", include=wanted)

@@ -1,0 +1,124 @@
+"""Wiring: the engine is loaded and verified, the adapters are built, and the consumer of `recordings` is made ready to run."""
+
+import asyncio
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from functools import partial
+
+import structlog
+
+from steno.chassis import Wiring
+from steno.errors import StenoError
+from steno.events.catalogue import DEAD_LETTERS, PHRASES, RECORDINGS, TRANSCRIPTS
+from steno.events.codec import Codec
+from steno.events.registry import schema_ids
+from steno.http.client import guarded_session
+from steno.http.health import Health
+from steno.kafka.consumer import Consumer
+from steno.kafka.dead_letters import DeadLetters
+from steno.kafka.producer import Producer
+from steno.kafka.topics import create_topics
+from steno.storage.objects import ObjectStore
+from steno_transcriber import engines
+from steno_transcriber.decode_pool import DecodePool
+from steno_transcriber.engines.port import Engine, EngineUnavailable
+from steno_transcriber.fetch import Fetcher
+from steno_transcriber.job import Transcriber
+from steno_transcriber.models.store import ModelStore
+from steno_transcriber.settings import TranscriberSettings
+
+log = structlog.get_logger("steno.transcriber")
+
+HOUR_MS = 3_600_000
+
+
+class EngineNotLoaded(StenoError):
+    """The speech engine cannot be loaded; the message says what to do."""
+
+    error_class = "engine_not_loaded"
+
+
+async def build(settings: TranscriberSettings) -> Wiring:
+    """The transcriber, ready to run.
+
+    Raises:
+        EngineNotLoaded, ModelError: the engine or its model is not to be had.
+        ValueError: the object store's URL is none.
+        KafkaUnavailable, TopicMismatch: its topics cannot be had.
+    """
+    async with AsyncExitStack() as resources:
+        engine = await asyncio.to_thread(_load, settings)
+        resources.callback(engine.close)
+        codec = Codec(await schema_ids(settings.schemas))
+        await create_topics(settings.kafka, settings.topics, (RECORDINGS, PHRASES, TRANSCRIPTS, DEAD_LETTERS))
+        producer = Producer(settings.kafka, settings.topics, codec, source=settings.service)
+        await producer.start()
+        resources.push_async_callback(producer.stop)
+        transcriber = await _transcriber(settings, engine, producer, resources)
+        consumer = Consumer(
+            kafka=settings.kafka,
+            topics=settings.topics,
+            codec=codec,
+            group=f"{settings.topics.prefix}{settings.service}",
+            subscribe=[RECORDINGS],
+            handler=transcriber.handle,
+            dead_letters=DeadLetters(producer, settings.service),
+            concurrency=settings.decoding_at_once + settings.fetch_ahead,
+            instance=settings.instance,
+            drain_seconds=settings.drain_seconds,
+        )
+        health = Health()
+        health.add_readiness("engine", lambda: True)  # loaded above: without it there is no server to ask
+        health.add_readiness("consumer", consumer.ready)
+        health.add_liveness("consumer", consumer.alive)
+        return Wiring(health=health, components=[consumer], resources=resources.pop_all())
+
+
+def _load(settings: TranscriberSettings) -> Engine:
+    model = ModelStore().resolve(settings.model) if settings.engine == "whisper" else None
+    try:
+        engine = engines.load(settings.engine, model, threads=settings.decode_threads)
+    except EngineUnavailable as error:
+        raise EngineNotLoaded(f"the engine {settings.engine} cannot be loaded: {error}") from error
+    log.info(
+        "engine.loaded",
+        engine=engine.info.name,
+        model=engine.info.model,
+        digest=engine.info.digest,
+        threads=settings.decode_threads,
+    )
+    return engine
+
+
+async def _transcriber(
+    settings: TranscriberSettings, engine: Engine, producer: Producer, resources: AsyncExitStack
+) -> Transcriber:
+    store = ObjectStore(settings.objects.url)
+    limits = settings.fetch_limits
+    session = await resources.enter_async_context(
+        guarded_session(allowed_networks=settings.allowed_networks, timeout=limits.timeout)
+    )
+    pool = DecodePool(settings.decode_threads)
+    recordings_pool = ThreadPoolExecutor(settings.decoding_at_once, thread_name_prefix="recording")
+    for executor in (pool, recordings_pool):
+        resources.push_async_callback(_end, executor)
+    return Transcriber(
+        engine=engine,
+        fetcher=Fetcher(
+            store=store,
+            session=session,
+            limits=limits,
+            folders=settings.file_folders,
+            temporary_folder=settings.temporary_folder,
+        ),
+        store=store,
+        publisher=producer,
+        pool=pool,
+        recordings_pool=recordings_pool,
+        max_audio_ms=int(settings.max_audio_hours * HOUR_MS),
+    )
+
+
+async def _end(executor: Executor) -> None:
+    """Waits for what runs; what was lined up is not begun."""
+    await asyncio.to_thread(partial(executor.shutdown, cancel_futures=True))

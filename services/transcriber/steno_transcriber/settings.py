@@ -1,0 +1,82 @@
+"""What the transcriber is told by its environment (`STENO_TRANSCRIBER_…`)."""
+
+import os
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from pydantic import BeforeValidator, Field, PlainSerializer
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+from steno.http.client import Network, parse_networks
+from steno.settings import ServiceSettings
+from steno_transcriber.engines import EngineKind
+from steno_transcriber.fetch import FetchLimits
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _networks(value: object) -> object:
+    return parse_networks(value) if isinstance(value, str) else value
+
+
+Folders = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split)]
+Networks = Annotated[
+    tuple[Network, ...], NoDecode, BeforeValidator(_networks), PlainSerializer(lambda networks: list(map(str, networks)))
+]
+
+
+class TranscriberSettings(ServiceSettings):
+    """Settings of the transcriber."""
+
+    service: ClassVar[str] = "transcriber"
+    model_config = SettingsConfigDict(env_prefix="STENO_TRANSCRIBER_")
+
+    engine: EngineKind = Field(default="whisper", description="Speech engine: whisper, or the test double scripted.")
+    model: str = Field(default="tiny.en", description="Model of the engine: a name of `steno models list`, or a directory.")
+    threads: int = Field(default=0, ge=0, description="Threads that decode speech; 0 takes one for each processor.")
+    concurrency: int = Field(default=0, ge=0, description="Recordings being decoded at once; 0 takes one more than threads.")
+    fetch_ahead: int = Field(
+        default=8, ge=0, description="Recordings that may be fetched, or wait fetched, beyond those being decoded."
+    )
+    max_audio_hours: float = Field(default=24, gt=0, description="Longest audio of one recording; a longer one fails.")
+    file_folders: Folders = Field(
+        default=(), description="Folders below which file:// URLs of recordings may lie, by commas; none by default."
+    )
+    allowed_networks: Networks = Field(
+        default=(), description="Inside networks that recordings may be fetched from, CIDR by commas; none by default."
+    )
+    temporary_folder: Path | None = Field(
+        default=None, description="Where fetched recordings lie while they are decoded; the system's default if unset."
+    )
+    max_recording_bytes: int = Field(default=2 << 30, gt=0, description="Largest recording in bytes; a larger one fails.")
+    fetch_connect_seconds: float = Field(default=10, gt=0, description="Longest wait for a connection.")
+    fetch_read_seconds: float = Field(default=30, gt=0, description="Longest silence of a server in the middle of a fetch.")
+    fetch_total_seconds: float = Field(default=900, gt=0, description="Longest time one attempt at a fetch may take.")
+    fetch_attempts: int = Field(default=6, ge=1, description="Attempts at a fetch before the recording fails.")
+    fetch_give_up_seconds: float = Field(
+        default=600, gt=0, description="No further attempt at a fetch is begun after this time."
+    )
+
+    @property
+    def decode_threads(self) -> int:
+        """Threads that decode speech."""
+        return self.threads or os.cpu_count() or 1
+
+    @property
+    def decoding_at_once(self) -> int:
+        """Recordings being decoded at once: one more than threads, so that none idles between two recordings."""
+        return self.concurrency or self.decode_threads + 1
+
+    @property
+    def fetch_limits(self) -> FetchLimits:
+        """How much, how long and how often is fetched."""
+        return FetchLimits(
+            max_bytes=self.max_recording_bytes,
+            connect_seconds=self.fetch_connect_seconds,
+            read_seconds=self.fetch_read_seconds,
+            total_seconds=self.fetch_total_seconds,
+            attempts=self.fetch_attempts,
+            give_up_seconds=self.fetch_give_up_seconds,
+        )

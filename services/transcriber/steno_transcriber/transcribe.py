@@ -1,0 +1,73 @@
+"""From a local file to its transcript: decode, cut, recognise. Blocks, in constant memory; run it in a thread."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+from steno.errors import Permanent
+from steno.events.records import RecordingSubmitted
+from steno_transcriber import metrics
+from steno_transcriber.audio.decode import AudioFile, Block, open_audio
+from steno_transcriber.decode_pool import DecodePool
+from steno_transcriber.engines.port import Engine
+from steno_transcriber.fetch import FetchedAudio
+from steno_transcriber.recognise import recognise
+from steno_transcriber.result import Spoken, Transcript, engine_name, phrases
+from steno_transcriber.segmenter import segment
+
+
+class AudioTooLong(Permanent):
+    """The audio is longer than one recording may be."""
+
+    error_class = "audio_too_long"
+
+
+class Stopped(Exception):
+    """The work was told to stop, and did, between two blocks of audio."""
+
+
+def transcribe(
+    audio: FetchedAudio,
+    recording: RecordingSubmitted,
+    *,
+    engine: Engine,
+    pool: DecodePool,
+    max_audio_ms: int,
+    stop: threading.Event,
+) -> Transcript:
+    """The transcript of a recording.
+
+    Audio is decoded no further ahead than the engine needs: two packs a thread and a block of a second.
+
+    Raises:
+        UnreadableAudio: the file is not audio.
+        UnsupportedLocale: the engine does not know the recording's language.
+        AudioTooLong: it is longer than `max_audio_ms`.
+        Stopped: `stop` was set.
+    """
+    began = time.perf_counter()
+    with open_audio(audio.path, name=audio.name) as file:
+        blocks = _watched(file, max_audio_ms=max_audio_ms, stop=stop)
+        recognised = recognise(
+            engine, segment(blocks), executor=pool, in_flight=2 * pool.threads, locale=recording.locale or None
+        )
+        spoken = [Spoken.of(utterance, recognition) for utterance, recognition in recognised]
+    seconds = file.duration_ms / 1000
+    metrics.AUDIO_SECONDS.inc(seconds)
+    if seconds:
+        metrics.REAL_TIME_FACTOR.observe((time.perf_counter() - began) / seconds)
+    return Transcript(
+        phrases=phrases(recording, spoken),
+        channel_count=file.format.channels,
+        duration_ms=file.duration_ms,
+        engine=engine_name(engine.info),
+    )
+
+
+def _watched(file: AudioFile, *, max_audio_ms: int, stop: threading.Event) -> Iterator[Block]:
+    for block in file.blocks():
+        if stop.is_set():
+            raise Stopped
+        if file.duration_ms > max_audio_ms:
+            raise AudioTooLong(f"the audio is longer than the {max_audio_ms / 3_600_000:g} hours a recording may have")
+        yield block
