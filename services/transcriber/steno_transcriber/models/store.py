@@ -7,13 +7,13 @@ models/by-name/NAME/FILE  links to the blobs: the directory an engine loads
 """
 
 import fcntl
-import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from steno_transcriber.digest import file_digest
 from steno_transcriber.models.catalogue import Model, ModelFile, catalogue
 from steno_transcriber.models.errors import ModelDamaged, ModelMissing, ModelUnreachable, UnknownModel
 from steno_transcriber.models.sources import Progress, Source, SourceFailed
@@ -132,12 +132,6 @@ class ModelStore:
             yield
 
 
-def digest(path: Path) -> str:
-    """The SHA-256 of a file, as hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _size(path: Path) -> int | None:
     return path.stat().st_size if path.is_file() else None
 
@@ -148,7 +142,7 @@ def _fault(path: Path, file: ModelFile) -> Fault | None:
         return Fault(path=path, reason="is missing")
     if size != file.size:
         return Fault(path=path, reason=f"has {size} bytes instead of {file.size}")
-    actual = digest(path)
+    actual = file_digest(path)
     if actual != file.sha256:
         return Fault(path=path, reason=f"has the SHA-256 {actual} instead of {file.sha256}")
     return None

@@ -1,0 +1,99 @@
+"""Lays utterances end to end, so that few windows are decoded instead of many, and takes the words apart again. Pure."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from steno_transcriber.engines.port import Pack
+from steno_transcriber.speech import SAMPLE_RATE, SAMPLES_PER_MS, Samples, Utterance, Word
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packing:
+    """How utterances share a window: how much audio a pack holds at most, and the silence put between utterances."""
+
+    longest_ms: int = 28_000
+    gap_ms: int = 500
+
+    def pack(self, utterances: Iterable[Utterance]) -> Iterator[Pack]:
+        """Group utterances of each channel, in order, into packs of at most `longest_ms`. Lazy: one open pack a channel."""
+        open_packs: dict[int, list[Utterance]] = {}
+        for utterance in utterances:
+            current = open_packs.setdefault(utterance.channel, [])
+            if current and self._length_ms([*current, utterance]) > self.longest_ms:
+                yield Pack(utterances=tuple(current))
+                current.clear()
+            current.append(utterance)
+        for current in open_packs.values():
+            yield Pack(utterances=tuple(current))
+
+    def lay_out(self, utterances: Sequence[Utterance]) -> "Layout":
+        """The audio of a pack, and where each utterance lies in it."""
+        gap = np.zeros(self.gap_ms * SAMPLES_PER_MS, dtype=np.float32)
+        pieces: list[Samples] = []
+        starts: list[int] = []
+        position = 0
+        for utterance in utterances:
+            if pieces:
+                pieces.append(gap)
+                position += len(gap)
+            starts.append(position)
+            pieces.append(utterance.samples)
+            position += len(utterance.samples)
+        return Layout(utterances=tuple(utterances), starts=tuple(starts), samples=np.concatenate(pieces))
+
+    def _length_ms(self, utterances: Sequence[Utterance]) -> int:
+        audio = sum(len(utterance.samples) for utterance in utterances) // SAMPLES_PER_MS
+        return audio + self.gap_ms * (len(utterances) - 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimedWord:
+    """A word as the model heard it: seconds from the start of the window, probability from 0 to 1."""
+
+    text: str
+    start: float
+    end: float
+    probability: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """The audio of a pack. `starts` are the samples at which each utterance's audio begins."""
+
+    utterances: tuple[Utterance, ...]
+    starts: tuple[int, ...]
+    samples: Samples
+
+    @property
+    def seconds(self) -> float:
+        """How long it is."""
+        return len(self.samples) / SAMPLE_RATE
+
+    def distribute(self, words: Iterable[TimedWord]) -> list[tuple[Word, ...]]:
+        """Give each word to the utterance its middle lies in (or nearest to), at its time in the call.
+
+        Words are kept inside the speech that voice activity found: the model stretches the first word of an utterance
+        back over the silence before it.
+        """
+        ends = [start + len(utterance.samples) for start, utterance in zip(self.starts, self.utterances, strict=True)]
+        borders = [
+            (end + following) / 2 / SAMPLE_RATE for end, (_, following) in zip(ends, pairwise(self.starts), strict=False)
+        ]
+        found: list[list[Word]] = [[] for _ in self.utterances]
+        for word in words:
+            index = int(np.searchsorted(borders, (word.start + word.end) / 2))
+            found[index].append(self._in_call(word, index))
+        return [tuple(words_of_one) for words_of_one in found]
+
+    def _in_call(self, word: TimedWord, index: int) -> Word:
+        utterance = self.utterances[index]
+        offset_ms = utterance.audio_start_ms - self.starts[index] / SAMPLES_PER_MS
+        start_ms, end_ms = (
+            min(max(round(second * 1000 + offset_ms), utterance.start_ms), utterance.end_ms)
+            for second in (word.start, word.end)
+        )
+        confidence = min(max(word.probability, 0.0), 1.0)
+        return Word(text=word.text, start_ms=start_ms, duration_ms=end_ms - start_ms, confidence=confidence)
