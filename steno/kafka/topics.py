@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import (
     InvalidReplicationFactorError,
@@ -101,10 +102,14 @@ async def _create(kafka: KafkaSettings, topics: TopicSettings, by_name: Mapping[
             response = await admin.create_topics(missing)
             for name, code, message in response.topic_errors:
                 _check_created(name, code, message)
-        if not _usable(await admin.describe_topics(list(by_name)), by_name, topics):
-            raise LeaderNotAvailableError("a topic has no leader yet")
+        described = await admin.describe_topics(list(by_name))
     finally:
         await admin.close()
+    if any(entry["error_code"] or not entry["partitions"] for entry in described):
+        raise LeaderNotAvailableError("a topic is not known to the broker yet")
+    for entry in described:
+        _check_partitions(entry["topic"], by_name[entry["topic"]], len(entry["partitions"]), topics)
+    await _wait_for_leaders(kafka, described)
 
 
 def _new(name: str, topic: Topic, topics: TopicSettings) -> NewTopic:
@@ -129,16 +134,23 @@ def _check_created(name: str, code: int, message: str | None) -> None:
         raise error(message)
 
 
-def _usable(described: list[dict[str, Any]], by_name: Mapping[str, Topic], topics: TopicSettings) -> bool:
-    for entry in described:
-        if entry["error_code"] or any(p["error_code"] or p["leader"] < 0 for p in entry["partitions"]):
-            return False
-        partitions = len(entry["partitions"])
-        name = entry["topic"]
-        if by_name[name].key == "call_id" and partitions != topics.partitions:
-            raise TopicMismatch(
-                f"topic {name} has {partitions} partitions, but STENO_TOPIC_PARTITIONS is {topics.partitions}; topics keyed "
-                "by call must all have the same number, so that one call's data meet in one partition: set "
-                f"STENO_TOPIC_PARTITIONS={partitions} if all have that, or use another STENO_TOPIC_PREFIX"
-            )
-    return True
+def _check_partitions(name: str, topic: Topic, partitions: int, topics: TopicSettings) -> None:
+    if topic.key == "call_id" and partitions != topics.partitions:
+        raise TopicMismatch(
+            f"topic {name} has {partitions} partitions, but STENO_TOPIC_PARTITIONS is {topics.partitions}; topics keyed "
+            "by call must all have the same number, so that one call's data meet in one partition: set "
+            f"STENO_TOPIC_PARTITIONS={partitions} if all have that, or use another STENO_TOPIC_PREFIX"
+        )
+
+
+async def _wait_for_leaders(kafka: KafkaSettings, described: list[dict[str, Any]]) -> None:
+    # Metadata names a leader before that leader knows it; one that answers for its offsets also takes records.
+    partitions = [TopicPartition(entry["topic"], part["partition"]) for entry in described for part in entry["partitions"]]
+    client = AIOKafkaConsumer(**client_options(kafka))
+    try:
+        await client.start()
+        # All at once: left to itself, the client learns of them one by one.
+        await client._client.set_topics({partition.topic for partition in partitions})
+        await client.end_offsets(partitions)
+    finally:
+        await client.stop()
