@@ -1,0 +1,217 @@
+"""The REST API of the notifier: deliveries are listed, looked at and sent again."""
+
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Path, Query, Request, Security
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.security import APIKeyHeader, HTTPBearer
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Row
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from steno.http.auth import ApiKeys, presented_key
+from steno_notifier import cursor as cursors
+from steno_notifier.deliveries import Deliveries, Filter, NotReplayable
+from steno_notifier.delivery import State
+from steno_notifier.outgoing import EventType
+from steno_notifier.tables import DatabaseUnavailable
+
+
+class View(BaseModel):
+    """What the API answers with, read from rows."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class Problem(BaseModel):
+    """What is wrong with a request (RFC 9457)."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+
+
+class DeliveryView(View):
+    """One event for one webhook."""
+
+    delivery_id: str
+    event_id: str = Field(description="The `webhook-id` header, the same for every attempt.")
+    event_type: EventType = Field(validation_alias="type")
+    webhook_id: str
+    call_id: str
+    recording_id: str
+    state: State
+    attempts: int = Field(description="Attempts begun so far.")
+    due_at: datetime | None = Field(
+        description="When it is sent next; while it is being sent, when it is taken for interrupted and sent again."
+    )
+    reason: str | None = Field(description="Why the last attempt failed, or why it was given up.")
+    occurred_at: datetime = Field(description="When what it tells of happened.")
+    created_at: datetime
+    updated_at: datetime
+
+
+class AttemptView(View):
+    """One attempt at a delivery. A number that is missing was interrupted."""
+
+    number: int
+    started_at: datetime
+    duration_ms: int
+    status_code: int | None = Field(description="None where no HTTP answer came.")
+    error: str | None
+
+
+class DeliveryDetail(DeliveryView):
+    """A delivery with its attempts, oldest first."""
+
+    attempt_log: list[AttemptView]
+
+
+class DeliveryPage(BaseModel):
+    """Deliveries, newest first."""
+
+    deliveries: list[DeliveryView]
+    next: str | None = Field(description="Cursor of the next page; none on the last.")
+
+
+class WebhookHealth(View):
+    """Whether deliveries are made to a webhook, and how they fare."""
+
+    webhook_id: str
+    enabled: bool = Field(description="As registered; deliveries wait while it is false.")
+    disabled_at: datetime | None = Field(description="When its receiver answered 410; a change of the webhook lifts it.")
+    disabled_reason: str | None
+    paused_until: datetime | None = Field(description="Until when its receiver asked to be left alone (Retry-After).")
+    deliveries: dict[State, int] = Field(description="How many there are in each state.")
+
+
+_PROBLEM = {"model": Problem, "content": {"application/problem+json": {}}}
+_RESPONSES: dict[int | str, dict[str, Any]] = {
+    401: _PROBLEM | {"description": "No valid API key."},
+    422: _PROBLEM | {"description": "A parameter is not valid."},
+    503: _PROBLEM | {"description": "The database is away."},
+}
+_MISSING: dict[int | str, dict[str, Any]] = {404: _PROBLEM | {"description": "There is none such."}}
+_Id = Annotated[str, Path(max_length=256, pattern=r"^[^\x00]+$")]
+_Text = Annotated[str, Query(min_length=1, max_length=256, pattern=r"^[^\x00]+$")]
+
+
+def create_app(deliveries: Deliveries, keys: ApiKeys) -> FastAPI:
+    """The application, with its OpenAPI document under `/openapi.json` and a page to try it under `/docs`."""
+    app = FastAPI(
+        title="Steno notifier",
+        version="1",
+        description="Webhook deliveries: what was sent, what was answered, and sending it again.",
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.add_exception_handler(StarletteHTTPException, _answer_http_error)
+    app.add_exception_handler(RequestValidationError, _answer_invalid)
+    app.add_exception_handler(DatabaseUnavailable, _answer_unavailable)
+    app.include_router(_routes(deliveries, keys))
+    return app
+
+
+def _routes(ledger: Deliveries, keys: ApiKeys) -> APIRouter:
+    async def authenticate(request: Request) -> None:
+        key = presented_key(request.headers)
+        if key is None or keys.verify(key) is None:
+            raise HTTPException(
+                401,
+                "a valid API key is needed: Authorization: Bearer KEY, or X-Api-Key: KEY",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+
+    # The schemes say in the OpenAPI document what `authenticate` looks at.
+    schemes = [Security(HTTPBearer(auto_error=False)), Security(APIKeyHeader(name="X-Api-Key", auto_error=False))]
+    router = APIRouter(prefix="/v1", dependencies=[Depends(authenticate), *schemes], responses=_RESPONSES)
+
+    @router.get("/deliveries")
+    async def list_deliveries(
+        webhook_id: _Text | None = None,
+        call_id: _Text | None = None,
+        recording_id: _Text | None = None,
+        state: State | None = None,
+        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+        cursor: Annotated[str | None, Query(description="`next` of the page before.", max_length=512)] = None,
+    ) -> DeliveryPage:
+        """Deliveries, newest first, page by page."""
+        try:
+            after = cursors.decode(cursor) if cursor is not None else None
+        except ValueError as error:
+            raise HTTPException(422, str(error)) from None
+        wanted = Filter(webhook_id=webhook_id, call_id=call_id, recording_id=recording_id, state=state)
+        rows, last = await ledger.page(wanted, after=after, limit=limit)
+        return DeliveryPage(
+            deliveries=[DeliveryView.model_validate(row) for row in rows],
+            next=cursors.encode(last) if last is not None else None,
+        )
+
+    @router.get("/deliveries/{delivery_id}", responses=_MISSING)
+    async def get_delivery(delivery_id: _Id) -> DeliveryDetail:
+        """A delivery with its attempts."""
+        return await _detail(ledger, delivery_id)
+
+    @router.post(
+        "/deliveries/{delivery_id}/replay",
+        status_code=202,
+        responses=_MISSING | {409: _PROBLEM | {"description": "It is on its way, or its webhook takes none."}},
+    )
+    async def replay_delivery(delivery_id: _Id) -> DeliveryDetail:
+        """Sends a delivery again that came to an end, under the same `webhook-id`."""
+        try:
+            if not await ledger.replay(delivery_id):
+                raise _missing("delivery", delivery_id)
+        except NotReplayable as error:
+            raise HTTPException(409, str(error)) from None
+        return await _detail(ledger, delivery_id)
+
+    @router.get("/webhooks/{webhook_id}/health", responses=_MISSING)
+    async def get_webhook_health(webhook_id: _Id) -> WebhookHealth:
+        """Whether deliveries are made to a webhook, and how they fare."""
+        found = await ledger.webhook(webhook_id)
+        if found is None:
+            raise _missing("webhook", webhook_id)
+        row, counts = found
+        return WebhookHealth.model_validate(dict(row._mapping) | {"deliveries": counts})
+
+    return router
+
+
+async def _detail(ledger: Deliveries, delivery_id: str) -> DeliveryDetail:
+    found = await ledger.one(delivery_id)
+    if found is None:
+        raise _missing("delivery", delivery_id)
+    row, made = found
+    return DeliveryDetail.model_validate(dict(row._mapping) | {"attempt_log": [_attempt(attempt) for attempt in made]})
+
+
+def _attempt(row: Row[Any]) -> AttemptView:
+    return AttemptView.model_validate(row)
+
+
+def _missing(what: str, identifier: str) -> HTTPException:
+    return HTTPException(404, f"there is no {what} {identifier}")
+
+
+async def _answer_http_error(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, StarletteHTTPException)
+    return _problem(error.status_code, str(error.detail), headers=dict(error.headers or {}))
+
+
+async def _answer_invalid(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+    return _problem(422, "; ".join(faults))
+
+
+async def _answer_unavailable(_request: Request, _error: Exception) -> JSONResponse:
+    return _problem(503, "the database is away; try again in a moment", headers={"Retry-After": "1"})
+
+
+def _problem(status: int, detail: str, *, headers: dict[str, str] | None = None) -> JSONResponse:
+    problem = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail)
+    return JSONResponse(problem.model_dump(), status_code=status, headers=headers, media_type="application/problem+json")

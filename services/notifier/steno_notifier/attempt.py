@@ -1,0 +1,111 @@
+"""One attempt at a delivery: signed, posted, and what the receiver answered.
+
+Source: Standard Webhooks, "Signature scheme", "Webhook headers" and "Webhook delivery".
+"""
+
+import asyncio
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import datetime
+
+import aiohttp
+from standardwebhooks import Webhook
+
+from steno.crypto import SecretBox, UndecryptableSecret
+from steno.http.client import ForbiddenAddress
+from steno_notifier.delivery import Answer
+from steno_notifier.queue import Claim
+from steno_notifier.schedule import parse_retry_after
+
+# An answer's content means nothing to us; it is read only so that the connection can be used again.
+_MAX_ANSWER_BYTES = 65_536
+_MAX_ANSWER_SECONDS = 1.0
+
+
+class Courier:
+    """Makes attempts. The session's time limit is the attempt's, and it connects to allowed addresses only."""
+
+    def __init__(self, session: aiohttp.ClientSession, secrets: SecretBox, *, now: Callable[[], datetime]) -> None:
+        self._session = session
+        self._secrets = secrets
+        self._now = now
+
+    async def attempt(self, claim: Claim, *, trace: Mapping[str, str]) -> Answer:
+        """Posts a delivery once; whatever goes wrong is in the answer.
+
+        Args:
+            trace: headers that carry the trace on to the receiver.
+        """
+        started_at = self._now()
+        started = time.monotonic()
+        status_code, error, retry_after = None, None, None
+        try:
+            headers = {**self._headers(claim, started_at), **trace}
+            body = claim.body.encode("utf-8")
+            async with self._session.post(claim.url, data=body, headers=headers, allow_redirects=False) as response:
+                status_code = response.status
+                retry_after = parse_retry_after(status_code, response.headers.get("Retry-After"), now=self._now())
+                error = _refusal(status_code)
+                await _drain(response)
+        except (aiohttp.ClientError, OSError, ForbiddenAddress, UndecryptableSecret, ValueError) as problem:
+            if status_code is None:
+                error = _explain(problem)
+        return Answer(
+            started_at=started_at,
+            duration_ms=round((time.monotonic() - started) * 1000),
+            status_code=status_code,
+            error=error,
+            retry_after=retry_after,
+        )
+
+    def _headers(self, claim: Claim, timestamp: datetime) -> dict[str, str]:
+        secret = self._secrets.decrypt(claim.encrypted_secret).decode("ascii")
+        return {
+            "content-type": "application/json",
+            # Nobody reads the answer, so nobody should compress it.
+            "accept-encoding": "identity",
+            "user-agent": "steno-notifier",
+            "webhook-id": claim.event_id,
+            "webhook-timestamp": str(int(timestamp.timestamp())),
+            "webhook-signature": Webhook(secret).sign(claim.event_id, timestamp, claim.body),
+        }
+
+
+def _refusal(status_code: int) -> str | None:
+    if 200 <= status_code < 300:
+        return None
+    if 300 <= status_code < 400:
+        return f"answered {status_code}: redirects are not followed; register the webhook with the address it leads to"
+    return f"answered {status_code}"
+
+
+def _explain(problem: Exception) -> str:
+    """Why no answer came, for a person; nothing of the secret or the body is in it."""
+    match problem:
+        case ForbiddenAddress() | UndecryptableSecret():
+            return str(problem)
+        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError() | ssl.SSLError():
+            return f"the receiver's certificate was not accepted: {problem}"
+        case TimeoutError():
+            return "no answer in time"
+        case aiohttp.ClientConnectorDNSError():
+            return f"the host name was not found: {problem.host}"
+        case aiohttp.ClientConnectorError():
+            return f"no connection to {problem.host}:{problem.port}: {problem.strerror or problem}"
+        case aiohttp.InvalidURL():
+            return "the webhook's URL cannot be called"
+        case aiohttp.ClientError() | OSError():
+            return f"the connection broke: {type(problem).__name__}"
+        case _:
+            return f"the webhook's secret cannot sign: {type(problem).__name__}"
+
+
+async def _drain(response: aiohttp.ClientResponse) -> None:
+    """Reads a small answer to its end; a big or slow one is cut off, with its connection."""
+    left = _MAX_ANSWER_BYTES
+    with suppress(TimeoutError, aiohttp.ClientError):
+        async with asyncio.timeout(_MAX_ANSWER_SECONDS):
+            while left > 0 and (chunk := await response.content.readany()):
+                left -= len(chunk)

@@ -1,0 +1,122 @@
+"""Deliveries as people see them: listed, looked at, sent again."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, func, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from steno_notifier.cursor import Position
+from steno_notifier.delivery import Event, IllegalTransition, State, sources, target, transition
+from steno_notifier.tables import attempts, deliveries, events, transaction, webhooks
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Filter:
+    """Which deliveries are wanted; None is any."""
+
+    webhook_id: str | None = None
+    call_id: str | None = None
+    recording_id: str | None = None
+    state: State | None = None
+
+
+class NotReplayable(Exception):
+    """A delivery cannot be sent again as things stand; says what to do."""
+
+
+class Deliveries:
+    """Reads deliveries and webhooks for the REST API, and replays."""
+
+    def __init__(self, engine: AsyncEngine, *, now: Callable[[], datetime], wake: Callable[[], None]) -> None:
+        self._engine = engine
+        self._now = now
+        self._wake = wake
+
+    async def page(self, wanted: Filter, *, after: Position | None, limit: int) -> tuple[Sequence[Row[Any]], Position | None]:
+        """The newest deliveries that are wanted, and where the page after this one begins (None: there is none).
+
+        A delivery that is added meanwhile moves nothing: pages are told apart by time of creation and id.
+        """
+        query = _rows().order_by(deliveries.c.created_at.desc(), deliveries.c.delivery_id.desc()).limit(limit + 1)
+        columns = {
+            deliveries.c.webhook_id: wanted.webhook_id,
+            events.c.call_id: wanted.call_id,
+            events.c.recording_id: wanted.recording_id,
+            deliveries.c.state: wanted.state,
+        }
+        for column, value in columns.items():
+            if value is not None:
+                query = query.where(column == value)
+        if after is not None:
+            key = tuple_(deliveries.c.created_at, deliveries.c.delivery_id)
+            query = query.where(key < tuple_(after.created_at, after.delivery_id))
+        async with transaction(self._engine) as connection:
+            rows = list(await connection.execute(query))
+        if len(rows) <= limit:
+            return rows, None
+        last = rows[limit - 1]
+        return rows[:limit], Position(created_at=last.created_at, delivery_id=last.delivery_id)
+
+    async def one(self, delivery_id: str) -> tuple[Row[Any], Sequence[Row[Any]]] | None:
+        """A delivery with its attempts, oldest first."""
+        async with transaction(self._engine) as connection:
+            found = (await connection.execute(_rows().where(deliveries.c.delivery_id == delivery_id))).first()
+            if found is None:
+                return None
+            made = select(attempts).where(attempts.c.delivery_id == delivery_id).order_by(attempts.c.number)
+            return found, list(await connection.execute(made))
+
+    async def replay(self, delivery_id: str) -> bool:
+        """Makes a delivery that came to an end due now, with all its attempts before it; False where there is none such.
+
+        Raises:
+            NotReplayable: it has not come to an end, or its webhook takes none.
+        """
+        now = self._now()
+        async with transaction(self._engine) as connection:
+            found = (await connection.execute(_rows().where(deliveries.c.delivery_id == delivery_id))).first()
+            if found is None:
+                return False
+            try:
+                transition(State(found.state), Event.REPLAYED)
+            except IllegalTransition as error:
+                raise NotReplayable(f"{error}; only one that is delivered or failed can") from error
+            await _check_takes(connection, found.webhook_id)
+            await connection.execute(
+                update(deliveries)
+                .where(deliveries.c.delivery_id == delivery_id, deliveries.c.state.in_(sources(Event.REPLAYED)))
+                .values(state=target(Event.REPLAYED), due_at=now, tries=0, reason=None, updated_at=now)
+            )
+        self._wake()
+        return True
+
+    async def webhook(self, webhook_id: str) -> tuple[Row[Any], dict[State, int]] | None:
+        """A webhook and how many of its deliveries are in each state."""
+        async with transaction(self._engine) as connection:
+            found = (await connection.execute(select(webhooks).where(webhooks.c.webhook_id == webhook_id))).first()
+            if found is None:
+                return None
+            counted = (
+                select(deliveries.c.state, func.count())
+                .where(deliveries.c.webhook_id == webhook_id)
+                .group_by(deliveries.c.state)
+            )
+            counts = {State(state): count for state, count in await connection.execute(counted)}
+        return found, {state: counts.get(state, 0) for state in State}
+
+
+def _rows() -> Select[Any]:
+    return select(deliveries, events.c.type, events.c.call_id, events.c.recording_id, events.c.occurred_at).join(
+        events, events.c.event_id == deliveries.c.event_id
+    )
+
+
+async def _check_takes(connection: AsyncConnection, webhook_id: str) -> None:
+    webhook = (await connection.execute(select(webhooks).where(webhooks.c.webhook_id == webhook_id))).first()
+    if webhook is None:
+        raise NotReplayable("its webhook was deleted; register one, and read the transcript by REST")
+    if webhook.disabled_at is not None:
+        raise NotReplayable(f"its webhook is disabled since {webhook.disabled_at.isoformat()}: {webhook.disabled_reason}")

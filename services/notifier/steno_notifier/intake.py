@@ -1,0 +1,176 @@
+"""What comes in from Kafka, kept as rows: webhooks, events, and a delivery for each pair that belongs together.
+
+A pair is found whichever of the two comes first: an event looks for its webhooks, and a new or changed webhook looks for the
+events since. All of it is idempotent, so a replay of the topics changes nothing.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid5
+
+import structlog
+from sqlalchemy import Row, delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from steno.events.records import WebhookState
+from steno_notifier.delivery import Event, State, sources, target
+from steno_notifier.outgoing import OutgoingEvent
+from steno_notifier.tables import deliveries, events, lock_matching, transaction, webhooks
+
+log = structlog.get_logger("steno.notifier.intake")
+
+# The clocks of whoever registers and whoever finishes a transcript may differ by this much without an event being missed.
+_CLOCK_DIFFERENCE = timedelta(seconds=5)
+_INSERTS: dict[str, Callable[..., Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+
+
+def wants(webhook: Row[Any], event_type: str, occurred_at: datetime, *, since: datetime) -> bool:
+    """Whether a webhook is to be told of an event: it takes deliveries, of this type, from a moment on."""
+    return (
+        webhook.enabled
+        and webhook.disabled_at is None
+        and (not webhook.events or event_type in webhook.events)
+        and occurred_at >= since - _CLOCK_DIFFERENCE
+    )
+
+
+class Intake:
+    """Keeps what Kafka brings, and wakes the sender when there is something new to send."""
+
+    def __init__(
+        self, engine: AsyncEngine, *, retention: timedelta, now: Callable[[], datetime], wake: Callable[[], None]
+    ) -> None:
+        """
+        Args:
+            retention: how long settled deliveries are kept; an older event is taken for one that was settled and swept.
+        """
+        self._engine = engine
+        self._retention = retention
+        self._now = now
+        self._wake = wake
+
+    async def add_event(self, event: OutgoingEvent, *, traceparent: str | None) -> int:
+        """Keeps an event and a delivery of it for each webhook that wants it; returns how many are new.
+
+        Raises:
+            DatabaseUnavailable: try again.
+        """
+        now = self._now()
+        if event.occurred_at < now - self._retention:
+            return 0
+        async with transaction(self._engine) as connection:
+            await lock_matching(connection, exclusive=False)
+            row = {
+                "event_id": event.event_id,
+                "type": event.type.value,
+                "call_id": event.call_id,
+                "recording_id": event.recording_id,
+                "occurred_at": event.occurred_at,
+                "received_at": now,
+                "body": event.body,
+                "traceparent": traceparent,
+            }
+            insert = _INSERTS[connection.dialect.name]
+            await connection.execute(insert(events).values(row).on_conflict_do_nothing())
+            wanting = [
+                (event.event_id, webhook.webhook_id)
+                for webhook in await connection.execute(select(webhooks))
+                if wants(webhook, event.type, event.occurred_at, since=webhook.created_at)
+            ]
+            added = await _add_deliveries(connection, wanting, now)
+        if added:
+            self._wake()
+        return added
+
+    async def put_webhook(self, state: WebhookState) -> None:
+        """Keeps a webhook as registered or changed, and adds deliveries of the events since it was.
+
+        A change lifts what a 410 disabled. The state that is already kept changes nothing.
+
+        Raises:
+            DatabaseUnavailable: try again.
+        """
+        now = self._now()
+        async with transaction(self._engine) as connection:
+            await lock_matching(connection, exclusive=True)
+            kept = (await connection.execute(select(webhooks).where(webhooks.c.webhook_id == state.webhook_id))).first()
+            if kept is not None and kept.updated_at == state.updated_at:
+                return
+            values = state.model_dump() | {"events": list(state.events)}
+            values |= {"disabled_at": None, "disabled_reason": None, "paused_until": None}
+            insert = _INSERTS[connection.dialect.name](webhooks).values(values)
+            await connection.execute(insert.on_conflict_do_update(index_elements=["webhook_id"], set_=values))
+            webhook = (await connection.execute(select(webhooks).where(webhooks.c.webhook_id == state.webhook_id))).one()
+            recent = await connection.execute(
+                select(events.c.event_id, events.c.type, events.c.occurred_at).where(
+                    events.c.occurred_at >= state.updated_at - _CLOCK_DIFFERENCE
+                )
+            )
+            wanted = [
+                (event.event_id, webhook.webhook_id)
+                for event in recent
+                if wants(webhook, event.type, event.occurred_at, since=state.updated_at)
+            ]
+            added = await _add_deliveries(connection, wanted, now)
+        log.info("webhook.kept", webhook_id=state.webhook_id, enabled=state.enabled, events=state.events, caught_up=added)
+        self._wake()
+
+    async def webhook_ids(self) -> set[str]:
+        """The webhooks that are kept."""
+        async with transaction(self._engine) as connection:
+            return set((await connection.execute(select(webhooks.c.webhook_id))).scalars())
+
+    async def delete_webhook(self, webhook_id: str) -> None:
+        """Forgets a webhook and cancels what was still to be sent to it.
+
+        Raises:
+            DatabaseUnavailable: try again.
+        """
+        async with transaction(self._engine) as connection:
+            await lock_matching(connection, exclusive=True)
+            found = await connection.execute(delete(webhooks).where(webhooks.c.webhook_id == webhook_id))
+            cancelled = await connection.execute(
+                update(deliveries)
+                .where(deliveries.c.webhook_id == webhook_id, deliveries.c.state.in_(sources(Event.WITHDRAWN)))
+                .values(
+                    state=target(Event.WITHDRAWN),
+                    due_at=None,
+                    lease=None,
+                    leased_by=None,
+                    reason="the webhook was deleted",
+                    updated_at=self._now(),
+                )
+            )
+        if found.rowcount:
+            log.info("webhook.deleted", webhook_id=webhook_id, cancelled=cancelled.rowcount)
+
+
+async def _add_deliveries(connection: AsyncConnection, pairs: Sequence[tuple[str, str]], now: datetime) -> int:
+    """Adds a pending delivery, due now, for each (event id, webhook id) that has none; returns how many it added."""
+    added = 0
+    insert = _INSERTS[connection.dialect.name]
+    for some in _batches(pairs, 500):
+        rows = [
+            {
+                # Computed from what it describes, so that a replay finds the same one.
+                "delivery_id": str(uuid5(UUID(event_id), webhook_id)),
+                "event_id": event_id,
+                "webhook_id": webhook_id,
+                "state": State.PENDING,
+                "due_at": now,
+                "attempts": 0,
+                "tries": 0,
+                "created_at": now,
+                "updated_at": now,
+            }
+            for event_id, webhook_id in some
+        ]
+        result = await connection.execute(insert(deliveries).values(rows).on_conflict_do_nothing())
+        added += result.rowcount
+    return added
+
+
+def _batches(pairs: Sequence[tuple[str, str]], size: int) -> Iterable[Sequence[tuple[str, str]]]:
+    return (pairs[start : start + size] for start in range(0, len(pairs), size))

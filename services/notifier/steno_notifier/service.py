@@ -1,0 +1,117 @@
+"""Wiring of the notifier: webhooks and events in, deliveries out."""
+
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+
+import aiohttp
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from steno.chassis import Wiring
+from steno.crypto import SecretBox
+from steno.events.catalogue import CALL_SUMMARIES, DEAD_LETTERS, TRANSCRIPTS, WEBHOOKS
+from steno.events.codec import Codec
+from steno.events.registry import schema_ids
+from steno.http.auth import ApiKeys
+from steno.http.client import guarded_session, parse_networks
+from steno.http.health import Health
+from steno.kafka.consumer import Consumer
+from steno.kafka.dead_letters import DeadLetters
+from steno.kafka.producer import Producer
+from steno.kafka.topics import create_topics
+from steno.storage import database
+from steno_notifier.api import create_app
+from steno_notifier.attempt import Courier
+from steno_notifier.deliveries import Deliveries
+from steno_notifier.events import EventHandler, Events
+from steno_notifier.intake import Intake
+from steno_notifier.queue import Queue
+from steno_notifier.schedule import RetrySchedule
+from steno_notifier.sender import Sender
+from steno_notifier.settings import NotifierSettings
+from steno_notifier.sweeper import Sweeper
+from steno_notifier.webhook_table import WebhookTable
+
+_CONNECT_SECONDS = 5.0
+# Beyond the time an attempt may take: to settle it, on a slow day of the database.
+_LEASE_MARGIN = timedelta(seconds=15)
+
+
+async def build(settings: NotifierSettings) -> Wiring:
+    """Builds the service: database migrated, topics there, nothing running yet."""
+    resources = AsyncExitStack()
+    engine = database.connect(settings.database_url.get_secret_value())
+    resources.push_async_callback(engine.dispose)
+    await database.migrate(engine, "steno_notifier")
+    await create_topics(settings.kafka, settings.topics, (WEBHOOKS, TRANSCRIPTS, CALL_SUMMARIES, DEAD_LETTERS))
+    codec = Codec(await schema_ids(settings.schemas))
+    producer = Producer(settings.kafka, settings.topics, codec, source=settings.service)
+    await producer.start()
+    resources.push_async_callback(producer.stop)
+    session = await resources.enter_async_context(_session(settings))
+
+    queue = Queue(engine, instance=settings.instance, lease=timedelta(seconds=settings.timeout_seconds) + _LEASE_MARGIN)
+    sender = _sender(settings, queue, session)
+    retention = timedelta(days=settings.retention_days)
+    intake = Intake(engine, retention=retention, now=_now, wake=sender.wake)
+    dead_letters = DeadLetters(producer, settings.service)
+    table = WebhookTable(kafka=settings.kafka, topics=settings.topics, codec=codec, intake=intake, dead_letters=dead_letters)
+    consumer = _consumer(settings, codec, EventHandler(intake, public_url=settings.public_url), dead_letters)
+    return Wiring(
+        app=create_app(Deliveries(engine, now=_now, wake=sender.wake), ApiKeys(settings.api_keys_file)),
+        health=_health(engine, table, consumer),
+        components=(
+            Events(consumer, webhooks_known=table.complete),
+            table,
+            sender,
+            Sweeper(engine, queue, retention=retention, now=_now),
+        ),
+        resources=resources,
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _session(settings: NotifierSettings) -> aiohttp.ClientSession:
+    return guarded_session(
+        allowed_networks=parse_networks(settings.allowed_networks),
+        timeout=aiohttp.ClientTimeout(total=settings.timeout_seconds, connect=min(_CONNECT_SECONDS, settings.timeout_seconds)),
+        limit=settings.concurrency,
+        limit_per_host=0,
+    )
+
+
+def _sender(settings: NotifierSettings, queue: Queue, session: aiohttp.ClientSession) -> Sender:
+    return Sender(
+        queue,
+        Courier(session, SecretBox(settings.secret_key), now=_now),
+        RetrySchedule(delays=settings.retry_delays),
+        concurrency=settings.concurrency,
+        per_webhook=settings.webhook_concurrency,
+        now=_now,
+    )
+
+
+def _consumer(settings: NotifierSettings, codec: Codec, handler: EventHandler, dead_letters: DeadLetters) -> Consumer:
+    return Consumer(
+        kafka=settings.kafka,
+        topics=settings.topics,
+        codec=codec,
+        group=f"{settings.topics.prefix}{settings.service}",
+        subscribe=(TRANSCRIPTS, CALL_SUMMARIES),
+        handler=handler,
+        dead_letters=dead_letters,
+        concurrency=settings.consumer_concurrency,
+        instance=settings.instance,
+        drain_seconds=settings.drain_seconds,
+    )
+
+
+def _health(engine: AsyncEngine, table: WebhookTable, consumer: Consumer) -> Health:
+    health = Health()
+    health.add_liveness("consumer", consumer.alive)
+    health.add_readiness("database", lambda: database.ping(engine))
+    health.add_readiness("webhooks", table.complete.is_set)
+    health.add_readiness("consumer", consumer.ready)
+    return health

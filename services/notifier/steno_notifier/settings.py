@@ -1,0 +1,69 @@
+"""What the notifier is told by its environment (`STENO_NOTIFIER_…`)."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+from steno.crypto import SecretBox
+from steno.http.client import parse_networks
+from steno.settings import ServiceSettings
+
+
+def _usable(keys: SecretStr) -> SecretStr:
+    try:
+        SecretBox(keys)
+    except ValueError:
+        raise ValueError("must be 32 random bytes in url-safe base64 (several by commas, the newest first)") from None
+    return keys
+
+
+def _networks(text: str) -> str:
+    parse_networks(text)
+    return text
+
+
+def _by_commas(value: Any) -> Any:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class NotifierSettings(ServiceSettings):
+    """Settings of the notifier."""
+
+    service: ClassVar[str] = "notifier"
+    model_config = SettingsConfigDict(env_prefix="STENO_NOTIFIER_")
+
+    database_url: SecretStr = Field(
+        default=SecretStr("sqlite:////var/lib/steno/notifier.db"),
+        description="The deliveries: sqlite:///FILE for one machine, postgresql://USER:PASSWORD@HOST/NAME for many.",
+    )
+    api_keys_file: Path | None = Field(
+        default=None, description="File of the API keys that open the door, hashed; without one, none does."
+    )
+    secret_key: Annotated[SecretStr, AfterValidator(_usable)] = Field(
+        description="Decrypts webhook secrets; the same as ingest's. New keys in front of old ones, by commas."
+    )
+    public_url: str = Field(default="", description="Where users reach ingest, put in front of the links in webhooks.")
+    allowed_networks: Annotated[str, AfterValidator(_networks)] = Field(
+        default="",
+        description="Inside networks that webhooks may lead to, CIDR by commas (127.0.0.0/8); public addresses always may.",
+    )
+    timeout_seconds: Seconds = Field(default=15, description="How long a receiver may take to answer.")
+    retry_seconds: Annotated[tuple[Seconds, ...], NoDecode, BeforeValidator(_by_commas)] = Field(
+        default=(5, 30, 300, 1_800, 7_200, 18_000, 28_800, 28_800),
+        description="Pauses after each failed attempt, in seconds by commas; when they are used up, the delivery has failed.",
+    )
+    concurrency: int = Field(default=50, ge=1, description="Attempts under way at most.")
+    webhook_concurrency: int = Field(default=10, ge=1, description="Attempts under way at most to one webhook.")
+    consumer_concurrency: int = Field(default=8, ge=1, description="Events taken in side by side.")
+    retention_days: float = Field(default=30, gt=0, description="How long deliveries that came to an end are kept.")
+
+    @property
+    def retry_delays(self) -> tuple[timedelta, ...]:
+        """The pauses between attempts."""
+        return tuple(timedelta(seconds=seconds) for seconds in self.retry_seconds)

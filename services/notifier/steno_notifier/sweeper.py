@@ -1,0 +1,74 @@
+"""Housekeeping: old rows go, and the backlog is measured."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import delete, exists, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from steno_notifier import metrics
+from steno_notifier.delivery import SETTLED
+from steno_notifier.queue import Queue
+from steno_notifier.tables import DatabaseUnavailable, deliveries, events, lock_matching, transaction
+
+log = structlog.get_logger("steno.notifier.sweeper")
+
+_EVERY_SECONDS = 10.0
+_BATCH = 1000
+# How long an event that nobody wants waits for a webhook whose registration is still on its way.
+_UNWANTED = timedelta(hours=1)
+
+
+class Sweeper:
+    """A component: every ten seconds, deletes what has been settled for longer than `retention` and measures the backlog."""
+
+    def __init__(self, engine: AsyncEngine, queue: Queue, *, retention: timedelta, now: Callable[[], datetime]) -> None:
+        self._engine = engine
+        self._queue = queue
+        self._retention = retention
+        self._now = now
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Works until `stop`."""
+        while not self._stopping.is_set():
+            try:
+                count, oldest = await self._queue.backlog(now=self._now())
+                metrics.DUE.set(count)
+                metrics.OLDEST_DUE_SECONDS.set(oldest.total_seconds())
+                await self.sweep()
+            except DatabaseUnavailable as error:
+                log.warning("database.unavailable", error=str(error))
+            try:
+                async with asyncio.timeout(_EVERY_SECONDS):
+                    await self._stopping.wait()
+            except TimeoutError:
+                continue
+
+    async def stop(self) -> None:
+        """Ends after the step under way."""
+        self._stopping.set()
+
+    async def sweep(self) -> int:
+        """Deletes settled deliveries past retention, then events without any; returns how many deliveries."""
+        now = self._now()
+        old = select(deliveries.c.delivery_id).where(
+            deliveries.c.updated_at < now - self._retention, deliveries.c.state.in_(SETTLED)
+        )
+        unwanted = select(events.c.event_id).where(
+            events.c.received_at < now - _UNWANTED, ~exists().where(deliveries.c.event_id == events.c.event_id)
+        )
+        swept = 0
+        while True:
+            async with transaction(self._engine) as connection:
+                await lock_matching(connection, exclusive=True)
+                gone = await connection.execute(delete(deliveries).where(deliveries.c.delivery_id.in_(old.limit(_BATCH))))
+                lost = await connection.execute(delete(events).where(events.c.event_id.in_(unwanted.limit(_BATCH))))
+            swept += gone.rowcount
+            if gone.rowcount < _BATCH and lost.rowcount < _BATCH:
+                break
+        if swept:
+            log.info("deliveries.swept", count=swept)
+        return swept

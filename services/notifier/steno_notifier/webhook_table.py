@@ -1,0 +1,145 @@
+"""The webhooks topic as a table: read whole at start, then followed.
+
+Every process reads all of it, in order, under no consumer group: what counts is the newest record of each key, so records of
+one key must not pass each other, and a process must know when it has read what there is.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
+
+from steno.errors import Permanent, Retryable
+from steno.events.catalogue import WEBHOOKS
+from steno.events.codec import Codec, UndecodableRecord
+from steno.events.records import WebhookState
+from steno.kafka.client import client_options
+from steno.kafka.dead_letters import DeadLetters
+from steno.kafka.messages import decode
+from steno.kafka.topics import topic_name
+from steno.settings import KafkaSettings, TopicSettings
+from steno_notifier.intake import Intake
+
+log = structlog.get_logger("steno.notifier.webhooks")
+
+_POLL_MS = 200
+_PAUSE_SECONDS = 1.0
+
+
+class WebhookTable:
+    """A component: keeps the rows of the webhooks as their topic says.
+
+    What it cannot read goes to dead letters, once at each start for as long as the topic keeps it.
+    """
+
+    def __init__(
+        self, *, kafka: KafkaSettings, topics: TopicSettings, codec: Codec, intake: Intake, dead_letters: DeadLetters
+    ) -> None:
+        self._kafka = kafka
+        self._topic = topic_name(topics, WEBHOOKS)
+        self._codec = codec
+        self._intake = intake
+        self._dead_letters = dead_letters
+        self._stopping = asyncio.Event()
+        #: Set once all that the topic held at start is applied.
+        self.complete = asyncio.Event()
+
+    async def run(self) -> None:
+        """Reads until `stop`; while Kafka is away it waits.
+
+        Raises:
+            KafkaError: the client cannot go on; the process is to start anew.
+        """
+        consumer = await self._connect()
+        if consumer is None:
+            return
+        try:
+            await self._read_whole(consumer)
+            while not self._stopping.is_set():
+                for records in (await consumer.getmany(timeout_ms=_POLL_MS)).values():
+                    for raw in records:
+                        await self._insist(partial(self._apply, raw))
+        except Retryable:
+            # Told to stop while Kafka or the database was away: all of it is read again at the next start.
+            if not self._stopping.is_set():
+                raise
+        finally:
+            await consumer.stop()
+
+    async def stop(self) -> None:
+        """Ends after the record under way."""
+        self._stopping.set()
+
+    async def _connect(self) -> AIOKafkaConsumer | None:
+        while not self._stopping.is_set():
+            consumer = AIOKafkaConsumer(
+                self._topic,
+                **client_options(self._kafka),
+                group_id=None,
+                auto_offset_reset="earliest",
+                enable_auto_commit=False,
+            )
+            try:
+                await consumer.start()
+            except KafkaError as error:
+                await consumer.stop()
+                log.warning("kafka.unavailable", error=repr(error))
+                await self._pause()
+            else:
+                return consumer
+        return None
+
+    async def _read_whole(self, consumer: AIOKafkaConsumer) -> None:
+        """Applies the newest record of each key: older ones must not undo, even for a moment, what is in force."""
+        ends = await consumer.end_offsets(consumer.assignment())
+        newest: dict[bytes | None, Any] = {}
+        while not self._stopping.is_set():
+            for records in (await consumer.getmany(timeout_ms=_POLL_MS)).values():
+                newest.update((raw.key, raw) for raw in records)
+            if all([await consumer.position(partition) >= end for partition, end in ends.items()]):
+                break
+        else:
+            return
+        for raw in newest.values():
+            await self._insist(partial(self._apply, raw))
+        if any(ends.values()):
+            # Compaction takes tombstones away in time: a webhook the topic knows nothing of was deleted meanwhile.
+            known = {raw.key.decode("utf-8", "replace") for raw in newest.values() if raw.key is not None}
+            for webhook_id in await self._insist(self._intake.webhook_ids) - known:
+                await self._insist(partial(self._intake.delete_webhook, webhook_id))
+        log.info("webhooks.complete", count=len(newest))
+        self.complete.set()
+
+    async def _apply(self, raw: Any) -> None:
+        try:
+            message = await decode(raw, WEBHOOKS, self._codec)
+            if message.key is None:
+                raise UndecodableRecord("a webhook's record has no key; its key is the webhook's id")
+            if isinstance(message.record, WebhookState):
+                await self._intake.put_webhook(message.record)
+            else:
+                await self._intake.delete_webhook(message.key)
+        except Permanent as error:
+            await self._dead_letters.put(raw, error, attempts=1)
+
+    async def _insist(self, work: Callable[[], Awaitable[Any]]) -> Any:
+        """Repeats a step until Kafka and the database take it, or `stop` is called."""
+        while True:
+            try:
+                return await work()
+            except Retryable as error:
+                if self._stopping.is_set():
+                    raise
+                log.warning("webhooks.retrying", error=str(error))
+                await self._pause()
+
+    async def _pause(self) -> None:
+        try:
+            async with asyncio.timeout(_PAUSE_SECONDS):
+                await self._stopping.wait()
+        except TimeoutError:
+            return
