@@ -4,7 +4,12 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 from support.kafka import NoKafka, running_kafka
+
+# How long one example may take says nothing on a busy machine; every test is bounded by pytest-timeout.
+settings.register_profile("steno", deadline=None)
+settings.load_profile("steno")
 
 
 @pytest.fixture(scope="session")

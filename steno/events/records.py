@@ -11,8 +11,10 @@ from typing import Annotated
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 Identifier = Annotated[str, Field(min_length=1, max_length=256)]
-Milliseconds = Annotated[int, Field(ge=0)]
-Index = Annotated[int, Field(ge=0)]
+Location = Annotated[str, Field(min_length=1, max_length=4096)]
+# As far as Avro's long and int go.
+Milliseconds = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Index = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Confidence = Annotated[float, Field(ge=0, le=1)]
 Sentiment = Annotated[float, Field(ge=-1, le=1)]
 
@@ -52,7 +54,7 @@ class ChannelRole(Value):
 class RecordingSubmitted(CallRecord):
     """Finished audio of a call is to be transcribed."""
 
-    url: Identifier = Field(max_length=4096)
+    url: Location
     recording_id: str = Field(default="", max_length=256)
     channels: tuple[ChannelRole, ...] = ()
     locale: str = "en-US"
@@ -106,7 +108,7 @@ class Phrase(CallRecord):
 
 
 class TranscriptCompleted(CallRecord):
-    """A recording has its transcript; no phrase at all means no speech."""
+    """A recording has its transcript. No phrase at all is a result too: no speech."""
 
     recording_id: Identifier
     result_url: str
@@ -170,10 +172,10 @@ class CallSummary(CallRecord):
 
 
 class WebhookState(Record):
-    """A webhook as registered; the newest record of an id counts."""
+    """A webhook as registered; the newest record of a webhook id counts, a tombstone deletes it."""
 
     webhook_id: Identifier
-    url: Identifier = Field(max_length=4096)
+    url: Location
     events: tuple[str, ...] = ()
     encrypted_secret: bytes = Field(repr=False)
     enabled: bool = True

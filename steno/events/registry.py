@@ -10,6 +10,7 @@ Source: Confluent Schema Registry API reference, v1: `POST /subjects/{subject}`,
 
 import argparse
 import asyncio
+import base64
 import json
 import sys
 from collections.abc import Sequence
@@ -65,7 +66,10 @@ class RegistrySchemaIds:
         """
         whole = URL(url.rstrip("/"))
         self._url = whole.with_user(None)
-        self._auth = aiohttp.BasicAuth(whole.user, whole.password or "", "utf-8") if whole.user else None
+        self._headers = {"Accept": _MEDIA_TYPE, "Content-Type": _MEDIA_TYPE}
+        if whole.user:
+            credentials = f"{whole.user}:{whole.password or ''}".encode()
+            self._headers["Authorization"] = "Basic " + base64.b64encode(credentials).decode()
         self._ids: dict[str, int] = {}
         self._schemas: dict[int, Schema] = {}
 
@@ -150,8 +154,7 @@ class RegistrySchemaIds:
         return response.status, answer
 
     def _session(self) -> aiohttp.ClientSession:
-        headers = {"Accept": _MEDIA_TYPE, "Content-Type": _MEDIA_TYPE}
-        return aiohttp.ClientSession(auth=self._auth, headers=headers, timeout=_TIMEOUT)
+        return aiohttp.ClientSession(headers=self._headers, timeout=_TIMEOUT)
 
 
 async def schema_ids(settings: SchemaSettings) -> SchemaIds:
