@@ -4,6 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 PACKAGES := . services/ingest services/transcriber services/enricher services/notifier
+BENCHMARKS := $(filter-out benchmarks/measured.py,$(wildcard benchmarks/*.py))
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint format docs bench clean prerequisites lock
@@ -34,7 +35,7 @@ docs: $(INSTALLED)  ## Freeze changed schemas and write the generated documents
 	$(BIN)/python docs/generate.py
 
 bench: $(INSTALLED) .venv/fetched  ## Measure; each benchmark ends with one JSON line
-	@for benchmark in benchmarks/[a-z]*.py; do echo "== $$benchmark"; $(BIN)/python $$benchmark || exit 1; done
+	@for benchmark in $(BENCHMARKS); do echo "== $$benchmark"; $(BIN)/python $$benchmark || exit 1; done
 
 clean:  ## Remove what was built and installed here (not the data of `make run`)
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

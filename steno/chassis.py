@@ -27,6 +27,12 @@ log = structlog.get_logger("steno.chassis")
 
 S = TypeVar("S", bound=ServiceSettings)
 
+_GRACE_SECONDS = 5.0
+"""Beyond its drain time, what a component may take to let go: commit, leave the group, close."""
+
+_END_SECONDS = 3.0
+"""How long the tasks may take to return once all components have stopped."""
+
 
 class Component(Protocol):
     """A part of a service that works on its own until it is stopped."""
@@ -101,12 +107,12 @@ async def serve(settings: S, build: Callable[[S], Awaitable[Wiring]]) -> int:
         log.info("service.draining")
         for component in wiring.components:
             try:
-                await asyncio.wait_for(component.stop(), timeout=settings.drain_seconds + 5)
+                await asyncio.wait_for(component.stop(), timeout=settings.drain_seconds + _GRACE_SECONDS)
             except TimeoutError:
                 log.error("service.drain_exceeded", component=type(component).__name__)
                 failed = True
         server.should_exit = True
-        _, unfinished = await asyncio.wait(running, timeout=settings.drain_seconds + 5)
+        _, unfinished = await asyncio.wait(running, timeout=_END_SECONDS)
         for task in unfinished:
             log.error("service.drain_exceeded", component=running[task])
             task.cancel()

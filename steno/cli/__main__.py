@@ -5,7 +5,7 @@ from importlib.metadata import entry_points
 import typer
 from stamina.instrumentation import set_on_retry_hooks
 
-from steno.cli import keys, recordings, up
+from steno.cli import keys, recordings, topics, up
 
 app = typer.Typer(name="steno", help="Call-center transcription on Apache Kafka.", no_args_is_help=True, add_completion=False)
 app.command("up")(up.up)
@@ -13,6 +13,7 @@ app.command("submit")(recordings.submit)
 app.command("show")(recordings.show)
 app.command("ledger")(recordings.ledger)
 app.add_typer(keys.app, name="keys")
+app.add_typer(topics.app, name="topics")
 
 
 def main() -> None:

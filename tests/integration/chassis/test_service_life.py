@@ -1,0 +1,88 @@
+"""The life of a service's process: start, health, drain, failure."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+SERVICE = Path(__file__).with_name("service_process.py")
+
+
+async def start(*arguments: str, **environment: str) -> Process:
+    """The smallest service, as a process of its own."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("STENO_")}
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, str(SERVICE), *arguments), env={**clean, **environment}, stdout=PIPE, stderr=PIPE
+    )
+
+
+async def log_until(process: Process, event: str) -> dict[str, str]:
+    """The first log line of an event."""
+    assert process.stderr is not None
+    async with asyncio.timeout(20):
+        while line := await process.stderr.readline():
+            entry: dict[str, str] = json.loads(line)
+            if entry["event"] == event:
+                return entry
+    raise AssertionError(f"{event} was never logged")
+
+
+async def end(process: Process, number: int = signal.SIGTERM) -> tuple[int | None, str, str]:
+    """Signals the process and waits: exit status, standard output, rest of the log."""
+    process.send_signal(number)
+    output, errors = await asyncio.wait_for(process.communicate(), 20)
+    return process.returncode, output.decode(), errors.decode()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_drains_the_components_and_ends_well(number: int) -> None:
+    """SIGTERM: what is under way is finished, exit status 0."""
+    process = await start()
+    await log_until(process, "service.listening")
+    status, output, _ = await end(process, number)
+    assert (status, output) == (0, "drained\n")
+
+
+async def test_health_and_metrics_are_served_without_a_key() -> None:
+    """Probes and Prometheus find what they look for."""
+    process = await start()
+    url = (await log_until(process, "service.listening"))["url"]
+    async with aiohttp.ClientSession(url) as session:
+        async with session.get("/health/live") as response:
+            assert (response.status, (await response.json())["healthy"]) == (200, True)
+        async with session.get("/health/ready") as response:
+            assert (response.status, (await response.json())["checks"]) == (200, {"always": True})
+        async with session.get("/metrics") as response:
+            assert "process_resident_memory_bytes" in await response.text()
+    await end(process)
+
+
+async def test_a_component_that_fails_ends_the_process() -> None:
+    """Nothing is left half alive: exit status 1, the reason in the log."""
+    process = await start("fail")
+    _, errors = await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode == 1
+    assert b"the worker broke" in errors
+
+
+async def test_a_component_that_hangs_does_not_hold_the_process() -> None:
+    """Draining is bounded in time; what it exceeded is told, exit status 1."""
+    process = await start("hang", STENO_INGEST_DRAIN_SECONDS="0.1")
+    await log_until(process, "service.listening")
+    status, _, errors = await end(process)
+    assert status == 1
+    assert "service.drain_exceeded" in errors
+
+
+async def test_a_wrong_setting_ends_the_start_with_its_name() -> None:
+    """Exit status 2 and one line that says which variable to mend."""
+    process = await start(STENO_INGEST_HTTP_PORT="eighty")
+    output, _ = await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode == 2
+    assert b"STENO_INGEST_HTTP_PORT" in output
