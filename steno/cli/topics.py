@@ -4,7 +4,7 @@ import asyncio
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from steno.errors import StenoError
 from steno.events.catalogue import catalogue
@@ -19,7 +19,7 @@ out = Console(highlight=False)
 @app.command("list")
 def show() -> None:
     """List the topics, by the prefix of STENO_TOPIC_PREFIX."""
-    table = Table("topic", "key", "records", "written by", "cleanup")
+    table = Table(*(Column(name, overflow="fold") for name in ("topic", "key", "records", "written by", "cleanup")))
     for topic in catalogue().values():
         table.add_row(
             topic_name(TopicSettings(), topic), topic.key, ", ".join(topic.records), ", ".join(topic.written_by), topic.cleanup
