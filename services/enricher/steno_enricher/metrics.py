@@ -1,0 +1,17 @@
+"""The metrics of the enricher, declared in one place: what each is, and what a rise means."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+INSIGHTS = Counter("steno_enricher_insights", "Insights published.")
+SUMMARIES = Counter("steno_enricher_summaries", "Call summaries published.")
+SEEN_BEFORE = Counter("steno_enricher_phrases_seen_before", "Phrases that were counted already; some after each restart.")
+ANALYSIS_SECONDS = Histogram(
+    "steno_enricher_analysis_seconds",
+    "Sentiment and key phrases of one phrase.",
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25),
+)
+ROWS = Gauge("steno_enricher_rows", "Recordings in the table; one that only rises means transcripts are not completed.")
+SWEPT = Counter("steno_enricher_rows_swept", "Rows taken out of the table, by why.", ["state"])
+
+ENRICHER_METRICS = (INSIGHTS, SUMMARIES, SEEN_BEFORE, ANALYSIS_SECONDS, ROWS, SWEPT)
+"""All of them, for the documentation."""

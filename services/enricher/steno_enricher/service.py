@@ -1,0 +1,49 @@
+"""Wiring: builds the enricher's parts and hands them to the chassis."""
+
+from datetime import UTC, datetime, timedelta
+
+from steno.chassis import Wiring
+from steno.events.catalogue import CALL_SUMMARIES, DEAD_LETTERS, INSIGHTS, PHRASES, TRANSCRIPTS
+from steno.events.codec import Codec
+from steno.events.registry import schema_ids
+from steno.kafka.dead_letters import DeadLetters
+from steno.kafka.producer import Producer
+from steno.kafka.topics import create_topics
+from steno_enricher.analysis import Analysis
+from steno_enricher.enricher import Enricher
+from steno_enricher.faust_app import changelog
+from steno_enricher.settings import EnricherSettings
+from steno_enricher.worker import Worker
+
+_TOPICS = (PHRASES, TRANSCRIPTS, INSIGHTS, CALL_SUMMARIES, DEAD_LETTERS)
+
+
+async def build(settings: EnricherSettings) -> Wiring:
+    """The enricher, ready to be run by the chassis."""
+    codec = Codec(await schema_ids(settings.schemas))
+    await create_topics(settings.kafka, settings.topics, [*_TOPICS, changelog()])
+    producer = Producer(settings.kafka, settings.topics, codec, source=settings.service)
+    await producer.start()
+    worker = Worker(
+        kafka=settings.kafka,
+        topics=settings.topics,
+        codec=codec,
+        dead_letters=DeadLetters(producer, settings.service),
+        instance=settings.instance,
+        drain_seconds=settings.drain_seconds,
+        stuck_seconds=settings.stuck_seconds,
+    )
+    worker.give(
+        Enricher(
+            rows=worker.rows,
+            publisher=producer,
+            analysis=Analysis(),
+            clock=lambda: datetime.now(UTC),
+            keep_summarised=timedelta(seconds=settings.keep_summarised_seconds),
+        )
+    )
+    wiring = Wiring(components=[worker])
+    wiring.health.add_readiness("partitions", worker.ready)
+    wiring.health.add_liveness("worker", worker.alive)
+    wiring.resources.push_async_callback(producer.stop)
+    return wiring

@@ -1,0 +1,218 @@
+"""The worker: runs the Faust app as a component of the service, and ends the process where Faust would idle for ever."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from steno.errors import Retryable
+from steno.events.catalogue import PHRASES, TRANSCRIPTS
+from steno.events.codec import Codec
+from steno.kafka.attempts import Attempts
+from steno.kafka.breaker import Breaker
+from steno.kafka.dead_letters import DeadLetters
+from steno.kafka.errors import ConsumerStuck
+from steno.kafka.messages import Handler
+from steno.kafka.retry import RetryPolicy
+from steno.kafka.slots import Job, Partition
+from steno.kafka.topics import topic_name
+from steno.kafka.watchdog import LoopGuard, Watchdog
+from steno.settings import KafkaSettings, TopicSettings
+from steno_enricher import metrics
+from steno_enricher.enricher import Enricher
+from steno_enricher.faust_app import App, TableRows, consume, group_name, make_app
+
+log = structlog.get_logger("steno.enricher.worker")
+
+_LOOK_EVERY_SECONDS = 0.5
+_SWEEP_EVERY_SECONDS = 60.0
+
+
+@dataclass(kw_only=True, slots=True)
+class _Raw:
+    """A Faust message as the kernel knows messages (`steno.kafka.messages.RawMessage`)."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+class Worker:
+    """One member of the enricher's group."""
+
+    def __init__(
+        self,
+        *,
+        kafka: KafkaSettings,
+        topics: TopicSettings,
+        codec: Codec,
+        dead_letters: DeadLetters,
+        instance: str,
+        drain_seconds: float,
+        stuck_seconds: float,
+    ) -> None:
+        self._topics = topics
+        self._codec = codec
+        self._dead_letters = dead_letters
+        self._drain_seconds = drain_seconds
+        self._stuck_seconds = stuck_seconds
+        self._app: App = make_app(kafka=kafka, topics=topics, instance=instance)
+        self.rows = TableRows(self._app, partitions=topics.partitions)
+        self._watchdog = Watchdog(stuck_seconds=stuck_seconds, clock=time.monotonic)
+        self._work: Attempts | None = None
+        self._partitions = {topic_name(topics, topic): Partition(topic=topic) for topic in (PHRASES, TRANSCRIPTS)}
+        self._working_since: float | None = None
+        self._unready_since = time.monotonic()
+        self._stopping = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._started = False
+        self._failure: BaseException | None = None
+        self._enricher: Enricher | None = None
+
+    def give(self, enricher: Enricher) -> None:
+        """Names who handles the messages; before `run`."""
+        self._enricher = enricher
+        self._work = self._attempts(enricher)
+        consume(self._app, self._topics, self._one)
+
+    def ready(self) -> bool:
+        """Whether this member has its partitions and their rows, and works."""
+        app = self._app
+        return bool(app.tables.actives_ready) and not app.rebalancing and not self._stopping.is_set()
+
+    def alive(self) -> bool:
+        """Whether it makes progress; False asks for a restart."""
+        return self._failure is None and self._stuck() is None
+
+    async def run(self) -> None:
+        """Works until `stop`.
+
+        Raises:
+            BreakerOpen: so much goes to dead letters that a person must look.
+            ConsumerStuck: Faust does not go on by itself.
+        """
+        self._started = True
+        self._app.done_consumer.watchdog = self._watchdog
+        guard = LoopGuard(stuck_seconds=self._stuck_seconds)
+        guard.start()
+        tasks = [asyncio.create_task(part) for part in (self._app.start(), self._look(guard), self._sweep())]
+        for task in tasks:
+            task.add_done_callback(self._noticed)
+        try:
+            await self._stopping.wait()
+            await self._wind_down(tasks)
+        finally:
+            guard.stop()
+            self._ended.set()
+        if self._failure is not None:
+            raise self._failure
+
+    async def stop(self) -> None:
+        """Lets the message under way finish, commits, and lets `run` return."""
+        self._stopping.set()
+        if self._started:
+            await self._ended.wait()
+
+    def _attempts(self, handler: Handler) -> Attempts:
+        return Attempts(
+            group=group_name(self._topics),
+            codec=self._codec,
+            handler=handler,
+            dead_letters=self._dead_letters,
+            retry=RetryPolicy(),
+            breaker=Breaker(),
+            fail=self._fail,
+        )
+
+    async def _one(self, message: Any) -> None:
+        """Works on a message until it is done; where the worker stops before that, it stays undone, and all after it."""
+        assert self._work is not None
+        raw = _Raw(
+            topic=message.topic,
+            partition=message.partition,
+            offset=message.offset,
+            timestamp=int(message.timestamp * 1000),
+            key=message.key,
+            value=message.value,
+            headers=tuple(message.headers or ()),
+        )
+        job = Job(partition=self._partitions[message.topic], raw=raw)
+        self._working_since = time.monotonic()
+        try:
+            while not self._stopping.is_set():
+                delay = await self._work(job)
+                if delay is None:
+                    self._app.done_consumer.done(message)
+                    return
+                await self._pause(delay)
+        finally:
+            self._working_since = None
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+        except TimeoutError:
+            return
+
+    async def _look(self, guard: LoopGuard) -> None:
+        while True:
+            guard.beat()
+            if self.ready():
+                self._unready_since = time.monotonic()
+            metrics.ROWS.set(len(self.rows))
+            if self._app.crashed:
+                raise ConsumerStuck(f"Faust crashed: {self._app.crash_reason!r}") from self._app.crash_reason
+            if (reason := self._stuck()) is not None:
+                raise ConsumerStuck(f"{group_name(self._topics)}: {reason}; the process must be started again")
+            await self._app.pass_holes()
+            await asyncio.sleep(_LOOK_EVERY_SECONDS)
+
+    def _stuck(self) -> str | None:
+        """What stands still and will not go on by itself; None while all is well."""
+        now = time.monotonic()
+        if self._working_since is not None and now - self._working_since > self._stuck_seconds:
+            return f"one record has been worked on for {now - self._working_since:.0f} s"
+        if now - self._unready_since > self._stuck_seconds:
+            return f"no partitions, or not their rows, for {now - self._unready_since:.0f} s"
+        if self._app.coordination_ended and not self._stopping.is_set():
+            return "the coordination with the group has ended"
+        return self._watchdog.stuck
+
+    async def _sweep(self) -> None:
+        assert self._enricher is not None
+        while True:
+            await asyncio.sleep(_SWEEP_EVERY_SECONDS)
+            if self.ready():
+                try:
+                    swept = await self._enricher.sweep()
+                except Retryable as error:
+                    log.warning("sweep.failed", reason=str(error))
+                else:
+                    log.info("sweep.done", rows=swept)
+
+    async def _wind_down(self, tasks: Sequence[asyncio.Task[Any]]) -> None:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        try:
+            # In a task of its own: a service of Faust that is cancelled half-way leaves its threads running.
+            await asyncio.wait_for(self._app.stop(), self._drain_seconds)
+        except TimeoutError:
+            log.warning("worker.left_abruptly")
+
+    def _noticed(self, task: asyncio.Task[Any]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        if self._failure is None:
+            self._failure = error
+            log.error("worker.failed", reason=repr(error))
+        self._stopping.set()
