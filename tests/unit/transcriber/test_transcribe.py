@@ -1,0 +1,105 @@
+"""From a file to its transcript: parallel over channels, bounded ahead of the engine, and stoppable."""
+
+import threading
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+from steno_transcriber.decode_pool import DecodePool
+from steno_transcriber.engines.port import Pack
+from steno_transcriber.engines.scripted import ScriptedEngine
+from steno_transcriber.fetch import FetchedAudio
+from steno_transcriber.result import Transcript
+from steno_transcriber.speech import Recognition, Utterance
+from steno_transcriber.transcribe import Stopped, transcribe
+from support.recordings import excerpt, sample_call
+
+from steno.events.records import RecordingSubmitted
+
+RECORDING = RecordingSubmitted(call_id="call-1", url="https://recorder.example/call-1.wav")
+
+
+def run(path: Path, engine: ScriptedEngine, pool: DecodePool, stop: threading.Event | None = None) -> Transcript:
+    return transcribe(
+        FetchedAudio(path=path, name=path.name),
+        RECORDING,
+        engine=engine,
+        pool=pool,
+        max_audio_ms=3_600_000,
+        stop=stop or threading.Event(),
+    )
+
+
+class MeetingEngine(ScriptedEngine):
+    """Decodes its first two packs only together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.barrier = threading.Barrier(2)
+        self.met: list[int] = []
+
+    def decode(self, pack: Pack, *, locale: str | None = None) -> list[Recognition]:
+        if len(self.met) < 2:
+            self.barrier.wait(20)
+            self.met.append(pack.channel)
+        return super().decode(pack, locale=locale)
+
+
+def test_packs_of_one_recording_are_decoded_side_by_side(tmp_path: Path) -> None:
+    """One call keeps every thread busy."""
+    engine = MeetingEngine()
+    with DecodePool(2) as pool:
+        transcript = run(excerpt(tmp_path / "call.wav", seconds=8), engine, pool)
+    assert len(engine.met) == 2
+    assert len(transcript.phrases) >= 2
+
+
+class CountingEngine(ScriptedEngine):
+    """Counts how many packs were made and not decoded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lock = threading.Lock()
+        self.ahead = 0
+        self.most_ahead = 0
+        self.packs_made = 0
+
+    def packs(self, utterances: Iterable[Utterance]) -> Iterator[Pack]:
+        for pack in super().packs(utterances):
+            with self.lock:
+                self.packs_made += 1
+                self.ahead += 1
+                self.most_ahead = max(self.most_ahead, self.ahead)
+            yield pack
+
+    def decode(self, pack: Pack, *, locale: str | None = None) -> list[Recognition]:
+        recognitions = super().decode(pack, locale=locale)
+        with self.lock:
+            self.ahead -= 1
+        return recognitions
+
+
+def test_audio_is_decoded_only_a_little_ahead_of_the_engine() -> None:
+    """Memory does not grow with the length of a recording: two packs a thread are open at most."""
+    engine = CountingEngine()
+    with DecodePool(1) as pool:
+        run(sample_call(), engine, pool)
+    assert engine.packs_made > 4
+    assert engine.most_ahead <= 2
+
+
+def test_threads_make_no_difference_to_the_transcript() -> None:
+    """One thread or three: the same phrases."""
+    transcripts = []
+    for threads in (1, 3):
+        with DecodePool(threads) as pool:
+            transcripts.append(run(sample_call(), ScriptedEngine(), pool))
+    assert transcripts[0] == transcripts[1]
+
+
+def test_work_stops_when_it_is_told_to() -> None:
+    """At the next second of audio."""
+    stop = threading.Event()
+    stop.set()
+    with DecodePool(1) as pool, pytest.raises(Stopped):
+        run(sample_call(), ScriptedEngine(), pool, stop)
