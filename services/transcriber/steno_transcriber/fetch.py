@@ -243,7 +243,7 @@ def shown(url: str) -> str:
 def _translated_http_errors(url: str) -> Iterator[None]:
     try:
         yield
-    except aiohttp.InvalidURL:  # of the recording or of a redirect
+    except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):  # the recording's, or that of a redirect
         raise UnsupportedUrl(f"{shown(url)} is not, or leads to what is not, a URL of HTTP") from None
     except aiohttp.TooManyRedirects:
         raise RecordingRefused(f"{shown(url)} redirects more than {MAX_REDIRECTS} times") from None

@@ -1,0 +1,415 @@
+"""Fetching recordings: over HTTP from a server that misbehaves, from folders, from the object store."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from ipaddress import ip_network
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+from steno_transcriber.fetch import Fetcher, FetchLimits, shown
+from steno_transcriber.fetch_errors import (
+    ChecksumMismatch,
+    FetchFailed,
+    FetchGivenUp,
+    FileForbidden,
+    NoRoom,
+    RecordingMissing,
+    RecordingRefused,
+    RecordingTooLarge,
+    UnsupportedUrl,
+)
+
+from steno.http.client import ForbiddenAddress, guarded_session
+from steno.storage.objects import ObjectStore
+
+AUDIO = bytes(range(256)) * 4096
+LOOPBACK = ip_network("127.0.0.0/8")
+LIMITS = FetchLimits(
+    max_bytes=2 * len(AUDIO), connect_seconds=2, read_seconds=0.3, total_seconds=20, attempts=3, give_up_seconds=60
+)
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Source:
+    """An HTTP server whose answer a test gives; counts how often it was asked."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Answer] = {}
+        self.asked: list[str] = []
+        self.url = ""
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        self.asked.append(request.raw_path)
+        return await self.answers[request.path](request)
+
+    def answer(self, path: str, answer: Answer) -> str:
+        self.answers[path] = answer
+        return f"{self.url}{path}"
+
+
+@pytest.fixture
+async def source() -> AsyncIterator[Source]:
+    made = Source()
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", made.handle)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    made.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    yield made
+    await runner.cleanup()
+
+
+@pytest.fixture
+async def inside() -> AsyncIterator[aiohttp.ClientSession]:
+    """A client that may reach the test server."""
+    async with guarded_session(allowed_networks=(LOOPBACK,), timeout=LIMITS.timeout) as session:
+        yield session
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ObjectStore:
+    return ObjectStore((tmp_path / "objects").as_uri())
+
+
+@pytest.fixture
+def pauses() -> list[float]:
+    return []
+
+
+@pytest.fixture
+def fetcher(inside: aiohttp.ClientSession, store: ObjectStore, tmp_path: Path, pauses: list[float]) -> Fetcher:
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+
+    (tmp_path / "temporary").mkdir()
+    (tmp_path / "calls").mkdir()
+    return Fetcher(
+        store=store,
+        session=inside,
+        limits=LIMITS,
+        folders=(tmp_path / "calls",),
+        temporary_folder=tmp_path / "temporary",
+        sleep=pause,
+    )
+
+
+async def fetched(fetcher: Fetcher, url: str, *, sha256: str = "") -> bytes:
+    async with fetcher.fetch(url, sha256=sha256) as audio:
+        return audio.path.read_bytes()
+
+
+async def whole(_request: web.Request) -> web.StreamResponse:
+    return web.Response(body=AUDIO)
+
+
+def status(code: int) -> Answer:
+    async def answer(_request: web.Request) -> web.StreamResponse:
+        return web.Response(status=code)
+
+    return answer
+
+
+def redirect(location: str) -> Answer:
+    async def answer(_request: web.Request) -> web.StreamResponse:
+        return web.Response(status=302, headers={"Location": location})
+
+    return answer
+
+
+async def cut_short(request: web.Request) -> web.StreamResponse:
+    """Announces the whole and sends half of it."""
+    response = web.StreamResponse(headers={"Content-Length": str(len(AUDIO))})
+    await response.prepare(request)
+    await response.write(AUDIO[: len(AUDIO) // 2])
+    assert request.transport is not None
+    request.transport.close()
+    return response
+
+
+async def hang(request: web.Request) -> web.StreamResponse:
+    """Sends a little, then nothing until the other side hangs up."""
+    response = web.StreamResponse(headers={"Content-Length": str(len(AUDIO))})
+    await response.prepare(request)
+    await response.write(AUDIO[:1000])
+    while request.transport is not None and not request.transport.is_closing():
+        await asyncio.sleep(0.01)
+    return response
+
+
+async def endless(request: web.Request) -> web.StreamResponse:
+    """Tells no length and never ends."""
+    response = web.StreamResponse()
+    await response.prepare(request)
+    while True:
+        await response.write(AUDIO)
+
+
+async def test_a_recording_is_fetched_whole(fetcher: Fetcher, source: Source) -> None:
+    """Its bytes, under the name its source gives it."""
+    url = source.answer("/calls/call%201.ulaw", whole)
+    source.answers["/calls/call 1.ulaw"] = whole
+    async with fetcher.fetch(url, sha256=hashlib.sha256(AUDIO).hexdigest()) as audio:
+        assert audio.path.read_bytes() == AUDIO
+        assert audio.name == "call 1.ulaw"
+
+
+async def test_nothing_is_left_in_the_temporary_folder(fetcher: Fetcher, source: Source, tmp_path: Path) -> None:
+    """Not even while it is read: the file has no name, so that a kill leaves nothing."""
+    async with fetcher.fetch(source.answer("/a.wav", whole)) as audio:
+        assert audio.path.stat().st_size == len(AUDIO)
+        assert list((tmp_path / "temporary").iterdir()) == []
+
+
+async def test_a_signed_query_arrives_as_it_was_given(fetcher: Fetcher, source: Source) -> None:
+    """A signature holds for the very bytes of the URL."""
+    query = "?sv=2024&sig=a%2Bb%2Fc%3D&se=2026-01-01T00%3A00%3A00Z"
+    await fetched(fetcher, source.answer("/a.wav", whole) + query)
+    assert source.asked == [f"/a.wav{query}"]
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        (404, RecordingMissing),
+        (410, RecordingMissing),
+        (403, RecordingRefused),
+        (401, RecordingRefused),
+        (204, RecordingRefused),
+    ],
+)
+async def test_a_refusal_is_final(fetcher: Fetcher, source: Source, code: int, error: type[FetchFailed]) -> None:
+    """Asked once, and the reason has the status in it."""
+    url = source.answer("/a.wav", status(code))
+    with pytest.raises(error, match=str(code)):
+        await fetched(fetcher, url)
+    assert len(source.asked) == 1
+
+
+@pytest.mark.parametrize("code", [500, 503, 429, 408])
+async def test_a_server_in_trouble_is_asked_again_and_then_given_up(
+    fetcher: Fetcher, source: Source, pauses: list[float], code: int
+) -> None:
+    """As often as the settings say, with growing pauses."""
+    url = source.answer("/a.wav", status(code))
+    with pytest.raises(FetchGivenUp, match=f"{code}.*3 attempts"):
+        await fetched(fetcher, url)
+    assert len(source.asked) == 3
+    assert len(pauses) == 2
+    assert 0.5 <= pauses[0] <= 1 <= pauses[1] <= 2
+
+
+async def test_a_server_that_comes_back_is_fetched_from(fetcher: Fetcher, source: Source) -> None:
+    """What an attempt before has left counts for nothing."""
+    answers = iter([cut_short, status(502), whole])
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return await next(answers)(request)
+
+    assert await fetched(fetcher, source.answer("/a.wav", answer)) == AUDIO
+
+
+async def test_a_lie_about_the_length_is_found(fetcher: Fetcher, source: Source) -> None:
+    """Half a recording is never taken for a whole one."""
+    url = source.answer("/a.wav", cut_short)
+    with pytest.raises(FetchGivenUp, match="less than it announced"):
+        await fetched(fetcher, url)
+    assert len(source.asked) == 3
+
+
+async def test_a_server_that_hangs_is_given_up(fetcher: Fetcher, source: Source) -> None:
+    """After the read timeout, each time."""
+    url = source.answer("/a.wav", hang)
+    with pytest.raises(FetchGivenUp, match="in time"):
+        await fetched(fetcher, url)
+
+
+async def test_no_attempt_is_begun_after_the_time_to_give_up(
+    inside: aiohttp.ClientSession, store: ObjectStore, source: Source
+) -> None:
+    """However many attempts are left."""
+    limits = FetchLimits(max_bytes=10, connect_seconds=1, read_seconds=1, total_seconds=1, attempts=1000, give_up_seconds=0)
+    url = source.answer("/a.wav", status(500))
+    with pytest.raises(FetchGivenUp, match="1 attempts"):
+        await fetched(Fetcher(store=store, session=inside, limits=limits), url)
+
+
+async def test_nobody_at_the_address_is_given_up(fetcher: Fetcher) -> None:
+    """A refused connection may pass, but not for ever."""
+    with pytest.raises(FetchGivenUp, match="cannot be reached"):
+        await fetched(fetcher, "http://127.0.0.1:1/a.wav")
+
+
+@pytest.mark.parametrize("announced", [True, False])
+async def test_too_large_a_recording_is_not_fetched(fetcher: Fetcher, source: Source, announced: bool) -> None:
+    """Refused at its announced length, or where it exceeds the limit."""
+
+    async def large(_request: web.Request) -> web.StreamResponse:
+        return web.Response(body=AUDIO * 3)
+
+    url = source.answer("/a.wav", large if announced else endless)
+    with pytest.raises(RecordingTooLarge, match=str(LIMITS.max_bytes)):
+        await fetched(fetcher, url)
+
+
+async def test_other_bytes_than_submitted_are_refused(fetcher: Fetcher, source: Source) -> None:
+    """Where the record has a digest, nothing else is transcribed."""
+    url = source.answer("/a.wav", whole)
+    with pytest.raises(ChecksumMismatch, match="not " + "0" * 64):
+        await fetched(fetcher, url, sha256="0" * 64)
+
+
+@asynccontextmanager
+async def outside_only(store: ObjectStore) -> AsyncIterator[Fetcher]:
+    async with guarded_session(timeout=LIMITS.timeout) as session:
+        yield Fetcher(store=store, session=session, limits=LIMITS)
+
+
+async def test_an_inside_address_is_refused_by_default(store: ObjectStore, source: Source) -> None:
+    """Whoever submits a URL cannot make us call inside."""
+    url = source.answer("/a.wav", whole)
+    async with outside_only(store) as fetcher:
+        for inside_url in (url, url.replace("127.0.0.1", "localhost"), url.replace("127.0.0.1", "[::1]")):
+            with pytest.raises(ForbiddenAddress, match="not a public address"):
+                await fetched(fetcher, inside_url)
+    assert source.asked == []
+
+
+async def test_a_redirect_to_a_forbidden_address_is_refused(store: ObjectStore, source: Source) -> None:
+    """Each hop is checked, not the first alone."""
+    url = source.answer("/a.wav", redirect("http://127.0.0.2:1/a.wav"))
+    async with guarded_session(allowed_networks=(ip_network("127.0.0.1/32"),), timeout=LIMITS.timeout) as session:
+        with pytest.raises(ForbiddenAddress, match=r"127\.0\.0\.2"):
+            await fetched(Fetcher(store=store, session=session, limits=LIMITS), url)
+
+
+async def test_redirects_are_followed_five_times(fetcher: Fetcher, source: Source) -> None:
+    """Five lead to the recording; six do not."""
+    source.answer("/0", whole)
+    for hop in range(1, 7):
+        source.answer(f"/{hop}", redirect(f"/{hop - 1}"))
+    assert await fetched(fetcher, f"{source.url}/5") == AUDIO
+    with pytest.raises(RecordingRefused, match="more than 5 times"):
+        await fetched(fetcher, f"{source.url}/6")
+
+
+async def test_a_redirect_to_a_file_is_refused(fetcher: Fetcher, source: Source) -> None:
+    """HTTP leads to HTTP only."""
+    url = source.answer("/a.wav", redirect("file:///etc/passwd"))
+    with pytest.raises(UnsupportedUrl):
+        await fetched(fetcher, url)
+
+
+@pytest.mark.parametrize("url", ["ftp://host/a.wav", "calls/a.wav", "http://", "http://[::1", "s3://bucket/a.wav", "data:,x"])
+async def test_what_is_no_url_of_recordings_fails(fetcher: Fetcher, url: str) -> None:
+    """Said once, not tried again."""
+    with pytest.raises(UnsupportedUrl):
+        await fetched(fetcher, url)
+
+
+async def test_a_file_of_an_allowed_folder_is_read_in_place(fetcher: Fetcher, tmp_path: Path) -> None:
+    """Without a copy."""
+    path = tmp_path / "calls" / "monday" / "a b.wav"
+    path.parent.mkdir()
+    path.write_bytes(AUDIO)
+    async with fetcher.fetch(path.as_uri()) as audio:
+        assert (audio.path, audio.name) == (path.resolve(), "a b.wav")
+
+
+async def test_files_elsewhere_are_forbidden(fetcher: Fetcher, tmp_path: Path) -> None:
+    """By their path, by `..`, by a link, whether they exist or not; a folder with a like name is another one."""
+    (tmp_path / "secret.wav").write_bytes(AUDIO)
+    (tmp_path / "calls-of-others").mkdir()
+    (tmp_path / "calls" / "link.wav").symlink_to(tmp_path / "secret.wav")
+    (tmp_path / "calls" / "up").symlink_to(tmp_path)
+    base = tmp_path.as_uri()
+    for url in (
+        f"{base}/secret.wav",
+        f"{base}/nothing.wav",
+        f"{base}/calls/../secret.wav",
+        f"{base}/calls/%2e%2e/secret.wav",
+        f"{base}/calls/link.wav",
+        f"{base}/calls/up/secret.wav",
+        f"{base}/calls-of-others/a.wav",
+    ):
+        with pytest.raises(FileForbidden, match="STENO_TRANSCRIBER_FILE_FOLDERS"):
+            await fetched(fetcher, url)
+
+
+async def test_files_are_forbidden_by_default(inside: aiohttp.ClientSession, store: ObjectStore, tmp_path: Path) -> None:
+    """With the name of the setting that allows them."""
+    (tmp_path / "a.wav").write_bytes(AUDIO)
+    with pytest.raises(FileForbidden, match="STENO_TRANSCRIBER_FILE_FOLDERS"):
+        await fetched(Fetcher(store=store, session=inside, limits=LIMITS), (tmp_path / "a.wav").as_uri())
+
+
+async def test_what_is_no_file_is_missing(fetcher: Fetcher, tmp_path: Path) -> None:
+    """A name without a file, a folder, a loop of links."""
+    (tmp_path / "calls" / "folder.wav").mkdir()
+    (tmp_path / "calls" / "loop.wav").symlink_to(tmp_path / "calls" / "loop.wav")
+    for name in ("gone.wav", "folder.wav", "loop.wav"):
+        with pytest.raises(RecordingMissing):
+            await fetched(fetcher, f"{(tmp_path / 'calls').as_uri()}/{name}")
+
+
+@pytest.mark.parametrize("url", ["file://elsewhere/share/a.wav", "file:///a%00b.wav"])
+async def test_a_file_of_another_machine_is_no_recording(fetcher: Fetcher, url: str) -> None:
+    """Nor is one whose name cannot be."""
+    with pytest.raises(UnsupportedUrl):
+        await fetched(fetcher, url)
+
+
+async def test_an_object_of_a_local_store_is_read_in_place(fetcher: Fetcher, store: ObjectStore, tmp_path: Path) -> None:
+    """Whatever folders are allowed: the store is ours."""
+    url = await store.put("recordings/1/audio.wav", AUDIO)
+    async with fetcher.fetch(url, sha256=hashlib.sha256(AUDIO).hexdigest()) as audio:
+        assert audio.path == tmp_path / "objects" / "recordings" / "1" / "audio.wav"
+
+
+async def test_an_object_that_changed_is_refused(fetcher: Fetcher, store: ObjectStore) -> None:
+    """The digest counts for objects too."""
+    url = await store.put("recordings/1/audio.wav", AUDIO)
+    with pytest.raises(ChecksumMismatch):
+        await fetched(fetcher, url, sha256="0" * 64)
+
+
+async def test_a_missing_object_is_missing(fetcher: Fetcher, store: ObjectStore) -> None:
+    """Nothing to wait for."""
+    with pytest.raises(RecordingMissing):
+        await fetched(fetcher, f"{store.url}/recordings/1/audio.wav")
+
+
+class Remote(ObjectStore):
+    """A store that is not a folder of this machine."""
+
+    def local_path(self, url: str) -> Path | None:
+        return None
+
+
+async def test_an_object_of_a_remote_store_is_streamed(inside: aiohttp.ClientSession, tmp_path: Path) -> None:
+    """Its objects come piece by piece."""
+    store = Remote((tmp_path / "objects").as_uri())
+    url = await store.put("recordings/1/audio.wav", AUDIO)
+    fetcher = Fetcher(store=store, session=inside, limits=LIMITS, temporary_folder=tmp_path)
+    assert await fetched(fetcher, url, sha256=hashlib.sha256(AUDIO).hexdigest()) == AUDIO
+    with pytest.raises(RecordingMissing):
+        await fetched(fetcher, f"{store.url}/gone")
+
+
+async def test_a_temporary_folder_that_is_away_is_no_fault_of_the_recording(
+    inside: aiohttp.ClientSession, store: ObjectStore, source: Source, tmp_path: Path
+) -> None:
+    """It is tried again later."""
+    fetcher = Fetcher(store=store, session=inside, limits=LIMITS, temporary_folder=tmp_path / "gone")
+    with pytest.raises(NoRoom):
+        await fetched(fetcher, source.answer("/a.wav", whole))
+
+
+def test_secrets_of_a_url_are_not_shown() -> None:
+    """Reasons go to logs, to REST and to webhooks."""
+    assert shown("https://user:password@host:8443/a.wav?sig=secret#part") == "https://host:8443/a.wav"
