@@ -84,14 +84,14 @@ async def create_topic(
 
 async def read_all(servers: str, topic: str) -> list[Any]:
     """Every record that is in a topic now, by partition and offset."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=servers, enable_auto_commit=False)
+    # From the beginning by its reset policy: a seek races with the reset to the end that a fresh assignment starts.
+    consumer = AIOKafkaConsumer(bootstrap_servers=servers, enable_auto_commit=False, auto_offset_reset="earliest")
     await consumer.start()
     try:
         partitions = [TopicPartition(topic, number) for number in await _partitions(consumer, topic)]
         consumer.assign(partitions)
         ends = await consumer.end_offsets(partitions)
         begins = await consumer.beginning_offsets(partitions)
-        await consumer.seek_to_beginning(*partitions)
         records: list[Any] = []
         pending = {partition for partition in partitions if begins[partition] < ends[partition]}
         while pending:

@@ -3,7 +3,7 @@
 import random
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
@@ -22,7 +22,7 @@ def kafka_container(image: str) -> Iterator[str]:
     testcontainers_config.ryuk_disabled = True  # its image comes from a registry; the container is removed below
     port = _free_port()
     container = DockerContainer(image).with_bind_ports(9092, port).with_envs(**_environment(f"127.0.0.1:{port}"))
-    with container:
+    with closing(container.get_docker_client().client), container:
         yield f"127.0.0.1:{port}"
 
 
