@@ -45,6 +45,7 @@ _COMMIT_SECONDS = 3.0
 _CANCEL_SECONDS = 1.0
 _LEAVE_SECONDS = 2.0
 _RECONNECT_SECONDS = 1.0
+_LOOP_STUCK_SECONDS = 60.0
 _LINE = 256
 
 
@@ -127,7 +128,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             aiokafka.errors.KafkaError: the group does not let this member in, or its coordination failed.
         """
         self._started = True
-        guard = LoopGuard(stuck_seconds=self._stuck_seconds)
+        self._watchdog.polled()
+        guard = LoopGuard(stuck_seconds=min(_LOOP_STUCK_SECONDS, self._stuck_seconds))
         guard.start()
         poller = asyncio.create_task(self._poll())
         others = [asyncio.create_task(self._commit_regularly()), asyncio.create_task(self._watch(guard))]
@@ -145,6 +147,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
     async def stop(self) -> None:
         """Stops fetching, lets running work finish up to `drain_seconds`, commits, and lets `run` return."""
         self._stopping.set()
+        self._slots.hold()
         if self._started:
             await self._ended.wait()
 
@@ -197,12 +200,12 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             try:
                 await client.start()
             except KafkaError as error:
-                await client.stop()
+                await _leave(client)
                 log.warning("consumer.kafka_away", group=self._group, reason=str(error))
                 self._watchdog.polled()
                 await asyncio.sleep(_RECONNECT_SECONDS)
             except BaseException:
-                await client.stop()
+                await _leave(client)
                 raise
             else:
                 self._client = client
@@ -270,10 +273,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         await asyncio.wait([poller, *others], timeout=_CANCEL_SECONDS)
         if self._client is not None:
             await self._commit_at_last()
-            try:
-                await asyncio.wait_for(self._client.stop(), _LEAVE_SECONDS)
-            except TimeoutError:
-                log.warning("consumer.left_abruptly", group=self._group)
+            await _leave(self._client)
         self._joined = False
         self._assignment.clear()
 
@@ -292,6 +292,21 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             self._failure = error
             log.error("consumer.failed", group=self._group, reason=repr(error))
         self._stopping.set()
+        self._slots.hold()
+
+
+async def _leave(client: AIOKafkaConsumer) -> None:
+    """Closes a client in bounded time: its own `stop` waits for an answer of the group that may take a whole rebalance."""
+    try:
+        await asyncio.wait_for(client.stop(), _LEAVE_SECONDS)
+    except TimeoutError:
+        # What `stop` had not come to.
+        if client._coordinator is not None:
+            await client._coordinator._stop_heartbeat_task()
+            await client._coordinator._stop_commit_offsets_refresh_task()
+        if client._fetcher is not None:
+            await client._fetcher.close()
+        await client._client.close()
 
 
 def _ms(seconds: float) -> int:

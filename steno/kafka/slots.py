@@ -59,7 +59,7 @@ class Slots:
         self._fail = fail
         self._waiting: deque[Job] = deque()
         self._running: set[asyncio.Task[None]] = set()
-        self._draining = False
+        self._holding = False
         self._has_room = asyncio.Event()
         self._has_room.set()
 
@@ -75,7 +75,7 @@ class Slots:
 
     def add(self, jobs: Iterable[Job]) -> None:
         """Lines jobs up."""
-        self._draining = False
+        self._holding = False
         self._waiting.extend(jobs)
         self._serve()
 
@@ -91,15 +91,19 @@ class Slots:
             return False
         return True
 
+    def hold(self) -> None:
+        """Drops what waits or backs off; nothing is begun until jobs are added again."""
+        self._holding = True
+        self._waiting.clear()
+        self._has_room.set()
+
     async def drain(self, seconds: float, *, grace_seconds: float) -> int:
         """Drops what waits or backs off, lets what runs finish, then cancels the rest; returns how many jobs were cancelled.
 
         A handler that does not heed its cancellation is left behind after `grace_seconds`; what it still does counts for
         nothing.
         """
-        self._draining = True
-        self._waiting.clear()
-        self._has_room.set()
+        self.hold()
         if self._running and seconds > 0:
             await asyncio.wait(self._running, timeout=seconds)
         left = list(self._running)
@@ -139,6 +143,6 @@ class Slots:
                 asyncio.get_running_loop().call_later(again, self._put_back, job)
 
     def _put_back(self, job: Job) -> None:
-        if not (job.partition.revoked or self._draining):
+        if not (job.partition.revoked or self._holding):
             self._waiting.appendleft(job)
             self._serve()

@@ -85,6 +85,10 @@ class LoopGuard:
         """Ends the watch."""
         self._stopped.set()
 
+    def join(self) -> None:
+        """Waits until the watch has ended."""
+        self._thread.join()
+
     def beat(self) -> None:
         """The event loop runs."""
         self._missed = 0

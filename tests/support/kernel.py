@@ -1,0 +1,132 @@
+"""A consumer group under test: its topic, its members, and what the broker says of both."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
+from aiokafka.protocol.api import Response
+
+from steno.events.catalogue import DEAD_LETTERS, RECORDINGS
+from steno.events.codec import Codec
+from steno.events.records import RecordingSubmitted
+from steno.events.schemas import ShippedSchemaIds
+from steno.kafka.consumer import Consumer, Handler
+from steno.kafka.dead_letters import DeadLetters
+from steno.kafka.producer import Producer
+from steno.kafka.topics import create_topics, topic_name
+from steno.settings import KafkaSettings, TopicSettings
+
+CODEC = Codec(ShippedSchemaIds())
+
+
+def recording(name: str, **properties: str) -> RecordingSubmitted:
+    """A valid record; `name` is its key."""
+    return RecordingSubmitted(call_id=name, url=f"https://audio.example/{name}.wav", properties=properties)
+
+
+async def until(condition: Callable[[], bool], *, seconds: float = 20, running: Iterable[asyncio.Task[None]] = ()) -> None:
+    """Waits for a condition; fails when that takes too long or when what should bring it about has ended."""
+    async with asyncio.timeout(seconds):
+        while not condition():
+            for task in running:
+                if task.done():
+                    task.result()
+                    raise AssertionError("a member ended early")
+            await asyncio.sleep(0.01)
+
+
+@dataclass(kw_only=True)
+class GroupUnderTest:
+    """One group on one topic of its own."""
+
+    kafka: KafkaSettings
+    topics: TopicSettings
+    producer: Producer
+    #: Keys in the order in which their handlers returned.
+    handled: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return f"{self.topics.prefix}group"
+
+    @property
+    def topic(self) -> str:
+        return topic_name(self.topics, RECORDINGS)
+
+    @property
+    def dead_letter_topic(self) -> str:
+        return topic_name(self.topics, DEAD_LETTERS)
+
+    async def produce(self, names: Iterable[str], **properties: str) -> None:
+        """Puts records onto the topic, all of them acknowledged."""
+        await asyncio.gather(*(self.producer.send(RECORDINGS, recording(name, **properties)) for name in names))
+
+    def consumer(self, handler: Handler, *, instance: str = "0", concurrency: int = 4, **options: Any) -> Consumer:
+        """A member of the group."""
+        settings: dict[str, Any] = {"drain_seconds": 5.0, "session_seconds": 6.0, **options}
+        return Consumer(
+            kafka=self.kafka,
+            topics=self.topics,
+            codec=CODEC,
+            group=self.name,
+            subscribe=[RECORDINGS],
+            handler=handler,
+            dead_letters=DeadLetters(self.producer, "test"),
+            concurrency=concurrency,
+            instance=instance,
+            **settings,
+        )
+
+    @asynccontextmanager
+    async def member(self, handler: Handler, **options: Any) -> AsyncIterator[tuple[Consumer, asyncio.Task[None]]]:
+        """A member that runs inside the block and is stopped after it."""
+        consumer = self.consumer(handler, **options)
+        task = asyncio.create_task(consumer.run())
+        try:
+            yield consumer, task
+        finally:
+            await consumer.stop()
+        await task
+
+    async def committed(self) -> dict[int, int]:
+        """What the broker has for the group: offset by partition."""
+        found = await self._ask(lambda admin: admin.list_consumer_group_offsets(self.name))
+        return {where.partition: entry.offset for where, entry in found.items() if where.topic == self.topic}
+
+    async def assignments(self) -> dict[str, frozenset[int]]:
+        """Which member (by its client id) has which partitions, as the broker says."""
+        responses: list[Response] = await self._ask(lambda admin: admin.describe_consumer_groups([self.name]))
+        members: dict[str, frozenset[int]] = {}
+        for group in responses[0].groups:
+            for _member_id, client_id, _host, _metadata, assignment, *_ in group[5]:
+                decoded = ConsumerProtocolMemberAssignment.decode(assignment) if assignment else None
+                where: list[TopicPartition] = decoded.partitions() if decoded else []
+                members[client_id] = frozenset(partition.partition for partition in where)
+        return members
+
+    async def _ask(self, question: Callable[[AIOKafkaAdminClient], Coroutine[Any, Any, Any]]) -> Any:
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.kafka.bootstrap_servers)
+        try:
+            await admin.start()
+            return await question(admin)
+        finally:
+            await admin.close()
+
+
+@asynccontextmanager
+async def group_under_test(servers: str, prefix: str, *, partitions: int = 6) -> AsyncIterator[GroupUnderTest]:
+    """The topics of the group, made, and a producer."""
+    kafka = KafkaSettings(bootstrap_servers=servers)
+    topics = TopicSettings(prefix=prefix, partitions=partitions)
+    await create_topics(kafka, topics, [RECORDINGS, DEAD_LETTERS])
+    producer = Producer(kafka, topics, CODEC, source="test")
+    await producer.start()
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(producer.stop)
+        yield GroupUnderTest(kafka=kafka, topics=topics, producer=producer)

@@ -1,0 +1,45 @@
+"""Retry decisions by class of error."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from steno.errors import Permanent, Retryable, StenoError
+from steno.events.codec import UndecodableRecord
+from steno.kafka.errors import KafkaUnavailable
+from steno.kafka.retry import RetryPolicy
+
+POLICY = RetryPolicy(first_seconds=0.5, longest_seconds=30, unexpected_attempts=4)
+
+
+def test_back_off_doubles_up_to_the_longest() -> None:
+    """Without jitter the waits are 0.5, 1, 2, … and then 30 s for ever."""
+    waits = [POLICY.decide(Retryable(), attempt, jitter=lambda: 0.0) for attempt in (1, 2, 3, 6, 7, 8, 10_000)]
+    assert waits == [0.5, 1, 2, 16, 30, 30, 30]
+
+
+@given(attempts=st.integers(1, 10**9), jitter=st.floats(0, 1, exclude_max=True))
+def test_a_retryable_error_is_tried_for_ever(attempts: int, jitter: float) -> None:
+    """However often it failed, there is a next time within the longest wait, and never less than half of what is due."""
+    wait = POLICY.decide(KafkaUnavailable("away"), attempts, jitter=lambda: jitter)
+    assert wait is not None
+    assert 0.25 <= wait <= 30
+
+
+@pytest.mark.parametrize("error", [Permanent("wrong"), UndecodableRecord("not Avro")])
+def test_a_permanent_error_is_never_tried_again(error: Permanent) -> None:
+    """The input itself is wrong: dead letters at the first attempt."""
+    assert POLICY.decide(error, 1) is None
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), TimeoutError(), StenoError("neither")])
+def test_an_unexpected_error_gets_a_few_attempts(error: Exception) -> None:
+    """Three waits, and at the fourth failure it is given up."""
+    decisions = [POLICY.decide(error, attempts) is None for attempts in (1, 2, 3, 4, 5)]
+    assert decisions == [False, False, False, True, True]
+
+
+def test_jitter_spreads_over_the_upper_half() -> None:
+    """What failed together does not come back together."""
+    shares = iter([0.0, 0.25, 0.5, 0.75])
+    assert [POLICY.decide(Retryable(), 3, jitter=lambda: next(shares)) for _ in range(4)] == [2, 1.75, 1.5, 1.25]
