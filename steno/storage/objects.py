@@ -63,6 +63,12 @@ class ObjectStore:
             await obstore.put_async(self._store, key, data)
         return f"{self.url}/{key}"
 
+    async def move(self, url: str, key: str) -> str:
+        """Gives an object another key, in place of an older one there; returns its new URL. Raises like `get`."""
+        with _translated(key):
+            await obstore.rename_async(self._store, self._key(url), key, overwrite=True)
+        return f"{self.url}/{key}"
+
     async def get(self, url: str) -> bytes:
         """The whole of an object.
 

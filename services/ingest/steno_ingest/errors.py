@@ -1,0 +1,84 @@
+"""What can be wrong with something that is brought in, named by what whoever brought it should do.
+
+```
+StenoError
+├── Permanent
+│   └── Refused                 the request is wrong; the message says what to change
+│       ├── InvalidMetadata     what is said about the recording is not valid
+│       ├── EmptyAudio          there is no audio in it
+│       ├── TooLarge            it is larger than the settings allow
+│       ├── KeyReused           the Idempotency-Key was used for another request
+│       ├── AlreadyEnded        the recording has ended and cannot be cancelled
+│       ├── NotThere            there is no such recording, webhook or page
+│       ├── NotYet              the recording has no transcript yet
+│       └── NeverToBe           the recording will have no transcript
+└── Retryable
+    └── DatabaseUnavailable     the database is away, busy or full
+```
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from steno.errors import Permanent, Retryable
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fault:
+    """One thing that is wrong, and where: `metadata.channels.0.role`, `header.Idempotency-Key`."""
+
+    where: str
+    problem: str
+
+
+class Refused(Permanent):
+    """What was asked for cannot be done as it was asked."""
+
+    error_class = "refused"
+
+    def __init__(self, message: str, *, faults: Sequence[Fault] = (), about: Mapping[str, str] | None = None) -> None:
+        """
+        Args:
+            about: What a program may want to know beside the message: a state, a reason.
+        """
+        super().__init__(message)
+        self.faults = tuple(faults)
+        self.about = dict(about or {})
+
+
+class InvalidMetadata(Refused):
+    error_class = "invalid_metadata"
+
+
+class EmptyAudio(Refused):
+    error_class = "empty_audio"
+
+
+class TooLarge(Refused):
+    error_class = "too_large"
+
+
+class KeyReused(Refused):
+    error_class = "idempotency_key_reused"
+
+
+class AlreadyEnded(Refused):
+    error_class = "already_ended"
+
+
+class NotThere(Refused):
+    error_class = "not_there"
+
+
+class NotYet(Refused):
+    error_class = "not_yet"
+
+
+class NeverToBe(Refused):
+    error_class = "no_transcript"
+
+
+class DatabaseUnavailable(Retryable):
+    """The database is away, busy or full."""
+
+    error_class = "database_unavailable"

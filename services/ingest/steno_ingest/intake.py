@@ -1,0 +1,161 @@
+"""The way in that all doors share: audio into the object store, the recording into the ledger.
+
+In this order, so that a recording in the ledger always has its audio. Killed in between, an object is left that no recording
+names; the same recording brought again takes it up, since its place follows from its id.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import PurePosixPath
+from typing import Any
+from uuid import uuid4
+
+import structlog
+from sqlalchemy import Row
+
+from steno.events import ids
+from steno.events.records import RecordingSubmitted
+from steno.storage.objects import ObjectStore
+from steno_ingest.errors import EmptyAudio, Fault, InvalidMetadata, TooLarge
+from steno_ingest.ledger import Claim, Door, Ledger
+from steno_ingest.metadata import Link, Metadata
+from steno_ingest.metrics import UPLOADED_BYTES
+from steno_ingest.outbox import now
+
+log = structlog.get_logger("steno.ingest.intake")
+
+_PIECE_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Upload:
+    """Audio in the object store that no recording names yet."""
+
+    url: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClientKey:
+    """An Idempotency-Key and whose it is."""
+
+    client: str
+    key: str
+
+
+class Intake:
+    """Takes recordings in."""
+
+    def __init__(self, ledger: Ledger, objects: ObjectStore, *, max_bytes: int, clock: Callable[[], datetime] = now) -> None:
+        self._ledger = ledger
+        self._objects = objects
+        self.max_bytes = max_bytes
+        self._clock = clock
+
+    async def upload(self, pieces: AsyncIterator[bytes], *, door: Door) -> Upload:
+        """Streams audio into the object store; nothing of it stays there if that fails.
+
+        Raises:
+            EmptyAudio, TooLarge: it is not taken.
+            StoreUnavailable: the store is away or full.
+        """
+        digest, size = hashlib.sha256(), 0
+
+        async def measured() -> AsyncIterator[bytes]:
+            nonlocal size
+            async for piece in _regrouped(pieces):
+                size += len(piece)
+                if size > self.max_bytes:
+                    raise TooLarge(f"the recording is larger than {self.max_bytes} bytes, the most that is taken; split it")
+                digest.update(piece)
+                yield piece
+
+        url = await self._objects.put(f"uploads/{uuid4()}", measured())
+        if size == 0:
+            await self._objects.delete(url)
+            raise EmptyAudio("the file is empty: there is no audio in it")
+        UPLOADED_BYTES.labels(door.value).inc(size)
+        return Upload(url=url, sha256=digest.hexdigest(), size=size)
+
+    async def discard(self, upload: Upload) -> None:
+        """Removes an upload that no recording came of."""
+        await self._objects.delete(upload.url)
+
+    async def accept_upload(
+        self, upload: Upload, metadata: Metadata, *, file_name: str, door: Door, key: ClientKey | None = None
+    ) -> Row[Any]:
+        """Makes a recording of an upload, or finds the one that there is of the same audio in the same call.
+
+        Raises:
+            KeyReused: see `Ledger.accept`.
+            StoreUnavailable, DatabaseUnavailable: try again later.
+        """
+        call_id = metadata.call_id or str(uuid4())
+        recording_id = ids.recording_id(call_id, upload.sha256)
+        url = await self._objects.move(upload.url, f"recordings/{recording_id}/audio{suffix_of(file_name)}")
+        row, created = await self._accept(recording_id, call_id, url, upload.sha256, metadata, door, key)
+        if not created and row.url != url:
+            await self._objects.delete(url)
+        return row
+
+    async def accept_link(self, link: Link, *, door: Door, key: ClientKey | None = None) -> Row[Any]:
+        """Makes a recording of audio that lies elsewhere; raises like `accept_upload`, and `InvalidMetadata`."""
+        if not link.url.startswith(("http://", "https://")) and not self._objects.owns(link.url):
+            problem = "is not an object of this installation's store; give an http(s) URL, or upload the file"
+            raise InvalidMetadata(f"the URL {problem}", faults=[Fault(where="body.url", problem=problem)])
+        call_id = link.call_id or str(uuid4())
+        row, _ = await self._accept(ids.recording_id(call_id, link.url), call_id, link.url, "", link, door, key)
+        return row
+
+    async def _accept(
+        self,
+        recording_id: str,
+        call_id: str,
+        url: str,
+        sha256: str,
+        metadata: Metadata,
+        door: Door,
+        key: ClientKey | None,
+    ) -> tuple[Row[Any], bool]:
+        record = RecordingSubmitted(
+            call_id=call_id,
+            url=url,
+            recording_id=recording_id,
+            channels=metadata.roles(),
+            locale=metadata.locale,
+            properties=metadata.properties,
+            sha256=sha256,
+            submitted_at=self._clock(),
+        )
+        claim = None
+        if key is not None:
+            claim = Claim(client=key.client, key=key.key, fingerprint=_fingerprint(metadata, sha256))
+        return await self._ledger.accept(record, door=door, claim=claim)
+
+
+def suffix_of(file_name: str) -> str:
+    """The suffix of a file name where it is a plain one: nothing else of what a client calls a file gets into a path."""
+    suffix = PurePosixPath(file_name.replace("\\", "/")).suffix.lower()
+    return suffix if re.fullmatch(r"\.[a-z0-9]{1,8}", suffix) else ""
+
+
+def _fingerprint(metadata: Metadata, sha256: str) -> str:
+    said = json.dumps(metadata.model_dump(mode="json"), sort_keys=True)
+    return hashlib.sha256(f"{sha256}\n{said}".encode()).hexdigest()
+
+
+async def _regrouped(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same bytes in pieces of a megabyte: the store takes each from another thread, which costs more than small ones."""
+    buffer = bytearray()
+    async for piece in pieces:
+        buffer += piece
+        if len(buffer) >= _PIECE_BYTES:
+            yield bytes(buffer)
+            buffer.clear()
+    if buffer:
+        yield bytes(buffer)

@@ -1,0 +1,117 @@
+"""What whoever brings a recording says about it, checked. Pure.
+
+The texts end up as Kafka keys, in paths and in logs, so ids hold no control characters.
+"""
+
+from typing import Annotated, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from steno.events.records import ChannelRole, Role
+from steno_ingest.errors import Fault, InvalidMetadata
+
+#: No C0 or C1 control characters (RFC 20, ECMA-48), NUL among them.
+PRINTABLE = r"^[^\x00-\x1F\x7F-\x9F]+$"
+_LANGUAGE_TAG = r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$"
+_HOST = r"([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\])"
+#: http(s) or an object store; no user name or password in front of the host.
+RECORDING_URL = rf"^(https?|s3|az|gs)://{_HOST}(:[0-9]{{1,4}}|:[1-5][0-9]{{4}})?([/?][!-~]*)?$"
+_MOST_CHANNELS = 64
+
+M = TypeVar("M", bound=BaseModel)
+
+CallId = Annotated[str, Field(min_length=1, max_length=256, pattern=PRINTABLE)]
+
+
+class Channel(BaseModel):
+    """Who speaks on a channel of the audio."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    channel: int = Field(ge=0, lt=_MOST_CHANNELS, description="Index into the audio, from 0.")
+    role: Role = Field(description="Who speaks on it.")
+
+
+def _each_once(channels: tuple[Channel, ...]) -> tuple[Channel, ...]:
+    numbers = [entry.channel for entry in channels]
+    if len(set(numbers)) < len(numbers):
+        raise ValueError("a channel is given twice; give each channel one role")
+    return channels
+
+
+class Metadata(BaseModel):
+    """What is known about a recording beside its audio."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    call_id: CallId | None = Field(default=None, description="The call it belongs to; made when left out.")
+    channels: Annotated[tuple[Channel, ...], Field(max_length=_MOST_CHANNELS), AfterValidator(_each_once)] = Field(
+        default=(), description="The role of each channel; one left out is unknown."
+    )
+    locale: Annotated[str, Field(max_length=35, pattern=_LANGUAGE_TAG)] = Field(
+        default="en-US", description="BCP 47 language tag of the speech."
+    )
+    properties: Annotated[
+        dict[Annotated[str, Field(min_length=1, max_length=128, pattern=PRINTABLE)], Annotated[str, Field(max_length=2048)]],
+        Field(max_length=64),
+    ] = Field(default={}, description="Your own properties, handed through to results and webhooks.")
+
+    def roles(self) -> tuple[ChannelRole, ...]:
+        """The channels as the records have them."""
+        return tuple(ChannelRole(channel=entry.channel, role=entry.role) for entry in self.channels)
+
+
+class Link(Metadata):
+    """A recording that lies elsewhere, with what is known about it."""
+
+    url: Annotated[str, Field(max_length=4096, pattern=RECORDING_URL)] = Field(
+        description="Where the audio is: http(s), or an object of the store (s3, az, gs). No user name or password in it."
+    )
+
+
+def parse_metadata(text: bytes) -> Metadata:
+    """The metadata in a JSON document.
+
+    Raises:
+        InvalidMetadata: it is not JSON, or not valid; every fault is named.
+    """
+    return _parse(Metadata, text, "metadata")
+
+
+def parse_link(text: bytes) -> Link:
+    """The link and metadata in a JSON document; raises like `parse_metadata`."""
+    link = _parse(Link, text, "body")
+    try:
+        urlsplit(link.url)
+    except ValueError as error:
+        raise InvalidMetadata(f"the URL is not valid: {error}", faults=[Fault(where="body.url", problem=str(error))]) from error
+    return link
+
+
+def _parse(model: type[M], text: bytes, where: str) -> M:
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as error:
+        faults = [
+            Fault(where=".".join([where, *map(str, entry["loc"])]), problem=explained(entry["type"], entry["msg"]))
+            for entry in error.errors(include_url=False, include_context=False, include_input=False)
+        ]
+        raise InvalidMetadata(
+            "; ".join(f"{fault.where}: {fault.problem}" for fault in faults[:5]), faults=faults[:50]
+        ) from error
+
+
+def explained(kind: str, message: str) -> str:
+    """A validation message in words that say what to do."""
+    if kind == "extra_forbidden":
+        return "this field is not known; remove it, or put it into properties"
+    if kind == "string_pattern_mismatch" and PRINTABLE in message:
+        return "must not be empty or have control characters in it"
+    if kind == "string_pattern_mismatch" and _LANGUAGE_TAG in message:
+        return "must be a language tag such as en-US"
+    if kind == "string_pattern_mismatch" and RECORDING_URL in message:
+        return "must be an http(s) URL, or one of the object store, without a user name or password in it"
+    if kind == "json_invalid":
+        return f"is not JSON: {message.removeprefix('Invalid JSON: ')}"
+    return message

@@ -1,0 +1,16 @@
+"""The metrics of ingest, declared in one place; beside them stand those of the chassis and of the Kafka kernel."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+ACCEPTED = Counter("steno_ingest_accepted", "Recordings accepted; a repetition of one counts once.", ["door"])
+STATES = Counter("steno_ingest_states", "States that recordings have come to.", ["state"])
+SECONDS_TO_END = Histogram(
+    "steno_ingest_seconds_to_end",
+    "Time from accepted to ended; a rise means that transcribers do not keep up.",
+    ["state"],
+    buckets=(0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 14400, 86400),
+)
+OUTBOX_DEPTH = Gauge("steno_ingest_outbox_depth", "Records accepted and not yet on Kafka; a rise means Kafka is away.")
+OUTBOX_AGE = Gauge("steno_ingest_outbox_age_seconds", "Age of the oldest of them.")
+UPLOADED_BYTES = Counter("steno_ingest_uploaded_bytes", "Bytes of audio taken in.", ["door"])
+FOLDER_FILES = Counter("steno_ingest_folder_files", "Files of the watched folder.", ["outcome"])

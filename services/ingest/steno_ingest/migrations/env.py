@@ -1,0 +1,7 @@
+"""Alembic runs the migrations on the connection it is given (`steno.storage.database.migrate`)."""
+
+from alembic import context
+from steno_ingest.tables import metadata
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=metadata, transactional_ddl=True)
+context.run_migrations()

@@ -1,0 +1,44 @@
+"""Prints the OpenAPI document of the REST API, sorted and stable: `python -m steno_ingest.openapi`."""
+
+import json
+import sys
+from typing import Any
+
+from pydantic import SecretStr
+
+from steno.crypto import SecretBox, make_secret_key
+from steno.events.codec import Codec
+from steno.events.schemas import ShippedSchemaIds
+from steno.http.auth import ApiKeys
+from steno.kafka.producer import Producer
+from steno.settings import KafkaSettings, TopicSettings
+from steno.storage import database
+from steno.storage.objects import ObjectStore
+from steno_ingest.intake import Intake
+from steno_ingest.ledger import Ledger
+from steno_ingest.outbox import Outbox
+from steno_ingest.reader import Reader
+from steno_ingest.rest.app import Parts, make_app
+from steno_ingest.webhooks import Webhooks
+
+
+def document() -> dict[str, Any]:
+    """The document, from an application that is connected to nothing."""
+    engine = database.connect("sqlite://")
+    objects = ObjectStore("memory:///")
+    outbox = Outbox(Producer(KafkaSettings(), TopicSettings(), Codec(ShippedSchemaIds()), source="ingest"))
+    ledger = Ledger(engine, outbox)
+    parts = Parts(
+        keys=ApiKeys(None),
+        intake=Intake(ledger, objects, max_bytes=1),
+        ledger=ledger,
+        reader=Reader(objects),
+        webhooks=Webhooks(engine, outbox, SecretBox(SecretStr(make_secret_key()))),
+        engine=engine,
+    )
+    return make_app(parts).openapi()
+
+
+if __name__ == "__main__":
+    json.dump(document(), sys.stdout, indent=2, sort_keys=True, ensure_ascii=False)
+    sys.stdout.write("\n")

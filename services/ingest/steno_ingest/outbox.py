@@ -1,0 +1,227 @@
+"""The outbox: what is to be published is written in the same transaction as the row it tells of, and sent afterwards.
+
+So a recording that was accepted gets onto Kafka whatever is killed when, and nothing gets there that was not accepted.
+A record may be published twice (killed after Kafka had it and before the row was gone), byte for byte the same both times.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import structlog
+from opentelemetry.trace import SpanKind
+from sqlalchemy import Row, delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from steno.errors import Retryable
+from steno.events.catalogue import Topic, catalogue
+from steno.events.records import Record
+from steno.kafka.producer import Encoded, Headers
+from steno.telemetry import traces
+from steno_ingest.leader import Leader
+from steno_ingest.metrics import OUTBOX_AGE, OUTBOX_DEPTH
+from steno_ingest.tables import outbox, recordings
+from steno_ingest.transactions import transaction
+
+log = structlog.get_logger("steno.ingest.outbox")
+
+_BATCH = 200
+_FIRST_PAUSE_SECONDS = 0.2
+_LONGEST_PAUSE_SECONDS = 5.0
+_LAST_SECONDS = 5.0
+_MEASURE_SECONDS = 5.0
+
+
+def now() -> datetime:
+    """The wall clock."""
+    return datetime.now(UTC)
+
+
+class Encoder(Protocol):
+    """Makes of a record what is sent; `steno.kafka.producer.Producer` does."""
+
+    def encode(self, topic: Topic, record: Record, *, event_id: str | None = None) -> Encoded: ...
+
+
+class Sender(Protocol):
+    """Sends bytes and returns when Kafka has them; `steno.kafka.producer.Producer` does."""
+
+    async def send_raw(self, topic: Topic, *, key: bytes | None, value: bytes | None, headers: Headers) -> None: ...
+
+
+class Outbox:
+    """Where what is to be published is put, within the caller's transaction."""
+
+    def __init__(self, encoder: Encoder, *, clock: Callable[[], datetime] = now) -> None:
+        self._encoder = encoder
+        self._clock = clock
+        #: Set when something may have been added.
+        self.filled = asyncio.Event()
+
+    async def add(self, connection: AsyncConnection, topic: Topic, record: Record, *, publishes: str | None = None) -> None:
+        """Puts a record in; the trace of the caller goes along. Call `wake` after the commit.
+
+        Args:
+            publishes: The recording that counts as published once this record is.
+        """
+        encoded = self._encoder.encode(topic, record)
+        await self._insert(connection, topic, encoded.key, encoded.value, encoded.headers, publishes)
+
+    async def add_tombstone(self, connection: AsyncConnection, topic: Topic, key: str) -> None:
+        """Puts in that the newest record of a key is taken back."""
+        await self._insert(connection, topic, key.encode(), None, tuple(traces.inject().items()), None)
+
+    def wake(self) -> None:
+        """Has the relay look at once."""
+        self.filled.set()
+
+    async def _insert(
+        self,
+        connection: AsyncConnection,
+        topic: Topic,
+        key: bytes,
+        value: bytes | None,
+        headers: Headers,
+        publishes: str | None,
+    ) -> None:
+        await connection.execute(
+            outbox.insert().values(
+                topic=topic.name,
+                key=key.decode(),
+                value=value,
+                headers=[[name, content.decode("ascii")] for name, content in headers],
+                recording_id=publishes,
+                created_at=self._clock(),
+            )
+        )
+
+
+class Relay:
+    """Publishes what is in the outbox, in order, and takes it out. Of several instances on one database, one at a time does."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        engine: AsyncEngine,
+        sender: Sender,
+        *,
+        poll_seconds: float,
+        clock: Callable[[], datetime] = now,
+    ) -> None:
+        self._outbox = outbox
+        self._engine = engine
+        self._sender = sender
+        self._poll_seconds = poll_seconds
+        self._clock = clock
+        self._leader = Leader(engine)
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Works until `stop`; what is in the outbox then is given a moment more."""
+        tasks = {asyncio.create_task(self._publish()), asyncio.create_task(self._measure())}
+        stopped = asyncio.create_task(self._stopping.wait())
+        try:
+            done, _ = await asyncio.wait({*tasks, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if stopped in done:
+                done, _ = await asyncio.wait(tasks, timeout=_LAST_SECONDS)
+            for task in done - {stopped}:
+                task.result()
+        finally:
+            for task in {*tasks, stopped}:
+                task.cancel()
+            await asyncio.gather(*tasks, stopped, return_exceptions=True)
+            await self._leader.resign()
+
+    async def stop(self) -> None:
+        """Has `run` return once the outbox is empty, or soon."""
+        self._stopping.set()
+
+    async def _publish(self) -> None:
+        pause = 0.0
+        while True:
+            last = self._stopping.is_set()
+            self._outbox.filled.clear()
+            try:
+                if await self._leader.lead():
+                    while await self.publish_some():
+                        pass
+                pause = 0.0
+            except Retryable as error:
+                pause = min(_LONGEST_PAUSE_SECONDS, pause * 2 or _FIRST_PAUSE_SECONDS)
+                log.warning("outbox.waiting", reason=str(error), seconds=pause)
+            if last:
+                return
+            if pause:
+                await _either(pause, self._stopping)
+            else:
+                await _either(self._poll_seconds, self._stopping, self._outbox.filled)
+
+    async def _measure(self) -> None:
+        # Apart from publishing: it is while Kafka is away, and publishing waits, that the figures are wanted.
+        while not self._stopping.is_set():
+            with suppress(Retryable):
+                async with transaction(self._engine) as connection:
+                    depth, oldest = (await connection.execute(select(func.count(), func.min(outbox.c.created_at)))).one()
+                OUTBOX_DEPTH.set(depth)
+                OUTBOX_AGE.set(0 if oldest is None else (self._clock() - oldest).total_seconds())
+            await _either(_MEASURE_SECONDS, self._stopping)
+
+    async def publish_some(self) -> bool:
+        """Publishes the oldest of what there is; False where there is nothing.
+
+        Raises:
+            Retryable: Kafka or the database is away; what was not taken out will be published again.
+        """
+        async with transaction(self._engine) as connection:
+            rows = (await connection.execute(select(outbox).order_by(outbox.c.id).limit(_BATCH))).all()
+        for together in _waves(rows):
+            outcomes = await asyncio.gather(*map(self._send, together), return_exceptions=True)
+            sent = [row for row, outcome in zip(together, outcomes, strict=True) if outcome is None]
+            if sent:
+                await self._take_out(sent)
+            for outcome in outcomes:
+                if outcome is not None:
+                    raise outcome
+        return bool(rows)
+
+    async def _send(self, row: Row[Any]) -> None:
+        headers = tuple((name, value.encode("ascii")) for name, value in row.headers)
+        with traces.continued(dict(headers), f"publish {row.topic}", kind=SpanKind.PRODUCER):
+            await self._sender.send_raw(catalogue()[row.topic], key=row.key.encode(), value=row.value, headers=headers)
+
+    async def _take_out(self, rows: Sequence[Row[Any]]) -> None:
+        published = [row.recording_id for row in rows if row.recording_id]
+        async with transaction(self._engine) as connection:
+            await connection.execute(delete(outbox).where(outbox.c.id.in_([row.id for row in rows])))
+            if published:
+                await connection.execute(
+                    update(recordings)
+                    .where(recordings.c.recording_id.in_(published), recordings.c.published_at.is_(None))
+                    .values(published_at=self._clock())
+                )
+
+
+def _waves(rows: Sequence[Row[Any]]) -> Iterator[list[Row[Any]]]:
+    """Runs of rows without a key twice: those may be on their way together, and the order within each key is kept."""
+    wave: list[Row[Any]] = []
+    keys: set[tuple[str, str]] = set()
+    for row in rows:
+        if (row.topic, row.key) in keys:
+            yield wave
+            wave, keys = [], set()
+        wave.append(row)
+        keys.add((row.topic, row.key))
+    if wave:
+        yield wave
+
+
+async def _either(seconds: float, *events: asyncio.Event) -> None:
+    """Waits for any of the events, at most so long."""
+    waits = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()

@@ -1,0 +1,1 @@
+"""The REST door: recordings, transcripts, the ledger and webhooks."""

@@ -1,0 +1,81 @@
+"""The REST application: routes, API keys, problems, traces, OpenAPI."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from fastapi import FastAPI
+from opentelemetry.trace import SpanKind
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from steno.http.auth import ApiKeys
+from steno.telemetry import traces
+from steno_ingest.intake import Intake
+from steno_ingest.ledger import Ledger
+from steno_ingest.metadata import Link, Metadata
+from steno_ingest.reader import Reader
+from steno_ingest.rest import problems, recordings, security
+from steno_ingest.rest import webhooks as webhook_routes
+from steno_ingest.webhooks import Webhooks
+
+_DESCRIPTION = """\
+Recordings of calls go in, transcripts come out. Send an API key with every request, as `Authorization: Bearer KEY` or
+`X-Api-Key: KEY`. Every error is an `application/problem+json` that says what was wrong, where, and what to do.
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parts:
+    """What the routes work with."""
+
+    keys: ApiKeys
+    intake: Intake
+    ledger: Ledger
+    reader: Reader
+    webhooks: Webhooks
+    engine: AsyncEngine
+
+
+def make_app(parts: Parts) -> FastAPI:
+    """The application; health and metrics are added by the chassis."""
+    app = _Documented(title="Steno", version="1", description=_DESCRIPTION, redoc_url=None, separate_input_output_schemas=False)
+    problems.install(app)
+    app.add_middleware(Traced)
+    client = security.client_of(parts.keys)
+    app.include_router(recordings.routes(client, parts.intake, parts.ledger, parts.reader, parts.engine))
+    app.include_router(webhook_routes.routes(client, parts.webhooks))
+    return app
+
+
+class Traced:
+    """Continues the trace of a request, or begins one, so that what comes of it can be followed from here on."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith("/v1/"):
+            await self._app(scope, receive, send)
+            return
+        structlog.contextvars.clear_contextvars()
+        with traces.continued(Headers(scope=scope), scope["method"], kind=SpanKind.SERVER) as span:
+            await self._app(scope, receive, send)
+            route = getattr(scope.get("route"), "path", None)
+            if route is not None:
+                span.update_name(f"{scope['method']} {route}")
+
+
+class _Documented(FastAPI):
+    """FastAPI, with the schemas of the bodies that it does not read itself."""
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            document = super().openapi()
+            schemas = document["components"]["schemas"]
+            for model in (problems.Problem, Metadata, Link):
+                schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+                schemas.update(schema.pop("$defs", {}))
+                schemas[model.__name__] = schema
+        return self.openapi_schema or {}

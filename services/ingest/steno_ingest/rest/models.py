@@ -1,0 +1,122 @@
+"""What the REST API answers, as the OpenAPI document shows it."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Row
+
+from steno.events.records import Role
+from steno_ingest.ledger import Door
+from steno_ingest.metadata import PRINTABLE
+from steno_ingest.states import State
+
+Identifier = Annotated[str, Field(min_length=1, max_length=256, pattern=PRINTABLE)]
+
+
+class Answer(BaseModel):
+    """A part of an answer."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Links(Answer):
+    """Where to go from here, as paths."""
+
+    self_: str = Field(alias="self", description="The recording.")
+    transcript: str = Field(description="Its transcript.")
+    cancel: str = Field(description="POST here when it is not wanted any more.")
+
+
+class AcceptedRecording(Answer):
+    """A recording that was taken in."""
+
+    recording_id: str
+    call_id: str
+    state: State
+    links: Links
+
+
+class ChannelAnswer(Answer):
+    """Who speaks on a channel."""
+
+    channel: int
+    role: Role
+
+
+class RecordingAnswer(AcceptedRecording):
+    """A recording and what became of it."""
+
+    door: Door = Field(description="The way it came in.")
+    url: str | None = Field(description="Where its audio is.")
+    channels: list[ChannelAnswer]
+    locale: str
+    properties: dict[str, str]
+    accepted_at: datetime
+    started_at: datetime | None = Field(description="When a transcriber took it up.")
+    ended_at: datetime | None
+    reason: str | None = Field(description="Why it failed, for a person.")
+    error: str | None = Field(description="Why it failed, for programs.")
+    phrase_count: int | None
+    duration_ms: int | None = Field(description="Length of the audio, milliseconds.")
+
+
+class RecordingPage(Answer):
+    """Recordings, the newest first."""
+
+    items: list[RecordingAnswer]
+    next: str | None = Field(description="The cursor of the next page; none after the last.")
+
+
+class LedgerAnswer(Answer):
+    """How many recordings were accepted, and what became of them."""
+
+    accepted: int = Field(description="All that were ever accepted.")
+    in_progress: int = Field(description="Accepted or running.")
+    completed: int
+    no_speech: int
+    failed: int
+    cancelled: int
+    balanced: bool = Field(
+        description="The books agree: nothing accepted is missing, in two states, or waiting where nobody will find it."
+    )
+
+
+def accepted_answer(row: Row[Any]) -> AcceptedRecording:
+    """A row of the ledger as the answer to its submission."""
+    return AcceptedRecording(
+        recording_id=row.recording_id, call_id=row.call_id, state=State(row.state), links=_links(row.recording_id)
+    )
+
+
+def recording_answer(row: Row[Any]) -> RecordingAnswer:
+    """A row of the ledger as an answer."""
+    return RecordingAnswer(
+        recording_id=row.recording_id,
+        call_id=row.call_id,
+        state=State(row.state),
+        links=_links(row.recording_id),
+        door=Door(row.door),
+        url=row.url or None,
+        channels=[ChannelAnswer(**entry) for entry in row.channels],
+        locale=row.locale,
+        properties=row.properties,
+        accepted_at=row.accepted_at,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        reason=row.reason,
+        error=row.error,
+        phrase_count=row.phrase_count,
+        duration_ms=row.duration_ms,
+    )
+
+
+def location(recording_id: str) -> str:
+    """The path of a recording."""
+    return f"/v1/recordings/{quote(recording_id, safe='')}"
+
+
+def _links(recording_id: str) -> Links:
+    path = location(recording_id)
+    return Links(self=path, transcript=f"{path}/transcript", cancel=f"{path}/cancel")

@@ -1,0 +1,144 @@
+"""`/v1/recordings` and `/v1/ledger`."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from pydantic import AwareDatetime
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from steno_ingest import cursors
+from steno_ingest.balance import books
+from steno_ingest.cursors import Position
+from steno_ingest.intake import ClientKey, Intake
+from steno_ingest.ledger import Filters, Ledger
+from steno_ingest.reader import Reader
+from steno_ingest.rest.models import (
+    AcceptedRecording,
+    Identifier,
+    LedgerAnswer,
+    RecordingAnswer,
+    RecordingPage,
+    accepted_answer,
+    location,
+    recording_answer,
+)
+from steno_ingest.rest.problems import documented
+from steno_ingest.rest.security import ClientName
+from steno_ingest.rest.submissions import REQUEST_BODY, submit
+from steno_ingest.states import State
+from steno_ingest.transcripts import Transcript, to_srt, to_text, to_webvtt
+
+RecordingId = Annotated[Identifier, Path(description="The recording.")]
+Cursor = Annotated[str | None, Query(max_length=1024, description="`next` of the page before; none for the first page.")]
+Limit = Annotated[int, Query(ge=1, le=500, description="Entries of a page at most.")]
+_WRITTEN = {"txt": (to_text, "text/plain"), "vtt": (to_webvtt, "text/vtt"), "srt": (to_srt, "application/x-subrip")}
+
+
+def routes(client: ClientName, intake: Intake, ledger: Ledger, reader: Reader, engine: AsyncEngine) -> APIRouter:
+    """The routes, on what they work with."""
+    router = APIRouter(prefix="/v1", tags=["recordings"], dependencies=[Depends(client)])
+
+    @router.post(
+        "/recordings",
+        status_code=202,
+        summary="Submit a recording",
+        responses={
+            202: {"headers": {"Location": {"description": "The recording.", "schema": {"type": "string"}}}},
+            **documented(400, 401, 413, 415, 422, 503),
+        },
+        openapi_extra={"requestBody": REQUEST_BODY},
+    )
+    async def post_recording(
+        request: Request,
+        response: Response,
+        name: Annotated[str, Depends(client)],
+        idempotency_key: Annotated[
+            str | None,
+            Header(
+                min_length=1,
+                max_length=256,
+                pattern=r"^[!-~]([ -~]*[!-~])?$",
+                description="The same key with the same request gives the same recording, however often it is sent.",
+            ),
+        ] = None,
+    ) -> AcceptedRecording:
+        """Upload a file (multipart: `file`, and `metadata` with JSON in it), or say where one is (JSON with a `url`).
+
+        Once this has answered 202, the recording ends as completed, no_speech, failed (with a reason) or cancelled. The same
+        audio for the same call is one recording, however often it is submitted.
+        """
+        key = None if idempotency_key is None else ClientKey(client=name, key=idempotency_key)
+        answer = accepted_answer(await submit(request, intake, key))
+        response.headers["Location"] = location(answer.recording_id)
+        return answer
+
+    @router.get("/recordings", summary="List recordings", responses=documented(401, 404, 422, 503))
+    async def get_recordings(
+        state: Annotated[State | None, Query(description="Only those in this state.")] = None,
+        call_id: Annotated[Identifier | None, Query(description="Only those of this call.")] = None,
+        since: Annotated[AwareDatetime | None, Query(description="Only those accepted at this time or later.")] = None,
+        until: Annotated[AwareDatetime | None, Query(description="Only those accepted before this time.")] = None,
+        cursor: Cursor = None,
+        limit: Limit = 50,
+    ) -> RecordingPage:
+        """Recordings by filter, the newest first, in pages that new recordings do not shift."""
+        filters = Filters(state=state, call_id=call_id, since=since, until=until)
+        after = None if cursor is None else cursors.decode(cursor)
+        rows = await ledger.page(filters, after=after, limit=limit + 1)
+        last = rows[limit - 1] if len(rows) > limit else None
+        return RecordingPage(
+            items=[recording_answer(row) for row in rows[:limit]],
+            next=None if last is None else cursors.encode(Position(at=last.accepted_at, id=last.recording_id)),
+        )
+
+    @router.get("/recordings/{recording_id}", summary="Read a recording", responses=documented(401, 404, 422, 503))
+    async def get_recording(recording_id: RecordingId) -> RecordingAnswer:
+        """Where a recording stands, and what is known about it."""
+        return recording_answer(await ledger.recording(recording_id))
+
+    @router.get(
+        "/recordings/{recording_id}/transcript",
+        summary="Read a transcript",
+        response_model=Transcript,
+        responses={
+            200: {
+                "description": "The transcript.",
+                "content": {media_type: {"schema": {"type": "string"}} for _, media_type in _WRITTEN.values()},
+            },
+            **documented(401, 404, 409, 410, 422, 503),
+        },
+    )
+    async def get_transcript(
+        recording_id: RecordingId,
+        format: Annotated[Literal["json", "txt", "vtt", "srt"], Query(description="JSON, plain text, WebVTT or SRT.")] = "json",
+    ) -> Response:
+        """The phrases of a recording by time. 409 with `Retry-After` while there is none yet; 410 where there will be none."""
+        row = await ledger.recording(recording_id)
+        if format == "json":
+            return Response(await reader.document(row), media_type="application/json")
+        write, media_type = _WRITTEN[format]
+        return Response(write(await reader.transcript(row)), media_type=f"{media_type}; charset=utf-8")
+
+    @router.post(
+        "/recordings/{recording_id}/cancel", summary="Cancel a recording", responses=documented(401, 404, 409, 422, 503)
+    )
+    async def cancel_recording(recording_id: RecordingId) -> RecordingAnswer:
+        """Ends a recording that is not wanted any more. 409 where it has ended already."""
+        return recording_answer(await ledger.cancel(recording_id))
+
+    @router.get("/ledger", summary="Read the ledger", tags=["ledger"], responses=documented(401, 503))
+    async def get_ledger() -> LedgerAnswer:
+        """How many recordings were accepted, and what became of them."""
+        found = await books(engine)
+        count = found.recordings.get
+        return LedgerAnswer(
+            accepted=found.accepted,
+            in_progress=count(State.ACCEPTED, 0) + count(State.RUNNING, 0),
+            completed=count(State.COMPLETED, 0),
+            no_speech=count(State.NO_SPEECH, 0),
+            failed=count(State.FAILED, 0),
+            cancelled=count(State.CANCELLED, 0),
+            balanced=found.balanced,
+        )
+
+    return router

@@ -1,0 +1,96 @@
+"""The body of `POST /v1/recordings`, read piece by piece, and its OpenAPI."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import Request
+from sqlalchemy import Row
+
+from steno_ingest.errors import EmptyAudio, Fault, InvalidMetadata, TooLarge
+from steno_ingest.intake import ClientKey, Intake, Upload
+from steno_ingest.ledger import Door
+from steno_ingest.metadata import Metadata, parse_link, parse_metadata
+from steno_ingest.rest.forms import Form, Part
+from steno_ingest.rest.problems import ApiProblem
+
+MAX_METADATA_BYTES = 1 << 20
+
+REQUEST_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["file"],
+                "additionalProperties": False,
+                "properties": {
+                    "file": {"type": "string", "format": "binary", "minLength": 1, "description": "The audio."},
+                    "metadata": {"$ref": "#/components/schemas/Metadata"},
+                },
+            },
+            "encoding": {"metadata": {"contentType": "application/json"}},
+        },
+        "application/json": {"schema": {"$ref": "#/components/schemas/Link"}},
+    },
+}
+
+
+async def submit(request: Request, intake: Intake, key: ClientKey | None) -> Row[Any]:
+    """Takes in the recording that a request brings.
+
+    Raises:
+        ApiProblem, Refused, Retryable: it is not taken, and nothing of it is kept.
+    """
+    content_type = request.headers.get("content-type", "")
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type == "application/json":
+        link = parse_link(await _whole(request.stream(), "body"))
+        return await intake.accept_link(link, door=Door.REST, key=key)
+    if media_type == "multipart/form-data":
+        return await _submit_form(Form(content_type, request.stream()), intake, key)
+    raise ApiProblem(
+        415,
+        "content_type",
+        f"the content type is {media_type or 'missing'}; upload a file as multipart/form-data (part `file`, and `metadata` "
+        "with JSON in it), or send application/json with a `url`",
+    )
+
+
+async def _submit_form(form: Form, intake: Intake, key: ClientKey | None) -> Row[Any]:
+    upload: Upload | None = None
+    metadata: Metadata | None = None
+    file_name = ""
+    try:
+        async for part in form.parts():
+            if part.name == "file" and upload is None:
+                file_name = part.file_name
+                upload = await intake.upload(part.pieces, door=Door.REST)
+            elif part.name == "metadata" and metadata is None:
+                metadata = parse_metadata(await _whole(part.pieces, "metadata"))
+            else:
+                raise _unexpected(part)
+        if upload is None:
+            raise EmptyAudio(
+                "there is no part `file` in the body; the audio goes there",
+                faults=[Fault(where="body.file", problem="is missing")],
+            )
+    except BaseException:
+        if upload is not None:
+            await intake.discard(upload)
+        raise
+    return await intake.accept_upload(upload, metadata or Metadata(), file_name=file_name, door=Door.REST, key=key)
+
+
+async def _whole(pieces: AsyncIterator[bytes], where: str) -> bytes:
+    content = bytearray()
+    async for piece in pieces:
+        content += piece
+        if len(content) > MAX_METADATA_BYTES:
+            raise TooLarge(f"the {where} is larger than {MAX_METADATA_BYTES} bytes; the audio goes into the part `file`")
+    return bytes(content)
+
+
+def _unexpected(part: Part) -> InvalidMetadata:
+    name = part.name[:64]
+    problem = "comes twice" if name in ("file", "metadata") else "is not known; the parts are `file` and `metadata`"
+    return InvalidMetadata(f"the part {name!r} {problem}", faults=[Fault(where=f"body.{name}", problem=problem)])

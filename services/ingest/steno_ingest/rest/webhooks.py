@@ -1,0 +1,165 @@
+"""`/v1/webhooks`: where results are to be delivered."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Response
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from sqlalchemy import Row
+
+from steno_ingest import cursors
+from steno_ingest.cursors import Position
+from steno_ingest.rest.models import Answer, Identifier
+from steno_ingest.rest.problems import documented
+from steno_ingest.rest.recordings import Cursor, Limit
+from steno_ingest.rest.security import ClientName
+from steno_ingest.webhooks import NewWebhook, Webhooks, is_secret, make_secret
+
+WebhookId = Annotated[Identifier, Path(description="The webhook.")]
+_URL = r"^https?://([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\])(:[0-9]{1,4}|:[1-5][0-9]{4})?([/?][!-~]*)?$"
+# 24 to 64 bytes are 32 to 88 characters of base64.
+_SECRET = r"^whsec_[A-Za-z0-9+/]{32,87}={0,2}$"  # noqa: S105 - how a secret looks
+
+
+class EventType(StrEnum):
+    """What may be told to a webhook."""
+
+    TRANSCRIPT_COMPLETED = "transcript.completed"
+    TRANSCRIPT_FAILED = "transcript.failed"
+    CALL_SUMMARISED = "call.summarised"
+
+
+def _signing_secret(secret: SecretStr) -> SecretStr:
+    if not is_secret(secret.get_secret_value()):
+        raise ValueError("must be whsec_ and 24 to 64 bytes in base64; leave it out to have one made")
+    return secret
+
+
+Url = Annotated[str, Field(max_length=2048, pattern=_URL, description="http(s), where events are POSTed to.")]
+Events = Annotated[
+    list[EventType],
+    Field(max_length=16, description="Event types wanted; empty for all, those to come included."),
+]
+Secret = Annotated[
+    SecretStr,
+    Field(json_schema_extra={"pattern": _SECRET}, description="Signs the events (Standard Webhooks); `whsec_` and base64."),
+    AfterValidator(_signing_secret),
+]
+
+
+class WebhookRequest(BaseModel):
+    """A webhook to be registered."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: Url
+    events: Events = []
+    enabled: bool = Field(default=True, description="Whether deliveries are made.")
+    secret: Secret | None = Field(default=None, description="Made when left out.")
+
+
+class WebhookChange(BaseModel):
+    """What is to change in a webhook; what is left out stays."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: Url = ""
+    events: Events = []
+    enabled: bool = True
+    secret: Secret = SecretStr("")
+
+
+class WebhookAnswer(Answer):
+    """A webhook, without its secret."""
+
+    webhook_id: str
+    url: str
+    events: list[str]
+    enabled: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+class CreatedWebhook(WebhookAnswer):
+    """A webhook just registered."""
+
+    secret: str = Field(description="Verifies the signatures. It is shown this once.")
+
+
+class WebhookPage(Answer):
+    """Webhooks, the oldest first."""
+
+    items: list[WebhookAnswer]
+    next: str | None = Field(description="The cursor of the next page; none after the last.")
+
+
+def routes(client: ClientName, webhooks: Webhooks) -> APIRouter:
+    """The routes, on what they work with."""
+    router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], dependencies=[Depends(client)])
+
+    @router.post(
+        "",
+        status_code=201,
+        summary="Register a webhook",
+        responses={
+            201: {"headers": {"Location": {"description": "The webhook.", "schema": {"type": "string"}}}},
+            **documented(401, 422, 503),
+        },
+    )
+    async def post_webhook(request: WebhookRequest, response: Response) -> CreatedWebhook:
+        """Registers a webhook. The answer has its signing secret, this once."""
+        secret = make_secret() if request.secret is None else request.secret.get_secret_value()
+        row = await webhooks.register(
+            NewWebhook(url=request.url, events=_unique(request.events), secret=secret, enabled=request.enabled)
+        )
+        response.headers["Location"] = f"/v1/webhooks/{row.webhook_id}"
+        return CreatedWebhook(**_answer(row).model_dump(), secret=secret)
+
+    @router.get("", summary="List webhooks", responses=documented(401, 404, 422, 503))
+    async def get_webhooks(cursor: Cursor = None, limit: Limit = 50) -> WebhookPage:
+        """The webhooks, the oldest first."""
+        after = None if cursor is None else cursors.decode(cursor)
+        rows = await webhooks.page(after=after, limit=limit + 1)
+        last = rows[limit - 1] if len(rows) > limit else None
+        return WebhookPage(
+            items=[_answer(row) for row in rows[:limit]],
+            next=None if last is None else cursors.encode(Position(at=last.created_at, id=last.webhook_id)),
+        )
+
+    @router.get("/{webhook_id}", summary="Read a webhook", responses=documented(401, 404, 422, 503))
+    async def get_webhook(webhook_id: WebhookId) -> WebhookAnswer:
+        """A webhook."""
+        return _answer(await webhooks.webhook(webhook_id))
+
+    @router.patch("/{webhook_id}", summary="Change a webhook", responses=documented(401, 404, 422, 503))
+    async def patch_webhook(webhook_id: WebhookId, change: WebhookChange) -> WebhookAnswer:
+        """Changes what is given and leaves the rest."""
+        changes: dict[str, Any] = {name: getattr(change, name) for name in change.model_fields_set}
+        if "events" in changes:
+            changes["events"] = list(_unique(change.events))
+        if "secret" in changes:
+            changes["secret"] = change.secret.get_secret_value()
+        return _answer(await webhooks.change(webhook_id, changes))
+
+    @router.delete("/{webhook_id}", status_code=204, summary="Delete a webhook", responses=documented(401, 404, 422, 503))
+    async def delete_webhook(webhook_id: WebhookId) -> None:
+        """Ends deliveries to a webhook."""
+        await webhooks.delete(webhook_id)
+
+    return router
+
+
+def _unique(events: list[EventType]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(event.value for event in events))
+
+
+def _answer(row: Row[Any]) -> WebhookAnswer:
+    return WebhookAnswer(
+        webhook_id=row.webhook_id,
+        url=row.url,
+        events=row.events,
+        enabled=row.enabled,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )

@@ -1,0 +1,91 @@
+"""Wiring of ingest: doors in, ledger and outbox, results back."""
+
+from contextlib import AsyncExitStack
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from steno.chassis import Component, Wiring
+from steno.crypto import SecretBox
+from steno.events.catalogue import DEAD_LETTERS, RECORDINGS, TRANSCRIPTS, WEBHOOKS
+from steno.events.codec import Codec
+from steno.events.registry import schema_ids
+from steno.http.auth import ApiKeys
+from steno.http.health import Health
+from steno.kafka.consumer import Consumer
+from steno.kafka.dead_letters import DeadLetters
+from steno.kafka.producer import Producer
+from steno.kafka.topics import create_topics
+from steno.storage import database
+from steno.storage.objects import ObjectStore
+from steno_ingest.folder import WatchedFolder
+from steno_ingest.intake import Intake
+from steno_ingest.kafka_side import After, Topics
+from steno_ingest.ledger import Ledger
+from steno_ingest.outbox import Outbox, Relay
+from steno_ingest.reader import Reader
+from steno_ingest.rest.app import Parts, make_app
+from steno_ingest.results import Results
+from steno_ingest.settings import IngestSettings
+from steno_ingest.webhooks import Webhooks
+
+_TOPICS = (RECORDINGS, TRANSCRIPTS, WEBHOOKS, DEAD_LETTERS)
+
+
+async def build(settings: IngestSettings) -> Wiring:
+    """Builds the service: database migrated, nothing running yet. It does not need Kafka to be there."""
+    resources = AsyncExitStack()
+    engine = database.connect(settings.database_url.get_secret_value())
+    resources.push_async_callback(engine.dispose)
+    await database.migrate(engine, "steno_ingest")
+    objects = ObjectStore(settings.objects.url)
+    codec = Codec(await schema_ids(settings.schemas))
+    producer = Producer(settings.kafka, settings.topics, codec, source=settings.service)
+    resources.push_async_callback(producer.stop)
+
+    outbox = Outbox(producer)
+    ledger = Ledger(engine, outbox)
+    intake = Intake(ledger, objects, max_bytes=settings.max_upload_bytes)
+    topics = Topics(lambda: create_topics(settings.kafka, settings.topics, _TOPICS, seconds=10))
+    consumer = _consumer(settings, codec, ledger, producer)
+    relay = Relay(outbox, engine, producer, poll_seconds=settings.outbox_poll_seconds)
+    components: list[Component] = [] if settings.watch_folder is None else [WatchedFolder.of(settings, intake)]
+    return Wiring(
+        app=make_app(
+            Parts(
+                keys=ApiKeys(settings.api_keys_file),
+                intake=intake,
+                ledger=ledger,
+                reader=Reader(objects),
+                webhooks=Webhooks(engine, outbox, SecretBox(settings.secret_key)),
+                engine=engine,
+            )
+        ),
+        health=_health(engine, objects, topics, consumer),
+        components=[*components, topics, After(topics.made, consumer), After(topics.made, relay)],
+        resources=resources,
+    )
+
+
+def _consumer(settings: IngestSettings, codec: Codec, ledger: Ledger, producer: Producer) -> Consumer:
+    return Consumer(
+        kafka=settings.kafka,
+        topics=settings.topics,
+        codec=codec,
+        group=f"{settings.topics.prefix}{settings.service}",
+        subscribe=(RECORDINGS, TRANSCRIPTS),
+        handler=Results(ledger).handle,
+        dead_letters=DeadLetters(producer, settings.service),
+        concurrency=settings.consumer_concurrency,
+        instance=settings.instance,
+        drain_seconds=settings.drain_seconds,
+    )
+
+
+def _health(engine: AsyncEngine, objects: ObjectStore, topics: Topics, consumer: Consumer) -> Health:
+    health = Health()
+    health.add_liveness("consumer", consumer.alive)
+    health.add_readiness("database", lambda: database.ping(engine))
+    health.add_readiness("objects", objects.ping)
+    health.add_readiness("topics", topics.made.is_set)
+    health.add_readiness("consumer", consumer.ready)
+    return health

@@ -1,0 +1,152 @@
+"""The tables of ingest, the same on SQLite and PostgreSQL.
+
+The ledger is kept twice, as books are: `recordings` says where each stands now, `entries` has one row for each step it made.
+`steno_ingest.balance` holds the two together.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    text,
+)
+
+from steno_ingest.states import ENDED
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class Moment(TypeDecorator[datetime]):
+    """A point in time, aware and in UTC; SQLite knows no time zones, so they are put back when it is read."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+_ID = String(256)
+_STATE = String(16)
+_SEQUENCE = BigInteger().with_variant(Integer, "sqlite")
+
+recordings = Table(
+    "recordings",
+    metadata,
+    Column("recording_id", _ID, primary_key=True),
+    Column("call_id", _ID, nullable=False, index=True),
+    Column("state", _STATE, nullable=False),
+    Column("door", String(16), nullable=False),
+    # Empty where a result came before the submission.
+    Column("url", Text, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("channels", JSON, nullable=False),
+    Column("locale", Text, nullable=False),
+    Column("properties", JSON, nullable=False),
+    Column("accepted_at", Moment, nullable=False),
+    # When it was on Kafka; none while it waits in the outbox.
+    Column("published_at", Moment),
+    Column("started_at", Moment),
+    Column("ended_at", Moment),
+    # Why it failed: for a person, and for programs.
+    Column("reason", Text),
+    Column("error", Text),
+    Column("result_url", Text),
+    Column("phrase_count", Integer),
+    Column("duration_ms", BigInteger),
+    Index("ix_recordings_page", "accepted_at", "recording_id"),
+    Index("ix_recordings_state_page", "state", "accepted_at", "recording_id"),
+    Index(
+        "ix_recordings_unpublished",
+        "recording_id",
+        sqlite_where=text("published_at IS NULL"),
+        postgresql_where=text("published_at IS NULL"),
+    ),
+)
+
+_ENDS = ", ".join(f"'{state}'" for state in ENDED)
+
+entries = Table(
+    "entries",
+    metadata,
+    Column("id", _SEQUENCE, primary_key=True, autoincrement=True),
+    Column("recording_id", _ID, ForeignKey("recordings.recording_id"), nullable=False),
+    # None: it was accepted.
+    Column("from_state", _STATE),
+    Column("to_state", _STATE, nullable=False),
+    Column("at", Moment, nullable=False),
+    # The database itself sees to it that a recording comes to each state once, and ends once.
+    Index("uq_entries_recording_state", "recording_id", "to_state", unique=True),
+    Index(
+        "uq_entries_recording_end",
+        "recording_id",
+        unique=True,
+        sqlite_where=text(f"to_state IN ({_ENDS})"),
+        postgresql_where=text(f"to_state IN ({_ENDS})"),
+    ),
+    Index("ix_entries_states", "from_state", "to_state"),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", _SEQUENCE, primary_key=True, autoincrement=True),
+    Column("topic", String(64), nullable=False),
+    Column("key", _ID, nullable=False),
+    # None is a tombstone.
+    Column("value", LargeBinary),
+    # Pairs of name and value; values are ASCII, as CloudEvents and W3C Trace Context have them.
+    Column("headers", JSON, nullable=False),
+    # The recording that counts as published once this row is.
+    Column("recording_id", _ID, index=True),
+    Column("created_at", Moment, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("client", String(256), primary_key=True),
+    Column("key", String(256), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("recording_id", _ID, nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("webhook_id", _ID, primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("events", JSON, nullable=False),
+    Column("encrypted_secret", LargeBinary, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Index("ix_webhooks_page", "created_at", "webhook_id"),
+)

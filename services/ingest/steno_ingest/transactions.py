@@ -1,0 +1,48 @@
+"""Transactions on the ledger's database, their failures told apart: wrong, or away."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy import Table
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from steno_ingest.errors import DatabaseUnavailable
+
+_OURS = (DataError, IntegrityError, ProgrammingError)
+"""What the database says about a statement of ours rather than about itself."""
+
+
+@asynccontextmanager
+async def transaction(engine: AsyncEngine, *, snapshot: bool = False) -> AsyncIterator[AsyncConnection]:
+    """One transaction, committed at the end of the block.
+
+    Args:
+        snapshot: All statements see one moment (on SQLite they do anyway).
+
+    Raises:
+        DatabaseUnavailable: the database is away, busy or full; nothing of the block was kept.
+    """
+    try:
+        async with engine.connect() as connection:
+            if snapshot and engine.dialect.name == "postgresql":
+                await connection.execution_options(isolation_level="REPEATABLE READ")
+            async with connection.begin():
+                yield connection
+    except _OURS:
+        raise
+    except (DBAPIError, PoolTimeout, OSError) as error:
+        raise DatabaseUnavailable(f"the database does not do what it should: {error}") from error
+
+
+async def insert_once(connection: AsyncConnection, table: Table, values: Mapping[str, Any]) -> bool:
+    """Inserts a row unless one with its primary key is there; says whether it did.
+
+    On PostgreSQL it waits for a transaction that is inserting the same row.
+    """
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    result = await connection.execute(insert(table).values(**values).on_conflict_do_nothing())
+    return result.rowcount == 1

@@ -1,0 +1,142 @@
+"""Webhooks as registered: rows with an encrypted secret, told to the notifier by the compacted topic `webhooks`."""
+
+import base64
+import binascii
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+import structlog
+from sqlalchemy import Row, delete, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from steno.crypto import SecretBox
+from steno.events.catalogue import WEBHOOKS
+from steno.events.records import WebhookState
+from steno_ingest.cursors import Position
+from steno_ingest.errors import NotThere
+from steno_ingest.outbox import Outbox, now
+from steno_ingest.tables import webhooks
+from steno_ingest.transactions import transaction
+
+log = structlog.get_logger("steno.ingest.webhooks")
+
+SECRET_PREFIX = "whsec_"  # noqa: S105 - the prefix of every secret, and no secret
+
+
+def make_secret() -> str:
+    """A new signing secret (Standard Webhooks: 24 to 64 bytes in base64, `whsec_` in front)."""
+    return SECRET_PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def is_secret(text: str) -> bool:
+    """Whether a text is a signing secret as Standard Webhooks has them."""
+    try:
+        return text.startswith(SECRET_PREFIX) and 24 <= len(base64.b64decode(text[len(SECRET_PREFIX) :], validate=True)) <= 64
+    except (binascii.Error, ValueError):
+        return False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewWebhook:
+    """A webhook to be registered."""
+
+    url: str
+    #: Event types wanted; empty for all.
+    events: tuple[str, ...]
+    secret: str
+    enabled: bool
+
+
+class Webhooks:
+    """The webhooks in a database. What is sent to Kafka is what is in the row, secret encrypted."""
+
+    def __init__(self, engine: AsyncEngine, outbox: Outbox, box: SecretBox, *, clock: Callable[[], datetime] = now) -> None:
+        self._engine = engine
+        self._outbox = outbox
+        self._box = box
+        self._clock = clock
+
+    async def register(self, new: NewWebhook) -> Row[Any]:
+        """Keeps a new webhook and tells the notifier."""
+        webhook_id, at = str(uuid4()), self._clock()
+        async with transaction(self._engine) as connection:
+            await connection.execute(
+                webhooks.insert().values(
+                    webhook_id=webhook_id,
+                    url=new.url,
+                    events=list(new.events),
+                    encrypted_secret=self._box.encrypt(new.secret.encode()),
+                    enabled=new.enabled,
+                    created_at=at,
+                    updated_at=at,
+                )
+            )
+            row = await self._publish(connection, webhook_id)
+        self._outbox.wake()
+        log.info("webhook.registered", webhook_id=webhook_id)
+        return row
+
+    async def change(self, webhook_id: str, changes: Mapping[str, Any]) -> Row[Any]:
+        """Changes `url`, `events`, `enabled` or `secret` of a webhook and tells the notifier. Raises `NotThere`."""
+        values = dict(changes)
+        if "secret" in values:
+            values["encrypted_secret"] = self._box.encrypt(values.pop("secret").encode())
+        async with transaction(self._engine) as connection:
+            await connection.execute(
+                update(webhooks).where(webhooks.c.webhook_id == webhook_id).values(**values, updated_at=self._clock())
+            )
+            row = await self._publish(connection, webhook_id)
+        self._outbox.wake()
+        return row
+
+    async def delete(self, webhook_id: str) -> None:
+        """Removes a webhook and tells the notifier. Raises `NotThere`."""
+        async with transaction(self._engine) as connection:
+            result = await connection.execute(delete(webhooks).where(webhooks.c.webhook_id == webhook_id))
+            if result.rowcount == 0:
+                raise _not_there(webhook_id)
+            await self._outbox.add_tombstone(connection, WEBHOOKS, webhook_id)
+        self._outbox.wake()
+        log.info("webhook.deleted", webhook_id=webhook_id)
+
+    async def webhook(self, webhook_id: str) -> Row[Any]:
+        """A webhook. Raises `NotThere`."""
+        async with transaction(self._engine) as connection:
+            return await _one(connection, webhook_id)
+
+    async def page(self, *, after: Position | None, limit: int) -> list[Row[Any]]:
+        """Webhooks, the oldest first, from after a position on."""
+        query = select(webhooks).order_by(webhooks.c.created_at, webhooks.c.webhook_id).limit(limit)
+        if after is not None:
+            query = query.where(tuple_(webhooks.c.created_at, webhooks.c.webhook_id) > tuple_(after.at, after.id))
+        async with transaction(self._engine) as connection:
+            return list((await connection.execute(query)).all())
+
+    async def _publish(self, connection: AsyncConnection, webhook_id: str) -> Row[Any]:
+        row = await _one(connection, webhook_id)
+        record = WebhookState(
+            webhook_id=row.webhook_id,
+            url=row.url,
+            events=tuple(row.events),
+            encrypted_secret=row.encrypted_secret,
+            enabled=row.enabled,
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+        )
+        await self._outbox.add(connection, WEBHOOKS, record)
+        return row
+
+
+async def _one(connection: AsyncConnection, webhook_id: str) -> Row[Any]:
+    row = (await connection.execute(select(webhooks).where(webhooks.c.webhook_id == webhook_id))).one_or_none()
+    if row is None:
+        raise _not_there(webhook_id)
+    return row
+
+
+def _not_there(webhook_id: str) -> NotThere:
+    return NotThere(f"there is no webhook {webhook_id}; GET /v1/webhooks lists those there are")
