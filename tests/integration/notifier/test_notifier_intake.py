@@ -1,0 +1,123 @@
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
+from steno_notifier.intake import Intake
+from steno_notifier.outgoing import OutgoingEvent, outgoing
+from steno_notifier.tables import deliveries, transaction
+from support.webhooks import completed, webhook
+
+from steno.crypto import SecretBox
+
+Clock = Any
+
+
+@pytest.fixture
+def woken() -> list[bool]:
+    return []
+
+
+@pytest.fixture
+def intake(engine: AsyncEngine, clock: Clock, woken: list[bool]) -> Intake:
+    return Intake(engine, retention=timedelta(days=30), now=clock, wake=lambda: woken.append(True))
+
+
+@pytest.fixture
+def event(clock: Clock) -> Callable[[int], OutgoingEvent]:
+    def make(number: int) -> OutgoingEvent:
+        made = outgoing(completed(number, at=clock()))
+        assert made is not None
+        return made
+
+    return make
+
+
+async def states(engine: AsyncEngine) -> dict[str, str]:
+    """The state of the deliveries, by webhook."""
+    async with transaction(engine) as connection:
+        rows = await connection.execute(select(deliveries.c.webhook_id, deliveries.c.state))
+        return {row.webhook_id: row.state for row in rows}
+
+
+async def test_an_event_makes_one_delivery_for_each_webhook_that_wants_it(
+    engine: AsyncEngine, intake: Intake, box: SecretBox, event: Callable[[int], OutgoingEvent], woken: list[bool]
+) -> None:
+    """Event types and the enabled flag choose; the sender is woken."""
+    await intake.put_webhook(webhook("all", "http://a/", box))
+    await intake.put_webhook(webhook("completed", "http://b/", box, events=("transcript.completed",)))
+    await intake.put_webhook(webhook("summaries", "http://c/", box, events=("call.summarised",)))
+    await intake.put_webhook(webhook("off", "http://d/", box, enabled=False))
+    woken.clear()
+    assert await intake.add_event(event(1), traceparent=None) == 2
+    assert set(await states(engine)) == {"all", "completed"}
+    assert woken == [True]
+
+
+async def test_a_replay_adds_nothing(
+    engine: AsyncEngine, intake: Intake, box: SecretBox, event: Callable[[int], OutgoingEvent]
+) -> None:
+    """Events and webhooks that come again change nothing."""
+    await intake.put_webhook(webhook("w", "http://a/", box))
+    assert await intake.add_event(event(1), traceparent=None) == 1
+    assert await intake.add_event(event(1), traceparent=None) == 0
+    await intake.put_webhook(webhook("w", "http://a/", box))
+    assert await intake.add_event(event(1), traceparent=None) == 0
+
+
+async def test_events_count_from_registration_on_whichever_is_heard_of_first(
+    engine: AsyncEngine, intake: Intake, box: SecretBox, event: Callable[[int], OutgoingEvent], clock: Clock
+) -> None:
+    """An event that overtakes the registration it came after is delivered all the same; one from before is not."""
+    before = event(1)
+    clock.pass_by(minutes=1)
+    registered = clock()
+    clock.pass_by(minutes=1)
+    after = event(2)
+    assert await intake.add_event(before, traceparent=None) == 0
+    assert await intake.add_event(after, traceparent=None) == 0
+    await intake.put_webhook(webhook("w", "http://a/", box, created_at=registered, updated_at=registered))
+    async with transaction(engine) as connection:
+        assert (await connection.execute(select(deliveries.c.event_id))).scalars().all() == [after.event_id]
+    assert await intake.add_event(before, traceparent=None) == 0
+
+
+async def test_an_event_and_a_webhook_at_the_same_moment_meet(
+    engine: AsyncEngine, intake: Intake, box: SecretBox, event: Callable[[int], OutgoingEvent]
+) -> None:
+    """However their transactions interleave, each event is delivered to each webhook."""
+    events = [event(number) for number in range(20)]
+    hooks = [webhook(f"w{number}", "http://a/", box) for number in range(5)]
+    await asyncio.gather(
+        *(intake.add_event(one, traceparent=None) for one in events[:10]),
+        *(intake.put_webhook(one) for one in hooks),
+        *(intake.add_event(one, traceparent=None) for one in events[10:]),
+    )
+    async with transaction(engine) as connection:
+        assert len(list(await connection.execute(select(deliveries)))) == 100
+
+
+async def test_deleting_a_webhook_cancels_what_waits(
+    engine: AsyncEngine, intake: Intake, box: SecretBox, event: Callable[[int], OutgoingEvent]
+) -> None:
+    """Its deliveries are cancelled with the reason; other webhooks' are not, and it gets no more."""
+    await intake.put_webhook(webhook("w", "http://a/", box))
+    await intake.put_webhook(webhook("other", "http://b/", box))
+    await intake.add_event(event(1), traceparent=None)
+    await intake.delete_webhook("w")
+    await intake.delete_webhook("w")
+    assert await states(engine) == {"w": "cancelled", "other": "pending"}
+    assert await intake.add_event(event(2), traceparent=None) == 1
+
+
+async def test_events_from_before_the_retention_are_history(
+    intake: Intake, box: SecretBox, event: Callable[[int], OutgoingEvent], clock: Clock
+) -> None:
+    """A topic read again from its beginning does not send once more what was delivered and swept."""
+    await intake.put_webhook(webhook("w", "http://a/", box))
+    old = event(1)
+    clock.pass_by(days=31)
+    assert await intake.add_event(old, traceparent=None) == 0

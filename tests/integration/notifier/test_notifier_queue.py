@@ -1,0 +1,279 @@
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
+from steno_notifier.deliveries import Deliveries, Filter, NotReplayable
+from steno_notifier.delivery import Answer, Event, Settlement, settle
+from steno_notifier.intake import Intake
+from steno_notifier.outgoing import outgoing
+from steno_notifier.queue import Claim, Queue
+from steno_notifier.schedule import RetrySchedule
+from steno_notifier.sweeper import Sweeper
+from steno_notifier.tables import deliveries, events, transaction
+from support.webhooks import completed, webhook
+
+from steno.crypto import SecretBox
+
+Clock = Any
+SCHEDULE = RetrySchedule(delays=[timedelta(seconds=5), timedelta(minutes=5)])
+LEASE = timedelta(seconds=30)
+
+
+@pytest.fixture
+def intake(engine: AsyncEngine, clock: Clock) -> Intake:
+    return Intake(engine, retention=timedelta(days=30), now=clock, wake=lambda: None)
+
+
+@pytest.fixture
+def ledger(engine: AsyncEngine, clock: Clock) -> Deliveries:
+    return Deliveries(engine, now=clock, wake=lambda: None)
+
+
+@pytest.fixture
+def queue(engine: AsyncEngine) -> Queue:
+    return Queue(engine, instance="0", lease=LEASE)
+
+
+@pytest.fixture
+def fill(intake: Intake, clock: Clock) -> Callable[[int], Awaitable[None]]:
+    async def add(count: int) -> None:
+        for number in range(count):
+            event = outgoing(completed(number, at=clock()))
+            assert event is not None
+            await intake.add_event(event, traceparent="00-" + "a" * 32 + "-" + "b" * 16 + "-01")
+
+    return add
+
+
+async def claim(queue: Queue, clock: Clock, *, free: int = 100, per_webhook: int = 100, **busy: int) -> list[Claim]:
+    return await queue.claim(now=clock(), free=free, busy=busy, per_webhook=per_webhook)
+
+
+async def answered(queue: Queue, claimed: Claim, clock: Clock, status_code: int, retry_after: int | None = None) -> bool:
+    """The claimed delivery is answered; whether it still was ours."""
+    answer = Answer(
+        started_at=clock(),
+        duration_ms=20,
+        status_code=status_code,
+        error=None if status_code < 300 else f"answered {status_code}",
+        retry_after=None if retry_after is None else timedelta(seconds=retry_after),
+    )
+    settlement = settle(answer, tries=claimed.tries + 1, now=clock(), schedule=SCHEDULE, chance=0)
+    return await queue.settle(claimed, answer, settlement, now=clock())
+
+
+async def state_of(ledger: Deliveries, delivery_id: str) -> tuple[str, int]:
+    """The state of a delivery and how many of its attempts were answered."""
+    found = await ledger.one(delivery_id)
+    assert found is not None
+    return found[0].state, len(found[1])
+
+
+async def test_a_claim_is_exclusive_until_its_lease_runs_out(
+    queue: Queue, intake: Intake, box: SecretBox, clock: Clock, fill: Callable[[int], Awaitable[None]]
+) -> None:
+    """Nobody else gets it meanwhile; afterwards it is sent again, under the same event id."""
+    await intake.put_webhook(webhook("w", "http://a/", box))
+    await fill(1)
+    (first,) = await claim(queue, clock)
+    assert first.url == "http://a/"
+    assert first.traceparent is not None
+    assert await claim(queue, clock) == []
+    assert await queue.next_due(now=clock()) == clock() + LEASE
+    clock.pass_by(seconds=30)
+    (second,) = await claim(queue, clock)
+    assert (second.event_id, second.number, second.tries) == (first.event_id, 2, 0)
+    assert not await answered(queue, first, clock, 200)
+    assert await answered(queue, second, clock, 200)
+
+
+async def test_a_restart_releases_what_the_instance_held(
+    engine: AsyncEngine, queue: Queue, intake: Intake, box: SecretBox, clock: Clock, fill: Callable[[int], Awaitable[None]]
+) -> None:
+    """What this instance had under way is due at once; what another has is left to it."""
+    await intake.put_webhook(webhook("w", "http://a/", box))
+    await fill(2)
+    (mine,) = await claim(queue, clock, free=1)
+    (_theirs,) = await claim(Queue(engine, instance="1", lease=LEASE), clock, free=1)
+    assert await queue.release(now=clock()) == 1
+    assert [again.delivery_id for again in await claim(queue, clock)] == [mine.delivery_id]
+
+
+async def test_no_webhook_takes_more_than_its_share(
+    queue: Queue, intake: Intake, box: SecretBox, clock: Clock, fill: Callable[[int], Awaitable[None]]
+) -> None:
+    """A webhook with a long line leaves room for the others, and one that is full gets none."""
+    await intake.put_webhook(webhook("a", "http://a/", box))
+    await intake.put_webhook(webhook("b", "http://b/", box))
+    await fill(20)
+    claimed = await claim(queue, clock, free=50, per_webhook=5)
+    assert sorted(one.webhook_id for one in claimed) == ["a"] * 5 + ["b"] * 5
+    assert {one.webhook_id for one in await claim(queue, clock, per_webhook=5, a=5, b=3)} == {"b"}
+    assert len(await claim(queue, clock, free=3)) == 3
+
+
+async def test_attempts_follow_the_schedule_to_the_end(
+    queue: Queue, intake: Intake, ledger: Deliveries, box: SecretBox, clock: Clock, fill: Callable[[int], Awaitable[None]]
+) -> None:
+    """Each failure puts it off by the schedule; after the last it has failed. It can be replayed."""
+    await intake.put_webhook(webhook("w", "http://a/", box))
+    await fill(1)
+    for pause in (timedelta(seconds=5), timedelta(minutes=5)):
+        (claimed,) = await claim(queue, clock)
+        await answered(queue, claimed, clock, 500)
+        assert await queue.next_due(now=clock()) == clock() + pause
+        assert await claim(queue, clock) == []
+        clock.time += pause
+    (claimed,) = await claim(queue, clock)
+    await answered(queue, claimed, clock, 500)
+    assert await state_of(ledger, claimed.delivery_id) == ("failed", 3)
+    assert await queue.next_due(now=clock()) is None
+    assert await ledger.replay(claimed.delivery_id)
+    (again,) = await claim(queue, clock)
+    assert (again.event_id, again.number, again.tries) == (claimed.event_id, 4, 0)
+    await answered(queue, again, clock, 204)
+    assert await state_of(ledger, claimed.delivery_id) == ("delivered", 4)
+
+
+async def test_410_disables_the_webhook_until_it_is_changed(
+    queue: Queue, intake: Intake, ledger: Deliveries, box: SecretBox, clock: Clock, fill: Callable[[int], Awaitable[None]]
+) -> None:
+    """All that waits for it has failed with the reason, nothing new is made, a replay is refused; a change lifts it."""
+    await intake.put_webhook(webhook("w", "http://a/", box))
+    await fill(3)
+    (claimed,) = await claim(queue, clock, free=1)
+    await answered(queue, claimed, clock, 410)
+    page, _ = await ledger.page(Filter(), after=None, limit=10)
+    assert {(row.state, "410" in row.reason) for row in page} == {("failed", True)}
+    with pytest.raises(NotReplayable, match="disabled"):
+        await ledger.replay(claimed.delivery_id)
+    await intake.put_webhook(webhook("w", "http://a/", box))
+    await fill(4)
+    assert await claim(queue, clock) == []
+    await intake.put_webhook(webhook("w", "http://a/", box, updated_at=clock()))
+    assert await ledger.replay(claimed.delivery_id)
+    assert claimed.delivery_id in {one.delivery_id for one in await claim(queue, clock)}
+
+
+async def test_410_from_where_the_webhook_was_before_a_change_is_tried_at_the_new_place(
+    queue: Queue, intake: Intake, box: SecretBox, clock: Clock, fill: Callable[[int], Awaitable[None]]
+) -> None:
+    """The answer of the old receiver does not disable the new one."""
+    await intake.put_webhook(webhook("w", "http://old/", box))
+    await fill(1)
+    (claimed,) = await claim(queue, clock)
+    await intake.put_webhook(webhook("w", "http://new/", box, updated_at=clock()))
+    await answered(queue, claimed, clock, 410)
+    assert [again.url for again in await claim(queue, clock)] == ["http://new/"]
+
+
+async def test_retry_after_holds_all_deliveries_to_that_webhook(
+    queue: Queue, intake: Intake, box: SecretBox, clock: Clock, fill: Callable[[int], Awaitable[None]]
+) -> None:
+    """A receiver that throttles is left alone for as long as it asked, and only it."""
+    await intake.put_webhook(webhook("a", "http://a/", box))
+    await intake.put_webhook(webhook("b", "http://b/", box))
+    await fill(2)
+    claimed = next(one for one in await claim(queue, clock, per_webhook=1) if one.webhook_id == "a")
+    await answered(queue, claimed, clock, 429, retry_after=60)
+    assert {one.webhook_id for one in await claim(queue, clock)} == {"b"}
+    clock.pass_by(seconds=59)
+    assert "a" not in {one.webhook_id for one in await claim(queue, clock)}
+    clock.pass_by(seconds=1)
+    assert [one.webhook_id for one in await claim(queue, clock)].count("a") == 2
+
+
+async def test_a_webhook_that_is_switched_off_keeps_what_waits(
+    queue: Queue, intake: Intake, box: SecretBox, clock: Clock, fill: Callable[[int], Awaitable[None]]
+) -> None:
+    """Nothing is sent, nothing is lost, and switching it on sends it."""
+    await intake.put_webhook(webhook("w", "http://a/", box))
+    await fill(1)
+    await intake.put_webhook(webhook("w", "http://a/", box, enabled=False, updated_at=clock()))
+    assert await claim(queue, clock) == []
+    assert await queue.next_due(now=clock()) is None
+    clock.pass_by(seconds=10)
+    await intake.put_webhook(webhook("w", "http://a/", box, updated_at=clock()))
+    assert len(await claim(queue, clock)) == 1
+
+
+async def test_what_is_cancelled_under_way_stays_cancelled(
+    queue: Queue, intake: Intake, ledger: Deliveries, box: SecretBox, clock: Clock, fill: Callable[[int], Awaitable[None]]
+) -> None:
+    """The answer is on record but changes nothing, and no replay brings it back."""
+    await intake.put_webhook(webhook("w", "http://a/", box))
+    await fill(1)
+    (claimed,) = await claim(queue, clock)
+    await intake.delete_webhook("w")
+    assert not await answered(queue, claimed, clock, 500)
+    assert await state_of(ledger, claimed.delivery_id) == ("cancelled", 1)
+    with pytest.raises(NotReplayable, match="cancelled"):
+        await ledger.replay(claimed.delivery_id)
+
+
+async def test_the_backlog_counts_what_is_due_and_not_under_way(
+    queue: Queue, intake: Intake, box: SecretBox, clock: Clock, fill: Callable[[int], Awaitable[None]]
+) -> None:
+    """With the age of the oldest."""
+    await intake.put_webhook(webhook("w", "http://a/", box))
+    await fill(3)
+    await claim(queue, clock, free=1)
+    clock.pass_by(seconds=7)
+    assert await queue.backlog(now=clock()) == (2, timedelta(seconds=7))
+
+
+async def test_the_sweep_deletes_what_was_settled_long_ago(
+    engine: AsyncEngine,
+    queue: Queue,
+    intake: Intake,
+    box: SecretBox,
+    clock: Clock,
+    fill: Callable[[int], Awaitable[None]],
+) -> None:
+    """A settled delivery goes after the retention with its attempts and its event; one that waits stays, however old."""
+    await intake.put_webhook(webhook("w", "http://a/", box))
+    await fill(2)
+    (claimed,) = await claim(queue, clock, free=1)
+    await answered(queue, claimed, clock, 200)
+    sweeper = Sweeper(engine, queue, retention=timedelta(days=30), now=clock)
+    clock.pass_by(days=30)
+    assert await sweeper.sweep() == 0
+    clock.pass_by(seconds=1)
+    assert await sweeper.sweep() == 1
+    async with transaction(engine) as connection:
+        assert len(list(await connection.execute(select(deliveries)))) == 1
+        assert len(list(await connection.execute(select(events)))) == 1
+
+
+async def test_settling_needs_a_lawful_step(
+    queue: Queue, intake: Intake, ledger: Deliveries, box: SecretBox, clock: Clock, fill: Callable[[int], Awaitable[None]]
+) -> None:
+    """A step that the table does not have changes no row."""
+    await intake.put_webhook(webhook("w", "http://a/", box))
+    await fill(1)
+    (claimed,) = await claim(queue, clock)
+    answer = Answer(started_at=clock(), duration_ms=1)
+    assert not await queue.settle(claimed, answer, Settlement(event=Event.REPLAYED, due_at=clock()), now=clock())
+    assert await state_of(ledger, claimed.delivery_id) == ("delivering", 1)
+
+
+async def test_pages_are_stable(
+    intake: Intake, ledger: Deliveries, box: SecretBox, clock: Clock, fill: Callable[[int], Awaitable[None]]
+) -> None:
+    """Pages put together are the list, newest first, though deliveries are added in between; filters hold on every page."""
+    await intake.put_webhook(webhook("w", "http://a/", box))
+    await fill(7)
+    seen, after = [], None
+    while True:
+        page, after = await ledger.page(Filter(webhook_id="w"), after=after, limit=3)
+        seen += [row.delivery_id for row in page]
+        if after is None:
+            break
+        clock.pass_by(seconds=1)
+        await intake.put_webhook(webhook(f"later-{len(seen)}", "http://b/", box))
+    assert len(seen) == len(set(seen)) == 7
+    (one,), _ = await ledger.page(Filter(recording_id="recording-3", webhook_id="w"), after=None, limit=3)
+    assert one.call_id == "call-3"
