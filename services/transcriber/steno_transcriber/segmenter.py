@@ -29,7 +29,7 @@ class SegmenterOptions:
     """How much audio an utterance carries around its speech, and how long it may be, in milliseconds."""
 
     padding_ms: int = 300
-    maximum_ms: int = 20_000
+    maximum_ms: int = 14_400
 
     def __post_init__(self) -> None:
         if not 0 <= self.padding_ms <= WINDOW_FRAMES * FRAME_MS:

@@ -59,18 +59,13 @@ class EngineInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pack:
-    """Utterances of one channel, in order, that the engine decodes in one go."""
+    """Utterances of one recording that the engine decodes in one go; those of one channel are in order of time."""
 
     utterances: tuple[Utterance, ...]
 
     def __post_init__(self) -> None:
-        if not self.utterances or len({utterance.channel for utterance in self.utterances}) != 1:
-            raise ValueError("a pack holds utterances of exactly one channel")
-
-    @property
-    def channel(self) -> int:
-        """The channel all of its utterances are of."""
-        return self.utterances[0].channel
+        if not self.utterances:
+            raise ValueError("a pack holds utterances")
 
 
 class RecognitionStream(Protocol):
@@ -100,8 +95,8 @@ class Engine(Protocol):
     def packs(self, utterances: Iterable[Utterance]) -> Iterator[Pack]:
         """Group utterances as the engine decodes them best. Pure and lazy: it holds no more than the open packs.
 
-        Utterances of one channel come in order of time; channels may be interleaved, and are never mixed in a pack.
-        Every utterance is in exactly one pack, and packs of one channel come in order of time.
+        Utterances of one channel come in order of time; channels may be interleaved. Every utterance is in exactly one
+        pack, and those of one channel come out in order of time.
         """
 
     def decode(self, pack: Pack, *, locale: str | None = None) -> list[Recognition]:

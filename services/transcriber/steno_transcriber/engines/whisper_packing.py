@@ -9,28 +9,51 @@ import numpy as np
 from steno_transcriber.engines.port import Pack
 from steno_transcriber.speech import SAMPLE_RATE, SAMPLES_PER_MS, Samples, Utterance, Word
 
+Window = tuple[Utterance, ...]
+"""Utterances of one channel that are decoded as one piece of audio."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packing:
-    """How utterances share a window: how much audio a pack holds at most, and the silence put between utterances."""
+    """How utterances share windows, and windows a pack.
 
-    longest_ms: int = 28_000
-    gap_ms: int = 500
+    A window takes up to `longest_ms` of audio, with `gap_ms` of silence between its utterances. The words of up to
+    `windows_in_pack` windows are generated together: each step of the decoder reads all of its weights, however many
+    windows it serves.
+    """
 
-    def pack(self, utterances: Iterable[Utterance]) -> Iterator[Pack]:
-        """Group utterances of each channel, in order, into packs of at most `longest_ms`. Lazy: one open pack a channel."""
-        open_packs: dict[int, list[Utterance]] = {}
+    longest_ms: int = 15_000
+    gap_ms: int = 200
+    windows_in_pack: int = 8
+
+    def packs(self, utterances: Iterable[Utterance]) -> Iterator[Pack]:
+        """Group utterances, each channel's in order. Lazy: it holds a pack and one open window a channel."""
+        full: list[Window] = []
+        for window in self._fill(utterances):
+            full.append(window)
+            if len(full) == self.windows_in_pack:
+                yield _pack(full)
+                full.clear()
+        if full:
+            yield _pack(full)
+
+    def windows(self, pack: Pack) -> list[Window]:
+        """The windows a pack was made of."""
+        return list(self._fill(pack.utterances))
+
+    def _fill(self, utterances: Iterable[Utterance]) -> Iterator[Window]:
+        open_windows: dict[int, list[Utterance]] = {}
         for utterance in utterances:
-            current = open_packs.setdefault(utterance.channel, [])
+            current = open_windows.setdefault(utterance.channel, [])
             if current and self._length_ms([*current, utterance]) > self.longest_ms:
-                yield Pack(utterances=tuple(current))
+                yield tuple(current)
                 current.clear()
             current.append(utterance)
-        for current in open_packs.values():
-            yield Pack(utterances=tuple(current))
+        for current in open_windows.values():
+            yield tuple(current)
 
     def lay_out(self, utterances: Sequence[Utterance]) -> "Layout":
-        """The audio of a pack, and where each utterance lies in it."""
+        """The audio of a window, and where each utterance lies in it."""
         gap = np.zeros(self.gap_ms * SAMPLES_PER_MS, dtype=np.float32)
         pieces: list[Samples] = []
         starts: list[int] = []
@@ -49,6 +72,10 @@ class Packing:
         return audio + self.gap_ms * (len(utterances) - 1)
 
 
+def _pack(windows: Iterable[Window]) -> Pack:
+    return Pack(utterances=tuple(utterance for window in windows for utterance in window))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimedWord:
     """A word as the model heard it: seconds from the start of the window, probability from 0 to 1."""
@@ -61,7 +88,7 @@ class TimedWord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """The audio of a pack. `starts` are the samples at which each utterance's audio begins."""
+    """The audio of a window. `starts` are the samples at which each utterance's audio begins."""
 
     utterances: tuple[Utterance, ...]
     starts: tuple[int, ...]

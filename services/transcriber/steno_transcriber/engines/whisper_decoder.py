@@ -1,0 +1,190 @@
+"""Decodes windows of speech with Whisper: each encoded alone, their words generated and timed together.
+
+Encoding several windows at once costs a CPU more than one after the other; generating their words together costs it much
+less. A window is encoded once, for the words and for their times. Temperature is 0 throughout, so that the same audio
+gives the same words.
+"""
+
+import math
+import zlib
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from ctranslate2 import StorageView
+from faster_whisper import WhisperModel
+from faster_whisper.tokenizer import _LANGUAGE_CODES, Tokenizer
+from faster_whisper.transcribe import get_suppressed_tokens, merge_punctuations
+
+from steno_transcriber.engines.whisper_packing import TimedWord
+from steno_transcriber.speech import SAMPLE_RATE, Samples
+
+LONGEST_WINDOW_SECONDS = 30
+FRAMES_PER_SECOND = 100
+TOKENS_PER_SECOND = 8
+TOKENS_AT_LEAST = 16
+PREPENDED = "\"'“¿([{-"
+APPENDED = "\"'.。,，!！?？:：”)]}、"  # noqa: RUF001 - full-width on purpose
+
+Encoded = npt.NDArray[np.float32]
+"""What the encoder made of windows of the same length, shape (windows, frames, width)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowLength:
+    """How long the encoder's window is: the audio and some silence after it, in whole steps; all in seconds.
+
+    Without silence to end in, the decoder loops.
+    """
+
+    silence: float = 5.0
+    step: float = 5.0
+    least: float = 20.0
+
+    def seconds(self, audio: float) -> float:
+        """The window for so much audio."""
+        wanted = math.ceil((audio + self.silence) / self.step) * self.step
+        return min(max(wanted, self.least), LONGEST_WINDOW_SECONDS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decoded:
+    """What the decoder heard in one window: words with times, and what tells whether they were invented.
+
+    `log_probability` is the mean of a token's; `compression` how many times the text can be compressed.
+    """
+
+    words: tuple[TimedWord, ...]
+    language: str
+    log_probability: float
+    no_speech: float
+    compression: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Language:
+    """What the model needs to be told to write a language."""
+
+    tokenizer: Any
+    prompt: list[int]
+    suppressed: tuple[int, ...]
+
+
+class WhisperDecoder:
+    """One copy of a model's weights, for any number of threads."""
+
+    def __init__(self, directory: Path, *, threads: int, device: str) -> None:
+        # local_files_only: a service never downloads. The threads are the caller's: each works alone.
+        self._model = WhisperModel(
+            str(directory), device=device, compute_type="int8", cpu_threads=1, num_workers=threads, local_files_only=True
+        )
+        self._language = lru_cache(maxsize=None)(self._prepare_language)
+
+    @property
+    def languages(self) -> frozenset[str]:
+        """The languages the model writes."""
+        return frozenset(_LANGUAGE_CODES if self._model.model.is_multilingual else {"en"})
+
+    def close(self) -> None:
+        """Let go of the weights."""
+        self._model.model.unload_model()
+
+    def decode(self, windows: Sequence[Samples], *, length: WindowLength, beam: int, language: str | None) -> list[Decoded]:
+        """The words of each window; those of the same length and language are generated together.
+
+        Raises:
+            ValueError: a window holds more audio than the model takes at once.
+        """
+        batches: dict[tuple[float, str], list[tuple[int, Encoded]]] = defaultdict(list)
+        for index, samples in enumerate(windows):
+            seconds = length.seconds(len(samples) / SAMPLE_RATE)
+            encoded = self._encode(samples, seconds)
+            spoken = language or self._detect(encoded)
+            batches[seconds, spoken].append((index, encoded))
+        decoded: dict[int, Decoded] = {}
+        for (seconds, spoken), batch in batches.items():
+            indices, encodings = zip(*batch, strict=True)
+            results = self._generate(np.concatenate(encodings), seconds, self._language(spoken), beam=beam)
+            decoded.update(zip(indices, results, strict=True))
+        return [decoded[index] for index in range(len(windows))]
+
+    def _encode(self, samples: Samples, seconds: float) -> Encoded:
+        """Encode the audio with silence up to the end of the window."""
+        length = round(seconds * SAMPLE_RATE)
+        if len(samples) > length:
+            raise ValueError(f"{len(samples) / SAMPLE_RATE:.1f} s of speech are more than a window of {seconds} s")
+        padded = np.zeros(length, dtype=np.float32)
+        padded[: len(samples)] = samples
+        features = self._model.feature_extractor(padded)[:, : round(seconds * FRAMES_PER_SECOND)]
+        view = StorageView.from_array(np.ascontiguousarray(features[np.newaxis]))
+        return np.array(self._model.model.encode(view, to_cpu=True))
+
+    def _detect(self, encoded: Encoded) -> str:
+        if not self._model.model.is_multilingual:
+            return "en"
+        best: str = self._model.model.detect_language(StorageView.from_array(encoded))[0][0][0]
+        return best.strip("<|>")
+
+    def _prepare_language(self, code: str) -> _Language:
+        tokenizer = Tokenizer(self._model.hf_tokenizer, self._model.model.is_multilingual, task="transcribe", language=code)
+        prompt = [*tokenizer.sot_sequence, tokenizer.no_timestamps]
+        return _Language(tokenizer=tokenizer, prompt=prompt, suppressed=get_suppressed_tokens(tokenizer, [-1]))
+
+    def _generate(self, encoded: Encoded, seconds: float, language: _Language, *, beam: int) -> list[Decoded]:
+        most_tokens = TOKENS_AT_LEAST + round(TOKENS_PER_SECOND * seconds)
+        # CTranslate2 takes half of max_length for the words, the other half being meant for a prompt.
+        results = self._model.model.generate(
+            StorageView.from_array(encoded),
+            [language.prompt] * len(encoded),
+            beam_size=beam,
+            max_length=min(2 * most_tokens, self._model.max_length),
+            suppress_blank=True,
+            suppress_tokens=language.suppressed,
+            sampling_temperature=0,
+            return_scores=True,
+            return_no_speech_prob=True,
+        )
+        eot = language.tokenizer.eot
+        tokens = [[token for token in result.sequences_ids[0] if token < eot] for result in results]
+        words = self._time(encoded, tokens, seconds, language.tokenizer)
+        return [
+            Decoded(
+                words=words.get(index, ()),
+                language=language.tokenizer.language_code,
+                log_probability=result.scores[0],
+                no_speech=result.no_speech_prob,
+                compression=_compression(language.tokenizer.decode(tokens[index])),
+            )
+            for index, result in enumerate(results)
+        ]
+
+    def _time(
+        self, encoded: Encoded, tokens: Sequence[list[int]], seconds: float, tokenizer: Any
+    ) -> dict[int, tuple[TimedWord, ...]]:
+        """The words of each window that has any, with times from the decoder's attention over the encoded audio."""
+        spoken = [index for index, of_window in enumerate(tokens) if of_window]
+        if not spoken:
+            return {}
+        view = StorageView.from_array(np.ascontiguousarray(encoded[spoken]))
+        frames = round(seconds * FRAMES_PER_SECOND)
+        alignments = self._model.find_alignment(tokenizer, [tokens[index] for index in spoken], view, frames)
+        return {index: _words(alignment) for index, alignment in zip(spoken, alignments, strict=True)}
+
+
+def _words(alignment: list[dict[str, Any]]) -> tuple[TimedWord, ...]:
+    merge_punctuations(alignment, PREPENDED, APPENDED)
+    return tuple(
+        TimedWord(text=text, start=word["start"], end=word["end"], probability=float(word["probability"]))
+        for word in alignment
+        if (text := word["word"].strip())
+    )
+
+
+def _compression(text: str) -> float:
+    data = text.encode()
+    return len(data) / len(zlib.compress(data)) if data else 0.0
