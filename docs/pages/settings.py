@@ -1,0 +1,93 @@
+"""`settings.md`: every environment variable, from the settings classes."""
+
+from collections.abc import Iterable
+from enum import Enum
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt
+from pages.markdown import NOTE, code, table
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings
+from steno_enricher.settings import EnricherSettings
+from steno_ingest.settings import IngestSettings
+from steno_notifier.settings import NotifierSettings
+from steno_transcriber.settings import TranscriberSettings
+
+from steno.settings import (
+    KafkaSettings,
+    ObjectSettings,
+    SchemaSettings,
+    ServiceSettings,
+    TelemetrySettings,
+    TopicSettings,
+    variables,
+)
+
+_GROUPS = (KafkaSettings, TopicSettings, SchemaSettings, ObjectSettings, TelemetrySettings)
+_SERVICES: tuple[type[ServiceSettings], ...] = (IngestSettings, TranscriberSettings, EnricherSettings, NotifierSettings)
+_BOUNDS: dict[type, str] = {Ge: "at least", Gt: "more than", Le: "at most", Lt: "less than"}
+
+_INTRODUCTION = """# Settings
+
+A service reads its settings from the environment once, at start, and logs them with secrets masked. A value that is not valid,
+or a name beginning with `STENO_` that no setting has, stops it with a message that says which.
+
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    parts = [NOTE, _INTRODUCTION, "## Of every service\n\n"]
+    parts += [f"### {(group.__doc__ or '').rstrip('.')}\n\n{_table(group, group.model_fields)}" for group in _GROUPS]
+    own = {name: field for name, field in ServiceSettings.model_fields.items() if not _is_group(field)}
+    parts.append("### The process\n\nEach service has these under its own name: `STENO_INGEST_HTTP_PORT`, and so on.\n\n")
+    parts.append(_table(ServiceSettings, own, prefix="STENO_<SERVICE>_"))
+    parts.append("## Of one service\n\n")
+    for service in _SERVICES:
+        names = [name for name in service.model_fields if name not in ServiceSettings.model_fields]
+        parts.append(f"### {service.service}\n\n{_table(service, names)}")
+    return "".join(parts)
+
+
+def _is_group(field: FieldInfo) -> bool:
+    return isinstance(field.annotation, type) and issubclass(field.annotation, BaseSettings)
+
+
+def _table(owner: type[BaseSettings], names: Iterable[str], *, prefix: str | None = None) -> str:
+    by_field = {name: variable for variable, (_, name) in variables(owner).items()}
+    rows = []
+    for name in names:
+        field = owner.model_fields[name]
+        variable = by_field[name] if prefix is None else prefix + name.upper()
+        rows.append([code(variable), _default(field), _kind(field), field.description or ""])
+    return table(["Variable", "Default", "Value", "What"], rows)
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "**required**"
+    value: Any = field.default
+    if value is None or value in ((), ""):
+        return "unset"
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()
+    return code(",".join(map(str, value)) if isinstance(value, tuple) else str(value))
+
+
+def _kind(field: FieldInfo) -> str:
+    kinds = [kind for kind in get_args(field.annotation) if kind is not NoneType] or [field.annotation]
+    if get_origin(field.annotation) is Literal:
+        return ", ".join(code(str(choice)) for choice in kinds)
+    if isinstance(kinds[0], type) and issubclass(kinds[0], Enum):
+        return ", ".join(code(str(choice.value)) for choice in kinds[0])
+    if kinds[0] is SecretStr:
+        return "secret"
+    words = {int: "whole number", float: "number", bool: "`true` or `false`"}
+    bounds = [f"{_BOUNDS[type(entry)]} {_bound(entry)}" for entry in field.metadata if type(entry) in _BOUNDS]
+    return ", ".join([words.get(kinds[0], "text"), *bounds])
+
+
+def _bound(entry: Ge | Gt | Le | Lt) -> object:
+    return next(getattr(entry, name) for name in entry.__slots__)
