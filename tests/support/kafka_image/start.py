@@ -4,7 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
-PROPERTIES = Path("/tmp/server.properties")
+PROPERTIES = Path("/opt/server.properties")
 JAVA = "/opt/java/bin/java"
 FLAGS = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 CLUSTER_ID = "kafka-in-a-test-0000-A"
@@ -14,7 +14,7 @@ settings = {
     for name, value in os.environ.items()
     if name.startswith("KAFKA_")
 }
-settings.setdefault("log.dirs", "/tmp/kafka")
+settings.setdefault("log.dirs", "/var/lib/kafka")
 settings.setdefault("log.cleaner.dedupe.buffer.size", "4194304")
 PROPERTIES.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
 os.environ["CLASSPATH"] = "/opt/kafka/*"
