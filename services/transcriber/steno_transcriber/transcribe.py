@@ -37,7 +37,7 @@ def transcribe(
 ) -> Transcript:
     """The transcript of a recording.
 
-    Audio is decoded no further ahead than the engine needs: two packs a thread and a block of a second.
+    Audio is decoded no further ahead than the engine needs: what has a place in the pool, and one pack that waits for one.
 
     Raises:
         UnreadableAudio: the file is not audio.
@@ -48,9 +48,7 @@ def transcribe(
     began = time.perf_counter()
     with open_audio(audio.path, name=audio.name) as file:
         blocks = _watched(file, max_audio_ms=max_audio_ms, stop=stop)
-        recognised = recognise(
-            engine, segment(blocks), executor=pool, in_flight=2 * pool.threads, locale=recording.locale or None
-        )
+        recognised = recognise(engine, segment(blocks), executor=pool, in_flight=pool.places, locale=recording.locale or None)
         spoken = [Spoken.of(utterance, recognition) for utterance, recognition in recognised]
     seconds = file.duration_ms / 1000
     metrics.AUDIO_SECONDS.inc(seconds)

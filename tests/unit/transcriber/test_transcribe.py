@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,7 @@ class MeetingEngine(ScriptedEngine):
     def decode(self, pack: Pack, *, locale: str | None = None) -> list[Recognition]:
         if len(self.met) < 2:
             self.barrier.wait(20)
-            self.met.append(pack.channel)
+            self.met.append(pack.utterances[0].channel)
         return super().decode(pack, locale=locale)
 
 
@@ -86,6 +87,21 @@ def test_audio_is_decoded_only_a_little_ahead_of_the_engine() -> None:
         run(sample_call(), engine, pool)
     assert engine.packs_made > 4
     assert engine.most_ahead <= 2
+
+
+def test_the_line_before_the_engine_is_bounded_over_all_recordings() -> None:
+    """Whoever finds no place waits until another's pack is done; a cancelled one gives its place back."""
+    release = threading.Event()
+    with DecodePool(1) as pool, ThreadPoolExecutor(1) as other_recording:
+        running = pool.submit(release.wait, 20)
+        lined_up = pool.submit(int)
+        third = other_recording.submit(pool.submit, int)
+        with pytest.raises(TimeoutError):
+            third.result(0.05)
+        lined_up.cancel()
+        fourth = third.result(20)
+        release.set()
+        assert (running.result(20), fourth.result(20)) == (True, 0)
 
 
 def test_threads_make_no_difference_to_the_transcript() -> None:
