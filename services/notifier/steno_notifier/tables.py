@@ -9,9 +9,11 @@ events ───┘
 Locks are taken webhook row first, delivery rows after, everywhere: two transactions never wait for each other.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import UTC, datetime
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import (
     JSON,
@@ -131,6 +133,9 @@ attempts = Table(
 )
 
 
+_turns: WeakKeyDictionary[AsyncEngine, asyncio.Lock] = WeakKeyDictionary()
+
+
 class DatabaseUnavailable(Retryable):
     """The database is away, full or busy: the same transaction may go through later."""
 
@@ -145,12 +150,19 @@ async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         DatabaseUnavailable: it did not go through for a reason that will pass.
     """
     try:
-        async with engine.begin() as connection:
+        async with _turn(engine), engine.begin() as connection:
             yield connection
     except (IntegrityError, DataError, ProgrammingError):
         raise
     except (DBAPIError, PoolTimeoutError, OSError, TimeoutError) as error:
         raise DatabaseUnavailable(f"the database did not take a transaction: {type(error).__name__}") from error
+
+
+def _turn(engine: AsyncEngine) -> AbstractAsyncContextManager[None]:
+    """One transaction at a time in this process on SQLite, whose own way of waiting for the one writer is to sleep and try."""
+    if engine.dialect.name != "sqlite":
+        return nullcontext()
+    return _turns.setdefault(engine, asyncio.Lock())
 
 
 async def lock_matching(connection: AsyncConnection, *, exclusive: bool) -> None:
