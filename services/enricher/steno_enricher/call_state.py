@@ -16,7 +16,7 @@ from steno.events.ids import summary_id
 from steno.events.records import CallSummary, Role, SpeakerSummary, TranscriptCompleted
 from steno_enricher import intervals
 from steno_enricher.intervals import Interval
-from steno_enricher.key_phrases import KeyPhrase, distinct
+from steno_enricher.ranking import KeyPhrase, distinct
 
 _SENTIMENT_UNITS = 10_000
 """Sentiment is summed in ten-thousandths, the precision it is given in."""

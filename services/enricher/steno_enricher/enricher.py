@@ -7,7 +7,7 @@ the message again: what was published comes once more with the same id, and what
 
 import asyncio
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -19,7 +19,7 @@ from steno.kafka.errors import WrongRecord
 from steno.kafka.messages import Message
 from steno.telemetry import traces
 from steno_enricher import metrics
-from steno_enricher.analysis import Analysis
+from steno_enricher.analysed import Analysed
 from steno_enricher.call_state import CallState, is_stale
 
 log = structlog.get_logger("steno.enricher")
@@ -61,18 +61,19 @@ class Enricher:
         *,
         rows: Rows,
         publisher: Publisher,
-        analysis: Analysis,
+        analyse: Callable[[Phrase], Awaitable[Analysed]],
         clock: Callable[[], datetime],
         keep_summarised: timedelta,
     ) -> None:
         """
         Args:
+            analyse: Reads a phrase, off the event loop; the same phrase must always give the same.
             clock: The time, with its zone.
             keep_summarised: How long a row outlives its summary.
         """
         self._rows = rows
         self._publisher = publisher
-        self._analysis = analysis
+        self._analyse = analyse
         self._clock = clock
         self._keep_finished = keep_summarised
         # A phrase that Kafka has thrown away will not come any more.
@@ -122,7 +123,7 @@ class Enricher:
             metrics.SEEN_BEFORE.inc()
             return
         with metrics.ANALYSIS_SECONDS.time(), traces.span("analyse phrase"):
-            analysed = await asyncio.to_thread(self._analysis.of, phrase)
+            analysed = await self._analyse(phrase)
         state.take(analysed.finding)
         insight = analysed.insight
         await self._publisher.send(INSIGHTS, insight, event_id=insight.insight_id)

@@ -2,8 +2,7 @@
 
 What of Faust 0.15.3 is set aside, and why:
 
-- Its commits. Faust acknowledges a record whose agent raised, one that was cut off half-way and one it skipped because a
-  rebalance was near, and then commits past it. `CommitsWhatIsDone` commits what `done` was called for and nothing else.
+- Its commits, and how it comes back from a recovery: see `steno_enricher.done_consumer`.
 - Its way to write tables: `table[key] = value` sends the changelog record and does not wait, so an offset may be committed
   whose row is lost. `TableRows` waits for the acknowledgement, then changes the memory.
 - Its web server, signal handlers, redirection of standard output and data folder; its making of topics.
@@ -13,7 +12,7 @@ times over; RocksDB would be slower (2,600 against 3,100 events a second) and bi
 more, Faust commits past records still running; scale by partitions.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, ClassVar, cast
 
 import faust
@@ -23,14 +22,13 @@ from aiokafka.helpers import create_ssl_context
 from faust.exceptions import FaustError
 from faust.tables.manager import TableManager
 from faust.transport.drivers import aiokafka as driver
-from faust.types import TP
 from yarl import URL
 
 from steno.events.catalogue import PHRASES, TRANSCRIPTS, Topic
 from steno.kafka.errors import KafkaUnavailable
 from steno.kafka.topics import topic_name
-from steno.kafka.watchdog import Watchdog
 from steno.settings import KafkaSettings, TopicSettings
+from steno_enricher.done_consumer import DoneConsumer
 
 log = structlog.get_logger("steno.enricher.faust_app")
 
@@ -59,52 +57,15 @@ def changelog() -> Topic:
     )
 
 
-class CommitsWhatIsDone(driver.Consumer):
-    """Faust's consumer, but it commits exactly what `done` was called for."""
-
-    #: Told of polls and commits; set before the app starts.
-    watchdog: Watchdog
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._done: dict[TP, int] = {}
-        self._on_broker: dict[TP, int] = {}
-
-    def done(self, message: Any) -> None:
-        """All effects of a message are safe; messages of a partition are done in order."""
-        if message.generation_id == self.app.consumer_generation_id:
-            self._done[message.tp] = message.offset + 1
-
-    async def getmany(self, timeout: float) -> Any:  # noqa: ASYNC109 - the name is Faust's
-        self.watchdog.polled()
-        async for found in super().getmany(timeout):
-            yield found
-        self.watchdog.polled()
-
-    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        await super().on_partitions_revoked(revoked)
-        for partition in revoked:
-            self._done.pop(partition, None)
-            self._on_broker.pop(partition, None)
-
-    def _filter_committable_offsets(self, _tps: Iterable[TP]) -> dict[TP, int]:
-        new = {partition: offset for partition, offset in self._done.items() if self._on_broker.get(partition) != offset}
-        if new:
-            self.watchdog.committing()
-        else:
-            self.watchdog.committed()
-        return new
-
-    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
-        committed: bool = await super()._commit(offsets)
-        if committed:
-            self._on_broker.update(offsets)
-            self.watchdog.committed()
-        return committed
-
-
 class _Transport(driver.Transport):
-    Consumer: ClassVar[type[CommitsWhatIsDone]] = CommitsWhatIsDone
+    Consumer: ClassVar[type[DoneConsumer]] = DoneConsumer
+
+
+class _TableManager(TableManager):
+    async def on_start(self) -> None:
+        """As Faust's, without its second of sleep, which is for tables that are declared late."""
+        await self._update_channels()
+        await self.recovery.start()
 
 
 class App(faust.App):
@@ -117,9 +78,9 @@ class App(faust.App):
         return _Transport(self.conf.broker_consumer, self)
 
     @property
-    def done_consumer(self) -> CommitsWhatIsDone:
+    def done_consumer(self) -> DoneConsumer:
         """The consumer, as what it is."""
-        return cast(CommitsWhatIsDone, self.consumer)
+        return cast(DoneConsumer, self.consumer)
 
     @property
     def coordination_ended(self) -> bool:
@@ -213,6 +174,7 @@ def make_app(*, kafka: KafkaSettings, topics: TopicSettings, instance: str) -> A
         producer_acks=-1,
         producer_compression_type="zstd",
         web_enabled=False,
+        TableManager=_TableManager,
     )
 
 

@@ -6,11 +6,12 @@ Source: Campos et al., "YAKE! Keyword extraction from single documents using mul
 
 import logging
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from importlib.resources import files
 
 from yake import KeywordExtractor
+
+from steno_enricher.ranking import KeyPhrase, distinct
 
 # Where YAKE fails on a text it logs a piece of it; what was said in a call is never logged.
 logging.getLogger("yake").setLevel(logging.CRITICAL)
@@ -18,15 +19,6 @@ logging.getLogger("yake").setLevel(logging.CRITICAL)
 _LONGEST_WORDS = 3
 _CANDIDATES = 100
 _MOST_PER_PHRASE = 5
-
-
-@dataclass(frozen=True, slots=True)
-class KeyPhrase:
-    """Words of a phrase that tell what it is about."""
-
-    text: str
-    #: How telling, from 0 to 1000.
-    relevance: int
 
 
 class KeyPhrases:
@@ -62,18 +54,6 @@ class KeyPhrases:
             # Its own removal of near duplicates depends on the order of equals; `distinct` does not.
             self._extractors[language] = KeywordExtractor(lan=language, n=_LONGEST_WORDS, dedupLim=1.0, top=_CANDIDATES)
         return self._extractors[language]
-
-
-def distinct(candidates: Iterable[KeyPhrase], most: int) -> tuple[KeyPhrase, ...]:
-    """The most telling ones in order, without any whose words stand in one before it or the other way round."""
-    chosen: list[KeyPhrase] = []
-    for candidate in sorted(candidates, key=lambda phrase: (-phrase.relevance, phrase.text)):
-        words = set(candidate.text.split())
-        if not any(words <= (other := set(taken.text.split())) or words > other for taken in chosen):
-            chosen.append(candidate)
-        if len(chosen) == most:
-            break
-    return tuple(chosen)
 
 
 def _read_boilerplate() -> re.Pattern[str]:

@@ -1,15 +1,18 @@
 """Wiring: builds the enricher's parts and hands them to the chassis."""
 
+import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from steno.chassis import Wiring
 from steno.events.catalogue import CALL_SUMMARIES, DEAD_LETTERS, INSIGHTS, PHRASES, TRANSCRIPTS
 from steno.events.codec import Codec
+from steno.events.records import Phrase
 from steno.events.registry import schema_ids
 from steno.kafka.dead_letters import DeadLetters
 from steno.kafka.producer import Producer
 from steno.kafka.topics import create_topics
-from steno_enricher.analysis import Analysis
+from steno_enricher.analysed import Analysed
 from steno_enricher.enricher import Enricher
 from steno_enricher.faust_app import changelog
 from steno_enricher.settings import EnricherSettings
@@ -20,6 +23,7 @@ _TOPICS = (PHRASES, TRANSCRIPTS, INSIGHTS, CALL_SUMMARIES, DEAD_LETTERS)
 
 async def build(settings: EnricherSettings) -> Wiring:
     """The enricher, ready to be run by the chassis."""
+    loading = asyncio.create_task(asyncio.to_thread(_load_analysis))
     codec = Codec(await schema_ids(settings.schemas))
     await create_topics(settings.kafka, settings.topics, [*_TOPICS, changelog()])
     producer = Producer(settings.kafka, settings.topics, codec, source=settings.service)
@@ -33,17 +37,29 @@ async def build(settings: EnricherSettings) -> Wiring:
         drain_seconds=settings.drain_seconds,
         stuck_seconds=settings.stuck_seconds,
     )
+
+    async def analyse(phrase: Phrase) -> Analysed:
+        return await asyncio.to_thread(await loading, phrase)
+
     worker.give(
         Enricher(
             rows=worker.rows,
             publisher=producer,
-            analysis=Analysis(),
+            analyse=analyse,
             clock=lambda: datetime.now(UTC),
             keep_summarised=timedelta(seconds=settings.keep_summarised_seconds),
-        )
+        ),
+        preparing=loading,
     )
     wiring = Wiring(components=[worker])
     wiring.health.add_readiness("partitions", worker.ready)
     wiring.health.add_liveness("worker", worker.alive)
     wiring.resources.push_async_callback(producer.stop)
     return wiring
+
+
+def _load_analysis() -> Callable[[Phrase], Analysed]:
+    # Imported here, in a thread, while the group is joined: it takes more than a second.
+    from steno_enricher.analysis import Analysis
+
+    return Analysis().of

@@ -29,6 +29,7 @@ log = structlog.get_logger("steno.enricher.worker")
 
 _LOOK_EVERY_SECONDS = 0.5
 _SWEEP_EVERY_SECONDS = 60.0
+_STALLED_SECONDS = 15.0
 
 
 @dataclass(kw_only=True, slots=True)
@@ -75,10 +76,12 @@ class Worker:
         self._started = False
         self._failure: BaseException | None = None
         self._enricher: Enricher | None = None
+        self._preparing: asyncio.Task[Any] | None = None
 
-    def give(self, enricher: Enricher) -> None:
-        """Names who handles the messages; before `run`."""
+    def give(self, enricher: Enricher, *, preparing: asyncio.Task[Any]) -> None:
+        """Names who handles the messages, before `run`; where `preparing` for that fails, so does the worker."""
         self._enricher = enricher
+        self._preparing = preparing
         self._work = self._attempts(enricher)
         consume(self._app, self._topics, self._one)
 
@@ -102,7 +105,11 @@ class Worker:
         self._app.done_consumer.watchdog = self._watchdog
         guard = LoopGuard(stuck_seconds=self._stuck_seconds)
         guard.start()
-        tasks = [asyncio.create_task(part) for part in (self._app.start(), self._look(guard), self._sweep())]
+        tasks: list[asyncio.Task[Any]] = [
+            asyncio.create_task(part) for part in (self._app.start(), self._look(guard), self._sweep())
+        ]
+        if self._preparing is not None:
+            tasks.append(self._preparing)
         for task in tasks:
             task.add_done_callback(self._noticed)
         try:
@@ -152,6 +159,8 @@ class Worker:
                     self._app.done_consumer.done(message)
                     return
                 await self._pause(delay)
+        except ConsumerStuck as error:
+            self._fail(error)
         finally:
             self._working_since = None
 
@@ -181,6 +190,9 @@ class Worker:
             return f"one record has been worked on for {now - self._working_since:.0f} s"
         if now - self._unready_since > self._stuck_seconds:
             return f"no partitions, or not their rows, for {now - self._unready_since:.0f} s"
+        stalled_since = self._app.done_consumer.stalled_since
+        if stalled_since is not None and self._working_since is None and now - stalled_since > _STALLED_SECONDS:
+            return f"records were fetched and none has been handled for {now - stalled_since:.0f} s"
         if self._app.coordination_ended and not self._stopping.is_set():
             return "the coordination with the group has ended"
         return self._watchdog.stuck

@@ -1,0 +1,48 @@
+"""A phrase and what was read out of it."""
+
+from dataclasses import dataclass
+
+from steno.events.ids import insight_id
+from steno.events.records import Insight, Phrase
+from steno_enricher.call_state import Finding
+from steno_enricher.ranking import KeyPhrase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Analysed:
+    """A phrase and what was read out of it."""
+
+    phrase: Phrase
+    sentiment: float
+    key_phrases: tuple[KeyPhrase, ...]
+
+    @property
+    def insight(self) -> Insight:
+        """What is told of the phrase."""
+        phrase = self.phrase
+        return Insight(
+            call_id=phrase.call_id,
+            recording_id=phrase.recording_id,
+            insight_id=insight_id(phrase.phrase_id),
+            phrase_id=phrase.phrase_id,
+            sequence=phrase.sequence,
+            channel=phrase.channel,
+            role=phrase.role,
+            start_ms=phrase.start_ms,
+            sentiment=self.sentiment,
+            key_phrases=tuple(key_phrase.text for key_phrase in self.key_phrases),
+        )
+
+    @property
+    def finding(self) -> Finding:
+        """What the call's summary needs of the phrase."""
+        phrase = self.phrase
+        return Finding(
+            sequence=phrase.sequence,
+            channel=phrase.channel,
+            role=phrase.role,
+            start_ms=phrase.start_ms,
+            duration_ms=phrase.duration_ms,
+            sentiment=self.sentiment,
+            key_phrases=self.key_phrases,
+        )
