@@ -1,0 +1,127 @@
+"""A member of a group as a process of its own, which a test may kill or freeze.
+
+It handles the records of the group under test (each takes the `work_seconds` of its properties) and tells the test of each.
+SIGTERM stops it in order. The processes are forked from a server that has imported everything, so that one starts in no time.
+"""
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+
+from support.kernel import CODEC, GroupUnderTest
+
+from steno.events.records import RecordingSubmitted
+from steno.kafka.consumer import Consumer, Message
+from steno.kafka.producer import Producer
+from steno.settings import KafkaSettings, TopicSettings
+
+_PROCESSES = multiprocessing.get_context("forkserver")
+# What is slow to import; the server does not see this folder, which only pytest puts on the path.
+_PROCESSES.set_forkserver_preload(["aiokafka.admin", "steno.kafka.consumer"])
+
+
+class MemberProcess:
+    """A running member, and what it has told so far."""
+
+    def __init__(self, group: GroupUnderTest, instance: str) -> None:
+        #: Keys whose handler was called.
+        self.begun: list[str] = []
+        #: Keys whose handler returned.
+        self.handled: list[str] = []
+        #: Whether it has joined its group.
+        self.ready = False
+        self._told, telling = _PROCESSES.Pipe(duplex=False)
+        self._process = _PROCESSES.Process(
+            target=_main, args=(group.kafka.bootstrap_servers, group.topics.prefix, instance, telling)
+        )
+        self._process.start()
+        telling.close()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Sends it a signal; of SIGKILL it has died when this returns."""
+        assert self._process.pid is not None
+        os.kill(self._process.pid, number)
+        if number == signal.SIGKILL:
+            self._join()
+
+    def end(self) -> int | None:
+        """Stops it in order, frozen or not, and returns its exit status."""
+        if self._process.is_alive():
+            self.signal(signal.SIGCONT)
+            self.signal(signal.SIGTERM)
+        self._join()
+        return self._process.exitcode
+
+    def _join(self) -> None:
+        self._process.join(20)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+            raise AssertionError("the member did not stop in time")
+        self._reader.join()
+
+    def _read(self) -> None:
+        with self._told:
+            while True:
+                try:
+                    what, key = self._told.recv()
+                except (EOFError, ConnectionResetError):
+                    return
+                if what == "ready":
+                    self.ready = True
+                else:
+                    (self.begun if what == "begun" else self.handled).append(key)
+
+
+@contextmanager
+def member_process(group: GroupUnderTest, instance: str) -> Iterator[MemberProcess]:
+    """A member that is gone after the block."""
+    member = MemberProcess(group, instance)
+    try:
+        yield member
+    finally:
+        member.end()
+
+
+def _main(servers: str, prefix: str, instance: str, telling: Connection) -> None:
+    asyncio.run(_run(servers, prefix, instance, telling))
+
+
+async def _run(servers: str, prefix: str, instance: str, telling: Connection) -> None:
+    kafka, topics = KafkaSettings(bootstrap_servers=servers), TopicSettings(prefix=prefix)
+    producer = Producer(kafka, topics, CODEC, source="test")
+    await producer.start()
+    group = GroupUnderTest(kafka=kafka, topics=topics, producer=producer)
+
+    async def handle(message: Message) -> None:
+        assert isinstance(message.record, RecordingSubmitted)
+        telling.send(("begun", message.key))
+        await asyncio.sleep(float(message.record.properties.get("work_seconds", "0")))
+        telling.send(("handled", message.key))
+
+    consumer = group.consumer(handle, instance=instance)
+    running = asyncio.create_task(consumer.run())
+    stopping = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
+    helpers = [asyncio.create_task(_tell_when_ready(consumer, telling)), asyncio.create_task(stopping.wait())]
+    try:
+        await asyncio.wait([running, helpers[1]], return_when=asyncio.FIRST_COMPLETED)
+        await consumer.stop()
+        await running
+    finally:
+        for helper in helpers:
+            helper.cancel()
+        await producer.stop()
+
+
+async def _tell_when_ready(consumer: Consumer, telling: Connection) -> None:
+    while not consumer.ready():
+        await asyncio.sleep(0.01)
+    telling.send(("ready", ""))
