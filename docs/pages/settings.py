@@ -29,6 +29,21 @@ _GROUPS = (KafkaSettings, TopicSettings, SchemaSettings, ObjectSettings, Telemet
 _SERVICES: tuple[type[ServiceSettings], ...] = (IngestSettings, TranscriberSettings, EnricherSettings, NotifierSettings)
 _BOUNDS: dict[type, str] = {Ge: "at least", Gt: "more than", Le: "at most", Lt: "less than"}
 
+_COMMAND_LINE = {
+    "KAFKA_BOOTSTRAP_SERVERS": ("unset", "`steno up` uses this cluster; without it, it starts a Kafka of its own."),
+    "STENO_UP_DATA": ("`steno-data`", "Data folder of the suite, as `--data`."),
+    "STENO_UP_URL": (
+        "unset",
+        "Where ingest is, for `steno submit` and the like; without it, the data folder's suite is asked.",
+    ),
+    "STENO_UP_API_KEY": ("unset", "The API key that goes with it."),
+    "STENO_CACHE": ("`~/.cache/steno`", "Where fetched files are kept: Kafka's jars, speech models."),
+    "STENO_BROKER_JAVA": (
+        "the bundled one",
+        "Java that runs the local Kafka: a program, a Java home, or `system` for the machine's own (17 or newer).",
+    ),
+}
+
 _INTRODUCTION = """# Settings
 
 A service reads its settings from the environment once, at start, and logs them with secrets masked. A value that is not valid,
@@ -48,6 +63,8 @@ def page() -> str:
     for service in _SERVICES:
         names = [name for name in service.model_fields if name not in ServiceSettings.model_fields]
         parts.append(f"### {service.service}\n\n{_table(service, names)}")
+    parts.append("## Of the command line\n\n")
+    parts.append(table(["Variable", "Default", "What"], ([code(name), *rest] for name, rest in _COMMAND_LINE.items())))
     return "".join(parts)
 
 
