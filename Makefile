@@ -16,7 +16,7 @@ run: $(INSTALLED) .venv/fetched  ## Run the suite and the demo (ONCE=1: stop whe
 	$(BIN)/steno up --demo $(if $(ONCE),--once) $(if $(DATA),--data $(DATA))
 
 test: $(INSTALLED) .venv/fetched prerequisites  ## Run all tests (ARGS="-k name" for some)
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -m 'not docker' $(ARGS)
 
 lint: $(INSTALLED)  ## Check style, types, layers and generated files
 	$(BIN)/ruff check .
@@ -61,6 +61,6 @@ $(INSTALLED): requirements.lock pyproject.toml $(PACKAGES:%=%/pyproject.toml)
 
 # Kafka's jars and the default speech model, both checked against their digests.
 .venv/fetched: $(INSTALLED)
-	$(BIN)/python -m steno.broker.jars
+	$(BIN)/python -m steno.broker fetch
 	$(BIN)/steno models pull tiny.en
 	@touch $@

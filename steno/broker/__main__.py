@@ -11,7 +11,8 @@ def main(arguments: list[str]) -> str | None:
     try:
         match arguments:
             case ["fetch"]:
-                print(*fetch(), sep="\n")  # noqa: T201
+                jars = fetch(progress=_show)
+                print(f"{len(jars)} jars of Kafka are there, every digest right, in {jars[0].parent}")  # noqa: T201
             case ["lock"]:
                 print(f"{len(write_lock())} jars pinned in {LOCK_FILE}")  # noqa: T201
             case _:
@@ -19,6 +20,12 @@ def main(arguments: list[str]) -> str | None:
     except BrokerError as error:
         return str(error)
     return None
+
+
+def _show(done: int, total: int) -> None:
+    """A line that is written over while it is a person who looks."""
+    if sys.stderr.isatty():
+        print(f"Kafka's jars: {done / 1e6:.0f} of {total / 1e6:.0f} MB", end="\r", file=sys.stderr)  # noqa: T201
 
 
 if __name__ == "__main__":

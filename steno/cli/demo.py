@@ -27,7 +27,7 @@ from steno.settings import KafkaSettings, TopicSettings
 _PATIENCE_SECONDS = 180
 _NEUTRAL = 0.05
 
-out = Console(highlight=False)
+out = Console(highlight=False, soft_wrap=True)
 
 
 @dataclass

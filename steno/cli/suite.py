@@ -36,6 +36,7 @@ _PORTS = range(20_000, 32_000)
 _LOCAL_PARTITIONS = "4"
 _READY_SECONDS = 120
 _LOG_TAIL_LINES = 15
+_TELL_EVERY_BYTES = 10_000_000
 
 Report = Callable[[str], None]
 
@@ -89,7 +90,7 @@ class Suite:
 
     async def _start_broker(self, report: Report) -> None:
         report("Kafka is starting")
-        command = await asyncio.to_thread(prepare, self.data / BROKER)
+        command = await asyncio.to_thread(prepare, self.data / BROKER, progress=_Megabytes(report))
         self.kafka = command.bootstrap_servers
         await self._supervisor.start(
             Program(
@@ -159,6 +160,19 @@ class Suite:
     def _log_tail(self, name: str) -> str:
         lines = (self.data / "logs" / f"{name}.log").read_text("utf-8", "replace").splitlines()
         return "\n".join(lines[-_LOG_TAIL_LINES:])
+
+
+class _Megabytes:
+    """Tells every ten megabytes that are fetched; called from threads."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._told = 0
+
+    def __call__(self, done: int, total: int) -> None:
+        if done - self._told >= _TELL_EVERY_BYTES:
+            self._told = done
+            self._report(f"fetching Kafka: {done / 1e6:.0f} of {total / 1e6:.0f} MB")
 
 
 async def _is_ready(session: aiohttp.ClientSession, url: str) -> bool:

@@ -13,7 +13,7 @@ from steno.settings import KafkaSettings, TopicSettings
 
 app = typer.Typer(help="The topics of Steno on a Kafka cluster.", no_args_is_help=True)
 
-out = Console(highlight=False)
+out = Console(highlight=False, soft_wrap=True)
 
 
 @app.command("list")

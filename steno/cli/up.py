@@ -18,7 +18,7 @@ from steno.cli.api import ApiError
 from steno.cli.recordings import DEFAULT_DATA
 from steno.cli.suite import Suite, SuiteError
 
-out = Console(highlight=False)
+out = Console(highlight=False, soft_wrap=True)
 
 
 def up(
