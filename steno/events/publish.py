@@ -16,10 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fastavro.schema import SchemaParseException, UnknownType
+
 from steno.errors import StenoError
 from steno.events.asyncapi import document_text
+from steno.events.catalogue import catalogue
 from steno.events.compatibility import house_rule_breaks, incompatibilities
-from steno.events.schemas import Schema, schemas_folder
+from steno.events.schemas import Schema, parse, schemas_folder
 
 
 class ContractError(StenoError):
@@ -52,7 +55,7 @@ def publish(folder: Path) -> dict[str, str]:
     """
     frozen = _read_ids(folder)
     current = {path.stem: path.read_text("utf-8") for path in sorted((folder / "records").glob("*.avsc"))}
-    problems = _vanished(folder, frozen, current) or _misnamed(current)
+    problems = _vanished(folder, frozen, current) or _unusable(current) or _missing(current)
     if problems:
         raise ContractError("\n".join(problems))
 
@@ -115,11 +118,25 @@ def _vanished(folder: Path, frozen: Sequence[Frozen], current: dict[str, str]) -
     return problems
 
 
-def _misnamed(current: dict[str, str]) -> list[str]:
+def _unusable(current: dict[str, str]) -> list[str]:
+    problems = []
+    for record, text in current.items():
+        try:
+            schema = json.loads(text)
+            parse(schema)
+        except (ValueError, TypeError, KeyError, SchemaParseException, UnknownType) as error:
+            problems.append(f"records/{record}.avsc is not an Avro schema: {error!r}")
+            continue
+        if schema["type"] != "record" or (schema.get("namespace"), schema["name"]) != ("steno", record):
+            problems.append(f"records/{record}.avsc must define the record steno.{record}")
+    return problems
+
+
+def _missing(current: dict[str, str]) -> list[str]:
+    on_topics = {record for topic in catalogue().values() for record in topic.records}
     return [
-        f"records/{record}.avsc must define the record steno.{record}"
-        for record, text in current.items()
-        if (schema := json.loads(text))["type"] != "record" or (schema.get("namespace"), schema["name"]) != ("steno", record)
+        *(f"topics.toml names {record}, but records/{record}.avsc is missing" for record in sorted(on_topics - current.keys())),
+        *(f"records/{record}.avsc stands on no topic of topics.toml" for record in sorted(current.keys() - on_topics)),
     ]
 
 

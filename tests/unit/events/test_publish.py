@@ -27,6 +27,11 @@ def change(path: Path, edit: Callable[[Any], object]) -> None:
     path.write_text(json.dumps(value, indent=2) + "\n", "utf-8")
 
 
+def record(name: str, kind: str) -> dict[str, Any]:
+    """A schema with one field of that type."""
+    return {"type": "record", "name": name, "namespace": "steno", "fields": [{"name": "id", "type": kind}]}
+
+
 def add_field(folder: Path, **extra: Any) -> None:
     """Gives Phrase a new field."""
     change(folder / "records/Phrase.avsc", lambda schema: schema["fields"].append({"name": "mood", "type": "string", **extra}))
@@ -91,6 +96,18 @@ BROKEN: dict[str, tuple[Edit, str]] = {
     "a version is not the next one": (
         lambda folder: change(folder / "ids.json", lambda ids: ids["4"].update(version=3)),
         "versions of Phrase must run",
+    ),
+    "a record stands on no topic": (
+        lambda folder: (folder / "records/Note.avsc").write_text(json.dumps(record("Note", "string"))),
+        "records/Note.avsc stands on no topic",
+    ),
+    "a record has a type that is none": (
+        lambda folder: (folder / "records/Note.avsc").write_text(json.dumps(record("Note", "strong"))),
+        "records/Note.avsc is not an Avro schema",
+    ),
+    "a record is not JSON": (
+        lambda folder: (folder / "records/Phrase.avsc").write_text("{"),
+        "records/Phrase.avsc is not an Avro schema",
     ),
     "a record has another name than its file": (
         lambda folder: change(folder / "records/Phrase.avsc", lambda schema: schema.update(name="Sentence")),

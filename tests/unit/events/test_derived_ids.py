@@ -1,0 +1,30 @@
+"""Ids of derived records: the same for the same thing, in every version of Steno."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from steno.events import ids
+
+CALLS = st.text(max_size=12)
+
+
+def test_ids_never_change() -> None:
+    """A replay by a later version writes the ids that an earlier one wrote."""
+    assert ids.recording_id("call-1", "https://e/a.wav") == "74f9f5f5-0b21-5abe-a4da-81bb28d8312f"
+    assert ids.phrase_id("call-1", "r", 0, 1500) == "fba10eed-74be-534e-b9bc-e5f3cbbbe2b2"
+    assert ids.insight_id("p") == "c48724bf-1a8a-5f04-b728-e13faec242c3"
+    assert ids.summary_id("call-1", "r") == "9f8b046c-a58e-56dc-9f7e-0b038ba531e3"
+    assert ids.event_id("transcript.completed", "r") == "44d1bbd6-b495-5145-b2a2-150930b06915"
+
+
+@given(st.tuples(CALLS, CALLS), st.tuples(CALLS, CALLS))
+def test_different_things_have_different_ids(one: tuple[str, str], other: tuple[str, str]) -> None:
+    """Parts that read the same end to end are still told apart."""
+    assert (ids.recording_id(*one) == ids.recording_id(*other)) == (one == other)
+    assert ids.recording_id(*one) != ids.summary_id(*one)
+
+
+def test_parts_do_not_run_together() -> None:
+    """The border between two parts counts, whatever they hold."""
+    assert ids.recording_id("ab", "c") != ids.recording_id("a", "bc")
+    assert ids.recording_id("a|1:b", "c") != ids.recording_id("a", "b|1:c")
