@@ -31,6 +31,10 @@ class DoneConsumer(driver.Consumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Knows of no partition yet."""
         #: The highest offset done, and the offset committed, of each partition of this assignment.
         self._done: dict[TP, int] = {}
         self._on_broker: dict[TP, int] = {}

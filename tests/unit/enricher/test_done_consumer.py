@@ -1,0 +1,84 @@
+"""What may be committed."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from faust.types import TP
+from steno_enricher.done_consumer import DoneConsumer
+
+from steno.kafka.errors import ConsumerStuck
+from steno.kafka.watchdog import Watchdog
+
+HERE = TP("phrases", 1)
+
+
+class _Consumer(DoneConsumer):
+    """Without Faust around it."""
+
+    def __init__(self) -> None:
+        self.app = cast(Any, SimpleNamespace(consumer_generation_id=7))
+        self.watchdog = Watchdog(stuck_seconds=1, clock=lambda: 0.0)
+        self.prepare()
+
+    def fetch(self, *offsets: int) -> None:
+        """As `getmany` notes them."""
+        self._fetched[HERE].extend(offsets)
+
+    def committable(self) -> dict[TP, int]:
+        return self._filter_committable_offsets([])
+
+
+def _message(offset: int, generation: int = 7) -> Any:
+    return SimpleNamespace(tp=HERE, offset=offset, generation_id=generation)
+
+
+def test_only_what_is_done_may_be_committed() -> None:
+    """Fetched is not done; the offset committed is the one after the last done."""
+    consumer = _Consumer()
+    consumer.fetch(4, 5, 9)
+    assert consumer.committable() == {}
+    consumer.done(_message(4))
+    consumer.done(_message(5))
+    assert consumer.committable() == {HERE: 6}
+    consumer.done(_message(9))
+    assert consumer.committable() == {HERE: 10}
+
+
+def test_a_record_that_never_came_is_noticed() -> None:
+    """Done with 6 while 5 was fetched and not handled: nothing beyond 5 is committed."""
+    consumer = _Consumer()
+    consumer.fetch(4, 5, 6)
+    consumer.done(_message(4))
+    with pytest.raises(ConsumerStuck, match="record 5 of phrases-1 was fetched but never handled"):
+        consumer.done(_message(6))
+    assert consumer.committable() == {HERE: 5}
+
+
+def test_records_that_come_again_are_no_hole() -> None:
+    """After a seek back, records that were done come once more, some of them twice."""
+    consumer = _Consumer()
+    consumer.fetch(4, 5)
+    consumer.done(_message(4))
+    consumer.done(_message(5))
+    consumer.fetch(6, 4, 5, 6)
+    for offset in (4, 5, 6, 6):
+        consumer.done(_message(offset))
+    assert consumer.committable() == {HERE: 7}
+
+
+def test_a_record_of_before_the_rebalance_is_not_committed() -> None:
+    """Its partition may be another member's now."""
+    consumer = _Consumer()
+    consumer.done(_message(4, generation=6))
+    assert consumer.committable() == {}
+
+
+def test_waiting_records_show() -> None:
+    """Fetched records of which none is done have a since; done ones have none."""
+    consumer = _Consumer()
+    assert consumer.stalled_since is None
+    consumer.fetch(1)
+    assert consumer.stalled_since is not None
+    consumer.done(_message(1))
+    assert consumer.stalled_since is None
