@@ -1,3 +1,5 @@
+"""What the notifier's tests share."""
+
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Events from Kafka become deliveries."""
+
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta

@@ -1,3 +1,5 @@
+"""Deliveries as rows: taken when due, once, and never lost."""
+
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any

@@ -1,3 +1,5 @@
+"""Deliveries reach their receivers, signed, and failures are tried again."""
+
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable

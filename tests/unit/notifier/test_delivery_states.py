@@ -1,9 +1,10 @@
+"""The states of a delivery."""
+
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-
 from steno_notifier.delivery import (
     SETTLED,
     TRANSITIONS,

@@ -1,9 +1,12 @@
+"""What webhooks are told."""
+
 import json
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from steno_notifier.outgoing import MAX_BODY_BYTES, EventType, OutgoingEvent, outgoing
 
 from steno.events import ids
 from steno.events.records import (
@@ -15,7 +18,6 @@ from steno.events.records import (
     TranscriptFailed,
     TranscriptStarted,
 )
-from steno_notifier.outgoing import MAX_BODY_BYTES, EventType, OutgoingEvent, outgoing
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 

@@ -1,10 +1,11 @@
+"""When a failed delivery is tried again."""
+
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from steno_notifier.schedule import RetrySchedule, parse_retry_after
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
