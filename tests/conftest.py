@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 from support.kafka import NoKafka, running_kafka
+from support.postgres import NoPostgres, Postgres, running_postgres
 
 # How long one example may take says nothing on a busy machine; every test is bounded by pytest-timeout.
 settings.register_profile("steno", deadline=None)
@@ -26,3 +27,19 @@ def kafka() -> Iterator[str]:
 def topic_prefix() -> str:
     """Put in front of topic and group names, so that a test has them to itself."""
     return f"t-{uuid.uuid4().hex[:8]}."
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL of its own, one for the session. Without its programs the test is left out, and says what is missing."""
+    try:
+        with running_postgres() as server:
+            yield server
+    except NoPostgres as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> str:
+    """The URL of an empty database on it."""
+    return postgres.new_database()

@@ -97,8 +97,19 @@ class Intake:
         """
         call_id = metadata.call_id or str(uuid4())
         recording_id = ids.recording_id(call_id, upload.sha256)
-        url = await self._objects.move(upload.url, f"recordings/{recording_id}/audio{suffix_of(file_name)}")
-        row, created = await self._accept(recording_id, call_id, url, upload.sha256, metadata, door, key)
+        claim = _claim(key, metadata, upload.sha256)
+        try:
+            if claim is not None and (older := await self._ledger.claimed(claim)) is not None:
+                await self.discard(upload)
+                return older
+            url = await self._objects.move(upload.url, f"recordings/{recording_id}/audio{suffix_of(file_name)}")
+        except BaseException:
+            await self.discard(upload)
+            raise
+        # From here on the object may only go where a row says so: a lost answer of the database does not mean a lost row.
+        row, created = await self._ledger.accept(
+            self._record(recording_id, call_id, url, upload.sha256, metadata), door=door, claim=claim
+        )
         if not created and row.url != url:
             await self._objects.delete(url)
         return row
@@ -109,20 +120,12 @@ class Intake:
             problem = "is not an object of this installation's store; give an http(s) URL, or upload the file"
             raise InvalidMetadata(f"the URL {problem}", faults=[Fault(where="body.url", problem=problem)])
         call_id = link.call_id or str(uuid4())
-        row, _ = await self._accept(ids.recording_id(call_id, link.url), call_id, link.url, "", link, door, key)
+        record = self._record(ids.recording_id(call_id, link.url), call_id, link.url, "", link)
+        row, _ = await self._ledger.accept(record, door=door, claim=_claim(key, link, ""))
         return row
 
-    async def _accept(
-        self,
-        recording_id: str,
-        call_id: str,
-        url: str,
-        sha256: str,
-        metadata: Metadata,
-        door: Door,
-        key: ClientKey | None,
-    ) -> tuple[Row[Any], bool]:
-        record = RecordingSubmitted(
+    def _record(self, recording_id: str, call_id: str, url: str, sha256: str, metadata: Metadata) -> RecordingSubmitted:
+        return RecordingSubmitted(
             call_id=call_id,
             url=url,
             recording_id=recording_id,
@@ -132,10 +135,6 @@ class Intake:
             sha256=sha256,
             submitted_at=self._clock(),
         )
-        claim = None
-        if key is not None:
-            claim = Claim(client=key.client, key=key.key, fingerprint=_fingerprint(metadata, sha256))
-        return await self._ledger.accept(record, door=door, claim=claim)
 
 
 def suffix_of(file_name: str) -> str:
@@ -144,9 +143,12 @@ def suffix_of(file_name: str) -> str:
     return suffix if re.fullmatch(r"\.[a-z0-9]{1,8}", suffix) else ""
 
 
-def _fingerprint(metadata: Metadata, sha256: str) -> str:
+def _claim(key: ClientKey | None, metadata: Metadata, sha256: str) -> Claim | None:
+    """What a client promises with its key: that the audio, and what is said about it, are the same."""
+    if key is None:
+        return None
     said = json.dumps(metadata.model_dump(mode="json"), sort_keys=True)
-    return hashlib.sha256(f"{sha256}\n{said}".encode()).hexdigest()
+    return Claim(client=key.client, key=key.key, fingerprint=hashlib.sha256(f"{sha256}\n{said}".encode()).hexdigest())
 
 
 async def _regrouped(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

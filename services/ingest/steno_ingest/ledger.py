@@ -87,7 +87,7 @@ class Ledger:
         """
         async with transaction(self._engine) as connection:
             if claim is not None and not await self._claim(connection, claim, record.recording_id):
-                return await self._claimed(connection, claim), False
+                return await _older(connection, claim), False
             created = await self._insert(connection, record, door)
             if created:
                 await self._outbox.add(connection, RECORDINGS, record, publishes=record.recording_id)
@@ -96,6 +96,11 @@ class Ledger:
             self._outbox.wake()
             self._note_accepted(row)
         return row, created
+
+    async def claimed(self, claim: Claim) -> Row[Any] | None:
+        """The recording of an earlier request with the same key; None where the key is new. Raises `KeyReused`."""
+        async with transaction(self._engine) as connection:
+            return await _older_if_any(connection, claim)
 
     async def note_submission(self, record: RecordingSubmitted) -> None:
         """Takes in a recording that is on Kafka already: by others, or our own come back."""
@@ -191,16 +196,6 @@ class Ledger:
             },
         )
 
-    async def _claimed(self, connection: AsyncConnection, claim: Claim) -> Row[Any]:
-        query = select(idempotency_keys).where(idempotency_keys.c.client == claim.client, idempotency_keys.c.key == claim.key)
-        older = (await connection.execute(query)).one()
-        if older.fingerprint != claim.fingerprint:
-            raise KeyReused(
-                f"the Idempotency-Key was used for another request, which became recording {older.recording_id}; "
-                "use a new key for each new request"
-            )
-        return await _one(connection, older.recording_id)
-
     async def _advance(self, connection: AsyncConnection, row: Row[Any], step: Step) -> bool:
         current = State(row.state)
         if not may_become(current, step.state):
@@ -243,6 +238,26 @@ def _details(record: RecordingSubmitted) -> dict[str, Any]:
         "locale": record.locale,
         "properties": record.properties,
     }
+
+
+async def _older(connection: AsyncConnection, claim: Claim) -> Row[Any]:
+    row = await _older_if_any(connection, claim)
+    if row is None:
+        raise AssertionError("claims are not taken back")
+    return row
+
+
+async def _older_if_any(connection: AsyncConnection, claim: Claim) -> Row[Any] | None:
+    query = select(idempotency_keys).where(idempotency_keys.c.client == claim.client, idempotency_keys.c.key == claim.key)
+    older = (await connection.execute(query)).one_or_none()
+    if older is None:
+        return None
+    if older.fingerprint != claim.fingerprint:
+        raise KeyReused(
+            f"the Idempotency-Key was used for another request, which became recording {older.recording_id}; "
+            "use a new key for each new request"
+        )
+    return await _one(connection, older.recording_id)
 
 
 async def _one(connection: AsyncConnection, recording_id: str) -> Row[Any]:

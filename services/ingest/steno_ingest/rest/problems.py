@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from steno.errors import Permanent, Retryable, StenoError
@@ -90,6 +91,7 @@ def install(app: FastAPI) -> None:
         StenoError: _steno_error,
         RequestValidationError: _invalid,
         HTTPException: _http,
+        ClientDisconnect: _gone,
         Exception: _unexpected,
     }
     for kind, handler in handlers.items():
@@ -150,6 +152,11 @@ async def _http(request: Request, error: HTTPException) -> Response:
         405: f"{request.method} is not to be had at {request.url.path}; /docs lists what is",
     }.get(error.status_code, str(error.detail))
     return _answer(error.status_code, f"http_{error.status_code}", detail, headers=error.headers)
+
+
+async def _gone(_request: Request, _error: ClientDisconnect) -> Response:
+    # Nobody reads it; but a client that goes away is no error of the server.
+    return _answer(400, "broken_off", "the request broke off; send it again")
 
 
 async def _unexpected(_request: Request, _error: Exception) -> Response:
