@@ -78,11 +78,13 @@ class Segmenter:
 
     def finish(self) -> Iterator[Utterance]:
         """The audio has ended: yield the open utterance, if there is one. The segmenter restarts there."""
+        end_ms = self._origin_ms + self._position * FRAME_MS + len(self._remainder) // SAMPLES_PER_MS
         if self._begin is not None and self._last_voiced >= self._begin:
             self._frames.append(self._remainder)
-            yield self._utterance(self._begin, self._last_voiced + 1, available=self._position + 1)
-        self._restart(self._origin_ms + self._position * FRAME_MS + len(self._remainder) // SAMPLES_PER_MS)
+            self._position += 1
+            yield self._utterance(self._begin, self._last_voiced + 1, available=self._position)
         self._remainder = self._remainder[:0]
+        self._restart(end_ms)
 
     def _restart(self, origin_ms: int) -> None:
         self._origin_ms = origin_ms
@@ -124,7 +126,7 @@ class Segmenter:
 
     def _utterance(self, begin: int, end: int, *, available: int) -> Utterance:
         """Frames `begin` to `end` with padding as far as there is audio, forgetting what lies before its end."""
-        first_kept = available - len(self._frames)
+        first_kept = self._position - len(self._frames)
         first = max(begin - self._padding_frames, self._floor, first_kept)
         last = min(end + self._padding_frames, available)
         kept = list(self._frames)

@@ -1,0 +1,26 @@
+"""Speech for tests: the sample calls as samples, and the model that the repository's default engine loads."""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from steno_transcriber.audio.decode import Block, open_audio
+from steno_transcriber.models.errors import ModelMissing
+from steno_transcriber.models.store import ModelStore
+from support.recordings import sample_call
+
+
+@cache
+def call_audio(name: str = "lost-card") -> Block:
+    """A sample call at 16 kHz, shape (channels, samples)."""
+    with open_audio(sample_call(name)) as audio:
+        return np.concatenate(list(audio.blocks()), axis=1)
+
+
+def tiny_en() -> Path:
+    """The directory of the default model. `make test` pulls it; without it the test is left out."""
+    try:
+        return ModelStore().resolve("tiny.en")
+    except ModelMissing as missing:
+        pytest.skip(str(missing))
