@@ -45,13 +45,13 @@ class Receiver:
         assert not self._unverified, self._unverified
         return self._received
 
-    async def has(self, count: int, *, seconds: float = 20) -> list[Received]:
+    async def has(self, count: int, *, seconds: float = 60) -> list[Received]:
         """Waits until so many requests have come."""
         async with asyncio.timeout(seconds), self._arrived:
             await self._arrived.wait_for(lambda: len(self.received) >= count)
         return self.received
 
-    async def has_ids(self, wanted: set[str], *, seconds: float = 30) -> None:
+    async def has_ids(self, wanted: set[str], *, seconds: float = 60) -> None:
         """Waits until each of these events has come at least once."""
         async with asyncio.timeout(seconds), self._arrived:
             await self._arrived.wait_for(lambda: wanted <= {request.webhook_id for request in self.received})
