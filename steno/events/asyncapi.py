@@ -51,7 +51,7 @@ def document_text(ids: Mapping[str, int]) -> str:
         ids: The shipped schema id of every record.
     """
     text = yaml.safe_dump(document(ids), sort_keys=False, allow_unicode=True, width=120)
-    return "# Made from topics.toml and records/ by `make schemas`; do not edit.\n" + text
+    return "# Made from topics.toml and records/ by `make docs`; do not edit.\n" + text
 
 
 def document(ids: Mapping[str, int]) -> Node:

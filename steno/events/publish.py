@@ -175,7 +175,7 @@ def main(arguments: Sequence[str] | None = None, *, folder: Path | None = None) 
             (folder / name).write_text(text, "utf-8")
         sys.stdout.write(f"{'not published' if check else 'wrote'}: schemas/{name}\n")
     if check and changes:
-        sys.stderr.write("run `make schemas` and commit what it writes\n")
+        sys.stderr.write("run `make docs` and commit what it writes\n")
         return 1
     return 0
 
