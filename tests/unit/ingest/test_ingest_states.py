@@ -1,0 +1,74 @@
+"""The one table of legal transitions."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from steno_ingest.balance import Books
+from steno_ingest.states import ENDED, TRANSITIONS, State, may_become
+
+WISHES = st.lists(st.sampled_from(State), max_size=20)
+
+
+def walk(wishes: list[State]) -> list[State]:
+    """The states a recording comes to when these are asked of it one after the other."""
+    states = [State.ACCEPTED]
+    for wish in wishes:
+        if may_become(states[-1], wish):
+            states.append(wish)
+    return states
+
+
+@given(WISHES)
+def test_a_recording_ends_at_most_once_and_for_good(wishes: list[State]) -> None:
+    """Whatever is asked of it in whatever order, no state comes twice, and nothing follows an end."""
+    states = walk(wishes)
+    assert len(set(states)) == len(states)
+    assert all(not state.ended for state in states[:-1])
+
+
+@given(WISHES)
+def test_the_first_end_that_is_asked_for_wins(wishes: list[State]) -> None:
+    """Every recording may end from where it stands, and then stays there."""
+    first = next((wish for wish in wishes if wish.ended), None)
+    last = walk(wishes)[-1]
+    assert last is first if first is not None else not last.ended
+
+
+def test_every_state_is_in_the_table() -> None:
+    """The ends are the four that the ledger counts; nothing leads back to accepted."""
+    assert set(TRANSITIONS) == set(State)
+    assert set(ENDED) == {State.COMPLETED, State.NO_SPEECH, State.FAILED, State.CANCELLED}
+    assert not any(State.ACCEPTED in targets for targets in TRANSITIONS.values())
+
+
+def kept(walks: list[list[State]]) -> Books:
+    """The books of recordings that went these ways."""
+    steps: dict[tuple[State | None, State], int] = {}
+    rows: dict[State, int] = {}
+    for states in walks:
+        for step in zip([None, *states], states, strict=False):
+            steps[step] = steps.get(step, 0) + 1
+        rows[states[-1]] = rows.get(states[-1], 0) + 1
+    return Books(recordings=rows, steps=steps, unpublished=0)
+
+
+@given(st.lists(WISHES, max_size=10))
+def test_books_of_legal_ways_balance(ways: list[list[State]]) -> None:
+    """Whatever became of recordings, their books balance, and count all of them as accepted."""
+    books = kept([walk(way) for way in ways])
+    assert books.balanced
+    assert books.accepted == len(ways)
+
+
+@given(st.lists(WISHES, min_size=1, max_size=10), st.sampled_from(State), st.sampled_from([-1, 1]))
+def test_a_row_too_many_or_too_few_shows(ways: list[list[State]], state: State, difference: int) -> None:
+    """Books with one row more or less in any state do not balance."""
+    books = kept([walk(way) for way in ways])
+    wrong = {**books.recordings, state: books.recordings.get(state, 0) + difference}
+    assert not Books(recordings=wrong, steps=books.steps, unpublished=0).balanced
+    assert not Books(recordings=books.recordings, steps=books.steps, unpublished=1).balanced
+
+
+def test_a_step_that_is_not_legal_shows() -> None:
+    """Counts that add up do not make an illegal step legal."""
+    steps = {(None, State.ACCEPTED): 1, (State.ACCEPTED, State.FAILED): 1, (State.FAILED, State.COMPLETED): 1}
+    assert not Books(recordings={State.COMPLETED: 1}, steps=steps, unpublished=0).balanced

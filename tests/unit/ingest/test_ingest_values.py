@@ -1,0 +1,164 @@
+"""Cursors, metadata, file names, settling: the small pure parts of ingest."""
+
+import json
+from base64 import urlsafe_b64encode
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from steno_ingest.cursors import Position, decode, encode
+from steno_ingest.errors import InvalidMetadata, NotThere
+from steno_ingest.folder import Settling
+from steno_ingest.intake import suffix_of
+from steno_ingest.metadata import Channel, Metadata, parse_link, parse_metadata
+from steno_ingest.openapi import document
+from steno_ingest.webhooks import is_secret, make_secret
+
+from steno.events.catalogue import RECORDINGS
+from steno.events.codec import Codec
+from steno.events.records import RecordingSubmitted, Role
+from steno.events.schemas import ShippedSchemaIds
+
+MOMENTS = st.datetimes(min_value=datetime(1971, 1, 1), max_value=datetime(9998, 1, 1), timezones=st.just(UTC))
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=256)
+
+
+@given(MOMENTS, TEXTS)
+def test_a_cursor_comes_back_as_it_was(at: datetime, identifier: str) -> None:
+    """And fits into a URL as it is."""
+    position = Position(at=at, id=identifier)
+    cursor = encode(position)
+    assert cursor.replace("-", "").replace("_", "").isalnum()
+    assert decode(cursor) == position
+
+
+@given(st.text() | st.binary().map(lambda data: urlsafe_b64encode(data).decode().rstrip("=")))
+def test_what_is_no_cursor_is_refused(text: str) -> None:
+    """Anything either is a cursor or is refused with what to do; nothing else happens."""
+    refusal = ""
+    try:
+        position = decode(text)
+    except NotThere as error:
+        refusal = str(error)
+    else:
+        assert decode(encode(position)) == position
+    assert refusal == "" or "`next`" in refusal
+
+
+PRINTABLE_TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=128)
+METADATA = st.builds(
+    Metadata,
+    call_id=st.none() | PRINTABLE_TEXTS,
+    channels=st.lists(
+        st.builds(Channel, channel=st.integers(0, 63), role=st.sampled_from(Role)), unique_by=lambda entry: entry.channel
+    ).map(tuple),
+    locale=st.sampled_from(["en-US", "de", "zh-Hant-TW"]),
+    properties=st.dictionaries(PRINTABLE_TEXTS, st.text(st.characters(exclude_categories=["Cs"]), max_size=100), max_size=8),
+)
+
+
+@given(METADATA)
+def test_valid_metadata_make_a_record(metadata: Metadata) -> None:
+    """Whatever passes the checks of the door can be put onto the topic."""
+    record = RecordingSubmitted(
+        call_id=metadata.call_id or "made",
+        url="https://host/",
+        channels=metadata.roles(),
+        locale=metadata.locale,
+        properties=metadata.properties,
+    )
+    codec = Codec(ShippedSchemaIds())
+    assert codec.decode(codec.encode(record)) == record
+    assert RECORDINGS.key_of(record) == record.call_id
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(list(Metadata.model_fields)), inner),
+    max_leaves=10,
+)
+
+
+@given(JSON)
+def test_any_json_is_valid_or_refused_with_where(value: Any) -> None:
+    """Metadata that are not valid are refused, and every fault has a place."""
+    faults = []
+    try:
+        parse_metadata(json.dumps(value).encode())
+    except InvalidMetadata as error:
+        faults = list(error.faults)
+    else:
+        assert set(value) <= set(Metadata.model_fields)
+    assert all(fault.where.startswith("metadata") and fault.problem for fault in faults)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://a.example/x.wav", "http://10.0.0.1:8080/a?b=c%20d", "http://[::1]:80/a", "s3://bucket/key"]
+)
+def test_plain_urls_are_taken(url: str) -> None:
+    """http(s) and object stores; what they lead to is another question."""
+    assert parse_link(json.dumps({"url": url}).encode()).url == url
+
+
+SUFFIXES = {
+    "a.WAV": ".wav",
+    "a.tar.gz": ".gz",
+    "a": "",
+    "../a.wav/..": "",
+    "a.w/v": "",
+    "a.\\x.mp3": ".mp3",
+    "a.ü": "",
+    "": "",
+}
+
+
+@pytest.mark.parametrize(("name", "suffix"), SUFFIXES.items())
+def test_only_plain_suffixes_are_kept(name: str, suffix: str) -> None:
+    """A file name gives a suffix of a few letters, or none."""
+    assert suffix_of(name) == suffix
+
+
+LOOKS = st.dictionaries(st.sampled_from("abc"), st.tuples(st.integers(0, 2), st.integers(0, 2)))
+
+
+@given(st.lists(LOOKS, min_size=1, max_size=12))
+def test_files_settle_when_they_have_not_changed(looks: list[dict[str, tuple[int, int]]]) -> None:
+    """With a look each second and three seconds to settle: those that had the same stamp in the last four looks."""
+    settling = Settling(3)
+    for now, present in enumerate(looks):
+        recent = looks[max(0, now - 3) : now + 1]
+        expected = {name for name in present if len(recent) == 4 and all(look.get(name) == present[name] for look in recent)}
+        assert settling.settled(present, now) == expected
+
+
+def test_secrets_are_as_standard_webhooks_has_them() -> None:
+    """Made ones pass the check and differ; short, long and odd ones do not."""
+    assert is_secret(make_secret())
+    assert make_secret() != make_secret()
+    assert is_secret("whsec_" + "A" * 32)
+    for text in ("", "whsec_", "whsec_" + "A" * 28, "whsec_" + "A" * 92, "whsec_\u00e4" + "A" * 31, "A" * 32):
+        assert not is_secret(text)
+
+
+def test_the_openapi_document_is_stable() -> None:
+    """Two makings are the same, every reference in it resolves, and every error of it is a problem."""
+    made = document()
+    assert json.dumps(made, sort_keys=True) == json.dumps(document(), sort_keys=True)
+    schemas = made["components"]["schemas"]
+    for reference in _references(made):
+        assert reference.removeprefix("#/components/schemas/") in schemas, reference
+    for path, operations in made["paths"].items():
+        for method, operation in operations.items():
+            assert "401" in operation["responses"], (path, method)
+            for status, response in operation["responses"].items():
+                if int(status) >= 400:
+                    assert list(response["content"]) == ["application/problem+json"], (path, method, status)
+
+
+def _references(node: Any) -> list[str]:
+    if isinstance(node, dict):
+        own = [node["$ref"]] if "$ref" in node else []
+        return own + [found for value in node.values() for found in _references(value)]
+    return [found for value in node for found in _references(value)] if isinstance(node, list) else []
