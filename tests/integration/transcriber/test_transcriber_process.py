@@ -286,6 +286,25 @@ async def test_memory_does_not_grow_with_the_length_of_a_recording(steno: Instal
     assert (most - before) >> 20 < 30
 
 
+async def test_five_hours_of_silence_are_no_speech(steno: Installation, tmp_path: Path) -> None:
+    """Heard to the end, in the memory that a minute takes."""
+    with (tmp_path / "calls" / "silence.ulaw").open("wb") as file:
+        for _ in range(5 * 60):
+            file.write(b"\xff" * 480_000)
+    await steno.transcriber.start()
+    await steno.transcriber.ready()
+    process = psutil.Process(steno.transcriber.pid)
+    most = before = process.memory_info().rss
+    await steno.submit("silence", (tmp_path / "calls" / "silence.ulaw").as_uri())
+    async with asyncio.timeout(100):
+        while "silence" not in steno.ended():
+            most = max(most, process.memory_info().rss)
+            await asyncio.sleep(0.05)
+    (completed,) = steno.of(TranscriptCompleted)
+    assert (completed.phrase_count, completed.duration_ms) == (0, 5 * 3_600_000)
+    assert (most - before) >> 20 < 60
+
+
 async def test_many_channels_at_a_high_rate_are_transcribed(steno: Installation, tmp_path: Path) -> None:
     """192 kHz and 11 channels of silence: no speech, which is a result."""
     path = silence(tmp_path / "calls" / "wide.wav", seconds=5, channels=11, rate=192_000)
