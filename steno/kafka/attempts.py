@@ -97,7 +97,6 @@ class Attempts:
             "messaging.destination.name": raw.topic,
             "messaging.destination.partition.id": str(raw.partition),
             "messaging.kafka.offset": raw.offset,
-            "messaging.consumer.group.name": self._group,
         }
 
     def _judge(self, job: Job, error: Exception) -> float | None:

@@ -6,6 +6,7 @@ Source: W3C Trace Context; OpenTelemetry semantic conventions for messaging.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 
 from opentelemetry import context, trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -48,8 +49,9 @@ def continued(
         for field in _FIELDS
         if (value := headers.get(field)) is not None
     }
-    parent = _PROPAGATOR.extract(carrier, context=context.Context())
-    with _tracer().start_as_current_span(name, context=parent, kind=kind, attributes=attributes) as span:
+    parent = _PROPAGATOR.extract(carrier, context=context.Context()) if carrier else context.Context()
+    span = _tracer().start_span(name, context=parent, kind=kind, attributes=attributes)
+    with trace.use_span(span, end_on_exit=True):
         yield span
 
 
@@ -61,4 +63,10 @@ def span(name: str, *, kind: SpanKind = SpanKind.INTERNAL, **attributes: Attribu
 
 
 def _tracer() -> trace.Tracer:
-    return trace.get_tracer("steno")
+    return _tracer_of(trace.get_tracer_provider())
+
+
+@lru_cache(maxsize=2)
+def _tracer_of(provider: trace.TracerProvider) -> trace.Tracer:
+    # Made once: making one costs as much as ten spans.
+    return provider.get_tracer("steno")
