@@ -28,7 +28,7 @@ QUIET_FRAMES = 5
 class SegmenterOptions:
     """How much audio an utterance carries around its speech, and how long it may be, in milliseconds."""
 
-    padding_ms: int = 300
+    padding_ms: int = 210
     maximum_ms: int = 14_400
 
     def __post_init__(self) -> None:

@@ -3,6 +3,7 @@
 import wave
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -33,7 +34,7 @@ def encode(path: Path, codec: str, *, rate: int, layout: str = "stereo") -> Path
     time = np.arange(rate * 2) / rate
     waves = 0.5 * np.sin(2 * np.pi * np.outer([200, 400], time))
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=rate, layout=layout)
+        stream: Any = container.add_stream(codec, rate=rate, layout=layout)
         frame = av.AudioFrame.from_ndarray((waves * 32767).astype(np.int16).T.reshape(1, -1).copy(), "s16", layout)
         frame.sample_rate, frame.time_base = rate, Fraction(1, rate)
         container.mux(stream.encode(frame))
@@ -168,7 +169,7 @@ def test_a_header_without_samples_is_unreadable(tmp_path: Path) -> None:
 def test_a_film_without_sound_is_unreadable(tmp_path: Path) -> None:
     """There is a stream, but none of audio."""
     with av.open(str(tmp_path / "film.mkv"), "w") as container:
-        stream = container.add_stream("mpeg4", rate=10, width=32, height=32)
+        stream: Any = container.add_stream("mpeg4", rate=10, width=32, height=32)
         for _ in range(5):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), dtype=np.uint8), "rgb24")))
         container.mux(stream.encode(None))
@@ -186,4 +187,4 @@ def test_a_sample_call_is_two_channels() -> None:
     """The samples of the repository: mu-law, agent and customer apart."""
     found, samples, _ = read(sample_call())
     assert (found.codec, found.channels, found.sample_rate) == ("pcm_mulaw", 2, 8_000)
-    assert abs(float(np.corrcoef(samples)[0, 1])) < 0.05
+    assert abs(float(np.dot(*samples))) < 0.05 * float(np.linalg.norm(samples[0]) * np.linalg.norm(samples[1]))

@@ -16,7 +16,8 @@ Cut = tuple[int, int, int, int, bytes]
 
 
 def speech(begin_ms: int, end_ms: int) -> Samples:
-    return call_audio()[0][begin_ms * SAMPLES_PER_MS : end_ms * SAMPLES_PER_MS]
+    samples: Samples = call_audio()[0][begin_ms * SAMPLES_PER_MS : end_ms * SAMPLES_PER_MS]
+    return samples
 
 
 def silence(milliseconds: int) -> Samples:
@@ -36,7 +37,8 @@ def cut(audio: Samples, *, blocks: list[int] | None = None, segmenter: Segmenter
     """The utterances of audio given in blocks of these sizes, over and over; in one block without."""
     segmenter = segmenter or Segmenter(channel=0)
     sizes = blocks or [len(audio)]
-    found, position, turn = [], 0, 0
+    found: list[Utterance] = []
+    position, turn = 0, 0
     while position < len(audio):
         size = sizes[turn % len(sizes)]
         found += segmenter.accept(audio[position : position + size])

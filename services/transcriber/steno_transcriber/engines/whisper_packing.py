@@ -23,7 +23,7 @@ class Packing:
     """
 
     longest_ms: int = 15_000
-    gap_ms: int = 200
+    gap_ms: int = 300
     windows_in_pack: int = 8
 
     def packs(self, utterances: Iterable[Utterance]) -> Iterator[Pack]:

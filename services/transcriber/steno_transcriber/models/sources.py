@@ -5,10 +5,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from http.client import HTTPException
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -77,7 +77,7 @@ class HubSource:
                 resumed = response.status == 206
                 with partial.open("ab" if resumed else "wb") as out:
                     _copy(_pieces(response, limit=file.size + 1 - out.tell()), file, out, progress)
-        except (urllib.error.URLError, OSError, ValueError) as error:
+        except (OSError, HTTPException, ValueError) as error:
             raise SourceFailed(f"{self.name}: {error}") from error
         if partial.stat().st_size < file.size:
             raise SourceFailed(f"{self.name}: the connection broke; what has arrived is kept for the next try")
