@@ -190,23 +190,20 @@ class Fetcher:
                 raise RecordingMissing(f"the object store has nothing at {shown(url)}") from None
         elif urlsplit(url).scheme in ("http", "https"):
             with _translated_http_errors(url):
-                async with self._get(url) as response:
+                async with self._session.get(
+                    _target(url),
+                    timeout=self._limits.timeout,
+                    max_redirects=MAX_REDIRECTS + 1,  # aiohttp gives up at the redirect that reaches the limit
+                    headers={"Accept-Encoding": "identity"},
+                ) as response:
                     self._check_answer(response, url)
                     async for piece in response.content.iter_chunked(PIECE_BYTES):
                         yield piece
         else:
             raise UnsupportedUrl(
                 f"{shown(url)} is not a URL that recordings are fetched from: "
-                f"give http(s)://, file:// or an object of {self._store.url}"
+                "give http(s)://, file:// or an object of this installation's store"
             )
-
-    def _get(self, url: str) -> "aiohttp.client._RequestContextManager":
-        # What is quoted already stays as it is: signatures in queries (Azure's SAS) hold for the very bytes.
-        target = URL(url, encoded=re.fullmatch("[!-~]+", url) is not None)
-        # aiohttp gives up at the redirect that reaches the limit.
-        return self._session.get(
-            target, timeout=self._limits.timeout, max_redirects=MAX_REDIRECTS + 1, headers={"Accept-Encoding": "identity"}
-        )
 
     def _check_answer(self, response: aiohttp.ClientResponse, url: str) -> None:
         status = response.status
@@ -231,6 +228,11 @@ def _name(url: str) -> str:
         return unquote(PurePosixPath(urlsplit(url).path).name) or "recording"
     except ValueError as error:
         raise UnsupportedUrl(f"the recording's URL is not one: {error}") from None
+
+
+def _target(url: str) -> URL:
+    """What is quoted already stays as it is: signatures in queries (Azure's SAS) hold for the very bytes."""
+    return URL(url, encoded=re.fullmatch("[!-~]+", url) is not None)
 
 
 def shown(url: str) -> str:
