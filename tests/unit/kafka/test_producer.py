@@ -1,0 +1,63 @@
+"""What a record looks like on the wire."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from support.kernel import CODEC, recording
+
+from steno.events.catalogue import PHRASES, RECORDINGS
+from steno.kafka.errors import KafkaUnavailable, WrongRecord
+from steno.kafka.producer import Producer
+from steno.settings import KafkaSettings, TopicSettings
+from steno.telemetry import traces
+
+NOBODY = KafkaSettings(bootstrap_servers="127.0.0.1:1")
+
+
+async def test_a_record_is_a_cloud_event_in_binary_mode() -> None:
+    """Keyed as the catalogue says, Avro in Confluent framing, CloudEvents attributes in the headers."""
+    before = datetime.now(UTC)
+    encoded = Producer(NOBODY, TopicSettings(), CODEC, source="ingest").encode(RECORDINGS, recording("call"))
+    headers = dict(encoded.headers)
+    assert encoded.key == b"call"
+    assert CODEC.decode(encoded.value) == recording("call")
+    assert headers["content-type"] == b"application/vnd.confluent.avro"
+    assert headers["ce_specversion"] == b"1.0"
+    assert headers["ce_source"] == b"/steno/ingest"
+    assert headers["ce_type"] == b"steno.RecordingSubmitted"
+    assert UUID(headers["ce_id"].decode()).version == 4
+    assert before <= datetime.fromisoformat(headers["ce_time"].decode()) <= datetime.now(UTC)
+
+
+async def test_an_event_id_that_is_given_is_kept() -> None:
+    """A derived record keeps its derived id over replays."""
+    encoded = Producer(NOBODY, TopicSettings(), CODEC, source="ingest").encode(RECORDINGS, recording("c"), event_id="event-1")
+    assert dict(encoded.headers)["ce_id"] == b"event-1"
+
+
+async def test_the_trace_of_the_caller_goes_along() -> None:
+    """The traceparent in the headers is that of the span around the send."""
+    producer = Producer(NOBODY, TopicSettings(), CODEC, source="ingest")
+    trace_id = "0af7651916cd43dd8448eb211c80319c"
+    parent = {"traceparent": f"00-{trace_id}-b7ad6b7169203331-01".encode()}
+    with traces.continued(parent, "request"):
+        headers = dict(producer.encode(RECORDINGS, recording("c")).headers)
+    assert trace_id in headers["traceparent"].decode()
+
+
+async def test_a_record_of_another_topic_is_refused() -> None:
+    """What the catalogue does not name for a topic is not sent there."""
+    with pytest.raises(WrongRecord, match="RecordingSubmitted does not belong on topic phrases, which carries Phrase"):
+        Producer(NOBODY, TopicSettings(), CODEC, source="ingest").encode(PHRASES, recording("c"))
+
+
+async def test_without_kafka_a_send_says_where_it_looked(caplog: pytest.LogCaptureFixture) -> None:
+    """`start` does not fail where Kafka is away, so that a door can open; a send then may be tried again."""
+    producer = Producer(NOBODY, TopicSettings(), CODEC, source="ingest")
+    await producer.start()
+    with pytest.raises(KafkaUnavailable, match=r"127\.0\.0\.1:1"):
+        await producer.send(RECORDINGS, recording("c"))
+    await producer.stop()
+    with pytest.raises(KafkaUnavailable, match="stopped"):
+        await producer.send(RECORDINGS, recording("c"))
