@@ -57,11 +57,15 @@ class ApiKeys:
 
 
 def presented_key(headers: Mapping[str, str]) -> str | None:
-    """The key a request carries: `Authorization: Bearer KEY` or `X-Api-Key: KEY`."""
-    scheme, _, token = headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and token:
-        return token.strip()
-    return headers.get("x-api-key")
+    """The key a request carries: `Authorization: Bearer KEY` or `X-Api-Key: KEY`.
+
+    Where there is an `Authorization` it counts, and one of another scheme is no key at all.
+    """
+    authorization = headers.get("authorization")
+    if authorization is None:
+        return headers.get("x-api-key")
+    scheme, _, token = authorization.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
 
 
 def _digest(key: str) -> str:

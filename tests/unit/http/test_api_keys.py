@@ -55,6 +55,7 @@ def test_a_name_that_would_break_the_file_is_refused(name: str) -> None:
         ({"authorization": "bearer abc"}, "abc"),
         ({"x-api-key": "abc"}, "abc"),
         ({"authorization": "Basic abc"}, None),
+        ({"authorization": "Basic abc", "x-api-key": "abc"}, None),
         ({}, None),
     ],
 )
