@@ -89,7 +89,7 @@ class WebhookHealth(View):
     deliveries: dict[State, int] = Field(description="How many there are in each state.")
 
 
-_PROBLEM = {"model": Problem, "content": {"application/problem+json": {}}}
+_PROBLEM = {"content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     401: _PROBLEM | {"description": "No valid API key."},
     422: _PROBLEM | {"description": "A parameter is not valid."},
@@ -100,9 +100,18 @@ _Id = Annotated[str, Path(max_length=256, pattern=r"^[^\x00]+$")]
 _Text = Annotated[str, Query(min_length=1, max_length=256, pattern=r"^[^\x00]+$")]
 
 
+class _Documented(FastAPI):
+    """FastAPI, with the schema of the problems, which are answered past it."""
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            super().openapi()["components"]["schemas"]["Problem"] = Problem.model_json_schema()
+        return self.openapi_schema or {}
+
+
 def create_app(deliveries: Deliveries, keys: ApiKeys) -> FastAPI:
     """The application, with its OpenAPI document under `/openapi.json` and a page to try it under `/docs`."""
-    app = FastAPI(
+    app = _Documented(
         title="Steno notifier",
         version="1",
         description="Webhook deliveries: what was sent, what was answered, and sending it again.",
@@ -111,6 +120,7 @@ def create_app(deliveries: Deliveries, keys: ApiKeys) -> FastAPI:
     app.add_exception_handler(StarletteHTTPException, _answer_http_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(DatabaseUnavailable, _answer_unavailable)
+    app.add_exception_handler(Exception, _answer_unexpected)
     app.include_router(_routes(deliveries, keys))
     return app
 
@@ -129,7 +139,7 @@ def _routes(ledger: Deliveries, keys: ApiKeys) -> APIRouter:
     schemes = [Security(HTTPBearer(auto_error=False)), Security(APIKeyHeader(name="X-Api-Key", auto_error=False))]
     router = APIRouter(prefix="/v1", dependencies=[Depends(authenticate), *schemes], responses=_RESPONSES)
 
-    @router.get("/deliveries")
+    @router.get("/deliveries", responses={404: _PROBLEM | {"description": "There is no such page."}})
     async def list_deliveries(
         webhook_id: _Text | None = None,
         call_id: _Text | None = None,
@@ -142,7 +152,7 @@ def _routes(ledger: Deliveries, keys: ApiKeys) -> APIRouter:
         try:
             after = cursors.decode(cursor) if cursor is not None else None
         except ValueError as error:
-            raise HTTPException(422, str(error)) from None
+            raise HTTPException(404, str(error)) from None
         wanted = Filter(webhook_id=webhook_id, call_id=call_id, recording_id=recording_id, state=state)
         rows, last = await ledger.page(wanted, after=after, limit=limit)
         return DeliveryPage(
@@ -210,6 +220,10 @@ async def _answer_invalid(_request: Request, error: Exception) -> JSONResponse:
 
 async def _answer_unavailable(_request: Request, _error: Exception) -> JSONResponse:
     return _problem(503, "the database is away; try again in a moment", headers={"Retry-After": "1"})
+
+
+async def _answer_unexpected(_request: Request, _error: Exception) -> JSONResponse:
+    return _problem(500, "a fault in the notifier; its log says more")
 
 
 def _problem(status: int, detail: str, *, headers: dict[str, str] | None = None) -> JSONResponse:

@@ -11,9 +11,11 @@ from contextlib import suppress
 from datetime import datetime
 
 import aiohttp
-from standardwebhooks import Webhook
+import structlog
+from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 
 from steno.crypto import SecretBox, UndecryptableSecret
+from steno.errors import Permanent
 from steno.http.client import ForbiddenAddress
 from steno_notifier.delivery import Answer
 from steno_notifier.queue import Claim
@@ -22,6 +24,15 @@ from steno_notifier.schedule import parse_retry_after
 # An answer's content means nothing to us; it is read only so that the connection can be used again.
 _MAX_ANSWER_BYTES = 65_536
 _MAX_ANSWER_SECONDS = 1.0
+
+
+log = structlog.get_logger("steno.notifier.attempt")
+
+
+class UnusableSecret(Permanent):
+    """What a webhook's secret decrypts to is none of Standard Webhooks."""
+
+    error_class = "unusable_secret"
 
 
 class Courier:
@@ -49,7 +60,7 @@ class Courier:
                 retry_after = parse_retry_after(status_code, response.headers.get("Retry-After"), now=self._now())
                 error = _refusal(status_code)
                 await _drain(response)
-        except (aiohttp.ClientError, OSError, ForbiddenAddress, UndecryptableSecret, ValueError) as problem:
+        except Exception as problem:  # noqa: BLE001 - told by the answer: one webhook's oddity must not end the others' deliveries
             if status_code is None:
                 error = _explain(problem)
         return Answer(
@@ -61,7 +72,11 @@ class Courier:
         )
 
     def _headers(self, claim: Claim, timestamp: datetime) -> dict[str, str]:
-        secret = self._secrets.decrypt(claim.encrypted_secret).decode("ascii")
+        secret = self._secrets.decrypt(claim.encrypted_secret)
+        try:
+            signature = Webhook(secret.decode("ascii")).sign(claim.event_id, timestamp, claim.body)
+        except (ValueError, EmptyWebhookSecretError):
+            raise UnusableSecret("the webhook's secret cannot sign: give the webhook a new one, whsec_ and base64") from None
         return {
             "content-type": "application/json",
             # Nobody reads the answer, so nobody should compress it.
@@ -69,7 +84,7 @@ class Courier:
             "user-agent": "steno-notifier",
             "webhook-id": claim.event_id,
             "webhook-timestamp": str(int(timestamp.timestamp())),
-            "webhook-signature": Webhook(secret).sign(claim.event_id, timestamp, claim.body),
+            "webhook-signature": signature,
         }
 
 
@@ -84,7 +99,7 @@ def _refusal(status_code: int) -> str | None:
 def _explain(problem: Exception) -> str:
     """Why no answer came, for a person; nothing of the secret or the body is in it."""
     match problem:
-        case ForbiddenAddress() | UndecryptableSecret():
+        case ForbiddenAddress() | UndecryptableSecret() | UnusableSecret():
             return str(problem)
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError() | ssl.SSLError():
             return f"the receiver's certificate was not accepted: {problem}"
@@ -94,12 +109,13 @@ def _explain(problem: Exception) -> str:
             return f"the host name was not found: {problem.host}"
         case aiohttp.ClientConnectorError():
             return f"no connection to {problem.host}:{problem.port}: {problem.strerror or problem}"
-        case aiohttp.InvalidURL():
-            return "the webhook's URL cannot be called"
+        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError() | ValueError():
+            return "the webhook's URL cannot be called; it must be http:// or https:// with a host name or address"
         case aiohttp.ClientError() | OSError():
             return f"the connection broke: {type(problem).__name__}"
         case _:
-            return f"the webhook's secret cannot sign: {type(problem).__name__}"
+            log.error("attempt.unexpected", exc_info=problem)
+            return f"a fault in the notifier ({type(problem).__name__}); its log says more"
 
 
 async def _drain(response: aiohttp.ClientResponse) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from steno.chassis import Wiring
 from steno.crypto import SecretBox
-from steno.events.catalogue import CALL_SUMMARIES, DEAD_LETTERS, TRANSCRIPTS, WEBHOOKS
+from steno.events.catalogue import CALL_SUMMARIES, TRANSCRIPTS
 from steno.events.codec import Codec
 from steno.events.registry import schema_ids
 from steno.http.auth import ApiKeys
@@ -17,7 +17,6 @@ from steno.http.health import Health
 from steno.kafka.consumer import Consumer
 from steno.kafka.dead_letters import DeadLetters
 from steno.kafka.producer import Producer
-from steno.kafka.topics import create_topics
 from steno.storage import database
 from steno_notifier.api import create_app
 from steno_notifier.attempt import Courier
@@ -37,12 +36,11 @@ _LEASE_MARGIN = timedelta(seconds=15)
 
 
 async def build(settings: NotifierSettings) -> Wiring:
-    """Builds the service: database migrated, topics there, nothing running yet."""
+    """Builds the service: database migrated, nothing running yet."""
     resources = AsyncExitStack()
     engine = database.connect(settings.database_url.get_secret_value())
     resources.push_async_callback(engine.dispose)
     await database.migrate(engine, "steno_notifier")
-    await create_topics(settings.kafka, settings.topics, (WEBHOOKS, TRANSCRIPTS, CALL_SUMMARIES, DEAD_LETTERS))
     codec = Codec(await schema_ids(settings.schemas))
     producer = Producer(settings.kafka, settings.topics, codec, source=settings.service)
     await producer.start()

@@ -14,13 +14,14 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from steno.errors import Permanent, Retryable
-from steno.events.catalogue import WEBHOOKS
+from steno.events.catalogue import CALL_SUMMARIES, DEAD_LETTERS, TRANSCRIPTS, WEBHOOKS
 from steno.events.codec import Codec, UndecodableRecord
 from steno.events.records import WebhookState
 from steno.kafka.client import client_options
 from steno.kafka.dead_letters import DeadLetters
+from steno.kafka.errors import KafkaUnavailable
 from steno.kafka.messages import decode
-from steno.kafka.topics import topic_name
+from steno.kafka.topics import create_topics, topic_name
 from steno.settings import KafkaSettings, TopicSettings
 from steno_notifier.intake import Intake
 
@@ -28,10 +29,14 @@ log = structlog.get_logger("steno.notifier.webhooks")
 
 _POLL_MS = 200
 _PAUSE_SECONDS = 1.0
+_CONNECT_SECONDS = 5.0
+_TOPICS = (WEBHOOKS, TRANSCRIPTS, CALL_SUMMARIES, DEAD_LETTERS)
 
 
 class WebhookTable:
     """A component: keeps the rows of the webhooks as their topic says.
+
+    It makes the topics of the notifier first, so that deliveries that are due go out while Kafka is away.
 
     What it cannot read goes to dead letters, once at each start for as long as the topic keeps it.
     """
@@ -40,6 +45,7 @@ class WebhookTable:
         self, *, kafka: KafkaSettings, topics: TopicSettings, codec: Codec, intake: Intake, dead_letters: DeadLetters
     ) -> None:
         self._kafka = kafka
+        self._topics = topics
         self._topic = topic_name(topics, WEBHOOKS)
         self._codec = codec
         self._intake = intake
@@ -54,44 +60,45 @@ class WebhookTable:
         Raises:
             KafkaError: the client cannot go on; the process is to start anew.
         """
-        consumer = await self._connect()
-        if consumer is None:
-            return
+        try:
+            await self._insist(self._make_topics)
+            await self._follow(await self._insist(self._connect))
+        except Retryable:
+            # Told to stop while Kafka or the database was away: all of it is read again at the next start.
+            if not self._stopping.is_set():
+                raise
+
+    async def stop(self) -> None:
+        """Ends after the record under way."""
+        self._stopping.set()
+
+    async def _make_topics(self) -> None:
+        await create_topics(self._kafka, self._topics, _TOPICS, seconds=_CONNECT_SECONDS)
+
+    async def _connect(self) -> AIOKafkaConsumer:
+        consumer = AIOKafkaConsumer(
+            self._topic,
+            **client_options(self._kafka),
+            group_id=None,
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+        )
+        try:
+            await consumer.start()
+        except KafkaError as error:
+            await consumer.stop()
+            raise KafkaUnavailable(f"the webhooks cannot be read: {error!r}") from error
+        return consumer
+
+    async def _follow(self, consumer: AIOKafkaConsumer) -> None:
         try:
             await self._read_whole(consumer)
             while not self._stopping.is_set():
                 for records in (await consumer.getmany(timeout_ms=_POLL_MS)).values():
                     for raw in records:
                         await self._insist(partial(self._apply, raw))
-        except Retryable:
-            # Told to stop while Kafka or the database was away: all of it is read again at the next start.
-            if not self._stopping.is_set():
-                raise
         finally:
             await consumer.stop()
-
-    async def stop(self) -> None:
-        """Ends after the record under way."""
-        self._stopping.set()
-
-    async def _connect(self) -> AIOKafkaConsumer | None:
-        while not self._stopping.is_set():
-            consumer = AIOKafkaConsumer(
-                self._topic,
-                **client_options(self._kafka),
-                group_id=None,
-                auto_offset_reset="earliest",
-                enable_auto_commit=False,
-            )
-            try:
-                await consumer.start()
-            except KafkaError as error:
-                await consumer.stop()
-                log.warning("kafka.unavailable", error=repr(error))
-                await self._pause()
-            else:
-                return consumer
-        return None
 
     async def _read_whole(self, consumer: AIOKafkaConsumer) -> None:
         """Applies the newest record of each key: older ones must not undo, even for a moment, what is in force."""

@@ -1,5 +1,6 @@
 import json
 import re
+import socket
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -143,3 +144,17 @@ async def test_a_certificate_counts_for_its_name_only(
         status, text = await notifier.get(f"/v1/deliveries/{failed['delivery_id']}")
         assert status == 200
         assert [attempt["status_code"] for attempt in json.loads(text)["attempt_log"]] == [None] * 3
+
+
+async def test_without_kafka_it_serves_what_it_has(topic_prefix: str, tmp_path: Path, secret_key: str) -> None:
+    """It lives, lists deliveries and is not ready, while Kafka is away; and it stops when it is told."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        servers = f"127.0.0.1:{closed.getsockname()[1]}"
+        async with NotifierProcess(tmp_path, servers, topic_prefix, secret_key) as notifier:
+            assert await notifier.deliveries() == []
+            assert (await notifier.get("/health/live"))[0] == 200
+            status, text = await notifier.get("/health/ready")
+            assert status == 503
+            assert json.loads(text)["checks"] == {"database": True, "webhooks": False, "consumer": False}
+            assert await notifier.stop() == 0

@@ -119,11 +119,17 @@ async def test_what_is_not_there_is_404(client: httpx.AsyncClient, path: str) ->
 
 
 @pytest.mark.parametrize(
-    "parameters", [{"cursor": "bm9uc2Vuc2U"}, {"cursor": "ü"}, {"limit": "0"}, {"state": "lost"}, {"call_id": "a\0b"}]
+    "parameters", [{"cursor": "x" * 600}, {"limit": "0"}, {"limit": "many"}, {"state": "lost"}, {"call_id": "a\0b"}]
 )
 async def test_bad_parameters_are_422(client: httpx.AsyncClient, parameters: dict[str, str]) -> None:
     """The detail names what is wrong."""
     assert next(iter(parameters)) in assert_problem(await client.get("/v1/deliveries", params=parameters), 422)
+
+
+@pytest.mark.parametrize("cursor", ["bm9uc2Vuc2U", "ü", "", "WzEsMl0"])
+async def test_a_cursor_that_no_list_gave_out_is_404(client: httpx.AsyncClient, cursor: str) -> None:
+    """There is no such page, and the detail says where cursors come from."""
+    assert "`next`" in assert_problem(await client.get("/v1/deliveries", params={"cursor": cursor}), 404)
 
 
 async def test_the_openapi_document_is_the_served_one(client: httpx.AsyncClient) -> None:

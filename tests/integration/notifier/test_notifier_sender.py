@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 from steno_notifier.attempt import Courier
 from steno_notifier.deliveries import Deliveries, Filter
+from steno_notifier.delivery import State
 from steno_notifier.intake import Intake
 from steno_notifier.outgoing import outgoing
 from steno_notifier.queue import Queue
@@ -258,8 +259,8 @@ async def test_410_disables_the_webhook(start: Start) -> None:
     assert (delivery.state, len(attempts)) == ("failed", 1)
     assert found is not None
     assert found[0].disabled_at is not None
-    assert found[1]["failed"] == 1
-    assert found[1]["pending"] == 0
+    assert found[1][State.FAILED] == 1
+    assert found[1][State.PENDING] == 0
 
 
 async def test_429_with_retry_after_is_honoured(start: Start) -> None:
@@ -295,6 +296,36 @@ async def test_a_secret_of_another_key_fails_visibly(start: Start, engine: Async
         delivery, _ = await notifier.ends("w")
         assert receiver.received == []
     assert "encrypted with another key" in delivery.reason
+
+
+@pytest.mark.parametrize(
+    "url", ["http://[::1", "http://host:99999/", "ftp://x/", "x", "", "http:///x", f"http://{'a' * 300}.example/"]
+)
+async def test_an_odd_url_fails_and_holds_up_nobody(start: Start, url: str) -> None:
+    """Whatever stands as a webhook's URL, its delivery fails with the reason, and the next webhook gets its own."""
+    notifier = await start()
+    async with receiving() as receiver:
+        await notifier.intake.put_webhook(webhook("odd", "x", notifier.box).model_copy(update={"url": url}))
+        await notifier.register("w", receiver.url)
+        await notifier.tell()
+        odd, _ = await notifier.ends("odd")
+        good, _ = await notifier.ends("w")
+    assert (odd.state, good.state) == ("failed", "delivered")
+    assert "URL cannot be called" in odd.reason
+
+
+@pytest.mark.parametrize("secret", [b"", b"whsec_", b"whsec_a", b"\xff"])
+async def test_a_secret_that_is_none_fails_visibly(start: Start, secret: bytes) -> None:
+    """Nothing is sent unsigned."""
+    notifier = await start()
+    async with receiving() as receiver:
+        await notifier.intake.put_webhook(
+            webhook("w", receiver.url, notifier.box, encrypted_secret=notifier.box.encrypt(secret))
+        )
+        await notifier.tell()
+        delivery, _ = await notifier.ends("w")
+        assert receiver.received == []
+    assert "secret cannot sign" in delivery.reason
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

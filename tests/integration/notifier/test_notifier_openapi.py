@@ -1,0 +1,61 @@
+"""The served OpenAPI is true: what it calls valid is taken, what it does not is refused, and every answer is as it says."""
+
+import asyncio
+import socket
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import uvicorn
+from sqlalchemy.ext.asyncio import AsyncEngine
+from steno_notifier.api import create_app
+from steno_notifier.deliveries import Deliveries
+from steno_notifier.intake import Intake
+from steno_notifier.outgoing import outgoing
+from support.webhooks import completed, webhook
+
+from steno.crypto import SecretBox
+from steno.http.auth import ApiKeys, key_line, make_key
+
+RUN = ("--max-examples", "20", "--seed", "1", "--request-timeout", "20", "--warnings", "off", "--no-color")
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@pytest.mark.timeout(300)
+async def test_schemathesis_finds_nothing_in_the_notifier(engine: AsyncEngine, box: SecretBox, tmp_path: Path) -> None:
+    """Every check of schemathesis, in every phase, against the API as it is served, on either database."""
+    key = make_key()
+    (tmp_path / "keys").write_text(key_line("test", key), "utf-8")
+    intake = Intake(engine, retention=timedelta(days=30), now=now, wake=lambda: None)
+    await intake.put_webhook(webhook("w", "http://a/", box))
+    for number in range(3):
+        event = outgoing(completed(number))
+        assert event is not None
+        await intake.add_event(event, traceparent=None)
+    app = create_app(Deliveries(engine, now=now, wake=lambda: None), ApiKeys(tmp_path / "keys"))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}/openapi.json"
+            program = Path(sys.executable).parent / "schemathesis"
+            process = await asyncio.create_subprocess_exec(
+                program,
+                "run",
+                url,
+                "--header",
+                f"X-Api-Key: {key}",
+                *RUN,
+                cwd=tmp_path,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+            )
+            output, _ = await process.communicate()
+        finally:
+            server.should_exit = True
+            await serving
+    assert process.returncode == 0, output.decode("utf-8", "replace")
