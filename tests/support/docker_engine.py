@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -14,7 +15,7 @@ import docker
 import pytest
 from docker.errors import DockerException, ImageNotFound
 
-BASE_IMAGE = "steno-test-base:bookworm"
+BASE_IMAGE = "steno-test-base:bookworm-venv"
 
 _SOCKET = Path("/var/run/docker.sock")
 _START_SECONDS = 60.0
@@ -86,7 +87,7 @@ def _wait_until_it_answers(engine: subprocess.Popen[bytes], host: str, log: Path
 
 
 def base_image(client: docker.DockerClient) -> str:
-    """The name of an image of Debian with Python, made by debootstrap where the engine does not have it yet.
+    """The name of an image of Debian with Python and its venv module, made by debootstrap where the engine has none yet.
 
     Raises:
         NoEngine: it cannot be made.
@@ -102,7 +103,7 @@ def base_image(client: docker.DockerClient) -> str:
 
 
 def _import_debian(client: docker.DockerClient, folder: Path) -> None:
-    packages = "--include=python3,ca-certificates"
+    packages = "--include=python3,python3-venv,ca-certificates"
     made = subprocess.run(
         ["debootstrap", "--variant=minbase", packages, "bookworm", folder / "root"],
         stdout=subprocess.PIPE,
@@ -112,6 +113,9 @@ def _import_debian(client: docker.DockerClient, folder: Path) -> None:
     )
     if made.returncode != 0:
         raise NoEngine(f"no base image can be made: debootstrap says {made.stdout[-2000:]}")
+    trusted = ssl.get_default_verify_paths().cafile
+    if trusted:  # what is built on the image then reaches a package index wherever this machine does
+        shutil.copy(trusted, folder / "root/etc/ssl/certs/ca-certificates.crt")
     archive = folder / "root.tar"
     subprocess.run(["tar", "-C", folder / "root", "-cf", archive, "."], check=True)
     repository, _, tag = BASE_IMAGE.partition(":")

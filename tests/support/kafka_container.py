@@ -21,12 +21,13 @@ def kafka_container(image: str) -> Iterator[str]:
     """
     testcontainers_config.ryuk_disabled = True  # its image comes from a registry; the container is removed below
     port = _free_port()
-    container = DockerContainer(image).with_bind_ports(9092, port).with_envs(**_environment(f"127.0.0.1:{port}"))
+    container = DockerContainer(image).with_bind_ports(9092, port).with_envs(**environment(f"127.0.0.1:{port}"))
     with closing(container.get_docker_client().client), container:
         yield f"127.0.0.1:{port}"
 
 
-def _environment(address: str) -> dict[str, str]:
+def environment(address: str) -> dict[str, str]:
+    """The variables of a broker on its own whose clients reach it at an address, on port 9092 of the container."""
     return {
         "KAFKA_NODE_ID": "1",
         "KAFKA_PROCESS_ROLES": "broker,controller",

@@ -1,10 +1,15 @@
-"""The engine that the tests of this folder need."""
+"""The engine that the tests of this folder need, and the images that several of them use."""
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import docker
 import pytest
+from support import kafka as kafka_support
 from support.docker_engine import NoEngine, base_image, docker_engine
+
+from steno.broker import find_java, jars
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +29,17 @@ def base(engine: docker.DockerClient) -> str:
         return base_image(engine)
     except NoEngine as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def kafka_image(engine: docker.DockerClient, base: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of an image of Kafka, built here from the pinned jars and the bundled Java."""
+    name = "steno-test-kafka:latest"
+    context = tmp_path_factory.mktemp("image")
+    shutil.copytree(Path(kafka_support.__file__).with_name("kafka_image"), context, dirs_exist_ok=True)
+    shutil.copytree(find_java().parent.parent, context / "java-runtime")
+    (context / "jars").mkdir()
+    for jar in jars.fetch():
+        shutil.copy(jar, context / "jars")
+    engine.images.build(path=str(context), tag=name, buildargs={"BASE": base}, rm=True)
+    return name
