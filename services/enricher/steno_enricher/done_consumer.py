@@ -40,6 +40,8 @@ class DoneConsumer(driver.Consumer):
         self._on_broker: dict[TP, int] = {}
         #: Offsets fetched since the last seek, oldest first, until they are done.
         self._fetched: defaultdict[TP, deque[int]] = defaultdict(deque)
+        #: The last offset fetched of each changelog partition.
+        self.fetched_changelog: dict[TP, int] = {}
         self._progress_at = time.monotonic()
 
     def done(self, message: Any) -> None:
@@ -66,6 +68,13 @@ class DoneConsumer(driver.Consumer):
         """Since when (`time.monotonic`) fetched records have waited without any being done; None where none wait."""
         waits = any(fetched and fetched[-1] > self._done.get(partition, -1) for partition, fetched in self._fetched.items())
         return self._progress_at if waits else None
+
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 - the name is Faust's
+        found = await super()._getmany(active_partitions, timeout)
+        for partition, records in found.items():
+            if records and self._is_changelog_tp(partition):
+                self.fetched_changelog[partition] = records[-1].offset
+        return found
 
     async def getmany(self, timeout: float) -> Any:  # noqa: ASYNC109 - the name is Faust's
         self.watchdog.polled()

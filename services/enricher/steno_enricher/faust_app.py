@@ -12,7 +12,9 @@ times over; RocksDB would be slower (2,600 against 3,100 events a second) and bi
 more, Faust commits past records still running; scale by partitions.
 """
 
-from collections.abc import Awaitable, Callable, Iterator
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, cast
 
 import faust
@@ -22,6 +24,7 @@ from aiokafka.helpers import create_ssl_context
 from faust.exceptions import FaustError
 from faust.tables.manager import TableManager
 from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
 from yarl import URL
 
 from steno.events.catalogue import PHRASES, TRANSCRIPTS, Topic
@@ -37,6 +40,7 @@ _SESSION_SECONDS = 10.0
 _REBALANCE_SECONDS = 60.0
 _COMMIT_EVERY_SECONDS = 0.5
 _BUFFERED_RECORDS = 256
+_HOLE_SECONDS = 2.0
 
 
 def group_name(topics: TopicSettings) -> str:
@@ -71,6 +75,9 @@ class _TableManager(TableManager):
 class App(faust.App):
     """A Faust app that leaves no folder behind and commits what is done."""
 
+    #: Ends of changelog partitions that look like holes: the offset read, and since when.
+    _holes: Mapping[TP, tuple[int, float]] = MappingProxyType({})
+
     def _create_directories(self) -> None:
         """The memory store needs none."""
 
@@ -90,22 +97,28 @@ class App(faust.App):
         return task is not None and task.done()
 
     async def pass_holes(self) -> None:
-        """Helps a recovery over the end of a changelog partition that has no record at its last offsets.
+        """Helps a recovery over the end of a changelog partition that has no record at its last offsets; called regularly.
 
         Faust waits for a record there, for ever; after compaction there may be none (faust-streaming issues #176, #597).
+        A hole is one where the position is past the end, every record fetched has been read, and that for a while: between the
+        fetch and the table records are under way.
         """
-        tables = cast(TableManager, self.tables)
-        recovery = tables.recovery
-        if not recovery.in_recovery or not tables.changelog_queue.empty():
-            return
-        for partition in list(recovery.active_tps):
+        recovery = cast(TableManager, self.tables).recovery
+        holes: dict[TP, tuple[int, float]] = {}
+        for partition in list(recovery.active_tps) if recovery.in_recovery else ():
             highest, read = recovery.active_highwaters.get(partition), recovery.active_offsets.get(partition)
             if highest is None or read is None or read >= highest:
                 continue
             position = await self.consumer.position(partition)
-            if position is not None and position > highest and tables.changelog_queue.empty():
+            if position is None or position <= highest or self.done_consumer.fetched_changelog.get(partition, -1) > read:
+                continue
+            seen_read, since = self._holes.get(partition, (read, time.monotonic()))
+            if seen_read == read and time.monotonic() - since > _HOLE_SECONDS:
                 log.info("recovery.hole_passed", partition=partition.partition, offsets=highest - read)
                 recovery.active_offsets[partition] = highest
+            else:
+                holes[partition] = (read, since) if seen_read == read else (read, time.monotonic())
+        self._holes = holes
 
 
 class TableRows:
