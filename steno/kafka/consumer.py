@@ -41,9 +41,9 @@ log = structlog.get_logger("steno.kafka.consumer")
 
 _POLL_SECONDS = 0.2
 _COMMIT_EVERY_SECONDS = 1.0
-_COMMIT_SECONDS = 3.0
+_COMMIT_SECONDS = 2.0
 _CANCEL_SECONDS = 1.0
-_LEAVE_SECONDS = 2.0
+_LEAVE_SECONDS = 1.5
 _RECONNECT_SECONDS = 1.0
 _LOOP_STUCK_SECONDS = 60.0
 _LINE = 256
@@ -130,9 +130,9 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         self._started = True
         self._watchdog.polled()
         guard = LoopGuard(stuck_seconds=min(_LOOP_STUCK_SECONDS, self._stuck_seconds))
-        guard.start()
+        guard.start(asyncio.get_running_loop())
         poller = asyncio.create_task(self._poll())
-        others = [asyncio.create_task(self._commit_regularly()), asyncio.create_task(self._watch(guard))]
+        others = [asyncio.create_task(self._commit_regularly()), asyncio.create_task(self._watch())]
         try:
             for task in (poller, *others):
                 task.add_done_callback(self._noticed)
@@ -257,9 +257,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         self._watchdog.committed()
         return True
 
-    async def _watch(self, guard: LoopGuard) -> None:
+    async def _watch(self) -> None:
         while True:
-            guard.beat()
             self._assignment.measure(self._client, running=self._slots.running)
             if (reason := self._watchdog.stuck) is not None:
                 raise ConsumerStuck(f"{self._group}: {reason}; the process must be started again")

@@ -8,6 +8,7 @@ that partition (aiokafka raises no producer epoch, KIP-360).
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -18,8 +19,10 @@ from aiokafka.errors import (
     InvalidMessageError,
     InvalidTopicError,
     KafkaError,
+    KafkaTimeoutError,
     MessageSizeTooLargeError,
     RecordListTooLargeError,
+    UnknownTopicOrPartitionError,
 )
 
 from steno.events.catalogue import Topic
@@ -70,6 +73,8 @@ class Producer:
         self._opening = asyncio.Lock()
         self._client: AIOKafkaProducer | None = None
         self._closing: set[asyncio.Task[None]] = set()
+        self._sending = 0
+        self._idle = asyncio.Event()
         self._stopped = False
 
     async def start(self) -> None:
@@ -82,8 +87,11 @@ class Producer:
     async def stop(self) -> None:
         """Waits until what is in flight is acknowledged, at most 10 s; sends that were not by then raise `KafkaUnavailable`."""
         self._stopped = True
-        async with self._opening:
-            client, self._client = self._client, None
+        if self._sending:
+            self._idle.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), _FLUSH_SECONDS)
+        client, self._client = self._client, None
         if client is not None:
             await _close(client)
         await asyncio.gather(*self._closing)
@@ -134,33 +142,42 @@ class Producer:
 
     async def send_raw(self, topic: Topic, *, key: bytes | None, value: bytes | None, headers: Headers) -> None:
         """Sends bytes as they are: an outbox row, a tombstone (`value=None`), a dead letter. Waits and raises as `send`."""
-        name = topic_name(self._topics, topic)
-        async with self._slots:
-            started = time.perf_counter()
-            client = await self._connected()
-            try:
-                delivery = await client.send(name, value, key=key, headers=list(headers))
-            except MessageSizeTooLargeError as error:
-                raise RecordRefused(f"a record for {name} is too large for Kafka: {error}") from error
-            except KafkaError as error:
-                # The send never left this process, unless the whole client had failed before.
+        if self._stopped:
+            raise KafkaUnavailable("the producer is stopped")
+        self._sending += 1
+        try:
+            async with self._slots:
+                await self._deliver(topic_name(self._topics, topic), key, value, headers)
+        finally:
+            self._sending -= 1
+            if not self._sending:
+                self._idle.set()
+
+    async def _deliver(self, name: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
+        started = time.perf_counter()
+        client = await self._connected()
+        try:
+            delivery = await client.send(name, value, key=key, headers=list(headers))
+        except MessageSizeTooLargeError as error:
+            raise RecordRefused(f"a record for {name} is too large for Kafka: {error}") from error
+        except KafkaError as error:
+            # The record never left this process. Where it was not for want of a broker or topic, the client is beyond use.
+            if not isinstance(error, (KafkaTimeoutError, UnknownTopicOrPartitionError)):
                 self._discard(client, error)
-                raise KafkaUnavailable(f"Kafka did not take a record for {name}: {error!r}") from error
-            try:
-                await delivery
-            except KafkaError as error:
-                self._discard(client, error)
-                if isinstance(error, _REFUSALS):
-                    raise RecordRefused(f"Kafka refuses a record of {len(value or b'')} bytes for {name}") from error
-                raise KafkaUnavailable(f"Kafka did not acknowledge a record for {name}: {error!r}") from error
-            PRODUCE_SECONDS.labels(name).observe(time.perf_counter() - started)
+            raise KafkaUnavailable(f"Kafka did not take a record for {name}: {error!r}") from error
+        try:
+            await delivery
+        except KafkaError as error:
+            self._discard(client, error)
+            if isinstance(error, _REFUSALS):
+                raise RecordRefused(f"Kafka refuses a record of {len(value or b'')} bytes for {name}") from error
+            raise KafkaUnavailable(f"Kafka did not acknowledge a record for {name}: {error!r}") from error
+        PRODUCE_SECONDS.labels(name).observe(time.perf_counter() - started)
 
     async def _connected(self) -> AIOKafkaProducer:
         if self._client is not None:
             return self._client
         async with self._opening:
-            if self._stopped:
-                raise KafkaUnavailable("the producer is stopped")
             if self._client is None:
                 self._client = await self._open()
             return self._client

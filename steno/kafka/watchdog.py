@@ -5,6 +5,7 @@ group it cannot rejoin: aiokafka issue #1154 has no public sign of it); `LoopGua
 stand still, where nothing on the loop could say so.
 """
 
+import asyncio
 import faulthandler
 import os
 import sys
@@ -58,7 +59,7 @@ class Watchdog:
 
 
 class LoopGuard:
-    """A thread that ends the process when `beat` has not been called for a while: the last resort.
+    """A thread that ends the process when an event loop has not run anything for a while: the last resort.
 
     It counts its own ticks and not the clock, so a process that was stopped (SIGSTOP, a suspended machine) is not blamed.
     """
@@ -74,24 +75,28 @@ class LoopGuard:
         self._tick_seconds = tick_seconds
         self._end = end
         self._missed = 0
+        self._next: asyncio.TimerHandle | None = None
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="kafka-loop-guard", daemon=True)
 
-    def start(self) -> None:
-        """Begins to watch."""
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begins to watch a loop; called on it, or before it runs."""
+        self._beat(loop)
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends the watch."""
+        """Ends the watch; called on the loop."""
         self._stopped.set()
+        if self._next is not None:
+            self._next.cancel()
 
     def join(self) -> None:
         """Waits until the watch has ended."""
         self._thread.join()
 
-    def beat(self) -> None:
-        """The event loop runs."""
+    def _beat(self, loop: asyncio.AbstractEventLoop) -> None:
         self._missed = 0
+        self._next = loop.call_later(self._tick_seconds, self._beat, loop)
 
     def _watch(self) -> None:
         while not self._stopped.wait(self._tick_seconds):

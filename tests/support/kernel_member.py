@@ -1,6 +1,7 @@
 """A member of a group as a process of its own, which a test may kill or freeze.
 
-It handles the records of the group under test (each takes the `work_seconds` of its properties) and tells the test of each.
+It handles the records of the group under test (each takes the `work_seconds` of its properties, and holds the event loop
+for its `block_seconds`) and tells the test of each.
 SIGTERM stops it in order. The processes are forked from a server that has imported everything, so that one starts in no time.
 """
 
@@ -9,9 +10,11 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
+from typing import Any
 
 from support.kernel import CODEC, GroupUnderTest
 
@@ -28,7 +31,7 @@ _PROCESSES.set_forkserver_preload(["aiokafka.admin", "steno.kafka.consumer"])
 class MemberProcess:
     """A running member, and what it has told so far."""
 
-    def __init__(self, group: GroupUnderTest, instance: str) -> None:
+    def __init__(self, group: GroupUnderTest, instance: str, **options: Any) -> None:
         #: Keys whose handler was called.
         self.begun: list[str] = []
         #: Keys whose handler returned.
@@ -37,7 +40,7 @@ class MemberProcess:
         self.ready = False
         self._told, telling = _PROCESSES.Pipe(duplex=False)
         self._process = _PROCESSES.Process(
-            target=_main, args=(group.kafka.bootstrap_servers, group.topics.prefix, instance, telling)
+            target=_main, args=(group.kafka.bootstrap_servers, group.topics.prefix, instance, telling, options)
         )
         self._process.start()
         telling.close()
@@ -50,6 +53,11 @@ class MemberProcess:
         os.kill(self._process.pid, number)
         if number == signal.SIGKILL:
             self._join()
+
+    @property
+    def status(self) -> int | None:
+        """Its exit status; None while it runs."""
+        return self._process.exitcode
 
     def end(self) -> int | None:
         """Stops it in order, frozen or not, and returns its exit status."""
@@ -81,20 +89,20 @@ class MemberProcess:
 
 
 @contextmanager
-def member_process(group: GroupUnderTest, instance: str) -> Iterator[MemberProcess]:
-    """A member that is gone after the block."""
-    member = MemberProcess(group, instance)
+def member_process(group: GroupUnderTest, instance: str, **options: Any) -> Iterator[MemberProcess]:
+    """A member that is gone after the block; the options are those of its consumer."""
+    member = MemberProcess(group, instance, **options)
     try:
         yield member
     finally:
         member.end()
 
 
-def _main(servers: str, prefix: str, instance: str, telling: Connection) -> None:
-    asyncio.run(_run(servers, prefix, instance, telling))
+def _main(servers: str, prefix: str, instance: str, telling: Connection, options: dict[str, Any]) -> None:
+    asyncio.run(_run(servers, prefix, instance, telling, options))
 
 
-async def _run(servers: str, prefix: str, instance: str, telling: Connection) -> None:
+async def _run(servers: str, prefix: str, instance: str, telling: Connection, options: dict[str, Any]) -> None:
     kafka, topics = KafkaSettings(bootstrap_servers=servers), TopicSettings(prefix=prefix)
     producer = Producer(kafka, topics, CODEC, source="test")
     await producer.start()
@@ -104,9 +112,11 @@ async def _run(servers: str, prefix: str, instance: str, telling: Connection) ->
         assert isinstance(message.record, RecordingSubmitted)
         telling.send(("begun", message.key))
         await asyncio.sleep(float(message.record.properties.get("work_seconds", "0")))
+        # On purpose: what a handler must not do.
+        time.sleep(float(message.record.properties.get("block_seconds", "0")))  # noqa: ASYNC251
         telling.send(("handled", message.key))
 
-    consumer = group.consumer(handle, instance=instance)
+    consumer = group.consumer(handle, instance=instance, **options)
     running = asyncio.create_task(consumer.run())
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)

@@ -9,7 +9,7 @@ from steno.kafka.consumer import Message
 
 
 async def test_work_goes_on_after_the_broker_was_stopped_and_after_it_was_killed(topic_prefix: str) -> None:
-    """An orderly stop, then kill -9, both under load: all that was sent is handled; who starts without a broker waits for it."""
+    """An orderly stop, then kill -9, both under load: all is handled in the end; who starts without a broker waits for it."""
     async with LocalCluster() as cluster, group_under_test(cluster.bootstrap_servers, topic_prefix) as group:
         (broker,) = cluster.brokers
         begun = 0

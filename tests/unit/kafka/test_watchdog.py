@@ -1,6 +1,6 @@
 """What counts as stuck."""
 
-import threading
+import asyncio
 
 from steno.kafka.watchdog import EXIT_STATUS, LoopGuard, Watchdog
 
@@ -50,26 +50,23 @@ def test_nothing_to_commit_is_not_stuck() -> None:
 
 
 def test_a_loop_that_stands_still_ends_the_process() -> None:
-    """Without a beat for the limit, the guard ends the process with its status, once."""
+    """When nothing on the loop runs for the limit, the guard ends the process with its status, once."""
     ended: list[int] = []
-    over = threading.Event()
-
-    def end(status: int) -> None:
-        ended.append(status)
-        over.set()
-
-    guard = LoopGuard(stuck_seconds=0.01, tick_seconds=0.001, end=end)
-    guard.start()
-    assert over.wait(5)
-    guard.stop()
+    guard = LoopGuard(stuck_seconds=0.01, tick_seconds=0.001, end=ended.append)
+    loop = asyncio.new_event_loop()
+    guard.start(loop)
+    guard.join()
     assert ended == [EXIT_STATUS]
-
-
-def test_a_stopped_guard_ends_nothing() -> None:
-    """A consumer that stopped in order is not watched any more."""
-    ended: list[int] = []
-    guard = LoopGuard(stuck_seconds=0.002, tick_seconds=0.001, end=ended.append)
     guard.stop()
-    guard.start()
+    loop.close()
+
+
+async def test_a_loop_that_runs_is_left_alone_and_a_stopped_guard_ends() -> None:
+    """However long it runs beyond the limit; after `stop` its thread is gone."""
+    ended: list[int] = []
+    guard = LoopGuard(stuck_seconds=10, tick_seconds=0.001, end=ended.append)
+    guard.start(asyncio.get_running_loop())
+    await asyncio.sleep(0.02)
+    guard.stop()
     guard.join()
     assert ended == []

@@ -1,0 +1,54 @@
+"""The producer against a real broker."""
+
+import asyncio
+import os
+
+import pytest
+from support.kafka import read_all
+from support.kernel import CODEC, GroupUnderTest, recording
+
+from steno.events.catalogue import RECORDINGS
+from steno.kafka.errors import KafkaUnavailable, RecordRefused
+from steno.kafka.producer import Producer
+
+
+async def test_a_record_arrives_as_it_was_encoded_and_a_header_given_wins(group: GroupUnderTest) -> None:
+    """Key, value and headers are those of `encode`; what an outbox kept and sent raw is the same message."""
+    encoded = group.producer.encode(RECORDINGS, recording("call"), event_id="e1")
+    await group.producer.send_raw(RECORDINGS, key=encoded.key, value=encoded.value, headers=encoded.headers)
+    trace = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    await group.producer.send(RECORDINGS, recording("call"), event_id="e1", headers={"traceparent": trace})
+    relayed, sent = await read_all(group.kafka.bootstrap_servers, group.topic)
+    assert (relayed.key, relayed.value, relayed.headers) == (encoded.key, encoded.value, encoded.headers)
+    assert (sent.key, sent.value, dict(sent.headers)["traceparent"]) == (encoded.key, encoded.value, trace)
+    assert relayed.partition == sent.partition
+
+
+async def test_a_record_that_kafka_refuses_harms_no_other(group: GroupUnderTest) -> None:
+    """A batch given up leaves a hole in an idempotent producer's sequence; the records after it arrive all the same."""
+    refused = os.urandom(1_500_000)
+    for _ in range(2):
+        with pytest.raises(RecordRefused, match="1500000 bytes"):
+            await group.producer.send_raw(RECORDINGS, key=b"call", value=refused, headers=[])
+        await group.producer.send(RECORDINGS, recording("call"))
+    assert len(await read_all(group.kafka.bootstrap_servers, group.topic)) == 2
+
+
+async def test_the_order_of_one_key_is_that_of_the_sends(group: GroupUnderTest) -> None:
+    """Many in flight at once, one key: they stand in the order in which they were sent."""
+    names = [f"{number}" for number in range(500)]
+    await asyncio.gather(*(group.producer.send_raw(RECORDINGS, key=b"call", value=name.encode(), headers=[]) for name in names))
+    assert [record.value.decode() for record in await read_all(group.kafka.bootstrap_servers, group.topic)] == names
+
+
+async def test_stop_waits_for_what_is_in_flight(group: GroupUnderTest) -> None:
+    """What was being sent at stop is acknowledged; a send after it is refused."""
+    producer = Producer(group.kafka, group.topics, CODEC, source="test", max_in_flight=50)
+    await producer.start()
+    sending = [asyncio.create_task(producer.send(RECORDINGS, recording(f"c{number}"))) for number in range(50)]
+    await asyncio.sleep(0)
+    await producer.stop()
+    await asyncio.gather(*sending)
+    with pytest.raises(KafkaUnavailable, match="stopped"):
+        await producer.send(RECORDINGS, recording("late"))
+    assert len(await read_all(group.kafka.bootstrap_servers, group.topic)) == 50

@@ -1,0 +1,48 @@
+"""A member that makes no progress ends, so that its supervisor starts a new one."""
+
+import asyncio
+
+import pytest
+from support.kernel import GroupUnderTest, group_under_test, until
+from support.kernel_member import member_process
+
+from steno.broker import LocalCluster
+from steno.kafka.consumer import Message
+from steno.kafka.errors import ConsumerStuck
+from steno.kafka.watchdog import EXIT_STATUS
+
+
+async def test_a_handler_that_holds_the_event_loop_is_ended_from_outside_the_loop(group: GroupUnderTest) -> None:
+    """Nothing on the loop could do it: a thread ends the process with a status of its own."""
+    await group.produce(["blocks"], block_seconds="60")
+    with member_process(group, "a", stuck_seconds=2) as member:
+        await until(lambda: member.begun == ["blocks"])
+        await until(lambda: member.status is not None)
+        assert member.status == EXIT_STATUS
+        assert member.handled == []
+    assert await group.committed() == {}
+
+
+async def test_a_frozen_broker_ends_the_consumer_in_the_end(topic_prefix: str) -> None:
+    """Connections stay open and nothing answers: no commit goes through, and `run` raises; nothing is said to be done."""
+    async with LocalCluster() as cluster, group_under_test(cluster.bootstrap_servers, topic_prefix, partitions=1) as group:
+        (broker,) = cluster.brokers
+        begun, go_on = asyncio.Event(), asyncio.Event()
+
+        async def handle(message: Message) -> None:
+            begun.set()
+            await go_on.wait()
+
+        await group.produce(["c"])
+        consumer = group.consumer(handle, stuck_seconds=3)
+        running = asyncio.create_task(consumer.run())
+        await until(begun.is_set, running=[running])
+        broker.pause()
+        try:
+            go_on.set()
+            with pytest.raises(ConsumerStuck, match="no commit has gone through"):
+                await asyncio.wait_for(running, 30)
+            assert not consumer.alive()
+        finally:
+            broker.resume()
+        assert await group.committed() == {}
