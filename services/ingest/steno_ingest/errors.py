@@ -5,6 +5,7 @@ StenoError
 ├── Permanent
 │   └── Refused                 the request is wrong; the message says what to change
 │       ├── InvalidMetadata     what is said about the recording is not valid
+│       ├── ForeignUrl          the URL names an object of somebody else's store
 │       ├── EmptyAudio          there is no audio in it
 │       ├── TooLarge            it is larger than the settings allow
 │       ├── KeyReused           the Idempotency-Key was used for another request
@@ -48,6 +49,10 @@ class Refused(Permanent):
 
 class InvalidMetadata(Refused):
     error_class = "invalid_metadata"
+
+
+class ForeignUrl(Refused):
+    error_class = "foreign_url"
 
 
 class EmptyAudio(Refused):

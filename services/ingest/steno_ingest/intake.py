@@ -20,7 +20,7 @@ from sqlalchemy import Row
 from steno.events import ids
 from steno.events.records import RecordingSubmitted
 from steno.storage.objects import ObjectStore
-from steno_ingest.errors import EmptyAudio, Fault, InvalidMetadata, TooLarge
+from steno_ingest.errors import EmptyAudio, Fault, ForeignUrl, TooLarge
 from steno_ingest.ledger import Claim, Door, Ledger
 from steno_ingest.metadata import Link, Metadata
 from steno_ingest.metrics import UPLOADED_BYTES
@@ -115,10 +115,10 @@ class Intake:
         return row
 
     async def accept_link(self, link: Link, *, door: Door, key: ClientKey | None = None) -> Row[Any]:
-        """Makes a recording of audio that lies elsewhere; raises like `accept_upload`, and `InvalidMetadata`."""
+        """Makes a recording of audio that lies elsewhere; raises like `accept_upload`, and `ForeignUrl`."""
         if not link.url.startswith(("http://", "https://")) and not self._objects.owns(link.url):
             problem = "is not an object of this installation's store; give an http(s) URL, or upload the file"
-            raise InvalidMetadata(f"the URL {problem}", faults=[Fault(where="body.url", problem=problem)])
+            raise ForeignUrl(f"the URL {problem}", faults=[Fault(where="body.url", problem=problem)])
         call_id = link.call_id or str(uuid4())
         record = self._record(ids.recording_id(call_id, link.url), call_id, link.url, "", link)
         row, _ = await self._ledger.accept(record, door=door, claim=_claim(key, link, ""))

@@ -47,7 +47,6 @@ async def test_a_call_id_is_made_when_left_out(ingest: Ingest) -> None:
         "http://host/\n.wav",
         "http://host:99999/a.wav",
         "http://[::1/a.wav",
-        "s3://somebody-elses/a.wav",
         "",
         "a.wav",
         "https://host/" + "a" * 5000,
@@ -57,6 +56,13 @@ async def test_a_url_that_leads_nowhere_is_refused(ingest: Ingest, url: str) -> 
     """Only http(s) without a sign-in, and objects of the store; the problem says so and names the field."""
     refused = problem(await ingest.client.post("/v1/recordings", json={"url": url}), 422)
     assert refused["errors"][0]["where"] == "body.url"
+    assert await ingest.rows(recordings) == []
+
+
+async def test_an_object_of_another_store_is_refused(ingest: Ingest) -> None:
+    """It is well-formed, but not ours to read: 403 says what to do instead."""
+    refused = problem(await ingest.client.post("/v1/recordings", json={"url": "s3://somebody-elses/a.wav"}), 403)
+    assert "upload" in refused["detail"]
     assert await ingest.rows(recordings) == []
 
 
@@ -75,6 +81,7 @@ async def test_a_url_that_leads_nowhere_is_refused(ingest: Ingest, url: str) -> 
         (json.dumps({"channels": [{"channel": 2**40, "role": "agent"}]}), "metadata.channels.0.channel"),
         (json.dumps({"channels": [{"channel": 0, "role": "agent"}, {"channel": 0, "role": "ivr"}]}), "metadata.channels"),
         (json.dumps({"locale": "english please"}), "metadata.locale"),
+        ('{"channels": [{"channel": "0", "role": "agent"}]}', "metadata.channels.0.channel"),
         (json.dumps({"properties": {"a": 1}}), "metadata.properties.a"),
         (json.dumps({"properties": {"a": "x" * 3000}}), "metadata.properties.a"),
         ("[" * 100_000, "metadata"),

@@ -72,7 +72,7 @@ async def test_an_idempotency_key_is_for_one_request(ingest: Ingest) -> None:
     """Another request with the same key is refused and leaves nothing; another client may use the key."""
     headers = {"Idempotency-Key": "key-1"}
     await ingest.upload(AUDIO, headers=headers)
-    refused = problem(await ingest.upload(AUDIO + b"more", headers=headers), 422)
+    refused = problem(await ingest.upload(AUDIO + b"more", headers=headers), 409)
     assert refused["type"] == "urn:steno:problem:idempotency_key_reused"
     assert len(await ingest.rows(recordings)) == len(ingest.kept()) == 1
     other = {**headers, "X-Api-Key": KEY + "2"}

@@ -1,9 +1,12 @@
 """Cursors, metadata, file names, settling: the small pure parts of ingest."""
 
 import json
-from base64 import urlsafe_b64encode
+import re
+from base64 import b64encode, urlsafe_b64encode
 from datetime import UTC, datetime
+from ipaddress import IPv6Address
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given
@@ -14,7 +17,8 @@ from steno_ingest.folder import Settling
 from steno_ingest.intake import suffix_of
 from steno_ingest.metadata import Channel, Metadata, parse_link, parse_metadata
 from steno_ingest.openapi import document
-from steno_ingest.webhooks import is_secret, make_secret
+from steno_ingest.urls import url_pattern
+from steno_ingest.webhooks import SECRET_PATTERN, make_secret
 
 from steno.events.catalogue import RECORDINGS
 from steno.events.codec import Codec
@@ -102,6 +106,23 @@ def test_plain_urls_are_taken(url: str) -> None:
     assert parse_link(json.dumps({"url": url}).encode()).url == url
 
 
+@given(st.ip_addresses(v=6), st.booleans(), st.integers(0, 65535))
+def test_every_ipv6_address_and_port_is_taken(address: IPv6Address, whole: bool, port: int) -> None:
+    """Written out or shortened; what is taken can be taken apart again."""
+    host = address.exploded if whole else address.compressed
+    if "." not in host:
+        assert re.fullmatch(url_pattern("https?"), f"https://[{host}]:{port}/a")
+
+
+@given(st.from_regex(url_pattern("https?"), fullmatch=True))
+def test_what_is_taken_is_a_url(url: str) -> None:
+    """A URL that matches has a host, no sign-in, and a port that there is."""
+    parts = urlsplit(url)
+    assert parts.hostname
+    assert parts.username is None
+    assert parts.port is None or 0 <= parts.port <= 65535
+
+
 SUFFIXES = {
     "a.WAV": ".wav",
     "a.tar.gz": ".gz",
@@ -134,12 +155,14 @@ def test_files_settle_when_they_have_not_changed(looks: list[dict[str, tuple[int
 
 
 def test_secrets_are_as_standard_webhooks_has_them() -> None:
-    """Made ones pass the check and differ; short, long and odd ones do not."""
-    assert is_secret(make_secret())
+    """The base64 of 24 to 64 bytes, and of no other number, behind its prefix; no two made are the same."""
     assert make_secret() != make_secret()
-    assert is_secret("whsec_" + "A" * 32)
-    for text in ("", "whsec_", "whsec_" + "A" * 28, "whsec_" + "A" * 92, "whsec_\u00e4" + "A" * 31, "A" * 32):
-        assert not is_secret(text)
+    assert re.fullmatch(SECRET_PATTERN, make_secret())
+    for count in range(100):
+        secret = "whsec_" + b64encode(b"\xfb" * count).decode()
+        assert bool(re.fullmatch(SECRET_PATTERN, secret)) == (24 <= count <= 64), count
+    for text in ("", "whsec_", "A" * 32, "whsec_" + "A" * 33, "whsec_?" + "A" * 31):
+        assert not re.fullmatch(SECRET_PATTERN, text)
 
 
 def test_the_openapi_document_is_stable() -> None:

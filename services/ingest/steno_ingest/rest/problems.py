@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
 
 from steno.errors import Permanent, Retryable, StenoError
 from steno_ingest import errors
@@ -23,9 +24,10 @@ _RETRY_SECONDS = 5
 
 _STATUS: Mapping[type[StenoError], int] = {
     errors.InvalidMetadata: 422,
+    errors.ForeignUrl: 403,
     errors.EmptyAudio: 422,
     errors.TooLarge: 413,
-    errors.KeyReused: 422,
+    errors.KeyReused: 409,
     errors.AlreadyEnded: 409,
     errors.NotThere: 404,
     errors.NotYet: 409,
@@ -35,6 +37,7 @@ _STATUS: Mapping[type[StenoError], int] = {
 _TITLES = {
     400: "The request cannot be read",
     401: "An API key is needed",
+    403: "Not ours to read",
     404: "There is no such thing",
     405: "That cannot be done here",
     409: "Not in this state",
@@ -148,10 +151,21 @@ async def _invalid(_request: Request, error: RequestValidationError) -> Response
 
 async def _http(request: Request, error: HTTPException) -> Response:
     detail = {
+        400: "the body cannot be read; send JSON in UTF-8",
         404: f"there is nothing at {request.url.path}; /docs lists what there is",
         405: f"{request.method} is not to be had at {request.url.path}; /docs lists what is",
     }.get(error.status_code, str(error.detail))
-    return _answer(error.status_code, f"http_{error.status_code}", detail, headers=error.headers)
+    headers = {"Allow": ", ".join(sorted(_methods(request)))} if error.status_code == 405 else error.headers
+    return _answer(error.status_code, f"http_{error.status_code}", detail, headers=headers)
+
+
+def _methods(request: Request) -> set[str]:
+    """All methods of a path (RFC 9110 §15.5.6); the router itself names those of one route only."""
+    return {
+        method
+        for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in request.app.routes)
+    }
 
 
 async def _gone(_request: Request, _error: ClientDisconnect) -> Response:

@@ -1,9 +1,10 @@
 """`/v1/recordings` and `/v1/ledger`."""
 
+import re
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, BeforeValidator
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from steno_ingest import cursors
@@ -28,9 +29,18 @@ from steno_ingest.rest.submissions import REQUEST_BODY, submit
 from steno_ingest.states import State
 from steno_ingest.transcripts import Transcript, to_srt, to_text, to_webvtt
 
+
+def _written_out(value: object) -> object:
+    # Pydantic would take a number for seconds since 1970.
+    if isinstance(value, str) and re.match(r"\d{4}-\d\d-\d\d[Tt ]", value) is None:
+        raise ValueError("must be a date and time with a zone, e.g. 2026-01-31T12:00:00Z (RFC 3339)")
+    return value
+
+
 RecordingId = Annotated[Identifier, Path(description="The recording.")]
 Cursor = Annotated[str | None, Query(max_length=1024, description="`next` of the page before; none for the first page.")]
 Limit = Annotated[int, Query(ge=1, le=500, description="Entries of a page at most.")]
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
 _WRITTEN = {"txt": (to_text, "text/plain"), "vtt": (to_webvtt, "text/vtt"), "srt": (to_srt, "application/x-subrip")}
 
 
@@ -44,7 +54,7 @@ def routes(client: ClientName, intake: Intake, ledger: Ledger, reader: Reader, e
         summary="Submit a recording",
         responses={
             202: {"headers": {"Location": {"description": "The recording.", "schema": {"type": "string"}}}},
-            **documented(400, 401, 413, 415, 422, 503),
+            **documented(400, 401, 403, 409, 413, 415, 422, 503),
         },
         openapi_extra={"requestBody": REQUEST_BODY},
     )
@@ -76,8 +86,8 @@ def routes(client: ClientName, intake: Intake, ledger: Ledger, reader: Reader, e
     async def get_recordings(
         state: Annotated[State | None, Query(description="Only those in this state.")] = None,
         call_id: Annotated[Identifier | None, Query(description="Only those of this call.")] = None,
-        since: Annotated[AwareDatetime | None, Query(description="Only those accepted at this time or later.")] = None,
-        until: Annotated[AwareDatetime | None, Query(description="Only those accepted before this time.")] = None,
+        since: Annotated[Moment | None, Query(description="Only those accepted at this time or later.")] = None,
+        until: Annotated[Moment | None, Query(description="Only those accepted before this time.")] = None,
         cursor: Cursor = None,
         limit: Limit = 50,
     ) -> RecordingPage:

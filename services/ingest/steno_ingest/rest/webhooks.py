@@ -1,11 +1,12 @@
 """`/v1/webhooks`: where results are to be delivered."""
 
+import re
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Response
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StrictBool
 from sqlalchemy import Row
 
 from steno_ingest import cursors
@@ -14,12 +15,10 @@ from steno_ingest.rest.models import Answer, Identifier
 from steno_ingest.rest.problems import documented
 from steno_ingest.rest.recordings import Cursor, Limit
 from steno_ingest.rest.security import ClientName
-from steno_ingest.webhooks import NewWebhook, Webhooks, is_secret, make_secret
+from steno_ingest.urls import url_pattern
+from steno_ingest.webhooks import SECRET_PATTERN, NewWebhook, Webhooks, make_secret
 
 WebhookId = Annotated[Identifier, Path(description="The webhook.")]
-_URL = r"^https?://([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\])(:[0-9]{1,4}|:[1-5][0-9]{4})?([/?][!-~]*)?$"
-# 24 to 64 bytes are 32 to 88 characters of base64.
-_SECRET = r"^whsec_[A-Za-z0-9+/]{32,87}={0,2}$"  # noqa: S105 - how a secret looks
 
 
 class EventType(StrEnum):
@@ -31,19 +30,22 @@ class EventType(StrEnum):
 
 
 def _signing_secret(secret: SecretStr) -> SecretStr:
-    if not is_secret(secret.get_secret_value()):
+    if re.fullmatch(SECRET_PATTERN, secret.get_secret_value()) is None:
         raise ValueError("must be whsec_ and 24 to 64 bytes in base64; leave it out to have one made")
     return secret
 
 
-Url = Annotated[str, Field(max_length=2048, pattern=_URL, description="http(s), where events are POSTed to.")]
+Url = Annotated[str, Field(max_length=2048, pattern=url_pattern("https?"), description="http(s), where events are POSTed to.")]
 Events = Annotated[
     list[EventType],
     Field(max_length=16, description="Event types wanted; empty for all, those to come included."),
 ]
 Secret = Annotated[
     SecretStr,
-    Field(json_schema_extra={"pattern": _SECRET}, description="Signs the events (Standard Webhooks); `whsec_` and base64."),
+    Field(
+        json_schema_extra={"pattern": SECRET_PATTERN},
+        description="Signs the events (Standard Webhooks).",
+    ),
     AfterValidator(_signing_secret),
 ]
 
@@ -55,7 +57,7 @@ class WebhookRequest(BaseModel):
 
     url: Url
     events: Events = []
-    enabled: bool = Field(default=True, description="Whether deliveries are made.")
+    enabled: StrictBool = Field(default=True, description="Whether deliveries are made.")
     secret: Secret | None = Field(default=None, description="Made when left out.")
 
 
@@ -66,7 +68,7 @@ class WebhookChange(BaseModel):
 
     url: Url = ""
     events: Events = []
-    enabled: bool = True
+    enabled: StrictBool = True
     secret: Secret = SecretStr("")
 
 
@@ -104,7 +106,7 @@ def routes(client: ClientName, webhooks: Webhooks) -> APIRouter:
         summary="Register a webhook",
         responses={
             201: {"headers": {"Location": {"description": "The webhook.", "schema": {"type": "string"}}}},
-            **documented(401, 422, 503),
+            **documented(400, 401, 422, 503),
         },
     )
     async def post_webhook(request: WebhookRequest, response: Response) -> CreatedWebhook:
@@ -132,7 +134,7 @@ def routes(client: ClientName, webhooks: Webhooks) -> APIRouter:
         """A webhook."""
         return _answer(await webhooks.webhook(webhook_id))
 
-    @router.patch("/{webhook_id}", summary="Change a webhook", responses=documented(401, 404, 422, 503))
+    @router.patch("/{webhook_id}", summary="Change a webhook", responses=documented(400, 401, 404, 422, 503))
     async def patch_webhook(webhook_id: WebhookId, change: WebhookChange) -> WebhookAnswer:
         """Changes what is given and leaves the rest."""
         changes: dict[str, Any] = {name: getattr(change, name) for name in change.model_fields_set}

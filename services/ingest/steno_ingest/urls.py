@@ -1,0 +1,24 @@
+"""How the URLs that are handed to us look, as regular expressions: the OpenAPI document shows what is checked. Pure.
+
+Source: RFC 3986, less what is never meant here: a user name or password in front of the host, names that are not ASCII
+(a client sends their `xn--` form), IPv6 addresses with an IPv4 tail or a zone.
+"""
+
+_NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
+_GROUP = r"[0-9A-Fa-f]{1,4}"
+# Eight groups, or fewer around one `::` (RFC 4291 §2.2).
+_IPV6 = "|".join(
+    [
+        f"({_GROUP}:){{7}}{_GROUP}",
+        f"({_GROUP}:){{1,7}}:",
+        *(f"({_GROUP}:){{1,{7 - after}}}(:{_GROUP}){{1,{after}}}" for after in range(1, 7)),
+        f":(:{_GROUP}){{1,7}}",
+        "::",
+    ]
+)
+_PORT = r"([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+
+
+def url_pattern(*schemes: str) -> str:
+    """What a URL of one of the schemes matches as a whole."""
+    return rf"^({'|'.join(schemes)})://({_NAME}|\[({_IPV6})\])(:{_PORT})?([/?][!-~]*)?$"

@@ -1,0 +1,52 @@
+"""The served OpenAPI is true: what it calls valid is taken, what it does not is refused, and every answer is as it says."""
+
+import asyncio
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+import uvicorn
+from support.ingest import KEY, running_ingest
+
+CONFIG = f"""
+[auth.openapi.bearer]
+bearer = "{KEY}"
+
+# A recording that has failed or was cancelled has no transcript, whatever the request.
+[checks.positive_data_acceptance]
+expected-statuses = ["2xx", "401", "403", "404", "409", "410"]
+"""
+RUN = ("--max-examples", "12", "--seed", "1", "--request-timeout", "20", "--warnings", "off", "--no-color")
+
+
+@pytest.mark.timeout(300)
+async def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
+    """Every check of schemathesis, in every phase, against the API as it is served."""
+    async with running_ingest(tmp_path, f"sqlite:///{tmp_path}/ingest.db") as ingest:
+        for number in range(3):
+            await ingest.upload(b"audio", call_id=f"call-{number}")
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            server = uvicorn.Server(uvicorn.Config(ingest.app, log_config=None, access_log=False, lifespan="off"))
+            serving = asyncio.create_task(server.serve(sockets=[listener]))
+            try:
+                status, output = await _schemathesis(f"http://127.0.0.1:{listener.getsockname()[1]}/openapi.json", tmp_path)
+            finally:
+                server.should_exit = True
+                await serving
+    assert status == 0, output
+
+
+async def _schemathesis(url: str, folder: Path) -> tuple[int, str]:
+    (folder / "schemathesis.toml").write_text(CONFIG, "utf-8")
+    process = await asyncio.create_subprocess_exec(
+        Path(sys.executable).parent / "schemathesis",
+        "run",
+        url,
+        *RUN,
+        cwd=folder,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    return process.returncode or 0, output.decode("utf-8", "replace")
