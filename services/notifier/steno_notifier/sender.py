@@ -32,6 +32,7 @@ class Sender:
     Args:
         concurrency: attempts under way at most.
         per_webhook: of them, to one webhook; so that one that hangs does not hold up the others.
+        drain_seconds: how long attempts under way may take to end at `stop`; the rest is left to the next start.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Sender:
         *,
         concurrency: int,
         per_webhook: int,
+        drain_seconds: float,
         now: Callable[[], datetime],
     ) -> None:
         self._queue = queue
@@ -49,35 +51,53 @@ class Sender:
         self._schedule = schedule
         self._concurrency = concurrency
         self._per_webhook = per_webhook
+        self._drain_seconds = drain_seconds
         self._now = now
         self._random = random.SystemRandom()
         self._busy: Counter[str] = Counter()
         self._under_way: set[asyncio.Task[None]] = set()
         self._awake = asyncio.Event()
         self._stopping = False
+        self._ended = asyncio.Event()
+        self._ended.set()
 
     def wake(self) -> None:
         """There may be something to send."""
         self._awake.set()
 
     async def run(self) -> None:
-        """Sends until `stop`; then finishes the attempts under way. An error of our own ends the process."""
-        released = await _until_stored(lambda: self._queue.release(now=self._now()))
-        if released:
-            log.info("deliveries.released", count=released)
-        while not self._stopping:
-            self._awake.clear()
-            if not await self._claim():
-                await self._rest()
-            self._raise_failures()
-        if self._under_way:
-            await asyncio.wait(self._under_way)
-            self._raise_failures()
+        """Sends until `stop`; then lets the attempts under way end. An error of our own ends the process."""
+        self._ended.clear()
+        try:
+            released = await _until_stored(lambda: self._queue.release(now=self._now()))
+            if released:
+                log.info("deliveries.released", count=released)
+            while not self._stopping:
+                self._awake.clear()
+                if not await self._claim():
+                    await self._rest()
+                self._raise_failures()
+            await self._drain()
+        finally:
+            self._ended.set()
 
     async def stop(self) -> None:
-        """Claims nothing more."""
+        """Claims nothing more, and returns when the attempts under way have ended, after `drain_seconds` at the latest."""
         self._stopping = True
         self._awake.set()
+        await self._ended.wait()
+
+    async def _drain(self) -> None:
+        if not self._under_way:
+            return
+        _, late = await asyncio.wait(self._under_way, timeout=self._drain_seconds)
+        if late:
+            log.warning("deliveries.left", count=len(late))
+            for task in late:
+                task.cancel()
+            await asyncio.wait(late)
+            self._under_way -= late
+        self._raise_failures()
 
     async def _claim(self) -> bool:
         """Starts an attempt at each delivery that can be claimed now; False where there was none."""

@@ -87,6 +87,7 @@ def _sender(settings: NotifierSettings, queue: Queue, session: aiohttp.ClientSes
         RetrySchedule(delays=settings.retry_delays),
         concurrency=settings.concurrency,
         per_webhook=settings.webhook_concurrency,
+        drain_seconds=settings.drain_seconds,
         now=_now,
     )
 

@@ -61,7 +61,7 @@ class Sweeper:
             events.c.received_at < now - _UNWANTED, ~exists().where(deliveries.c.event_id == events.c.event_id)
         )
         swept = 0
-        while True:
+        while not self._stopping.is_set():
             async with transaction(self._engine) as connection:
                 await lock_matching(connection, exclusive=True)
                 gone = await connection.execute(delete(deliveries).where(deliveries.c.delivery_id.in_(old.limit(_BATCH))))

@@ -29,7 +29,6 @@ log = structlog.get_logger("steno.notifier.webhooks")
 
 _POLL_MS = 200
 _PAUSE_SECONDS = 1.0
-_CONNECT_SECONDS = 5.0
 _TOPICS = (WEBHOOKS, TRANSCRIPTS, CALL_SUMMARIES, DEAD_LETTERS)
 
 
@@ -60,9 +59,16 @@ class WebhookTable:
         Raises:
             KafkaError: the client cannot go on; the process is to start anew.
         """
+        stopped = asyncio.create_task(self._stopping.wait())
+        connecting = asyncio.create_task(self._connect())
+        await asyncio.wait({connecting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if not connecting.done():
+            connecting.cancel()
+            await asyncio.wait({connecting})
+            return
         try:
-            await self._insist(self._make_topics)
-            await self._follow(await self._insist(self._connect))
+            await self._follow(connecting.result())
         except Retryable:
             # Told to stop while Kafka or the database was away: all of it is read again at the next start.
             if not self._stopping.is_set():
@@ -72,10 +78,11 @@ class WebhookTable:
         """Ends after the record under way."""
         self._stopping.set()
 
-    async def _make_topics(self) -> None:
-        await create_topics(self._kafka, self._topics, _TOPICS, seconds=_CONNECT_SECONDS)
-
     async def _connect(self) -> AIOKafkaConsumer:
+        await self._insist(partial(create_topics, self._kafka, self._topics, _TOPICS))
+        return await self._insist(self._open)
+
+    async def _open(self) -> AIOKafkaConsumer:
         consumer = AIOKafkaConsumer(
             self._topic,
             **client_options(self._kafka),
@@ -85,9 +92,11 @@ class WebhookTable:
         )
         try:
             await consumer.start()
-        except KafkaError as error:
+        except BaseException as error:
             await consumer.stop()
-            raise KafkaUnavailable(f"the webhooks cannot be read: {error!r}") from error
+            if isinstance(error, KafkaError):
+                raise KafkaUnavailable(f"the webhooks cannot be read: {error!r}") from error
+            raise
         return consumer
 
     async def _follow(self, consumer: AIOKafkaConsumer) -> None:

@@ -49,7 +49,7 @@ class Notifier:
         queue = Queue(engine, instance=instance, lease=timedelta(seconds=30))
         schedule = RetrySchedule(delays=[timedelta(milliseconds=50)] * 3)
         courier = Courier(session, box, now=now)
-        self.sender = Sender(queue, courier, schedule, concurrency=50, per_webhook=10, now=now)
+        self.sender = Sender(queue, courier, schedule, concurrency=50, per_webhook=10, drain_seconds=0.2, now=now)
         self.intake = Intake(engine, retention=timedelta(days=30), now=now, wake=self.sender.wake)
         self.deliveries = Deliveries(engine, now=now, wake=self.sender.wake)
         self.box = box
@@ -296,6 +296,28 @@ async def test_a_secret_of_another_key_fails_visibly(start: Start, engine: Async
         delivery, _ = await notifier.ends("w")
         assert receiver.received == []
     assert "encrypted with another key" in delivery.reason
+
+
+async def test_what_does_not_end_in_time_at_a_stop_is_sent_after_the_next_start(start: Start) -> None:
+    """Stopping takes no longer than the drain allows, and the delivery under way is sent again, under the same id."""
+    notifier = await start()
+    released = asyncio.Event()
+
+    async def hang(_request: web.Request) -> web.StreamResponse:
+        await released.wait()
+        return web.Response()
+
+    async with receiving(hang) as receiver:
+        await notifier.register("w", receiver.url)
+        event_id = await notifier.tell()
+        await receiver.has(1)
+        async with asyncio.timeout(5):
+            await notifier.sender.stop()
+        again = await start()
+        delivery, attempts = await again.ends("w")
+        released.set()
+        assert [request.webhook_id for request in receiver.received] == [event_id] * 2
+    assert (delivery.attempts, [attempt.number for attempt in attempts]) == (2, [2])
 
 
 @pytest.mark.parametrize(
