@@ -104,9 +104,9 @@ class Worker:
         self._started = True
         self._app.done_consumer.watchdog = self._watchdog
         guard = LoopGuard(stuck_seconds=self._stuck_seconds)
-        guard.start()
+        guard.start(asyncio.get_running_loop())
         tasks: list[asyncio.Task[Any]] = [
-            asyncio.create_task(part) for part in (self._app.start(), self._look(guard), self._sweep())
+            asyncio.create_task(part) for part in (self._app.start(), self._look(), self._sweep())
         ]
         if self._preparing is not None:
             tasks.append(self._preparing)
@@ -170,9 +170,8 @@ class Worker:
         except TimeoutError:
             return
 
-    async def _look(self, guard: LoopGuard) -> None:
+    async def _look(self) -> None:
         while True:
-            guard.beat()
             if self.ready():
                 self._unready_since = time.monotonic()
             metrics.ROWS.set(len(self.rows))
