@@ -6,8 +6,8 @@ taken back it lets running work finish up to a limit, commits, and cancels the r
 Nothing but `OffsetTracker` decides what is committed, so a commit is a true statement whenever it arrives.
 
 Membership is static (KIP-345): a process that comes back under its instance name within the session takes its partitions
-up again, and nobody else's move. Two processes of one name put each other out; the name comes from the pod or the
-supervisor's slot.
+up again, and nobody else's move. Two processes of one name put each other out of the group, so one of them ends; the name
+comes from the pod or the supervisor's slot.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.protocol.group import JoinGroupRequest
 
 from steno.events.catalogue import Topic
 from steno.events.codec import Codec
@@ -27,7 +28,7 @@ from steno.kafka.attempts import Attempts
 from steno.kafka.breaker import Breaker
 from steno.kafka.client import client_options
 from steno.kafka.dead_letters import DeadLetters
-from steno.kafka.errors import ConsumerStuck
+from steno.kafka.errors import ConsumerStuck, DuplicateInstance
 from steno.kafka.messages import Handler, Message
 from steno.kafka.retry import RetryPolicy
 from steno.kafka.slots import Slots
@@ -47,6 +48,7 @@ _LEAVE_SECONDS = 1.5
 _RECONNECT_SECONDS = 1.0
 _LOOP_STUCK_SECONDS = 60.0
 _LINE = 256
+_LOSSES = 5
 
 
 class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
@@ -117,12 +119,15 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         self._failure: BaseException | None = None
         self._client: AIOKafkaConsumer | None = None
         self._joined = False
+        self._joined_at = 0.0
+        self._losses = 0
         self._started = False
 
     async def run(self) -> None:
         """Works until `stop`; where Kafka is away it waits for it.
 
         Raises:
+            DuplicateInstance: another process works under the same instance name.
             BreakerOpen: so much goes to dead letters that a person must look.
             ConsumerStuck: no poll or no commit has gone through for `stuck_seconds`.
             aiokafka.errors.KafkaError: the group does not let this member in, or its coordination failed.
@@ -166,12 +171,15 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             return
         try:
             metrics.REBALANCES.labels(self._group).inc()
-            still_ours = await self._commit()
+            still_ours = not self._was_put_out() and await self._commit()
             cancelled = await self._slots.drain(self._drain_seconds if still_ours else 0, grace_seconds=_CANCEL_SECONDS)
             if still_ours:
                 await self._commit()
             self._assignment.clear()
             log.info("consumer.revoked", group=self._group, partitions=len(revoked), cancelled=cancelled, lost=not still_ours)
+            if isinstance(self._failure, DuplicateInstance):
+                # aiokafka would join again and put the other out once more: held here until the client is closed.
+                await self._ended.wait()
         except BaseException as error:
             # aiokafka only logs what a listener raises.
             self._fail(error)
@@ -180,7 +188,26 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Called by aiokafka when partitions have been dealt."""
         self._joined = True
+        self._joined_at = time.monotonic()
         log.info("consumer.assigned", group=self._group, instance=self._instance, partitions=len(assigned))
+
+    def _was_put_out(self) -> bool:
+        """Whether the group no longer knows this member: its session ran out, or another took its name."""
+        # aiokafka has no public sign of it.
+        if self._client is None or self._client._coordinator.member_id != JoinGroupRequest.UNKNOWN_MEMBER_ID:
+            self._losses = 0
+            return False
+        # A session that runs out lasts at least as long as a session; a name that is taken is lost at the next heartbeat.
+        lasted = time.monotonic() - self._joined_at
+        self._losses = self._losses + 1 if lasted < self._session_seconds else 0
+        if self._losses >= _LOSSES:
+            self._fail(
+                DuplicateInstance(
+                    f"another process works as instance {self._instance} of group {self._group}: they put each other out; "
+                    "give each process an instance name of its own, the same after a restart"
+                )
+            )
+        return True
 
     async def _poll(self) -> None:
         client = await self._join()
@@ -196,19 +223,16 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
 
     async def _join(self) -> AIOKafkaConsumer:
         while True:
-            client = self._new_client()
+            client = self._client = self._new_client()
             try:
                 await client.start()
             except KafkaError as error:
+                self._client = None
                 await _leave(client)
                 log.warning("consumer.kafka_away", group=self._group, reason=str(error))
                 self._watchdog.polled()
                 await asyncio.sleep(_RECONNECT_SECONDS)
-            except BaseException:
-                await _leave(client)
-                raise
             else:
-                self._client = client
                 return client
 
     def _new_client(self) -> AIOKafkaConsumer:

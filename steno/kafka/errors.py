@@ -9,6 +9,7 @@ StenoError
 │   └── WrongRecord        the record does not belong on its topic
 ├── TopicMismatch          an operator must act: a topic is not as the settings say
 └── ConsumerEnded          end the process; whoever supervises it starts a new one
+    ├── DuplicateInstance  two processes work under one name: give each its own
     ├── BreakerOpen        everything goes to dead letters: a person must look
     └── ConsumerStuck      no progress that only a new start will bring back
 ```
@@ -47,6 +48,12 @@ class ConsumerEnded(StenoError):
     """The consumer cannot go on; the process is to end and be started again."""
 
     error_class = "consumer_ended"
+
+
+class DuplicateInstance(ConsumerEnded):
+    """Another process works under the same instance name, and the two put each other out of the group."""
+
+    error_class = "duplicate_instance"
 
 
 class BreakerOpen(ConsumerEnded):

