@@ -9,6 +9,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 _BUSY_MILLISECONDS = 10_000
@@ -48,7 +49,7 @@ async def ping(engine: AsyncEngine) -> bool:
     try:
         async with asyncio.timeout(2), engine.connect() as connection:
             await connection.execute(text("SELECT 1"))
-    except (OSError, TimeoutError):
+    except (OSError, TimeoutError, SQLAlchemyError):
         return False
     return True
 
