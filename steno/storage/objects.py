@@ -3,8 +3,10 @@
 An object is named by its URL, which is what travels on topics; a store reads only what is its own.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -105,6 +107,29 @@ class ObjectStore:
         except ObjectMissing:
             pass
 
+    async def sweep(self, prefix: str, *, older_than: timedelta) -> int:
+        """Removes the objects under a prefix that are older than that, and says how many.
+
+        In a local folder that takes in what a killed process was still writing; a cloud store ends such uploads by a rule of
+        its own.
+
+        Raises:
+            StoreUnavailable: try again later.
+        """
+        before = datetime.now(UTC) - older_than
+        with _translated(prefix):
+            if self._folder is not None:
+                return await asyncio.to_thread(_sweep_folder, self._folder / prefix, before.timestamp())
+            old = [
+                entry["path"]
+                async for page in obstore.list(self._store, prefix)
+                for entry in page
+                if entry["last_modified"] < before
+            ]
+            if old:
+                await obstore.delete_async(self._store, old)
+            return len(old)
+
     def owns(self, url: str) -> bool:
         """Whether a URL names an object of this store."""
         return url.startswith(f"{self.url}/") and ".." not in unquote(url).split("/")
@@ -127,6 +152,13 @@ class ObjectStore:
         if not self.owns(url):
             raise ForeignObject(f"{url} is not an object of the store {self.url}")
         return url.removeprefix(f"{self.url}/")
+
+
+def _sweep_folder(folder: Path, before: float) -> int:
+    old = [path for path in folder.rglob("*") if path.is_file() and path.stat().st_mtime < before]
+    for path in old:
+        path.unlink(missing_ok=True)
+    return len(old)
 
 
 @contextmanager

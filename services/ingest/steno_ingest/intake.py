@@ -28,6 +28,8 @@ from steno_ingest.outbox import now
 
 log = structlog.get_logger("steno.ingest.intake")
 
+#: Where audio is until it is known which recording it is.
+UPLOADS = "uploads"
 _PIECE_BYTES = 1 << 20
 
 
@@ -75,7 +77,7 @@ class Intake:
                 digest.update(piece)
                 yield piece
 
-        url = await self._objects.put(f"uploads/{uuid4()}", measured())
+        url = await self._objects.put(f"{UPLOADS}/{uuid4()}", measured())
         if size == 0:
             await self._objects.delete(url)
             raise EmptyAudio("the file is empty: there is no audio in it")

@@ -91,7 +91,7 @@ class Ledger:
             created = await self._insert(connection, record, door)
             if created:
                 await self._outbox.add(connection, RECORDINGS, record, publishes=record.recording_id)
-            row = await _completed(connection, record)
+            row = await _filled_in(connection, record, created)
         if created:
             self._outbox.wake()
             self._note_accepted(row)
@@ -106,7 +106,7 @@ class Ledger:
         """Takes in a recording that is on Kafka already: by others, or our own come back."""
         async with transaction(self._engine) as connection:
             created = await self._insert(connection, record, Door.KAFKA)
-            row = await _completed(connection, record)
+            row = await _filled_in(connection, record, created)
         if created:
             self._note_accepted(row)
 
@@ -267,12 +267,13 @@ async def _one(connection: AsyncConnection, recording_id: str) -> Row[Any]:
     )
 
 
-async def _completed(connection: AsyncConnection, record: RecordingSubmitted) -> Row[Any]:
+async def _filled_in(connection: AsyncConnection, record: RecordingSubmitted, created: bool) -> Row[Any]:
     """The row of a submitted recording; where a result had overtaken its submission, what was not known then is filled in."""
+    row = await _one(connection, record.recording_id)
+    if created or row.url:
+        return row
     await connection.execute(
-        update(recordings)
-        .where(recordings.c.recording_id == record.recording_id, recordings.c.url == "")
-        .values(**_details(record))
+        update(recordings).where(recordings.c.recording_id == record.recording_id).values(**_details(record))
     )
     return await _one(connection, record.recording_id)
 

@@ -26,6 +26,7 @@ from steno_ingest.reader import Reader
 from steno_ingest.rest.app import Parts, make_app
 from steno_ingest.results import Results
 from steno_ingest.settings import IngestSettings
+from steno_ingest.sweeper import Sweeper
 from steno_ingest.webhooks import Webhooks
 
 _TOPICS = (RECORDINGS, TRANSCRIPTS, WEBHOOKS, DEAD_LETTERS)
@@ -61,7 +62,7 @@ async def build(settings: IngestSettings) -> Wiring:
             )
         ),
         health=_health(engine, objects, topics, consumer),
-        components=[*components, topics, After(topics.made, consumer), After(topics.made, relay)],
+        components=[*components, Sweeper(objects), topics, After(topics.made, consumer), After(topics.made, relay)],
         resources=resources,
     )
 

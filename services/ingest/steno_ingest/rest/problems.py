@@ -130,7 +130,10 @@ async def _api_problem(_request: Request, error: ApiProblem) -> Response:
 async def _steno_error(request: Request, error: StenoError) -> Response:
     if isinstance(error, Retryable):
         log.warning("request.refused", path=request.url.path, error=error.error_class, reason=str(error))
-        detail = f"a part of the service is away or full ({error.error_class}); nothing was kept, so send the request again"
+        detail = (
+            f"a part of the service is away or full ({error.error_class}), so the request was not accepted; send it again, "
+            "with the same Idempotency-Key if it has one"
+        )
         return _answer(503, error.error_class, detail, headers={"Retry-After": str(_RETRY_SECONDS)})
     if not isinstance(error, Permanent) or type(error) not in _STATUS:
         raise error
