@@ -36,11 +36,11 @@ class Guards:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WhisperOptions:
-    """How Whisper decodes. The defaults are what measured best on real 8 kHz calls (`benchmarks/engine.py`)."""
+    """How Whisper decodes. The defaults balance errors and cost on real 8 kHz calls (`benchmarks/engine.py`)."""
 
     packing: Packing = field(default_factory=Packing)
     length: WindowLength = field(default_factory=WindowLength)
-    beam: int = 5
+    beam: int = 4
     hypothesis_length: WindowLength = field(default_factory=lambda: WindowLength(step=1.0, least=10.0))
     hypothesis_beam: int = 1
     guards: Guards = field(default_factory=Guards)

@@ -17,7 +17,7 @@ Window = tuple[Utterance, ...]
 class Packing:
     """How utterances share windows, and windows a pack.
 
-    A window takes up to `longest_ms` of audio, with `gap_ms` of silence between its utterances. The words of up to
+    A window takes up to `longest_ms` of audio, with at most `gap_ms` of silence between its utterances. The words of up to
     `windows_in_pack` windows are generated together: each step of the decoder reads all of its weights, however many
     windows it serves.
     """
@@ -54,14 +54,14 @@ class Packing:
 
     def lay_out(self, utterances: Sequence[Utterance]) -> "Layout":
         """The audio of a window, and where each utterance lies in it."""
-        gap = np.zeros(self.gap_ms * SAMPLES_PER_MS, dtype=np.float32)
         pieces: list[Samples] = []
         starts: list[int] = []
         position = 0
-        for utterance in utterances:
-            if pieces:
-                pieces.append(gap)
-                position += len(gap)
+        for index, utterance in enumerate(utterances):
+            if index:
+                gap_ms = self._gap_ms(utterances[index - 1], utterance)
+                pieces.append(np.zeros(gap_ms * SAMPLES_PER_MS, dtype=np.float32))
+                position += len(pieces[-1])
             starts.append(position)
             pieces.append(utterance.samples)
             position += len(utterance.samples)
@@ -69,7 +69,12 @@ class Packing:
 
     def _length_ms(self, utterances: Sequence[Utterance]) -> int:
         audio = sum(len(utterance.samples) for utterance in utterances) // SAMPLES_PER_MS
-        return audio + self.gap_ms * (len(utterances) - 1)
+        return audio + sum(self._gap_ms(earlier, later) for earlier, later in pairwise(utterances))
+
+    def _gap_ms(self, earlier: Utterance, later: Utterance) -> int:
+        """The pause as it was, where it was shorter than `gap_ms`: fluent speech stays fluent."""
+        pause_ms = later.audio_start_ms - earlier.audio_start_ms - len(earlier.samples) // SAMPLES_PER_MS
+        return min(max(pause_ms, 0), self.gap_ms)
 
 
 def _pack(windows: Iterable[Window]) -> Pack:
