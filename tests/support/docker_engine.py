@@ -72,6 +72,8 @@ def _started_engine() -> Iterator[None]:
             except subprocess.TimeoutExpired:
                 engine.kill()
                 engine.wait()
+            for mounted in folder.glob("exec/netns/*"):  # Docker leaves its own network namespace mounted, and so the folder
+                subprocess.run(["umount", mounted], check=False)
 
 
 def _wait_until_it_answers(engine: subprocess.Popen[bytes], host: str, log: Path) -> None:
