@@ -44,6 +44,31 @@ class Component(Protocol):
         """Finishes what is under way, in bounded time; `run` then returns."""
 
 
+class After:
+    """Runs a component from an event on."""
+
+    def __init__(self, event: asyncio.Event, component: Component) -> None:
+        self._event = event
+        self._component = component
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Waits for the event, then works as the component does."""
+        waits = [asyncio.create_task(event.wait()) for event in (self._event, self._stopping)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        if not self._stopping.is_set():
+            await self._component.run()
+
+    async def stop(self) -> None:
+        """Stops the component, or the wait for the event."""
+        self._stopping.set()
+        await self._component.stop()
+
+
 @dataclass(kw_only=True)
 class Wiring:
     """What `build` of a service hands over to be run."""

@@ -4,7 +4,7 @@ from contextlib import AsyncExitStack
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from steno.chassis import Component, Wiring
+from steno.chassis import After, Component, Wiring
 from steno.crypto import SecretBox
 from steno.events.catalogue import DEAD_LETTERS, RECORDINGS, TRANSCRIPTS, WEBHOOKS
 from steno.events.codec import Codec
@@ -19,7 +19,6 @@ from steno.storage import database
 from steno.storage.objects import ObjectStore
 from steno_ingest.folder import WatchedFolder
 from steno_ingest.intake import Intake
-from steno_ingest.kafka_side import After, Topics
 from steno_ingest.ledger import Ledger
 from steno_ingest.outbox import Outbox, Relay
 from steno_ingest.reader import Reader
@@ -27,6 +26,7 @@ from steno_ingest.rest.app import Parts, make_app
 from steno_ingest.results import Results
 from steno_ingest.settings import IngestSettings
 from steno_ingest.sweeper import Sweeper
+from steno_ingest.topics import Topics
 from steno_ingest.webhooks import Webhooks
 
 _TOPICS = (RECORDINGS, TRANSCRIPTS, WEBHOOKS, DEAD_LETTERS)

@@ -1,8 +1,5 @@
-"""Events from Kafka: taken in once the webhooks are known."""
+"""Events from Kafka, taken in."""
 
-import asyncio
-
-from steno.kafka.consumer import Consumer
 from steno.kafka.messages import Message
 from steno.telemetry import traces
 from steno_notifier import metrics
@@ -25,28 +22,3 @@ class EventHandler:
         trace = traces.inject().get("traceparent")
         await self._intake.add_event(event, traceparent=trace.decode("ascii") if trace is not None else None)
         metrics.EVENTS.labels(event.type).inc()
-
-
-class Events:
-    """A component: consumes events, but not before all webhooks are known, or one that is deleted might be told of them."""
-
-    def __init__(self, consumer: Consumer, *, webhooks_known: asyncio.Event) -> None:
-        self._consumer = consumer
-        self._webhooks_known = webhooks_known
-        self._stopping = asyncio.Event()
-
-    async def run(self) -> None:
-        """Works until `stop`. Raises what the consumer raises."""
-        waits = [asyncio.create_task(event.wait()) for event in (self._webhooks_known, self._stopping)]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
-        if not self._stopping.is_set():
-            await self._consumer.run()
-
-    async def stop(self) -> None:
-        """Drains the consumer."""
-        self._stopping.set()
-        await self._consumer.stop()

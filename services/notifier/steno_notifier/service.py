@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import aiohttp
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from steno.chassis import Wiring
+from steno.chassis import After, Wiring
 from steno.crypto import SecretBox
 from steno.events.catalogue import CALL_SUMMARIES, TRANSCRIPTS
 from steno.events.codec import Codec
@@ -21,7 +21,7 @@ from steno.storage import database
 from steno_notifier.api import create_app
 from steno_notifier.attempt import Courier
 from steno_notifier.deliveries import Deliveries
-from steno_notifier.events import EventHandler, Events
+from steno_notifier.events import EventHandler
 from steno_notifier.intake import Intake
 from steno_notifier.queue import Queue
 from steno_notifier.schedule import RetrySchedule
@@ -58,7 +58,8 @@ async def build(settings: NotifierSettings) -> Wiring:
         app=create_app(Deliveries(engine, now=_now, wake=sender.wake), ApiKeys(settings.api_keys_file)),
         health=_health(engine, table, consumer),
         components=(
-            Events(consumer, webhooks_known=table.complete),
+            # Not before all webhooks are known: one that is deleted might be told of an event.
+            After(table.complete, consumer),
             table,
             sender,
             Sweeper(engine, queue, retention=retention, now=_now),

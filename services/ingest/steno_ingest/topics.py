@@ -1,14 +1,13 @@
-"""What needs Kafka, held back until Kafka is there: the door opens without it, and what comes in waits in the outbox."""
+"""The topics, made as soon as Kafka is there: the door opens without it, and what comes in waits in the outbox."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
 import structlog
 
-from steno.chassis import Component
 from steno.errors import Retryable
 
-log = structlog.get_logger("steno.ingest.kafka_side")
+log = structlog.get_logger("steno.ingest.topics")
 
 _PAUSE_SECONDS = 1.0
 
@@ -52,28 +51,3 @@ class Topics:
                 await asyncio.sleep(_PAUSE_SECONDS)
             else:
                 return self.made.set()
-
-
-class After:
-    """Runs a component from an event on."""
-
-    def __init__(self, event: asyncio.Event, component: Component) -> None:
-        self._event = event
-        self._component = component
-        self._stopping = asyncio.Event()
-
-    async def run(self) -> None:
-        """Waits for the event, then works as the component does."""
-        waits = [asyncio.create_task(event.wait()) for event in (self._event, self._stopping)]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
-        if not self._stopping.is_set():
-            await self._component.run()
-
-    async def stop(self) -> None:
-        """Stops the component, or the wait for the event."""
-        self._stopping.set()
-        await self._component.stop()
