@@ -9,6 +9,8 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
+from steno.errors import StenoError
+
 _PREFIX = "steno_"
 
 
@@ -28,13 +30,21 @@ def key_line(name: str, key: str) -> str:
     return f"{name} {_digest(key)}\n"
 
 
+class KeyFileUnreadable(StenoError):
+    """The key file is there, but cannot be read."""
+
+    error_class = "key_file_unreadable"
+
+
 class ApiKeys:
     """The keys that open a door. Without a file, or with an empty one, none does."""
 
     def __init__(self, path: Path | None) -> None:
+        """Raises `KeyFileUnreadable`, so that a service that could let nobody in does not start."""
         self._path = path
         self._names: dict[str, str] = {}
         self._read_at: int | None = None
+        self._refresh()
 
     def verify(self, key: str) -> str | None:
         """The name of a key, or None where it opens nothing."""
@@ -51,7 +61,11 @@ class ApiKeys:
             self._names, self._read_at = {}, None
             return
         if changed_at != self._read_at:
-            entries = (line.split() for line in self._path.read_text("utf-8").splitlines())
+            try:
+                text = self._path.read_text("utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise KeyFileUnreadable(f"the API key file {self._path} cannot be read by this process: {error}") from error
+            entries = (line.split() for line in text.splitlines())
             self._names = {digest: name for name, digest in (entry for entry in entries if len(entry) == 2)}
             self._read_at = changed_at
 

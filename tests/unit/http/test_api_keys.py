@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from steno.cli.keys import add_key
-from steno.http.auth import ApiKeys, key_line, presented_key
+from steno.http.auth import ApiKeys, KeyFileUnreadable, key_line, presented_key
 
 
 def test_no_file_opens_no_door() -> None:
@@ -39,6 +39,13 @@ def test_a_removed_file_closes_the_door(tmp_path: Path) -> None:
     assert keys.verify(key) == "crm"
     (tmp_path / "keys").unlink()
     assert keys.verify(key) is None
+
+
+def test_a_file_that_cannot_be_read_is_told_at_start(tmp_path: Path) -> None:
+    """A service that could let nobody in does not start."""
+    (tmp_path / "keys").mkdir()
+    with pytest.raises(KeyFileUnreadable, match="cannot be read"):
+        ApiKeys(tmp_path / "keys")
 
 
 @pytest.mark.parametrize("name", ["", "two words", "tab\tbed", "line\nbreak"])
