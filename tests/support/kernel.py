@@ -10,6 +10,7 @@ from typing import Any
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 from aiokafka.protocol.api import Response
 
 from steno.events.catalogue import DEAD_LETTERS, RECORDINGS
@@ -114,7 +115,13 @@ class GroupUnderTest:
         admin = AIOKafkaAdminClient(bootstrap_servers=self.kafka.bootstrap_servers)
         try:
             await admin.start()
-            return await question(admin)
+            async with asyncio.timeout(20):
+                while True:
+                    try:
+                        return await question(admin)
+                    except GroupCoordinatorNotAvailableError:
+                        # A broker that has not had a group yet makes the topic of their offsets first.
+                        await asyncio.sleep(0.05)
         finally:
             await admin.close()
 

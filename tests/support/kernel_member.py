@@ -20,6 +20,7 @@ from support.kernel import CODEC, GroupUnderTest
 
 from steno.events.records import RecordingSubmitted
 from steno.kafka.consumer import Consumer, Message
+from steno.kafka.errors import ConsumerEnded
 from steno.kafka.producer import Producer
 from steno.settings import KafkaSettings, TopicSettings
 
@@ -38,6 +39,8 @@ class MemberProcess:
         self.handled: list[str] = []
         #: Whether it has joined its group.
         self.ready = False
+        #: The class of the error that ended it.
+        self.failure: str | None = None
         self._told, telling = _PROCESSES.Pipe(duplex=False)
         self._process = _PROCESSES.Process(
             target=_main, args=(group.kafka.bootstrap_servers, group.topics.prefix, instance, telling, options)
@@ -84,6 +87,8 @@ class MemberProcess:
                     return
                 if what == "ready":
                     self.ready = True
+                elif what == "failed":
+                    self.failure = key
                 else:
                     (self.begun if what == "begun" else self.handled).append(key)
 
@@ -125,6 +130,8 @@ async def _run(servers: str, prefix: str, instance: str, telling: Connection, op
         await asyncio.wait([running, helpers[1]], return_when=asyncio.FIRST_COMPLETED)
         await consumer.stop()
         await running
+    except ConsumerEnded as error:
+        telling.send(("failed", error.error_class))
     finally:
         for helper in helpers:
             helper.cancel()
