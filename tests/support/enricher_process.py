@@ -67,9 +67,13 @@ class EnricherProcess:
     async def ready(self) -> None:
         """Returns when it has its partitions and their rows."""
         assert self._url is not None
+        assert self._process is not None
         async with asyncio.timeout(60), aiohttp.ClientSession() as session:
             url = await self._url
             while True:
+                assert self._process.returncode is None, (
+                    f"the enricher ended with {self._process.returncode}: {self.lines[-3:]}"
+                )
                 with suppress(aiohttp.ClientConnectionError):
                     async with session.get(f"{url}/health/ready") as answer:
                         if answer.status == 200:

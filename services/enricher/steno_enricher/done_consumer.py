@@ -7,6 +7,8 @@ What Faust 0.15.3 does, and what is done instead:
 - When the table is recovered it lets the source partitions flow, seeks them to the committed offsets, and then clears the
   queues: what was fetched between the seek and the clearing is gone, while the position is past it (seen in one restart of five
   with records waiting). Here the flow stands still from before the seek until Faust resumes it, after the clearing.
+- It seeks only partitions for which something is committed: what was fetched of the others while the flow stood still is gone.
+  Here they are sought to their beginning.
 - Should a record get lost between fetch and agent in yet another way, `done` for a later one of its partition raises, and a
   silence shows in `stalled_since`; a restart then begins at the last commit, which is before the hole.
 """
@@ -74,22 +76,29 @@ class DoneConsumer(driver.Consumer):
         for partition, records in found.items():
             if records and self._is_changelog_tp(partition):
                 self.fetched_changelog[partition] = records[-1].offset
+            elif records:
+                if self.stalled_since is None:
+                    self._progress_at = time.monotonic()
+                self._fetched[partition].extend(record.offset for record in records)
         return found
 
     async def getmany(self, timeout: float) -> Any:  # noqa: ASYNC109 - the name is Faust's
         self.watchdog.polled()
-        async for partition, message in super().getmany(timeout):
-            if not self._is_changelog_tp(partition):
-                if self.stalled_since is None:
-                    self._progress_at = time.monotonic()
-                self._fetched[partition].append(message.offset)
-            yield partition, message
+        async for found in super().getmany(timeout):
+            yield found
         self.watchdog.polled()
 
     async def perform_seek(self) -> None:
         self.stop_flow()
         self._fetched.clear()
         await super().perform_seek()
+        fresh = [
+            partition
+            for partition in self.assignment()
+            if not self._is_changelog_tp(partition) and (self._committed_offset[partition] or 0) <= 0
+        ]
+        if fresh:
+            await self.seek_wait(await self.earliest_offsets(*fresh))
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         await super().on_partitions_revoked(revoked)
