@@ -131,7 +131,7 @@ class IngestProcess:
     async def __aexit__(
         self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        if self._process is not None:
-            await self.end(signal.SIGKILL)
         assert self._session is not None
         await self._session.close()
+        if self._process is not None and self._process.returncode is None:
+            await self.end(signal.SIGKILL)
