@@ -6,7 +6,6 @@ command it gets, again whenever it ends, and awaits `wait_ready`.
 
 from steno.broker.data import BrokerCommand, prepare, prepare_cluster
 from steno.broker.errors import BrokerError, BrokerFailed, DataFolderInUse, JarsUnavailable, JavaNotFound
-from steno.broker.jars import cache_folder
 from steno.broker.local import LocalBroker, LocalCluster
 from steno.broker.ready import wait_ready
 from steno.broker.runtime import find_java
@@ -20,7 +19,6 @@ __all__ = [
     "JavaNotFound",
     "LocalBroker",
     "LocalCluster",
-    "cache_folder",
     "find_java",
     "prepare",
     "prepare_cluster",

@@ -4,7 +4,6 @@
 """
 
 import hashlib
-import os
 import shutil
 import threading
 import tomllib
@@ -19,6 +18,7 @@ from typing import Any
 from filelock import FileLock
 
 from steno.broker.errors import JarsUnavailable
+from steno.cache import cache_folder
 
 KAFKA = "4.3.1"
 LOCK_FILE = Path(__file__).with_name("jars.lock.toml")
@@ -44,14 +44,6 @@ class Jar:
     def filename(self) -> str:
         _, artifact, version = self.coordinate.split(":")
         return f"{artifact}-{version}.jar"
-
-
-def cache_folder() -> Path:
-    """Where fetched files are kept: `STENO_CACHE`, else `steno` in the user's cache folder."""
-    chosen = os.environ.get("STENO_CACHE")
-    if chosen:
-        return Path(chosen).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "steno"
 
 
 def read_lock(path: Path = LOCK_FILE) -> tuple[Jar, ...]:

@@ -109,12 +109,3 @@ def test_an_unreachable_repository_is_said_so(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(jars, "_maven", unreachable)
     with pytest.raises(JarsUnavailable, match=r"org\.example:thing:1\.0 could not be fetched.*no route to host.*is kept"):
         fetch([JAR], cache=tmp_path)
-
-
-def test_the_cache_is_where_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """STENO_CACHE first, then the user's cache folder."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.delenv("STENO_CACHE", raising=False)
-    assert jars.cache_folder() == tmp_path / "steno"
-    monkeypatch.setenv("STENO_CACHE", str(tmp_path / "chosen"))
-    assert jars.cache_folder() == tmp_path / "chosen"

@@ -13,20 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from steno.cache import cache_folder
 from steno_transcriber.digest import file_digest
 from steno_transcriber.models.catalogue import Model, ModelFile, catalogue
 from steno_transcriber.models.errors import ModelDamaged, ModelMissing, ModelUnreachable, UnknownModel
 from steno_transcriber.models.sources import Progress, Source, SourceFailed
 
 WEIGHTS = "model.bin"
-
-
-def cache_folder() -> Path:
-    """Where fetched files are kept: `STENO_CACHE`, else `steno` in the user's cache folder."""
-    chosen = os.environ.get("STENO_CACHE")
-    if chosen:
-        return Path(chosen).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "steno"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
