@@ -14,12 +14,9 @@ DATA/2/…
 import base64
 import json
 import os
-import random
-import socket
 import subprocess
 import sys
 import uuid
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -27,12 +24,9 @@ from pathlib import Path
 
 from steno.broker import guard, jars
 from steno.broker.errors import BrokerError, BrokerFailed, DataFolderInUse
-from steno.broker.properties import HOST, JVM_FLAGS, SHORT_LIVED_FLAGS, Node, log_properties, render, server_properties
+from steno.broker.properties import JVM_FLAGS, SHORT_LIVED_FLAGS, Node, log_properties, render, server_properties
 from steno.broker.runtime import find_java
-
-# Below the range the kernel takes the ports of outgoing connections from: a client that keeps trying the port of a broker that
-# is down could otherwise be given that very port for its own end, and the broker could not come back.
-_PORTS = range(20_000, 32_000)
+from steno.ports import free_port, is_free
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,13 +151,15 @@ def _cluster(data: Path, brokers: int) -> tuple[str, tuple[Node, ...]]:
             raise BrokerError(f"{path} is damaged ({error!r}); restore it, or choose another data folder") from error
         if len(nodes) != brokers:
             raise BrokerError(f"{data} holds a cluster of {len(nodes)}, not of {brokers}; choose another data folder")
-        if all(_is_free(port) for node in nodes for port in (node.broker_port, node.controller_port)):
+        if all(is_free(port) for node in nodes for port in (node.broker_port, node.controller_port)):
             return cluster_id, nodes
     else:
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    ports = iter(_free_ports(2 * brokers))
+    ports: list[int] = []
+    while len(ports) < 2 * brokers:
+        ports.append(free_port(other_than=ports))
     nodes = tuple(
-        Node(node_id=node_id, broker_port=next(ports), controller_port=next(ports)) for node_id in range(1, brokers + 1)
+        Node(node_id=node_id, broker_port=ports.pop(), controller_port=ports.pop()) for node_id in range(1, brokers + 1)
     )
     _write_whole(path, json.dumps({"cluster_id": cluster_id, "nodes": [asdict(node) for node in nodes]}, indent=2))
     return cluster_id, nodes
@@ -173,22 +169,3 @@ def _write_whole(path: Path, text: str) -> None:
     temporary = path.with_suffix(".new")
     temporary.write_text(text)
     temporary.replace(path)
-
-
-def _free_ports(count: int) -> Sequence[int]:
-    free: set[int] = set()
-    while len(free) < count:
-        port = random.choice(_PORTS)  # noqa: S311 (not a secret)
-        if _is_free(port):
-            free.add(port)
-    return tuple(free)
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as Kafka does: a port that lingers is free
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-HOST = "127.0.0.1"
+from steno.ports import HOST
 
 JVM_FLAGS = (
     "-Xms64m",

@@ -12,8 +12,6 @@ DATA/ingest.db    the ledger                            DATA/logs/      what eac
 import asyncio
 import json
 import os
-import random
-import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -27,12 +25,10 @@ from steno.cli.run_file import RunningProcess
 from steno.cli.supervisor import Program, Supervisor
 from steno.crypto import make_secret_key
 from steno.kafka.topics import create_topics
+from steno.ports import HOST, free_port, is_free
 from steno.settings import SERVICES, KafkaSettings, TopicSettings
 
 BROKER = "broker"
-_HOST = "127.0.0.1"
-# Below the range the kernel takes the ports of outgoing connections from.
-_PORTS = range(20_000, 32_000)
 _LOCAL_PARTITIONS = "4"
 _READY_SECONDS = 120
 _LOG_TAIL_LINES = 15
@@ -77,7 +73,7 @@ class Suite:
         await create_topics(KafkaSettings(bootstrap_servers=self.kafka), topics)
         report("topics are there")
         ports = _choose_ports(self.data / "ports.json")
-        self.urls = {name: f"http://{_HOST}:{ports[name]}" for name in SERVICES}
+        self.urls = {name: f"http://{HOST}:{ports[name]}" for name in SERVICES}
         for name in SERVICES:
             await self._supervisor.start(self._service(name, ports[name]))
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
@@ -188,24 +184,10 @@ def _choose_ports(path: Path) -> dict[str, int]:
     known: dict[str, int] = json.loads(path.read_text("utf-8")) if path.exists() else {}
     ports: dict[str, int] = {}
     for name in SERVICES:
-        port = known.get(name, 0)
-        while port in ports.values() or not _is_free(port):
-            port = random.choice(_PORTS)  # noqa: S311 - not a secret
-        ports[name] = port
+        before, taken = known.get(name), ports.values()
+        ports[name] = before if before and before not in taken and is_free(before) else free_port(other_than=taken)
     path.write_text(json.dumps(ports) + "\n", "utf-8")
     return ports
-
-
-def _is_free(port: int) -> bool:
-    if port == 0:
-        return False
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((_HOST, port))
-        except OSError:
-            return False
-    return True
 
 
 def _write_private(path: Path, text: str) -> None:
