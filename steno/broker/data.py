@@ -15,14 +15,14 @@ import base64
 import json
 import os
 import subprocess
-import sys
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from steno.broker import guard, jars
+from steno import guard
+from steno.broker import jars
 from steno.broker.errors import BrokerError, BrokerFailed, DataFolderInUse
 from steno.broker.properties import JVM_FLAGS, SHORT_LIVED_FLAGS, Node, log_properties, render, server_properties
 from steno.broker.runtime import find_java
@@ -104,10 +104,10 @@ def prepare_cluster(
 
 
 def _command(folder: Path, node: Node, servers: str, java: Path, classpath: str) -> BrokerCommand:
-    guarded = (sys.executable, "-I", "-S", guard.__file__, str(os.getpid()), str(folder / "lock"))
     logging = f"-Dlog4j2.configurationFile={(folder / 'log4j2.properties').as_uri()}"
+    program = (str(java), *JVM_FLAGS, logging, "kafka.Kafka", str(folder / "server.properties"))
     return BrokerCommand(
-        argv=(*guarded, str(java), *JVM_FLAGS, logging, "kafka.Kafka", str(folder / "server.properties")),
+        argv=guard.guarded(program, folder / "lock"),
         env=_environment(classpath),
         bootstrap_servers=servers,
         node_id=node.node_id,

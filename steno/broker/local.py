@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from steno.broker import guard
+from steno import guard
 from steno.broker.data import BrokerCommand, prepare_cluster
 from steno.broker.errors import BrokerFailed, DataFolderInUse
 from steno.broker.jars import Progress

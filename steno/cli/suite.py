@@ -18,7 +18,8 @@ from pathlib import Path
 
 import aiohttp
 
-from steno.broker import guard, prepare, wait_ready
+from steno import guard
+from steno.broker import prepare, wait_ready
 from steno.cli import run_file
 from steno.cli.keys import add_key
 from steno.cli.run_file import RunningProcess
@@ -101,10 +102,9 @@ class Suite:
         report(f"Kafka is ready at {self.kafka}")
 
     def _service(self, name: str, port: int) -> Program:
-        guarded = (sys.executable, "-I", "-S", guard.__file__, str(os.getpid()), str(self.data / f"{name}.lock"))
         return Program(
             name=name,
-            argv=(*guarded, sys.executable, "-m", f"steno_{name}"),
+            argv=guard.guarded((sys.executable, "-m", f"steno_{name}"), self.data / f"{name}.lock"),
             env=self._environment(name, port),
             log_path=self.data / "logs" / f"{name}.log",
             stop_seconds=45,

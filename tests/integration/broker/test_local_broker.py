@@ -55,7 +55,7 @@ async def test_a_folder_has_one_broker(tmp_path: Path) -> None:
     first, second = LocalBroker(command), LocalBroker(command)
     await first.start()
     try:
-        expected = rf"{tmp_path / 'data' / '1'} is in use by the broker with process id {first.pid}; stop that one first"
+        expected = rf"{tmp_path / 'data' / '1'} is in use by process {first.pid}; stop that one first"
         with pytest.raises(DataFolderInUse, match=expected):
             await second.start()
         with pytest.raises(DataFolderInUse, match=expected):

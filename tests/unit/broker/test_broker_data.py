@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from steno.broker import BrokerError, BrokerFailed, DataFolderInUse, guard, jars, prepare, prepare_cluster
+from steno import guard
+from steno.broker import BrokerError, BrokerFailed, DataFolderInUse, jars, prepare, prepare_cluster
 
 FORMATS = """#!/bin/sh
 case "$*" in
@@ -72,7 +73,7 @@ def test_a_folder_in_use_is_refused(tmp_path: Path, java: str) -> None:
     prepare(tmp_path / "data", java=java)
     held = guard.lock(tmp_path / "data" / "1" / "lock")
     assert held is not None
-    with pytest.raises(DataFolderInUse, match=rf"in use by the broker with process id {os.getpid()}; stop"):
+    with pytest.raises(DataFolderInUse, match=rf"in use by process {os.getpid()}; stop"):
         prepare(tmp_path / "data", java=java)
     os.close(held)
     prepare(tmp_path / "data", java=java)

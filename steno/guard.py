@@ -1,8 +1,8 @@
-"""Turns itself into the broker: locks the data folder, ties its life to its parent's, then becomes Java.
+"""Turns itself into a program of this machine's suite: takes its lock, ties its life to its parent's, then becomes it.
 
-It runs as a program of its own between the supervisor and Java (same process id before and after), because both must be done
-inside the new process: the lock then lives exactly as long as the broker does, whatever kills it, and a supervisor that is
-killed leaves no broker behind. It imports the standard library only, so that it costs milliseconds.
+It runs as a program of its own between the supervisor and the broker or service (same process id before and after), because
+both must be done inside the new process: the lock then lives exactly as long as the program does, whatever kills it, and a
+supervisor that is killed leaves nothing behind. It imports the standard library only, so that it costs milliseconds.
 
     python guard.py PARENT_PID LOCK_FILE PROGRAM ARGUMENT…
 """
@@ -12,12 +12,18 @@ import fcntl
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 EX_TEMPFAIL = 75
 """Exit status when the lock is held by another process (sysexits.h)."""
 
 _PR_SET_PDEATHSIG = 1
+
+
+def guarded(program: Sequence[str], lock_file: Path) -> tuple[str, ...]:
+    """The command line that runs a program behind this guard, as a child of the process that asks."""
+    return (sys.executable, "-I", "-S", __file__, str(os.getpid()), str(lock_file), *program)
 
 
 def lock(path: Path) -> int | None:
@@ -42,8 +48,8 @@ def holder(path: Path) -> str:
 
 
 def in_use(path: Path) -> str:
-    """The message for a folder whose lock is held."""
-    return f"{path.parent} is in use by the broker with process id {holder(path) or 'unknown'}; stop that one first"
+    """The message for a folder in which a lock is held."""
+    return f"{path.parent} is in use by process {holder(path) or 'unknown'}; stop that one first"
 
 
 def die_with(parent: int) -> None:
@@ -51,7 +57,7 @@ def die_with(parent: int) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
-        sys.exit("the parent ended before the broker began")
+        sys.exit("the parent ended before this process began")
 
 
 def main() -> None:
