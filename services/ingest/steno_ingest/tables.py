@@ -4,16 +4,11 @@ The ledger is kept twice, as books are: `recordings` says where each stands now,
 `steno_ingest.balance` holds the two together.
 """
 
-from datetime import UTC, datetime
-from typing import Any
-
 from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
     Column,
-    DateTime,
-    Dialect,
     ForeignKey,
     Index,
     Integer,
@@ -22,10 +17,10 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    TypeDecorator,
     text,
 )
 
+from steno.storage.columns import UtcDateTime
 from steno_ingest.states import ENDED
 
 metadata = MetaData(
@@ -36,20 +31,6 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
-
-
-class Moment(TypeDecorator[datetime]):
-    """A point in time, aware and in UTC; SQLite knows no time zones, so they are put back when it is read."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        return None if value is None else value.astimezone(UTC)
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        return None if value is None else value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
-
 
 _ID = String(256)
 _STATE = String(16)
@@ -68,11 +49,11 @@ recordings = Table(
     Column("channels", JSON, nullable=False),
     Column("locale", Text, nullable=False),
     Column("properties", JSON, nullable=False),
-    Column("accepted_at", Moment, nullable=False),
+    Column("accepted_at", UtcDateTime, nullable=False),
     # When it was on Kafka; none while it waits in the outbox.
-    Column("published_at", Moment),
-    Column("started_at", Moment),
-    Column("ended_at", Moment),
+    Column("published_at", UtcDateTime),
+    Column("started_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),
     # Why it failed: for a person, and for programs.
     Column("reason", Text),
     Column("error", Text),
@@ -99,7 +80,7 @@ entries = Table(
     # None: it was accepted.
     Column("from_state", _STATE),
     Column("to_state", _STATE, nullable=False),
-    Column("at", Moment, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
     # The database itself sees to it that a recording comes to each state once, and ends once.
     Index("uq_entries_recording_state", "recording_id", "to_state", unique=True),
     Index(
@@ -124,7 +105,7 @@ outbox = Table(
     Column("headers", JSON, nullable=False),
     # The recording that counts as published once this row is.
     Column("recording_id", _ID, index=True),
-    Column("created_at", Moment, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
     sqlite_autoincrement=True,
 )
 
@@ -135,7 +116,7 @@ idempotency_keys = Table(
     Column("key", String(256), primary_key=True),
     Column("fingerprint", String(64), nullable=False),
     Column("recording_id", _ID, nullable=False),
-    Column("created_at", Moment, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
 )
 
 webhooks = Table(
@@ -146,7 +127,7 @@ webhooks = Table(
     Column("events", JSON, nullable=False),
     Column("encrypted_secret", LargeBinary, nullable=False),
     Column("enabled", Boolean, nullable=False),
-    Column("created_at", Moment, nullable=False),
-    Column("updated_at", Moment, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
     Index("ix_webhooks_page", "created_at", "webhook_id"),
 )
