@@ -1,6 +1,8 @@
 """Databases: SQLite (WAL) for one machine, PostgreSQL for many; a service that keeps rows owns one and migrates it."""
 
 import asyncio
+import sqlite3
+import time
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.util import await_only
 
 _BUSY_MILLISECONDS = 10_000
 # Any number will do, as long as all services of one database take the same (PostgreSQL §13.3.5, advisory locks).
@@ -65,14 +68,24 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     # Python's driver would begin transactions by itself, and late: see "begin" below.
     connection.isolation_level = None
     cursor = connection.cursor()
-    for pragma in (
-        f"busy_timeout = {_BUSY_MILLISECONDS}",
-        "journal_mode = WAL",
-        "synchronous = FULL",
-        "foreign_keys = ON",
-    ):
+    for pragma in (f"busy_timeout = {_BUSY_MILLISECONDS}", "synchronous = FULL", "foreign_keys = ON"):
         cursor.execute(f"PRAGMA {pragma}")
+    _use_write_ahead_log(cursor)
     cursor.close()
+
+
+def _use_write_ahead_log(cursor: Any) -> None:
+    # A new file's change to WAL does not wait for others, as everything else does: SQLite says "locked" at once.
+    deadline = time.monotonic() + _BUSY_MILLISECONDS / 1000
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            await_only(asyncio.sleep(0.01))
+        else:
+            return
 
 
 def _begin_immediate(connection: Connection) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from steno.storage.database import connect, ping
 
@@ -26,6 +27,21 @@ async def test_writers_side_by_side_wait_for_each_other(tmp_path: Path) -> None:
     assert list(numbers) == list(range(50))
     assert await ping(engine)
     await engine.dispose()
+
+
+async def test_a_new_file_is_opened_by_many_at_once(tmp_path: Path) -> None:
+    """None is refused while another one changes the file to WAL."""
+    for attempt in range(20):
+        engines = [connect(f"sqlite:///{tmp_path}/new-{attempt}.db") for _ in range(4)]
+        modes = await asyncio.gather(*(journal_mode(engine) for engine in engines))
+        assert modes == ["wal"] * len(engines)
+        for engine in engines:
+            await engine.dispose()
+
+
+async def journal_mode(engine: AsyncEngine) -> str:
+    async with engine.connect() as connection:
+        return str((await connection.execute(text("PRAGMA journal_mode"))).scalar_one())
 
 
 def test_another_kind_of_database_is_refused() -> None:
