@@ -3,6 +3,8 @@
 import asyncio
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -11,13 +13,39 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util import await_only
+
+from steno.errors import Retryable
 
 _BUSY_MILLISECONDS = 10_000
 # Any number will do, as long as all services of one database take the same (PostgreSQL §13.3.5, advisory locks).
 _MIGRATION_LOCK = 0x5354454E4F
+
+
+class DatabaseUnavailable(Retryable):
+    """The database is away, full or busy: the same transaction may go through later."""
+
+    error_class = "database_unavailable"
+
+
+@contextmanager
+def failures_told_apart() -> Iterator[None]:
+    """Around work on a database: what it says about a statement of ours is left as it is.
+
+    Raises:
+        DatabaseUnavailable: it says something about itself, which will pass.
+    """
+    try:
+        yield
+    except (DataError, IntegrityError, ProgrammingError):
+        raise
+    except (DBAPIError, PoolTimeoutError, OSError) as error:
+        # What the driver says alone: SQLAlchemy adds the statement's values, which do not belong in a log.
+        reason = error.orig if isinstance(error, DBAPIError) else error
+        raise DatabaseUnavailable(f"the database did not take a transaction: {reason!r}") from error
 
 
 def connect(url: str) -> AsyncEngine:

@@ -2,26 +2,24 @@
 
 ```
 StenoError
-├── Permanent
-│   └── Refused                 the request is wrong; the message says what to change
-│       ├── InvalidMetadata     what is said about the recording is not valid
-│       ├── ForeignUrl          the URL names an object of somebody else's store
-│       ├── EmptyAudio          there is no audio in it
-│       ├── TooLarge            it is larger than the settings allow
-│       ├── KeyReused           the Idempotency-Key was used for another request
-│       ├── AlreadyEnded        the recording has ended and cannot be cancelled
-│       ├── NotThere            there is no such recording, webhook or page
-│       ├── NotYet              the recording has no transcript yet
-│       └── NeverToBe           the recording will have no transcript
-└── Retryable
-    └── DatabaseUnavailable     the database is away, busy or full
+└── Permanent
+    └── Refused                 the request is wrong; the message says what to change
+        ├── InvalidMetadata     what is said about the recording is not valid
+        ├── ForeignUrl          the URL names an object of somebody else's store
+        ├── EmptyAudio          there is no audio in it
+        ├── TooLarge            it is larger than the settings allow
+        ├── KeyReused           the Idempotency-Key was used for another request
+        ├── AlreadyEnded        the recording has ended and cannot be cancelled
+        ├── NotThere            there is no such recording, webhook or page
+        ├── NotYet              the recording has no transcript yet
+        └── NeverToBe           the recording will have no transcript
 ```
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from steno.errors import Permanent, Retryable
+from steno.errors import Permanent
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,9 +79,3 @@ class NotYet(Refused):
 
 class NeverToBe(Refused):
     error_class = "no_transcript"
-
-
-class DatabaseUnavailable(Retryable):
-    """The database is away, busy or full."""
-
-    error_class = "database_unavailable"

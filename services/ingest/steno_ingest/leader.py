@@ -5,7 +5,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from steno_ingest.errors import DatabaseUnavailable
+from steno.storage.database import DatabaseUnavailable
 
 # Any number that is not used for another lock on this database (PostgreSQL §13.3.5, advisory locks).
 _LOCK = 0x4F5554424F58

@@ -6,14 +6,9 @@ from typing import Any
 
 from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from steno_ingest.errors import DatabaseUnavailable
-
-_OURS = (DataError, IntegrityError, ProgrammingError)
-"""What the database says about a statement of ours rather than about itself."""
+from steno.storage.database import failures_told_apart
 
 
 @asynccontextmanager
@@ -26,16 +21,12 @@ async def transaction(engine: AsyncEngine, *, snapshot: bool = False) -> AsyncIt
     Raises:
         DatabaseUnavailable: the database is away, busy or full; nothing of the block was kept.
     """
-    try:
+    with failures_told_apart():
         async with engine.connect() as connection:
             if snapshot and engine.dialect.name == "postgresql":
                 await connection.execution_options(isolation_level="REPEATABLE READ")
             async with connection.begin():
                 yield connection
-    except _OURS:
-        raise
-    except (DBAPIError, PoolTimeout, OSError) as error:
-        raise DatabaseUnavailable(f"the database does not do what it should: {error}") from error
 
 
 async def insert_once(connection: AsyncConnection, table: Table, values: Mapping[str, Any]) -> bool:

@@ -13,11 +13,11 @@ from sqlalchemy import Row
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from steno.http.auth import ApiKeys, presented_key
+from steno.storage.database import DatabaseUnavailable
 from steno_notifier import cursor as cursors
 from steno_notifier.deliveries import Deliveries, Filter, NotReplayable
 from steno_notifier.delivery import State
 from steno_notifier.outgoing import EventType
-from steno_notifier.tables import DatabaseUnavailable
 
 
 class View(BaseModel):

@@ -10,13 +10,13 @@ from typing import TypeVar
 import structlog
 from opentelemetry.trace import SpanKind
 
+from steno.storage.database import DatabaseUnavailable
 from steno.telemetry import traces
 from steno_notifier import metrics
 from steno_notifier.attempt import Courier
 from steno_notifier.delivery import Answer, Event, Settlement, settle
 from steno_notifier.queue import Claim, Queue
 from steno_notifier.schedule import RetrySchedule
-from steno_notifier.tables import DatabaseUnavailable
 
 log = structlog.get_logger("steno.notifier.sender")
 

@@ -29,12 +29,10 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from steno.errors import Retryable
 from steno.storage.columns import UtcDateTime
+from steno.storage.database import failures_told_apart
 
 # Any number that nothing else on the database locks (PostgreSQL §13.3.5, advisory locks).
 _MATCHING_LOCK = 0x57454248
@@ -114,12 +112,6 @@ attempts = Table(
 _turns: WeakKeyDictionary[AsyncEngine, asyncio.Lock] = WeakKeyDictionary()
 
 
-class DatabaseUnavailable(Retryable):
-    """The database is away, full or busy: the same transaction may go through later."""
-
-    error_class = "database_unavailable"
-
-
 @asynccontextmanager
 async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """A transaction, committed when the block ends well.
@@ -127,13 +119,9 @@ async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     Raises:
         DatabaseUnavailable: it did not go through for a reason that will pass.
     """
-    try:
+    with failures_told_apart():
         async with _turn(engine), engine.begin() as connection:
             yield connection
-    except (IntegrityError, DataError, ProgrammingError):
-        raise
-    except (DBAPIError, PoolTimeoutError, OSError, TimeoutError) as error:
-        raise DatabaseUnavailable(f"the database did not take a transaction: {type(error).__name__}") from error
 
 
 def _turn(engine: AsyncEngine) -> AbstractAsyncContextManager[None]:

@@ -10,12 +10,12 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
-from steno_ingest.errors import DatabaseUnavailable
 from steno_ingest.tables import metadata
 from steno_ingest.transactions import transaction
 from support.ingest import Ingest, problem, running_ingest
 
 from steno.storage import database
+from steno.storage.database import DatabaseUnavailable
 from steno.storage.objects import ObjectStore
 
 
