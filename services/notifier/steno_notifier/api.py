@@ -13,8 +13,9 @@ from sqlalchemy import Row
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from steno.http.auth import ApiKeys, presented_key
+from steno.http.rest import RestApplication
 from steno.storage.database import DatabaseUnavailable
-from steno_notifier import cursor as cursors
+from steno import cursors
 from steno_notifier.deliveries import Deliveries, Filter, NotReplayable
 from steno_notifier.delivery import State
 from steno_notifier.outgoing import EventType
@@ -100,8 +101,8 @@ _Id = Annotated[str, Path(max_length=256, pattern=r"^[^\x00]+$")]
 _Text = Annotated[str, Query(min_length=1, max_length=256, pattern=r"^[^\x00]+$")]
 
 
-class _Documented(FastAPI):
-    """FastAPI, with the schema of the problems, which are answered past it."""
+class _Documented(RestApplication):
+    """A REST application, with the schema of the problems, which are answered past it."""
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:

@@ -11,6 +11,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from steno.http.auth import ApiKeys
+from steno.http.rest import RestApplication
 from steno.telemetry import traces
 from steno_ingest.intake import Intake
 from steno_ingest.ledger import Ledger
@@ -40,7 +41,7 @@ class Parts:
 
 def make_app(parts: Parts) -> FastAPI:
     """The application; health and metrics are added by the chassis."""
-    app = _Documented(title="Steno", version="1", description=_DESCRIPTION, redoc_url=None, separate_input_output_schemas=False)
+    app = _Documented(title="Steno", version="1", description=_DESCRIPTION, separate_input_output_schemas=False)
     problems.install(app)
     app.add_middleware(Traced)
     client = security.client_of(parts.keys)
@@ -67,8 +68,8 @@ class Traced:
                 span.update_name(f"{scope['method']} {route}")
 
 
-class _Documented(FastAPI):
-    """FastAPI, with the schemas of the bodies that it does not read itself."""
+class _Documented(RestApplication):
+    """A REST application, with the schemas of the bodies that it does not read itself."""
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
