@@ -91,7 +91,10 @@ def run(settings_type: type[S], build: Callable[[S], Awaitable[Wiring]]) -> int:
         return 2
     logs.configure(settings.telemetry, settings_type.service)
     traces.configure(settings.telemetry, settings_type.service)
-    return asyncio.run(serve(settings, build))
+    try:
+        return asyncio.run(serve(settings, build))
+    finally:
+        traces.shutdown()
 
 
 async def serve(settings: S, build: Callable[[S], Awaitable[Wiring]]) -> int:

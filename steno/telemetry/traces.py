@@ -1,9 +1,10 @@
 """Traces: OpenTelemetry by hand at the seams (job, phrase, insight, delivery), carried over every topic by `traceparent`.
 
-Spans leave the process only where a collector is set; the trace ids are made and carried in any case.
+Spans are recorded, and leave the process, only where a collector is set; the trace ids are made and carried in any case.
 Source: W3C Trace Context; OpenTelemetry semantic conventions for messaging.
 """
 
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
@@ -13,7 +14,8 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import Span, SpanKind
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import AttributeValue
 
@@ -21,15 +23,30 @@ from steno.settings import TelemetrySettings
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 _FIELDS = ("traceparent", "tracestate")
+_IDS = RandomIdGenerator()
+_SHUTDOWN_SECONDS = 3.0
 
 
 def configure(settings: TelemetrySettings, service: str) -> None:
-    """Makes the process's tracer; its spans go to the collector of the settings, if one is set."""
-    provider = TracerProvider(resource=Resource.create({"service.name": f"steno-{service}"}))
-    if settings.otlp_endpoint:
-        exporter = OTLPSpanExporter(endpoint=f"{settings.otlp_endpoint.rstrip('/')}/v1/traces")
-        provider.add_span_processor(BatchSpanProcessor(exporter))
+    """Has the process's spans sent to the collector of the settings, if one is set; see `shutdown`."""
+    if not settings.otlp_endpoint:
+        # Nothing is recorded, and what came with a trace passes it on unchanged. Left unset, it would cost twice as much.
+        trace.set_tracer_provider(trace.NoOpTracerProvider())
+        return
+    provider = TracerProvider(resource=Resource.create({"service.name": f"steno-{service}"}), shutdown_on_exit=False)
+    exporter = OTLPSpanExporter(endpoint=f"{settings.otlp_endpoint.rstrip('/')}/v1/traces")
+    provider.add_span_processor(BatchSpanProcessor(exporter))
     trace.set_tracer_provider(provider)
+
+
+def shutdown() -> None:
+    """Sends the spans that have not left yet; a collector that does not answer holds the process up for seconds at most."""
+    provider = trace.get_tracer_provider()
+    if isinstance(provider, TracerProvider):
+        # In a thread, since it takes up to half a minute and no limit can be set to it.
+        sending = threading.Thread(target=provider.shutdown, daemon=True)
+        sending.start()
+        sending.join(_SHUTDOWN_SECONDS)
 
 
 def inject() -> dict[str, bytes]:
@@ -51,6 +68,8 @@ def continued(
     }
     parent = _PROPAGATOR.extract(carrier, context=context.Context()) if carrier else context.Context()
     span = _tracer().start_span(name, context=parent, kind=kind, attributes=attributes)
+    if not span.get_span_context().is_valid:
+        span = _beginning()
     with trace.use_span(span, end_on_exit=True):
         yield span
 
@@ -60,6 +79,11 @@ def span(name: str, *, kind: SpanKind = SpanKind.INTERNAL, **attributes: Attribu
     """A span under the current one, current inside the block."""
     with _tracer().start_as_current_span(name, kind=kind, attributes=attributes) as current:
         yield current
+
+
+def _beginning() -> Span:
+    """The root of a trace of which nothing is recorded here, and whose flags say so."""
+    return NonRecordingSpan(SpanContext(_IDS.generate_trace_id(), _IDS.generate_span_id(), is_remote=False))
 
 
 def _tracer() -> trace.Tracer:

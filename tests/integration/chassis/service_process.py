@@ -8,6 +8,7 @@ from pydantic_settings import SettingsConfigDict
 
 from steno.chassis import Wiring, run
 from steno.settings import ServiceSettings
+from steno.telemetry import traces
 
 
 class SmallSettings(ServiceSettings):
@@ -28,7 +29,8 @@ class Worker:
         """Works."""
         if self._fault == "fail":
             raise RuntimeError("the worker broke")
-        await self._stopped.wait()
+        with traces.span("work"):
+            await self._stopped.wait()
         print("drained", flush=True)
 
     async def stop(self) -> None:

@@ -4,12 +4,14 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sys
 from asyncio.subprocess import PIPE, Process
 from pathlib import Path
 
 import aiohttp
 import pytest
+from support.collector import collecting
 
 SERVICE = Path(__file__).with_name("service_process.py")
 
@@ -86,3 +88,21 @@ async def test_a_wrong_setting_ends_the_start_with_its_name() -> None:
     output, _ = await asyncio.wait_for(process.communicate(), 20)
     assert process.returncode == 2
     assert b"STENO_INGEST_HTTP_PORT" in output
+
+
+async def test_spans_leave_before_the_process_does() -> None:
+    """What ended while draining is in the collector when the process is gone."""
+    async with collecting() as collector:
+        process = await start(STENO_OTLP_ENDPOINT=collector.url)
+        await log_until(process, "service.listening")
+        assert (await end(process))[0] == 0
+    assert [(span.service, span.name) for span in collector.spans] == [("steno-ingest", "work")]
+
+
+async def test_a_collector_that_hangs_does_not_hold_the_process() -> None:
+    """Spans that cannot leave are given up after seconds, and the exit status is that of the service."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        process = await start(STENO_OTLP_ENDPOINT=f"http://127.0.0.1:{silent.getsockname()[1]}")
+        await log_until(process, "service.listening")
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), 8) == 0
