@@ -14,9 +14,9 @@ import structlog
 from sqlalchemy import Row, Select, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from steno.cursors import Position
 from steno.events.catalogue import RECORDINGS
 from steno.events.records import RecordingCancelled, RecordingSubmitted
-from steno_ingest.cursors import Position
 from steno_ingest.errors import AlreadyEnded, KeyReused, NotThere
 from steno_ingest.metrics import ACCEPTED, SECONDS_TO_END, STATES
 from steno_ingest.outbox import Outbox, now

@@ -13,9 +13,9 @@ from sqlalchemy import Row, delete, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from steno.crypto import SecretBox
+from steno.cursors import Position
 from steno.events.catalogue import WEBHOOKS
 from steno.events.records import WebhookState
-from steno_ingest.cursors import Position
 from steno_ingest.errors import NotThere
 from steno_ingest.outbox import Outbox, now
 from steno_ingest.tables import webhooks

@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Row
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
+from steno import cursors
 from steno.http.auth import ApiKeys, presented_key
 from steno.http.rest import RestApplication
 from steno.storage.database import DatabaseUnavailable
-from steno import cursors
 from steno_notifier.deliveries import Deliveries, Filter, NotReplayable
 from steno_notifier.delivery import State
 from steno_notifier.outgoing import EventType

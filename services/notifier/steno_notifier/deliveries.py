@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Row, Select, func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from steno_notifier.cursor import Position
+from steno.cursors import Position
 from steno_notifier.delivery import Event, IllegalTransition, State, sources, target, transition
 from steno_notifier.tables import attempts, deliveries, events, transaction, webhooks
 
@@ -52,13 +52,13 @@ class Deliveries:
                 query = query.where(column == value)
         if after is not None:
             key = tuple_(deliveries.c.created_at, deliveries.c.delivery_id)
-            query = query.where(key < tuple_(after.created_at, after.delivery_id))
+            query = query.where(key < tuple_(after.at, after.id))
         async with transaction(self._engine) as connection:
             rows = list(await connection.execute(query))
         if len(rows) <= limit:
             return rows, None
         last = rows[limit - 1]
-        return rows[:limit], Position(created_at=last.created_at, delivery_id=last.delivery_id)
+        return rows[:limit], Position(at=last.created_at, id=last.delivery_id)
 
     async def one(self, delivery_id: str) -> tuple[Row[Any], Sequence[Row[Any]]] | None:
         """A delivery with its attempts, oldest first."""

@@ -1,9 +1,8 @@
-"""Cursors, metadata, file names, settling: the small pure parts of ingest."""
+"""Metadata, file names, settling: the small pure parts of ingest."""
 
 import json
 import re
-from base64 import b64encode, urlsafe_b64encode
-from datetime import UTC, datetime
+from base64 import b64encode
 from ipaddress import IPv6Address
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,8 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from steno_ingest.cursors import Position, decode, encode
-from steno_ingest.errors import InvalidMetadata, NotThere
+from steno_ingest.errors import InvalidMetadata
 from steno_ingest.folder import Settling
 from steno_ingest.intake import suffix_of
 from steno_ingest.metadata import Channel, Metadata, parse_link, parse_metadata
@@ -24,32 +22,6 @@ from steno.events.catalogue import RECORDINGS
 from steno.events.codec import Codec
 from steno.events.records import RecordingSubmitted, Role
 from steno.events.schemas import ShippedSchemaIds
-
-MOMENTS = st.datetimes(min_value=datetime(1971, 1, 1), max_value=datetime(9998, 1, 1), timezones=st.just(UTC))
-TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=256)
-
-
-@given(MOMENTS, TEXTS)
-def test_a_cursor_comes_back_as_it_was(at: datetime, identifier: str) -> None:
-    """And fits into a URL as it is."""
-    position = Position(at=at, id=identifier)
-    cursor = encode(position)
-    assert cursor.replace("-", "").replace("_", "").isalnum()
-    assert decode(cursor) == position
-
-
-@given(st.text() | st.binary().map(lambda data: urlsafe_b64encode(data).decode().rstrip("=")))
-def test_what_is_no_cursor_is_refused(text: str) -> None:
-    """Anything either is a cursor or is refused with what to do; nothing else happens."""
-    refusal = ""
-    try:
-        position = decode(text)
-    except NotThere as error:
-        refusal = str(error)
-    else:
-        assert decode(encode(position)) == position
-    assert refusal == "" or "`next`" in refusal
-
 
 PRINTABLE_TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=128)
 METADATA = st.builds(

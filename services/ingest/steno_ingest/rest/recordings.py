@@ -7,9 +7,10 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from pydantic import AwareDatetime, BeforeValidator
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from steno_ingest import cursors
+from steno import cursors
+from steno.cursors import Position
 from steno_ingest.balance import books
-from steno_ingest.cursors import Position
+from steno_ingest.errors import NotThere
 from steno_ingest.intake import ClientKey, Intake
 from steno_ingest.ledger import Filters, Ledger
 from steno_ingest.reader import Reader
@@ -42,6 +43,18 @@ Cursor = Annotated[str | None, Query(max_length=1024, description="`next` of the
 Limit = Annotated[int, Query(ge=1, le=500, description="Entries of a page at most.")]
 Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
 _WRITTEN = {"txt": (to_text, "text/plain"), "vtt": (to_webvtt, "text/vtt"), "srt": (to_srt, "application/x-subrip")}
+
+
+def position(cursor: str | None) -> Position | None:
+    """Where the page before ended; None for the first page.
+
+    Raises:
+        NotThere: no list gave out such a cursor.
+    """
+    try:
+        return None if cursor is None else cursors.decode(cursor)
+    except ValueError as error:
+        raise NotThere(str(error)) from None
 
 
 def routes(client: ClientName, intake: Intake, ledger: Ledger, reader: Reader, engine: AsyncEngine) -> APIRouter:
@@ -93,7 +106,7 @@ def routes(client: ClientName, intake: Intake, ledger: Ledger, reader: Reader, e
     ) -> RecordingPage:
         """Recordings by filter, the newest first, in pages that new recordings do not shift."""
         filters = Filters(state=state, call_id=call_id, since=since, until=until)
-        after = None if cursor is None else cursors.decode(cursor)
+        after = position(cursor)
         rows = await ledger.page(filters, after=after, limit=limit + 1)
         last = rows[limit - 1] if len(rows) > limit else None
         return RecordingPage(

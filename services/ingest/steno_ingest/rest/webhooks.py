@@ -9,11 +9,11 @@ from fastapi import APIRouter, Depends, Path, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StrictBool
 from sqlalchemy import Row
 
-from steno_ingest import cursors
-from steno_ingest.cursors import Position
+from steno import cursors
+from steno.cursors import Position
 from steno_ingest.rest.models import Answer, Identifier
 from steno_ingest.rest.problems import documented
-from steno_ingest.rest.recordings import Cursor, Limit
+from steno_ingest.rest.recordings import Cursor, Limit, position
 from steno_ingest.rest.security import ClientName
 from steno_ingest.urls import url_pattern
 from steno_ingest.webhooks import SECRET_PATTERN, NewWebhook, Webhooks, make_secret
@@ -121,7 +121,7 @@ def routes(client: ClientName, webhooks: Webhooks) -> APIRouter:
     @router.get("", summary="List webhooks", responses=documented(401, 404, 422, 503))
     async def get_webhooks(cursor: Cursor = None, limit: Limit = 50) -> WebhookPage:
         """The webhooks, the oldest first."""
-        after = None if cursor is None else cursors.decode(cursor)
+        after = position(cursor)
         rows = await webhooks.page(after=after, limit=limit + 1)
         last = rows[limit - 1] if len(rows) > limit else None
         return WebhookPage(

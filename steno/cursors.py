@@ -1,19 +1,16 @@
 """Opaque cursors: where a page ended, so that the next begins right after it whatever was added meanwhile. Pure."""
 
 import base64
-import binascii
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-
-from steno_ingest.errors import NotThere
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Position:
-    """The last entry of a page, by what the list is ordered by."""
+    """The last entry of a page, by what the list is ordered by: a time, and an id where times are the same."""
 
     at: datetime
     id: str
@@ -30,13 +27,13 @@ def decode(cursor: str) -> Position:
     """The position of a cursor that `encode` made.
 
     Raises:
-        NotThere: it was made by someone else.
+        ValueError: it was made by someone else; the message is for them.
     """
     try:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
         microseconds, last = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
         if type(microseconds) is int and type(last) is str and "\0" not in last:
             return Position(at=_EPOCH + timedelta(microseconds=microseconds), id=last)
-    except (ValueError, TypeError, OverflowError, RecursionError, binascii.Error):
+    except (ValueError, TypeError, OverflowError, RecursionError):
         pass
-    raise NotThere("the cursor is not one that a list gave out; take it from `next` of the page before, as it is")
+    raise ValueError("the cursor is not one that a list gave out; take it from `next` of the page before, as it is")
