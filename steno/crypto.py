@@ -1,7 +1,9 @@
 """Secrets at rest and on topics: encrypted with the suite's secret key (Fernet: AES-128-CBC with HMAC-SHA256)."""
 
+from typing import Annotated
+
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from pydantic import SecretStr
+from pydantic import AfterValidator, SecretStr
 
 from steno.errors import Permanent
 
@@ -33,6 +35,18 @@ class SecretBox:
             return self._fernet.decrypt(token)
         except InvalidToken:
             raise UndecryptableSecret("a webhook secret was encrypted with another key; set the suite's SECRET_KEY") from None
+
+
+def _usable(keys: SecretStr) -> SecretStr:
+    try:
+        SecretBox(keys)
+    except ValueError:
+        raise ValueError("must be 32 random bytes in url-safe base64 (several by commas, the newest first)") from None
+    return keys
+
+
+SecretKeys = Annotated[SecretStr, AfterValidator(_usable)]
+"""The type of a setting whose value `SecretBox` takes."""
 
 
 def make_secret_key() -> str:

@@ -1,21 +1,13 @@
 """What ingest is told by its environment (`STENO_INGEST_…`)."""
 
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from steno.crypto import SecretBox
+from steno.crypto import SecretKeys
 from steno.settings import ServiceSettings
-
-
-def _usable(keys: SecretStr) -> SecretStr:
-    try:
-        SecretBox(keys)
-    except ValueError:
-        raise ValueError("must be 32 random bytes in url-safe base64 (several by commas, the newest first)") from None
-    return keys
 
 
 class IngestSettings(ServiceSettings):
@@ -31,7 +23,7 @@ class IngestSettings(ServiceSettings):
     api_keys_file: Path | None = Field(
         default=None, description="File of the API keys that open the door, hashed; without one, none does."
     )
-    secret_key: Annotated[SecretStr, AfterValidator(_usable)] = Field(
+    secret_key: SecretKeys = Field(
         description="Encrypts webhook secrets; the notifier has the same. New keys in front of old ones, by commas."
     )
     max_upload_bytes: int = Field(default=1 << 30, gt=0, description="Largest recording that is taken, in bytes.")

@@ -7,17 +7,9 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from steno.crypto import SecretBox
+from steno.crypto import SecretKeys
 from steno.http.client import parse_networks
 from steno.settings import ServiceSettings
-
-
-def _usable(keys: SecretStr) -> SecretStr:
-    try:
-        SecretBox(keys)
-    except ValueError:
-        raise ValueError("must be 32 random bytes in url-safe base64 (several by commas, the newest first)") from None
-    return keys
 
 
 def _networks(text: str) -> str:
@@ -45,7 +37,7 @@ class NotifierSettings(ServiceSettings):
     api_keys_file: Path | None = Field(
         default=None, description="File of the API keys that open the door, hashed; without one, none does."
     )
-    secret_key: Annotated[SecretStr, AfterValidator(_usable)] = Field(
+    secret_key: SecretKeys = Field(
         description="Decrypts webhook secrets; the same as ingest's. New keys in front of old ones, by commas."
     )
     public_url: str = Field(default="", description="Where users reach ingest, put in front of the links in webhooks.")
