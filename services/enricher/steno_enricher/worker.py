@@ -102,17 +102,17 @@ class Worker:
             ConsumerStuck: Faust does not go on by itself.
         """
         self._started = True
-        self._app.done_consumer.watchdog = self._watchdog
         guard = LoopGuard(stuck_seconds=self._stuck_seconds)
-        guard.start(asyncio.get_running_loop())
-        tasks: list[asyncio.Task[Any]] = [
-            asyncio.create_task(part) for part in (self._app.start(), self._look(), self._sweep())
-        ]
-        if self._preparing is not None:
-            tasks.append(self._preparing)
-        for task in tasks:
-            task.add_done_callback(self._noticed)
         try:
+            self._app.done_consumer.watchdog = self._watchdog
+            guard.start(asyncio.get_running_loop())
+            tasks: list[asyncio.Task[Any]] = [
+                asyncio.create_task(part) for part in (self._app.start(), self._look(), self._sweep())
+            ]
+            if self._preparing is not None:
+                tasks.append(self._preparing)
+            for task in tasks:
+                task.add_done_callback(self._noticed)
             await self._stopping.wait()
             await self._wind_down(tasks)
         finally:
