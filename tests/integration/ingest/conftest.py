@@ -1,3 +1,5 @@
+"""What the tests of ingest share."""
+
 from collections.abc import AsyncIterator
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""Deliveries by REST: listed, looked at, replayed."""
+
 import json
 from collections.abc import AsyncIterator
 from datetime import timedelta

@@ -1,3 +1,5 @@
+"""Webhooks as the topic tells them, kept as rows."""
+
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
