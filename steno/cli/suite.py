@@ -13,6 +13,7 @@ import asyncio
 import json
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,15 +26,16 @@ from steno.cli.keys import add_key
 from steno.cli.run_file import RunningProcess
 from steno.cli.supervisor import Program, Supervisor
 from steno.crypto import make_secret_key
-from steno.kafka.topics import create_topics
 from steno.ports import HOST, free_port, is_free
-from steno.settings import SERVICES, KafkaSettings, TopicSettings
+from steno.settings import SERVICES
 
 BROKER = "broker"
 _LOCAL_PARTITIONS = "4"
 _READY_SECONDS = 120
 _LOG_TAIL_LINES = 15
-_TELL_EVERY_BYTES = 10_000_000
+_TELL_EVERY_SECONDS = 2.0
+_ENDS_AT_START = 3
+"""How often a program may end while it starts before the start is given up."""
 
 Report = Callable[[str], None]
 
@@ -70,13 +72,14 @@ class Suite:
         self._make_keys()
         if self._own_broker:
             await self._start_broker(report)
-        topics = TopicSettings(partitions=int(os.environ.get("STENO_TOPIC_PARTITIONS", _LOCAL_PARTITIONS)))
-        await create_topics(KafkaSettings(bootstrap_servers=self.kafka), topics)
-        report("topics are there")
+        # The services start beside Kafka and wait for it: their own start takes as long.
         ports = _choose_ports(self.data / "ports.json")
         self.urls = {name: f"http://{HOST}:{ports[name]}" for name in SERVICES}
         for name in SERVICES:
             await self._supervisor.start(self._service(name, ports[name]))
+        if self._own_broker:
+            await wait_ready(self.kafka, check=lambda: self._check(BROKER))
+            report(f"Kafka is ready at {self.kafka}")
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
             await asyncio.gather(*(self._wait_ready(session, name, report) for name in SERVICES))
 
@@ -98,8 +101,6 @@ class Suite:
                 stop_seconds=30,
             )
         )
-        await wait_ready(command.bootstrap_servers)
-        report(f"Kafka is ready at {self.kafka}")
 
     def _service(self, name: str, port: int) -> Program:
         return Program(
@@ -146,12 +147,16 @@ class Suite:
         try:
             async with asyncio.timeout(_READY_SECONDS):
                 while not await _is_ready(session, self.urls[name]):
-                    if self._supervisor.restarts.get(name, 0) >= 3:
-                        raise SuiteError(f"{name} keeps ending:\n{self._log_tail(name)}")
+                    self._check(name)
                     await asyncio.sleep(0.1)
         except TimeoutError:
             raise SuiteError(f"{name} was not ready after {_READY_SECONDS} s:\n{self._log_tail(name)}") from None
         report(f"{name} is ready at {self.urls[name]}")
+
+    def _check(self, name: str) -> None:
+        """Raises `SuiteError` for a program that keeps ending instead of becoming ready."""
+        if self._supervisor.restarts.get(name, 0) >= _ENDS_AT_START:
+            raise SuiteError(f"{name} keeps ending:\n{self._log_tail(name)}")
 
     def _log_tail(self, name: str) -> str:
         lines = (self.data / "logs" / f"{name}.log").read_text("utf-8", "replace").splitlines()
@@ -159,15 +164,15 @@ class Suite:
 
 
 class _Megabytes:
-    """Tells every ten megabytes that are fetched; called from threads."""
+    """Tells every two seconds how much is fetched, so nothing where it was fetched before; called from threads."""
 
     def __init__(self, report: Report) -> None:
         self._report = report
-        self._told = 0
+        self._told_at = time.monotonic()
 
     def __call__(self, done: int, total: int) -> None:
-        if done - self._told >= _TELL_EVERY_BYTES:
-            self._told = done
+        if (now := time.monotonic()) - self._told_at >= _TELL_EVERY_SECONDS:
+            self._told_at = now
             self._report(f"fetching Kafka: {done / 1e6:.0f} of {total / 1e6:.0f} MB")
 
 
