@@ -1,20 +1,15 @@
 """The enricher as a process of its own, and calls to feed it."""
 
 import asyncio
-import json
-import os
 import random
-import signal
-import sys
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
-import aiohttp
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from support.kafka import read_all
+from support.service_process import ServiceProcess
 
 from steno.events.catalogue import PHRASES, TRANSCRIPTS, Topic
 from steno.events.codec import Codec
@@ -38,98 +33,17 @@ _SENTENCES = (
 )
 
 
-class EnricherProcess:
+class EnricherProcess(ServiceProcess):
     """Runs `python -m steno_enricher` until the block is left."""
 
     def __init__(self, servers: str, prefix: str, *, instance: str = "0") -> None:
-        self._environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("STENO_", "KAFKA_"))},
-            "KAFKA_BOOTSTRAP_SERVERS": servers,
-            "STENO_TOPIC_PREFIX": prefix,
-            "STENO_TOPIC_PARTITIONS": str(PARTITIONS),
-            "STENO_ENRICHER_INSTANCE": instance,
-            "STENO_ENRICHER_DRAIN_SECONDS": "10",
-        }
-        self._process: asyncio.subprocess.Process | None = None
-        self._reading: asyncio.Task[None] | None = None
-        self._url: asyncio.Future[str] | None = None
-        #: Log lines of all starts.
-        self.lines: list[dict[str, Any]] = []
-
-    async def start(self) -> None:
-        """Starts the process; does not wait for it to be ready."""
-        self._url = asyncio.get_running_loop().create_future()
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "steno_enricher", env=self._environment, stderr=asyncio.subprocess.PIPE
+        super().__init__(
+            "enricher",
+            servers=servers,
+            prefix=prefix,
+            partitions=PARTITIONS,
+            environment={"STENO_ENRICHER_INSTANCE": instance, "STENO_ENRICHER_DRAIN_SECONDS": "10"},
         )
-        self._reading = asyncio.create_task(self._read(self._process, self._url))
-
-    async def ready(self) -> None:
-        """Returns when it has its partitions and their rows."""
-        assert self._url is not None
-        assert self._process is not None
-        async with asyncio.timeout(60), aiohttp.ClientSession() as session:
-            url = await self._url
-            while True:
-                assert self._process.returncode is None, (
-                    f"the enricher ended with {self._process.returncode}: {self.lines[-3:]}"
-                )
-                with suppress(aiohttp.ClientConnectionError):
-                    async with session.get(f"{url}/health/ready") as answer:
-                        if answer.status == 200:
-                            return
-                await asyncio.sleep(0.02)
-
-    async def metrics(self) -> str:
-        """What it shows to Prometheus."""
-        assert self._url is not None
-        async with aiohttp.ClientSession() as session, session.get(f"{await self._url}/metrics") as answer:
-            return await answer.text()
-
-    async def kill(self) -> None:
-        """Ends it as a power cut would."""
-        await self._end(signal.SIGKILL)
-
-    async def stop(self) -> int:
-        """Asks it to stop, and returns its exit status."""
-        return await self._end(signal.SIGTERM)
-
-    async def ended(self) -> int:
-        """Waits until it ends by itself, and returns its exit status."""
-        assert self._process is not None
-        return await self._process.wait()
-
-    async def _end(self, number: signal.Signals) -> int:
-        assert self._process is not None
-        assert self._reading is not None
-        with suppress(ProcessLookupError):
-            self._process.send_signal(number)
-        status = await asyncio.wait_for(self._process.wait(), 30)
-        await self._reading
-        return status
-
-    async def _read(self, process: asyncio.subprocess.Process, url: asyncio.Future[str]) -> None:
-        assert process.stderr is not None
-        async for line in process.stderr:
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                entry = {"event": line.decode(errors="replace").rstrip()}
-            self.lines.append(entry)
-            if entry.get("event") == "service.listening" and not url.done():
-                url.set_result(entry["url"])
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._process is not None and self._process.returncode is None:
-            await self.kill()
-        # Shown by pytest where the test has failed.
-        print(*map(json.dumps, self.lines), sep="\n")
 
 
 class Steno:

@@ -1,19 +1,15 @@
 """The transcriber as a process of its own, and the topics around it."""
 
 import asyncio
-import json
-import os
-import signal
-import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from support.service_process import ServiceProcess
 
 from steno.events.catalogue import DEAD_LETTERS, PHRASES, RECORDINGS, TRANSCRIPTS
 from steno.events.codec import Codec
@@ -36,91 +32,6 @@ from steno.storage.objects import ObjectStore
 PARTITIONS = 4
 
 
-class TranscriberProcess:
-    """Runs `python -m steno_transcriber`; ends it by the pid it got."""
-
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("STENO_", "KAFKA_"))}
-        cache = {"STENO_CACHE": os.environ["STENO_CACHE"]} if "STENO_CACHE" in os.environ else {}
-        self._environment = {**kept, **cache, **environment}
-        self._process: asyncio.subprocess.Process | None = None
-        self._reading: asyncio.Task[None] | None = None
-        self._url: asyncio.Future[str] | None = None
-        #: Log lines of all starts.
-        self.lines: list[dict[str, Any]] = []
-
-    @property
-    def pid(self) -> int:
-        """The pid of the process that runs."""
-        assert self._process is not None
-        return self._process.pid
-
-    async def start(self) -> None:
-        """Starts the process; does not wait for it to be ready."""
-        self._url = asyncio.get_running_loop().create_future()
-        self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "steno_transcriber"), env=self._environment, stderr=asyncio.subprocess.PIPE
-        )
-        self._reading = asyncio.create_task(self._read(self._process, self._url))
-
-    async def ready(self) -> None:
-        """Returns when it says so itself."""
-        assert self._url is not None
-        async with asyncio.timeout(60):
-            url = await self._url
-            async with aiohttp.ClientSession() as session:
-                while True:
-                    with suppress(aiohttp.ClientConnectionError):
-                        async with session.get(f"{url}/health/ready") as answer:
-                            if answer.status == 200:
-                                return
-                    await asyncio.sleep(0.02)
-
-    async def metrics(self) -> str:
-        """What it shows to Prometheus."""
-        assert self._url is not None
-        async with aiohttp.ClientSession() as session, session.get(f"{await self._url}/metrics") as answer:
-            return await answer.text()
-
-    async def kill(self) -> None:
-        """Ends it as a power cut would."""
-        await self._end(signal.SIGKILL)
-
-    async def stop(self) -> int:
-        """Asks it to stop, and returns its exit status."""
-        return await self._end(signal.SIGTERM)
-
-    async def ended(self) -> int:
-        """Waits until it ends by itself, and returns its exit status."""
-        assert self._process is not None
-        assert self._reading is not None
-        status = await asyncio.wait_for(self._process.wait(), 60)
-        await self._reading
-        return status
-
-    @property
-    def running(self) -> bool:
-        """Whether there is a process."""
-        return self._process is not None and self._process.returncode is None
-
-    async def _end(self, number: signal.Signals) -> int:
-        assert self._process is not None
-        with suppress(ProcessLookupError):
-            self._process.send_signal(number)
-        return await self.ended()
-
-    async def _read(self, process: asyncio.subprocess.Process, url: asyncio.Future[str]) -> None:
-        assert process.stderr is not None
-        async for line in process.stderr:
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                entry = {"event": line.decode(errors="replace").rstrip()}
-            self.lines.append(entry)
-            if entry.get("event") == "service.listening" and not url.done():
-                url.set_result(entry["url"])
-
-
 class Installation:
     """Topics, an object store and a transcriber that share them; what is published is collected as it comes."""
 
@@ -131,18 +42,19 @@ class Installation:
         self.producer = Producer(self.kafka, self.topics, self.codec, source="test")
         self.folder = folder
         self.store = ObjectStore((folder / "objects").as_uri())
-        self.transcriber = TranscriberProcess(
-            {
-                "KAFKA_BOOTSTRAP_SERVERS": servers,
-                "STENO_TOPIC_PREFIX": prefix,
-                "STENO_TOPIC_PARTITIONS": str(PARTITIONS),
+        self.transcriber = ServiceProcess(
+            "transcriber",
+            servers=servers,
+            prefix=prefix,
+            partitions=PARTITIONS,
+            environment={
                 "STENO_OBJECTS_URL": self.store.url,
                 "STENO_TRANSCRIBER_ENGINE": "scripted",
                 "STENO_TRANSCRIBER_THREADS": "2",
                 "STENO_TRANSCRIBER_FILE_FOLDERS": str(folder / "calls"),
                 "STENO_TRANSCRIBER_DRAIN_SECONDS": "20",
                 **environment,
-            }
+            },
         )
         #: What stands on the topics so far, in the order of each partition.
         self.records: list[Record] = []

@@ -1,6 +1,5 @@
 """Ingest as it runs: a process of its own, a real database, a real Kafka."""
 
-import signal
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -63,7 +62,6 @@ async def test_a_recording_comes_in_and_its_result_comes_back(
         IngestProcess(kafka, topic_prefix, tmp_path, database_url, **options) as ingest,
         outside(kafka, topic_prefix) as producer,
     ):
-        await ingest.start()
         await ingest.ready()
         trace = "4bf92f3577b34da6a3ce929d0e0e4736"
         answer = await ingest.upload(
@@ -110,12 +108,12 @@ async def test_a_recording_comes_in_and_its_result_comes_back(
         assert [entry.value for entry in await eventually(dead)] == [b"rubbish"]
         counts = ledger(accepted=3, completed=1, no_speech=1, cancelled=1)
         assert await ingest.request("GET", "/v1/ledger") == (200, counts)
-        _, metrics = await ingest.request("GET", "/metrics")
+        metrics = await ingest.metrics()
         for door in ("rest", "folder", "kafka"):
             assert f'steno_ingest_accepted_total{{door="{door}"}} 1.0' in metrics
         assert 'steno_ingest_seconds_to_end_count{state="completed"} 1.0' in metrics
         assert "steno_ingest_outbox_depth" in metrics
-        assert await ingest.end() == 0
+        assert await ingest.stop() == 0
         accepted = [line for line in ingest.lines if line["event"] == "recording.accepted"]
         assert {line["call_id"] for line in accepted} == {"call-1", "call-2", "call-3"}
         errors = {line["event"] for line in ingest.lines if line["level"] == "error" and line["logger"].startswith("steno")}
@@ -133,14 +131,13 @@ async def test_without_kafka_the_door_is_open(kafka: str, topic_prefix: str, tmp
     with socket.create_server(("127.0.0.1", 0)) as listener:
         nowhere = f"127.0.0.1:{listener.getsockname()[1]}"
     async with IngestProcess(nowhere, topic_prefix, tmp_path, database_url) as ingest:
-        await ingest.start()
         accepted = [(await ingest.upload(b"audio", {"call_id": f"call-{n}"}))["recording_id"] for n in range(5)]
         status, ready = await ingest.request("GET", "/health/ready")
         assert (status, ready["checks"]["database"], ready["checks"]["topics"]) == (503, True, False)
         assert await ingest.request("GET", "/health/live") == (200, {"healthy": True, "checks": {"consumer": True}})
         counts = ledger(accepted=5, in_progress=5)
         assert await ingest.request("GET", "/v1/ledger") == (200, counts)
-        await ingest.end(signal.SIGKILL)
+        await ingest.kill()
 
         ingest.reach(kafka)
         await ingest.start()
@@ -153,7 +150,7 @@ async def test_without_kafka_the_door_is_open(kafka: str, topic_prefix: str, tmp
         records = [CODEC.decode(entry.value) for entry in await eventually(published)]
         assert sorted(getattr(record, "recording_id", "") for record in records) == sorted(accepted)
         assert await ingest.request("GET", "/v1/ledger") == (200, counts)
-        assert await ingest.end() == 0
+        assert await ingest.stop() == 0
 
 
 async def test_it_stops_while_kafka_is_away(topic_prefix: str, tmp_path: Path) -> None:
@@ -161,6 +158,5 @@ async def test_it_stops_while_kafka_is_away(topic_prefix: str, tmp_path: Path) -
     with socket.create_server(("127.0.0.1", 0)) as listener:
         nowhere = f"127.0.0.1:{listener.getsockname()[1]}"
     async with IngestProcess(nowhere, topic_prefix, tmp_path, f"sqlite:///{tmp_path}/ingest.db") as ingest:
-        await ingest.start()
         await ingest.upload(b"audio", {"call_id": "call-1"})
-        assert await ingest.end() == 0
+        assert await ingest.stop() == 0

@@ -1,5 +1,5 @@
-import json
-import re
+"""The notifier as a process: records in by Kafka, verified webhooks out."""
+
 import socket
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -92,11 +92,10 @@ async def test_results_on_kafka_become_verified_deliveries(
         assert {entry["state"] for entry in await notifier.deliveries(webhook_id="w")} == {"delivered"}
         (letter,) = await read_all(kafka, topic_name(topics, DEAD_LETTERS))
         assert (letter.key, letter.value) == (b"broken", b"not avro")
-        _, metrics = await notifier.get("/metrics")
-        assert re.search(r'steno_notifier_deliveries_total\{outcome="delivered"\} 7\.0', metrics)
+        assert 'steno_notifier_deliveries_total{outcome="delivered"} 7.0' in await notifier.metrics()
         assert await notifier.stop() == 0
-    assert "lost card" not in notifier.log
-    assert "whsec_" not in notifier.log
+    assert "lost card" not in str(notifier.lines)
+    assert "whsec_" not in str(notifier.lines)
 
 
 async def test_killed_in_the_middle_every_event_arrives(producer: Producer, notifier: NotifierProcess, box: SecretBox) -> None:
@@ -141,9 +140,9 @@ async def test_a_certificate_counts_for_its_name_only(
         assert wrong.received == []
         assert failed["state"] == "failed"
         assert "certificate was not accepted" in failed["reason"]
-        status, text = await notifier.get(f"/v1/deliveries/{failed['delivery_id']}")
+        status, answer = await notifier.request("GET", f"/v1/deliveries/{failed['delivery_id']}")
         assert status == 200
-        assert [attempt["status_code"] for attempt in json.loads(text)["attempt_log"]] == [None] * 3
+        assert [attempt["status_code"] for attempt in answer["attempt_log"]] == [None] * 3
 
 
 async def test_without_kafka_it_serves_what_it_has(topic_prefix: str, tmp_path: Path, secret_key: str) -> None:
@@ -153,8 +152,8 @@ async def test_without_kafka_it_serves_what_it_has(topic_prefix: str, tmp_path: 
         servers = f"127.0.0.1:{closed.getsockname()[1]}"
         async with NotifierProcess(tmp_path, servers, topic_prefix, secret_key) as notifier:
             assert await notifier.deliveries() == []
-            assert (await notifier.get("/health/live"))[0] == 200
-            status, text = await notifier.get("/health/ready")
+            assert (await notifier.request("GET", "/health/live"))[0] == 200
+            status, answer = await notifier.request("GET", "/health/ready")
             assert status == 503
-            assert json.loads(text)["checks"] == {"database": True, "webhooks": False, "consumer": False}
+            assert answer["checks"] == {"database": True, "webhooks": False, "consumer": False}
             assert await notifier.stop() == 0
