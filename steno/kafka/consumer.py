@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.errors import KafkaError
 from aiokafka.protocol.group import JoinGroupRequest
 
 from steno.events.catalogue import Topic
@@ -27,6 +27,7 @@ from steno.kafka.assignment import Assignment
 from steno.kafka.attempts import Attempts
 from steno.kafka.breaker import Breaker
 from steno.kafka.client import client_options
+from steno.kafka.commits import Commits
 from steno.kafka.dead_letters import DeadLetters
 from steno.kafka.errors import ConsumerStuck, DuplicateInstance
 from steno.kafka.messages import Handler, Message
@@ -114,6 +115,9 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             group=group, topics={topic_name(topics, topic): topic for topic in subscribe}, max_gap=max_gap, slots=concurrency
         )
         self._watchdog = Watchdog(stuck_seconds=stuck_seconds, clock=time.monotonic)
+        self._commits = Commits(
+            group=group, assignment=self._assignment, watchdog=self._watchdog, patience_seconds=_COMMIT_SECONDS
+        )
         self._stopping = asyncio.Event()
         self._ended = asyncio.Event()
         self._failure: BaseException | None = None
@@ -263,23 +267,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
 
     async def _commit(self) -> bool:
         """Commits what is done; False when the partitions are no longer ours."""
-        offsets = self._assignment.committable()
-        if not offsets or self._client is None:
-            self._watchdog.committed()
-            return True
-        self._watchdog.committing()
-        try:
-            async with asyncio.timeout(_COMMIT_SECONDS):
-                await self._client.commit(offsets)
-        except TimeoutError:
-            log.warning("consumer.commit_delayed", group=self._group)
-            return True
-        except (CommitFailedError, IllegalStateError) as error:
-            log.warning("consumer.commit_refused", group=self._group, reason=str(error))
-            return False
-        self._assignment.committed(offsets)
-        self._watchdog.committed()
-        return True
+        return self._client is None or await self._commits.commit(self._client)
 
     async def _watch(self) -> None:
         while True:
@@ -297,6 +285,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         if self._client is not None:
             await self._commit_at_last()
             await _leave(self._client)
+            await self._commits.abandon()
         self._joined = False
         self._assignment.clear()
 
