@@ -6,9 +6,8 @@ from typing import Any
 
 from pages.markdown import NOTE, code, table
 
-from steno.events.catalogue import Topic, catalogue
+from steno.events.catalogue import Topic, catalogue, topic_config
 from steno.events.schemas import published_ids, schemas_folder
-from steno.kafka.topics import topic_config
 
 _DAY_MS = 86_400_000
 

@@ -10,10 +10,9 @@ from typing import Any
 
 import yaml
 
-from steno.events.catalogue import Topic, catalogue
+from steno.events.catalogue import Topic, catalogue, topic_config
 from steno.events.codec import CONTENT_TYPE
 from steno.events.schemas import load_schema
-from steno.kafka.topics import topic_config
 from steno.settings import TopicSettings
 
 Node = dict[str, Any]

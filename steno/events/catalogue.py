@@ -9,7 +9,14 @@ from functools import cache
 from steno.events.records import Record
 from steno.events.schemas import schemas_folder
 
-_UNITS_MS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000}
+_HOUR_MS = 3_600_000
+_DAY_MS = 24 * _HOUR_MS
+_UNITS_MS = {"d": _DAY_MS, "h": _HOUR_MS, "m": 60_000}
+
+#: What a producer of ours may send; the broker's own default.
+MAX_RECORD_BYTES = 1_048_576
+#: Dead letters carry a record of any allowed size plus headers.
+MAX_DEAD_LETTER_BYTES = 2 * MAX_RECORD_BYTES
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,3 +72,25 @@ INSIGHTS = catalogue()["insights"]
 CALL_SUMMARIES = catalogue()["call-summaries"]
 WEBHOOKS = catalogue()["webhooks"]
 DEAD_LETTERS = catalogue()["dead-letters"]
+
+
+def topic_config(topic: Topic) -> dict[str, str]:
+    """Kafka's settings of a topic.
+
+    Retention and compaction act on closed segments only, so a segment is closed after a tenth of the retention (a day at most),
+    and compaction may not be put off beyond a day: what is said to be gone is gone in time.
+    """
+    config = {"cleanup.policy": topic.cleanup}
+    segment_ms = _DAY_MS
+    if topic.retention_ms is not None:
+        config["retention.ms"] = str(topic.retention_ms)
+        segment_ms = min(segment_ms, max(_HOUR_MS // 6, topic.retention_ms // 10))
+    if "compact" in topic.cleanup:
+        config["max.compaction.lag.ms"] = str(_DAY_MS)
+        config["delete.retention.ms"] = str(_DAY_MS)
+        config["min.cleanable.dirty.ratio"] = "0.1"
+        segment_ms = min(segment_ms, 6 * _HOUR_MS)
+    config["segment.ms"] = str(segment_ms)
+    if topic.name == DEAD_LETTERS.name:
+        config["max.message.bytes"] = str(MAX_DEAD_LETTER_BYTES)
+    return config

@@ -25,13 +25,13 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
 )
 
-from steno.events.catalogue import Topic
+from steno.events.catalogue import MAX_DEAD_LETTER_BYTES, Topic
 from steno.events.codec import CONTENT_TYPE, Codec
 from steno.events.records import Record
 from steno.kafka.client import client_options
 from steno.kafka.errors import KafkaUnavailable, RecordRefused, WrongRecord
 from steno.kafka.metrics import PRODUCE_SECONDS
-from steno.kafka.topics import MAX_DEAD_LETTER_BYTES, topic_name
+from steno.kafka.topics import topic_name
 from steno.settings import KafkaSettings, TopicSettings
 from steno.telemetry import traces
 

@@ -17,19 +17,13 @@ from aiokafka.errors import (
     for_code,
 )
 
-from steno.events.catalogue import DEAD_LETTERS, Topic, catalogue
+from steno.events.catalogue import Topic, catalogue, topic_config
 from steno.kafka.client import client_options
 from steno.kafka.errors import KafkaUnavailable, TopicMismatch
 from steno.settings import KafkaSettings, TopicSettings
 
 log = structlog.get_logger("steno.kafka.topics")
 
-_HOUR_MS = 3_600_000
-_DAY_MS = 24 * _HOUR_MS
-#: What a producer of ours may send; the broker's own default.
-MAX_RECORD_BYTES = 1_048_576
-#: Dead letters carry a record of any allowed size plus headers.
-MAX_DEAD_LETTER_BYTES = 2 * MAX_RECORD_BYTES
 _PAUSE_SECONDS = 0.1
 
 
@@ -68,28 +62,6 @@ async def create_topics(
             f"the topics could not be made at {kafka.bootstrap_servers} within {seconds:g} s: {last!r}; "
             "is the broker running, and is KAFKA_BOOTSTRAP_SERVERS right?"
         ) from last
-
-
-def topic_config(topic: Topic) -> dict[str, str]:
-    """Kafka's settings of a topic.
-
-    Retention and compaction act on closed segments only, so a segment is closed after a tenth of the retention (a day at most),
-    and compaction may not be put off beyond a day: what is said to be gone is gone in time.
-    """
-    config = {"cleanup.policy": topic.cleanup}
-    segment_ms = _DAY_MS
-    if topic.retention_ms is not None:
-        config["retention.ms"] = str(topic.retention_ms)
-        segment_ms = min(segment_ms, max(_HOUR_MS // 6, topic.retention_ms // 10))
-    if "compact" in topic.cleanup:
-        config["max.compaction.lag.ms"] = str(_DAY_MS)
-        config["delete.retention.ms"] = str(_DAY_MS)
-        config["min.cleanable.dirty.ratio"] = "0.1"
-        segment_ms = min(segment_ms, 6 * _HOUR_MS)
-    config["segment.ms"] = str(segment_ms)
-    if topic.name == DEAD_LETTERS.name:
-        config["max.message.bytes"] = str(MAX_DEAD_LETTER_BYTES)
-    return config
 
 
 async def _create(kafka: KafkaSettings, topics: TopicSettings, by_name: Mapping[str, Topic]) -> None:

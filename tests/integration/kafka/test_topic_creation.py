@@ -8,10 +8,10 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from support.kafka import create_topic
 from support.kernel import CODEC, recording
 
-from steno.events.catalogue import PHRASES, RECORDINGS, WEBHOOKS, catalogue
+from steno.events.catalogue import PHRASES, RECORDINGS, WEBHOOKS, catalogue, topic_config
 from steno.kafka.errors import KafkaUnavailable, TopicMismatch
 from steno.kafka.producer import Producer
-from steno.kafka.topics import create_topics, topic_config, topic_name
+from steno.kafka.topics import create_topics, topic_name
 from steno.settings import KafkaSettings, TopicSettings
 
 

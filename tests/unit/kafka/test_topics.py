@@ -2,8 +2,18 @@
 
 import pytest
 
-from steno.events.catalogue import DEAD_LETTERS, RECORDINGS, TRANSCRIPTS, WEBHOOKS, Topic, catalogue
-from steno.kafka.topics import MAX_DEAD_LETTER_BYTES, MAX_RECORD_BYTES, topic_config, topic_name
+from steno.events.catalogue import (
+    DEAD_LETTERS,
+    MAX_DEAD_LETTER_BYTES,
+    MAX_RECORD_BYTES,
+    RECORDINGS,
+    TRANSCRIPTS,
+    WEBHOOKS,
+    Topic,
+    catalogue,
+    topic_config,
+)
+from steno.kafka.topics import topic_name
 from steno.settings import TopicSettings
 
 DAY_MS = 86_400_000
