@@ -8,7 +8,8 @@ What Faust 0.15.3 does, and what is done instead:
   queues: what was fetched between the seek and the clearing is gone, while the position is past it (seen in one restart of five
   with records waiting). Here the flow stands still from before the seek until Faust resumes it, after the clearing.
 - It seeks only partitions for which something is committed: what was fetched of the others while the flow stood still is gone.
-  Here they are sought to their beginning.
+  Here they are sought to their beginning. What is committed is what the broker says: Faust notes an offset as committed when
+  the broker refused it, too, and may do so after the partitions were taken back.
 - Should a record get lost between fetch and agent in yet another way, `done` for a later one of its partition raises, and a
   silence shows in `stalled_since`; a restart then begins at the last commit, which is before the hole.
 """
@@ -92,13 +93,16 @@ class DoneConsumer(driver.Consumer):
         self.stop_flow()
         self._fetched.clear()
         await super().perform_seek()
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        committed = await super().seek_to_committed()
+        # By the broker's answer: what Faust remembers as committed may be a commit that was refused.
         fresh = [
-            partition
-            for partition in self.assignment()
-            if not self._is_changelog_tp(partition) and (self._committed_offset[partition] or 0) <= 0
+            partition for partition, offset in committed.items() if (offset or 0) <= 0 and not self._is_changelog_tp(partition)
         ]
         if fresh:
             await self.seek_wait(await self.earliest_offsets(*fresh))
+        return committed
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         await super().on_partitions_revoked(revoked)

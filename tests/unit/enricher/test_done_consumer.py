@@ -1,5 +1,6 @@
-"""What may be committed."""
+"""What may be committed, and from where it goes on after a rebalance."""
 
+from asyncio import Event
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -10,7 +11,7 @@ from steno_enricher.done_consumer import DoneConsumer
 from steno.kafka.errors import ConsumerStuck
 from steno.kafka.watchdog import Watchdog
 
-HERE = TP("phrases", 1)
+HERE, THERE, CHANGELOG = TP("phrases", 1), TP("phrases", 2), TP("enricher-calls-changelog", 1)
 
 
 class _Consumer(DoneConsumer):
@@ -27,6 +28,24 @@ class _Consumer(DoneConsumer):
 
     def committable(self) -> dict[TP, int]:
         return self._filter_committable_offsets([])
+
+
+class _Thread:
+    """The thread that has the Kafka client, as far as seeks go: knows what the broker has, and where it was sought to."""
+
+    def __init__(self, *, committed: dict[TP, int | None], earliest: int) -> None:
+        self._committed = committed
+        self._earliest = earliest
+        self.positions = {partition: offset for partition, offset in committed.items() if offset}
+
+    async def seek_to_committed(self) -> dict[TP, int | None]:
+        return self._committed
+
+    async def earliest_offsets(self, *partitions: TP) -> dict[TP, int]:
+        return dict.fromkeys(partitions, self._earliest)
+
+    async def seek_wait(self, positions: dict[TP, int]) -> None:
+        self.positions |= positions
 
 
 def _message(offset: int, generation: int = 7) -> Any:
@@ -82,3 +101,15 @@ def test_waiting_records_show() -> None:
     assert consumer.stalled_since is not None
     consumer.done(_message(1))
     assert consumer.stalled_since is None
+
+
+async def test_a_partition_whose_only_commit_was_refused_is_read_from_its_beginning() -> None:
+    """The refusal comes late, after the partitions were taken back: what was fetched of it meanwhile is read again."""
+    consumer, thread = _Consumer(), _Thread(committed={HERE: None, THERE: 3, CHANGELOG: None}, earliest=2)
+    consumer.app.tables = cast(Any, SimpleNamespace(changelog_topics={CHANGELOG.topic}))
+    consumer.flow_active, consumer.can_resume_flow, consumer.suspend_flow = True, Event(), Event()
+    consumer._thread = cast(Any, thread)
+    consumer._read_offset, consumer._committed_offset = {}, {HERE: 7}
+    await consumer.perform_seek()
+    assert not consumer.flow_active
+    assert thread.positions == {HERE: 2, THERE: 3}
