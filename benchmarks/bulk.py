@@ -19,7 +19,7 @@ from steno_transcriber.settings import TranscriberSettings
 from steno.cli.api import Api
 from steno.cli.recordings import sidecar
 
-RECORDINGS = 90
+RECORDINGS = 45
 
 
 def bare(engine: Engine, audio: Path) -> float:
