@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.kafka import read_all
-from support.suite import SAMPLES, SuiteUnderTest, connected, running_suite, words_of
+from support.suite import SAMPLES, SuiteUnderTest, connected, events_told, running_suite, words_of
 
 from steno.cli.api import Api
 from steno.cli.recordings import sidecar
@@ -41,7 +41,7 @@ async def test_twenty_recordings_survive_a_kill_of_everything(tmp_path: Path) ->
             "balanced": True,
         }
         assert await read_all(suite.kafka, "steno.dead-letters") == []
-        told = await _events(receiver, 2 * expected)
+        told = await events_told(receiver, 2 * expected)
         assert len(told) == len(set(told)) == 2 * expected
         assert receiver.rejected == 0
 
@@ -64,12 +64,3 @@ async def _kill_everything(suite: SuiteUnderTest) -> None:
     for victim in VICTIMS:
         await asyncio.sleep(chance.uniform(0.2, 1.0))
         await suite.kill(victim)
-
-
-async def _events(receiver: WebhookReceiver, count: int) -> list[tuple[str, str]]:
-    told: list[tuple[str, str]] = []
-    async with asyncio.timeout(120):
-        while len(told) < count:
-            told += [(event.type, event.recording_id) for event in receiver.take()]
-            await asyncio.sleep(0.1)
-    return told

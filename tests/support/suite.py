@@ -11,6 +11,7 @@ from typing import Any
 
 from steno.cli import api, run_file
 from steno.cli.api import Api
+from steno.cli.webhook_receiver import WebhookReceiver
 
 SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("*.wav"))
 _READY_SECONDS = 90
@@ -88,6 +89,16 @@ async def connected(suite: SuiteUnderTest) -> AsyncIterator[Api]:
     """The suite's REST API."""
     async with api.connected(api.find(suite.data)) as client:
         yield client
+
+
+async def events_told(receiver: WebhookReceiver, count: int) -> list[tuple[str, str]]:
+    """The type and recording of so many events, once they have come."""
+    told: list[tuple[str, str]] = []
+    async with asyncio.timeout(120):
+        while len(told) < count:
+            told += [(event.type, event.recording_id) for event in receiver.take()]
+            await asyncio.sleep(0.1)
+    return told
 
 
 def words_of(transcript: Mapping[str, Any]) -> list[tuple[int, int, int, str]]:
