@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import (
     InvalidReplicationFactorError,
+    KafkaConnectionError,
     KafkaError,
     LeaderNotAvailableError,
     NoError,
@@ -25,6 +26,8 @@ from steno.settings import KafkaSettings, TopicSettings
 log = structlog.get_logger("steno.kafka.topics")
 
 _PAUSE_SECONDS = 0.1
+# aiokafka says at error level, each time, that nobody listens: seldom enough not to bury what else is logged.
+_AWAY_SECONDS = 0.5
 
 
 def topic_name(topics: TopicSettings, topic: Topic) -> str:
@@ -56,7 +59,7 @@ async def create_topics(
                     if not error.retriable:
                         raise
                     last = error
-                    await asyncio.sleep(_PAUSE_SECONDS)
+                    await asyncio.sleep(_AWAY_SECONDS if isinstance(error, KafkaConnectionError) else _PAUSE_SECONDS)
     except TimeoutError:
         raise KafkaUnavailable(
             f"the topics could not be made at {kafka.bootstrap_servers} within {seconds:g} s: {last!r}; "
