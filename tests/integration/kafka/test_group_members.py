@@ -52,20 +52,32 @@ class Work:
             await asyncio.sleep(0.1)
 
 
+async def feed(group: GroupUnderTest, names: list[str], enough: asyncio.Event) -> None:
+    """Keeps messages coming, so that there is work for whoever joins, however long joining takes; `names` are the keys."""
+    while not enough.is_set():
+        batch = [f"c{len(names) + number}" for number in range(40)]
+        await group.produce(batch)
+        names += batch
+        await asyncio.sleep(0.5)
+
+
 async def test_three_members_come_and_go_and_nothing_is_lost(group: GroupUnderTest) -> None:
     """Through four rebalances under work every message is handled, and no commit ever runs ahead of one."""
-    names = [f"c{number}" for number in range(600)]
-    await group.produce(names)
+    names: list[str] = []
     work = Work(group, seconds=0.05)
+    enough = asyncio.Event()
+    feeding = asyncio.create_task(feed(group, names, enough))
     checking = asyncio.create_task(work.check_commits())
     async with AsyncExitStack() as stack:
         _, first = await stack.enter_async_context(group.member(work.of("a"), instance="a"))
-        await until(lambda: len(group.handled) > 50, running=[first, checking])
+        await until(lambda: len(group.handled) > 50, running=[first, checking, feeding])
         async with group.member(work.of("b"), instance="b") as (_, second):
-            await until(lambda: work.by_member.get("b", 0) > 20, running=[first, second, checking])
+            await until(lambda: work.by_member.get("b", 0) > 20, running=[first, second, checking, feeding])
             _, third = await stack.enter_async_context(group.member(work.of("c"), instance="c"))
-            await until(lambda: work.by_member.get("c", 0) > 20, running=[first, second, third, checking])
+            await until(lambda: work.by_member.get("c", 0) > 20, running=[first, second, third, checking, feeding])
             assert sorted(len(partitions) for partitions in (await group.assignments()).values()) == [2, 2, 2]
+        enough.set()
+        await feeding
         await until(lambda: set(group.handled) == set(names), seconds=30, running=[first, third, checking])
     checking.cancel()
     assert sum((await group.committed()).values()) == len(names)
