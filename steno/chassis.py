@@ -130,7 +130,8 @@ async def serve(settings: S, build: Callable[[S], Awaitable[Wiring]]) -> int:
         stop_requested = asyncio.create_task(stopping.wait())
         await asyncio.wait({*running, stop_requested}, return_when=asyncio.FIRST_COMPLETED)
         stop_requested.cancel()
-        failed = _report([task for task in running if task.done()], running)
+        ended_early = [task for task in running if task.done()]
+        failed = _report(ended_early, running)
         wiring.health.drain()
         log.info("service.draining")
         for component in wiring.components:
@@ -140,7 +141,9 @@ async def serve(settings: S, build: Callable[[S], Awaitable[Wiring]]) -> int:
                 log.error("service.drain_exceeded", component=type(component).__name__)
                 failed = True
         server.should_exit = True
-        _, unfinished = await asyncio.wait(running, timeout=_END_SECONDS)
+        ended, unfinished = await asyncio.wait(running, timeout=_END_SECONDS)
+        broken = [task for task in ended.difference(ended_early) if task.exception() is not None]
+        failed = _report(broken, running) or failed
         for task in unfinished:
             log.error("service.drain_exceeded", component=running[task])
             task.cancel()

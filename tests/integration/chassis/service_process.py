@@ -1,4 +1,4 @@
-"""A smallest service, run as a process by the tests: `python service_process.py [fail|hang]`."""
+"""A smallest service, run as a process by the tests: `python service_process.py [fail|fail-late|hang]`."""
 
 import asyncio
 import sys
@@ -31,6 +31,8 @@ class Worker:
             raise RuntimeError("the worker broke")
         with traces.span("work"):
             await self._stopped.wait()
+        if self._fault == "fail-late":
+            raise RuntimeError("the worker broke while it was drained")
         print("drained", flush=True)
 
     async def stop(self) -> None:

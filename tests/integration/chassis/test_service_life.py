@@ -73,6 +73,15 @@ async def test_a_component_that_fails_ends_the_process() -> None:
     assert b"the worker broke" in errors
 
 
+async def test_a_component_that_fails_while_it_is_drained_is_told() -> None:
+    """What breaks at the very end is no clean end: exit status 1, the reason in the log."""
+    process = await start("fail-late")
+    await log_until(process, "service.listening")
+    status, _, errors = await end(process)
+    assert status == 1
+    assert "broke while it was drained" in errors
+
+
 async def test_a_component_that_hangs_does_not_hold_the_process() -> None:
     """Draining is bounded in time; what it exceeded is told, exit status 1."""
     process = await start("hang", STENO_INGEST_DRAIN_SECONDS="0.1")
