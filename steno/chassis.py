@@ -130,25 +130,31 @@ async def serve(settings: S, build: Callable[[S], Awaitable[Wiring]]) -> int:
         stop_requested = asyncio.create_task(stopping.wait())
         await asyncio.wait({*running, stop_requested}, return_when=asyncio.FIRST_COMPLETED)
         stop_requested.cancel()
-        ended_early = [task for task in running if task.done()]
-        failed = _report(ended_early, running)
-        wiring.health.drain()
-        log.info("service.draining")
-        for component in wiring.components:
-            try:
-                await asyncio.wait_for(component.stop(), timeout=settings.drain_seconds + _GRACE_SECONDS)
-            except TimeoutError:
-                log.error("service.drain_exceeded", component=type(component).__name__)
-                failed = True
-        server.should_exit = True
-        ended, unfinished = await asyncio.wait(running, timeout=_END_SECONDS)
-        broken = [task for task in ended.difference(ended_early) if task.exception() is not None]
-        failed = _report(broken, running) or failed
-        for task in unfinished:
-            log.error("service.drain_exceeded", component=running[task])
-            task.cancel()
+        failed = _report([task for task in running if task.done()], running)
+        failed = await _drain(wiring, server, running, settings.drain_seconds) or failed
     log.info("service.stopped", failed=failed)
-    return 1 if failed or unfinished else 0
+    return 1 if failed else 0
+
+
+async def _drain(wiring: Wiring, server: uvicorn.Server, running: dict[asyncio.Task[None], str], seconds: float) -> bool:
+    """Stops the components in their order, then the HTTP server; True where one took too long or failed meanwhile."""
+    failed = False
+    ended_early = [task for task in running if task.done()]
+    wiring.health.drain()
+    log.info("service.draining")
+    for component in wiring.components:
+        try:
+            await asyncio.wait_for(component.stop(), timeout=seconds + _GRACE_SECONDS)
+        except TimeoutError:
+            log.error("service.drain_exceeded", component=type(component).__name__)
+            failed = True
+    server.should_exit = True
+    ended, unfinished = await asyncio.wait(running, timeout=_END_SECONDS)
+    for task in unfinished:
+        log.error("service.drain_exceeded", component=running[task])
+        task.cancel()
+    broken = [task for task in ended.difference(ended_early) if task.exception() is not None]
+    return _report(broken, running) or bool(unfinished) or failed
 
 
 class _Server(uvicorn.Server):
