@@ -66,6 +66,10 @@ def _milliseconds(duration: str) -> int:
 
 
 RECORDINGS = catalogue()["recordings"]
+CALL_AUDIO = catalogue()["call-audio"]
+CALLS = catalogue()["calls"]
+CALL_CHECKPOINTS = catalogue()["call-checkpoints"]
+HYPOTHESES = catalogue()["hypotheses"]
 PHRASES = catalogue()["phrases"]
 TRANSCRIPTS = catalogue()["transcripts"]
 INSIGHTS = catalogue()["insights"]

@@ -17,6 +17,11 @@ def recording_id(call_id: str, audio: str) -> str:
     return _derive("recording", call_id, audio)
 
 
+def live_pass_id(call_id: str) -> str:
+    """The id of the live pass over a call: it stands where a recording's id does, and tells a record of the live pass."""
+    return _derive("live", call_id)
+
+
 def phrase_id(call_id: str, recording_id: str, channel: int, start_ms: int) -> str:
     """The id of a phrase within one pass over a call."""
     return _derive("phrase", call_id, recording_id, channel, start_ms)

@@ -6,7 +6,7 @@ wall-clock times are timezone-aware UTC datetimes.
 """
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -14,6 +14,7 @@ Identifier = Annotated[str, Field(min_length=1, max_length=256)]
 Location = Annotated[str, Field(min_length=1, max_length=4096)]
 # As far as Avro's long and int go.
 Milliseconds = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Position = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Index = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Confidence = Annotated[float, Field(ge=0, le=1)]
 Sentiment = Annotated[float, Field(ge=-1, le=1)]
@@ -56,6 +57,7 @@ class RecordingSubmitted(CallRecord):
 
     url: Location
     recording_id: str = Field(default="", max_length=256)
+    supersedes: str = Field(default="", max_length=256)
     channels: tuple[ChannelRole, ...] = ()
     locale: str = "en-US"
     properties: dict[str, str] = {}
@@ -111,6 +113,7 @@ class TranscriptCompleted(CallRecord):
     """A recording has its transcript. No phrase at all is a result too: no speech."""
 
     recording_id: Identifier
+    supersedes: str = Field(default="", max_length=256)
     result_url: str
     phrase_count: Index
     channel_count: Index
@@ -160,6 +163,8 @@ class CallSummary(CallRecord):
     """What the enricher made of a call."""
 
     recording_id: Identifier
+    supersedes: str = Field(default="", max_length=256)
+    revision: Index = 0
     summary_id: Identifier
     phrase_count: Index
     duration_ms: Milliseconds
@@ -169,6 +174,194 @@ class CallSummary(CallRecord):
     key_phrases: tuple[str, ...] = ()
     properties: dict[str, str] = {}
     summarised_at: AwareDatetime
+
+
+class AudioCodec(StrEnum):
+    """How live audio is coded; S16LE is linear 16 bit, least significant byte first, UNKNOWN a codec of a later version."""
+
+    UNKNOWN = "UNKNOWN"
+    PCMU = "PCMU"
+    PCMA = "PCMA"
+    S16LE = "S16LE"
+
+    @property
+    def sample_bytes(self) -> int:
+        """Bytes of one sample of one channel."""
+        return 2 if self is AudioCodec.S16LE else 1
+
+
+class GapReason(StrEnum):
+    """Why a span of a call has no audio; a pause is told by `CallPaused` and `CallResumed`."""
+
+    LOST = "lost"
+    LATE = "late"
+    DISCARDED = "discarded"
+
+
+class CallStatus(StrEnum):
+    """Where a live call stands."""
+
+    ACTIVE = "active"
+    ENDING = "ending"
+    COMPLETED = "completed"
+    NO_SPEECH = "no_speech"
+    FAILED = "failed"
+
+
+class CallChannel(Value):
+    """One channel of a live call."""
+
+    channel: Index
+    role: Role = Role.UNKNOWN
+    participant: str = ""
+
+
+Channels = Annotated[tuple[CallChannel, ...], Field(min_length=1, max_length=8)]
+SampleRate = Literal[8000, 16000]
+
+
+class CallStarted(CallRecord):
+    """A live call begins; its audio follows on the same topic."""
+
+    codec: AudioCodec
+    sample_rate: SampleRate
+    channels: Channels
+    locale: str = "en-US"
+    protocol: str = ""
+    properties: dict[str, str] = {}
+    started_at: AwareDatetime
+
+
+class AudioChunk(CallRecord):
+    """A tenth of a second of a live call, all channels interleaved sample by sample as they came.
+
+    `position` counts samples of one channel.
+    """
+
+    sequence: Index
+    position: Position
+    audio: bytes = Field(repr=False)
+
+
+class AudioGap(CallRecord):
+    """A span of a live call without audio, and why; a pause is told by CallPaused and CallResumed."""
+
+    position: Position
+    length: Position
+    reason: GapReason
+
+
+class CallPaused(CallRecord):
+    """From here on no audio of the call is kept, until CallResumed."""
+
+    position: Position
+    requested_by: str = ""
+    reason: str = ""
+    paused_at: AwareDatetime
+
+
+class CallResumed(CallRecord):
+    """Audio of the call is kept again; what lies between pause and here is a gap."""
+
+    position: Position
+    requested_by: str = ""
+    resumed_at: AwareDatetime
+
+
+class DtmfPressed(CallRecord):
+    """A key was pressed on the telephone."""
+
+    position: Position
+    digit: str = Field(pattern=r"^[0-9*#A-D]$")
+    channel: Index | None = None
+    pressed_at: AwareDatetime
+
+
+class CallUpdated(CallRecord):
+    """More is known of a call than when it started."""
+
+    properties: dict[str, str] = {}
+    locale: str = ""
+    updated_at: AwareDatetime
+
+
+class RolesCorrected(CallRecord):
+    """Who speaks on which channel is known better than before."""
+
+    channels: Channels
+    corrected_by: str = ""
+    corrected_at: AwareDatetime
+
+
+class CallEnded(CallRecord):
+    """A live call is over: no audio follows."""
+
+    position: Position
+    complete: bool
+    reason: str = ""
+    error: str = ""
+    ended_at: AwareDatetime
+
+
+class CallState(CallRecord):
+    """What is known of a call; the newest record of a call counts."""
+
+    recording_id: Identifier
+    state: CallStatus
+    paused: bool = False
+    channels: Channels
+    locale: str = "en-US"
+    protocol: str = ""
+    properties: dict[str, str] = {}
+    roles_revision: Index = 0
+    current_recording_id: str = ""
+    complete: bool = False
+    reason: str = ""
+    started_at: AwareDatetime
+    ended_at: AwareDatetime | None = None
+    updated_at: AwareDatetime
+
+
+class Hypothesis(CallRecord):
+    """What the engine thinks so far of an utterance that is being spoken.
+
+    The next hypothesis replaces it, the phrase of the same id ends it.
+    """
+
+    recording_id: Identifier
+    phrase_id: Identifier
+    revision: Index
+    channel: Index
+    role: Role = Role.UNKNOWN
+    start_ms: Milliseconds
+    duration_ms: Milliseconds
+    text: str
+    stable_text: str = ""
+    locale: str = "en-US"
+
+
+class ChannelMark(Value):
+    """How far a channel of a live call is: where its segmenter restarted, and before which start all utterances are done."""
+
+    channel: Index
+    restart_ms: Milliseconds
+    final_ms: Milliseconds
+
+
+class CallCheckpoint(CallRecord):
+    """From where a transcriber goes on with a live call when another one dies."""
+
+    offset: Position
+    codec: AudioCodec
+    sample_rate: SampleRate
+    channels: Channels
+    locale: str = "en-US"
+    properties: dict[str, str] = {}
+    started_at: AwareDatetime
+    marks: tuple[ChannelMark, ...]
+    next_sequence: Index
+    done: bool = False
+    saved_at: AwareDatetime
 
 
 class WebhookState(Record):
@@ -194,6 +387,18 @@ RECORDS: dict[str, type[Record]] = {
         TranscriptFailed,
         Insight,
         CallSummary,
+        CallStarted,
+        AudioChunk,
+        AudioGap,
+        CallPaused,
+        CallResumed,
+        DtmfPressed,
+        CallUpdated,
+        RolesCorrected,
+        CallEnded,
+        CallState,
+        Hypothesis,
+        CallCheckpoint,
         WebhookState,
     )
 }

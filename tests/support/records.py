@@ -3,7 +3,7 @@
 from datetime import UTC
 from enum import Enum
 from types import NoneType, UnionType
-from typing import Any, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from hypothesis import strategies as st
 from pydantic import AwareDatetime
@@ -40,26 +40,34 @@ def _model(kind: type[Any]) -> st.SearchStrategy[Any]:
 
 
 def _field(field: FieldInfo) -> st.SearchStrategy[Any]:
+    return _value(field.annotation, _limits(field))
+
+
+def _limits(field: FieldInfo) -> dict[str, Any]:
     limits: dict[str, Any] = {}
     for entry in field.metadata:
         for name in ("ge", "le", "min_length", "max_length", "pattern"):
             if (limit := getattr(entry, name, None)) is not None:
                 limits[name] = limit
-    return _value(field.annotation, limits)
+    return limits
 
 
 def _value(kind: Any, limits: dict[str, Any]) -> st.SearchStrategy[Any]:
     origin, inner = get_origin(kind), get_args(kind)
-    if origin is UnionType:
+    if origin is Annotated:
+        return _value(inner[0], _limits(inner[1]))
+    if origin in (UnionType, Union):
         return st.one_of([_value(branch, limits) for branch in inner])
     if origin is tuple:
-        return st.lists(_value(inner[0], {}), max_size=3).map(tuple)
+        return st.lists(_value(inner[0], {}), min_size=limits.get("min_length", 0), max_size=3).map(tuple)
     if origin is dict:
         return st.dictionaries(st.text(max_size=8), st.text(max_size=8), max_size=3)
     if kind is str and "pattern" in limits:
         return st.from_regex(limits["pattern"], fullmatch=True).filter(lambda text: not text.endswith("\n"))
     if kind is AwareDatetime:
         return st.datetimes(timezones=st.just(UTC))
+    if origin is Literal:
+        return st.sampled_from(inner)
     if issubclass(kind, Value):
         return _model(kind)
     if issubclass(kind, Enum):

@@ -49,7 +49,7 @@ def test_channels_are_the_topics() -> None:
 def test_only_topics_open_to_upstream_are_received() -> None:
     """An upstream system sees where it may write."""
     received = [name for name, operation in DOCUMENT["operations"].items() if operation["action"] == "receive"]
-    assert received == ["receive-recordings"]
+    assert received == ["receive-recordings", "receive-call-audio"]
 
 
 def test_the_text_holds_the_document() -> None:

@@ -83,7 +83,7 @@ def test_an_unknown_id_is_told_apart() -> None:
 
 def test_an_empty_call_id_is_refused() -> None:
     """What another producer wrote is validated as our own records are."""
-    schema = frozen_schemas("RecordingSubmitted")[-1]
+    schema = frozen_schemas("RecordingSubmitted")[0]
     value = framed(1, schema, {"call_id": "", "url": "https://example.org/a.wav"})
     with pytest.raises(UndecodableRecord, match="call_id"):
         CODEC.decode(value)

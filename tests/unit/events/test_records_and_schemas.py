@@ -3,7 +3,7 @@
 import json
 from enum import Enum
 from types import UnionType
-from typing import Any, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import pytest
 from annotated_types import Ge, Le
@@ -20,7 +20,11 @@ SCHEMAS = {name: json.loads((schemas_folder() / "records" / f"{name}.avsc").read
 def avro_shape(annotation: Any) -> Any:
     """The Avro type that a field of a model must have; fields of records by name, so docs and defaults are looked at apart."""
     inner = get_args(annotation)
-    if get_origin(annotation) is UnionType:
+    if get_origin(annotation) is Annotated:
+        return avro_shape(inner[0])
+    if get_origin(annotation) is Literal:
+        return avro_shape(type(inner[0]))
+    if get_origin(annotation) in (UnionType, Union):
         return ["null", avro_shape(inner[0])]
     if get_origin(annotation) is tuple:
         return {"array": avro_shape(inner[0])}

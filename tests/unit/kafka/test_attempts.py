@@ -186,7 +186,7 @@ async def test_a_tombstone_is_a_message_without_a_record() -> None:
 
 
 class LearningIds(ShippedSchemaIds):
-    """Knows id 77 as the schema of id 1 once it has been asked for; each error is raised once before that."""
+    """Knows id 77 as the schema of `GOOD` once it has been asked for; each error is raised once before that."""
 
     def __init__(self, *errors: Exception) -> None:
         super().__init__()
@@ -197,7 +197,7 @@ class LearningIds(ShippedSchemaIds):
             raise self.errors.pop()
         if schema_id != 77:
             raise UnknownSchema(schema_id)
-        self._schemas[77] = self.schema_of(1)
+        self._schemas[77] = self.schema_of(int.from_bytes(GOOD[1:5], "big"))
 
 
 async def test_an_unknown_schema_is_learned_first() -> None:

@@ -7,7 +7,7 @@ from steno.events.catalogue import (
     MAX_DEAD_LETTER_BYTES,
     MAX_RECORD_BYTES,
     RECORDINGS,
-    TRANSCRIPTS,
+    CALLS,
     WEBHOOKS,
     Topic,
     catalogue,
@@ -35,7 +35,7 @@ def test_what_is_said_to_be_gone_is_gone_in_time(topic: Topic) -> None:
         assert segment_ms <= max(600_000, topic.retention_ms / 10)
 
 
-@pytest.mark.parametrize("topic", [WEBHOOKS, TRANSCRIPTS])
+@pytest.mark.parametrize("topic", [WEBHOOKS, CALLS])
 def test_compacted_topics_are_really_cleaned(topic: Topic) -> None:
     """Compaction may not be put off beyond a day, and the open segment does not stay open for long."""
     config = topic_config(topic)

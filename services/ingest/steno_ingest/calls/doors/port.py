@@ -1,0 +1,170 @@
+"""The port of the doors: what a call protocol takes, and what it gives. Pure; one server stands around all of them.
+
+A door is a state machine of one connection: it is given messages and moments, and gives actions in order. Some actions are
+for the peer (`SendText`, `SendBytes`, `Close`), the others say what the peer told of the call. Nothing past the door knows which
+protocol it was.
+
+```
+peer ──▶ receive_text / receive_bytes / connection_lost ─┐
+ledger ─▶ accepted / refused ────────────────────────────┤
+log ────▶ acknowledged ──────────────────────────────────┼──▶ actions ──▶ SendText · SendBytes · Close        ──▶ peer
+Kafka ──▶ caption ───────────────────────────────────────┤             └▶ Offered · Audio · Gap · Paused · …  ──▶ call session
+API ────▶ ask_pause / ask_resume / ask_to_leave ─────────┤
+clock ──▶ tick ──────────────────────────────────────────┘
+```
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from steno.events.records import AudioCodec, CallChannel, GapReason, Hypothesis, Phrase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumePoint:
+    """Where a peer that lost its connection goes on: what it was told is safe."""
+
+    #: The chunk it sends next.
+    sequence: int
+    #: The sample of one channel it sends next.
+    position: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendText:
+    """A text frame for the peer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendBytes:
+    """A binary frame for the peer."""
+
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Close:
+    """The connection is closed, with a code of RFC 6455 §7.4; nothing is sent afterwards."""
+
+    code: int = 1000
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offered:
+    """The peer asks to bring a call. The server answers with `accepted` or `refused`; audio before that is an error."""
+
+    call_id: str
+    codec: AudioCodec
+    sample_rate: int
+    channels: tuple[CallChannel, ...]
+    locale: str = "en-US"
+    properties: Mapping[str, str] = field(default_factory=dict)
+    #: The call begins paused.
+    paused: bool = False
+    #: The call was begun on another connection, and goes on here.
+    resume: ResumePoint | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audio:
+    """The next audio of the call: whole sample frames, channels interleaved."""
+
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """So many samples of one channel are missing before the next audio."""
+
+    length: int
+    reason: GapReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paused:
+    """The peer pauses: no audio is to be kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed:
+    """The peer goes on after a pause; `skipped` samples of one channel went by that it did not send."""
+
+    skipped: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dtmf:
+    """A key was pressed."""
+
+    digit: str
+    channel: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Updated:
+    """The peer tells more of the call."""
+
+    properties: Mapping[str, str] = field(default_factory=dict)
+    #: Empty: as before.
+    locale: str = ""
+    #: Roles and participants, where they are told anew.
+    channels: tuple[CallChannel, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """The call is over. `error` says what the peer did wrong, where it did."""
+
+    complete: bool
+    #: hangup, torn, protocol_error, peer_error, ...
+    reason: str
+    error: str = ""
+
+
+Action = SendText | SendBytes | Close | Offered | Audio | Gap | Paused | Resumed | Dtmf | Updated | Ended
+
+
+class Door(Protocol):
+    """One connection's protocol. Times are seconds of a monotonic clock, given in."""
+
+    #: What `CallStarted.protocol` says: audiohook, twilio, stream.
+    name: str
+    #: Whether a call goes on when its connection is lost, and the peer may come back for it (`Offered.resume`).
+    resumable: bool
+
+    def receive_text(self, text: str, *, now: float) -> Iterable[Action]:
+        """A text frame came."""
+
+    def receive_bytes(self, data: bytes, *, now: float) -> Iterable[Action]:
+        """A binary frame came."""
+
+    def connection_lost(self) -> Iterable[Action]:
+        """The socket is gone; nothing can be sent. Gives `Ended` where a call was open (the server keeps a resumable one)."""
+
+    def accepted(self, *, now: float) -> Iterable[Action]:
+        """The call that was offered is kept: the ledger has it."""
+
+    def refused(self, reason: str, *, now: float) -> Iterable[Action]:
+        """The call that was offered is not taken: its id is in use, the ledger is away, the service is draining."""
+
+    def acknowledged(self, *, sequence: int, position: int) -> Iterable[Action]:
+        """All audio before this chunk and this sample is on the log, on all replicas."""
+
+    def caption(self, caption: Hypothesis | Phrase, *, now: float) -> Iterable[Action]:
+        """Something was understood of the call."""
+
+    def ask_pause(self) -> Iterable[Action]:
+        """Asks the peer to pause, where the protocol can; audio is dropped from now on in any case."""
+
+    def ask_resume(self) -> Iterable[Action]:
+        """Asks the peer to go on, where the protocol can."""
+
+    def ask_to_leave(self, reason: str) -> Iterable[Action]:
+        """The service stops, or the call was closed here: asks the peer to end in its protocol's own way."""
+
+    def tick(self, *, now: float) -> Iterable[Action]:
+        """Time has passed (called every 100 ms or so): paced captions, peers that said nothing for too long."""
