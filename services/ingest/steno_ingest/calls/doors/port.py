@@ -1,8 +1,8 @@
 """The port of the doors: what a call protocol takes, and what it gives. Pure; one server stands around all of them.
 
 A door is a state machine of one connection: it is given messages and moments, and gives actions in order. Some actions are
-for the peer (`SendText`, `SendBytes`, `Close`), the others say what the peer told of the call. Nothing past the door knows which
-protocol it was.
+for the peer (`SendText`, `SendBytes`, `Close`), the others say what the peer told of the call. Nothing past the door knows
+which protocol it was.
 
 ```
 peer ──▶ receive_text / receive_bytes / connection_lost ─┐
