@@ -7,18 +7,50 @@ which protocol it was.
 ```
 peer ──▶ receive_text / receive_bytes / connection_lost ─┐
 ledger ─▶ accepted / refused ────────────────────────────┤
-log ────▶ acknowledged ──────────────────────────────────┼──▶ actions ──▶ SendText · SendBytes · Close        ──▶ peer
-Kafka ──▶ caption ───────────────────────────────────────┤             └▶ Offered · Audio · Gap · Paused · …  ──▶ call session
+log ────▶ acknowledged / settled ────────────────────────┼──▶ actions ──▶ SendText · SendBytes · Close        ──▶ peer
+Kafka ──▶ caption / transcribed ─────────────────────────┤             └▶ Offered · Audio · Gap · Paused · …  ──▶ call session
 API ────▶ ask_pause / ask_resume / ask_to_leave ─────────┤
 clock ──▶ tick ──────────────────────────────────────────┘
 ```
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from steno.events.records import AudioCodec, CallChannel, GapReason, Hypothesis, Phrase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upgrade:
+    """The request by which a peer asks for a WebSocket, as it came."""
+
+    #: Always GET (RFC 6455 §4.1).
+    method: str
+    #: Path as it stands in the request line, percent-encoding untouched.
+    path: str
+    #: What stands behind the `?`; empty where there is none.
+    query: str
+    #: By lower-case name; of a header that came several times, all values joined by ", " (RFC 9110 §5.3).
+    headers: Mapping[str, str]
+    #: The `Host` header.
+    host: str
+    #: Address of the peer, or of the proxy before it; empty where it is not known.
+    client: str = ""
+
+
+class UpgradeRefused(Exception):
+    """The peer may not open this door: the upgrade is answered with an HTTP status, and there is no WebSocket."""
+
+    def __init__(self, status: int, reason: str, *, delay_seconds: float = 0) -> None:
+        """
+        Args:
+            status: 401, 400, 503, ...
+            reason: What was wrong, for the person who set up the peer; the body of the answer.
+            delay_seconds: How long the answer is held back, against guessing.
+        """
+        super().__init__(reason)
+        self.status, self.reason, self.delay_seconds = status, reason, delay_seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +167,8 @@ class Door(Protocol):
     name: str
     #: Whether a call goes on when its connection is lost, and the peer may come back for it (`Offered.resume`).
     resumable: bool
+    #: Whether `caption` and `transcribed` are of use to it; where not, nobody reads captions for it.
+    captioned: bool
 
     def receive_text(self, text: str, *, now: float) -> Iterable[Action]:
         """A text frame came."""
@@ -157,6 +191,12 @@ class Door(Protocol):
     def caption(self, caption: Hypothesis | Phrase, *, now: float) -> Iterable[Action]:
         """Something was understood of the call."""
 
+    def transcribed(self, *, phrase_count: int, now: float) -> Iterable[Action]:
+        """The live transcript is complete, or has failed: no caption follows."""
+
+    def settled(self, *, now: float) -> Iterable[Action]:
+        """The call has ended (by the peer or here), and all of it is on the log."""
+
     def ask_pause(self) -> Iterable[Action]:
         """Asks the peer to pause, where the protocol can; audio is dropped from now on in any case."""
 
@@ -164,7 +204,12 @@ class Door(Protocol):
         """Asks the peer to go on, where the protocol can."""
 
     def ask_to_leave(self, reason: str) -> Iterable[Action]:
-        """The service stops, or the call was closed here: asks the peer to end in its protocol's own way."""
+        """The service stops (`service_stopping`), the call was closed here (`ended_by_api`), or its peer came back on another
+        connection (`replaced`): asks the peer to end in its protocol's own way. The server closes a few seconds later itself."""
 
     def tick(self, *, now: float) -> Iterable[Action]:
         """Time has passed (called every 100 ms or so): paced captions, peers that said nothing for too long."""
+
+
+DoorFactory = Callable[[Upgrade], Door]
+"""Makes the door of one connection, once the peer has shown that it may come in. Raises `UpgradeRefused`; does not wait."""

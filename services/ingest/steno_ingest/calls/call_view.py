@@ -1,0 +1,97 @@
+"""A call as the ledger knows it, and as Kafka is told."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row
+
+from steno.events import ids
+from steno.events.records import AudioCodec, CallChannel, CallState, CallStatus
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CallView:
+    """A call at a moment."""
+
+    call_id: str
+    state: CallStatus
+    #: The protocol of the door it came in by; kafka where an upstream system publishes it.
+    door: str
+    #: The instance that has its socket; empty where none of ours has.
+    instance: str
+    codec: AudioCodec
+    sample_rate: int
+    channels: tuple[CallChannel, ...]
+    locale: str
+    protocol: str
+    properties: Mapping[str, str]
+    #: Whether its audio is to be dropped, who said so last, and why.
+    paused: bool
+    pause_requested_by: str
+    pause_reason: str
+    #: Who asked for its end; empty where nobody did. Whoever has the socket ends it.
+    end_requested_by: str
+    roles_revision: int
+    #: Samples of one channel that the call log has heard, and when it last said so.
+    heard_position: int
+    heard_at: datetime | None
+    #: Where its audio ended; None while it has not.
+    end_position: int | None
+    complete: bool
+    #: How it ended, or why it failed.
+    reason: str
+    error: str
+    #: The pass whose transcript counts now; empty while none is complete.
+    current_recording_id: str
+    accepted_at: datetime
+    started_at: datetime
+    ended_at: datetime | None
+    updated_at: datetime
+
+    @property
+    def recording_id(self) -> str:
+        """The id of the live pass."""
+        return ids.live_pass_id(self.call_id)
+
+    @property
+    def open(self) -> bool:
+        """Whether audio may still come."""
+        return self.state is CallStatus.ACTIVE
+
+    @property
+    def heard_ms(self) -> int:
+        """How much of the call was heard so far, milliseconds."""
+        samples = self.heard_position if self.end_position is None else self.end_position
+        return samples * 1000 // self.sample_rate
+
+
+def view_of(row: Row[Any]) -> CallView:
+    """The call in a row."""
+    values = {name: value for name, value in row._mapping.items() if name not in ("fingerprint", "roles_corrected_at")}
+    values["state"] = CallStatus(row.state)
+    values["codec"] = AudioCodec(row.codec)
+    values["channels"] = tuple(CallChannel.model_validate(entry) for entry in row.channels)
+    return CallView(**values)
+
+
+def record_of(view: CallView) -> CallState:
+    """What Kafka is told of a call."""
+    return CallState(
+        call_id=view.call_id,
+        recording_id=view.recording_id,
+        state=view.state,
+        paused=view.paused,
+        channels=view.channels,
+        locale=view.locale,
+        protocol=view.protocol,
+        properties=dict(view.properties),
+        roles_revision=view.roles_revision,
+        current_recording_id=view.current_recording_id,
+        complete=view.complete,
+        reason=view.reason,
+        started_at=view.started_at,
+        ended_at=view.ended_at,
+        updated_at=view.updated_at,
+    )
