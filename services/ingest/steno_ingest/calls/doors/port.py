@@ -179,8 +179,9 @@ class Door(Protocol):
     def connection_lost(self) -> Iterable[Action]:
         """The socket is gone; nothing can be sent. Gives `Ended` where a call was open (the server keeps a resumable one)."""
 
-    def accepted(self, *, now: float) -> Iterable[Action]:
-        """The call that was offered is kept: the ledger has it."""
+    def accepted(self, *, at: ResumePoint, now: float) -> Iterable[Action]:
+        """The call that was offered is kept: the ledger has it. `at` is where its peer goes on: the beginning, or behind what
+        was received before its connection was lost (only what was `acknowledged` is safe)."""
 
     def refused(self, reason: str, *, now: float) -> Iterable[Action]:
         """The call that was offered is not taken: its id is in use, the ledger is away, the service is draining."""
@@ -205,7 +206,7 @@ class Door(Protocol):
 
     def ask_to_leave(self, reason: str) -> Iterable[Action]:
         """The service stops (`service_stopping`), the call was closed here (`ended_by_api`), or its peer came back on another
-        connection (`replaced`): asks the peer to end in its protocol's own way. The server closes a few seconds later itself."""
+        connection (`replaced`): asks the peer to end in its protocol's own way. The server closes soon after by itself."""
 
     def tick(self, *, now: float) -> Iterable[Action]:
         """Time has passed (called every 100 ms or so): paced captions, peers that said nothing for too long."""
