@@ -1,0 +1,229 @@
+"""Who may open an AudioHook session: HTTP Message Signatures as Genesys Cloud makes them.
+
+Genesys signs the upgrade request with HMAC-SHA256 over six parts of it, in the shape of
+draft-ietf-httpbis-message-signatures-11 (RFC 9421 before it was one; `@request-target` is the draft's). What is signed is put
+together again from the parsed header, so that there is one spelling only. A nonce opens one session: a request that was
+listened to cannot be sent again.
+"""
+
+import hashlib
+import hmac
+import re
+import secrets
+from base64 import b64decode
+from binascii import Error as Base64Error
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from http_sf import StructuredFieldError, parse, ser
+
+from steno.errors import StenoError
+from steno_ingest.calls.doors.port import Upgrade
+
+_REQUIRED = frozenset((
+    "@request-target", "@authority",
+    "audiohook-organization-id", "audiohook-session-id", "audiohook-correlation-id", "x-api-key",
+))  # fmt: skip
+_PARAMETERS: Mapping[str, type] = {"keyid": str, "nonce": str, "alg": str, "created": int, "expires": int}
+_IDS = ("audiohook-organization-id", "audiohook-session-id", "audiohook-correlation-id")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_FOLD = re.compile(r"[ \t]*\r\n[ \t]+")
+# Of wss and ws: a port that the authority leaves out.
+_DEFAULT_PORTS = (":443", ":80")
+
+_SHORTEST_NONCE = 22
+_OLDEST_SECONDS = 10
+_SKEW_SECONDS = 3
+# Longer than a signature can be good for: 3 s before it was made by our clock, 10 s after.
+_NONCE_SECONDS = 15
+
+
+class ClientSecretsUnreadable(StenoError):
+    """The file of AudioHook client secrets is there, but cannot be read or has a line that is none."""
+
+    error_class = "audiohook_keys_unreadable"
+
+
+class ClientSecrets:
+    """The API keys of AudioHook integrations with their client secrets. Without a file, or with an empty one, none opens.
+
+    The file has a line `API_KEY CLIENT_SECRET` for each, the secret in base64 as it is entered in Genesys; a line with the key
+    alone lets requests in that are not signed. It is read again when it changes.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        """Raises `ClientSecretsUnreadable`, so that a service that could let nobody in does not start."""
+        self._path = path
+        self._secrets: dict[bytes, bytes] = {}
+        self._read_at: int | None = None
+        self._refresh()
+
+    def of(self, api_key: str) -> bytes | None:
+        """The secret of a key, empty where it has none; None where the key is not known."""
+        self._refresh()
+        return self._secrets.get(_digest(api_key))
+
+    def _refresh(self) -> None:
+        if self._path is None:
+            return
+        try:
+            changed_at = self._path.stat().st_mtime_ns
+        except FileNotFoundError:
+            self._secrets, self._read_at = {}, None
+            return
+        if changed_at == self._read_at:
+            return
+        try:
+            lines = self._path.read_text("utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ClientSecretsUnreadable(f"the AudioHook key file {self._path} cannot be read: {error}") from error
+        self._secrets = dict(self._entry(line, number) for number, line in enumerate(lines, 1) if line.strip())
+        self._read_at = changed_at
+
+    def _entry(self, line: str, number: int) -> tuple[bytes, bytes]:
+        api_key, *rest = line.split()
+        try:
+            (secret,) = rest or [""]
+            # The look-up is by digest: how long it takes tells nothing about the key.
+            return _digest(api_key), b64decode(secret, validate=True)
+        except (ValueError, Base64Error) as error:
+            raise ClientSecretsUnreadable(
+                f"line {number} of the AudioHook key file {self._path} must be an API key and its client secret in base64"
+            ) from error
+
+
+class NotAuthentic(Exception):
+    """What is wrong with a request. For our log: a stranger is not told how close he came."""
+
+
+class Gatekeeper:
+    """Decides which upgrade requests are Genesys's."""
+
+    def __init__(self, client_secrets: ClientSecrets, *, clock: Callable[[], float], public_url: str = "") -> None:
+        """`clock` gives seconds since 1970.
+
+        `public_url` is where Genesys connects to, where a proxy changes host or path on the way.
+        """
+        self._client_secrets = client_secrets
+        self._clock = clock
+        self._public = urlsplit(public_url) if public_url else None
+        self._nonces: OrderedDict[tuple[str, str], float] = OrderedDict()
+
+    def check(self, upgrade: Upgrade) -> None:
+        """Lets a request pass, once.
+
+        Raises:
+            NotAuthentic: it is not a request of Genesys for us, or it was here before.
+        """
+        headers = {name: _FOLD.sub(" ", value.strip()) for name, value in upgrade.headers.items()}
+        api_key = headers.get("x-api-key")
+        if not api_key:
+            raise NotAuthentic("no X-API-KEY header")
+        for name in _IDS:
+            if not _UUID.fullmatch(headers.get(name, "")):
+                raise NotAuthentic(f"{name} is missing, or not a UUID")
+        secret = self._client_secrets.of(api_key)
+        if "signature-input" not in headers and "signature" not in headers:
+            if secret != b"":
+                raise NotAuthentic("the request is not signed, and its key is unknown or has a secret")
+            return
+        claimed, signed, signature = _parsed(headers, headers | self._derived(upgrade))
+        now = self._clock()
+        _check_parameters(claimed, api_key, now)
+        # An unknown key costs the same work as a known one.
+        expected = hmac.digest(secret or secrets.token_bytes(32), signed.encode("utf-8"), "sha256")
+        if not hmac.compare_digest(signature, expected) or not secret:
+            raise NotAuthentic("the signature is wrong, or its key unknown")
+        self._use_nonce((api_key, claimed["nonce"]), now)
+
+    def _derived(self, upgrade: Upgrade) -> dict[str, str]:
+        path, authority = upgrade.path, upgrade.host
+        if self._public is not None:
+            path, authority = self._public.path or "/", self._public.netloc
+        return {
+            "@request-target": f"{path}?{upgrade.query}" if upgrade.query else path,
+            "@authority": _authority(authority),
+        }
+
+    def _use_nonce(self, nonce: tuple[str, str], now: float) -> None:
+        while self._nonces and next(iter(self._nonces.values())) < now - _NONCE_SECONDS:
+            self._nonces.popitem(last=False)
+        if nonce in self._nonces:
+            raise NotAuthentic("the nonce was used before")
+        self._nonces[nonce] = now
+
+
+def _authority(netloc: str) -> str:
+    """Host and port as they are signed: in lower case, without a port that goes without saying (§2.2.3 of the draft)."""
+    netloc = netloc.lower()
+    for port in _DEFAULT_PORTS:
+        netloc = netloc.removesuffix(port)
+    return netloc
+
+
+def _parsed(headers: Mapping[str, str], parts: Mapping[str, str]) -> tuple[Mapping[str, Any], str, bytes]:
+    """The signature's parameters, what it is made over, and itself."""
+    label, covered = _single_member(headers, "signature-input")
+    signature_label, signature = _single_member(headers, "signature")
+    if label != signature_label:
+        raise NotAuthentic("Signature and Signature-Input have different labels")
+    if not isinstance(covered, tuple) or not isinstance(covered[0], list):
+        raise NotAuthentic("Signature-Input is not an inner list")
+    if not isinstance(signature, tuple) or not isinstance(signature[0], bytes) or signature[1]:
+        raise NotAuthentic("Signature is not a byte sequence")
+    names = [name for name, _ in covered[0]]
+    if any(type(name) is not str or parameters for name, parameters in covered[0]):
+        raise NotAuthentic("a covered component is no string, or has parameters")
+    if len(set(names)) != len(names):
+        raise NotAuthentic("a component is covered twice")
+    if missing := sorted(_REQUIRED.difference(names)):
+        raise NotAuthentic(f"the signature does not cover {', '.join(missing)}")
+    if unknown := [name for name in names if name not in parts or name in ("signature", "signature-input")]:
+        raise NotAuthentic(f"the signature covers what is not there or not known: {unknown}")
+    return covered[1], _signed(covered, parts), signature[0]
+
+
+def _single_member(headers: Mapping[str, str], name: str) -> tuple[str, Any]:
+    def twice(key: str, context: str) -> None:
+        raise NotAuthentic(f"{name} has {key!r} twice")
+
+    try:
+        members = parse(headers.get(name, "").encode("utf-8"), tltype="dictionary", on_duplicate_key=twice)
+    except StructuredFieldError as error:
+        raise NotAuthentic(f"{name} is not a structured field: {error}") from error
+    if not isinstance(members, dict) or len(members) != 1:
+        raise NotAuthentic(f"{name} must have one signature")
+    return next(iter(members.items()))
+
+
+def _signed(covered: Any, parts: Mapping[str, str]) -> str:
+    """The signature base (§2.5 of the draft), from what was parsed, not from what came."""
+    lines = [f'"{name}": {parts[name]}' for name, _ in covered[0]]
+    return "\n".join([*lines, f'"@signature-params": {ser([covered])}'])
+
+
+def _check_parameters(claimed: Mapping[str, Any], api_key: str, now: float) -> None:
+    for name, value in claimed.items():
+        if type(value) is not _PARAMETERS.get(name):
+            raise NotAuthentic(f"the signature parameter {name} is unknown, or of the wrong type")
+    if missing := sorted({"keyid", "nonce", "created"}.difference(claimed)):
+        raise NotAuthentic(f"the signature has no {', '.join(missing)}")
+    if claimed["keyid"] != api_key:
+        raise NotAuthentic("keyid is not the X-API-KEY")
+    if len(claimed["nonce"]) < _SHORTEST_NONCE:
+        raise NotAuthentic(f"the nonce is shorter than {_SHORTEST_NONCE} characters")
+    if claimed.get("alg", "hmac-sha256") != "hmac-sha256":
+        raise NotAuthentic("the algorithm is not hmac-sha256")
+    if claimed["created"] > now + _SKEW_SECONDS:
+        raise NotAuthentic("the signature was made in the future: compare the clocks")
+    if claimed["created"] < now - _OLDEST_SECONDS:
+        raise NotAuthentic(f"the signature is older than {_OLDEST_SECONDS} s: compare the clocks")
+    if claimed.get("expires", now) < now:
+        raise NotAuthentic("the signature has expired")
+
+
+def _digest(api_key: str) -> bytes:
+    return hashlib.sha256(api_key.encode("utf-8")).digest()
