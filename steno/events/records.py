@@ -352,6 +352,8 @@ class CallCheckpoint(CallRecord):
     """From where a transcriber goes on with a live call when another one dies."""
 
     offset: Position
+    position: Position = 0
+    sequence: Index = 0
     codec: AudioCodec
     sample_rate: SampleRate
     channels: Channels
