@@ -1,0 +1,324 @@
+"""One call, from its start to its end: what doors and the API say becomes the records of the log. Pure.
+
+```
+        start                    pause
+new ──────────────▶ flowing ◀──────────▶ paused
+ │                     │        resume     │
+ │  start paused       │ end               │ end
+ └─────────────────────┼──────────▶ paused │
+                       ▼                   │
+                     ended ◀───────────────┘
+```
+
+Audio is cut into chunks whose borders follow from its position alone: each multiple of the chunk length is one, and beyond them
+only what breaks the audio off (a pause, a gap, the end). So it does not matter in which frames audio came, and a call that goes
+on in another process, from where its peer knows it to be safe, is cut into the same chunks again.
+
+The pause is a hard gate: while anybody holds it, no audio and no key gets past, and only the clock of the call goes on. The
+peer and the service (who asked by the API) hold it each for themselves, so that neither opens it for the other.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from steno.errors import Permanent
+from steno.events.records import (
+    AudioChunk,
+    AudioGap,
+    CallChannel,
+    CallEnded,
+    CallPaused,
+    CallResumed,
+    CallStarted,
+    CallUpdated,
+    DtmfPressed,
+    GapReason,
+    Record,
+    RolesCorrected,
+)
+from steno_ingest.calls.doors.port import ResumePoint
+
+_SEQUENCE_JUMP = 1000
+"""How far the sequence jumps when a call goes on paused elsewhere: what was cut there up to the pause is not known here, and a
+number must not be given twice. Consumers take a jump of the sequence alone for nothing."""
+
+
+class State(StrEnum):
+    """Where a call stands, as its session sees it."""
+
+    NEW = "new"
+    FLOWING = "flowing"
+    PAUSED = "paused"
+    ENDED = "ended"
+
+
+class Input(StrEnum):
+    """What a session can be told."""
+
+    START = "start"
+    START_PAUSED = "start_paused"
+    AUDIO = "audio"
+    GAP = "gap"
+    PAUSE = "pause"
+    #: One of those who hold the gate lets go, and another holds it still.
+    RELEASE = "release"
+    RESUME = "resume"
+    DTMF = "dtmf"
+    UPDATE = "update"
+    ROLES = "roles"
+    END = "end"
+
+
+_ANY_TIME = dict.fromkeys((Input.AUDIO, Input.GAP, Input.DTMF, Input.UPDATE, Input.ROLES))
+
+TRANSITIONS: Mapping[State, Mapping[Input, State]] = {
+    State.NEW: {Input.START: State.FLOWING, Input.START_PAUSED: State.PAUSED},
+    State.FLOWING: {
+        **dict.fromkeys(_ANY_TIME, State.FLOWING),
+        Input.PAUSE: State.PAUSED,
+        Input.RESUME: State.FLOWING,
+        Input.END: State.ENDED,
+    },
+    State.PAUSED: {
+        **dict.fromkeys(_ANY_TIME, State.PAUSED),
+        Input.PAUSE: State.PAUSED,
+        Input.RELEASE: State.PAUSED,
+        Input.RESUME: State.FLOWING,
+        Input.END: State.ENDED,
+    },
+    State.ENDED: {},
+}
+"""The legal transitions; everything else raises `IllegalInput`."""
+
+
+class Holder(StrEnum):
+    """Who holds the gate of a call."""
+
+    PEER = "peer"
+    #: Whoever asked by the API.
+    SERVICE = "service"
+
+
+class IllegalInput(Permanent):
+    """A session was told what cannot be in its state, or audio that is none."""
+
+    error_class = "protocol_error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A record for the log, and where the call goes on once it is there."""
+
+    record: Record
+    after: ResumePoint
+
+
+class CallSession:
+    """The state of one call. Every method gives the entries that follow, in order; positions are samples of one channel."""
+
+    def __init__(
+        self,
+        started: CallStarted,
+        *,
+        chunk_ms: int,
+        clock: Callable[[], datetime],
+        at: ResumePoint | None = None,
+    ) -> None:
+        """
+        Args:
+            started: What the call is; the first record of a new one.
+            chunk_ms: Length of a chunk, milliseconds.
+            clock: The time of day, in UTC.
+            at: The call was started elsewhere and goes on here.
+        """
+        self.started = started
+        self.channels = started.channels
+        self.state = State.NEW
+        self.holders: frozenset[Holder] = frozenset()
+        self._at = at
+        self._clock = clock
+        self._call_id = started.call_id
+        self._chunk_samples = started.sample_rate * chunk_ms // 1000
+        self._frame_bytes = started.codec.sample_bytes * len(started.channels)
+        self._sequence = 0 if at is None else at.sequence
+        #: Position of the first sample in the buffer.
+        self._position = 0 if at is None else at.position
+        self._buffer = bytearray()
+
+    @property
+    def flushed(self) -> ResumePoint:
+        """Where the call goes on behind all entries given so far."""
+        return ResumePoint(sequence=self._sequence, position=self._position)
+
+    @property
+    def received(self) -> ResumePoint:
+        """Where the peer goes on behind all that was received."""
+        return ResumePoint(sequence=self._sequence, position=self._position + len(self._buffer) // self._frame_bytes)
+
+    @property
+    def paused(self) -> bool:
+        """Whether the gate is closed."""
+        return self.state is State.PAUSED
+
+    def start(self, *, paused_by: Holder | None = None, reason: str = "") -> list[Entry]:
+        """The call begins, or goes on here; `paused_by`: with the gate closed.
+
+        A call that goes on says again how its gate stands: its process may have died before it had told.
+        """
+        self._enter(Input.START if paused_by is None else Input.START_PAUSED)
+        entries = [] if self._at is not None else [self._entry(self.started)]
+        if paused_by is not None:
+            self.holders = frozenset({paused_by})
+            if self._at is not None:
+                self._sequence += _SEQUENCE_JUMP
+            entries.append(self._paused(paused_by, reason))
+        elif self._at is not None:
+            entries.append(self._resumed(""))
+        return entries
+
+    def audio(self, data: bytes) -> list[Entry]:
+        """The next audio, all channels interleaved. While the gate is closed nothing comes of it.
+
+        Raises:
+            IllegalInput: it is no whole number of sample frames.
+        """
+        if len(data) % self._frame_bytes:
+            raise IllegalInput(
+                f"{len(data)} bytes of audio are no whole number of sample frames of {self._frame_bytes} bytes "
+                f"({len(self.channels)} channels of {self.started.codec})"
+            )
+        if self._enter(Input.AUDIO) is State.PAUSED:
+            self._position += len(data) // self._frame_bytes
+            return []
+        self._buffer += data
+        entries = []
+        while len(self._buffer) >= (size := self._to_border() * self._frame_bytes):
+            chunk = bytes(self._buffer[:size])
+            del self._buffer[:size]
+            entries.append(self._chunk_of(chunk))
+        return entries
+
+    def gap(self, length: int, reason: GapReason) -> list[Entry]:
+        """So many samples are missing. While the gate is closed they belong to the pause."""
+        if self._enter(Input.GAP) is State.PAUSED or not length:
+            self._position += length
+            return []
+        entries = self._flush()
+        gap = AudioGap(call_id=self._call_id, position=self._position, length=length, reason=reason)
+        self._position += length
+        return [*entries, self._entry(gap)]
+
+    def pause(self, holder: Holder, *, by: str = "", reason: str = "") -> list[Entry]:
+        """The gate closes, or is held by one more; what came before goes out, and nothing of it stays in memory."""
+        held = self.state is State.PAUSED
+        self._enter(Input.PAUSE)
+        self.holders |= {holder}
+        return [] if held else [*self._flush(), self._paused(by or holder, reason)]
+
+    def resume(self, holder: Holder, *, by: str = "", skipped: int = 0) -> list[Entry]:
+        """A holder lets go of the gate; it opens where nobody else holds it. `skipped` samples went by that nobody sent."""
+        if self.state is not State.PAUSED:
+            self._enter(Input.RESUME)
+            return []
+        remaining = self.holders - {holder}
+        self._enter(Input.RELEASE if remaining else Input.RESUME)
+        self._position += skipped
+        self.holders = remaining
+        return [] if remaining else [self._resumed(by or holder)]
+
+    def dtmf(self, digit: str, channel: int | None) -> list[Entry]:
+        """A key was pressed; while the gate is closed nobody learns which."""
+        if self._enter(Input.DTMF) is State.PAUSED:
+            return []
+        at = self.received.position
+        return [
+            self._entry(DtmfPressed(call_id=self._call_id, position=at, digit=digit, channel=channel, pressed_at=self._clock()))
+        ]
+
+    def update(self, *, properties: Mapping[str, str], locale: str, channels: Iterable[CallChannel] = ()) -> list[Entry]:
+        """More is known of the call; what is said of its channels becomes a correction of roles."""
+        self._enter(Input.UPDATE)
+        entries = []
+        if properties or locale:
+            entries.append(
+                self._entry(
+                    CallUpdated(call_id=self._call_id, properties=dict(properties), locale=locale, updated_at=self._clock())
+                )
+            )
+        return entries + self.roles(channels, by=Holder.PEER)
+
+    def roles(self, channels: Iterable[CallChannel], *, by: str) -> list[Entry]:
+        """It is known better who speaks on some channels. Nothing comes of what was known before.
+
+        Raises:
+            IllegalInput: the call has no such channel.
+        """
+        self._enter(Input.ROLES)
+        corrected = {entry.channel: entry for entry in self.channels}
+        for entry in channels:
+            if entry.channel not in corrected:
+                raise IllegalInput(f"the call has channels 0 to {len(corrected) - 1}, and no channel {entry.channel}")
+            corrected[entry.channel] = entry
+        if tuple(corrected.values()) == self.channels:
+            return []
+        self.channels = tuple(corrected.values())
+        return [
+            self._entry(
+                RolesCorrected(call_id=self._call_id, channels=self.channels, corrected_by=by, corrected_at=self._clock())
+            )
+        ]
+
+    def end(self, *, complete: bool, reason: str, error: str = "") -> list[Entry]:
+        """The call is over."""
+        self._enter(Input.END)
+        ended = [] if self.holders else self._flush()
+        record = CallEnded(
+            call_id=self._call_id,
+            position=self._position,
+            complete=complete,
+            reason=reason,
+            error=error,
+            ended_at=self._clock(),
+        )
+        return [*ended, self._entry(record)]
+
+    def _enter(self, told: Input) -> State:
+        following = TRANSITIONS[self.state].get(told)
+        if following is None:
+            raise IllegalInput(f"call {self._call_id}: {told} is not legal in a call that is {self.state}")
+        self.state = following
+        return following
+
+    def _entry(self, record: Record) -> Entry:
+        return Entry(record=record, after=self.flushed)
+
+    def _paused(self, by: str, reason: str) -> Entry:
+        at = self._position
+        return self._entry(
+            CallPaused(call_id=self._call_id, position=at, requested_by=by, reason=reason, paused_at=self._clock())
+        )
+
+    def _resumed(self, by: str) -> Entry:
+        return self._entry(
+            CallResumed(call_id=self._call_id, position=self._position, requested_by=by, resumed_at=self._clock())
+        )
+
+    def _to_border(self) -> int:
+        return self._chunk_samples - self._position % self._chunk_samples
+
+    def _chunk_of(self, audio: bytes) -> Entry:
+        chunk = AudioChunk(call_id=self._call_id, sequence=self._sequence, position=self._position, audio=audio)
+        self._sequence += 1
+        self._position += len(audio) // self._frame_bytes
+        return self._entry(chunk)
+
+    def _flush(self) -> list[Entry]:
+        """What is buffered, as a shorter chunk; the memory that held it is overwritten."""
+        if not self._buffer:
+            return []
+        audio = bytes(self._buffer)
+        self._buffer[:] = bytes(len(audio))
+        self._buffer.clear()
+        return [self._chunk_of(audio)]
