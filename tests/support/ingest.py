@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import Table, select
 from sqlalchemy.ext.asyncio import AsyncEngine
+from steno_ingest.calls.call_ledger import CallLedger
 from steno_ingest.intake import Intake
 from steno_ingest.ledger import Ledger
 from steno_ingest.outbox import Outbox
@@ -80,6 +81,7 @@ class Ingest:
     folder: Path
     outbox: Outbox
     ledger: Ledger
+    calls: CallLedger
     intake: Intake
     results: Results
     webhooks: Webhooks
@@ -135,6 +137,7 @@ async def running_ingest(folder: Path, database_url: str, *, producer: Producer 
             folder=folder / "objects",
             outbox=outbox,
             ledger=ledger,
+            calls=CallLedger(engine, outbox),
             intake=intake,
             results=Results(ledger),
             webhooks=webhooks,

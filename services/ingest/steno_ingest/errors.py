@@ -10,7 +10,11 @@ StenoError
         ├── TooLarge            it is larger than the settings allow
         ├── KeyReused           the Idempotency-Key was used for another request
         ├── AlreadyEnded        the recording has ended and cannot be cancelled
-        ├── NotThere            there is no such recording, webhook or page
+        ├── CallIdInUse         another call has this id, or had it
+        ├── CallAlreadyEnded    the call's audio is over
+        ├── CallNotHere         an upstream system has the call's audio, so it is to be asked
+        ├── UnusableId          an id has characters in it that no database keeps
+        ├── NotThere            there is no such recording, call, webhook or page
         ├── NotYet              the recording has no transcript yet
         └── NeverToBe           the recording will have no transcript
 ```
@@ -67,6 +71,22 @@ class KeyReused(Refused):
 
 class AlreadyEnded(Refused):
     error_class = "already_ended"
+
+
+class CallIdInUse(Refused):
+    error_class = "call_id_in_use"
+
+
+class CallAlreadyEnded(Refused):
+    error_class = "call_already_ended"
+
+
+class CallNotHere(Refused):
+    error_class = "call_not_here"
+
+
+class UnusableId(Refused):
+    error_class = "unusable_id"
 
 
 class NotThere(Refused):

@@ -4,6 +4,8 @@ from prometheus_client import Counter, Gauge, Histogram
 
 ACCEPTED = Counter("steno_ingest_accepted", "Recordings accepted; a repetition of one counts once.", ["door"])
 STATES = Counter("steno_ingest_states", "States that recordings have come to.", ["state"])
+CALLS_ACCEPTED = Counter("steno_ingest_calls_accepted", "Live calls accepted.", ["door"])
+CALL_STATES = Counter("steno_ingest_call_states", "States that live calls have come to.", ["state"])
 SECONDS_TO_END = Histogram(
     "steno_ingest_seconds_to_end",
     "Time from accepted to ended; a rise means that transcribers do not keep up.",

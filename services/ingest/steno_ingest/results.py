@@ -1,9 +1,7 @@
 """What comes back by Kafka, applied to the ledger: results, and recordings and cancellations that others published."""
 
-from steno.errors import Permanent
 from steno.events import ids
 from steno.events.records import (
-    CallRecord,
     RecordingCancelled,
     RecordingSubmitted,
     TranscriptCompleted,
@@ -13,12 +11,7 @@ from steno.events.records import (
 from steno.kafka.messages import Message
 from steno_ingest.ledger import Ledger, Step
 from steno_ingest.states import State
-
-
-class UnusableId(Permanent):
-    """A record's ids or URL cannot be kept in a database."""
-
-    error_class = "unusable_id"
+from steno_ingest.texts import check_ids, clean
 
 
 class Results:
@@ -36,10 +29,10 @@ class Results:
         """
         record = message.record
         if isinstance(record, RecordingSubmitted):
-            _check(record, record.recording_id, record.url, record.locale)
+            check_ids(record, record.recording_id, record.url, record.locale)
             await self._ledger.note_submission(with_id(record))
         elif isinstance(record, RecordingCancelled | TranscriptStarted | TranscriptCompleted | TranscriptFailed):
-            _check(record, record.recording_id)
+            check_ids(record, record.recording_id)
             await self._ledger.note_step(record.recording_id, record.call_id, step_of(record))
 
 
@@ -58,21 +51,12 @@ def step_of(record: RecordingCancelled | TranscriptStarted | TranscriptCompleted
         case TranscriptStarted():
             return Step(state=State.RUNNING, at=record.started_at)
         case TranscriptFailed():
-            return Step(state=State.FAILED, at=record.failed_at, reason=_clean(record.reason), error=_clean(record.error))
+            return Step(state=State.FAILED, at=record.failed_at, reason=clean(record.reason), error=clean(record.error))
         case TranscriptCompleted():
             return Step(
                 state=State.COMPLETED if record.phrase_count else State.NO_SPEECH,
                 at=record.completed_at,
-                result_url=_clean(record.result_url),
+                result_url=clean(record.result_url),
                 phrase_count=record.phrase_count,
                 duration_ms=record.duration_ms,
             )
-
-
-def _check(record: CallRecord, *texts: str) -> None:
-    if any("\0" in text for text in (record.call_id, *texts)):
-        raise UnusableId(f"{type(record).__name__} has a NUL character in its ids, URL or locale; publish it without")
-
-
-def _clean(text: str) -> str:
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from steno_ingest.balance import books
+from steno_ingest.errors import UnusableId
 from steno_ingest.ledger import Filters
-from steno_ingest.results import UnusableId
 from steno_ingest.tables import entries, outbox
 from support.ingest import CODEC, Ingest, problem
 

@@ -13,8 +13,8 @@ from steno_ingest.tables import metadata
 _ID = String(256)
 _STATE = String(16)
 _SEQUENCE = BigInteger().with_variant(Integer, "sqlite")
-_ENDS = text(f"to_state IN ({', '.join(f"'{state}'" for state in ENDED)})")
-_OPEN = text("state = 'active'")
+_ENDS = text("to_state IN ({})".format(", ".join(f"'{state}'" for state in ENDED)))
+_OPEN = text("ended_at IS NULL")
 
 calls = Table(
     "calls",
@@ -48,6 +48,9 @@ calls = Table(
     # What its end said; the position is where its audio ends.
     Column("end_position", BigInteger),
     Column("complete", Boolean, nullable=False),
+    Column("end_reason", Text, nullable=False),
+    Column("end_error", Text, nullable=False),
+    # Why it failed: for a person, and for programs.
     Column("reason", Text, nullable=False),
     Column("error", Text, nullable=False),
     Column("current_recording_id", _ID, nullable=False),

@@ -1,5 +1,6 @@
 """A call as the ledger knows it, and as Kafka is told."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +9,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from steno.events import ids
-from steno.events.records import AudioCodec, CallChannel, CallState, CallStatus
+from steno.events.records import AudioCodec, CallChannel, CallStarted, CallState, CallStatus
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,6 +22,8 @@ class CallView:
     door: str
     #: The instance that has its socket; empty where none of ours has.
     instance: str
+    #: Digest of its CallStarted.
+    fingerprint: str
     codec: AudioCodec
     sample_rate: int
     channels: tuple[CallChannel, ...]
@@ -34,13 +37,17 @@ class CallView:
     #: Who asked for its end; empty where nobody did. Whoever has the socket ends it.
     end_requested_by: str
     roles_revision: int
+    roles_corrected_at: datetime | None
     #: Samples of one channel that the call log has heard, and when it last said so.
     heard_position: int
     heard_at: datetime | None
     #: Where its audio ended; None while it has not.
     end_position: int | None
     complete: bool
-    #: How it ended, or why it failed.
+    #: How its audio ended, and what went wrong then.
+    end_reason: str
+    end_error: str
+    #: Why it failed: for a person, and for programs.
     reason: str
     error: str
     #: The pass whose transcript counts now; empty while none is complete.
@@ -57,8 +64,8 @@ class CallView:
 
     @property
     def open(self) -> bool:
-        """Whether audio may still come."""
-        return self.state is CallStatus.ACTIVE
+        """Whether audio may still come: that of a call which has failed already does, until its end."""
+        return self.ended_at is None
 
     @property
     def heard_ms(self) -> int:
@@ -69,11 +76,12 @@ class CallView:
 
 def view_of(row: Row[Any]) -> CallView:
     """The call in a row."""
-    values = {name: value for name, value in row._mapping.items() if name not in ("fingerprint", "roles_corrected_at")}
-    values["state"] = CallStatus(row.state)
-    values["codec"] = AudioCodec(row.codec)
-    values["channels"] = tuple(CallChannel.model_validate(entry) for entry in row.channels)
-    return CallView(**values)
+    typed = {
+        "state": CallStatus(row.state),
+        "codec": AudioCodec(row.codec),
+        "channels": tuple(CallChannel.model_validate(entry) for entry in row.channels),
+    }
+    return CallView(**{**row._mapping, **typed})
 
 
 def record_of(view: CallView) -> CallState:
@@ -90,8 +98,15 @@ def record_of(view: CallView) -> CallState:
         roles_revision=view.roles_revision,
         current_recording_id=view.current_recording_id,
         complete=view.complete,
-        reason=view.reason,
+        reason=view.reason or view.end_reason,
         started_at=view.started_at,
         ended_at=view.ended_at,
         updated_at=view.updated_at,
     )
+
+
+def fingerprint(started: CallStarted) -> str:
+    """The digest of a call's start, the same after a way through Kafka."""
+    canonical = started.model_copy(update={"properties": dict(sorted(started.properties.items()))})
+    text = f"{canonical.started_at.timestamp():.6f} {canonical.model_dump_json(exclude={'started_at'})}"
+    return hashlib.sha256(text.encode()).hexdigest()
