@@ -118,6 +118,7 @@ async def running_ingest(folder: Path, database_url: str, *, producer: Producer 
     objects = ObjectStore((folder / "objects").as_uri())
     outbox = Outbox(producer or Producer(KafkaSettings(), TopicSettings(), CODEC, source="ingest"))
     ledger = Ledger(engine, outbox)
+    calls = CallLedger(engine, outbox)
     intake = Intake(ledger, objects, max_bytes=MAX_BYTES)
     box = SecretBox(SecretStr(make_secret_key()))
     webhooks = Webhooks(engine, outbox, box)
@@ -137,9 +138,9 @@ async def running_ingest(folder: Path, database_url: str, *, producer: Producer 
             folder=folder / "objects",
             outbox=outbox,
             ledger=ledger,
-            calls=CallLedger(engine, outbox),
+            calls=calls,
             intake=intake,
-            results=Results(ledger),
+            results=Results(ledger, calls),
             webhooks=webhooks,
             box=box,
             app=app,

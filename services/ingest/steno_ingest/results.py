@@ -1,7 +1,9 @@
-"""What comes back by Kafka, applied to the ledger: results, and recordings and cancellations that others published."""
+"""What comes back by Kafka, applied to the ledgers: results, and recordings and cancellations that others published."""
 
+from steno.errors import Permanent
 from steno.events import ids
 from steno.events.records import (
+    Phrase,
     RecordingCancelled,
     RecordingSubmitted,
     TranscriptCompleted,
@@ -9,31 +11,67 @@ from steno.events.records import (
     TranscriptStarted,
 )
 from steno.kafka.messages import Message
+from steno_ingest.calls.call_ledger import CallLedger
+from steno_ingest.calls.passes import is_live
 from steno_ingest.ledger import Ledger, Step
 from steno_ingest.states import State
 from steno_ingest.texts import check_ids, clean
 
+Outcome = RecordingCancelled | TranscriptStarted | TranscriptCompleted | TranscriptFailed
+
+
+class LivePass(Permanent):
+    """A recording names itself as the live pass over its call does."""
+
+    error_class = "live_pass"
+
 
 class Results:
-    """The handler of the topics `recordings` and `transcripts`; idempotent, and in need of no order."""
+    """The handler of the topics `recordings`, `transcripts` and `phrases`; idempotent, and in need of no order.
 
-    def __init__(self, ledger: Ledger) -> None:
+    What is told of a live pass goes to the ledger of calls, what is told of a recording to that of recordings; a recording
+    that takes another pass's place is told to both.
+    """
+
+    def __init__(self, ledger: Ledger, calls: CallLedger) -> None:
         self._ledger = ledger
+        self._calls = calls
 
     async def handle(self, message: Message) -> None:
         """Applies one record.
 
         Raises:
             UnusableId: it has a NUL in its ids, which PostgreSQL keeps in no text.
+            LivePass: it tells of a recording by the id of a live pass.
             DatabaseUnavailable: try again later.
         """
-        record = message.record
-        if isinstance(record, RecordingSubmitted):
-            check_ids(record, record.recording_id, record.url, record.locale)
-            await self._ledger.note_submission(with_id(record))
-        elif isinstance(record, RecordingCancelled | TranscriptStarted | TranscriptCompleted | TranscriptFailed):
-            check_ids(record, record.recording_id)
-            await self._ledger.note_step(record.recording_id, record.call_id, step_of(record))
+        match message.record:
+            case Phrase() as phrase:
+                # Those of recordings are in their result documents.
+                if is_live(phrase.call_id, phrase.recording_id):
+                    await self._calls.note_phrase(phrase)
+            case RecordingSubmitted() as record:
+                check_ids(record, record.recording_id, record.url, record.locale)
+                _refuse_live(record)
+                await self._ledger.note_submission(with_id(record))
+            case RecordingCancelled() as record:
+                _refuse_live(record)
+                await self._note_step(record)
+            case TranscriptStarted() | TranscriptCompleted() | TranscriptFailed() as record:
+                if not is_live(record.call_id, record.recording_id):
+                    await self._note_step(record)
+                await self._calls.note_transcript(record)
+
+    async def _note_step(self, record: Outcome) -> None:
+        check_ids(record, record.recording_id)
+        await self._ledger.note_step(record.recording_id, record.call_id, step_of(record))
+
+
+def _refuse_live(record: RecordingSubmitted | RecordingCancelled) -> None:
+    if is_live(record.call_id, record.recording_id):
+        raise LivePass(
+            f"{type(record).__name__} has the recording_id of the live pass over its call; leave it out, or take another"
+        )
 
 
 def with_id(record: RecordingSubmitted) -> RecordingSubmitted:
@@ -43,7 +81,7 @@ def with_id(record: RecordingSubmitted) -> RecordingSubmitted:
     return record.model_copy(update={"recording_id": ids.recording_id(record.call_id, record.sha256 or record.url)})
 
 
-def step_of(record: RecordingCancelled | TranscriptStarted | TranscriptCompleted | TranscriptFailed) -> Step:
+def step_of(record: Outcome) -> Step:
     """The state that a record says its recording came to."""
     match record:
         case RecordingCancelled():

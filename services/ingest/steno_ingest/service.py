@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from steno.chassis import After, Component, Wiring
 from steno.crypto import SecretBox
-from steno.events.catalogue import DEAD_LETTERS, RECORDINGS, TRANSCRIPTS, WEBHOOKS
+from steno.events.catalogue import CALL_AUDIO, CALLS, DEAD_LETTERS, PHRASES, RECORDINGS, TRANSCRIPTS, WEBHOOKS
 from steno.events.codec import Codec
 from steno.events.registry import schema_ids
 from steno.http.auth import ApiKeys
@@ -17,6 +17,7 @@ from steno.kafka.producer import Producer
 from steno.kafka.topics import create_topics
 from steno.storage import database
 from steno.storage.objects import ObjectStore
+from steno_ingest.calls.call_ledger import CallLedger
 from steno_ingest.folder import WatchedFolder
 from steno_ingest.intake import Intake
 from steno_ingest.ledger import Ledger
@@ -29,7 +30,7 @@ from steno_ingest.sweeper import Sweeper
 from steno_ingest.topics import Topics
 from steno_ingest.webhooks import Webhooks
 
-_TOPICS = (RECORDINGS, TRANSCRIPTS, WEBHOOKS, DEAD_LETTERS)
+_TOPICS = (RECORDINGS, CALL_AUDIO, CALLS, PHRASES, TRANSCRIPTS, WEBHOOKS, DEAD_LETTERS)
 
 
 async def build(settings: IngestSettings) -> Wiring:
@@ -45,9 +46,10 @@ async def build(settings: IngestSettings) -> Wiring:
 
     outbox = Outbox(producer)
     ledger = Ledger(engine, outbox)
+    calls = CallLedger(engine, outbox)
     intake = Intake(ledger, objects, max_bytes=settings.max_upload_bytes)
     topics = Topics(lambda: create_topics(settings.kafka, settings.topics, _TOPICS, seconds=10))
-    consumer = _consumer(settings, codec, ledger, producer)
+    consumer = _consumer(settings, codec, Results(ledger, calls), producer)
     relay = Relay(outbox, engine, producer, poll_seconds=settings.outbox_poll_seconds)
     components: list[Component] = [] if settings.watch_folder is None else [WatchedFolder.of(settings, intake)]
     return Wiring(
@@ -67,14 +69,14 @@ async def build(settings: IngestSettings) -> Wiring:
     )
 
 
-def _consumer(settings: IngestSettings, codec: Codec, ledger: Ledger, producer: Producer) -> Consumer:
+def _consumer(settings: IngestSettings, codec: Codec, results: Results, producer: Producer) -> Consumer:
     return Consumer(
         kafka=settings.kafka,
         topics=settings.topics,
         codec=codec,
         group=f"{settings.topics.prefix}{settings.service}",
-        subscribe=(RECORDINGS, TRANSCRIPTS),
-        handler=Results(ledger).handle,
+        subscribe=(RECORDINGS, TRANSCRIPTS, PHRASES),
+        handler=results.handle,
         dead_letters=DeadLetters(producer, settings.service),
         concurrency=settings.consumer_concurrency,
         instance=settings.instance,
