@@ -1,0 +1,243 @@
+"""The door of Twilio-shaped media streams: JSON text frames, audio in base64, a message for each frame of each track. Pure.
+
+Twilio, Telnyx and SignalWire send the same messages in the same order (connected, start, media …, stop) under different names;
+`twilio_messages` has the table. The inbound track is what the platform hears of its caller: the customer, unless a custom
+parameter says otherwise; outbound is what the caller hears: the agent.
+
+Nothing is ever sent to the peer: on a one-way stream anything is an error to it (Twilio's error 31924). These streams cannot be
+resumed, paused or told of captions; a stream that is over is closed.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from steno.events.records import AudioCodec, Hypothesis, Phrase
+from steno_ingest.calls.doors.port import Action, Audio, Close, Dtmf, Ended, Offered, ResumePoint, Updated
+from steno_ingest.calls.doors.tracks import Interleaver
+from steno_ingest.calls.doors.twilio_messages import (
+    INBOUND,
+    SAMPLE_RATE,
+    Start,
+    StreamError,
+    audio_of,
+    message_of,
+    number,
+    part,
+    shown,
+)
+
+_SILENCE = {AudioCodec.PCMU: 0xFF, AudioCodec.PCMA: 0xD5}
+"""The byte of a sample of zero (ITU-T G.711)."""
+
+_START_SECONDS = 10
+"""How long a peer may be connected without a start."""
+
+_IDLE_SECONDS = 1
+"""After this long without a message, what waits for another track is given as it is."""
+
+_MOST_HELD_BYTES = 60 * SAMPLE_RATE
+"""Audio that may come before the call is accepted."""
+
+_DIGITS = frozenset("0123456789*#ABCD")
+
+
+class TwilioDoor:
+    """One stream of a Twilio-shaped platform."""
+
+    name = "twilio"
+    resumable = False
+    captioned = False
+
+    def __init__(self) -> None:
+        self._stream: _Stream | None = None
+        self._accepted = False
+        self._over = False
+        self._closed = False
+        self._opened_at: float | None = None
+        #: What follows `Offered`, until the call is accepted.
+        self._held: list[Action] = []
+        self._held_bytes = 0
+
+    def receive_text(self, text: str, *, now: float) -> Iterable[Action]:
+        """A message; media before the call was accepted is kept until it is."""
+        if self._over:
+            return ()
+        try:
+            return self._after_acceptance(self._receive(message_of(text), now))
+        except StreamError as error:
+            return self._fail(str(error))
+
+    def receive_bytes(self, data: bytes, *, now: float) -> Iterable[Action]:
+        """These streams are text."""
+        return () if self._over else self._fail("a binary frame came; every message of this stream is JSON text")
+
+    def connection_lost(self) -> Iterable[Action]:
+        """The socket is gone: torn, unless `stop` came before."""
+        self._closed = True
+        return self._end(Ended(complete=False, reason="torn"))
+
+    def accepted(self, *, at: ResumePoint, now: float) -> Iterable[Action]:
+        """The ledger has the call: what came meanwhile follows."""
+        self._accepted = True
+        held, self._held = self._held, []
+        return held
+
+    def refused(self, reason: str, *, now: float) -> Iterable[Action]:
+        """There is nothing a platform could do about it: the stream is closed."""
+        self._over, self._held = True, []
+        return self._close(1013, reason)
+
+    def acknowledged(self, *, sequence: int, position: int) -> Iterable[Action]:
+        """These platforms keep no audio to send again."""
+        return ()
+
+    def caption(self, caption: Hypothesis | Phrase, *, now: float) -> Iterable[Action]:
+        """These platforms take none."""
+        return ()
+
+    def transcribed(self, *, phrase_count: int, now: float) -> Iterable[Action]:
+        """These platforms take no captions."""
+        return ()
+
+    def settled(self, *, now: float) -> Iterable[Action]:
+        """All of the call is safe; a peer that waits for it sees the socket closed."""
+        return self._close(1000, "")
+
+    def ask_pause(self) -> Iterable[Action]:
+        """A platform pauses by its own REST only; what waits for the other track was said before and goes out of here."""
+        return self._stream.flush() if self._stream is not None and self._accepted and not self._over else ()
+
+    def ask_resume(self) -> Iterable[Action]:
+        """A platform goes on by its own REST only."""
+        return ()
+
+    def ask_to_leave(self, reason: str) -> Iterable[Action]:
+        """A stream has no message for it: its socket is closed."""
+        ended = self._end(Ended(complete=reason == "ended_by_api", reason=reason))
+        return [*ended, *self._close(1001, reason)]
+
+    def tick(self, *, now: float) -> Iterable[Action]:
+        """Closes a connection without a start; gives what waits for a peer that says nothing."""
+        if self._opened_at is None:
+            self._opened_at = now
+        if self._over:
+            return ()
+        if self._stream is not None:
+            return self._after_acceptance(self._stream.idle(now))
+        if now - self._opened_at >= _START_SECONDS:
+            return self._fail(f"no start message came within {_START_SECONDS} s")
+        return ()
+
+    def _receive(self, message: Mapping[str, Any], now: float) -> list[Action]:
+        event = message.get("event")
+        if event == "start":
+            if self._stream is not None:
+                raise StreamError("a second start came; a connection carries one stream")
+            self._stream = _Stream(Start.of(message))
+            return [self._stream.start.call]
+        if event not in ("media", "dtmf", "stop", "mark"):
+            return []
+        if self._stream is None:
+            raise StreamError(f"{event} came before start")
+        actions = self._stream.receive(message, now)
+        return [*actions, *self._last(Ended(complete=True, reason="hangup"))] if event == "stop" else actions
+
+    def _fail(self, error: str) -> list[Action]:
+        ended = self._end(Ended(complete=False, reason="protocol_error", error=error))
+        return [*ended, *self._close(1008, error)]
+
+    def _end(self, ended: Ended) -> list[Action]:
+        """The call's last actions, where one was begun and is not over."""
+        if self._over:
+            return []
+        if self._stream is None:
+            self._over = True
+            return []
+        return self._after_acceptance(self._last(ended))
+
+    def _last(self, ended: Ended) -> list[Action]:
+        assert self._stream is not None
+        self._over = True
+        return [*self._stream.flush(), *self._stream.losses(), ended]
+
+    def _close(self, code: int, reason: str) -> list[Action]:
+        if self._closed:
+            return []
+        self._over = self._closed = True
+        return [Close(code=code, reason=_shortened(reason))]
+
+    def _after_acceptance(self, actions: Sequence[Action]) -> list[Action]:
+        """What may be told now; the rest is held until the call is accepted."""
+        if self._accepted:
+            return list(actions)
+        offered = [action for action in actions if isinstance(action, Offered)]
+        held = [action for action in actions if not isinstance(action, Offered)]
+        self._held += held
+        self._held_bytes += sum(len(action.data) for action in held if isinstance(action, Audio))
+        if self._held_bytes > _MOST_HELD_BYTES and not self._over:
+            self._end(Ended(complete=False, reason="not_accepted", error="the call was not accepted in time"))
+            return [*offered, *self._close(1013, "the call cannot be taken now; try again")]
+        return [*offered]
+
+
+class _Stream:
+    """Where the messages of a stream are."""
+
+    def __init__(self, start: Start) -> None:
+        self.start = start
+        self._sequence = start.sequence
+        self._heard_at: float | None = None
+        self._interleaver = Interleaver(
+            channels=len(start.tracks), silence=_SILENCE[start.call.codec], ordered=start.dialect.ordered
+        )
+
+    def receive(self, message: Mapping[str, Any], now: float) -> list[Action]:
+        """A message after `start`, other than its end."""
+        self._sequence = self.start.check(message, after=self._sequence)
+        self._heard_at = now
+        match message["event"]:
+            case "media":
+                return self._media(part(message, "media"), now)
+            case "dtmf":
+                return self._dtmf(part(message, "dtmf"))
+            case _:
+                return []
+
+    def idle(self, now: float) -> list[Action]:
+        """What waits, once the peer has said nothing for a while."""
+        if self._heard_at is None or now - self._heard_at < _IDLE_SECONDS or not self._interleaver.waiting:
+            return []
+        return self.flush()
+
+    def flush(self) -> list[Action]:
+        """What waits for another track, or for a frame before it."""
+        return [*self._interleaver.flush()]
+
+    def losses(self) -> list[Action]:
+        """How much of each track did not come in time, as properties of the call; nothing where all did."""
+        counted = {"missing": self._interleaver.filled, "late": self._interleaver.late}
+        found = {
+            f"{what}_ms_{track}": str(samples * 1000 // SAMPLE_RATE)
+            for what, counts in counted.items()
+            for track, samples in zip(self.start.tracks, counts, strict=True)
+            if samples
+        }
+        return [Updated(properties=found)] if found else []
+
+    def _media(self, media: Mapping[str, Any], now: float) -> list[Action]:
+        track = media.get("track", INBOUND)
+        channel = self.start.channel(track)
+        if channel is None:
+            raise StreamError(f"media of track {shown(track)} came; start announced {', '.join(self.start.tracks)}")
+        audio, timestamp_ms = audio_of(media.get("payload")), number(media, "timestamp")
+        return [*self._interleaver.add(channel, audio, chunk=number(media, "chunk"), timestamp_ms=timestamp_ms, now=now)]
+
+    def _dtmf(self, dtmf: Mapping[str, Any]) -> list[Action]:
+        """What is no key of a telephone is nothing to tell."""
+        digit = str(dtmf.get("digit", "")).upper()
+        return [Dtmf(digit=digit, channel=self.start.channel(dtmf.get("track")))] if digit in _DIGITS else []
+
+
+def _shortened(reason: str) -> str:
+    """As much as a close frame takes (RFC 6455 §5.5.1)."""
+    return reason.encode()[:120].decode("utf-8", "ignore")
