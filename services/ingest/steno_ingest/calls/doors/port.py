@@ -16,6 +16,7 @@ clock ──▶ tick ───────────────────�
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
 
 from steno.events.records import AudioCodec, CallChannel, GapReason, Hypothesis, Phrase
@@ -51,6 +52,32 @@ class UpgradeRefused(Exception):
         """
         super().__init__(reason)
         self.status, self.reason, self.delay_seconds = status, reason, delay_seconds
+
+
+class Refusal(StrEnum):
+    """Why a call that was offered is not taken."""
+
+    #: Another call has this id, or had it.
+    CALL_ID_IN_USE = "call_id_in_use"
+    #: The id, or what else is said of the call, cannot be kept.
+    NOT_VALID = "not_valid"
+    #: A call was to go on that is not known here.
+    NO_SUCH_CALL = "no_such_call"
+    #: A call was to go on that has ended.
+    CALL_ALREADY_ENDED = "call_already_ended"
+    #: A call was to go on with another codec, rate or number of channels than before.
+    NOT_AS_BEFORE = "not_as_before"
+    #: The ledger is away: the peer may try again.
+    LEDGER_AWAY = "ledger_away"
+    #: As many calls are open as the settings allow: the peer may try again.
+    TOO_MANY_CALLS = "too_many_calls"
+    #: The service stops: the peer may try again.
+    SERVICE_STOPPING = "service_stopping"
+
+    @property
+    def temporary(self) -> bool:
+        """Whether the same offer may be taken a little later."""
+        return self in (Refusal.LEDGER_AWAY, Refusal.TOO_MANY_CALLS, Refusal.SERVICE_STOPPING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,8 +210,8 @@ class Door(Protocol):
         """The call that was offered is kept: the ledger has it. `at` is where its peer goes on: the beginning, or behind what
         was received before its connection was lost (only what was `acknowledged` is safe)."""
 
-    def refused(self, reason: str, *, now: float) -> Iterable[Action]:
-        """The call that was offered is not taken: its id is in use, the ledger is away, the service is draining."""
+    def refused(self, reason: Refusal, *, now: float) -> Iterable[Action]:
+        """The call that was offered is not taken. The door says so in its protocol, and closes."""
 
     def acknowledged(self, *, sequence: int, position: int) -> Iterable[Action]:
         """All audio before this chunk and this sample is on the log, on all replicas."""
