@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from steno.events.catalogue import Topic
 from steno.kafka import metrics
 from steno.kafka.messages import RawMessage
+from steno.kafka.offsets import OffsetTracker
 from steno.kafka.slots import Job, Partition
 
 log = structlog.get_logger("steno.kafka.consumer")
@@ -17,7 +18,7 @@ log = structlog.get_logger("steno.kafka.consumer")
 class Assignment:
     """The partitions of one consumer between two rebalances."""
 
-    def __init__(self, *, group: str, topics: Mapping[str, Topic], max_gap: int, slots: int) -> None:
+    def __init__(self, *, group: str, topics: Mapping[str, Topic], max_gap: int) -> None:
         """
         Args:
             topics: The topics subscribed to, by their names on the cluster.
@@ -27,7 +28,6 @@ class Assignment:
         self._topics = topics
         self._max_gap = max_gap
         self._partitions: dict[TopicPartition, Partition] = {}
-        metrics.SLOTS.labels(group).set(slots)
 
     @property
     def topic_names(self) -> list[str]:
@@ -103,8 +103,10 @@ class Assignment:
             log.warning("consumer.offsets_went_back", topic=where.topic, partition=where.partition, offset=first_offset)
             partition.revoked = True
             partition = None
-        if partition is None:
-            partition = self._partitions[where] = Partition(topic=self._topics[where.topic])
-            for gauge in (metrics.LAG_RECORDS, metrics.LAG_SECONDS):
-                gauge.labels(self._group, where.topic, str(where.partition)).set(0)
+        return self._add(where) if partition is None else partition
+
+    def _add(self, where: TopicPartition, begin: int | None = None) -> Partition:
+        partition = self._partitions[where] = Partition(topic=self._topics[where.topic], tracker=OffsetTracker(begin))
+        for gauge in (metrics.LAG_RECORDS, metrics.LAG_SECONDS):
+            gauge.labels(self._group, where.topic, str(where.partition)).set(0)
         return partition

@@ -8,6 +8,7 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from steno.errors import Retryable
+from steno.events.catalogue import Topic
 from steno.events.codec import Codec
 from steno.kafka import metrics
 from steno.kafka.breaker import Breaker
@@ -23,6 +24,16 @@ log = structlog.get_logger("steno.kafka.consumer")
 
 class HandlerCancelledItself(Exception):
     """The handler raised `CancelledError` though nobody had cancelled it: something it waited for was cancelled."""
+
+
+def cancelled_from_within(error: asyncio.CancelledError) -> HandlerCancelledItself:
+    """What a cancellation means that nobody asked for; one that somebody did ask this task for is raised again."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise error
+    unasked = HandlerCancelledItself("the handler was cancelled from within")
+    unasked.__cause__ = error
+    return unasked
 
 
 class Attempts:
@@ -71,24 +82,21 @@ class Attempts:
         return await self._give_up(job, job.verdict)
 
     async def _handle(self, job: Job) -> Exception | None:
-        raw, topic = job.raw, job.partition.topic
         try:
-            message = await decode(raw, topic, self._codec)
-            with (
-                traces.continued(message.headers, f"process {topic.name}", **self._attributes(raw)),
-                bound_contextvars(**{topic.key: message.key}),
-            ):
-                await self._handler(message)
+            await self._process(job.raw, job.partition.topic)
         except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            unasked = HandlerCancelledItself("the handler was cancelled from within")
-            unasked.__cause__ = error
-            return unasked
+            return cancelled_from_within(error)
         except Exception as error:  # noqa: BLE001 - every failure is judged: tried again or put into dead letters
             return error
         return None
+
+    async def _process(self, raw: RawMessage, topic: Topic) -> None:
+        message = await decode(raw, topic, self._codec)
+        with (
+            traces.continued(message.headers, f"process {topic.name}", **self._attributes(raw)),
+            bound_contextvars(**{topic.key: message.key}),
+        ):
+            await self._handler(message)
 
     def _attributes(self, raw: RawMessage) -> dict[str, Any]:
         # OpenTelemetry semantic conventions for messaging.
@@ -134,3 +142,10 @@ class Attempts:
                 )
             )
         return None
+
+
+class PlainAttempts(Attempts):
+    """The same without a span and a bound context for each record: for records that come ten thousand a second."""
+
+    async def _process(self, raw: RawMessage, topic: Topic) -> None:
+        await self._handler(await decode(raw, topic, self._codec))

@@ -17,12 +17,16 @@ class OffsetTracker:
 
     __slots__ = ("_finished", "_next", "_pending")
 
-    def __init__(self) -> None:
+    def __init__(self, begin: int | None = None) -> None:
+        """
+        Args:
+            begin: The offset of the first record to come, where that is known: everything below it is done.
+        """
         # Taken and above everything that may be committed, lowest first, with the time each was written.
         self._pending: deque[tuple[int, int]] = deque()
         # Those of them that finished out of order.
         self._finished: set[int] = set()
-        self._next: int | None = None
+        self._next = begin
 
     def take(self, offset: int, timestamp_ms: int = 0) -> None:
         """A record is under way from now on; `timestamp_ms` is when it was written.
@@ -53,12 +57,12 @@ class OffsetTracker:
 
     @property
     def committable(self) -> int | None:
-        """Everything below it is done; None while nothing has been taken."""
+        """Everything below it is done; None while nothing has been taken and no beginning is known."""
         return self._pending[0][0] if self._pending else self._next
 
     @property
     def next(self) -> int | None:
-        """The offset after the last one taken; None while nothing has been taken."""
+        """The offset after the last one taken; None while nothing has been taken and no beginning is known."""
         return self._next
 
     @property

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any, cast
 from uuid import uuid4
 
 import structlog
@@ -25,6 +26,7 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
 )
 
+from steno.errors import StenoError
 from steno.events.catalogue import MAX_DEAD_LETTER_BYTES, Topic
 from steno.events.codec import CONTENT_TYPE, Codec
 from steno.events.records import Record
@@ -119,6 +121,10 @@ class Producer:
         }
         return Encoded(key=topic.key_of(record).encode(), value=self._codec.encode(record), headers=tuple(headers.items()))
 
+    def encode_bare(self, topic: Topic, record: Record) -> Encoded:
+        """Key and value alone: an audio chunk, of which there are many and each is small."""
+        return Encoded(key=topic.key_of(record).encode(), value=self._codec.encode(record), headers=())
+
     async def send(
         self,
         topic: Topic,
@@ -153,11 +159,68 @@ class Producer:
             if not self._sending:
                 self._idle.set()
 
+    async def send_in_order(self, topic: Topic, records: Sequence[Encoded]) -> int:
+        """Sends records of one key so that they stand in this order, several in flight at once.
+
+        It returns when all have settled. Who then goes on behind what it counted keeps the order, whatever fails.
+
+        Returns:
+            How many of them, from the first on, all replicas have; the others may have arrived, and are to be sent again.
+
+        Raises:
+            KafkaUnavailable: not even the first, for now.
+            RecordRefused: Kafka will never take the first.
+        """
+        if self._stopped:
+            raise KafkaUnavailable("the producer is stopped")
+        name = topic_name(self._topics, topic)
+        self._sending += 1
+        try:
+            async with self._slots:
+                return await self._deliver_in_order(name, records)
+        finally:
+            self._sending -= 1
+            if not self._sending:
+                self._idle.set()
+
+    async def _deliver_in_order(self, name: str, records: Sequence[Encoded]) -> int:
+        started = time.perf_counter()
+        # All by one client: where it is replaced in between, those after would overtake those before.
+        client = await self._connected()
+        deliveries = []
+        failure: StenoError | None = None
+        for record in records:
+            try:
+                deliveries.append(await self._hand_over(client, name, record.key, record.value, record.headers))
+            except StenoError as error:
+                failure = error
+                break
+        delivered = 0
+        for delivery in deliveries:
+            try:
+                await self._acknowledged(client, name, delivery)
+            except StenoError as error:
+                failure = error
+                break
+            delivered += 1
+        await asyncio.gather(*deliveries[delivered:], return_exceptions=True)
+        if failure is not None and not delivered:
+            raise failure
+        PRODUCE_SECONDS.labels(name).observe(time.perf_counter() - started)
+        return delivered
+
     async def _deliver(self, name: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
         started = time.perf_counter()
         client = await self._connected()
+        await self._acknowledged(client, name, await self._hand_over(client, name, key, value, headers))
+        PRODUCE_SECONDS.labels(name).observe(time.perf_counter() - started)
+
+    async def _hand_over(
+        self, client: AIOKafkaProducer, name: str, key: bytes | None, value: bytes | None, headers: Headers
+    ) -> asyncio.Future[Any]:
+        """Puts a record in line; the future is its acknowledgement."""
         try:
-            delivery = await client.send(name, value, key=key, headers=list(headers))
+            return cast("asyncio.Future[Any]", await client.send(name, value, key=key, headers=list(headers)))
         except MessageSizeTooLargeError as error:
             raise RecordRefused(f"a record for {name} is too large for Kafka: {error}") from error
         except KafkaError as error:
@@ -165,14 +228,15 @@ class Producer:
             if not isinstance(error, (KafkaTimeoutError, UnknownTopicOrPartitionError)):
                 self._discard(client, error)
             raise KafkaUnavailable(f"Kafka did not take a record for {name}: {error!r}") from error
+
+    async def _acknowledged(self, client: AIOKafkaProducer, name: str, delivery: asyncio.Future[Any]) -> None:
         try:
             await delivery
         except KafkaError as error:
             self._discard(client, error)
             if isinstance(error, _REFUSALS):
-                raise RecordRefused(f"Kafka refuses a record of {len(value or b'')} bytes for {name}") from error
+                raise RecordRefused(f"Kafka refuses a record for {name}: {error!r}") from error
             raise KafkaUnavailable(f"Kafka did not acknowledge a record for {name}: {error!r}") from error
-        PRODUCE_SECONDS.labels(name).observe(time.perf_counter() - started)
 
     async def _connected(self) -> AIOKafkaProducer:
         if self._client is not None:

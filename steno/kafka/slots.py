@@ -18,6 +18,8 @@ class Partition:
     tracker: OffsetTracker = field(default_factory=OffsetTracker)
     #: What was committed last by this assignment.
     committed: int | None = None
+    #: What a log handler says it will not need again: everything below it.
+    settled: int | None = None
     #: The lowest unfinished offset as last measured, and since when it has been that (seconds since 1970).
     head: int = -1
     head_since: float = 0.0
@@ -104,14 +106,7 @@ class Slots:
         nothing.
         """
         self.hold()
-        if self._running and seconds > 0:
-            await asyncio.wait(self._running, timeout=seconds)
-        left = list(self._running)
-        for task in left:
-            task.cancel()
-        if left:
-            await asyncio.wait(left, timeout=grace_seconds)
-        return len(left)
+        return await drain(self._running, seconds, grace_seconds=grace_seconds)
 
     def _serve(self) -> None:
         for _ in range(min(len(self._waiting), self._concurrency - len(self._running))):
@@ -146,3 +141,15 @@ class Slots:
         if not (job.partition.revoked or self._holding):
             self._waiting.appendleft(job)
             self._serve()
+
+
+async def drain(tasks: Iterable[asyncio.Task[None]], seconds: float, *, grace_seconds: float) -> int:
+    """Lets tasks finish, then cancels the rest and waits a little for them to heed it; returns how many were cancelled."""
+    left = {task for task in tasks if not task.done()}
+    if left and seconds > 0:
+        _, left = await asyncio.wait(left, timeout=seconds)
+    for task in left:
+        task.cancel()
+    if left:
+        await asyncio.wait(left, timeout=grace_seconds)
+    return len(left)

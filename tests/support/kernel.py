@@ -3,9 +3,9 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -19,6 +19,8 @@ from steno.events.records import RecordingSubmitted
 from steno.events.schemas import ShippedSchemaIds
 from steno.kafka.consumer import Consumer, Handler
 from steno.kafka.dead_letters import DeadLetters
+from steno.kafka.log_consumer import LogConsumer, LogHandler
+from steno.kafka.member import GroupMember
 from steno.kafka.producer import Producer
 from steno.kafka.topics import create_topics, topic_name
 from steno.settings import KafkaSettings, TopicSettings
@@ -40,6 +42,20 @@ async def until(condition: Callable[[], bool], *, seconds: float = 20, running: 
                     task.result()
                     raise AssertionError("a member ended early")
             await asyncio.sleep(0.01)
+
+
+C = TypeVar("C", bound=GroupMember)
+
+
+@asynccontextmanager
+async def running(consumer: C) -> AsyncIterator[tuple[C, asyncio.Task[None]]]:
+    """A consumer that runs inside the block and is stopped after it."""
+    task = asyncio.create_task(consumer.run())
+    try:
+        yield consumer, task
+    finally:
+        await consumer.stop()
+    await task
 
 
 @dataclass(kw_only=True)
@@ -70,30 +86,35 @@ class GroupUnderTest:
 
     def consumer(self, handler: Handler, *, instance: str = "0", concurrency: int = 4, **options: Any) -> Consumer:
         """A member of the group."""
-        settings: dict[str, Any] = {"drain_seconds": 5.0, "session_seconds": 6.0, **options}
         return Consumer(
-            kafka=self.kafka,
-            topics=self.topics,
-            codec=CODEC,
-            group=self.name,
-            subscribe=[RECORDINGS],
-            handler=handler,
-            dead_letters=DeadLetters(self.producer, "test"),
-            concurrency=concurrency,
-            instance=instance,
-            **settings,
+            subscribe=[RECORDINGS], handler=handler, concurrency=concurrency, instance=instance, **self._settings(options)
         )
 
-    @asynccontextmanager
-    async def member(self, handler: Handler, **options: Any) -> AsyncIterator[tuple[Consumer, asyncio.Task[None]]]:
+    def log_consumer(self, handler: LogHandler, *, instance: str = "0", **options: Any) -> LogConsumer:
+        """A member of the group that reads in order."""
+        return LogConsumer(subscribe=RECORDINGS, handler=handler, instance=instance, **self._settings(options))
+
+    def _settings(self, options: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "kafka": self.kafka,
+            "topics": self.topics,
+            "codec": CODEC,
+            "group": self.name,
+            "dead_letters": DeadLetters(self.producer, "test"),
+            "drain_seconds": 5.0,
+            "session_seconds": 6.0,
+            **options,
+        }
+
+    def member(self, handler: Handler, **options: Any) -> AbstractAsyncContextManager[tuple[Consumer, asyncio.Task[None]]]:
         """A member that runs inside the block and is stopped after it."""
-        consumer = self.consumer(handler, **options)
-        task = asyncio.create_task(consumer.run())
-        try:
-            yield consumer, task
-        finally:
-            await consumer.stop()
-        await task
+        return running(self.consumer(handler, **options))
+
+    def log_member(
+        self, handler: LogHandler, **options: Any
+    ) -> AbstractAsyncContextManager[tuple[LogConsumer, asyncio.Task[None]]]:
+        """The same of one that reads in order."""
+        return running(self.log_consumer(handler, **options))
 
     async def committed(self) -> dict[int, int]:
         """What the broker has for the group: offset by partition."""

@@ -45,7 +45,7 @@ class Member:
     def __init__(self, *, patience_seconds: float = 0) -> None:
         self.now = 100.0
         self.broker = Broker()
-        self.assignment = Assignment(group="commits", topics={"transcripts": TRANSCRIPTS}, max_gap=100, slots=1)
+        self.assignment = Assignment(group="commits", topics={"transcripts": TRANSCRIPTS}, max_gap=100)
         self.watchdog = Watchdog(stuck_seconds=30, clock=lambda: self.now)
         self._commits = Commits(
             group="commits", assignment=self.assignment, watchdog=self.watchdog, patience_seconds=patience_seconds

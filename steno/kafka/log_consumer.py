@@ -1,0 +1,172 @@
+"""The log consumer: the records of a topic in order, by a handler that decides itself what may be committed.
+
+For work that carries state from record to record (a call's audio): each partition is read in its order, one record after
+another, and what is committed is what the handler says it will not need again, not what it was given last. Whoever has the
+partition next begins there and makes the state anew. A record taken is therefore given again after a crash or a rebalance,
+and effects must bear that.
+
+A handler may take its time: the poll loop goes on beside it with a bounded number of records waiting, so the member stays in
+its group however long a record takes.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from steno.events.catalogue import Topic
+from steno.events.codec import Codec
+from steno.kafka.attempts import PlainAttempts
+from steno.kafka.breaker import Breaker
+from steno.kafka.dead_letters import DeadLetters
+from steno.kafka.errors import KafkaUnavailable
+from steno.kafka.log_assignment import LogAssignment
+from steno.kafka.log_partition import LogHandler, LogPartition
+from steno.kafka.member import CANCEL_SECONDS, POLL_SECONDS, GroupMember, Membership
+from steno.kafka.messages import Message, RawMessage
+from steno.kafka.retry import RetryPolicy
+from steno.kafka.slots import Job, drain
+from steno.kafka.topics import topic_name
+from steno.settings import KafkaSettings, TopicSettings
+
+__all__ = ["LogConsumer", "LogHandler", "Message"]
+
+_MAX_POLL_SECONDS = 300.0
+_WAITING = 500
+# A partition that was full is asked for more as soon as half of what waited is done: that is looked for so often.
+_FULL_POLL_SECONDS = 0.02
+
+
+class LogConsumer(GroupMember):
+    """One member of a group that reads partitions in order; a component of a service (`run`, `stop`)."""
+
+    def __init__(
+        self,
+        *,
+        kafka: KafkaSettings,
+        topics: TopicSettings,
+        codec: Codec,
+        group: str,
+        subscribe: Topic,
+        handler: LogHandler,
+        dead_letters: DeadLetters,
+        instance: str,
+        drain_seconds: float,
+        session_seconds: float = 10.0,
+        stuck_seconds: float = 300.0,
+        from_beginning: bool = True,
+        retry: RetryPolicy | None = None,
+        breaker: Breaker | None = None,
+    ) -> None:
+        """
+        Args:
+            group: The whole name of the group, prefix included.
+            handler: Does the work; see `LogHandler` for its contract.
+            instance: Name of this member among its like, the same after a restart.
+            drain_seconds: How long the records being taken, and then what is settled, may take at `stop` and when partitions
+                are taken back.
+            session_seconds: How long the member may be silent before its partitions go to others.
+            stuck_seconds: How long no poll or commit may go through before `run` raises.
+            from_beginning: Where a group starts that has committed nothing: at the oldest message, or at the next new one.
+        """
+        if not subscribe.records:
+            raise ValueError("subscribe to a topic whose records the catalogue names")
+        self._log_assignment = LogAssignment(group=group, topics={topic_name(topics, subscribe): subscribe}, max_gap=_WAITING)
+        super().__init__(
+            Membership(
+                kafka=kafka,
+                group=group,
+                instance=instance,
+                drain_seconds=drain_seconds,
+                from_beginning=from_beginning,
+                session_seconds=session_seconds,
+                max_poll_seconds=_MAX_POLL_SECONDS,
+                stuck_seconds=stuck_seconds,
+            ),
+            self._log_assignment,
+        )
+        self._handler = handler
+        self._retry = retry or RetryPolicy()
+        self._attempt = PlainAttempts(
+            group=group,
+            codec=codec,
+            handler=handler.take,
+            dead_letters=dead_letters,
+            retry=self._retry,
+            breaker=breaker or Breaker(),
+            fail=self._fail,
+        )
+        self._partitions: dict[int, LogPartition] = {}
+
+    def _dealt(self, assigned: set[TopicPartition]) -> None:
+        assert self._client is not None
+        # Nothing is fetched before the handler has said where it begins.
+        self._client.pause(*assigned)
+        for where in assigned:
+            partition = self._partitions[where.partition] = LogPartition(
+                where,
+                handler=self._handler,
+                attempt=self._attempt,
+                retry=self._retry,
+                begin=self._begin_at,
+                settle=self._settle,
+            )
+            partition.start(self._fail)
+
+    async def _begin_at(self, where: TopicPartition, wanted: int | None) -> None:
+        """Has a partition read from the committed offset, or from one wanted that is lower and still there."""
+        client = self._client
+        assert client is not None
+        try:
+            begin: int = await client.position(where)
+            if wanted is not None and wanted < begin:
+                oldest = await client.beginning_offsets([where])
+                begin = max(wanted, oldest[where])
+                client.seek(where, begin)
+        except KafkaError as error:
+            if not error.retriable:
+                raise
+            raise KafkaUnavailable(
+                f"where partition {where.partition} of {where.topic} begins is not known: {error!r}"
+            ) from error
+        self._log_assignment.open(where, begin)
+
+    def _settle(self, where: TopicPartition, offset: int) -> None:
+        self._log_assignment.settle(where, offset)
+
+    async def _fetch(self, client: AIOKafkaConsumer) -> Mapping[TopicPartition, Sequence[RawMessage]]:
+        self._assignment.pause(client, everything=False)
+        seconds = _FULL_POLL_SECONDS if client.paused() else POLL_SECONDS
+        records: Mapping[TopicPartition, Sequence[RawMessage]] = await client.getmany(
+            timeout_ms=int(seconds * 1000), max_records=_WAITING
+        )
+        return records
+
+    def _begin(self, jobs: Iterable[Job]) -> None:
+        for job in jobs:
+            self._partitions[job.raw.partition].add(job)
+
+    def _hold(self) -> None:
+        for partition in self._partitions.values():
+            partition.finish()
+
+    async def _drain(self, seconds: float) -> int:
+        if seconds > 0:
+            self._hold()
+        tasks = [partition.task for partition in self._partitions.values() if partition.task is not None]
+        return await drain(tasks, seconds, grace_seconds=CANCEL_SECONDS)
+
+    async def _let_go(self) -> None:
+        partitions, self._partitions = self._partitions, {}
+        for partition in partitions.values():
+            await partition.close()
+
+    async def _commit(self) -> bool:
+        # What is settled from here on is committed the next time.
+        for partition in self._partitions.values():
+            partition.settle_soon()
+        return await super()._commit()
+
+    @property
+    def _running(self) -> int:
+        return sum(partition.busy for partition in self._partitions.values())

@@ -1,0 +1,310 @@
+"""One member of a consumer group: joined, watched, its commits made, and wound down; what it does with records is a subclass's.
+
+Membership is static (KIP-345): a process that comes back under its instance name within the session takes its partitions
+up again, and nobody else's move. Two processes of one name put each other out of the group, so one of them ends; the name
+comes from the pod or the supervisor's slot.
+"""
+
+import asyncio
+import time
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.errors import KafkaError
+from aiokafka.protocol.group import JoinGroupRequest
+
+from steno.kafka import metrics
+from steno.kafka.assignment import Assignment
+from steno.kafka.client import client_options
+from steno.kafka.commits import Commits
+from steno.kafka.errors import ConsumerStuck, DuplicateInstance
+from steno.kafka.messages import RawMessage
+from steno.kafka.slots import Job
+from steno.kafka.watchdog import LoopGuard, Watchdog
+from steno.settings import KafkaSettings
+
+log = structlog.get_logger("steno.kafka.consumer")
+
+POLL_SECONDS = 0.2
+CANCEL_SECONDS = 1.0
+_COMMIT_EVERY_SECONDS = 1.0
+_COMMIT_SECONDS = 2.0
+_LEAVE_SECONDS = 1.5
+_RECONNECT_SECONDS = 1.0
+_LOOP_STUCK_SECONDS = 60.0
+_LOSSES = 5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Membership:
+    """How a member takes part in its group."""
+
+    kafka: KafkaSettings
+    #: The whole name of the group, prefix included.
+    group: str
+    #: Name of this member among its like, the same after a restart.
+    instance: str
+    #: How long running work may take to finish at `stop` and when partitions are taken back.
+    drain_seconds: float
+    #: Where a group starts that has committed nothing: at the oldest message, or at the next new one.
+    from_beginning: bool
+    #: How long the member may be silent before its partitions go to others.
+    session_seconds: float
+    #: How long the poll loop may be held up before the member leaves the group; work is no part of it.
+    max_poll_seconds: float
+    #: How long no poll or commit may go through before `run` raises.
+    stuck_seconds: float
+
+
+class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
+    """One member of a consumer group; a component of a service (`run`, `stop`)."""
+
+    def __init__(self, membership: Membership, assignment: Assignment) -> None:
+        self._membership = membership
+        self._group = membership.group
+        self._drain_seconds = membership.drain_seconds
+        self._assignment = assignment
+        self._watchdog = Watchdog(stuck_seconds=membership.stuck_seconds, clock=time.monotonic)
+        self._commits = Commits(
+            group=self._group, assignment=assignment, watchdog=self._watchdog, patience_seconds=_COMMIT_SECONDS
+        )
+        self._stopping = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._failure: BaseException | None = None
+        self._client: AIOKafkaConsumer | None = None
+        self._joined = False
+        self._joined_at = 0.0
+        self._losses = 0
+        self._started = False
+
+    @abstractmethod
+    async def _fetch(self, client: AIOKafkaConsumer) -> Mapping[TopicPartition, Sequence[RawMessage]]:
+        """Polls once, for as much as there is room for, in bounded time."""
+
+    @abstractmethod
+    def _begin(self, jobs: Iterable[Job]) -> None:
+        """These records are to be worked on."""
+
+    @abstractmethod
+    def _hold(self) -> None:
+        """Nothing more is to be begun until there is a new assignment."""
+
+    @abstractmethod
+    async def _drain(self, seconds: float) -> int:
+        """Lets running work finish and cancels what takes longer; returns how much was cancelled.
+
+        0 seconds: the partitions are not ours any more.
+        """
+
+    @property
+    @abstractmethod
+    def _running(self) -> int:
+        """How many records are being handled."""
+
+    def _dealt(self, assigned: set[TopicPartition]) -> None:
+        """These partitions are ours; nothing of them has been fetched."""
+
+    async def _let_go(self) -> None:
+        """The partitions are not ours any more: drained, and what was to be committed is."""
+
+    async def run(self) -> None:
+        """Works until `stop`; where Kafka is away it waits for it.
+
+        Raises:
+            DuplicateInstance: another process works under the same instance name.
+            BreakerOpen: so much goes to dead letters that a person must look.
+            ConsumerStuck: no poll or no commit has gone through for `stuck_seconds`.
+            aiokafka.errors.KafkaError: the group does not let this member in, or its coordination failed.
+        """
+        self._started = True
+        self._watchdog.polled()
+        guard = LoopGuard(stuck_seconds=min(_LOOP_STUCK_SECONDS, self._membership.stuck_seconds))
+        guard.start(asyncio.get_running_loop())
+        poller = asyncio.create_task(self._poll())
+        others = [asyncio.create_task(self._commit_regularly()), asyncio.create_task(self._watch())]
+        try:
+            for task in (poller, *others):
+                task.add_done_callback(self._noticed)
+            await self._stopping.wait()
+            await self._wind_down(poller, others)
+        finally:
+            guard.stop()
+            self._ended.set()
+        if self._failure is not None:
+            raise self._failure
+
+    async def stop(self) -> None:
+        """Stops fetching, lets running work finish up to `drain_seconds`, commits, and lets `run` return."""
+        self._stopping.set()
+        self._hold()
+        if self._started:
+            await self._ended.wait()
+
+    def ready(self) -> bool:
+        """Whether this member has joined its group and works."""
+        return self._joined and not self._stopping.is_set()
+
+    def alive(self) -> bool:
+        """Whether it makes progress; False asks for a restart."""
+        return self._failure is None and self._watchdog.stuck is None
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        """Called by aiokafka before the partitions are dealt anew; heartbeats go on meanwhile."""
+        self._joined = False
+        if not revoked:
+            return
+        try:
+            metrics.REBALANCES.labels(self._group).inc()
+            still_ours = not self._was_put_out() and await self._commit()
+            cancelled = await self._drain(self._drain_seconds if still_ours else 0)
+            if still_ours:
+                await self._commit()
+            await self._let_go()
+            self._assignment.clear()
+            log.info("consumer.revoked", group=self._group, partitions=len(revoked), cancelled=cancelled, lost=not still_ours)
+            if isinstance(self._failure, DuplicateInstance):
+                # aiokafka would join again and put the other out once more: held here until the client is closed.
+                await self._ended.wait()
+        except BaseException as error:
+            # aiokafka only logs what a listener raises.
+            self._fail(error)
+            raise
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        """Called by aiokafka when partitions have been dealt."""
+        self._joined = True
+        self._joined_at = time.monotonic()
+        log.info("consumer.assigned", group=self._group, instance=self._membership.instance, partitions=len(assigned))
+        if not self._stopping.is_set():
+            self._dealt(assigned)
+
+    def _was_put_out(self) -> bool:
+        """Whether the group no longer knows this member: its session ran out, or another took its name."""
+        # aiokafka has no public sign of it.
+        if self._client is None or self._client._coordinator.member_id != JoinGroupRequest.UNKNOWN_MEMBER_ID:
+            self._losses = 0
+            return False
+        # A session that runs out lasts at least as long as a session; a name that is taken is lost at the next heartbeat.
+        lasted = time.monotonic() - self._joined_at
+        self._losses = self._losses + 1 if lasted < self._membership.session_seconds else 0
+        if self._losses >= _LOSSES:
+            self._fail(
+                DuplicateInstance(
+                    f"another process works as instance {self._membership.instance} of group {self._group}: "
+                    "they put each other out; give each process an instance name of its own, the same after a restart"
+                )
+            )
+        return True
+
+    async def _poll(self) -> None:
+        client = await self._join()
+        while not self._stopping.is_set():
+            records = await self._fetch(client)
+            self._watchdog.polled()
+            if records and not self._stopping.is_set():
+                self._begin(self._assignment.take(records))
+
+    async def _join(self) -> AIOKafkaConsumer:
+        while True:
+            client = self._client = self._new_client()
+            try:
+                await client.start()
+            except KafkaError as error:
+                self._client = None
+                await _leave(client)
+                log.warning("consumer.kafka_away", group=self._group, reason=str(error))
+                self._watchdog.polled()
+                await asyncio.sleep(_RECONNECT_SECONDS)
+            else:
+                return client
+
+    def _new_client(self) -> AIOKafkaConsumer:
+        membership = self._membership
+        # A JoinGroup is answered when every member has drained, so no request may time out before a rebalance does.
+        rebalance_seconds = max(60.0, membership.drain_seconds + 15.0)
+        client = AIOKafkaConsumer(
+            **client_options(membership.kafka),
+            client_id=f"steno-{self._group}-{membership.instance}",
+            group_id=self._group,
+            group_instance_id=f"{self._group}-{membership.instance}",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest" if membership.from_beginning else "latest",
+            # aiokafka keeps an assignor's memory on the class: one class for each consumer of the process.
+            partition_assignment_strategy=(type("StickyAssignor", (StickyPartitionAssignor,), {}),),
+            session_timeout_ms=_ms(membership.session_seconds),
+            heartbeat_interval_ms=_ms(min(1.0, membership.session_seconds / 4)),
+            max_poll_interval_ms=_ms(membership.max_poll_seconds),
+            rebalance_timeout_ms=_ms(rebalance_seconds),
+            request_timeout_ms=_ms(rebalance_seconds + 10),
+        )
+        client.subscribe(self._assignment.topic_names, listener=self)
+        return client
+
+    async def _commit_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(_COMMIT_EVERY_SECONDS)
+            await self._commit()
+
+    async def _commit(self) -> bool:
+        """Commits what is done; False when the partitions are no longer ours."""
+        return self._client is None or await self._commits.commit(self._client)
+
+    async def _watch(self) -> None:
+        while True:
+            self._assignment.measure(self._client, running=self._running)
+            if (reason := self._watchdog.stuck) is not None:
+                raise ConsumerStuck(f"{self._group}: {reason}; the process must be started again")
+            await asyncio.sleep(1)
+
+    async def _wind_down(self, poller: asyncio.Task[None], others: Sequence[asyncio.Task[None]]) -> None:
+        await asyncio.wait([poller], timeout=2 * POLL_SECONDS)
+        await self._drain(self._drain_seconds if self._failure is None else 0)
+        for task in (poller, *others):
+            task.cancel()
+        await asyncio.wait([poller, *others], timeout=CANCEL_SECONDS)
+        if self._client is not None:
+            await self._commit_at_last()
+            await _leave(self._client)
+            await self._commits.abandon()
+        self._joined = False
+        await self._let_go()
+        self._assignment.clear()
+
+    async def _commit_at_last(self) -> None:
+        try:
+            await self._commit()
+        except KafkaError as error:
+            log.warning("consumer.commit_failed", group=self._group, reason=repr(error))
+
+    def _noticed(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        if self._failure is None:
+            self._failure = error
+            log.error("consumer.failed", group=self._group, reason=repr(error))
+        self._stopping.set()
+        self._hold()
+
+
+async def _leave(client: AIOKafkaConsumer) -> None:
+    """Closes a client in bounded time: its own `stop` waits for an answer of the group that may take a whole rebalance."""
+    try:
+        await asyncio.wait_for(client.stop(), _LEAVE_SECONDS)
+    except TimeoutError:
+        # What `stop` had not come to.
+        if client._coordinator is not None:
+            await client._coordinator._stop_heartbeat_task()
+            await client._coordinator._stop_commit_offsets_refresh_task()
+        if client._fetcher is not None:
+            await client._fetcher.close()
+        await client._client.close()
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
