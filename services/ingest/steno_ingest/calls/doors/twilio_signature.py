@@ -1,0 +1,152 @@
+"""Who may open a Twilio-shaped stream: requests signed by Twilio, and those that carry an API key.
+
+Twilio signs the upgrade: `X-Twilio-Signature` is the base64 of HMAC-SHA1 over the stream's full URL, keyed with the account's
+Auth Token (twilio.com/docs/usage/security), or HMAC-SHA256 where `X-Twilio-Webhooks-Signature-Settings` says so. It does not
+always sign the port as the URL has it, nor the slash at its end, so a URL is tried in those spellings, as by Twilio's own
+validator. Telnyx and SignalWire do not sign: SignalWire sends an API key as a bearer token (`authBearerToken`), Telnyx connects
+to the URL as it was given, with the key in the query (`?api_key=KEY`).
+"""
+
+import hmac
+from base64 import b64encode
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import structlog
+
+from steno.errors import StenoError
+from steno.http.auth import ApiKeys, presented_key
+from steno_ingest.calls.doors.port import Door, DoorFactory, Upgrade, UpgradeRefused
+from steno_ingest.calls.doors.twilio import TwilioDoor
+
+log = structlog.get_logger()
+
+_HEADER = "x-twilio-signature"
+_SETTINGS_HEADER = "x-twilio-webhooks-signature-settings"
+_ALGORITHMS = {"HMAC_SHA1": "sha1", "HMAC_SHA256": "sha256"}
+_PORTS = {"wss": 443, "ws": 80}
+
+
+class AuthTokensUnreadable(StenoError):
+    """The file of Twilio Auth Tokens is there, but cannot be read."""
+
+    error_class = "twilio_auth_tokens_unreadable"
+
+
+class AuthTokens:
+    """The secrets that Twilio signs with, one a line; all of them are good, so that one can be replaced without a break.
+
+    The file is read again when it changes. Without one, or with an empty one, no signature is right.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        """Raises `AuthTokensUnreadable`, so that a service that could let nobody in does not start."""
+        self._path = path
+        self._tokens: tuple[str, ...] = ()
+        self._read_at: int | None = None
+        self.current()
+
+    def current(self) -> tuple[str, ...]:
+        """The tokens as the file has them now."""
+        if self._path is None:
+            return ()
+        try:
+            changed_at = self._path.stat().st_mtime_ns
+            if changed_at != self._read_at:
+                self._tokens = tuple(self._path.read_text("utf-8").split())
+                self._read_at = changed_at
+        except FileNotFoundError:
+            self._tokens, self._read_at = (), None
+        except (OSError, UnicodeDecodeError) as error:
+            raise AuthTokensUnreadable(f"the Twilio Auth Token file {self._path} cannot be read: {error}") from error
+        return self._tokens
+
+
+class Gatekeeper:
+    """Decides which upgrade requests may open a stream."""
+
+    def __init__(self, tokens: AuthTokens, keys: ApiKeys, *, public_url: str = "") -> None:
+        """`public_url` is the URL that the platforms are given, where a proxy changes host or path on the way."""
+        self._tokens = tokens
+        self._keys = keys
+        self._public_url = public_url
+
+    def check(self, upgrade: Upgrade) -> None:
+        """Lets a request pass.
+
+        Raises:
+            UpgradeRefused: it is not signed right, or carries no key of ours.
+        """
+        signature = upgrade.headers.get(_HEADER)
+        if signature is not None:
+            if not self._signed(upgrade, signature):
+                # Without the query: a key may stand there.
+                urls = list(self._urls(upgrade, query=""))
+                log.warning("twilio.refused", reason="signature", urls=urls, client=upgrade.client)
+                raise UpgradeRefused(401, "X-Twilio-Signature is not right; the log of ingest says for which URLs")
+            return
+        key = presented_key(upgrade.headers) or parse_qs(upgrade.query).get("api_key", [""])[0]
+        if not key or self._keys.verify(key) is None:
+            log.warning("twilio.refused", reason="api_key", client=upgrade.client)
+            raise UpgradeRefused(
+                401, "send X-Twilio-Signature, or an API key as `Authorization: Bearer KEY`, `X-Api-Key: KEY` or `?api_key=KEY`"
+            )
+
+    def _signed(self, upgrade: Upgrade, signature: str) -> bool:
+        algorithm = _ALGORITHMS.get(_algorithm(upgrade.headers.get(_SETTINGS_HEADER, "")))
+        if algorithm is None:
+            return False
+        right = [
+            hmac.compare_digest(signature.encode("utf-8"), signature_of(token, url, algorithm=algorithm).encode("utf-8"))
+            for token in self._tokens.current()
+            for url in self._urls(upgrade, query=upgrade.query)
+        ]
+        return any(right)
+
+    def _urls(self, upgrade: Upgrade, *, query: str) -> Iterator[str]:
+        """The spellings of the URL that may have been signed. Whether a proxy took TLS off does not show, so both are tried."""
+        targets = [self._public_url] if self._public_url else [f"{scheme}://{upgrade.host}{upgrade.path}" for scheme in _PORTS]
+        for target in targets:
+            try:
+                yield from spellings(target, query=query)
+            except ValueError:
+                continue
+
+
+def signature_of(token: str, url: str, *, algorithm: str = "sha1") -> str:
+    """What Twilio sends as `X-Twilio-Signature` for a WebSocket."""
+    return b64encode(hmac.digest(token.encode("utf-8"), url.encode("utf-8"), algorithm)).decode("ascii")
+
+
+def spellings(url: str, *, query: str = "") -> list[str]:
+    """A URL without a port, with the one it has and with its scheme's own, each with and without a slash at its end.
+
+    Raises:
+        ValueError: it is no URL.
+    """
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    bare = host.removesuffix(f":{parts.port}") if parts.port is not None else host
+    path = parts.path.rstrip("/")
+    return [
+        f"{parts.scheme}://{authority}{spelt}" + (f"?{query}" if query else "")
+        for authority in dict.fromkeys((host, bare, f"{bare}:{_PORTS.get(parts.scheme, 443)}"))
+        for spelt in (path, f"{path}/")
+    ]
+
+
+def door_factory(gatekeeper: Gatekeeper) -> DoorFactory:
+    """Makes the doors of requests that may come in, and refuses all others."""
+
+    def make(upgrade: Upgrade) -> Door:
+        gatekeeper.check(upgrade)
+        return TwilioDoor()
+
+    return make
+
+
+def _algorithm(settings: str) -> str:
+    """As `X-Twilio-Webhooks-Signature-Settings` tells it, e.g. `key=…,algorithm=HMAC_SHA256`; HMAC_SHA1 without."""
+    told = dict(part.strip().split("=", 1) for part in settings.split(",") if "=" in part)
+    return told.get("algorithm", "HMAC_SHA1").upper() or "HMAC_SHA1"
