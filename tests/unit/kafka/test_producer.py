@@ -1,14 +1,16 @@
 """What a record looks like on the wire."""
 
+import asyncio
 from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
+from aiokafka.errors import KafkaTimeoutError, RequestTimedOutError
 from support.kernel import CODEC, recording
 
 from steno.events.catalogue import PHRASES, RECORDINGS
 from steno.kafka.errors import KafkaUnavailable, WrongRecord
-from steno.kafka.producer import Producer
+from steno.kafka.producer import Encoded, Producer
 from steno.settings import KafkaSettings, TopicSettings
 from steno.telemetry import traces
 
@@ -61,3 +63,61 @@ async def test_without_kafka_a_send_says_where_it_looked(caplog: pytest.LogCaptu
     await producer.stop()
     with pytest.raises(KafkaUnavailable, match="stopped"):
         await producer.send(RECORDINGS, recording("c"))
+
+
+class _Line:
+    """A client that takes records and has some of them fail."""
+
+    def __init__(self, *, refused: int = 99, lost: int = 99) -> None:
+        """
+        Args:
+            refused: From this record on, none is taken in.
+            lost: From this record on, none is acknowledged.
+        """
+        self.taken: list[bytes] = []
+        self._refused, self._lost = refused, lost
+
+    async def send(self, _name: str, value: bytes, **_options: object) -> asyncio.Future[None]:
+        if len(self.taken) >= self._refused:
+            raise KafkaTimeoutError
+        delivery = asyncio.get_running_loop().create_future()
+        if len(self.taken) >= self._lost:
+            delivery.set_exception(RequestTimedOutError())
+        else:
+            delivery.set_result(None)
+        self.taken.append(value)
+        return delivery
+
+    async def stop(self) -> None:
+        """It stays as it is."""
+
+
+def _in_order(line: _Line) -> Producer:
+    producer = Producer(NOBODY, TopicSettings(), CODEC, source="ingest")
+    producer._client = line
+    return producer
+
+
+RECORDS = [Encoded(key=b"c", value=bytes([number]), headers=()) for number in range(5)]
+
+
+async def test_records_in_order_are_counted_up_to_the_first_failure() -> None:
+    """What is counted is on all replicas; the rest is for the caller to send again."""
+    line = _Line()
+    assert await _in_order(line).send_in_order(RECORDINGS, RECORDS) == 5
+    assert line.taken == [record.value for record in RECORDS]
+    assert await _in_order(_Line(refused=3)).send_in_order(RECORDINGS, RECORDS) == 3
+    assert await _in_order(_Line(lost=2)).send_in_order(RECORDINGS, RECORDS) == 2
+
+
+async def test_where_not_even_the_first_arrives_it_says_why() -> None:
+    """No progress is an error, whether the record was not taken in or not acknowledged."""
+    for line in (_Line(refused=0), _Line(lost=0)):
+        with pytest.raises(KafkaUnavailable):
+            await _in_order(line).send_in_order(RECORDINGS, RECORDS)
+
+
+async def test_a_bare_record_has_no_headers() -> None:
+    """Audio chunks are key and value alone."""
+    encoded = Producer(NOBODY, TopicSettings(), CODEC, source="ingest").encode_bare(RECORDINGS, recording("c"))
+    assert (encoded.key, CODEC.decode(encoded.value), encoded.headers) == (b"c", recording("c"), ())
