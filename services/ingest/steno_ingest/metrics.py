@@ -16,3 +16,12 @@ OUTBOX_DEPTH = Gauge("steno_ingest_outbox_depth", "Records accepted and not yet 
 OUTBOX_AGE = Gauge("steno_ingest_outbox_age_seconds", "Age of the oldest of them.")
 UPLOADED_BYTES = Counter("steno_ingest_uploaded_bytes", "Bytes of audio taken in.", ["door"])
 FOLDER_FILES = Counter("steno_ingest_folder_files", "Files of the watched folder.", ["outcome"])
+CALLS_HOSTED = Gauge("steno_ingest_calls_hosted", "Calls whose peer is connected to this process, or may come back to it.")
+CALLS_REFUSED = Counter("steno_ingest_calls_refused", "Calls that were offered and not taken.", ["door", "reason"])
+CALL_AUDIO_BYTES = Counter("steno_ingest_call_audio_bytes", "Bytes of audio that came in.", ["door"])
+CALL_RECORDS_WAITING = Gauge(
+    "steno_ingest_call_records_waiting", "Records of calls that Kafka has not acknowledged; a rise means Kafka is slow or away."
+)
+CALL_RECORDS_REFUSED = Counter("steno_ingest_call_records_refused", "Records of calls that Kafka will never take.")
+CALL_PEERS_CUT_OFF = Counter("steno_ingest_call_peers_cut_off", "Connections closed for the peer's fault.", ["door", "reason"])
+HYPOTHESES_DROPPED = Counter("steno_ingest_hypotheses_dropped", "Hypotheses not sent to a peer that reads too slowly.")
