@@ -1,0 +1,336 @@
+"""The door of Genesys AudioHook v2: the server's side of one session. Pure.
+
+```
+connected ──open──▶ opening ──accepted──▶ open ──close──▶ closing ──captions sent──▶ closed ──▶ gone
+    │                  │                 ▲  │                                          ▲
+    │                  └─ refused, late ─┼──┼──▶ leaving ────────────close─────────────┤
+    └──────────── open of a probe ───────┘  └─ anything wrong ─▶ leaving ──close───────┘
+```
+
+The client opens and closes. We ask it to close by `disconnect`, and answer its `close` with `closed`; whoever closes the socket
+first then, it is over. Source: Genesys's reference implementation, github.com/purecloudlabs/audiohook-reference-implementation.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+from steno.events.records import Hypothesis, Phrase
+from steno_ingest.calls.doors import audiohook_messages as messages
+from steno_ingest.calls.doors import port
+from steno_ingest.calls.doors.audiohook_captions import Captions
+from steno_ingest.calls.doors.audiohook_media import MediaStream, choose
+from steno_ingest.calls.doors.audiohook_messages import SAMPLE_RATE, BadMessage, ClientMessage
+from steno_ingest.calls.doors.audiohook_sending import Outgoing, TokenBucket
+from steno_ingest.calls.doors.port import Action
+
+# The client gives up after 5 s without `opened`, and after 10 s without `closed`.
+_OPENED_SECONDS = 4.5
+_FLUSH_SECONDS = 8.0
+# It pings a second after `opened` and wants the answer as our second message; but nobody is waited for for ever.
+_GREETING_SECONDS = 3.0
+# A peer that says nothing at all: no ping, no audio.
+_SILENT_SECONDS = 60.0
+# How long a peer takes to close after it was asked to, or after `closed`.
+_LEAVE_SECONDS = 5.0
+# By the reason of `close`: whether we have all of the call, and how it ended.
+_ENDS = {"end": (True, "hangup"), "reconnect": (False, "reconnect"), "error": (False, "peer_error")}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioHookOptions:
+    """How sessions are held."""
+
+    #: Messages that a client takes of us: a second, and at once.
+    messages_per_second: float = 5
+    message_burst: float = 25
+    #: Whether the client is told what is not final yet.
+    interim: bool = True
+    #: The answer to a client that asks which languages there are.
+    languages: tuple[str, ...] = ("en-US",)
+
+
+class State(Enum):
+    """Where a session stands."""
+
+    CONNECTED = auto()
+    OPENING = auto()
+    OPEN = auto()
+    CLOSING = auto()
+    CLOSED = auto()
+    #: We told the client to close; its call is over.
+    LEAVING = auto()
+    GONE = auto()
+
+
+class AudioHookDoor:
+    """One session. Its call's id is the id of the conversation."""
+
+    name = "audiohook"
+    resumable = False  # Genesys does not come back for a session whose connection was lost
+    captioned = True
+
+    def __init__(self, *, session_id: str, organization_id: str, options: AudioHookOptions) -> None:
+        """The ids are those of the request's headers."""
+        self._session_id = session_id
+        self._organization_id = organization_id
+        self._options = options
+        self._outgoing = Outgoing(
+            session_id,
+            bucket=TokenBucket(rate=options.messages_per_second, burst=options.message_burst),
+            captions=Captions(interim=options.interim, reserve=options.message_burst / 5),
+        )
+        self._actions: list[Action] = []
+        self._state = State.CONNECTED
+        self._now = 0.0
+        # When the state is left if nothing happens, and when the peer last said anything.
+        self._deadline: float | None = None
+        self._heard_at: float | None = None
+        # Until when nothing is said that was not asked for.
+        self._quiet_until = 0.0
+        self._stream: MediaStream | None = None
+        self._opened: dict[str, Any] = {}
+        self._call_open = False
+        self._start_paused = False
+        self._transcribed = False
+        self._left_because = ""
+        self._complaint = ""
+        self._anywhere: Mapping[str, Callable[[ClientMessage, Any], None]] = {
+            "open": self._on_open,
+            "ping": self._on_ping,
+            "error": self._on_error,
+            "close": self._on_close,
+        }
+        self._when_open: Mapping[str, Callable[[ClientMessage, Any, MediaStream], Iterable[Action]]] = {
+            "ping": lambda message, _, stream: stream.hear(message.position),
+            "paused": lambda message, _, stream: stream.pause(message.position),
+            "resumed": lambda message, _, stream: stream.resume(message.position),
+            "discarded": lambda message, _, stream: stream.discard(message.position),
+            "update": self._on_update,
+            "dtmf": lambda _, dtmf, stream: [port.Dtmf(digit=dtmf.digit)] if dtmf.is_key else [],
+        }
+
+    def receive_text(self, text: str, *, now: float) -> list[Action]:
+        """A message of the client."""
+        self._now = self._heard_at = now
+        if self._state not in (State.CLOSED, State.GONE):
+            try:
+                self._take(messages.parse_message(text))
+            except BadMessage as bad:
+                self._violated(str(bad))
+        return self._done()
+
+    def receive_bytes(self, data: bytes, *, now: float) -> list[Action]:
+        """Audio."""
+        self._now = self._heard_at = now
+        try:
+            if self._state in (State.CONNECTED, State.OPENING):
+                raise BadMessage("audio came before the session was opened")
+            if self._state is State.OPEN and self._call_open and self._stream is not None:
+                self._actions += self._stream.take(data)
+        except BadMessage as bad:
+            self._violated(str(bad))
+        return self._done()
+
+    def connection_lost(self) -> list[Action]:
+        """The socket is gone, and with it the rest of the call."""
+        self._end(complete=False, reason="torn")
+        self._enter(State.GONE)
+        return self._done()
+
+    def accepted(self, *, at: port.ResumePoint, now: float) -> list[Action]:
+        """The call is kept: the session is open."""
+        self._now = now
+        if self._state is State.OPENING:
+            self._answer_open()
+        return self._done()
+
+    def refused(self, reason: str, *, now: float) -> list[Action]:
+        """The call is not taken."""
+        self._now = now
+        if self._state is State.OPENING:
+            self._call_open = False
+            self._disconnect("error", reason)
+        return self._done()
+
+    def acknowledged(self, *, sequence: int, position: int) -> list[Action]:
+        """The protocol has no word for it."""
+        return []
+
+    def settled(self, *, now: float) -> list[Action]:
+        """The protocol has no word for it."""
+        return []
+
+    def caption(self, caption: Hypothesis | Phrase, *, now: float) -> list[Action]:
+        """Becomes a transcript event, as soon as there is room for it."""
+        self._now = now
+        self._outgoing.caption(caption)
+        return self._done()
+
+    def transcribed(self, *, phrase_count: int, now: float) -> list[Action]:
+        """No caption follows: a `close` that waits for the last ones is answered."""
+        self._now = now
+        self._transcribed = True
+        return self._done()
+
+    def ask_pause(self) -> list[Action]:
+        """Asks the client to send no audio, also once more."""
+        self._start_paused = True
+        if self._state is State.OPEN:
+            self._outgoing.request("pause")
+        return self._done()
+
+    def ask_resume(self) -> list[Action]:
+        """Asks the client to go on, also once more."""
+        self._start_paused = False
+        if self._state is State.OPEN:
+            self._outgoing.request("resume")
+        return self._done()
+
+    def ask_to_leave(self, reason: str) -> list[Action]:
+        """Asks the client to close; until it does, the session goes on."""
+        if self._state is State.OPEN and not self._left_because:
+            self._left_because = reason
+            self._deadline = self._now + _LEAVE_SECONDS
+            self._say("disconnect", {"reason": "completed", "info": reason})
+        elif self._state in (State.CONNECTED, State.OPENING):
+            self._end(complete=False, reason=reason)
+            self._disconnect("completed", reason)
+        return self._done()
+
+    def tick(self, *, now: float) -> list[Action]:
+        """Captions that are due, and peers that are late."""
+        self._now = now
+        if self._heard_at is None:
+            self._heard_at = now
+        if self._deadline is not None and now >= self._deadline:
+            self._deadline = None
+            self._on_deadline()
+        elif self._state in (State.CONNECTED, State.OPEN) and now >= self._heard_at + _SILENT_SECONDS:
+            self._end(complete=False, reason="silent", error=f"the peer said nothing for {_SILENT_SECONDS:.0f} s")
+            self._disconnect("error", "the client was silent for too long")
+        return self._done()
+
+    def _take(self, message: ClientMessage) -> None:
+        if self._state is State.LEAVING:
+            if message.type == "close":  # whatever its number: that may be what was wrong
+                self._outgoing.client_sequence = message.sequence
+                self._answer_close()
+            return
+        self._outgoing.heard(message)
+        if message.type in self._anywhere:
+            self._anywhere[message.type](message, message.parameters)
+        if self._state is State.OPEN and self._call_open and self._stream is not None and message.type in self._when_open:
+            self._actions += self._when_open[message.type](message, message.parameters, self._stream)
+
+    def _on_open(self, message: ClientMessage, wanted: messages.Open) -> None:
+        if self._state is not State.CONNECTED:
+            raise BadMessage("the session was opened before")
+        if wanted.organizationId.lower() != self._organization_id.lower():
+            self._disconnect("unauthorized", "organizationId is not that of the request")
+            return
+        media = choose(wanted.media)
+        self._opened = {"media": [media.model_dump()]}
+        if wanted.supportedLanguages:
+            self._opened["supportedLanguages"] = list(self._options.languages)
+        if wanted.is_probe:
+            self._answer_open()
+            return
+        self._enter(State.OPENING, _OPENED_SECONDS)
+        self._stream = MediaStream(media)
+        self._call_open = True
+        self._actions.append(
+            port.Offered(
+                call_id=wanted.conversationId.lower(),
+                codec=self._stream.codec,
+                sample_rate=SAMPLE_RATE,
+                channels=self._stream.channels(wanted.participant.aniName or wanted.participant.ani),
+                locale=messages.locale_of(wanted.language or "en-US"),
+                properties=messages.properties_of(wanted, message.session_id),
+            )
+        )
+
+    def _on_ping(self, _: ClientMessage, __: object) -> None:
+        self._say("pong", {})
+        self._quiet_until = self._now
+
+    def _on_update(self, _: ClientMessage, update: messages.Update, __: MediaStream) -> list[Action]:
+        self._outgoing.request("updated")
+        return [port.Updated(locale=messages.locale_of(update.language))]
+
+    def _on_error(self, _: ClientMessage, error: messages.Error) -> None:
+        self._complaint = f"{error.code}: {error.message}"
+        if error.code == 429:
+            self._outgoing.wait((error.retryAfter or SAMPLE_RATE) / SAMPLE_RATE, now=self._now)
+
+    def _on_close(self, _: ClientMessage, close: messages.Close) -> None:
+        if self._state is State.CLOSING:
+            return
+        captioned = self._state is State.OPEN and self._call_open
+        complete, reason = _ENDS.get(close.reason, (False, self._left_because or "peer_error"))
+        self._end(complete=complete, reason=reason, error=self._complaint if close.reason == "error" else "")
+        self._outgoing.only_final()
+        self._enter(State.CLOSING, _FLUSH_SECONDS)
+        if not captioned:
+            self._answer_close()
+
+    def _on_deadline(self) -> None:
+        if self._state is State.OPENING:
+            self._end(complete=False, reason="not_opened", error="the call could not be kept in time")
+            self._disconnect("error", "the server is not ready for the call")
+        elif self._state is State.OPEN:  # it was asked to leave
+            self._end(complete=False, reason=self._left_because)
+            self._close(1001)
+        elif self._state is State.CLOSING:
+            self._answer_close()
+        elif self._state is State.CLOSED:
+            self._close(1000)
+        elif self._state is State.LEAVING:
+            self._close(1002)
+
+    def _answer_open(self) -> None:
+        if self._start_paused:
+            self._opened["startPaused"] = True
+        self._say("opened", self._opened)
+        self._quiet_until = self._now + _GREETING_SECONDS
+        self._enter(State.OPEN)
+
+    def _answer_close(self) -> None:
+        self._say("closed", {})
+        self._enter(State.CLOSED, _LEAVE_SECONDS)
+
+    def _violated(self, what: str) -> None:
+        """The client did not keep to the protocol."""
+        if self._state in (State.CONNECTED, State.OPENING, State.OPEN):
+            self._end(complete=False, reason="protocol_error", error=what)
+            self._disconnect("error", what)
+
+    def _disconnect(self, reason: str, info: str) -> None:
+        self._say("disconnect", {"reason": reason, "info": info})
+        self._enter(State.LEAVING, _LEAVE_SECONDS)
+
+    def _end(self, *, complete: bool, reason: str, error: str = "") -> None:
+        if self._call_open:
+            self._call_open = False
+            self._actions.append(port.Ended(complete=complete, reason=reason, error=error))
+
+    def _close(self, code: int) -> None:
+        self._actions.append(port.Close(code=code))
+        self._enter(State.GONE)
+
+    def _enter(self, state: State, seconds: float | None = None) -> None:
+        self._state = state
+        self._deadline = None if seconds is None else self._now + seconds
+
+    def _say(self, kind: str, parameters: Mapping[str, Any]) -> None:
+        self._actions.append(self._outgoing.message(kind, parameters, now=self._now))
+
+    def _done(self) -> list[Action]:
+        """What there is to do; whatever happened, there may be something to say now."""
+        if self._state is State.CLOSING or (self._state is State.OPEN and self._now >= self._quiet_until):
+            self._actions += self._outgoing.due(self._now)
+        if self._state is State.CLOSING and self._transcribed and self._outgoing.told:
+            self._answer_close()
+        actions, self._actions = self._actions, []
+        return actions

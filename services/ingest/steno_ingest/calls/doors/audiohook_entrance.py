@@ -1,0 +1,31 @@
+"""Lets AudioHook sessions in."""
+
+import structlog
+
+from steno_ingest.calls.doors.audiohook import AudioHookDoor, AudioHookOptions
+from steno_ingest.calls.doors.audiohook_signature import Gatekeeper, NotAuthentic
+from steno_ingest.calls.doors.port import Door, DoorFactory, Upgrade, UpgradeRefused
+
+log = structlog.get_logger()
+
+# A refusal takes this long whatever was wrong, so that its time tells nothing of the secret.
+_REFUSAL_SECONDS = 0.5
+
+
+def audiohook_door(gatekeeper: Gatekeeper, options: AudioHookOptions) -> DoorFactory:
+    """Makes doors for requests that are Genesys's, and refuses all others."""
+
+    def make(upgrade: Upgrade) -> Door:
+        try:
+            gatekeeper.check(upgrade)
+        except NotAuthentic as wrong:
+            log.warning("audiohook.refused", reason=str(wrong), client=upgrade.client)
+            reason = "the request is not authentic: the log of ingest says why"
+            raise UpgradeRefused(401, reason, delay_seconds=_REFUSAL_SECONDS) from wrong
+        return AudioHookDoor(
+            session_id=upgrade.headers["audiohook-session-id"],
+            organization_id=upgrade.headers["audiohook-organization-id"],
+            options=options,
+        )
+
+    return make

@@ -1,0 +1,110 @@
+"""The audio of an AudioHook session: which of the offers is taken, and where in the call we are. Pure.
+
+The client's `position` is the clock: samples since the session's start, sent or not. It never tells of a span it skipped
+without moving it.
+"""
+
+from collections.abc import Iterable
+
+from steno.events.records import AudioCodec, CallChannel, GapReason, Role
+from steno_ingest.calls.doors.audiohook_messages import SAMPLE_RATE, BadMessage, Media
+from steno_ingest.calls.doors.port import Audio, Gap, Paused, Resumed
+
+_ROLES = {"external": Role.CUSTOMER, "internal": Role.AGENT}
+# L16 as the reference implementation reads it: least significant byte first.
+_CODECS = {"PCMU": AudioCodec.PCMU, "L16": AudioCodec.S16LE}
+
+# A position may be ahead by the audio that is on its way; further ahead, audio was lost.
+_TOLERANCE = SAMPLE_RATE // 2
+# Further ahead than any call is long, a clock is wrong.
+_FARTHEST = 12 * 3600 * SAMPLE_RATE
+
+
+def choose(offers: Iterable[Media]) -> Media:
+    """The offer to take: both channels before one, PCMU before L16, then the client's order.
+
+    Raises:
+        BadMessage: none can be taken.
+    """
+    possible = [
+        offer
+        for offer in offers
+        if (offer.type, offer.rate) == ("audio", SAMPLE_RATE)
+        and offer.format in _CODECS
+        and offer.channels
+        and set(offer.channels) <= _ROLES.keys()
+        and len(set(offer.channels)) == len(offer.channels)
+    ]
+    if not possible:
+        raise BadMessage(f"no media is offered that can be taken: PCMU or L16, {SAMPLE_RATE} Hz, external and internal")
+    return min(possible, key=lambda offer: (-len(offer.channels), offer.format != "PCMU"))
+
+
+class MediaStream:
+    """The audio as it comes, and the call's clock."""
+
+    def __init__(self, media: Media) -> None:
+        self.codec = _CODECS[media.format]
+        self._names = media.channels
+        self._frame_bytes = len(media.channels) * self.codec.sample_bytes
+        self._paused = False
+        # Samples of one channel since the session's start.
+        self._position = 0
+
+    def channels(self, external_participant: str) -> tuple[CallChannel, ...]:
+        """Who is on which channel."""
+        return tuple(
+            CallChannel(channel=number, role=_ROLES[name], participant=external_participant if name == "external" else "")
+            for number, name in enumerate(self._names)
+        )
+
+    def take(self, data: bytes) -> list[Audio]:
+        """A binary frame.
+
+        Raises:
+            BadMessage: there should be none now, or it is not a whole number of samples.
+        """
+        if self._paused:
+            raise BadMessage("audio came while the session was paused")
+        if len(data) % self._frame_bytes:
+            raise BadMessage(f"{len(data)} bytes of audio are not a whole number of samples of {self._frame_bytes} bytes")
+        self._position += len(data) // self._frame_bytes
+        return [Audio(data=data)] if data else []
+
+    def hear(self, position: int) -> list[Gap]:
+        """The client says in passing where it is. Raises `BadMessage` where that cannot be."""
+        if self._paused or self._ahead(position) <= _TOLERANCE:
+            return []
+        return self._skip(position, GapReason.LOST)
+
+    def discard(self, position: int) -> list[Gap]:
+        """The client has left a span out, and is here now. Raises `BadMessage` where that cannot be."""
+        return [] if self._paused or not self._ahead(position) else self._skip(position, GapReason.DISCARDED)
+
+    def pause(self, position: int) -> list[Gap | Paused]:
+        """The client pauses; that may come twice. Raises `BadMessage` where the position cannot be."""
+        if self._paused:
+            return []
+        gaps = self.hear(position)
+        self._paused = True
+        return [*gaps, Paused()]
+
+    def resume(self, position: int) -> list[Resumed]:
+        """The client goes on, at this position. Raises `BadMessage` where that cannot be."""
+        if not self._paused:
+            return []
+        skipped = self._ahead(position)
+        self._paused = False
+        self._position += skipped
+        return [Resumed(skipped=skipped)]
+
+    def _skip(self, position: int, reason: GapReason) -> list[Gap]:
+        length = self._ahead(position)
+        self._position += length
+        return [Gap(length=length, reason=reason)]
+
+    def _ahead(self, position: int) -> int:
+        ahead = position - self._position
+        if ahead > _FARTHEST:
+            raise BadMessage(f"the position jumps by {ahead // SAMPLE_RATE} s")
+        return max(0, ahead)

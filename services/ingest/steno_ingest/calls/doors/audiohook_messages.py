@@ -1,0 +1,215 @@
+"""The messages of Genesys AudioHook v2: what its client says, checked, and what its server answers. Pure.
+
+Every message is a JSON object in a text frame: version, id (of the session), type, seq, parameters; the client adds serverseq
+and position, the server clientseq. Fields that are not known here are let pass, as is a message of an unknown type: Genesys may
+add to the protocol, and a call is worth more than a closed list.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StrictInt, ValidationError
+
+SAMPLE_RATE = 8000
+LONGEST_TEXT = 65_535
+NIL_UUID = "00000000-0000-0000-0000-000000000000"
+
+_DURATION = re.compile(r"PT(\d{0,9}\.\d{1,12}|\d{1,9})S")
+
+
+class BadMessage(Exception):
+    """What is wrong with a text frame, for the peer to read."""
+
+
+def samples_of(duration: object) -> int:
+    """A duration as samples of one channel, e.g. `PT1.5S` as 12000.
+
+    Raises:
+        ValueError: not `PT<decimal>S`, the one form of ISO 8601 that the protocol uses.
+    """
+    match = _DURATION.fullmatch(duration) if isinstance(duration, str) else None
+    if match is None:
+        raise ValueError('a duration must be of the form "PT1.5S"')
+    return round(Fraction(match[1]) * SAMPLE_RATE)
+
+
+def duration_of(milliseconds: int) -> str:
+    """Milliseconds as a duration, e.g. `PT1.5S`."""
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"PT{seconds}" + (f".{rest:03}".rstrip("0") if rest else "") + "S"
+
+
+Samples = Annotated[int, BeforeValidator(samples_of)]
+Uuid = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
+Language = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=32)]
+Number = Annotated[StrictInt, Field(ge=0, le=2**53)]
+
+
+class Media(BaseModel):
+    """One way in which the client can send the audio. Names of formats and channels that are not known are no error."""
+
+    model_config = ConfigDict(extra="allow")  # it is given back as it came
+
+    type: str
+    format: str
+    channels: list[str]
+    rate: int
+
+
+class Participant(BaseModel):
+    """Who is on the external side."""
+
+    id: Uuid
+    ani: str = ""
+    aniName: str = ""
+    dnis: str = ""
+
+
+class Open(BaseModel):
+    """A session begins."""
+
+    organizationId: Uuid
+    conversationId: Uuid
+    participant: Participant
+    media: list[Media]
+    language: Language | None = None
+    supportedLanguages: bool = False
+    customConfig: dict[str, JsonValue] = {}
+
+    @property
+    def is_probe(self) -> bool:
+        """Whether Genesys only tries the connection, as it does when an integration is saved."""
+        return self.conversationId == NIL_UUID and self.participant.id == NIL_UUID
+
+
+class Close(BaseModel):
+    """The session is over: no audio follows."""
+
+    reason: str
+
+
+class Skipped(BaseModel):
+    """A span was not sent: of `discarded`, and of `resumed`."""
+
+    start: Samples
+    discarded: Samples
+
+
+class Update(BaseModel):
+    """The language changes."""
+
+    language: Language
+
+
+class Error(BaseModel):
+    """The client complains."""
+
+    code: int
+    message: str = ""
+    retryAfter: Samples | None = None
+
+
+class Dtmf(BaseModel):
+    """A key was pressed."""
+
+    digit: str
+
+    @property
+    def is_key(self) -> bool:
+        """Whether it is one of the sixteen keys."""
+        return re.fullmatch("[0-9*#A-D]", self.digit) is not None
+
+
+class Nothing(BaseModel):
+    """Parameters that say nothing to us."""
+
+
+Parameters = Open | Close | Skipped | Update | Error | Dtmf | Nothing
+
+_PARAMETERS: Mapping[str, type[Parameters]] = {
+    "open": Open,
+    "close": Close,
+    "discarded": Skipped,
+    "resumed": Skipped,
+    "update": Update,
+    "error": Error,
+    "dtmf": Dtmf,
+}
+
+
+class _Envelope(BaseModel):
+    version: Literal["2"]
+    id: Uuid
+    type: str
+    seq: Number
+    serverseq: Number
+    position: Samples
+    parameters: dict[str, JsonValue]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientMessage:
+    """A message of the client."""
+
+    type: str
+    session_id: str
+    #: Counts the client's messages from 1.
+    sequence: int
+    #: The last of our messages that the client had received.
+    server_sequence: int
+    #: Samples of one channel since the session's start, those that were not sent among them.
+    position: int
+    parameters: Parameters
+
+
+def parse_message(text: str) -> ClientMessage:
+    """Reads a text frame.
+
+    Raises:
+        BadMessage: it is no message of a client, or its parameters are not those of its type.
+    """
+    if len(text) > LONGEST_TEXT:
+        raise BadMessage(f"the message is longer than {LONGEST_TEXT} characters")
+    try:
+        envelope = _Envelope.model_validate_json(text)
+        parameters = _PARAMETERS.get(envelope.type, Nothing).model_validate(envelope.parameters)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BadMessage(f"{where}: {first['msg']}" if where else first["msg"]) from error
+    return ClientMessage(
+        type=envelope.type,
+        session_id=envelope.id,
+        sequence=envelope.seq,
+        server_sequence=envelope.serverseq,
+        position=envelope.position,
+        parameters=parameters,
+    )
+
+
+def locale_of(language: str) -> str:
+    """A language as Steno writes it: en-us becomes en-US."""
+    language, *rest = language.split("-")
+    return "-".join([language.lower(), *(part.upper() if len(part) == 2 else part for part in rest)])
+
+
+def properties_of(opened: Open, session_id: str) -> dict[str, str]:
+    """What the client tells of a call, as the call's properties; what it leaves empty is left out."""
+    told = {
+        "audiohook.session_id": session_id,
+        "audiohook.organization_id": opened.organizationId,
+        "audiohook.participant_id": opened.participant.id,
+        "ani": opened.participant.ani,
+        "ani_name": opened.participant.aniName,
+        "dnis": opened.participant.dnis,
+    }
+    told |= {f"custom.{name}": _as_text(value) for name, value in opened.customConfig.items()}
+    return {name: value for name, value in told.items() if value}
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
