@@ -11,10 +11,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from support.kafka import read_all
 from support.service_process import ServiceProcess
 
-from steno.events.catalogue import PHRASES, TRANSCRIPTS, Topic
+from steno.events.catalogue import CALLS, PHRASES, TRANSCRIPTS, Topic
 from steno.events.codec import Codec
-from steno.events.ids import phrase_id
-from steno.events.records import Phrase, Record, Role, TranscriptCompleted
+from steno.events.ids import live_pass_id, phrase_id
+from steno.events.records import CallChannel, CallState, CallStatus, Phrase, Record, Role, TranscriptCompleted
 from steno.events.schemas import ShippedSchemaIds
 from steno.kafka.producer import Producer
 from steno.kafka.topics import topic_name
@@ -36,13 +36,13 @@ _SENTENCES = (
 class EnricherProcess(ServiceProcess):
     """Runs `python -m steno_enricher` until the block is left."""
 
-    def __init__(self, servers: str, prefix: str, *, instance: str = "0") -> None:
+    def __init__(self, servers: str, prefix: str, *, instance: str = "0", **environment: str) -> None:
         super().__init__(
             "enricher",
             servers=servers,
             prefix=prefix,
             partitions=PARTITIONS,
-            environment={"STENO_ENRICHER_INSTANCE": instance, "STENO_ENRICHER_DRAIN_SECONDS": "10"},
+            environment={"STENO_ENRICHER_INSTANCE": instance, "STENO_ENRICHER_DRAIN_SECONDS": "10", **environment},
         )
 
 
@@ -56,10 +56,9 @@ class Steno:
         self.producer = Producer(self.kafka, self.topics, self.codec, source="test")
 
     async def publish(self, records: Iterable[Record]) -> None:
-        """Publishes phrases and completions in the order given."""
-        await asyncio.gather(
-            *(self.producer.send(PHRASES if isinstance(record, Phrase) else TRANSCRIPTS, record) for record in records)
-        )
+        """Publishes phrases, completions and states of calls in the order given."""
+        topics = {Phrase: PHRASES, CallState: CALLS}
+        await asyncio.gather(*(self.producer.send(topics.get(type(record), TRANSCRIPTS), record) for record in records))
 
     async def read(self, topic: Topic) -> list[Any]:
         """Every raw record that is on a topic now."""
@@ -90,10 +89,11 @@ class Steno:
         await self.producer.stop()
 
 
-def make_call(call_id: str, phrases: int, *, seed: int = 0) -> tuple[list[Phrase], TranscriptCompleted]:
+def make_call(call_id: str, phrases: int, *, seed: int = 0, recording_id: str = "") -> tuple[list[Phrase], TranscriptCompleted]:
     """A two-channel call: its phrases by start, and its completion."""
     chance = random.Random(f"{call_id} {seed}")
-    recording_id, made, at = f"recording-of-{call_id}", [], 0
+    recording_id = recording_id or f"recording-of-{call_id}"
+    made, at = [], 0
     for sequence in range(phrases):
         at += chance.randrange(200, 4000)
         channel = sequence % 2
@@ -129,3 +129,17 @@ def interleaved(calls: Sequence[tuple[list[Phrase], TranscriptCompleted]]) -> li
     longest = max(len(phrases) for phrases, _ in calls)
     records: list[Record] = [phrases[n] for n in range(longest) for phrases, _ in calls if n < len(phrases)]
     return [*records, *(completed for _, completed in calls)]
+
+
+def call_state(call_id: str, state: CallStatus, *roles: Role, revision: int = 0) -> CallState:
+    """What is known of a live call; the roles of its channels in their order."""
+    now = datetime.now(UTC)
+    return CallState(
+        call_id=call_id,
+        recording_id=live_pass_id(call_id),
+        state=state,
+        channels=tuple(CallChannel(channel=number, role=role) for number, role in enumerate(roles)),
+        roles_revision=revision,
+        started_at=now,
+        updated_at=now,
+    )

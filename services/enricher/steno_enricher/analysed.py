@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from steno.events.ids import insight_id
 from steno.events.records import Insight, Phrase
-from steno_enricher.call_state import Finding
+from steno_enricher.finding import Finding
 from steno_enricher.ranking import KeyPhrase
 
 

@@ -1,4 +1,4 @@
-"""The Faust app: two topics and a table with a changelog, embedded in a service that is not Faust's.
+"""The Faust app: its topics and a table with a changelog, embedded in a service that is not Faust's.
 
 What of Faust 0.15.3 is set aside, and why:
 
@@ -27,13 +27,16 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from yarl import URL
 
-from steno.events.catalogue import PHRASES, TRANSCRIPTS, Topic
+from steno.events.catalogue import CALLS, PHRASES, TRANSCRIPTS, Topic
 from steno.kafka.errors import KafkaUnavailable
 from steno.kafka.topics import topic_name
 from steno.settings import KafkaSettings, TopicSettings
 from steno_enricher.done_consumer import DoneConsumer
 
 log = structlog.get_logger("steno.enricher.faust_app")
+
+SOURCES = (PHRASES, TRANSCRIPTS, CALLS)
+"""What is read."""
 
 _TABLE = "calls"
 _SESSION_SECONDS = 10.0
@@ -122,7 +125,7 @@ class App(faust.App):
 
 
 class TableRows:
-    """The table behind `steno_enricher.enricher.Rows`: a change is on all replicas of the changelog before it is seen here."""
+    """The table behind `steno_enricher.rows.Rows`: a change is on all replicas of the changelog before it is seen here."""
 
     def __init__(self, app: App, *, partitions: int) -> None:
         self._app = app
@@ -135,6 +138,10 @@ class TableRows:
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         return iter(list(self._table.data.items()))
 
+    def partition(self, key: bytes) -> int:
+        partition: int = self._table.data._key_partition[key]
+        return partition
+
     def __len__(self) -> int:
         return len(self._table.data)
 
@@ -145,7 +152,7 @@ class TableRows:
         self._table.data._key_partition[key] = partition
 
     async def delete(self, key: bytes) -> None:
-        await self._write(key, None, self._table.data._key_partition[key])
+        await self._write(key, None, self.partition(key))
         del self._table.data[key]
         del self._table.data._key_partition[key]
 
@@ -192,10 +199,10 @@ def make_app(*, kafka: KafkaSettings, topics: TopicSettings, instance: str) -> A
 
 
 def consume(app: App, topics: TopicSettings, work: Callable[[Any], Awaitable[None]]) -> None:
-    """Gives the raw messages of phrases and transcripts to `work`, one at a time and in order within a partition."""
-    # One agent on both topics: two would work on the same row at once.
+    """Gives the raw messages of the sources to `work`, one at a time and in order within a partition."""
+    # One agent on all topics: two would work on the same row at once.
     source = app.topic(
-        *(topic_name(topics, topic) for topic in (PHRASES, TRANSCRIPTS)),
+        *(topic_name(topics, topic) for topic in SOURCES),
         key_type=bytes,
         value_type=bytes,
         key_serializer="raw",

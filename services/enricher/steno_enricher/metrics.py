@@ -10,8 +10,16 @@ ANALYSIS_SECONDS = Histogram(
     "Sentiment and key phrases of one phrase.",
     buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25),
 )
-ROWS = Gauge("steno_enricher_rows", "Recordings in the table; one that only rises means transcripts are not completed.")
+ROWS = Gauge(
+    "steno_enricher_rows",
+    "Rows in the table, of passes over calls and of live calls; ever more: transcripts are not completed.",
+)
+TIMED_OUT = Counter(
+    "steno_enricher_calls_timed_out",
+    "Live calls whose transcript did not come in time (grace), or of which nothing more came (closed).",
+    ["why"],
+)
 SWEPT = Counter("steno_enricher_rows_swept", "Rows taken out of the table, by why.", ["state"])
 
-ENRICHER_METRICS = (INSIGHTS, SUMMARIES, SEEN_BEFORE, ANALYSIS_SECONDS, ROWS, SWEPT)
+ENRICHER_METRICS = (INSIGHTS, SUMMARIES, SEEN_BEFORE, ANALYSIS_SECONDS, ROWS, TIMED_OUT, SWEPT)
 """All of them, for the documentation."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from steno.chassis import Wiring
-from steno.events.catalogue import CALL_SUMMARIES, DEAD_LETTERS, INSIGHTS, PHRASES, TRANSCRIPTS
+from steno.events.catalogue import CALL_SUMMARIES, CALLS, DEAD_LETTERS, INSIGHTS, PHRASES, TRANSCRIPTS
 from steno.events.codec import Codec
 from steno.events.records import Phrase
 from steno.events.registry import schema_ids
@@ -18,7 +18,9 @@ from steno_enricher.faust_app import changelog
 from steno_enricher.settings import EnricherSettings
 from steno_enricher.worker import Worker
 
-_TOPICS = (PHRASES, TRANSCRIPTS, INSIGHTS, CALL_SUMMARIES, DEAD_LETTERS)
+_TOPICS = (PHRASES, TRANSCRIPTS, CALLS, INSIGHTS, CALL_SUMMARIES, DEAD_LETTERS)
+
+_SWEEP_EVERY_SECONDS = 60.0
 
 
 async def build(settings: EnricherSettings) -> Wiring:
@@ -36,6 +38,7 @@ async def build(settings: EnricherSettings) -> Wiring:
         instance=settings.instance,
         drain_seconds=settings.drain_seconds,
         stuck_seconds=settings.stuck_seconds,
+        sweep_seconds=min(_SWEEP_EVERY_SECONDS, min(settings.grace_seconds, settings.inactive_seconds) / 4),
     )
 
     async def analyse(phrase: Phrase) -> Analysed:
@@ -48,6 +51,8 @@ async def build(settings: EnricherSettings) -> Wiring:
             analyse=analyse,
             clock=lambda: datetime.now(UTC),
             keep_summarised=timedelta(seconds=settings.keep_summarised_seconds),
+            grace=timedelta(seconds=settings.grace_seconds),
+            inactive=timedelta(seconds=settings.inactive_seconds),
         ),
         preparing=loading,
     )

@@ -9,7 +9,6 @@ from typing import Any
 import structlog
 
 from steno.errors import Retryable
-from steno.events.catalogue import PHRASES, TRANSCRIPTS
 from steno.events.codec import Codec
 from steno.kafka.attempts import Attempts
 from steno.kafka.breaker import Breaker
@@ -23,12 +22,11 @@ from steno.kafka.watchdog import LoopGuard, Watchdog
 from steno.settings import KafkaSettings, TopicSettings
 from steno_enricher import metrics
 from steno_enricher.enricher import Enricher
-from steno_enricher.faust_app import App, TableRows, consume, group_name, make_app
+from steno_enricher.faust_app import SOURCES, App, TableRows, consume, group_name, make_app
 
 log = structlog.get_logger("steno.enricher.worker")
 
 _LOOK_EVERY_SECONDS = 0.5
-_SWEEP_EVERY_SECONDS = 60.0
 _STALLED_SECONDS = 15.0
 
 
@@ -58,17 +56,24 @@ class Worker:
         instance: str,
         drain_seconds: float,
         stuck_seconds: float,
+        sweep_seconds: float,
     ) -> None:
+        """
+        Args:
+            stuck_seconds: How long nothing may go on before the process ends.
+            sweep_seconds: How often the table is looked through for what is due.
+        """
         self._topics = topics
         self._codec = codec
         self._dead_letters = dead_letters
         self._drain_seconds = drain_seconds
         self._stuck_seconds = stuck_seconds
+        self._sweep_seconds = sweep_seconds
         self._app: App = make_app(kafka=kafka, topics=topics, instance=instance)
         self.rows = TableRows(self._app, partitions=topics.partitions)
         self._watchdog = Watchdog(stuck_seconds=stuck_seconds, clock=time.monotonic)
         self._work: Attempts | None = None
-        self._partitions = {topic_name(topics, topic): Partition(topic=topic) for topic in (PHRASES, TRANSCRIPTS)}
+        self._partitions = {topic_name(topics, topic): Partition(topic=topic) for topic in SOURCES}
         self._working_since: float | None = None
         self._unready_since = time.monotonic()
         self._stopping = asyncio.Event()
@@ -199,14 +204,14 @@ class Worker:
     async def _sweep(self) -> None:
         assert self._enricher is not None
         while True:
-            await asyncio.sleep(_SWEEP_EVERY_SECONDS)
+            await asyncio.sleep(self._sweep_seconds)
             if self.ready():
                 try:
                     swept = await self._enricher.sweep()
                 except Retryable as error:
                     log.warning("sweep.failed", reason=str(error))
                 else:
-                    log.info("sweep.done", rows=swept)
+                    log.debug("sweep.done", rows=swept)
 
     async def _wind_down(self, tasks: Sequence[asyncio.Task[Any]]) -> None:
         for task in tasks:

@@ -7,8 +7,8 @@ from contextlib import suppress
 import pytest
 from aiokafka import AIOKafkaProducer
 from steno_enricher.analysis import Analysis
-from steno_enricher.call_state import CallState
 from steno_enricher.faust_app import changelog
+from steno_enricher.pass_state import PassState
 from support.enricher_process import EnricherProcess, Steno, interleaved, make_call
 
 from steno.broker import LocalCluster
@@ -35,7 +35,7 @@ def _expected(calls: Calls) -> tuple[dict[str, Insight], dict[str, CallSummary]]
     """What the pure functions make of the calls, undisturbed."""
     analysis, insights, summaries = Analysis(), {}, {}
     for phrases, completed in calls:
-        state = CallState(call_id=completed.call_id, recording_id=completed.recording_id)
+        state = PassState(call_id=completed.call_id, recording_id=completed.recording_id)
         for phrase in phrases:
             analysed = analysis.of(phrase)
             insights[analysed.insight.insight_id] = analysed.insight

@@ -1,18 +1,15 @@
 """The enricher killed between any two of its effects, over a table and topics kept in memory."""
 
 import asyncio
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from steno_enricher.analysed import Analysed
-from steno_enricher.call_state import CallState
-from steno_enricher.enricher import Enricher
-from steno_enricher.ranking import KeyPhrase
+from steno_enricher.pass_state import PassState
+from support.enricher_world import NOW, World, make_enricher, message, run
 
-from steno.events.catalogue import CALL_SUMMARIES, INSIGHTS, PHRASES, TRANSCRIPTS, Topic
+from steno.events.catalogue import CALL_SUMMARIES, INSIGHTS, TRANSCRIPTS
 from steno.events.ids import insight_id
 from steno.events.records import (
     CallRecord,
@@ -26,71 +23,6 @@ from steno.events.records import (
 )
 from steno.kafka.errors import WrongRecord
 from steno.kafka.messages import Message
-
-NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-class Killed(BaseException):
-    """The process is gone."""
-
-
-class World:
-    """What outlives a process: topics and the changelog. `lives` is how many effects happen before the process is killed."""
-
-    def __init__(self) -> None:
-        self.published: list[tuple[Topic, Record]] = []
-        self.changelog: dict[bytes, bytes] = {}
-        self.lives: int | None = None
-
-    def effect(self) -> None:
-        """One more effect, unless this is where the process dies."""
-        if self.lives is not None:
-            if self.lives == 0:
-                raise Killed
-            self.lives -= 1
-
-    async def send(self, topic: Topic, record: Record, *, event_id: str | None = None) -> None:
-        self.effect()
-        self.published.append((topic, record))
-
-    def of(self, topic: Topic) -> list[Record]:
-        """What stands on a topic."""
-        return [record for where, record in self.published if where is topic]
-
-
-class Rows:
-    """The table of one process over the changelog of the world."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._memory = dict(world.changelog)
-
-    def get(self, key: bytes) -> bytes | None:
-        return self._memory.get(key)
-
-    async def put(self, key: bytes, row: bytes, *, partition: int) -> None:
-        self._world.effect()
-        self._world.changelog[key] = self._memory[key] = row
-
-    async def delete(self, key: bytes) -> None:
-        self._world.effect()
-        del self._world.changelog[key], self._memory[key]
-
-    def items(self) -> Iterator[tuple[bytes, bytes]]:
-        return iter(list(self._memory.items()))
-
-
-async def _analyse(phrase: Phrase) -> Analysed:
-    words = phrase.text.split()
-    return Analysed(
-        phrase=phrase,
-        sentiment=len(words) / 10,
-        key_phrases=tuple(KeyPhrase(word, 100 + len(word)) for word in sorted(set(words))),
-    )
-
-
-def _enricher(world: World, *, now: datetime = NOW) -> Enricher:
-    return Enricher(rows=Rows(world), publisher=world, analyse=_analyse, clock=lambda: now, keep_summarised=timedelta(hours=1))
 
 
 def _phrase(call: str, sequence: int) -> Phrase:
@@ -119,39 +51,12 @@ def _completed(call: str, phrases: int) -> TranscriptCompleted:
     )
 
 
-def _message(record: CallRecord, *, key: str | None = None) -> Message:
-    return Message(
-        topic=PHRASES if isinstance(record, Phrase) else TRANSCRIPTS,
-        partition=0,
-        offset=0,
-        key=key or record.call_id,
-        record=record,
-        headers={},
-        timestamp=NOW,
-    )
-
-
 def _by_id(records: list[Record]) -> dict[str, Record]:
     return {
         record.insight_id if isinstance(record, Insight) else record.summary_id: record
         for record in records
         if isinstance(record, Insight | CallSummary)
     }
-
-
-async def _run(world: World, records: list[CallRecord], kills: list[tuple[int, int]]) -> None:
-    """Handles the records in order. A kill is after how many effects it comes, and how far the last commit is behind then."""
-    pending = list(kills)
-    done = 0
-    while done < len(records):
-        world.lives, behind = pending.pop() if pending else (None, 0)
-        enricher = _enricher(world)
-        try:
-            for record in records[done:]:
-                await enricher(_message(record))
-                done += 1
-        except Killed:
-            done = max(0, done - behind)
 
 
 @settings(max_examples=100)
@@ -166,8 +71,8 @@ def test_killed_between_any_two_effects_nothing_is_lost_or_counted_twice(data: s
     kills = data.draw(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 3)), max_size=6))
 
     undisturbed, world = World(), World()
-    asyncio.run(_run(undisturbed, straight, []))
-    asyncio.run(_run(world, disturbed, kills))
+    asyncio.run(run(undisturbed, straight, []))
+    asyncio.run(run(world, disturbed, kills))
 
     assert len(undisturbed.of(INSIGHTS)) == sum(counts.values())
     assert len(undisturbed.of(CALL_SUMMARIES)) == 2
@@ -180,7 +85,7 @@ def test_killed_between_any_two_effects_nothing_is_lost_or_counted_twice(data: s
 async def test_an_insight_says_what_was_found() -> None:
     """Ids, place and findings of the phrase are in its insight."""
     world = World()
-    await _enricher(world)(_message(_phrase("a", 3)))
+    await make_enricher(world)(message(_phrase("a", 3)))
     (insight,) = world.of(INSIGHTS)
     assert insight == Insight(
         call_id="a",
@@ -198,9 +103,9 @@ async def test_an_insight_says_what_was_found() -> None:
 async def test_other_records_and_tombstones_say_nothing() -> None:
     """A started transcript, a failed one without phrases and a tombstone leave no trace."""
     world = World()
-    enricher = _enricher(world)
-    await enricher(_message(TranscriptStarted(call_id="a", recording_id="r", started_at=NOW)))
-    await enricher(_message(TranscriptFailed(call_id="a", recording_id="r", reason="?", error="bad_audio", failed_at=NOW)))
+    enricher = make_enricher(world)
+    await enricher(message(TranscriptStarted(call_id="a", recording_id="r", started_at=NOW)))
+    await enricher(message(TranscriptFailed(call_id="a", recording_id="r", reason="?", error="bad_audio", failed_at=NOW)))
     await enricher(Message(topic=TRANSCRIPTS, partition=0, offset=0, key="a", record=None, headers={}, timestamp=NOW))
     assert (world.published, world.changelog) == ([], {})
 
@@ -208,35 +113,35 @@ async def test_other_records_and_tombstones_say_nothing() -> None:
 async def test_a_key_that_is_not_the_call_id_is_refused() -> None:
     """Such a record stands in a partition where the rest of its call is not."""
     with pytest.raises(WrongRecord, match="the key is 'b' but the call id is 'a'"):
-        await _enricher(World())(_message(_phrase("a", 0), key="b"))
+        await make_enricher(World())(message(_phrase("a", 0), key="b"))
 
 
 async def test_the_sweep_takes_only_what_is_over() -> None:
     """An hour after its summary a row is gone, also a failed one; a call under way stays for as long as its phrases do."""
     world = World()
-    enricher = _enricher(world)
+    enricher = make_enricher(world)
     for record in (_completed("over", 0), _phrase("failed", 0), _phrase("open", 0)):
-        await enricher(_message(record))
+        await enricher(message(record))
     await enricher(
-        _message(
+        message(
             TranscriptFailed(call_id="failed", recording_id="failed-recording", reason="?", error="bad_audio", failed_at=NOW)
         )
     )
-    assert await _enricher(world, now=NOW + timedelta(minutes=59)).sweep() == 0
-    assert await _enricher(world, now=NOW + timedelta(minutes=61)).sweep() == 2
+    assert await make_enricher(world, now=NOW + timedelta(minutes=59)).sweep() == 0
+    assert await make_enricher(world, now=NOW + timedelta(minutes=61)).sweep() == 2
     assert list(world.changelog) == [b'["open","open-recording"]']
-    assert await _enricher(world, now=NOW + timedelta(days=31)).sweep() == 1
+    assert await make_enricher(world, now=NOW + timedelta(days=31)).sweep() == 1
 
 
 async def test_a_failed_recording_that_is_tried_again_has_its_summary() -> None:
     """A failure is not the end of a call whose transcript is completed later."""
     world = World()
-    enricher = _enricher(world)
-    await enricher(_message(_phrase("a", 0)))
+    enricher = make_enricher(world)
+    await enricher(message(_phrase("a", 0)))
     await enricher(
-        _message(TranscriptFailed(call_id="a", recording_id="a-recording", reason="?", error="bad_audio", failed_at=NOW))
+        message(TranscriptFailed(call_id="a", recording_id="a-recording", reason="?", error="bad_audio", failed_at=NOW))
     )
-    await enricher(_message(_completed("a", 1)))
+    await enricher(message(_completed("a", 1)))
     assert len(world.of(CALL_SUMMARIES)) == 1
-    state = CallState.from_bytes(next(iter(world.changelog.values())), call_id="a", recording_id="a-recording")
+    state = PassState.from_bytes(next(iter(world.changelog.values())), call_id="a", recording_id="a-recording")
     assert state.summarised

@@ -29,6 +29,7 @@ async def test_one_that_fails_at_once_is_not_waited_for(monkeypatch: pytest.Monk
         instance="0",
         drain_seconds=1,
         stuck_seconds=60,
+        sweep_seconds=60,
     )
     with pytest.raises(RuntimeError, match="no consumer"):
         await worker.run()

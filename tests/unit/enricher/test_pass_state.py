@@ -7,8 +7,10 @@ from statistics import linear_regression, mean
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from steno_enricher.call_state import CallState, ContradictoryTranscript, Finding, is_stale
+from steno_enricher.finding import Finding
+from steno_enricher.pass_state import ContradictoryTranscript, PassState
 from steno_enricher.ranking import KeyPhrase
+from steno_enricher.rows import Kind, Line, line_of
 
 from steno.events.records import CallSummary, Role, SpeakerSummary, TranscriptCompleted
 
@@ -78,14 +80,14 @@ def _speaker_model(speaker: SpeakerSummary, findings: list[Finding]) -> None:
 
 
 def _summary_of(events: list[Event], *, restarts: set[int] = frozenset()) -> CallSummary | None:  # type: ignore[assignment]
-    state = CallState(call_id="call", recording_id="recording")
+    state = PassState(call_id="call", recording_id="recording")
     for number, event in enumerate(events):
         if isinstance(event, Finding):
             state.take(event)
         else:
             state.complete(event)
         if number in restarts:
-            state = CallState.from_bytes(state.to_bytes(at=NOW), call_id="call", recording_id="recording")
+            state = PassState.from_bytes(state.to_bytes(at=NOW), call_id="call", recording_id="recording")
     return state.summary(at=NOW) if state.is_complete else None
 
 
@@ -157,7 +159,7 @@ def test_a_mood_that_mends_has_a_rising_trend() -> None:
 
 def test_an_hour_of_talk_is_a_small_row() -> None:
     """The row of an hour-long call with 1,200 phrases and as many subjects stays below 24 KiB."""
-    state = CallState(call_id="call", recording_id="recording")
+    state = PassState(call_id="call", recording_id="recording")
     for sequence in range(1200):
         state.take(_phrase(sequence, key_phrases=3))
     assert len(state.to_bytes(at=NOW)) < 24 * 1024
@@ -165,7 +167,7 @@ def test_an_hour_of_talk_is_a_small_row() -> None:
 
 def test_a_phrase_beyond_the_completion_contradicts_it() -> None:
     """A transcript completed with two phrases has no third; the state stays as it was."""
-    state = CallState(call_id="call", recording_id="recording")
+    state = PassState(call_id="call", recording_id="recording")
     state.complete(_completed(2))
     with pytest.raises(ContradictoryTranscript, match="phrase 2 of recording recording came"):
         state.take(_phrase(2))
@@ -176,16 +178,37 @@ def test_a_phrase_beyond_the_completion_contradicts_it() -> None:
 
 def test_a_completion_below_the_phrases_seen_is_refused() -> None:
     """A transcript of which phrase 5 was seen cannot have been completed with two."""
-    state = CallState(call_id="call", recording_id="recording")
+    state = PassState(call_id="call", recording_id="recording")
     state.take(_phrase(5))
     with pytest.raises(ContradictoryTranscript, match="but phrase 5 came"):
         state.complete(_completed(2))
 
 
-@pytest.mark.parametrize(("age_minutes", "finished", "stale"), [(59, True, False), (61, True, True), (61, False, False)])
-def test_rows_are_swept_by_their_own_line(age_minutes: int, finished: bool, stale: bool) -> None:
-    """A finished row is stale after an hour, one under way is not."""
-    state = CallState(call_id="call", recording_id="recording")
-    state.summarised = finished
-    row = state.to_bytes(at=NOW - timedelta(minutes=age_minutes))
-    assert is_stale(row, at=NOW, keep_finished=timedelta(hours=1), keep_open=timedelta(days=30)) is stale
+OLD_ROW = (
+    b'1772362800 finished\n{"format":1,"next":2,"early":[],"speakers":[[0,"agent",[1,0,0,0,0,5000,0],[0,1500]],'
+    b'[1,"customer",[1,1000,1000,1000,1000000,-2000,-2000000],[1000,1500]]],"tally":{"refund":900},"summarised":true,'
+    b'"failed":false,"completion":[2,3000,{"team":"blue"}]}'
+)
+"""As version 0.1 wrote it."""
+
+
+def test_a_row_of_the_format_before_is_read() -> None:
+    """Its summary counts as told: nothing is owed, and the next one is its revision 1."""
+    assert line_of(OLD_ROW) == Line(written_at=datetime(2026, 3, 1, 11, tzinfo=UTC), kind=Kind.FINISHED)
+    state = PassState.from_bytes(OLD_ROW, call_id="call", recording_id="recording")
+    assert (state.summarised, state.owed, state.is_complete, state.phrase_count) == (True, False, True, 2)
+    summary = state.summary(at=NOW)
+    assert (summary.revision, summary.duration_ms, summary.properties) == (1, 3000, {"team": "blue"})
+    assert [(speaker.role, speaker.talk_ms, speaker.sentiment) for speaker in summary.speakers] == [
+        (Role.AGENT, 1500, 0.5),
+        (Role.CUSTOMER, 1500, -0.2),
+    ]
+
+
+def test_the_line_of_a_row_says_when_it_is_due() -> None:
+    """Kind and times come back from the bytes as they were written."""
+    state = PassState(call_id="call", recording_id="recording")
+    due_at = NOW + timedelta(seconds=1.5)
+    assert line_of(state.to_bytes(at=NOW, due_at=due_at)) == Line(written_at=NOW, kind=Kind.OPEN, due_at=due_at)
+    state.failed = True
+    assert line_of(state.to_bytes(at=NOW)) == Line(written_at=NOW, kind=Kind.FINISHED)
