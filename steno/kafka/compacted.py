@@ -1,0 +1,43 @@
+"""Compacted topics: the newest record of each key."""
+
+import structlog
+from aiokafka import TopicPartition
+
+from steno.errors import Permanent
+from steno.events.catalogue import Topic
+from steno.events.codec import Codec
+from steno.events.records import Record
+from steno.kafka.messages import RawMessage, decode
+from steno.kafka.reading import read, reader
+from steno.kafka.topics import topic_name
+from steno.settings import KafkaSettings, TopicSettings
+
+log = structlog.get_logger("steno.kafka.compacted")
+
+
+async def newest(kafka: KafkaSettings, topics: TopicSettings, codec: Codec, topic: Topic, partition: int) -> dict[str, Record]:
+    """The newest record of each key in one partition, as of now; a key whose newest is a tombstone is left out.
+
+    A key whose newest message is no record of the topic is left out too, and logged: what it stood for is not known.
+
+    Raises:
+        KafkaUnavailable: it could not be read to the end.
+        Retryable: the registry that may know the schema of a record did not answer.
+    """
+    where = TopicPartition(topic_name(topics, topic), partition)
+    last: dict[bytes | None, RawMessage] = {}
+    async with reader(kafka) as client:
+        begin = (await client.beginning_offsets([where]))[where]
+        end = (await client.end_offsets([where]))[where]
+        async for raw in read(client, where, start=begin, end=end):
+            last[raw.key] = raw
+    found: dict[str, Record] = {}
+    for raw in last.values():
+        try:
+            message = await decode(raw, topic, codec)
+        except Permanent as error:
+            log.error("compacted.unreadable", topic=where.topic, partition=partition, offset=raw.offset, reason=str(error))
+            continue
+        if message.key is not None and message.record is not None:
+            found[message.key] = message.record
+    return found
