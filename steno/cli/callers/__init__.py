@@ -1,1 +1,1 @@
-"""Callers: simulated peers of the doors, which play a file into Steno as a live call."""
+"""Callers: clients of the doors of live calls, for `steno call` and for tests."""

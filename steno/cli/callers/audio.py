@@ -1,0 +1,127 @@
+"""Recordings as the audio of a live call: any file, as frames of a telephone's codec, in the time it takes to speak them."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+
+from steno.cli.api import ApiError
+from steno.events.records import AudioCodec
+
+# Headerless telephony audio: G.711 at 8 kHz, one channel.
+_HEADERLESS = {".ulaw": "mulaw", ".ul": "mulaw", ".mulaw": "mulaw", ".raw": "mulaw", ".alaw": "alaw", ".al": "alaw"}
+_ENCODERS = {AudioCodec.PCMU: "pcm_mulaw", AudioCodec.PCMA: "pcm_alaw", AudioCodec.S16LE: "pcm_s16le"}
+_MOST_CHANNELS = 8
+
+SILENCE = {AudioCodec.PCMU: b"\xff", AudioCodec.PCMA: b"\xd5", AudioCodec.S16LE: b"\0\0"}
+"""A sample of silence in each codec (ITU-T G.711)."""
+
+
+class UnplayableAudio(ApiError):
+    """The file cannot be played as a call."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallAudio:
+    """A file, and the codec it is spoken in."""
+
+    path: Path
+    codec: AudioCodec
+    #: Samples per second of one channel: 8000 or 16000.
+    sample_rate: int
+    channels: int
+
+    @property
+    def frame_bytes(self) -> int:
+        """Bytes of one sample of all channels."""
+        return self.codec.sample_bytes * self.channels
+
+    def bytes_of(self, milliseconds: float) -> int:
+        """How many bytes so much of the call has."""
+        return int(self.sample_rate * milliseconds / 1000) * self.frame_bytes
+
+    def frames(self, milliseconds: int) -> Iterator[bytes]:
+        """The audio in frames of so much, channels interleaved; the last one may be shorter. Decoded as it is read.
+
+        Raises:
+            UnplayableAudio: it breaks off.
+        """
+        size = self.bytes_of(milliseconds)
+        waiting = bytearray()
+        for piece in self._pieces():
+            waiting += piece
+            whole = len(waiting) - len(waiting) % size
+            for start in range(0, whole, size):
+                yield bytes(waiting[start : start + size])
+            del waiting[:whole]
+        if waiting:
+            yield bytes(waiting)
+
+    def _pieces(self) -> Iterator[bytes]:
+        with _open(self.path) as container:
+            stream = container.streams.audio[0]
+            encoder: Any = av.CodecContext.create(_ENCODERS[self.codec], "w")
+            encoder.sample_rate, encoder.layout, encoder.format = self.sample_rate, stream.layout, "s16"
+            resampler = av.AudioResampler(format="s16", layout=stream.layout, rate=self.sample_rate)
+            try:
+                for frame in container.decode(stream):
+                    frame.pts = None
+                    yield from _encoded(encoder, resampler.resample(frame))
+                yield from _encoded(encoder, [*resampler.resample(None), None])
+            except av.error.FFmpegError as error:
+                raise UnplayableAudio(f"{self.path} cannot be decoded: {error}") from None
+
+
+def open_call_audio(path: Path, *, codec: AudioCodec = AudioCodec.PCMU, sample_rate: int = 8000) -> CallAudio:
+    """A file as the audio of a call, in a codec at a rate; its channels are kept.
+
+    Raises:
+        UnplayableAudio: it is no audio, or has more channels than a call.
+    """
+    with _open(path) as container:
+        channels = container.streams.audio[0].layout.nb_channels
+    if not 1 <= channels <= _MOST_CHANNELS:
+        raise UnplayableAudio(f"{path} has {channels} channels; a call has 1 to {_MOST_CHANNELS}")
+    return CallAudio(path=path, codec=codec, sample_rate=sample_rate, channels=channels)
+
+
+async def paced(
+    frames: Iterable[bytes],
+    *,
+    seconds: float,
+    speed: float = 1,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> AsyncIterator[bytes]:
+    """Frames of so many seconds as a telephone would send them: each when it has been spoken, `speed` times as fast.
+
+    What could not be sent in time follows at once, as after a stall of the network.
+    """
+    began = clock()
+    for number, frame in enumerate(frames, 1):
+        # Also where it is due at once: others are let in.
+        await sleep(max(0.0, began + number * seconds / speed - clock()))
+        yield frame
+
+
+def _open(path: Path) -> Any:
+    form = _HEADERLESS.get(path.suffix.lower())
+    options = {"sample_rate": "8000", "ch_layout": "mono"} if form else {}
+    try:
+        container = av.open(f"file:{path}", format=form, options=options, metadata_errors="replace")
+    except (av.error.FFmpegError, OSError) as error:
+        raise UnplayableAudio(f"{path} is not an audio file: {error}") from None
+    if not container.streams.audio:
+        container.close()
+        raise UnplayableAudio(f"{path} holds no audio")
+    return container
+
+
+def _encoded(encoder: Any, frames: Iterable[Any]) -> Iterator[bytes]:
+    for frame in frames:
+        for packet in encoder.encode(frame):
+            yield bytes(packet)
