@@ -4,6 +4,7 @@ An object is named by its URL, which is what travels on topics; a store reads on
 """
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -107,6 +108,29 @@ class ObjectStore:
         except ObjectMissing:
             pass
 
+    async def listed(self, prefix: str) -> list[str]:
+        """The URLs of the objects under a prefix, a path without its last slash, in the order of their keys.
+
+        Raises:
+            StoreUnavailable: try again later.
+        """
+        with _translated(prefix):
+            pages = obstore.list(self._store, prefix)
+            return sorted([f"{self.url}/{entry['path']}" async for page in pages for entry in page])
+
+    async def clear(self, prefix: str) -> None:
+        """Removes all objects under a prefix, and what of folders a local store has of it; none there is no error.
+
+        Raises:
+            StoreUnavailable: try again later; some may be gone.
+        """
+        with _translated(prefix):
+            if self._folder is not None:
+                await asyncio.to_thread(shutil.rmtree, self._folder / prefix, onerror=_unless_gone)
+                return
+            async for page in obstore.list(self._store, prefix):
+                await obstore.delete_async(self._store, [entry["path"] for entry in page])
+
     async def sweep(self, prefix: str, *, older_than: timedelta) -> int:
         """Removes the objects under a prefix that are older than that, and says how many.
 
@@ -152,6 +176,11 @@ class ObjectStore:
         if not self.owns(url):
             raise ForeignObject(f"{url} is not an object of the store {self.url}")
         return url.removeprefix(f"{self.url}/")
+
+
+def _unless_gone(_function: Any, _path: str, failure: Any) -> None:
+    if not isinstance(failure[1], FileNotFoundError):
+        raise failure[1]
 
 
 def _sweep_folder(folder: Path, before: float) -> int:

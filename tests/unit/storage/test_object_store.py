@@ -58,6 +58,20 @@ async def test_removing_twice_is_no_error(store: ObjectStore) -> None:
     await store.delete(url)
 
 
+@pytest.mark.parametrize("url", ["{folder}", "memory:///"])
+async def test_what_is_under_a_prefix_is_listed_and_cleared(url: str, tmp_path: Path) -> None:
+    """In the order of keys, and no neighbour whose name begins alike; nothing there is no error."""
+    store = ObjectStore(url.format(folder=(tmp_path / "objects").as_uri()))
+    for key in ("parts/b/2", "parts/b/1", "parts/bb/1", "parts/a"):
+        await store.put(key, b"x")
+    assert await store.listed("parts/b") == [f"{store.url}/parts/b/1", f"{store.url}/parts/b/2"]
+    for _ in range(2):
+        await store.clear("parts/b")
+        assert await store.listed("parts/b") == []
+    assert await store.listed("parts") == [f"{store.url}/parts/a", f"{store.url}/parts/bb/1"]
+    assert not (tmp_path / "objects/parts/b").exists()
+
+
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "https://example.com/a", "{store}/../secret", "{store}/%2e%2e/secret"])
 async def test_a_store_reads_only_its_own(store: ObjectStore, url: str) -> None:
     """A URL on a topic cannot turn the store on the machine's files."""
