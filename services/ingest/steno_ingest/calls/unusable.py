@@ -1,0 +1,44 @@
+"""Records on the log that belong to no call as it stands: they go to dead letters, and their calls go on without them.
+
+```
+StenoError
+└── Permanent
+    └── UnusableRecord
+        ├── UnknownCall         its call has not started
+        ├── CallIdReused        its call has started as another one
+        ├── UnknownCodec        its call cannot be heard
+        ├── BrokenAudio         its audio is no whole number of sample frames
+        ├── ImpossiblePlace     its position or sequence cannot follow what came before
+        └── AfterTheEnd         its call is over
+```
+"""
+
+from steno.errors import Permanent
+
+
+class UnusableRecord(Permanent):
+    error_class = "unusable_record"
+
+
+class UnknownCall(UnusableRecord):
+    error_class = "unknown_call"
+
+
+class CallIdReused(UnusableRecord):
+    error_class = "call_id_in_use"
+
+
+class UnknownCodec(UnusableRecord):
+    error_class = "unknown_codec"
+
+
+class BrokenAudio(UnusableRecord):
+    error_class = "broken_audio"
+
+
+class ImpossiblePlace(UnusableRecord):
+    error_class = "impossible_place"
+
+
+class AfterTheEnd(UnusableRecord):
+    error_class = "after_the_end"

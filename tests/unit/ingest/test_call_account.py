@@ -1,0 +1,369 @@
+"""The account of a call, and the pieces its recording is made of."""
+
+import json
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from steno_ingest.calls.account import LONGEST_JUMP_SECONDS, MOST_NOTES, Account
+from steno_ingest.calls.pieces import PIECE_BYTES, Growing, Shape, Span, blocks_of_silence, layout, masked
+from steno_ingest.calls.unusable import AfterTheEnd, BrokenAudio, ImpossiblePlace, UnusableRecord
+
+from steno.events.records import (
+    AudioChunk,
+    AudioCodec,
+    AudioGap,
+    CallEnded,
+    CallPaused,
+    CallRecord,
+    CallResumed,
+    DtmfPressed,
+    GapReason,
+)
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+RATE = 8000
+SHAPE = Shape(codec=AudioCodec.PCMU, sample_rate=RATE, channels=1)
+
+
+def account(*, codec: AudioCodec = AudioCodec.PCMU, channels: int = 1) -> Account:
+    return Account(call_id="c", codec=codec, sample_rate=RATE, channel_count=channels, one_legged_seconds=30)
+
+
+def chunk(sequence: int, position: int, audio: bytes) -> AudioChunk:
+    return AudioChunk(call_id="c", sequence=sequence, position=position, audio=audio)
+
+
+def gap(position: int, length: int, reason: GapReason = GapReason.LATE) -> AudioGap:
+    return AudioGap(call_id="c", position=position, length=length, reason=reason)
+
+
+def paused(position: int) -> CallPaused:
+    return CallPaused(call_id="c", position=position, paused_at=NOW)
+
+
+def resumed(position: int) -> CallResumed:
+    return CallResumed(call_id="c", position=position, resumed_at=NOW)
+
+
+def ended(position: int) -> CallEnded:
+    return CallEnded(call_id="c", position=position, complete=True, ended_at=NOW)
+
+
+def tell(of: Account, record: CallRecord) -> tuple[int, bytes] | None:
+    """Hands a record of the log over."""
+    match record:
+        case AudioChunk():
+            return of.chunk(record)
+        case AudioGap():
+            of.gap(record)
+        case CallPaused():
+            of.pause(record)
+        case CallResumed():
+            of.resume(record)
+        case CallEnded():
+            of.end(record)
+    return None
+
+
+def recording(of: Account, pieces: list[tuple[Span, bytes]], shape: Shape = SHAPE) -> bytes:
+    """What a recording of these pieces holds."""
+    contents = dict(pieces)
+    whole = b""
+    for part in layout(contents, of.position):
+        if part.piece is None:
+            whole += b"".join(blocks_of_silence(shape, part.span.end - part.span.start))
+        else:
+            frame = shape.frame_bytes
+            audio = contents[part.piece][(part.span.start - part.piece.start) * frame :][
+                : (part.span.end - part.span.start) * frame
+            ]
+            whole += masked(audio, part.span, of.masks, shape)
+    return whole
+
+
+def heard(of: Account, records: list[CallRecord]) -> bytes:
+    """The recording of a call with these records."""
+    growing = Growing(SHAPE)
+    for record in records:
+        if (audio := tell(of, record)) is not None:
+            growing.add(*audio)
+    return recording(of, growing.take())
+
+
+def kinds(of: Account) -> list[tuple[str, int, int]]:
+    return [(note.kind, note.position_ms, note.duration_ms) for note in of.notes]
+
+
+def test_what_comes_in_order_is_kept_as_it_came() -> None:
+    """Nothing is noted of a call of which nothing is missing."""
+    of = account()
+    assert heard(of, [chunk(0, 0, b"abcd"), chunk(1, 4, b"efgh"), ended(8)]) == b"abcdefgh"
+    assert (of.notes, of.ended) == ([], True)
+
+
+def test_what_comes_twice_is_kept_once() -> None:
+    """Whole chunks by their sequence; a chunk cut otherwise, by its position."""
+    of = account()
+    records = [chunk(0, 0, b"abcd"), chunk(0, 0, b"abcd"), chunk(1, 2, b"cdef"), chunk(2, 0, b"abc"), chunk(3, 6, b"gh")]
+    assert heard(of, records) == b"abcdefgh"
+    assert of.notes == []
+
+
+def test_what_never_came_is_silence_and_is_told() -> None:
+    """A jump of the position is a gap of reason lost; a gap that is told has its own reason; a jump of the sequence is none."""
+    of = account()
+    silence = b"\xff" * 800
+    records = [chunk(0, 0, b"a" * 800), chunk(1, 1600, b"b" * 800), gap(2400, 800), chunk(90, 3200, b"c" * 800), ended(4800)]
+    assert heard(of, records) == b"a" * 800 + silence + b"b" * 800 + silence + b"c" * 800 + silence
+    assert kinds(of) == [("gap_lost", 100, 100), ("gap_late", 300, 100), ("gap_lost", 500, 100)]
+
+
+def test_a_pause_is_silence_of_its_length_whatever_comes_meanwhile() -> None:
+    """Audio of the paused span is dropped, by whoever it was sent; that it came is noted once."""
+    of = account()
+    records = [
+        chunk(0, 0, b"a" * 800),
+        paused(800),
+        chunk(1, 800, b"4" * 800),
+        chunk(2, 1600, b"2" * 800),
+        resumed(2400),
+        chunk(3, 2400, b"b" * 800),
+    ]
+    assert heard(of, records) == b"a" * 800 + b"\xff" * 1600 + b"b" * 800
+    assert kinds(of) == [("audio_while_paused", 100, 0), ("gap_paused", 100, 200)]
+
+
+def test_a_pause_that_is_told_late_takes_back_what_was_kept() -> None:
+    """Audio behind its beginning is masked, up to where it was let go on."""
+    of = account()
+    records = [chunk(0, 0, b"a" * 2400), paused(800), resumed(1600), chunk(1, 2400, b"b" * 800)]
+    assert heard(of, records) == b"a" * 800 + b"\xff" * 800 + b"a" * 800 + b"b" * 800
+
+
+def test_a_pause_that_is_told_again_is_the_same_pause() -> None:
+    """A peer that came back sends again from what it knows to be safe: the pause, too, and nothing is masked for it."""
+    of = account()
+    first = [chunk(0, 0, b"a" * 800), paused(800), resumed(1600), chunk(1, 1600, b"b" * 800)]
+    assert heard(of, [*first, *first, chunk(2, 2400, b"c" * 800)]) == b"a" * 800 + b"\xff" * 800 + b"b" * 800 + b"c" * 800
+    assert kinds(of) == [("gap_paused", 100, 100)]
+
+
+def test_a_call_that_ends_paused_was_paused_to_its_end() -> None:
+    """The rest is silence, and noted as such."""
+    of = account()
+    assert heard(of, [chunk(0, 0, b"a" * 800), paused(800), ended(1600)]) == b"a" * 800 + b"\xff" * 800
+    assert kinds(of) == [("gap_paused", 100, 100)]
+
+
+def test_a_key_is_noted_but_not_while_paused() -> None:
+    """Card numbers are keyed in during pauses."""
+    of = account()
+    of.dtmf(DtmfPressed(call_id="c", position=800, digit="5", channel=1, pressed_at=NOW))
+    of.pause(paused(0))
+    of.dtmf(DtmfPressed(call_id="c", position=900, digit="4", pressed_at=NOW))
+    assert [(note.kind, note.position_ms, note.detail) for note in of.notes] == [("dtmf", 100, "5 on channel 1")]
+
+
+def test_a_silent_channel_is_noted_with_the_time_since_when() -> None:
+    """One leg of two, after thirty seconds of the other."""
+    of = account(channels=2)
+    for number in range(310):
+        of.chunk(chunk(number, number * 800, b"\x10\xff" * 800))
+    assert [(note.kind, note.position_ms, note.duration_ms, note.detail) for note in of.notes] == [
+        ("one_legged", 0, 30_000, "channel 1")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("record", "error"),
+    [
+        (chunk(1, 800, b"abc"), BrokenAudio),
+        (chunk(1, 800, b""), BrokenAudio),
+        (chunk(0, 800, b"ab"), ImpossiblePlace),
+        (chunk(1, 802 + LONGEST_JUMP_SECONDS * RATE, b"ab"), ImpossiblePlace),
+        (gap(800, 2**62), ImpossiblePlace),
+    ],
+    ids=["odd", "empty", "old sequence, new audio", "years ahead", "a gap of years"],
+)
+def test_what_cannot_be_is_put_aside_and_the_call_goes_on(record: CallRecord, error: type[UnusableRecord]) -> None:
+    """Told once a call for each reason, so that one broken publisher does not stop everybody's consumer."""
+    of = account(codec=AudioCodec.S16LE)
+    of.chunk(chunk(0, 0, b"ab" * 800))
+    for first in (True, False):
+        with pytest.raises(error) as raised:
+            tell(of, record)
+        assert of.refuse(raised.value, 800) is first
+    assert of.chunk(chunk(2, 800, b"cd")) == (800, b"cd")
+    assert kinds(of) == [(error.error_class, 100, 0)]
+
+
+def test_nothing_follows_the_end() -> None:
+    """Audio is put aside; the rest makes no difference. An end that is years ahead ends the call where its audio is."""
+    of = account()
+    assert heard(of, [chunk(0, 0, b"ab"), ended(2**62)]) == b"ab"
+    with pytest.raises(AfterTheEnd, match="ended at sample 2"):
+        of.chunk(chunk(1, 2, b"cd"))
+    before = replace(of)
+    for record in (gap(2, 100), paused(2), resumed(100), ended(200)):
+        tell(of, record)
+    assert of == before
+
+
+def test_a_call_full_of_holes_fills_no_database() -> None:
+    """So many notes of a call, the last of which says that there were more."""
+    of = account()
+    for number in range(MOST_NOTES + 100):
+        of.chunk(chunk(number, number * 1600, b"a" * 800))
+    assert (len(of.notes), of.notes[-1].kind) == (MOST_NOTES, "notes_ended")
+
+
+#: Long enough for any one piece from any place.
+SPEECH = bytes(number * 7 % 255 for number in range(255)) * 8
+
+
+@dataclass
+class Scene:
+    """A call as it was, and what of it gets onto the log."""
+
+    records: list[CallRecord] = field(default_factory=list)
+    #: What a recording must hold.
+    expected: bytes = b""
+    sequence: int = 0
+
+    def spoken(self, length: int) -> bytes:
+        """Audio that differs from place to place and is never silence."""
+        start = len(self.expected) % 255
+        return SPEECH[start : start + length]
+
+    def send(self, length: int) -> None:
+        audio = self.spoken(length)
+        self.records.append(chunk(self.sequence, len(self.expected), audio))
+        self.expected += audio
+        self.sequence += 1
+
+    def lose(self, length: int) -> None:
+        self.expected += b"\xff" * length
+        self.sequence += 1
+
+    def miss(self, length: int) -> None:
+        self.records.append(gap(len(self.expected), length))
+        self.expected += b"\xff" * length
+
+    def pause(self, length: int) -> None:
+        self.records.append(paused(len(self.expected)))
+        leaked = self.spoken(length)
+        self.records.append(chunk(self.sequence, len(self.expected), leaked))
+        self.sequence += 1
+        self.expected += b"\xff" * length
+        self.records.append(resumed(len(self.expected)))
+
+    def repeat(self, count: int) -> None:
+        self.records += self.records[-count:]
+
+    def overlap(self, length: int) -> None:
+        """A chunk that begins in what was sent."""
+        last = self.records[-1] if self.records else None
+        if isinstance(last, AudioChunk) and last.position + len(last.audio) == len(self.expected):
+            kept = last.audio[len(last.audio) // 2 :]
+            audio = self.spoken(length)
+            self.records.append(chunk(self.sequence, len(self.expected) - len(kept), kept + audio))
+            self.expected += audio
+            self.sequence += 1
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from([Scene.send, Scene.send, Scene.send, Scene.lose, Scene.miss, Scene.pause, Scene.overlap, Scene.repeat]),
+        st.integers(1, 900),
+    ),
+    max_size=25,
+)
+
+
+def scene_of(steps: list[tuple[object, int]]) -> Scene:
+    scene = Scene()
+    for step, length in steps:
+        if step is Scene.repeat:
+            scene.repeat(length % 7 + 1)
+        else:
+            step(scene, length)  # type: ignore[operator]
+    scene.records.append(ended(len(scene.expected)))
+    return scene
+
+
+@given(STEPS)
+def test_any_call_is_recorded_as_it_was(steps: list[tuple[object, int]]) -> None:
+    """Whatever is lost, missing, paused, repeated or cut anew: each sample is there or silence, at its place."""
+    scene = scene_of(steps)
+    assert heard(account(), scene.records) == scene.expected
+
+
+@given(STEPS, st.lists(st.integers(0, 60), max_size=6), st.data())
+def test_an_account_goes_on_from_whatever_was_kept(
+    steps: list[tuple[object, int]], stops: list[int], data: st.DataObject
+) -> None:
+    """Killed anywhere: from the state and the pieces kept at an earlier place, the log gives the same recording and notes."""
+    scene = scene_of(steps)
+    undisturbed = account()
+    heard(undisturbed, scene.records)
+
+    kept, begin = json.dumps(account().kept()), 0
+    pieces: list[tuple[Span, bytes]] = []
+    notes = []
+    for stop in [*stops, len(scene.records)]:
+        of, growing = Account.restored(json.loads(kept)), Growing(SHAPE)
+        for number in range(begin, max(begin, min(stop, len(scene.records)))):
+            if (audio := tell(of, scene.records[number])) is not None:
+                growing.add(*audio)
+            if data.draw(st.booleans()):
+                # Pieces get into the store before what is kept says so, and not always both.
+                pieces += growing.take()
+                notes += of.notes
+                if data.draw(st.booleans()):
+                    of.notes = []
+                    kept, begin = json.dumps(of.kept()), number + 1
+    pieces += growing.take()
+    of.notes = notes + of.notes
+
+    assert recording(of, pieces) == scene.expected
+    assert {note.position_ms: note for note in of.notes} == {note.position_ms: note for note in undisturbed.notes}
+
+
+@given(st.lists(st.tuples(st.integers(0, 500), st.integers(1, 200)), max_size=12), st.integers(0, 700))
+def test_a_layout_has_no_hole_and_nothing_twice(pieces: list[tuple[int, int]], samples: int) -> None:
+    """Whatever pieces there are, the parts follow each other from the first sample to the last."""
+    spans = [Span(start, start + length) for start, length in pieces]
+    parts = list(layout(spans, samples))
+    assert [part.span.start for part in parts] == [0, *(part.span.end for part in parts)][: len(parts)]
+    assert (parts[-1].span.end if parts else 0) == samples
+    for part in parts:
+        assert part.piece is None or (part.piece.start <= part.span.start and part.span.end <= part.piece.end)
+        if part.piece is None:
+            assert not any(piece.start < part.span.end and part.span.start < piece.end for piece in spans)
+
+
+def test_pieces_are_closed_when_they_are_full_and_at_long_gaps() -> None:
+    """A gap below a second is filled with silence, a longer one leaves a hole between two pieces."""
+    growing = Growing(SHAPE)
+    growing.add(0, b"a" * 800)
+    growing.add(1600, b"b" * 800)
+    growing.add(2400 + RATE + 1, b"c" * PIECE_BYTES)
+    growing.add(2400 + RATE + 1 + PIECE_BYTES, b"d")
+    pieces = growing.take()
+    assert [span for span, _ in pieces] == [
+        Span(0, 2400),
+        Span(10_401, 10_401 + PIECE_BYTES),
+        Span(10_401 + PIECE_BYTES, 10_402 + PIECE_BYTES),
+    ]
+    assert pieces[0][1] == b"a" * 800 + b"\xff" * 800 + b"b" * 800
+    assert growing.held == 0
+
+
+def test_the_name_of_a_piece_says_its_span() -> None:
+    """Names in order are spans in order; what is no piece of ours is none."""
+    assert Span.named(Span(800, 1600).name) == Span(800, 1600)
+    assert Span(800, 1600).name < Span(10_000, 10_001).name
+    assert [Span.named(name) for name in ("readme", "1-", "-", "a-b", "000-001#1")] == [None] * 5
