@@ -26,6 +26,19 @@ FETCH_SECONDS = Histogram(
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900),
 )
 FETCH_FAILURES = Counter("steno_transcriber_fetch_failures", "Attempts to fetch a recording that failed and may be made again.")
+LIVE_OPEN_CALLS = Gauge("steno_transcriber_live_open_calls", "Live calls that this process follows.")
+LIVE_CALLS = Counter(
+    "steno_transcriber_live_calls", "Live calls by how their transcript ended: completed, no_speech or failed.", ["state"]
+)
+LIVE_AUDIO_SECONDS = Counter("steno_transcriber_live_audio_seconds", "Length of the live audio heard, channels side by side.")
+LIVE_FINAL_SECONDS = Histogram(
+    "steno_transcriber_live_final_seconds",
+    "From the end of an utterance in a live call to its phrase on the topic; a rise means the engine cannot keep up.",
+    buckets=(0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60, 300),
+)
+LIVE_STRAY_RECORDS = Counter(
+    "steno_transcriber_live_stray_records", "Records of live calls whose start was not on the log, left out."
+)
 
 TRANSCRIBER_METRICS = (
     RECORDINGS,
@@ -36,5 +49,10 @@ TRANSCRIBER_METRICS = (
     ENGINE_SECONDS,
     FETCH_SECONDS,
     FETCH_FAILURES,
+    LIVE_OPEN_CALLS,
+    LIVE_CALLS,
+    LIVE_AUDIO_SECONDS,
+    LIVE_FINAL_SECONDS,
+    LIVE_STRAY_RECORDS,
 )
 """All of them, for the documentation and for the test that dashboards name only what exists."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from steno.events import ids
-from steno.events.records import Phrase, RecordingSubmitted, Word
+from steno.events.records import Phrase, RecordingSubmitted, Role, Word
 from steno_transcriber.engines.port import EngineInfo
 from steno_transcriber.speech import Recognition, Utterance
 
@@ -63,24 +63,36 @@ def phrases(recording: RecordingSubmitted, spoken: Iterable[Spoken]) -> tuple[Ph
     heard = sorted((part for part in spoken if part.recognition), key=lambda part: (part.start_ms, part.channel))
     identifier = recording_id(recording)
     return tuple(
-        Phrase(
+        phrase_of(
+            part,
             call_id=recording.call_id,
             recording_id=identifier,
-            phrase_id=ids.phrase_id(recording.call_id, identifier, part.channel, part.start_ms),
             sequence=sequence,
-            channel=part.channel,
             role=recording.role_of(part.channel),
-            start_ms=part.start_ms,
-            duration_ms=part.duration_ms,
-            text=part.recognition.text,
-            confidence=part.recognition.confidence,
-            words=tuple(
-                Word(text=word.text, start_ms=word.start_ms, duration_ms=word.duration_ms, confidence=word.confidence)
-                for word in part.recognition.words
-            ),
             locale=recording.locale,
         )
         for sequence, part in enumerate(heard)
+    )
+
+
+def phrase_of(part: Spoken, *, call_id: str, recording_id: str, sequence: int, role: Role, locale: str) -> Phrase:
+    """The phrase of an utterance with text."""
+    return Phrase(
+        call_id=call_id,
+        recording_id=recording_id,
+        phrase_id=ids.phrase_id(call_id, recording_id, part.channel, part.start_ms),
+        sequence=sequence,
+        channel=part.channel,
+        role=role,
+        start_ms=part.start_ms,
+        duration_ms=part.duration_ms,
+        text=part.recognition.text,
+        confidence=part.recognition.confidence,
+        words=tuple(
+            Word(text=word.text, start_ms=word.start_ms, duration_ms=word.duration_ms, confidence=word.confidence)
+            for word in part.recognition.words
+        ),
+        locale=locale,
     )
 
 

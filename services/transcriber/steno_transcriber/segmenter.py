@@ -7,6 +7,7 @@ ends when none of it is. What comes out does not depend on how the audio is cut 
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,8 @@ WINDOW_FRAMES = 10
 VOICED_TO_BEGIN = 9
 STRICTEST_MODE = 3
 RESTART_FRAMES = 60_000 // FRAME_MS
+PATIENCE_FRAMES = 10_000 // FRAME_MS
+"""How much longer than due a restart may wait for silence, where there is sound but no utterance."""
 QUIET_FRAMES = 5
 """How long a stretch must be quiet, on average, to be the place where a long utterance is cut."""
 
@@ -43,7 +46,8 @@ class Segmenter:
 
     Its state is a function of the audio since its last restart. It restarts itself at the first end of an utterance, or
     in silence, after each minute: a segmenter begun with `start_ms=restart_ms` and given the audio from there comes to
-    the same utterances.
+    the same utterances. Neither talk without a pause nor noise puts that off for long: it is heard
+    from the restart on never more than 90 s.
     """
 
     def __init__(self, *, channel: int, start_ms: int = 0, options: SegmenterOptions | None = None) -> None:
@@ -63,18 +67,28 @@ class Segmenter:
         """Whether an utterance is open."""
         return self._begin is not None
 
+    @property
+    def open_utterance(self) -> Utterance | None:
+        """The utterance that is being spoken, as far as it was heard; it ends elsewhere, but begins here."""
+        if self._begin is None:
+            return None
+        first_kept = self._position - len(self._frames)
+        first = max(self._begin - self._padding_frames, self._floor, first_kept)
+        return Utterance(
+            channel=self._channel,
+            start_ms=self._origin_ms + self._begin * FRAME_MS,
+            duration_ms=max(1, self._position - self._begin) * FRAME_MS,
+            padding_before_ms=(self._begin - first) * FRAME_MS,
+            samples=np.concatenate([*islice(self._frames, first - first_kept, None), self._remainder]),
+        )
+
     def accept(self, samples: Samples) -> Iterator[Utterance]:
         """Take the next mono samples at 16 kHz and yield the utterances that ended in them."""
         samples = np.concatenate([self._remainder, samples])
         count = len(samples) // FRAME_SAMPLES
         self._remainder = samples[count * FRAME_SAMPLES :].copy()
         frames = samples[: count * FRAME_SAMPLES].reshape(count, FRAME_SAMPLES)
-        pcm = np.clip(frames * 32768.0, -32768, 32767).astype(np.int16)
-        audible = pcm.any(axis=1)
-        for index in range(count):
-            # Digital silence tells nothing about the noise of the line, and need not be looked at.
-            voiced = bool(audible[index]) and self._detector.is_speech(pcm[index].tobytes(), SAMPLE_RATE)
-            yield from self._frame(frames[index], voiced=voiced)
+        yield from self._hear(frames)
 
     def finish(self) -> Iterator[Utterance]:
         """The audio has ended: yield the open utterance, if there is one. The segmenter restarts there."""
@@ -96,6 +110,13 @@ class Segmenter:
         self._last_voiced = 0
         self._floor = 0  # no utterance reaches back over this frame, the end of the one before
 
+    def _hear(self, frames: npt.NDArray[np.float32]) -> Iterator[Utterance]:
+        pcm = np.clip(frames * 32768.0, -32768, 32767).astype(np.int16)
+        for frame, linear, audible in zip(frames, pcm, pcm.any(axis=1), strict=True):
+            # Digital silence tells nothing about the noise of the line, and need not be looked at.
+            voiced = bool(audible) and self._detector.is_speech(linear.tobytes(), SAMPLE_RATE)
+            yield from self._frame(frame, voiced=voiced)
+
     def _frame(self, frame: npt.NDArray[np.float32], *, voiced: bool) -> Iterator[Utterance]:
         self._frames.append(frame)
         self._window.append(voiced)
@@ -114,6 +135,14 @@ class Segmenter:
             cut = self._quietest(self._begin)
             yield self._utterance(self._begin, cut, available=cut)
             self._begin = cut
+            if self._position >= RESTART_FRAMES:
+                yield from self._restart_at_cut(cut)
+
+    def _restart_at_cut(self, cut: int) -> Iterator[Utterance]:
+        """What was heard since the cut is heard again by the new state."""
+        heard_since = np.stack(list(self._frames)[cut - self._position :])
+        self._restart(self._origin_ms + cut * FRAME_MS)
+        yield from self._hear(heard_since)
 
     def _listen(self) -> None:
         """Between utterances: forget what is too old, restart when it is time, begin when there is speech."""
@@ -121,7 +150,7 @@ class Segmenter:
             self._frames.popleft()
         if sum(self._window) >= VOICED_TO_BEGIN:
             self._begin = max(self._position - len(self._window), self._floor)
-        elif self._position >= RESTART_FRAMES and not any(self._window):
+        elif self._position >= RESTART_FRAMES and (not any(self._window) or self._position >= RESTART_FRAMES + PATIENCE_FRAMES):
             self._restart(self._origin_ms + self._position * FRAME_MS)
 
     def _utterance(self, begin: int, end: int, *, available: int) -> Utterance:

@@ -1,4 +1,7 @@
-"""Wiring: the engine is loaded and verified, the adapters are built, and the consumer of `recordings` is made ready to run."""
+"""Wiring: the engine is loaded and verified, the adapters are built, and two consumers are made ready to run.
+
+One takes recordings, the other the log of live calls; they share the engine, its threads and the producer.
+"""
 
 import asyncio
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -9,13 +12,15 @@ import structlog
 
 from steno.chassis import Wiring
 from steno.errors import StenoError
-from steno.events.catalogue import DEAD_LETTERS, PHRASES, RECORDINGS, TRANSCRIPTS
+from steno.events.catalogue import CALL_AUDIO, CALL_CHECKPOINTS, DEAD_LETTERS, PHRASES, RECORDINGS, TRANSCRIPTS
 from steno.events.codec import Codec
 from steno.events.registry import schema_ids
 from steno.http.client import guarded_session
 from steno.http.health import Health
+from steno.kafka.compacted import newest
 from steno.kafka.consumer import Consumer
 from steno.kafka.dead_letters import DeadLetters
+from steno.kafka.log_consumer import LogConsumer
 from steno.kafka.producer import Producer
 from steno.kafka.topics import create_topics
 from steno.storage.objects import ObjectStore
@@ -24,12 +29,17 @@ from steno_transcriber.decode_pool import DecodePool
 from steno_transcriber.engines.port import Engine, EngineUnavailable
 from steno_transcriber.fetch import Fetcher
 from steno_transcriber.job import Transcriber
+from steno_transcriber.live.decoding import PoolDecoder
+from steno_transcriber.live.transcriber import LiveTranscriber
+from steno_transcriber.live.worker import Bench
 from steno_transcriber.models.store import ModelStore
 from steno_transcriber.settings import TranscriberSettings
 
 log = structlog.get_logger("steno.transcriber")
 
 HOUR_MS = 3_600_000
+
+TOPICS = (RECORDINGS, CALL_AUDIO, CALL_CHECKPOINTS, PHRASES, TRANSCRIPTS, DEAD_LETTERS)
 
 
 class EngineNotLoaded(StenoError):
@@ -50,11 +60,13 @@ async def build(settings: TranscriberSettings) -> Wiring:
         engine = await asyncio.to_thread(_load, settings)
         resources.callback(engine.close)
         codec = Codec(await schema_ids(settings.schemas))
-        await create_topics(settings.kafka, settings.topics, (RECORDINGS, PHRASES, TRANSCRIPTS, DEAD_LETTERS))
+        await create_topics(settings.kafka, settings.topics, TOPICS)
         producer = Producer(settings.kafka, settings.topics, codec, source=settings.service)
         await producer.start()
         resources.push_async_callback(producer.stop)
-        transcriber = await _transcriber(settings, engine, producer, resources)
+        pool = DecodePool(settings.decode_threads)
+        resources.push_async_callback(_end, pool)
+        transcriber = await _transcriber(settings, engine, pool, producer, resources)
         consumer = Consumer(
             kafka=settings.kafka,
             topics=settings.topics,
@@ -67,11 +79,14 @@ async def build(settings: TranscriberSettings) -> Wiring:
             instance=settings.instance,
             drain_seconds=settings.drain_seconds,
         )
+        live = _live(settings, engine, pool, producer, codec)
         health = Health()
         health.add_readiness("engine", lambda: True)  # loaded above: without it there is no server to ask
         health.add_readiness("consumer", consumer.ready)
         health.add_liveness("consumer", consumer.alive)
-        return Wiring(health=health, components=[consumer], resources=resources.pop_all())
+        health.add_readiness("live", live.ready)
+        health.add_liveness("live", live.alive)
+        return Wiring(health=health, components=[consumer, live], resources=resources.pop_all())
 
 
 def _load(settings: TranscriberSettings) -> Engine:
@@ -90,18 +105,33 @@ def _load(settings: TranscriberSettings) -> Engine:
     return engine
 
 
+def _live(settings: TranscriberSettings, engine: Engine, pool: DecodePool, producer: Producer, codec: Codec) -> LogConsumer:
+    bench = Bench(engine=engine, decoder=PoolDecoder(engine, pool), publisher=producer)
+    return LogConsumer(
+        kafka=settings.kafka,
+        topics=settings.topics,
+        codec=codec,
+        group=f"{settings.topics.prefix}{settings.service}-live",
+        subscribe=CALL_AUDIO,
+        handler=LiveTranscriber(
+            bench, read_checkpoints=partial(newest, settings.kafka, settings.topics, codec, CALL_CHECKPOINTS)
+        ),
+        dead_letters=DeadLetters(producer, settings.service),
+        instance=settings.instance,
+        drain_seconds=settings.drain_seconds,
+    )
+
+
 async def _transcriber(
-    settings: TranscriberSettings, engine: Engine, producer: Producer, resources: AsyncExitStack
+    settings: TranscriberSettings, engine: Engine, pool: DecodePool, producer: Producer, resources: AsyncExitStack
 ) -> Transcriber:
     store = ObjectStore(settings.objects.url)
     limits = settings.fetch_limits
     session = await resources.enter_async_context(
         guarded_session(allowed_networks=settings.allowed_networks, timeout=limits.timeout)
     )
-    pool = DecodePool(settings.decode_threads)
     recordings_pool = ThreadPoolExecutor(settings.decoding_at_once, thread_name_prefix="recording")
-    for executor in (pool, recordings_pool):
-        resources.push_async_callback(_end, executor)
+    resources.push_async_callback(_end, recordings_pool)
     return Transcriber(
         engine=engine,
         fetcher=Fetcher(

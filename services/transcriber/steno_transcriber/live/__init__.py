@@ -1,0 +1,1 @@
+"""Live calls: audio from the log becomes utterances, and utterances phrases, while people speak."""

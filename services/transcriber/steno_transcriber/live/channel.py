@@ -1,0 +1,66 @@
+"""One channel of a live call: its segmenter, and how far what it found is published. Pure."""
+
+from collections import deque
+from collections.abc import Iterator
+
+from steno.events.records import ChannelMark
+from steno_transcriber.segmenter import Segmenter
+from steno_transcriber.speech import SAMPLES_PER_MS, Samples, Utterance
+
+
+class LiveChannel:
+    """Hears stretches of audio and finds the utterances in them that are not published yet.
+
+    Begun from the mark of another one, and told of the same audio, it finds the same.
+    """
+
+    def __init__(self, mark: ChannelMark) -> None:
+        self._index = mark.channel
+        self._segmenter = Segmenter(channel=mark.channel, start_ms=mark.restart_ms)
+        self._final_ms = mark.final_ms
+        self._known_samples = 0
+        self._unpublished: deque[tuple[Utterance, int]] = deque()
+
+    @property
+    def mark(self) -> ChannelMark:
+        """From where it must be heard again, and what then is known already."""
+        restart_ms = self._unpublished[0][1] if self._unpublished else self._segmenter.restart_ms
+        return ChannelMark(channel=self._index, restart_ms=restart_ms, final_ms=self._final_ms)
+
+    @property
+    def open_utterance(self) -> Utterance | None:
+        """What is being spoken, as far as it was heard: its phrase will have the same start."""
+        utterance = self._segmenter.open_utterance
+        return utterance if utterance is not None and utterance.start_ms >= self._final_ms else None
+
+    def begin(self, start_ms: int) -> None:
+        """A stretch of audio begins. What lies in it before the restart is known already."""
+        if self._segmenter.restart_ms < start_ms:
+            self._segmenter = Segmenter(channel=self._index, start_ms=start_ms)
+        self._known_samples = (self._segmenter.restart_ms - start_ms) * SAMPLES_PER_MS
+
+    def hear(self, samples: Samples) -> Iterator[Utterance]:
+        """Take the next samples of the stretch and give the utterances that ended in them."""
+        if self._known_samples:
+            known = min(self._known_samples, len(samples))
+            self._known_samples -= known
+            samples = samples[known:]
+        yield from self._found(self._segmenter.accept(samples))
+
+    def finish(self) -> Iterator[Utterance]:
+        """The stretch is over: what was open ends here."""
+        yield from self._found(self._segmenter.finish())
+
+    def published(self, utterance: Utterance) -> None:
+        """An utterance is done; they are done in the order in which they were given."""
+        oldest, _ = self._unpublished.popleft()
+        if oldest is not utterance:
+            raise ValueError(f"utterances are published in their order: {oldest!r} before {utterance!r}")
+        self._final_ms = utterance.end_ms
+
+    def _found(self, utterances: Iterator[Utterance]) -> Iterator[Utterance]:
+        for utterance in utterances:
+            if utterance.start_ms >= self._final_ms:
+                # The segmenter has not gone on yet: this is the restart from which the utterance follows.
+                self._unpublished.append((utterance, self._segmenter.restart_ms))
+                yield utterance

@@ -1,0 +1,35 @@
+"""Utterances of live calls go to the engine, one alone: what is said is not made to wait for what comes next."""
+
+import asyncio
+from typing import Protocol
+
+from steno_transcriber.decode_pool import DecodePool
+from steno_transcriber.engines.port import Engine, Pack
+from steno_transcriber.speech import Recognition, Utterance
+
+
+class Decoder(Protocol):
+    """Whoever decodes finals."""
+
+    async def decode(self, utterance: Utterance, *, locale: str | None) -> Recognition:
+        """What was said. A function of the utterance alone.
+
+        Raises:
+            UnsupportedLocale: the engine does not know the language.
+        """
+
+
+class PoolDecoder:
+    """Decodes in the threads that recordings are decoded in, too."""
+
+    def __init__(self, engine: Engine, pool: DecodePool) -> None:
+        self._engine = engine
+        self._pool = pool
+
+    async def decode(self, utterance: Utterance, *, locale: str | None) -> Recognition:
+        """Decode off the event loop."""
+        # Lining up blocks while there is no place in the line.
+        pack = Pack(utterances=(utterance,))
+        decoding = await asyncio.to_thread(self._pool.submit, self._engine.decode, pack, locale=locale)
+        (recognition,) = await asyncio.wrap_future(decoding)
+        return recognition

@@ -1,0 +1,107 @@
+"""The live calls of one partition of the log, in the order in which they were last heard of."""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from steno.events.records import CallCheckpoint, ChannelMark
+from steno_transcriber.live.worker import CallWorker
+from steno_transcriber.recent import Recent
+
+REST_AFTER = timedelta(minutes=5)
+"""Without a record for so long, by the clock of the log, a call holds nothing back: what was open in it ends."""
+
+END_AFTER = timedelta(hours=24)
+"""Without a record for so long nobody will end a call any more: the log is kept no longer."""
+
+REFRESH_AFTER = timedelta(seconds=30)
+"""How old the checkpoint of a call may be in which nothing happens but that the log goes on."""
+
+REMEMBERED = 10_000
+"""Calls that are over, of whose records some may still come."""
+
+
+class OpenCall:
+    """A call that is not done, and its checkpoint as it stands on the topic."""
+
+    def __init__(self, worker: CallWorker, *, first_offset: int, saved: CallCheckpoint | None = None) -> None:
+        self.worker = worker
+        self.saved = saved
+        self._first_offset = first_offset
+        self._saved_progress: tuple[tuple[ChannelMark, ...], int] | None = None
+
+    @property
+    def needed_offset(self) -> int:
+        """From where the log is needed by whoever knows the topic of checkpoints."""
+        return self._first_offset if self.saved is None else self.saved.offset
+
+    def due(self, *, log_end: int, now: datetime) -> CallCheckpoint | None:
+        """The checkpoint that should be saved now, if one should."""
+        worker = self.worker
+        if not worker.announced:
+            return None
+        done, progress = worker.done, worker.call.progress
+        if not done and progress == self._saved_progress and self.saved and now - self.saved.saved_at < REFRESH_AFTER:
+            return None
+        checkpoint = worker.call.checkpoint(log_end=log_end, saved_at=now, done=done)
+        if self.saved is not None and checkpoint == self.saved.model_copy(update={"saved_at": now}):
+            return None
+        self._saved_progress = progress
+        return checkpoint
+
+
+class PartitionCalls:
+    """Which calls are open, which rest, and which are over."""
+
+    def __init__(self) -> None:
+        #: The offset behind the last record that was taken; None before the first.
+        self.log_end: int | None = None
+        self._open: OrderedDict[str, OpenCall] = OrderedDict()
+        self._resting: OrderedDict[str, OpenCall] = OrderedDict()
+        self._over: Recent[str, None] = Recent(REMEMBERED)
+
+    def __iter__(self) -> Iterator[OpenCall]:
+        yield from self._open.values()
+        yield from self._resting.values()
+
+    def __len__(self) -> int:
+        return len(self._open) + len(self._resting)
+
+    def add(self, call_id: str, call: OpenCall) -> None:
+        """A call is open from now on."""
+        self._open[call_id] = call
+
+    def close(self, call_id: str) -> None:
+        """A call is over; its records are of no interest any more."""
+        self._open.pop(call_id, None)
+        self._resting.pop(call_id, None)
+        self._over[call_id] = None
+
+    def is_over(self, call_id: str) -> bool:
+        """Whether a call was closed not long ago."""
+        return call_id in self._over
+
+    def heard_of(self, call_id: str) -> OpenCall | None:
+        """The open call of which a record has come."""
+        call = self._open.get(call_id) or self._resting.pop(call_id, None)
+        if call is not None:
+            self._open[call_id] = call
+            self._open.move_to_end(call_id)
+        return call
+
+    def sweep(self, moment: datetime) -> None:
+        """The log has come to a moment: calls of which nothing came for long rest, and end in the end."""
+        for call_id, call in _idle(self._open, moment - REST_AFTER):
+            call.worker.rest()
+            self._resting[call_id] = self._open.pop(call_id)
+        for _, call in _idle(self._resting, moment - END_AFTER):
+            call.worker.end()
+
+
+def _idle(calls: OrderedDict[str, OpenCall], since: datetime) -> list[tuple[str, OpenCall]]:
+    found = []
+    for call_id, call in calls.items():
+        if call.worker.last_record_at >= since:
+            break
+        found.append((call_id, call))
+    return found

@@ -1,0 +1,107 @@
+"""The handler of the log of live calls: calls begin, go on and end; what has been published need not be read again.
+
+Before the log may be forgotten up to an offset, the checkpoints of its open calls stand on their topic. Whoever is given the
+partition next reads them, and then the log from where the oldest of them points to.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+import structlog
+
+from steno.events.catalogue import CALL_CHECKPOINTS
+from steno.events.records import CallCheckpoint, CallRecord, CallStarted, Record
+from steno.kafka.messages import Message
+from steno_transcriber import metrics
+from steno_transcriber.live.call import BrokenAudio, begun
+from steno_transcriber.live.partition import OpenCall, PartitionCalls
+from steno_transcriber.live.worker import Bench, CallWorker
+
+log = structlog.get_logger("steno.transcriber.live")
+
+ReadCheckpoints = Callable[[int], Awaitable[Mapping[str, Record]]]
+"""The newest checkpoint of each call of a partition."""
+
+
+class LiveTranscriber:
+    """Handles the partitions of `call-audio`."""
+
+    def __init__(self, bench: Bench, *, read_checkpoints: ReadCheckpoints) -> None:
+        self._bench = bench
+        self._read_checkpoints = read_checkpoints
+        self._partitions: dict[int, PartitionCalls] = {}
+
+    async def open(self, partition: int) -> int | None:
+        """Go on with the calls of a partition; gives the offset from which they need the log."""
+        checkpoints = [
+            checkpoint
+            for checkpoint in (await self._read_checkpoints(partition)).values()
+            if isinstance(checkpoint, CallCheckpoint)
+        ]
+        calls = self._partitions[partition] = PartitionCalls()
+        for checkpoint in sorted(checkpoints, key=lambda checkpoint: checkpoint.saved_at):
+            if checkpoint.done:
+                calls.close(checkpoint.call_id)
+            else:
+                worker = CallWorker(checkpoint, self._bench)
+                calls.add(checkpoint.call_id, OpenCall(worker, first_offset=checkpoint.offset, saved=checkpoint))
+        self._count()
+        log.info("live.opened", partition=partition, calls=len(calls))
+        return min((call.needed_offset for call in calls), default=None)
+
+    async def take(self, message: Message) -> None:
+        """The next record of a partition. Waits while there is too much audio that waits for the engine.
+
+        Raises:
+            BrokenAudio: it does not fit its call.
+        """
+        await self._bench.room.wait()
+        calls = self._partitions[message.partition]
+        calls.sweep(message.timestamp)
+        try:
+            self._take(calls, message)
+        except BrokenAudio:
+            calls.log_end = message.offset + 1
+            raise
+        calls.log_end = message.offset + 1
+
+    async def settle(self, partition: int) -> int | None:
+        """Save what has changed; gives the offset below which the log is not needed any more."""
+        calls = self._partitions[partition]
+        log_end = calls.log_end
+        if log_end is None:
+            return None
+        now = self._bench.now()
+        due = [(call, checkpoint) for call in calls if (checkpoint := call.due(log_end=log_end, now=now)) is not None]
+        await asyncio.gather(*(self._bench.publisher.send(CALL_CHECKPOINTS, checkpoint) for _, checkpoint in due))
+        for call, checkpoint in due:
+            call.saved = checkpoint
+            if checkpoint.done:
+                calls.close(checkpoint.call_id)
+        self._count()
+        return min([log_end, *(call.needed_offset for call in calls)])
+
+    async def close(self, partition: int) -> None:
+        """The partition is somebody else's."""
+        calls = self._partitions.pop(partition, None)
+        if calls is not None:
+            await asyncio.gather(*(call.worker.stop() for call in calls))
+        self._count()
+
+    def _take(self, calls: PartitionCalls, message: Message) -> None:
+        record = message.record
+        if not isinstance(record, CallRecord) or calls.is_over(record.call_id):
+            return
+        call = calls.heard_of(record.call_id)
+        if call is not None:
+            call.worker.take(message)
+        elif isinstance(record, CallStarted):
+            worker = CallWorker(begun(record, message.offset), self._bench, trace=message.headers)
+            worker.last_record_at = message.timestamp
+            calls.add(record.call_id, OpenCall(worker, first_offset=message.offset))
+        else:
+            # The ledger of calls tells of it: here there is nothing that could be transcribed.
+            metrics.LIVE_STRAY_RECORDS.inc()
+
+    def _count(self) -> None:
+        metrics.LIVE_OPEN_CALLS.set(sum(map(len, self._partitions.values())))

@@ -1,0 +1,262 @@
+"""One live call at work: its utterances are decoded side by side, and published in the order in which they ended.
+
+| what happens | what follows |
+|---|---|
+| the call begins | `TranscriptStarted` |
+| an utterance was decoded, and those before it are published | `Phrase`, if there is text |
+| the call is over and all phrases are out | `TranscriptCompleted` |
+| the engine does not know the language, the codec is unknown, an error that stays | `TranscriptFailed`, and nothing after it |
+| Kafka is away | the same record again, for ever |
+
+Whoever takes the call over says the same again under the same ids.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Protocol, TypeVar
+
+import structlog
+
+from steno.errors import Permanent
+from steno.events import ids
+from steno.events.catalogue import PHRASES, TRANSCRIPTS, Topic
+from steno.events.records import AudioCodec, CallCheckpoint, Record, TranscriptCompleted, TranscriptFailed, TranscriptStarted
+from steno.kafka.messages import Message
+from steno.kafka.retry import RetryPolicy
+from steno.telemetry import traces
+from steno_transcriber import metrics
+from steno_transcriber.engines.port import Engine
+from steno_transcriber.live.call import LiveCall, LiveUtterance
+from steno_transcriber.live.decoding import Decoder
+from steno_transcriber.live.room import Room
+from steno_transcriber.result import Spoken, engine_name, phrase_of
+from steno_transcriber.speech import Recognition
+
+log = structlog.get_logger("steno.transcriber.live")
+
+T = TypeVar("T")
+
+INTERNAL = "an internal error of the transcriber; its log has the details"
+
+
+class UnknownCodec(Permanent):
+    """The audio of a call is coded in a way that this version does not know."""
+
+    error_class = "unknown_codec"
+
+
+class Publisher(Protocol):
+    """Where records go; the kernel's producer is one."""
+
+    async def send(self, topic: Topic, record: Record, *, event_id: str | None = None) -> None:
+        """Returns when the record is safe."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What all live calls of the process share."""
+
+    engine: Engine
+    decoder: Decoder
+    publisher: Publisher
+    room: Room = field(default_factory=Room)
+    policy: RetryPolicy = field(default_factory=RetryPolicy)
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Decoding:
+    spoken: LiveUtterance
+    task: asyncio.Task[Recognition]
+
+
+class CallWorker:
+    """A call, and the task that publishes what is said in it."""
+
+    def __init__(self, checkpoint: CallCheckpoint, bench: Bench, *, trace: Mapping[str, bytes] | None = None) -> None:
+        """
+        Args:
+            checkpoint: From where the call goes on.
+            bench: What it works with.
+            trace: The headers of its start; of a call that begins now. One that was begun by another has none.
+        """
+        self.call = LiveCall(checkpoint)
+        self.last_record_at = checkpoint.saved_at
+        self._codec = checkpoint.codec
+        self._bench = bench
+        self._pass_id = ids.live_pass_id(checkpoint.call_id)
+        self._trace = trace or {}
+        self._announced = trace is None
+        self._decodings: asyncio.Queue[_Decoding | None] = asyncio.Queue()
+        self._done = False
+        self._log = log.bind(call_id=checkpoint.call_id)
+        self._task = asyncio.create_task(self._run(), name=f"call {checkpoint.call_id}")
+
+    @property
+    def announced(self) -> bool:
+        """Whether the start of the transcript is published."""
+        return self._announced
+
+    @property
+    def done(self) -> bool:
+        """Whether the transcript is completed, or has failed.
+
+        Raises:
+            StenoError: neither can be told; there is no going on.
+        """
+        if self._task.done() and not self._task.cancelled() and (error := self._task.exception()) is not None:
+            raise error
+        return self._done
+
+    def take(self, message: Message) -> None:
+        """Take the next record of the call.
+
+        Raises:
+            BrokenAudio: it does not fit the call.
+        """
+        self.last_record_at = message.timestamp
+        if self._over or self._codec is AudioCodec.UNKNOWN or message.record is None:
+            return
+        before = self.call.duration_ms
+        self._line_up(self.call.take(message.record, offset=message.offset, written_at=message.timestamp))
+        metrics.LIVE_AUDIO_SECONDS.inc((self.call.duration_ms - before) / 1000)
+
+    def rest(self) -> None:
+        """Nothing has come for long."""
+        if not self._over:
+            self._line_up(self.call.rest())
+
+    def end(self) -> None:
+        """Nothing will come any more."""
+        if not self._over:
+            self._line_up(self.call.end())
+
+    @property
+    def _over(self) -> bool:
+        """Whether nothing more is taken."""
+        return self.call.ended or self._task.done()
+
+    async def stop(self) -> None:
+        """Leave off; somebody else goes on from the last checkpoint."""
+        self._task.cancel()
+        await asyncio.wait([self._task])
+
+    def _line_up(self, found: list[LiveUtterance]) -> None:
+        for spoken in found:
+            self._bench.room.enter(spoken.utterance)
+            self._decodings.put_nowait(_Decoding(spoken, asyncio.create_task(self._decode(spoken))))
+        if self.call.ended:
+            self._decodings.put_nowait(None)
+
+    async def _decode(self, spoken: LiveUtterance) -> Recognition:
+        locale = spoken.locale or None
+        return await self._patiently(lambda: self._bench.decoder.decode(spoken.utterance, locale=locale))
+
+    async def _run(self) -> None:
+        try:
+            await self._transcribe()
+        except Permanent as error:
+            await self._fail(str(error), error.error_class)
+        except Exception:
+            log.exception("live.failed_unexpectedly", call_id=self.call.call_id)
+            await self._fail(INTERNAL, "internal")
+        finally:
+            self._let_go()
+        self._done = True
+
+    async def _transcribe(self) -> None:
+        if not self._announced:
+            await self._begin()
+        if self._codec is AudioCodec.UNKNOWN:
+            raise UnknownCodec("the audio is coded in a way that this version of the transcriber does not know")
+        # Asked for now rather than when somebody has spoken.
+        self._bench.engine.stream(channel=0, start_ms=0, locale=self.call.facts.locale or None)
+        while (decoding := await self._decodings.get()) is not None:
+            try:
+                await self._publish(decoding)
+            finally:
+                self._bench.room.leave(decoding.spoken.utterance)
+        await self._complete()
+
+    async def _begin(self) -> None:
+        started = TranscriptStarted(call_id=self.call.call_id, recording_id=self._pass_id, started_at=self._bench.now())
+        await self._send(TRANSCRIPTS, started, ids.event_id("transcript.started", self._pass_id))
+        self._announced = True
+
+    async def _publish(self, decoding: _Decoding) -> None:
+        spoken = decoding.spoken
+        with traces.continued(self._trace, "live.phrase", channel=spoken.utterance.channel):
+            try:
+                recognition = await decoding.task
+            finally:
+                decoding.task.cancel()
+            if recognition:
+                phrase = phrase_of(
+                    Spoken.of(spoken.utterance, recognition),
+                    call_id=self.call.call_id,
+                    recording_id=self._pass_id,
+                    sequence=self.call.next_phrase,
+                    role=spoken.role,
+                    locale=spoken.locale,
+                )
+                await self._send(PHRASES, phrase, phrase.phrase_id)
+                metrics.LIVE_FINAL_SECONDS.observe((self._bench.now() - spoken.said_at).total_seconds())
+        self.call.published(spoken.utterance, with_text=bool(recognition))
+
+    async def _complete(self) -> None:
+        facts = self.call.facts
+        completed = TranscriptCompleted(
+            call_id=self.call.call_id,
+            recording_id=self._pass_id,
+            result_url="",
+            phrase_count=self.call.next_phrase,
+            channel_count=len(self.call.channels),
+            duration_ms=self.call.duration_ms,
+            engine=engine_name(self._bench.engine.info),
+            locale=facts.locale,
+            properties=dict(facts.properties),
+            completed_at=self._bench.now(),
+        )
+        await self._send(TRANSCRIPTS, completed, ids.event_id("transcript.completed", self._pass_id))
+        metrics.LIVE_CALLS.labels("completed" if self.call.next_phrase else "no_speech").inc()
+        self._log.info("live.completed", phrases=self.call.next_phrase, duration_ms=self.call.duration_ms)
+
+    async def _fail(self, reason: str, error: str) -> None:
+        failed = TranscriptFailed(
+            call_id=self.call.call_id,
+            recording_id=self._pass_id,
+            reason=reason,
+            error=error,
+            properties=dict(self.call.facts.properties),
+            failed_at=self._bench.now(),
+        )
+        await self._send(TRANSCRIPTS, failed, ids.event_id("transcript.failed", self._pass_id))
+        metrics.LIVE_CALLS.labels("failed").inc()
+        self._log.warning("live.failed", error_class=error, reason=reason)
+
+    async def _send(self, topic: Topic, record: Record, event_id: str) -> None:
+        await self._patiently(lambda: self._bench.publisher.send(topic, record, event_id=event_id))
+
+    async def _patiently(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Does it again while that may help."""
+        attempts = 0
+        while True:
+            try:
+                return await work()
+            except Exception as error:
+                attempts += 1
+                seconds = self._bench.policy.decide(error, attempts)
+                if seconds is None:
+                    raise
+                self._log.warning("live.again", reason=repr(error), attempts=attempts, seconds=round(seconds, 1))
+                await self._bench.sleep(seconds)
+
+    def _let_go(self) -> None:
+        """Nothing that was lined up will be published."""
+        while not self._decodings.empty():
+            if (decoding := self._decodings.get_nowait()) is not None:
+                decoding.task.cancel()
+                self._bench.room.leave(decoding.spoken.utterance)
