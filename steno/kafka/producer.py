@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import uuid4
@@ -107,22 +107,27 @@ class Producer:
         Raises:
             WrongRecord: the topic does not carry such records.
         """
-        name = type(record).__name__
-        if name not in topic.records:
-            raise WrongRecord(f"{name} does not belong on topic {topic.name}, which carries {', '.join(topic.records)}")
+        bare = self.encode_bare(topic, record)
         headers = {
             "content-type": CONTENT_TYPE.encode(),
             "ce_specversion": b"1.0",
             "ce_id": (event_id or str(uuid4())).encode(),
             "ce_source": self._source,
-            "ce_type": f"steno.{name}".encode(),
+            "ce_type": f"steno.{type(record).__name__}".encode(),
             "ce_time": datetime.now(UTC).isoformat().replace("+00:00", "Z").encode(),
             **traces.inject(),
         }
-        return Encoded(key=topic.key_of(record).encode(), value=self._codec.encode(record), headers=tuple(headers.items()))
+        return replace(bare, headers=tuple(headers.items()))
 
     def encode_bare(self, topic: Topic, record: Record) -> Encoded:
-        """Key and value alone: an audio chunk, of which there are many and each is small."""
+        """Key and value alone: an audio chunk, of which there are many and each is small.
+
+        Raises:
+            WrongRecord: the topic does not carry such records.
+        """
+        name = type(record).__name__
+        if name not in topic.records:
+            raise WrongRecord(f"{name} does not belong on topic {topic.name}, which carries {', '.join(topic.records)}")
         return Encoded(key=topic.key_of(record).encode(), value=self._codec.encode(record), headers=())
 
     async def send(
@@ -145,6 +150,11 @@ class Producer:
         encoded = self.encode(topic, record, event_id=event_id)
         merged = {**dict(encoded.headers), **(headers or {})}
         await self.send_raw(topic, key=encoded.key, value=encoded.value, headers=tuple(merged.items()))
+
+    async def send_bare(self, topic: Topic, record: Record) -> None:
+        """As `send`, without headers and so without a trace."""
+        bare = self.encode_bare(topic, record)
+        await self.send_raw(topic, key=bare.key, value=bare.value, headers=bare.headers)
 
     async def send_raw(self, topic: Topic, *, key: bytes | None, value: bytes | None, headers: Headers) -> None:
         """Sends bytes as they are: an outbox row, a tombstone (`value=None`), a dead letter. Waits and raises as `send`."""
@@ -196,9 +206,9 @@ class Producer:
                 failure = error
                 break
         delivered = 0
-        for delivery in deliveries:
+        for record, delivery in zip(records, deliveries, strict=False):
             try:
-                await self._acknowledged(client, name, delivery)
+                await self._acknowledged(client, name, delivery, size=len(record.value))
             except StenoError as error:
                 failure = error
                 break
@@ -212,7 +222,8 @@ class Producer:
     async def _deliver(self, name: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
         started = time.perf_counter()
         client = await self._connected()
-        await self._acknowledged(client, name, await self._hand_over(client, name, key, value, headers))
+        delivery = await self._hand_over(client, name, key, value, headers)
+        await self._acknowledged(client, name, delivery, size=len(value or b""))
         PRODUCE_SECONDS.labels(name).observe(time.perf_counter() - started)
 
     async def _hand_over(
@@ -229,13 +240,13 @@ class Producer:
                 self._discard(client, error)
             raise KafkaUnavailable(f"Kafka did not take a record for {name}: {error!r}") from error
 
-    async def _acknowledged(self, client: AIOKafkaProducer, name: str, delivery: asyncio.Future[Any]) -> None:
+    async def _acknowledged(self, client: AIOKafkaProducer, name: str, delivery: asyncio.Future[Any], *, size: int) -> None:
         try:
             await delivery
         except KafkaError as error:
             self._discard(client, error)
             if isinstance(error, _REFUSALS):
-                raise RecordRefused(f"Kafka refuses a record for {name}: {error!r}") from error
+                raise RecordRefused(f"Kafka refuses a record of {size} bytes for {name}") from error
             raise KafkaUnavailable(f"Kafka did not acknowledge a record for {name}: {error!r}") from error
 
     async def _connected(self) -> AIOKafkaProducer:
