@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from support.calls import NO_CALLS
 from support.kafka import read_all
 from support.suite import SAMPLES, SuiteUnderTest, connected, events_told, running_suite
 
@@ -46,6 +47,7 @@ async def test_what_was_accepted_while_the_broker_stood_still_comes_back_once(tm
             "no_speech": 0,
             "failed": 0,
             "cancelled": 0,
+            "calls": NO_CALLS,
             "balanced": True,
         }
         assert await read_all(suite.kafka, "steno.dead-letters") == []

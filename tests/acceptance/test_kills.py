@@ -5,6 +5,7 @@ import random
 from pathlib import Path
 
 import pytest
+from support.calls import NO_CALLS
 from support.kafka import read_all
 from support.suite import SAMPLES, SuiteUnderTest, connected, events_told, running_suite, words_of
 
@@ -38,6 +39,7 @@ async def test_twenty_recordings_survive_a_kill_of_everything(tmp_path: Path) ->
             "no_speech": 0,
             "failed": 0,
             "cancelled": 0,
+            "calls": NO_CALLS,
             "balanced": True,
         }
         assert await read_all(suite.kafka, "steno.dead-letters") == []

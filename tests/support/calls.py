@@ -17,6 +17,9 @@ from steno.events.records import (
     Word,
 )
 
+NO_CALLS = {"accepted": 0, "active": 0, "ending": 0, "completed": 0, "no_speech": 0, "failed": 0}
+"""What the ledger says of calls where there were none."""
+
 AT = datetime(2030, 5, 4, 3, 2, 1, 123456, tzinfo=UTC)
 CALL = "call-1"
 CHANNELS = (CallChannel(channel=0, role=Role.AGENT, participant="Ann"), CallChannel(channel=1, role=Role.CUSTOMER))

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import Table, select
 from sqlalchemy.ext.asyncio import AsyncEngine
+from steno_ingest.calls.call_control import HostedCalls, NoHostedCalls
 from steno_ingest.calls.call_ledger import CallLedger
 from steno_ingest.intake import Intake
 from steno_ingest.ledger import Ledger
@@ -111,7 +112,9 @@ class Ingest:
 
 
 @asynccontextmanager
-async def running_ingest(folder: Path, database_url: str, *, producer: Producer | None = None) -> AsyncIterator[Ingest]:
+async def running_ingest(
+    folder: Path, database_url: str, *, producer: Producer | None = None, hosted: HostedCalls | None = None
+) -> AsyncIterator[Ingest]:
     """Ingest with its tables made; nothing consumes or relays but what a test starts."""
     engine = database.connect(database_url)
     await database.migrate(engine, "steno_ingest")
@@ -125,7 +128,17 @@ async def running_ingest(folder: Path, database_url: str, *, producer: Producer 
     keys = folder / "api-keys"
     keys.write_text(key_line("tester", KEY) + key_line("other", KEY + "2"), "utf-8")
     app = make_app(
-        Parts(keys=ApiKeys(keys), intake=intake, ledger=ledger, reader=Reader(objects), webhooks=webhooks, engine=engine)
+        Parts(
+            keys=ApiKeys(keys),
+            intake=intake,
+            ledger=ledger,
+            reader=Reader(objects),
+            webhooks=webhooks,
+            calls=calls,
+            hosted=hosted or NoHostedCalls(),
+            objects=objects,
+            engine=engine,
+        )
     )
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with (

@@ -1,25 +1,35 @@
 """Whether the books balance: what was accepted is somewhere, once, and the two ways it is written down agree."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Generic, TypeVar
 
-from sqlalchemy import exists, func, select
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import Table, exists, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from steno_ingest.states import State, may_become
+from steno.events.records import CallStatus
+from steno_ingest import states
+from steno_ingest.calls import call_states
+from steno_ingest.calls.call_tables import call_entries, calls
+from steno_ingest.states import State
 from steno_ingest.tables import entries, outbox, recordings
 from steno_ingest.transactions import transaction
 
+S = TypeVar("S", bound=StrEnum)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Books:
-    """The counts that must agree."""
+class Tally(Generic[S]):
+    """The counts of one kind of thing that the ledger keeps."""
 
-    #: Recordings by the state their row says.
-    recordings: dict[State, int]
+    #: The table of legal steps, and where each thing begins.
+    transitions: Mapping[S, frozenset[S]]
+    first: S
+    #: Things by the state their row says.
+    rows: Mapping[S, int]
     #: Steps by where from (None: accepted) and where to.
-    steps: dict[tuple[State | None, State], int]
-    #: Recordings accepted here that are neither on Kafka nor in the outbox.
-    unpublished: int
+    steps: Mapping[tuple[S | None, S], int]
 
     @property
     def accepted(self) -> int:
@@ -29,34 +39,69 @@ class Books:
     @property
     def balanced(self) -> bool:
         """Whether they agree: as many rows as were accepted; in each state as many rows as came to it and did not leave;
-        no step that is not legal; nothing that will never be published."""
-        legal = all(to is State.ACCEPTED if origin is None else may_become(origin, to) for origin, to in self.steps)
+        no step that is not legal."""
+        legal = all(to is self.first if origin is None else to in self.transitions[origin] for origin, to in self.steps)
         return (
             legal
-            and self.unpublished == 0
-            and self.accepted == sum(self.recordings.values())
-            and all(self.recordings.get(state, 0) == self._remaining(state) for state in State)
+            and self.accepted == sum(self.rows.values())
+            and all(self.rows.get(state, 0) == self._remaining(state) for state in self.transitions)
         )
 
-    def _remaining(self, state: State) -> int:
+    def _remaining(self, state: S) -> int:
         came = sum(count for (_, to), count in self.steps.items() if to is state)
         left = sum(count for (origin, _), count in self.steps.items() if origin is state)
         return came - left
+
+
+def tally_of_recordings(rows: Mapping[State, int], steps: Mapping[tuple[State | None, State], int]) -> Tally[State]:
+    """The tally of recordings."""
+    return Tally(transitions=states.TRANSITIONS, first=State.ACCEPTED, rows=rows, steps=steps)
+
+
+def tally_of_calls(
+    rows: Mapping[CallStatus, int], steps: Mapping[tuple[CallStatus | None, CallStatus], int]
+) -> Tally[CallStatus]:
+    """The tally of live calls."""
+    return Tally(transitions=call_states.TRANSITIONS, first=CallStatus.ACTIVE, rows=rows, steps=steps)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Books:
+    """The counts that must agree."""
+
+    recordings: Tally[State]
+    calls: Tally[CallStatus]
+    #: Recordings accepted here that are neither on Kafka nor in the outbox.
+    unpublished: int
+
+    @property
+    def balanced(self) -> bool:
+        """Whether both tallies agree, and there is nothing that will never be published."""
+        return self.unpublished == 0 and self.recordings.balanced and self.calls.balanced
 
 
 async def books(engine: AsyncEngine) -> Books:
     """The counts of one moment."""
     in_outbox = exists().where(outbox.c.recording_id == recordings.c.recording_id)
     async with transaction(engine, snapshot=True) as connection:
-        rows = await connection.execute(select(recordings.c.state, func.count()).group_by(recordings.c.state))
-        steps = await connection.execute(
-            select(entries.c.from_state, entries.c.to_state, func.count()).group_by(entries.c.from_state, entries.c.to_state)
-        )
         unpublished = await connection.execute(
             select(func.count()).select_from(recordings).where(recordings.c.published_at.is_(None), ~in_outbox)
         )
         return Books(
-            recordings={State(state): count for state, count in rows},
-            steps={(None if origin is None else State(origin), State(to)): count for origin, to, count in steps},
+            recordings=tally_of_recordings(*await _counts(connection, recordings, entries, State)),
+            calls=tally_of_calls(*await _counts(connection, calls, call_entries, CallStatus)),
             unpublished=unpublished.scalar_one(),
         )
+
+
+async def _counts(
+    connection: AsyncConnection, things: Table, steps: Table, state: type[S]
+) -> tuple[dict[S, int], dict[tuple[S | None, S], int]]:
+    rows = await connection.execute(select(things.c.state, func.count()).group_by(things.c.state))
+    made = await connection.execute(
+        select(steps.c.from_state, steps.c.to_state, func.count()).group_by(steps.c.from_state, steps.c.to_state)
+    )
+    return (
+        {state(name): count for name, count in rows},
+        {(None if origin is None else state(origin), state(to)): count for origin, to, count in made},
+    )

@@ -14,6 +14,8 @@ from steno.kafka.producer import Producer
 from steno.settings import KafkaSettings, TopicSettings
 from steno.storage import database
 from steno.storage.objects import ObjectStore
+from steno_ingest.calls.call_control import NoHostedCalls
+from steno_ingest.calls.call_ledger import CallLedger
 from steno_ingest.intake import Intake
 from steno_ingest.ledger import Ledger
 from steno_ingest.outbox import Outbox
@@ -34,6 +36,9 @@ def document() -> dict[str, Any]:
         ledger=ledger,
         reader=Reader(objects),
         webhooks=Webhooks(engine, outbox, SecretBox(SecretStr(make_secret_key()))),
+        calls=CallLedger(engine, outbox),
+        hosted=NoHostedCalls(),
+        objects=objects,
         engine=engine,
     )
     return make_app(parts).openapi()

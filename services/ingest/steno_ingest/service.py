@@ -17,6 +17,7 @@ from steno.kafka.producer import Producer
 from steno.kafka.topics import create_topics
 from steno.storage import database
 from steno.storage.objects import ObjectStore
+from steno_ingest.calls.call_control import NoHostedCalls
 from steno_ingest.calls.call_ledger import CallLedger
 from steno_ingest.folder import WatchedFolder
 from steno_ingest.intake import Intake
@@ -60,6 +61,9 @@ async def build(settings: IngestSettings) -> Wiring:
                 ledger=ledger,
                 reader=Reader(objects),
                 webhooks=Webhooks(engine, outbox, SecretBox(settings.secret_key)),
+                calls=calls,
+                hosted=NoHostedCalls(),
+                objects=objects,
                 engine=engine,
             )
         ),

@@ -11,6 +11,7 @@ from steno_ingest.balance import books
 from steno_ingest.errors import UnusableId
 from steno_ingest.ledger import Filters
 from steno_ingest.tables import entries, outbox
+from support.calls import NO_CALLS
 from support.ingest import CODEC, Ingest, problem
 
 from steno.events import ids
@@ -104,6 +105,7 @@ async def test_a_recording_goes_its_way(ingest: Ingest) -> None:
         "no_speech": 0,
         "failed": 0,
         "cancelled": 0,
+        "calls": NO_CALLS,
         "balanced": True,
     }
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.calls import NO_CALLS
 from support.ingest_process import PARTITIONS, IngestProcess, eventually
 from support.kafka import read_all
 
@@ -48,8 +49,8 @@ def completed(call_id: str, recording_id: str, phrases: int) -> TranscriptComple
 
 
 def ledger(**counts: Any) -> Mapping[str, Any]:
-    empty = {"accepted": 0, "in_progress": 0, "completed": 0, "no_speech": 0, "failed": 0, "cancelled": 0, "balanced": True}
-    return {**empty, **counts}
+    empty = dict.fromkeys(("accepted", "in_progress", "completed", "no_speech", "failed", "cancelled"), 0)
+    return {**empty, "calls": NO_CALLS, "balanced": True, **counts}
 
 
 async def test_a_recording_comes_in_and_its_result_comes_back(

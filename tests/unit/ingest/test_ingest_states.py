@@ -2,8 +2,10 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from steno_ingest.balance import Books
+from steno_ingest.balance import Books, Tally, tally_of_calls, tally_of_recordings
 from steno_ingest.states import ENDED, TRANSITIONS, State, may_become
+
+from steno.events.records import CallStatus
 
 WISHES = st.lists(st.sampled_from(State), max_size=20)
 
@@ -40,35 +42,53 @@ def test_every_state_is_in_the_table() -> None:
     assert not any(State.ACCEPTED in targets for targets in TRANSITIONS.values())
 
 
-def kept(walks: list[list[State]]) -> Books:
-    """The books of recordings that went these ways."""
+def kept(walks: list[list[State]]) -> Tally[State]:
+    """The tally of recordings that went these ways."""
     steps: dict[tuple[State | None, State], int] = {}
     rows: dict[State, int] = {}
     for states in walks:
         for step in zip([None, *states], states, strict=False):
             steps[step] = steps.get(step, 0) + 1
         rows[states[-1]] = rows.get(states[-1], 0) + 1
-    return Books(recordings=rows, steps=steps, unpublished=0)
+    return tally_of_recordings(rows, steps)
+
+
+def books(recordings: Tally[State], *, calls: Tally[CallStatus] | None = None, unpublished: int = 0) -> Books:
+    """Books with this tally of recordings."""
+    return Books(recordings=recordings, calls=calls or tally_of_calls({}, {}), unpublished=unpublished)
 
 
 @given(st.lists(WISHES, max_size=10))
 def test_books_of_legal_ways_balance(ways: list[list[State]]) -> None:
     """Whatever became of recordings, their books balance, and count all of them as accepted."""
-    books = kept([walk(way) for way in ways])
-    assert books.balanced
-    assert books.accepted == len(ways)
+    tally = kept([walk(way) for way in ways])
+    assert tally.balanced
+    assert tally.accepted == len(ways)
+    assert books(tally).balanced
 
 
 @given(st.lists(WISHES, min_size=1, max_size=10), st.sampled_from(State), st.sampled_from([-1, 1]))
 def test_a_row_too_many_or_too_few_shows(ways: list[list[State]], state: State, difference: int) -> None:
-    """Books with one row more or less in any state do not balance."""
-    books = kept([walk(way) for way in ways])
-    wrong = {**books.recordings, state: books.recordings.get(state, 0) + difference}
-    assert not Books(recordings=wrong, steps=books.steps, unpublished=0).balanced
-    assert not Books(recordings=books.recordings, steps=books.steps, unpublished=1).balanced
+    """Books with one row more or less in any state do not balance, nor do those with a recording that nobody will publish."""
+    tally = kept([walk(way) for way in ways])
+    wrong = tally_of_recordings({**tally.rows, state: tally.rows.get(state, 0) + difference}, tally.steps)
+    assert not wrong.balanced
+    assert not books(wrong).balanced
+    assert not books(tally, unpublished=1).balanced
 
 
 def test_a_step_that_is_not_legal_shows() -> None:
     """Counts that add up do not make an illegal step legal."""
     steps = {(None, State.ACCEPTED): 1, (State.ACCEPTED, State.FAILED): 1, (State.FAILED, State.COMPLETED): 1}
-    assert not Books(recordings={State.COMPLETED: 1}, steps=steps, unpublished=0).balanced
+    assert not tally_of_recordings({State.COMPLETED: 1}, steps).balanced
+
+
+def test_a_call_that_ended_twice_shows() -> None:
+    """The books of both are needed to balance: recordings that do hide no call that does not."""
+    steps = {
+        (None, CallStatus.ACTIVE): 1,
+        (CallStatus.ACTIVE, CallStatus.COMPLETED): 1,
+        (CallStatus.COMPLETED, CallStatus.FAILED): 1,
+    }
+    assert not books(kept([]), calls=tally_of_calls({CallStatus.FAILED: 1}, steps)).balanced
+    assert books(kept([]), calls=tally_of_calls({CallStatus.ACTIVE: 1}, {(None, CallStatus.ACTIVE): 1})).balanced

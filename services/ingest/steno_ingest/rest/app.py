@@ -12,17 +12,23 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from steno.http.auth import ApiKeys
 from steno.http.rest import RestApplication
+from steno.storage.objects import ObjectStore
 from steno.telemetry import traces
+from steno_ingest.calls.call_control import CallControl, HostedCalls
+from steno_ingest.calls.call_ledger import CallLedger
+from steno_ingest.calls.call_queries import CallQueries
+from steno_ingest.calls.call_transcripts import CallTranscripts
 from steno_ingest.intake import Intake
 from steno_ingest.ledger import Ledger
 from steno_ingest.metadata import Link, Metadata
 from steno_ingest.reader import Reader
+from steno_ingest.rest import calls as call_routes
 from steno_ingest.rest import problems, recordings, security
 from steno_ingest.rest import webhooks as webhook_routes
 from steno_ingest.webhooks import Webhooks
 
 _DESCRIPTION = """\
-Recordings of calls go in, transcripts come out. Send an API key with every request, as `Authorization: Bearer KEY` or
+Recordings and live calls go in, transcripts come out. Send an API key with every request, as `Authorization: Bearer KEY` or
 `X-Api-Key: KEY`. Every error is an `application/problem+json` that says what was wrong, where, and what to do.
 """
 
@@ -36,6 +42,9 @@ class Parts:
     ledger: Ledger
     reader: Reader
     webhooks: Webhooks
+    calls: CallLedger
+    hosted: HostedCalls
+    objects: ObjectStore
     engine: AsyncEngine
 
 
@@ -46,6 +55,9 @@ def make_app(parts: Parts) -> FastAPI:
     app.add_middleware(Traced)
     client = security.client_of(parts.keys)
     app.include_router(recordings.routes(client, parts.intake, parts.ledger, parts.reader, parts.engine))
+    queries = CallQueries(parts.engine)
+    transcripts = CallTranscripts(queries, parts.objects)
+    app.include_router(call_routes.routes(client, queries, transcripts, CallControl(parts.calls, parts.hosted)))
     app.include_router(webhook_routes.routes(client, parts.webhooks))
     return app
 

@@ -7,7 +7,8 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Row
 
-from steno.events.records import Role
+from steno.events.records import CallStatus, Role
+from steno_ingest.balance import Books
 from steno_ingest.ledger import Door
 from steno_ingest.metadata import PRINTABLE
 from steno_ingest.states import State
@@ -69,8 +70,19 @@ class RecordingPage(Answer):
     next: str | None = Field(description="The cursor of the next page; none after the last.")
 
 
+class CallsLedgerAnswer(Answer):
+    """How many live calls were accepted, and what became of them."""
+
+    accepted: int = Field(description="All that were ever accepted.")
+    active: int
+    ending: int
+    completed: int
+    no_speech: int
+    failed: int
+
+
 class LedgerAnswer(Answer):
-    """How many recordings were accepted, and what became of them."""
+    """How many recordings and live calls were accepted, and what became of them."""
 
     accepted: int = Field(description="All that were ever accepted.")
     in_progress: int = Field(description="Accepted or running.")
@@ -78,8 +90,10 @@ class LedgerAnswer(Answer):
     no_speech: int
     failed: int
     cancelled: int
+    calls: CallsLedgerAnswer
     balanced: bool = Field(
-        description="The books agree: nothing accepted is missing, in two states, or waiting where nobody will find it."
+        description="The books agree, those of recordings and of calls: nothing accepted is missing, in two states, or waiting "
+        "where nobody will find it."
     )
 
 
@@ -109,6 +123,21 @@ def recording_answer(row: Row[Any]) -> RecordingAnswer:
         error=row.error,
         phrase_count=row.phrase_count,
         duration_ms=row.duration_ms,
+    )
+
+
+def ledger_answer(books: Books) -> LedgerAnswer:
+    """The books as an answer."""
+    recordings, calls = books.recordings.rows.get, books.calls.rows.get
+    return LedgerAnswer(
+        accepted=books.recordings.accepted,
+        in_progress=recordings(State.ACCEPTED, 0) + recordings(State.RUNNING, 0),
+        completed=recordings(State.COMPLETED, 0),
+        no_speech=recordings(State.NO_SPEECH, 0),
+        failed=recordings(State.FAILED, 0),
+        cancelled=recordings(State.CANCELLED, 0),
+        calls=CallsLedgerAnswer(accepted=books.calls.accepted, **{state.value: calls(state, 0) for state in CallStatus}),
+        balanced=books.balanced,
     )
 
 

@@ -29,6 +29,8 @@ _STATUS: Mapping[type[StenoError], int] = {
     errors.TooLarge: 413,
     errors.KeyReused: 409,
     errors.AlreadyEnded: 409,
+    errors.CallAlreadyEnded: 409,
+    errors.CallNotHere: 409,
     errors.NotThere: 404,
     errors.NotYet: 409,
     errors.NeverToBe: 410,
@@ -67,8 +69,8 @@ class Problem(BaseModel):
     status: int = Field(description="The HTTP status.", ge=400, le=599)
     detail: str = Field(description="What was wrong with this request, and what to do.")
     errors: list[ProblemFault] | None = Field(default=None, description="The single faults of a request that is not valid.")
-    state: str | None = Field(default=None, description="The state of the recording, where that is the problem.")
-    reason: str | None = Field(default=None, description="Why the recording failed.")
+    state: str | None = Field(default=None, description="The state of the recording or call, where that is the problem.")
+    reason: str | None = Field(default=None, description="Why the recording or call failed.")
 
 
 class ApiProblem(Exception):

@@ -1,7 +1,7 @@
 """`/v1/recordings` and `/v1/ledger`."""
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from pydantic import AwareDatetime, BeforeValidator
@@ -21,14 +21,16 @@ from steno_ingest.rest.models import (
     RecordingAnswer,
     RecordingPage,
     accepted_answer,
+    ledger_answer,
     location,
     recording_answer,
 )
 from steno_ingest.rest.problems import documented
 from steno_ingest.rest.security import ClientName
 from steno_ingest.rest.submissions import REQUEST_BODY, submit
+from steno_ingest.rest.written import TRANSCRIPT_CONTENT, Format, written
 from steno_ingest.states import State
-from steno_ingest.transcripts import Transcript, to_srt, to_text, to_webvtt
+from steno_ingest.transcripts import Transcript
 
 
 def _written_out(value: object) -> object:
@@ -42,7 +44,6 @@ RecordingId = Annotated[Identifier, Path(description="The recording.")]
 Cursor = Annotated[str | None, Query(max_length=1024, description="`next` of the page before; none for the first page.")]
 Limit = Annotated[int, Query(ge=1, le=500, description="Entries of a page at most.")]
 Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
-_WRITTEN = {"txt": (to_text, "text/plain"), "vtt": (to_webvtt, "text/vtt"), "srt": (to_srt, "application/x-subrip")}
 
 
 def position(cursor: str | None) -> Position | None:
@@ -123,24 +124,14 @@ def routes(client: ClientName, intake: Intake, ledger: Ledger, reader: Reader, e
         "/recordings/{recording_id}/transcript",
         summary="Read a transcript",
         response_model=Transcript,
-        responses={
-            200: {
-                "description": "The transcript.",
-                "content": {media_type: {"schema": {"type": "string"}} for _, media_type in _WRITTEN.values()},
-            },
-            **documented(401, 404, 409, 410, 422, 503),
-        },
+        responses={200: TRANSCRIPT_CONTENT, **documented(401, 404, 409, 410, 422, 503)},
     )
-    async def get_transcript(
-        recording_id: RecordingId,
-        format: Annotated[Literal["json", "txt", "vtt", "srt"], Query(description="JSON, plain text, WebVTT or SRT.")] = "json",
-    ) -> Response:
+    async def get_transcript(recording_id: RecordingId, format: Format = "json") -> Response:
         """The phrases of a recording by time. 409 with `Retry-After` while there is none yet; 410 where there will be none."""
         row = await ledger.recording(recording_id)
         if format == "json":
             return Response(await reader.document(row), media_type="application/json")
-        write, media_type = _WRITTEN[format]
-        return Response(write(await reader.transcript(row)), media_type=f"{media_type}; charset=utf-8")
+        return written(await reader.transcript(row), format)
 
     @router.post(
         "/recordings/{recording_id}/cancel", summary="Cancel a recording", responses=documented(401, 404, 409, 422, 503)
@@ -151,17 +142,7 @@ def routes(client: ClientName, intake: Intake, ledger: Ledger, reader: Reader, e
 
     @router.get("/ledger", summary="Read the ledger", tags=["ledger"], responses=documented(401, 503))
     async def get_ledger() -> LedgerAnswer:
-        """How many recordings were accepted, and what became of them."""
-        found = await books(engine)
-        count = found.recordings.get
-        return LedgerAnswer(
-            accepted=found.accepted,
-            in_progress=count(State.ACCEPTED, 0) + count(State.RUNNING, 0),
-            completed=count(State.COMPLETED, 0),
-            no_speech=count(State.NO_SPEECH, 0),
-            failed=count(State.FAILED, 0),
-            cancelled=count(State.CANCELLED, 0),
-            balanced=found.balanced,
-        )
+        """How many recordings and live calls were accepted, and what became of them."""
+        return ledger_answer(await books(engine))
 
     return router

@@ -1,0 +1,25 @@
+"""Transcripts as answers, in each format."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import Query, Response
+
+from steno_ingest.transcripts import Transcript, to_srt, to_text, to_webvtt
+
+Format = Annotated[Literal["json", "txt", "vtt", "srt"], Query(description="JSON, plain text, WebVTT or SRT.")]
+
+_WRITERS = {"txt": (to_text, "text/plain"), "vtt": (to_webvtt, "text/vtt"), "srt": (to_srt, "application/x-subrip")}
+
+#: The OpenAPI of such an answer.
+TRANSCRIPT_CONTENT: dict[str, Any] = {
+    "description": "The transcript.",
+    "content": {media_type: {"schema": {"type": "string"}} for _, media_type in _WRITERS.values()},
+}
+
+
+def written(transcript: Transcript, format: Format) -> Response:
+    """A transcript as it is answered."""
+    if format == "json":
+        return Response(transcript.model_dump_json(), media_type="application/json")
+    write, media_type = _WRITERS[format]
+    return Response(write(transcript), media_type=f"{media_type}; charset=utf-8")
