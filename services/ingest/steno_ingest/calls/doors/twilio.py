@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from steno.events.records import AudioCodec, Hypothesis, Phrase
-from steno_ingest.calls.doors.port import Action, Audio, Close, Dtmf, Ended, Offered, ResumePoint, Updated
+from steno_ingest.calls.doors.port import Action, Audio, Close, Dtmf, Ended, Offered, Refusal, ResumePoint, Updated
 from steno_ingest.calls.doors.tracks import Interleaver
 from steno_ingest.calls.doors.twilio_messages import (
     INBOUND,
@@ -82,10 +82,10 @@ class TwilioDoor:
         held, self._held = self._held, []
         return held
 
-    def refused(self, reason: str, *, now: float) -> Iterable[Action]:
-        """There is nothing a platform could do about it: the stream is closed."""
+    def refused(self, reason: Refusal, *, now: float) -> Iterable[Action]:
+        """A stream has no message for it: its socket is closed."""
         self._over, self._held = True, []
-        return self._close(1013, reason)
+        return self._close(1013 if reason.temporary else 1008, reason)
 
     def acknowledged(self, *, sequence: int, position: int) -> Iterable[Action]:
         """These platforms keep no audio to send again."""

@@ -1,0 +1,292 @@
+"""A client of Steno's own door (`docs/protocols/stream.md`): plays a call, and comes back with what was not safe yet.
+
+`StreamClient` is the protocol without I/O; `play` runs it over a WebSocket.
+"""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Any
+
+import aiohttp
+
+from steno.cli.api import ApiError
+from steno.cli.callers.audio import CallAudio
+
+_MOST_FRAME_BYTES = 32_768
+"""Audio in one frame, when much is sent again; the door takes 65,536 bytes."""
+
+_MOST_TOLD_BYTES = 1 << 20
+"""Longest message that is taken of the door."""
+
+_HEARTBEAT_SECONDS = 10
+"""A connection over which nothing comes back for this long is lost."""
+
+_COME_BACK = frozenset({1001, 1006, 1011, 1012, 1013})
+"""Close codes after which a client comes back: the connection or the server was lost, not the call (RFC 6455 §7.4.1)."""
+
+_FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.1, 2.0
+
+_END = json.dumps({"type": "end"})
+
+
+class CallRefused(ApiError):
+    """The door will not have this call, or not any more; the message says why."""
+
+
+class CallLost(ApiError):
+    """Nobody answered for as long as the client waits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallDescription:
+    """What a call is said to be when it starts."""
+
+    call_id: str
+    #: Of each channel: agent, customer, ivr or unknown.
+    roles: Sequence[str]
+    locale: str = "en-US"
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+
+class State(Enum):
+    """Where a client stands."""
+
+    #: Not connected, or the door has not answered `start` yet.
+    STARTING = auto()
+    #: Audio flows.
+    OPEN = auto()
+    #: The door has all audio and knows that it was all; captions may still come.
+    ENDED = auto()
+    #: Nothing follows.
+    DONE = auto()
+
+
+class StreamClient:
+    """One call at Steno's own door, over as many connections as it takes. Frames to send pile up in `outgoing`."""
+
+    def __init__(self, description: CallDescription, audio: CallAudio) -> None:
+        self.state = State.STARTING
+        self.outgoing: deque[str | bytes] = deque()
+        #: Samples of one channel that are safe.
+        self.safe = 0
+        #: Whether the call ended as it should; known once it has ended.
+        self.complete = False
+        #: How many phrases the live transcript has, once it is complete.
+        self.phrase_count: int | None = None
+        self._description = description
+        self._audio = audio
+        self._sequence = 0
+        #: The door may know the call.
+        self._begun = False
+        self._over = False
+        self._error: Mapping[str, Any] = {}
+        #: What is not safe yet, from position `safe` on.
+        self._kept = bytearray()
+
+    @property
+    def unsafe_bytes(self) -> int:
+        """How much would be sent again if the connection were lost now."""
+        return len(self._kept)
+
+    def connected(self) -> None:
+        """A connection stands: the call is started on it, or goes on."""
+        self._error = {}
+        self.outgoing.clear()
+        start: dict[str, Any] = {
+            "type": "start",
+            "call_id": self._description.call_id,
+            "codec": self._audio.codec,
+            "sample_rate": self._audio.sample_rate,
+            "channels": [{"role": role} for role in self._description.roles],
+            "locale": self._description.locale,
+            "properties": dict(self._description.properties),
+        }
+        if self._begun:
+            start["resume"] = {"sequence": self._sequence, "position": self.safe}
+        self._begun = True
+        self.outgoing.append(json.dumps(start))
+
+    def closed(self, code: int | None) -> None:
+        """The connection is gone, with a close code or without. What was not safe is kept for the next one.
+
+        Raises:
+            CallRefused: there is no use in coming back.
+        """
+        if self.state in (State.ENDED, State.DONE):
+            self.state = State.DONE
+        elif self._error.get("code") == "no_such_call" and self.safe == 0:
+            # The connection was lost before the door had begun the call: it is begun now.
+            self._begun = False
+        elif code is None or code in _COME_BACK:
+            self.state = State.STARTING
+        elif self._error:
+            raise CallRefused(f"{self._error.get('message')} ({self._error.get('code')})")
+        else:
+            raise CallRefused(f"the door closed the connection (code {code}) before the call was over")
+
+    def speak(self, audio: bytes) -> None:
+        """The next audio, whole sample frames."""
+        if self.state in (State.ENDED, State.DONE):
+            return
+        self._kept += audio
+        if self.state is State.OPEN:
+            self.outgoing.append(audio)
+
+    def hang_up(self) -> None:
+        """The call is over: no audio follows."""
+        self._over = True
+        if self.state is State.OPEN:
+            self.outgoing.append(_END)
+
+    def receive(self, text: str) -> Mapping[str, Any]:
+        """A message of the door, which is also given back.
+
+        Raises:
+            CallRefused: what it says cannot be.
+        """
+        message: dict[str, Any] = json.loads(text)
+        match message["type"]:
+            case "started":
+                self._go_on(message["position"])
+            case "ack":
+                self._forget(message["sequence"], message["position"])
+            case "ended":
+                self.state, self.complete = State.ENDED, message["complete"]
+                self._kept.clear()
+            case "completed":
+                self.state, self.phrase_count = State.DONE, message["phrase_count"]
+            case "error":
+                self._error = message
+        return message
+
+    def _go_on(self, position: int) -> None:
+        """Sends what the door has not got, from where it says."""
+        skipped = (position - self.safe) * self._audio.frame_bytes
+        if not 0 <= skipped <= len(self._kept):
+            raise CallRefused(f"the door goes on at sample {position}, but what it told to be safe ends at {self.safe}")
+        self.state = State.OPEN
+        rest = bytes(self._kept[skipped:])
+        size = _MOST_FRAME_BYTES - _MOST_FRAME_BYTES % self._audio.frame_bytes
+        self.outgoing.extend(rest[start : start + size] for start in range(0, len(rest), size))
+        if self._over:
+            self.outgoing.append(_END)
+
+    def _forget(self, sequence: int, position: int) -> None:
+        if position > self.safe:
+            del self._kept[: (position - self.safe) * self._audio.frame_bytes]
+            self.safe, self._sequence = position, sequence
+
+
+class StreamCaller:
+    """Runs a `StreamClient` over WebSockets until its call is done."""
+
+    def __init__(
+        self,
+        client: StreamClient,
+        *,
+        url: str,
+        key: str,
+        hear: Callable[[Mapping[str, Any]], None] = lambda message: None,
+        patience_seconds: float = 60,
+    ) -> None:
+        """
+        Args:
+            client: The call.
+            url: Of the door, `http://HOST:PORT/v1/stream` or with ws.
+            key: API key.
+            hear: Is told every message of the door.
+            patience_seconds: For how long it comes back before it gives up.
+        """
+        self.client = client
+        self._url, self._key, self._hear = url, key, hear
+        self._patience_seconds = patience_seconds
+        self._news = asyncio.Event()
+
+    async def play(self, frames: AsyncIterator[bytes]) -> None:
+        """Speaks the frames as they come, and returns when the door has told everything.
+
+        Raises:
+            CallRefused: the door will not have the call.
+            CallLost: nobody answered for so long.
+        """
+        speaking = asyncio.create_task(self._speak(frames))
+        staying = asyncio.create_task(self._stay_connected())
+        try:
+            await asyncio.wait({speaking, staying}, return_when=asyncio.FIRST_COMPLETED)
+            if speaking.done():
+                speaking.result()
+            await staying
+        finally:
+            speaking.cancel()
+            staying.cancel()
+            await asyncio.gather(speaking, staying, return_exceptions=True)
+
+    async def _speak(self, frames: AsyncIterator[bytes]) -> None:
+        async for frame in frames:
+            self.client.speak(frame)
+            self._news.set()
+        self.client.hang_up()
+        self._news.set()
+
+    async def _stay_connected(self) -> None:
+        loop = asyncio.get_running_loop()
+        seen_at, wait = loop.time(), _FIRST_WAIT_SECONDS
+        async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {self._key}"}) as session:
+            while True:
+                if await self._connect(session):
+                    seen_at, wait = loop.time(), _FIRST_WAIT_SECONDS
+                if self.client.state is State.DONE:
+                    return
+                if loop.time() - seen_at > self._patience_seconds:
+                    raise CallLost(f"{self._url} did not take up the call for {self._patience_seconds:.0f} s")
+                await asyncio.sleep(wait)
+                wait = min(2 * wait, _LONGEST_WAIT_SECONDS)
+
+    async def _connect(self, session: aiohttp.ClientSession) -> bool:
+        """One connection from its beginning to its end; whether the door took up the call."""
+        try:
+            connecting = session.ws_connect(self._url, heartbeat=_HEARTBEAT_SECONDS, max_msg_size=_MOST_TOLD_BYTES)
+            async with connecting as socket:
+                self.client.connected()
+                taken_up = await self._converse(socket)
+            self.client.closed(socket.close_code)
+        except aiohttp.WSServerHandshakeError as error:
+            if error.status < 500:
+                raise CallRefused(f"{self._url} refused the connection: {error.status} {error.message}") from None
+            return False
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            self.client.closed(None)
+            return False
+        return taken_up
+
+    async def _converse(self, socket: aiohttp.ClientWebSocketResponse) -> bool:
+        """Sends and receives until the connection is gone; whether the door took up the call."""
+        taken_up = False
+        self._news.set()
+        sending = asyncio.create_task(self._send(socket))
+        try:
+            async for message in socket:
+                if message.type is aiohttp.WSMsgType.TEXT:
+                    heard = self.client.receive(message.data)
+                    taken_up |= heard["type"] == "started"
+                    self._hear(heard)
+                    self._news.set()
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+        return taken_up
+
+    async def _send(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            while self.client.outgoing:
+                frame = self.client.outgoing.popleft()
+                try:
+                    await (socket.send_bytes(frame) if isinstance(frame, bytes) else socket.send_str(frame))
+                except (aiohttp.ClientError, ConnectionError):
+                    return  # what was lost is kept, and whoever receives sees that the connection is gone
