@@ -1,10 +1,11 @@
 """Events from Kafka, taken in."""
 
+from steno.events.records import Phrase
 from steno.kafka.messages import Message
 from steno.telemetry import traces
 from steno_notifier import metrics
 from steno_notifier.intake import Intake
-from steno_notifier.outgoing import outgoing
+from steno_notifier.outgoing import EventType, outgoing
 
 
 class EventHandler:
@@ -16,7 +17,10 @@ class EventHandler:
 
     async def __call__(self, message: Message) -> None:
         """Raises `DatabaseUnavailable`: again after a back-off."""
-        event = outgoing(message.record, public_url=self._public_url) if message.record is not None else None
+        record = message.record
+        if record is None or (isinstance(record, Phrase) and not self._intake.is_named(EventType.PHRASE_FINAL)):
+            return
+        event = outgoing(record, message.timestamp, public_url=self._public_url)
         if event is None:
             return
         trace = traces.inject().get("traceparent")

@@ -1,5 +1,7 @@
 """What the outside is told: records become events with a thin JSON body, ids and links rather than what was said.
 
+`phrase.final` alone says what was said, and is told only to webhooks that name it.
+
 Source: Standard Webhooks, "Payload structure" and "Payload size" (under 20 kB).
 """
 
@@ -8,21 +10,37 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
+from urllib.parse import quote
 
 from steno.events import ids
-from steno.events.records import CallSummary, Record, TranscriptCompleted, TranscriptFailed
+from steno.events.records import (
+    CallState,
+    CallStatus,
+    CallSummary,
+    Phrase,
+    Record,
+    TranscriptCompleted,
+    TranscriptFailed,
+)
 
 MAX_BODY_BYTES = 20_000
 # What is left out first where a body would be too big; none of it is needed to find the call again.
-_EXPENDABLE = ("properties", "key_phrases", "reason", "speakers")
+_EXPENDABLE = ("properties", "key_phrases", "reason", "speakers", "channels", "text")
 
 
 class EventType(StrEnum):
     """What a webhook can be told."""
 
+    CALL_STARTED = "call.started"
+    PHRASE_FINAL = "phrase.final"
+    CALL_ENDED = "call.ended"
     TRANSCRIPT_COMPLETED = "transcript.completed"
     TRANSCRIPT_FAILED = "transcript.failed"
     CALL_SUMMARISED = "call.summarised"
+
+
+BY_NAME_ONLY = frozenset({EventType.PHRASE_FINAL})
+"""Told to webhooks that name it; one that names none is told all but these."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,28 +55,75 @@ class OutgoingEvent:
     body: str
 
 
-def outgoing(record: Record, *, public_url: str = "") -> OutgoingEvent | None:
+def outgoing(record: Record, written_at: datetime, *, public_url: str = "") -> OutgoingEvent | None:
     """The event that a record means to the outside, or None where it means none.
 
     Args:
+        written_at: when the record was; it is when things happened that have no time of their own.
         public_url: where users reach ingest, put in front of links.
     """
     match record:
+        case CallState():
+            return _call(record, public_url)
+        case Phrase():
+            return _phrase(record, written_at) if is_told(record) else None
         case TranscriptCompleted():
             state = "completed" if record.phrase_count else "no_speech"
-            link = f"{public_url.rstrip('/')}/v1/recordings/{record.recording_id}/transcript"
-            data = {"state": state, "transcript_url": link}
-            data |= _fields(record, "phrase_count", "channel_count", "duration_ms", "engine", "locale", "properties")
-            return _event(EventType.TRANSCRIPT_COMPLETED, record, record.completed_at, data)
+            data = _pass(record) | {"state": state, "transcript_url": _transcript_url(record, public_url)}
+            names = ("supersedes", "phrase_count", "channel_count", "duration_ms", "engine", "locale", "properties")
+            return _event(EventType.TRANSCRIPT_COMPLETED, record, record.completed_at, data | _fields(record, *names))
         case TranscriptFailed():
-            data = {"state": "failed"} | _fields(record, "error", "reason", "properties")
+            data = _pass(record) | {"state": "failed"} | _fields(record, "error", "reason", "properties")
             return _event(EventType.TRANSCRIPT_FAILED, record, record.failed_at, data)
         case CallSummary():
             names = ("phrase_count", "duration_ms", "silence_ms", "overlap_ms", "speakers", "key_phrases", "properties")
-            data = _fields(record, "summary_id", *names)
-            return _event(EventType.CALL_SUMMARISED, record, record.summarised_at, data)
+            data = _fields(record, "summary_id", "revision", "supersedes", *names)
+            subject = _revised(record.recording_id, record.revision)
+            return _event(EventType.CALL_SUMMARISED, record, record.summarised_at, data, subject=subject)
         case _:
             return None
+
+
+def is_told(phrase: Phrase) -> bool:
+    """Whether a phrase is an event: one of a live call is; those of a recording come all at once with its transcript."""
+    return phrase.recording_id == ids.live_pass_id(phrase.call_id)
+
+
+def _call(state: CallState, public_url: str) -> OutgoingEvent:
+    """Each state of a call that is active tells that it started, each later one that it ended: as one event each, by its id."""
+    data = {"call_url": f"{public_url.rstrip('/')}/v1/calls/{quote(state.call_id, safe='')}"}
+    if state.state is CallStatus.ACTIVE:
+        data |= _fields(state, "protocol", "locale", "channels", "properties")
+        return _event(EventType.CALL_STARTED, state, state.started_at, data)
+    data |= _fields(state, "complete", "reason", "started_at", "properties")
+    return _event(EventType.CALL_ENDED, state, state.ended_at or state.updated_at, data)
+
+
+def _phrase(phrase: Phrase, written_at: datetime) -> OutgoingEvent:
+    names = ("phrase_id", "sequence", "revision", "channel", "role", "start_ms", "duration_ms", "text", "confidence", "locale")
+    subject = _revised(phrase.phrase_id, phrase.revision)
+    return _event(EventType.PHRASE_FINAL, phrase, written_at, _fields(phrase, *names), subject=subject)
+
+
+def _pass(record: TranscriptCompleted | TranscriptFailed) -> dict[str, str]:
+    return {"pass": "live" if _is_live(record) else "recording"}
+
+
+def _is_live(record: TranscriptCompleted | TranscriptFailed) -> bool:
+    return record.recording_id == ids.live_pass_id(record.call_id)
+
+
+def _transcript_url(record: TranscriptCompleted, public_url: str) -> str:
+    if _is_live(record):
+        path = f"/v1/calls/{quote(record.call_id, safe='')}/transcript?pass=live"
+    else:
+        path = f"/v1/recordings/{record.recording_id}/transcript"
+    return public_url.rstrip("/") + path
+
+
+def _revised(subject: str, revision: int) -> str:
+    """What an event is about; each revision is an event of its own."""
+    return f"{subject}#{revision}" if revision else subject
 
 
 def _fields(record: Record, *names: str) -> dict[str, Any]:
@@ -67,12 +132,14 @@ def _fields(record: Record, *names: str) -> dict[str, Any]:
 
 def _event(
     type_: EventType,
-    record: TranscriptCompleted | TranscriptFailed | CallSummary,
+    record: CallState | Phrase | TranscriptCompleted | TranscriptFailed | CallSummary,
     occurred_at: datetime,
     data: dict[str, Any],
+    *,
+    subject: str = "",
 ) -> OutgoingEvent:
     return OutgoingEvent(
-        event_id=ids.event_id(type_, record.recording_id),
+        event_id=ids.event_id(type_, subject or record.recording_id),
         type=type_,
         call_id=record.call_id,
         recording_id=record.recording_id,

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from steno.chassis import After, Wiring
 from steno.crypto import SecretBox
-from steno.events.catalogue import CALL_SUMMARIES, TRANSCRIPTS
+from steno.events.catalogue import CALL_SUMMARIES, CALLS, PHRASES, TRANSCRIPTS
 from steno.events.codec import Codec
 from steno.events.registry import schema_ids
 from steno.http.auth import ApiKeys
@@ -99,7 +99,7 @@ def _consumer(settings: NotifierSettings, codec: Codec, handler: EventHandler, d
         topics=settings.topics,
         codec=codec,
         group=f"{settings.topics.prefix}{settings.service}",
-        subscribe=(TRANSCRIPTS, CALL_SUMMARIES),
+        subscribe=(CALLS, PHRASES, TRANSCRIPTS, CALL_SUMMARIES),
         handler=handler,
         dead_letters=dead_letters,
         concurrency=settings.consumer_concurrency,

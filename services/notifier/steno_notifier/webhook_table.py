@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from steno.errors import Permanent, Retryable
-from steno.events.catalogue import CALL_SUMMARIES, DEAD_LETTERS, TRANSCRIPTS, WEBHOOKS
+from steno.events.catalogue import CALL_SUMMARIES, CALLS, DEAD_LETTERS, HYPOTHESES, PHRASES, TRANSCRIPTS, WEBHOOKS
 from steno.events.codec import Codec, UndecodableRecord
 from steno.events.records import WebhookState
 from steno.kafka.client import client_options
@@ -29,7 +29,7 @@ log = structlog.get_logger("steno.notifier.webhooks")
 
 _POLL_MS = 200
 _PAUSE_SECONDS = 1.0
-_TOPICS = (WEBHOOKS, TRANSCRIPTS, CALL_SUMMARIES, DEAD_LETTERS)
+_TOPICS = (WEBHOOKS, CALLS, HYPOTHESES, PHRASES, TRANSCRIPTS, CALL_SUMMARIES, DEAD_LETTERS)
 
 
 class WebhookTable:

@@ -216,7 +216,7 @@ async def test_webhooks_go_their_way(ingest: Ingest) -> None:
         ({}, "body.url"),
         ({"url": "file:///x"}, "body.url"),
         ({"url": "https://user:pass@host/"}, "body.url"),
-        ({"url": "https://host/", "events": ["call.started"]}, "body.events.0"),
+        ({"url": "https://host/", "events": ["call.rang"]}, "body.events.0"),
         ({"url": "https://host/", "secret": "short"}, "body.secret"),
         ({"url": "https://host/", "secret": "whsec_????"}, "body.secret"),
         ({"url": "https://host/", "colour": 1}, "body.colour"),

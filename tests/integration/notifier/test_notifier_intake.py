@@ -2,18 +2,24 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.event import listen
 from sqlalchemy.ext.asyncio import AsyncEngine
+from steno_notifier.events import EventHandler
 from steno_notifier.intake import Intake
-from steno_notifier.outgoing import OutgoingEvent, outgoing
-from steno_notifier.tables import deliveries, transaction
+from steno_notifier.outgoing import EventType, OutgoingEvent, outgoing
+from steno_notifier.tables import deliveries, events, transaction
+from support.records import PHRASE
 from support.webhooks import completed, webhook
 
 from steno.crypto import SecretBox
+from steno.events.catalogue import PHRASES
+from steno.events.ids import live_pass_id
+from steno.kafka.messages import Message
 
 Clock = Any
 
@@ -31,7 +37,7 @@ def intake(engine: AsyncEngine, clock: Clock, woken: list[bool]) -> Intake:
 @pytest.fixture
 def event(clock: Clock) -> Callable[[int], OutgoingEvent]:
     def make(number: int) -> OutgoingEvent:
-        made = outgoing(completed(number, at=clock()))
+        made = outgoing(completed(number, at=clock()), clock())
         assert made is not None
         return made
 
@@ -123,3 +129,43 @@ async def test_events_from_before_the_retention_are_history(
     old = event(1)
     clock.pass_by(days=31)
     assert await intake.add_event(old, traceparent=None) == 0
+
+
+def _live_phrase(at: datetime) -> Message:
+    phrase = PHRASE.model_copy(update={"recording_id": live_pass_id(PHRASE.call_id)})
+    return Message(topic=PHRASES, partition=0, offset=0, key=phrase.call_id, record=phrase, headers={}, timestamp=at)
+
+
+async def _event_rows(engine: AsyncEngine) -> int:
+    async with transaction(engine) as connection:
+        return len(list(await connection.execute(select(events))))
+
+
+async def test_a_phrase_is_for_webhooks_that_name_it(engine: AsyncEngine, intake: Intake, box: SecretBox, clock: Clock) -> None:
+    """One that wants everything does not hear of it, and where nobody names it no row is kept."""
+    handle = EventHandler(intake, public_url="")
+    await intake.put_webhook(webhook("everything", "http://a/", box))
+    await intake.put_webhook(webhook("off", "http://a/", box, events=("phrase.final",), enabled=False))
+    await handle(_live_phrase(clock()))
+    assert await _event_rows(engine) == 0
+    await intake.put_webhook(webhook("named", "http://b/", box, events=("phrase.final", "call.ended")))
+    await handle(_live_phrase(clock()))
+    await handle(_live_phrase(clock()))
+    assert await states(engine) == {"named": "pending"}
+    await intake.delete_webhook("named")
+    assert not intake.is_named(EventType.PHRASE_FINAL)
+
+
+async def test_phrases_that_nobody_names_leave_the_database_alone(
+    engine: AsyncEngine, intake: Intake, box: SecretBox, clock: Clock
+) -> None:
+    """Hundreds of phrases a second cost no transaction."""
+    handle = EventHandler(intake, public_url="")
+    await intake.put_webhook(webhook("everything", "http://a/", box))
+    transactions: list[str] = []
+    listen(engine.sync_engine, "begin", lambda _connection: transactions.append("begun"))
+    for _ in range(100):
+        await handle(_live_phrase(clock()))
+    assert transactions == []
+    await intake.webhook_ids()
+    assert transactions == ["begun"]

@@ -34,7 +34,7 @@ async def test_schemathesis_finds_nothing_in_the_notifier(engine: AsyncEngine, b
     intake = Intake(engine, retention=timedelta(days=30), now=now, wake=lambda: None)
     await intake.put_webhook(webhook("w", "http://a/", box))
     for number in range(3):
-        event = outgoing(completed(number))
+        event = outgoing(completed(number), now())
         assert event is not None
         await intake.add_event(event, traceparent=None)
     app = create_app(Deliveries(engine, now=now, wake=lambda: None), ApiKeys(tmp_path / "keys"))

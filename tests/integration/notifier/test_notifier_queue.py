@@ -43,7 +43,7 @@ def queue(engine: AsyncEngine) -> Queue:
 def fill(intake: Intake, clock: Clock) -> Callable[[int], Awaitable[None]]:
     async def add(count: int) -> None:
         for number in range(count):
-            event = outgoing(completed(number, at=clock()))
+            event = outgoing(completed(number, at=clock()), clock())
             assert event is not None
             await intake.add_event(event, traceparent="00-" + "a" * 32 + "-" + "b" * 16 + "-01")
 

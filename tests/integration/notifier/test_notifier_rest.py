@@ -42,7 +42,7 @@ async def failed(engine: AsyncEngine, clock: Clock, box: SecretBox) -> str:
     intake = Intake(engine, retention=timedelta(days=30), now=clock, wake=lambda: None)
     await intake.put_webhook(webhook("w", "http://a/", box))
     for number in range(5):
-        event = outgoing(completed(number, at=clock()))
+        event = outgoing(completed(number, at=clock()), clock())
         assert event is not None
         await intake.add_event(event, traceparent=None)
         clock.pass_by(seconds=1)

@@ -59,7 +59,7 @@ class Notifier:
 
     async def tell(self, number: int = 1) -> str:
         """An event comes in; returns its id."""
-        event = outgoing(completed(number))
+        event = outgoing(completed(number), datetime.now(UTC))
         assert event is not None
         await self.intake.add_event(event, traceparent=TRACEPARENT)
         return event.event_id

@@ -4,12 +4,18 @@ import json
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from steno_ingest.rest import webhooks as ingest_webhooks
 from steno_notifier.outgoing import MAX_BODY_BYTES, EventType, OutgoingEvent, outgoing
+from support.records import PHRASE
 
 from steno.events import ids
 from steno.events.records import (
+    CallChannel,
+    CallState,
+    CallStatus,
     CallSummary,
     Phrase,
     Role,
@@ -62,13 +68,15 @@ def told(event: OutgoingEvent | None) -> dict[str, Any]:
 
 def test_a_completed_transcript_is_told_with_a_link() -> None:
     """The body has ids, counts, the publisher's properties and where the transcript is, at the public address."""
-    event = outgoing(completed(properties={"campaign": "spring"}), public_url="https://steno.example/")
+    event = outgoing(completed(properties={"campaign": "spring"}), NOW, public_url="https://steno.example/")
     assert told(event) == {
         "type": "transcript.completed",
         "timestamp": "2026-03-01T12:00:00.250000Z",
         "data": {
             "call_id": "call-1",
             "recording_id": "recording-1",
+            "pass": "recording",
+            "supersedes": "",
             "state": "completed",
             "transcript_url": "https://steno.example/v1/recordings/recording-1/transcript",
             "phrase_count": 7,
@@ -83,12 +91,12 @@ def test_a_completed_transcript_is_told_with_a_link() -> None:
 
 def test_no_speech_is_a_result() -> None:
     """A transcript without a phrase is told as no_speech."""
-    assert told(outgoing(completed(phrase_count=0)))["data"]["state"] == "no_speech"
+    assert told(outgoing(completed(phrase_count=0), NOW))["data"]["state"] == "no_speech"
 
 
 def test_without_a_public_address_the_link_is_a_path() -> None:
     """The link is relative to ingest."""
-    assert told(outgoing(completed()))["data"]["transcript_url"] == "/v1/recordings/recording-1/transcript"
+    assert told(outgoing(completed(), NOW))["data"]["transcript_url"] == "/v1/recordings/recording-1/transcript"
 
 
 def test_a_failure_is_told_with_its_reason() -> None:
@@ -96,11 +104,12 @@ def test_a_failure_is_told_with_its_reason() -> None:
     record = TranscriptFailed(
         call_id="call-1", recording_id="recording-1", reason="not audio", error="unreadable_audio", failed_at=NOW
     )
-    body = told(outgoing(record))
+    body = told(outgoing(record, NOW))
     assert body["type"] == "transcript.failed"
     assert body["data"] == {
         "call_id": "call-1",
         "recording_id": "recording-1",
+        "pass": "recording",
         "state": "failed",
         "error": "unreadable_audio",
         "reason": "not audio",
@@ -110,7 +119,7 @@ def test_a_failure_is_told_with_its_reason() -> None:
 
 def test_a_summary_is_told_whole() -> None:
     """Every field of the summary is in the body."""
-    data = told(outgoing(summary()))["data"]
+    data = told(outgoing(summary(), NOW))["data"]
     assert data == summary().model_dump(mode="json", exclude={"summarised_at"})
 
 
@@ -120,22 +129,102 @@ def test_other_records_are_not_told() -> None:
     phrase = Phrase(
         call_id="c", recording_id="r", phrase_id="p", sequence=0, channel=0, start_ms=0, duration_ms=1, text="x", confidence=1
     )
-    assert outgoing(started) is None
-    assert outgoing(phrase) is None
+    assert outgoing(started, NOW) is None
+    assert outgoing(phrase, NOW) is None
+
+
+LIVE = ids.live_pass_id("call-1")
+
+
+def call(state: CallStatus, *, roles_revision: int = 0, at: datetime = NOW) -> CallState:
+    return CallState(
+        call_id="call-1",
+        recording_id=LIVE,
+        state=state,
+        channels=(CallChannel(channel=0, role=Role.AGENT, participant="Ada"),),
+        protocol="audiohook",
+        properties={"campaign": "spring"},
+        roles_revision=roles_revision,
+        complete=state is not CallStatus.ACTIVE,
+        reason="" if state is CallStatus.ACTIVE else "hung up",
+        started_at=NOW,
+        ended_at=None if state is CallStatus.ACTIVE else NOW + timedelta(minutes=3),
+        updated_at=at,
+    )
+
+
+def test_a_call_starts_once() -> None:
+    """Every active state of a call is the same event, at the moment the call began."""
+    event = outgoing(call(CallStatus.ACTIVE), NOW, public_url="https://steno.example")
+    later = outgoing(call(CallStatus.ACTIVE, roles_revision=1, at=NOW + timedelta(minutes=1)), NOW)
+    assert event is not None
+    assert later is not None
+    assert event.event_id == later.event_id
+    assert told(event) == {
+        "type": "call.started",
+        "timestamp": "2026-03-01T12:00:00.250000Z",
+        "data": {
+            "call_id": "call-1",
+            "recording_id": LIVE,
+            "call_url": "https://steno.example/v1/calls/call-1",
+            "protocol": "audiohook",
+            "locale": "en-US",
+            "channels": [{"channel": 0, "role": "agent", "participant": "Ada"}],
+            "properties": {"campaign": "spring"},
+        },
+    }
+
+
+@pytest.mark.parametrize("state", [state for state in CallStatus if state is not CallStatus.ACTIVE])
+def test_a_call_ends_once(state: CallStatus) -> None:
+    """Whichever state comes after active, it is one event: whether all audio came, and how the call ended."""
+    body = told(event := outgoing(call(state), NOW))
+    assert event is not None
+    assert event.event_id == ids.event_id("call.ended", LIVE)
+    assert (body["type"], body["timestamp"]) == ("call.ended", "2026-03-01T12:03:00.250000Z")
+    assert (body["data"]["complete"], body["data"]["reason"]) == (True, "hung up")
+
+
+def test_a_live_phrase_is_told_with_its_text() -> None:
+    """The moment is when it was written; a phrase of a recording is not told."""
+    phrase = PHRASE.model_copy(update={"recording_id": ids.live_pass_id(PHRASE.call_id)})
+    body = told(outgoing(phrase, NOW))
+    assert (body["type"], body["timestamp"]) == ("phrase.final", "2026-03-01T12:00:00.250000Z")
+    told_of = body["data"]
+    assert (told_of["text"], told_of["role"], told_of["start_ms"]) == (PHRASE.text, "customer", PHRASE.start_ms)
+    assert outgoing(PHRASE, NOW) is None
+
+
+def test_the_live_pass_is_told_apart() -> None:
+    """Its results say so, and link to the transcript of the call."""
+    live = completed().model_copy(update={"recording_id": LIVE, "call_id": "call-1"})
+    data = told(outgoing(live, NOW))["data"]
+    assert (data["pass"], data["transcript_url"]) == ("live", "/v1/calls/call-1/transcript?pass=live")
+    failed = TranscriptFailed(call_id="call-1", recording_id=LIVE, reason="?", error="engine", failed_at=NOW)
+    assert told(outgoing(failed, NOW))["data"]["pass"] == "live"
+
+
+def test_each_revision_of_a_summary_is_an_event() -> None:
+    """Their ids differ, and that of the first is what it was before there were revisions."""
+    events = [outgoing(summary().model_copy(update={"revision": revision}), NOW) for revision in range(3)]
+    assert len({event.event_id for event in events if event}) == 3
+    assert events[0] is not None
+    assert events[0].event_id == ids.event_id("call.summarised", "recording-1")
+    assert told(events[2])["data"]["revision"] == 2
 
 
 def test_the_event_id_is_computed_from_type_and_recording() -> None:
     """A replay of the topic makes the same event; completed and failed are two."""
-    event = outgoing(completed())
+    event = outgoing(completed(), NOW)
     assert event is not None
-    assert event == outgoing(completed())
+    assert event == outgoing(completed(), NOW)
     assert event.event_id == ids.event_id(EventType.TRANSCRIPT_COMPLETED, "recording-1")
 
 
 def test_times_are_told_in_utc() -> None:
     """A record's own zone does not get out."""
     moment = NOW.astimezone(timezone(timedelta(hours=5)))
-    event = outgoing(completed().model_copy(update={"completed_at": moment}))
+    event = outgoing(completed().model_copy(update={"completed_at": moment}), NOW)
     assert told(event)["timestamp"] == "2026-03-01T12:00:00.250000Z"
 
 
@@ -146,10 +235,15 @@ def test_times_are_told_in_utc() -> None:
 def test_a_body_is_never_too_big(properties: dict[str, str], key_phrases: list[str]) -> None:
     """Whatever the publisher hands along, the body stays under 20 kB, keeps its ids and says what it leaves out."""
     record = summary(key_phrases=tuple(key_phrases)).model_copy(update={"properties": properties})
-    event = outgoing(record)
+    event = outgoing(record, NOW)
     assert event is not None
     assert len(event.body.encode()) < MAX_BODY_BYTES
     data = told(event)["data"]
     assert (data["call_id"], data["recording_id"]) == ("call-1", "recording-1")
     assert all(name not in data for name in data.get("omitted", []))
     assert "omitted" in data or (data["properties"], data["key_phrases"]) == (properties, key_phrases)
+
+
+def test_ingest_takes_every_event_that_is_told() -> None:
+    """Webhooks are registered for exactly the events there are."""
+    assert {event.value for event in ingest_webhooks.EventType} == {event.value for event in EventType}

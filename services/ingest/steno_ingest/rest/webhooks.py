@@ -24,6 +24,9 @@ WebhookId = Annotated[Identifier, Path(description="The webhook.")]
 class EventType(StrEnum):
     """What may be told to a webhook."""
 
+    CALL_STARTED = "call.started"
+    PHRASE_FINAL = "phrase.final"
+    CALL_ENDED = "call.ended"
     TRANSCRIPT_COMPLETED = "transcript.completed"
     TRANSCRIPT_FAILED = "transcript.failed"
     CALL_SUMMARISED = "call.summarised"
@@ -38,7 +41,7 @@ def _signing_secret(secret: SecretStr) -> SecretStr:
 Url = Annotated[str, Field(max_length=2048, pattern=url_pattern("https?"), description="http(s), where events are POSTed to.")]
 Events = Annotated[
     list[EventType],
-    Field(max_length=16, description="Event types wanted; empty for all, those to come included."),
+    Field(max_length=16, description="Event types wanted; empty for all but phrase.final, those to come included."),
 ]
 Secret = Annotated[
     SecretStr,
