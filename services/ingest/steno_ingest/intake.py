@@ -31,6 +31,8 @@ log = structlog.get_logger("steno.ingest.intake")
 #: Where audio is until it is known which recording it is.
 UPLOADS = "uploads"
 _PIECE_BYTES = 1 << 20
+#: What a WAVE file can hold; the recorder sees to it.
+_MOST_CALL_BYTES = 1 << 32
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +42,15 @@ class Upload:
     url: str
     sha256: str
     size: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeptRecording:
+    """A recording in the object store."""
+
+    recording_id: str
+    url: str
+    sha256: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,21 +70,24 @@ class Intake:
         self.max_bytes = max_bytes
         self._clock = clock
 
-    async def upload(self, pieces: AsyncIterator[bytes], *, door: Door) -> Upload:
+    async def upload(self, pieces: AsyncIterator[bytes], *, door: Door, max_bytes: int | None = None) -> Upload:
         """Streams audio into the object store; nothing of it stays there if that fails.
+
+        Args:
+            max_bytes: The most that is taken; by default what doors take.
 
         Raises:
             EmptyAudio, TooLarge: it is not taken.
             StoreUnavailable: the store is away or full.
         """
-        digest, size = hashlib.sha256(), 0
+        digest, size, most = hashlib.sha256(), 0, max_bytes or self.max_bytes
 
         async def measured() -> AsyncIterator[bytes]:
             nonlocal size
             async for piece in _regrouped(pieces):
                 size += len(piece)
-                if size > self.max_bytes:
-                    raise TooLarge(f"the recording is larger than {self.max_bytes} bytes, the most that is taken; split it")
+                if size > most:
+                    raise TooLarge(f"the recording is larger than {most} bytes, the most that is taken; split it")
                 digest.update(piece)
                 yield piece
 
@@ -125,6 +139,25 @@ class Intake:
         record = self._record(ids.recording_id(call_id, link.url), call_id, link.url, "", link)
         row, _ = await self._ledger.accept(record, door=door, claim=_claim(key, link, ""))
         return row
+
+    async def keep_call(self, call_id: str, pieces: AsyncIterator[bytes]) -> KeptRecording:
+        """Makes the recording of a live call, a WAVE file, at the place that follows from its bytes.
+
+        Raises:
+            StoreUnavailable: try again later.
+        """
+        upload = await self.upload(pieces, door=Door.CALL, max_bytes=_MOST_CALL_BYTES)
+        recording_id = ids.recording_id(call_id, upload.sha256)
+        try:
+            url = await self._objects.move(upload.url, f"recordings/{recording_id}/audio.wav")
+        except BaseException:
+            await self.discard(upload)
+            raise
+        return KeptRecording(recording_id=recording_id, url=url, sha256=upload.sha256)
+
+    async def accept_call(self, record: RecordingSubmitted) -> None:
+        """Submits the recording of a live call, once. Raises `DatabaseUnavailable`."""
+        await self._ledger.accept(record.model_copy(update={"submitted_at": self._clock()}), door=Door.CALL)
 
     def _record(self, recording_id: str, call_id: str, url: str, sha256: str, metadata: Metadata) -> RecordingSubmitted:
         return RecordingSubmitted(

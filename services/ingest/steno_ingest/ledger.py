@@ -33,6 +33,8 @@ class Door(StrEnum):
     REST = "rest"
     FOLDER = "folder"
     KAFKA = "kafka"
+    #: The recording of a live call, submitted for a second pass.
+    CALL = "call"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

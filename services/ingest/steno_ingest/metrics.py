@@ -22,6 +22,14 @@ CALL_AUDIO_BYTES = Counter("steno_ingest_call_audio_bytes", "Bytes of audio that
 CALL_RECORDS_WAITING = Gauge(
     "steno_ingest_call_records_waiting", "Records of calls that Kafka has not acknowledged; a rise means Kafka is slow or away."
 )
+RECORDED_BYTES = Counter("steno_ingest_recorded_bytes", "Bytes of calls' audio kept for their recordings.")
+HELD_BYTES = Gauge(
+    "steno_ingest_recorder_held_bytes", "Bytes of calls' audio not kept yet; a rise means the object store is slow or away."
+)
+CALL_NOTES = Counter("steno_ingest_call_notes", "What was noted in calls: gaps, pauses, silent channels, faults.", ["kind"])
+CALL_RECORDS_UNUSABLE = Counter(
+    "steno_ingest_call_records_unusable", "Records on the call log that belong to no call as it stands.", ["reason"]
+)
 CALL_RECORDS_REFUSED = Counter("steno_ingest_call_records_refused", "Records of calls that Kafka will never take.")
 CALL_PEERS_CUT_OFF = Counter("steno_ingest_call_peers_cut_off", "Connections closed for the peer's fault.", ["door", "reason"])
 HYPOTHESES_DROPPED = Counter("steno_ingest_hypotheses_dropped", "Hypotheses not sent to a peer that reads too slowly.")

@@ -1,6 +1,7 @@
 """The account of a call, and the pieces its recording is made of."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -84,7 +85,7 @@ def recording(of: Account, pieces: list[tuple[Span, bytes]], shape: Shape = SHAP
     return whole
 
 
-def heard(of: Account, records: list[CallRecord]) -> bytes:
+def heard(of: Account, records: Sequence[CallRecord]) -> bytes:
     """The recording of a call with these records."""
     growing = Growing(SHAPE)
     for record in records:

@@ -1,5 +1,7 @@
 """Channels on which nobody is heard, told from the bytes of their codec."""
 
+from typing import Any
+
 import av
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ CHUNK = 800
 
 def encoded(samples: NDArray[np.int16], codec: AudioCodec) -> bytes:
     """Samples of one channel in a codec, by ffmpeg."""
-    encoder = av.CodecContext.create(NAMES[codec], "w")
+    encoder: Any = av.CodecContext.create(NAMES[codec], "w")
     encoder.sample_rate, encoder.layout, encoder.format = 8000, "mono", "s16"
     frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
     frame.sample_rate = 8000

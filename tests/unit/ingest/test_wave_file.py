@@ -24,7 +24,7 @@ def a_file(codec: AudioCodec, *, channels: int, samples: int, rate: int = 8000) 
 def test_ffmpeg_reads_what_the_header_says(codec: AudioCodec, channels: int, rate: int) -> None:
     """Codec, channels, rate and length; silence is decoded to nothing but zeros."""
     content = a_file(codec, channels=channels, samples=801, rate=rate)
-    with av.open(BytesIO(content)) as container:
+    with av.open(BytesIO(content), mode="r") as container:
         stream = container.streams.audio[0]
         found = (stream.codec_context.name, stream.codec_context.channels, stream.codec_context.sample_rate)
         decoded = [frame.to_ndarray() for frame in container.decode(stream)]

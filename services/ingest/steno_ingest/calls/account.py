@@ -19,6 +19,7 @@ from typing import Any
 
 from steno.events.records import AudioChunk, AudioCodec, AudioGap, CallEnded, CallPaused, CallResumed, DtmfPressed
 from steno_ingest.calls.one_legged import Leg, Legs
+from steno_ingest.calls.pieces import Shape
 from steno_ingest.calls.unusable import AfterTheEnd, BrokenAudio, ImpossiblePlace, UnusableRecord
 
 #: A position this far beyond the last one is a mistake of whoever made it, not a gap.
@@ -78,6 +79,11 @@ class Account:
         self.legs = Legs(self.codec, self.channel_count, samples=samples)
         self._frame_bytes = self.codec.sample_bytes * self.channel_count
         self._longest_jump = LONGEST_JUMP_SECONDS * self.sample_rate
+
+    @property
+    def shape(self) -> Shape:
+        """What its samples look like."""
+        return Shape(codec=self.codec, sample_rate=self.sample_rate, channels=self.channel_count)
 
     def chunk(self, chunk: AudioChunk) -> Heard | None:
         """Takes audio; gives what of it is new, None where nothing is.

@@ -43,6 +43,8 @@ def begun(started: CallStarted, *, door: str, instance: str, paused: bool, at: d
         reason="",
         error="",
         current_recording_id="",
+        audio_recording_id="",
+        audio_url="",
         accepted_at=at,
         started_at=started.started_at,
         ended_at=None,
@@ -75,6 +77,15 @@ def corrected(call: CallView, channels: Sequence[CallChannel], at: datetime) -> 
     if after == call.channels:
         return {}
     return {"channels": after, "roles_revision": call.roles_revision + 1, "roles_corrected_at": at}
+
+
+def gated(call: CallView, paused: bool, *, by: str, reason: str) -> Changes:
+    """A call's audio is to be dropped from now on, or not any more. Nobody named in `by` is the call's own peer: what somebody
+    else closed it does not open, and what it closed itself somebody else may close too."""
+    changes = {"paused": paused, "pause_requested_by": clean(by), "pause_reason": clean(reason)}
+    if paused:
+        return {} if call.paused and (call.pause_requested_by or not by) else changes
+    return {} if not call.paused or (call.pause_requested_by and not by) else changes
 
 
 def ended(call: CallView, end: CallEnded) -> Changes:

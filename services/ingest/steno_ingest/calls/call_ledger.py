@@ -5,7 +5,7 @@ idempotent: the same record again changes nothing, and the order in which record
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -25,10 +25,10 @@ from steno.events.records import (
     TranscriptStarted,
 )
 from steno_ingest.calls import call_rows as rows
-from steno_ingest.calls.call_changes import Changes, begun, corrected, ended, in_use, over, settled
+from steno_ingest.calls.call_changes import Changes, begun, corrected, ended, gated, in_use, over, settled
 from steno_ingest.calls.call_states import may_become
 from steno_ingest.calls.call_tables import call_events, call_passes, calls
-from steno_ingest.calls.call_view import CallView, fingerprint, record_of, view_of
+from steno_ingest.calls.call_view import CallView, Standing, fingerprint, record_of, view_of
 from steno_ingest.calls.passes import pass_of
 from steno_ingest.calls.phrase_rows import PhraseRows
 from steno_ingest.metrics import CALL_STATES, CALLS_ACCEPTED
@@ -89,14 +89,12 @@ class CallLedger:
         return await self._apply(call_id, moved)
 
     async def set_paused(self, call_id: str, paused: bool, *, by: str, reason: str = "") -> CallView:
-        """Keeps that a call's audio is to be dropped from now on, or not any more. Raises like `resume`."""
+        """Keeps that a call's audio is to be dropped from now on, or not any more, as `gated` rules. Raises like `resume`."""
 
         def changed(call: CallView) -> Changes:
             if not call.open:
                 raise over(call, "be paused" if paused else "go on")
-            if call.paused == paused:
-                return {}
-            return {"paused": paused, "pause_requested_by": clean(by), "pause_reason": clean(reason)}
+            return gated(call, paused, by=by, reason=reason)
 
         return await self._apply(call_id, changed)
 
@@ -171,19 +169,29 @@ class CallLedger:
                 raise over(call, "be ended")
             changes: Changes = {"end_requested_by": clean(by)}
             if call.door == KAFKA:
-                end = CallEnded(
-                    call_id=call_id,
-                    position=call.heard_position,
-                    complete=False,
-                    reason="closed",
-                    error=f"closed by {by} while its publisher had not ended it",
-                    ended_at=self._clock(),
-                )
-                await self._outbox.add(connection, CALL_AUDIO, end)
-                changes = {**changes, **ended(call, end)}
+                why = f"closed by {by} while its publisher had not ended it"
+                changes = {**changes, **await self._end_here(connection, call, reason="closed", error=why)}
             after = await self._write(connection, call, changes)
         self._told(call, after)
         return after
+
+    async def end_lost(self, call_id: str, *, instance: str, reason: str, error: str) -> bool:
+        """Ends a call of this instance that nobody sends audio of any more, where it was heard last. Says whether it was still
+        open, and not taken over by another. Raises `NotThere`."""
+        async with transaction(self._engine) as connection:
+            call = await rows.locked(connection, call_id)
+            if not call.open or call.instance != instance:
+                return False
+            after = await self._write(connection, call, await self._end_here(connection, call, reason=reason, error=error))
+        self._told(call, after)
+        return True
+
+    async def standing(self, *, instance: str) -> list[Standing]:
+        """What others ask of the calls of this instance whose audio is not over; cheap, for it is asked every second."""
+        asked = [getattr(calls.c, field.name) for field in fields(Standing)]
+        query = select(*asked).where(calls.c.instance == instance, calls.c.ended_at.is_(None))
+        async with transaction(self._engine) as connection:
+            return [Standing(**row._mapping) for row in await connection.execute(query)]
 
     async def note_transcript(self, record: TranscriptStarted | TranscriptCompleted | TranscriptFailed) -> None:
         """Keeps what became of a pass over a call, and with that of the call: the live pass ends it, and one that supersedes
@@ -231,6 +239,10 @@ class CallLedger:
                 further = update(calls).where(calls.c.call_id == call_id, calls.c.heard_position < position)
                 await connection.execute(further.values(heard_position=position, heard_at=at))
 
+    async def note_recording(self, call_id: str, recording_id: str, url: str) -> None:
+        """Keeps which recording was made of a call's audio, and where it is. Raises `NotThere`."""
+        await self._apply(call_id, lambda _: {"audio_recording_id": recording_id, "audio_url": url})
+
     async def call(self, call_id: str) -> CallView:
         """A call. Raises `NotThere`."""
         async with transaction(self._engine) as connection:
@@ -243,6 +255,19 @@ class CallLedger:
             query = query.where(calls.c.instance == instance)
         async with transaction(self._engine) as connection:
             return [view_of(row) for row in await connection.execute(query)]
+
+    async def _end_here(self, connection: AsyncConnection, call: CallView, *, reason: str, error: str) -> Changes:
+        """Puts the end of a call into its log, behind what was heard of it, and gives what that changes."""
+        end = CallEnded(
+            call_id=call.call_id,
+            position=call.heard_position,
+            complete=False,
+            reason=reason,
+            error=error,
+            ended_at=self._clock(),
+        )
+        await self._outbox.add(connection, CALL_AUDIO, end)
+        return ended(call, end)
 
     async def _take_in(self, started: CallStarted, *, door: str, instance: str, paused: bool) -> tuple[CallView, bool]:
         check_ids(started, started.locale, started.protocol)

@@ -15,6 +15,7 @@ _STATE = String(16)
 _SEQUENCE = BigInteger().with_variant(Integer, "sqlite")
 _ENDS = text("to_state IN ({})".format(", ".join(f"'{state}'" for state in ENDED)))
 _OPEN = text("ended_at IS NULL")
+_UNFINISHED = text("finished_at IS NULL")
 
 calls = Table(
     "calls",
@@ -54,6 +55,9 @@ calls = Table(
     Column("reason", Text, nullable=False),
     Column("error", Text, nullable=False),
     Column("current_recording_id", _ID, nullable=False),
+    # The recording made of its audio once that was over; empty while there is none.
+    Column("audio_recording_id", _ID, nullable=False, server_default=""),
+    Column("audio_url", Text, nullable=False, server_default=""),
     # By our clock: pages are ordered by it.
     Column("accepted_at", UtcDateTime, nullable=False),
     # By the clock of whoever published its start and end.
@@ -121,4 +125,21 @@ call_passes = Table(
     # Why it failed: for a person, and for programs.
     Column("reason", Text, nullable=False),
     Column("error", Text, nullable=False),
+)
+
+call_accounts = Table(
+    "call_accounts",
+    metadata,
+    Column("call_id", _ID, primary_key=True),
+    # Of call-audio.
+    Column("partition", Integer, nullable=False),
+    # What stands on the log below this offset is accounted for.
+    Column("next_offset", BigInteger, nullable=False),
+    # Whether an upstream system publishes the call, and none of our doors has it.
+    Column("is_foreign", Boolean, nullable=False),
+    Column("ended", Boolean, nullable=False),
+    Column("account", JSON, nullable=False),
+    # When its recording was made, or it was clear that there is none.
+    Column("finished_at", UtcDateTime),
+    Index("ix_call_accounts_unfinished", "partition", sqlite_where=_UNFINISHED, postgresql_where=_UNFINISHED),
 )

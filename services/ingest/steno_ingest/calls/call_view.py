@@ -52,6 +52,9 @@ class CallView:
     error: str
     #: The pass whose transcript counts now; empty while none is complete.
     current_recording_id: str
+    #: The recording made of its audio once that was over; empty while there is none.
+    audio_recording_id: str
+    audio_url: str
     accepted_at: datetime
     started_at: datetime
     ended_at: datetime | None
@@ -72,6 +75,19 @@ class CallView:
         """How much of the call was heard so far, milliseconds."""
         samples = self.heard_position if self.end_position is None else self.end_position
         return samples * 1000 // self.sample_rate
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Standing:
+    """What others ask of a call whose audio comes in."""
+
+    call_id: str
+    #: Whether its audio is to be dropped; who said so last, where that was not its own peer, and why.
+    paused: bool
+    pause_requested_by: str
+    pause_reason: str
+    #: Who asked for its end; empty where nobody did.
+    end_requested_by: str
 
 
 def view_of(row: Row[Any]) -> CallView:

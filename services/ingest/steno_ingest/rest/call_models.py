@@ -42,6 +42,8 @@ class CallAnswer(Answer):
     protocol: str = Field(description="What its publisher calls that.")
     recording_id: str = Field(description="The id of its live pass, which records of the live transcript carry.")
     current_recording_id: str | None = Field(description="The pass whose transcript counts; none while none is complete.")
+    audio_recording_id: str | None = Field(description="The recording made of its audio once that is over, where one is.")
+    audio_url: str | None = Field(description="Where that recording is.")
     codec: AudioCodec
     sample_rate: int
     channels: list[CallChannelAnswer]
@@ -153,6 +155,8 @@ def _fields(call: CallView) -> dict[str, Any]:
         "protocol": call.protocol,
         "recording_id": call.recording_id,
         "current_recording_id": call.current_recording_id or None,
+        "audio_recording_id": call.audio_recording_id or None,
+        "audio_url": call.audio_url or None,
         "codec": call.codec,
         "sample_rate": call.sample_rate,
         "channels": [
