@@ -87,7 +87,6 @@ class AudioHookClient:
         self.server_sequence = 0
         self._pause_began = 0
         self._ping: int | None = None
-        self._pinged = False
         self._closing_sequence = 0
         self._allowed = float(_BURST)
         self._allowed_at: float | None = None
@@ -131,6 +130,11 @@ class AudioHookClient:
         """The next audio, channels interleaved; None while it is not to be sent, its time passes all the same."""
         self.position += len(frame) // max(1, len(self.channels))
         return frame if self.state == "open" and not self.paused else None
+
+    @property
+    def may_ping(self) -> bool:
+        """Whether the last ping was answered."""
+        return self._ping is None
 
     def ping(self) -> str:
         """Asks for a sign of life."""
@@ -232,9 +236,7 @@ class AudioHookClient:
     def _on_pong(self, answers: int) -> None:
         if answers != self._ping:
             raise ServerError("pong does not answer the ping")
-        if not self._pinged and self.server_sequence != 2:
-            raise ServerError("the first pong must be the server's second message")
-        self._ping, self._pinged = None, True
+        self._ping = None
 
     def _on_event(self, parameters: Mapping[str, Any]) -> None:
         if self.state not in ("open", "closing"):

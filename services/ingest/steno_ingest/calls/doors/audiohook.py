@@ -94,6 +94,7 @@ class AudioHookDoor:
         self._call_open = False
         self._start_paused = False
         self._transcribed = False
+        self._closed_by = 0
         self._left_because = ""
         self._complaint = ""
         self._anywhere: Mapping[str, Callable[[ClientMessage, Any], None]] = {
@@ -146,12 +147,12 @@ class AudioHookDoor:
             self._answer_open()
         return self._done()
 
-    def refused(self, reason: str, *, now: float) -> list[Action]:
+    def refused(self, reason: port.Refusal, *, now: float) -> list[Action]:
         """The call is not taken."""
         self._now = now
         if self._state is State.OPENING:
             self._call_open = False
-            self._disconnect("error", reason)
+            self._disconnect("error", f"the call is not taken: {reason}")
         return self._done()
 
     def acknowledged(self, *, sequence: int, position: int) -> list[Action]:
@@ -215,7 +216,7 @@ class AudioHookDoor:
     def _take(self, message: ClientMessage) -> None:
         if self._state is State.LEAVING:
             if message.type == "close":  # whatever its number: that may be what was wrong
-                self._outgoing.client_sequence = message.sequence
+                self._closed_by = message.sequence
                 self._answer_close()
             return
         self._outgoing.heard(message)
@@ -264,9 +265,10 @@ class AudioHookDoor:
         if error.code == 429:
             self._outgoing.wait((error.retryAfter or SAMPLE_RATE) / SAMPLE_RATE, now=self._now)
 
-    def _on_close(self, _: ClientMessage, close: messages.Close) -> None:
+    def _on_close(self, message: ClientMessage, close: messages.Close) -> None:
         if self._state is State.CLOSING:
             return
+        self._closed_by = message.sequence
         captioned = self._state is State.OPEN and self._call_open
         complete, reason = _ENDS.get(close.reason, (False, self._left_because or "peer_error"))
         self._end(complete=complete, reason=reason, error=self._complaint if close.reason == "error" else "")
@@ -297,6 +299,7 @@ class AudioHookDoor:
         self._enter(State.OPEN)
 
     def _answer_close(self) -> None:
+        self._outgoing.client_sequence = self._closed_by
         self._say("closed", {})
         self._enter(State.CLOSED, _LEAVE_SECONDS)
 

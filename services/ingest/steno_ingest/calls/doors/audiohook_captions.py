@@ -12,6 +12,8 @@ from steno_ingest.calls.doors.audiohook_messages import duration_of
 
 # Phrases that wait to be sent. It takes minutes to fill at any pace that people speak at; the topics have them all in any case.
 _MOST_WAITING = 1000
+# Messages that captions leave for answers to the peer, which cannot wait.
+_ANSWERS = 2
 
 
 class Captions:
@@ -38,10 +40,11 @@ class Captions:
             self._hypotheses[caption.channel] = caption
 
     def next(self, room: float) -> Hypothesis | Phrase | None:
-        """The caption to send now where there is room for so many messages."""
+        """The caption to send now, where there is room for so many messages."""
+        room -= 1 + _ANSWERS
         if self._phrases:
-            return self._phrases.popleft() if room >= 1 else None
-        if self._hypotheses and room >= 1 + self._reserve:
+            return self._phrases.popleft() if room >= 0 else None
+        if self._hypotheses and room >= self._reserve:
             return self._hypotheses.pop(next(iter(self._hypotheses)))
         return None
 

@@ -1,0 +1,713 @@
+"""The server's side of an AudioHook session."""
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+from steno_ingest.calls.doors.audiohook import AudioHookDoor, AudioHookOptions
+from steno_ingest.calls.doors.port import (
+    Action,
+    Audio,
+    Close,
+    Dtmf,
+    Ended,
+    Gap,
+    Offered,
+    Paused,
+    Refusal,
+    Resumed,
+    ResumePoint,
+    SendText,
+    Updated,
+)
+
+from steno.cli.callers.audiohook_client import AudioHookClient, Conversation, Said, offers_of
+from steno.events.records import AudioCodec, CallChannel, GapReason, Hypothesis, Phrase, Role, Word
+
+FRAME = bytes(range(200)) * 16
+"""200 ms of two channels."""
+
+
+class Session:
+    """A client and a door, without a network between them."""
+
+    def __init__(self, conversation: Conversation | None = None, **options: Any) -> None:
+        self.conversation = conversation or Conversation()
+        self.now = 1000.0
+        self.client = AudioHookClient(
+            self.conversation, offers=options.pop("offers", None) or offers_of(("external", "internal"))
+        )
+        self.door = AudioHookDoor(
+            session_id=self.conversation.session_id,
+            organization_id=self.conversation.organization_id,
+            options=AudioHookOptions(**options),
+        )
+        #: What the door told the server, less what was for the peer.
+        self.told: list[Action] = []
+        #: What the door told the peer.
+        self.said: list[Said] = []
+        self.closed: int | None = None
+
+    def take(self, actions: Iterable[Action]) -> list[Action]:
+        """Carries out actions; those that are not for the peer are given back."""
+        told: list[Action] = []
+        for action in actions:
+            if isinstance(action, SendText):
+                said = self.client.receive(action.text, now=self.now)
+                self.said.append(said)
+                if said.answer:
+                    self.send(said.answer)
+            elif isinstance(action, Close):
+                self.closed = action.code
+            else:
+                told.append(action)
+        self.told += told
+        return told
+
+    def send(self, text: str) -> list[Action]:
+        """The client sends a text frame."""
+        return self.take(self.door.receive_text(text, now=self.now))
+
+    def audio(self, frame: bytes = FRAME) -> list[Action]:
+        """The client sends audio, where it may."""
+        sent = self.client.audio(frame)
+        return self.take(self.door.receive_bytes(sent, now=self.now)) if sent is not None else []
+
+    def accept(self) -> None:
+        """The call is in the ledger."""
+        self.take(self.door.accepted(at=ResumePoint(sequence=0, position=0), now=self.now))
+
+    def tick(self, seconds: float) -> list[Action]:
+        """Time passes."""
+        self.now += seconds
+        return self.take(self.door.tick(now=self.now))
+
+    def mutated(self, text: str, **changes: Any) -> list[Action]:
+        """The client sends a message that is changed."""
+        return self.send(json.dumps(json.loads(text) | changes))
+
+    @property
+    def types(self) -> list[str]:
+        """The types of what the server said."""
+        return [said.type for said in self.said]
+
+
+def opened(**options: Any) -> Session:
+    """A session that is open, with its first ping answered."""
+    session = Session(**options)
+    session.tick(0)
+    session.send(session.client.open())
+    session.accept()
+    session.send(session.client.ping())
+    session.told.clear()
+    return session
+
+
+def ended(session: Session) -> Ended:
+    """How the call ended."""
+    (end,) = [action for action in session.told if isinstance(action, Ended)]
+    return end
+
+
+def phrase(text: str, *, start_ms: int = 0, channel: int = 0) -> Phrase:
+    """A phrase of one word."""
+    return Phrase(
+        call_id="c",
+        recording_id="r",
+        phrase_id=f"phrase-{channel}-{start_ms}",
+        sequence=0,
+        channel=channel,
+        start_ms=start_ms,
+        duration_ms=1250,
+        text=text,
+        confidence=0.75,
+        words=(Word(text=text, start_ms=start_ms + 100, duration_ms=1000, confidence=0.5),),
+    )
+
+
+def hypothesis(text: str, *, start_ms: int = 0, channel: int = 0, revision: int = 0) -> Hypothesis:
+    """A hypothesis whose first half is stable."""
+    return Hypothesis(
+        call_id="c",
+        recording_id="r",
+        phrase_id=f"phrase-{channel}-{start_ms}",
+        revision=revision,
+        channel=channel,
+        start_ms=start_ms,
+        duration_ms=500,
+        text=text,
+        stable_text=text[: len(text) // 2],
+    )
+
+
+def test_an_open_offers_the_call() -> None:
+    """The conversation becomes the call, its channels have roles, and what is known of it goes along."""
+    conversation = Conversation(language="de-de", custom_config={"queue": "billing", "consent": True})
+    session = Session(conversation)
+    (offered,) = session.send(session.client.open())
+    assert offered == Offered(
+        call_id=conversation.conversation_id,
+        codec=AudioCodec.PCMU,
+        sample_rate=8000,
+        channels=(
+            CallChannel(channel=0, role=Role.CUSTOMER, participant="John Doe"),
+            CallChannel(channel=1, role=Role.AGENT),
+        ),
+        locale="de-DE",
+        properties={
+            "audiohook.session_id": conversation.session_id,
+            "audiohook.organization_id": conversation.organization_id,
+            "audiohook.participant_id": conversation.participant_id,
+            "ani": "+13175550123",
+            "ani_name": "John Doe",
+            "dnis": "+18005550100",
+            "custom.queue": "billing",
+            "custom.consent": "true",
+        },
+    )
+    assert session.types == []
+    session.accept()
+    assert session.types == ["opened"]
+    assert session.client.channels == ("external", "internal")
+
+
+@pytest.mark.parametrize(
+    ("offers", "chosen"),
+    [
+        (offers_of(("external",), ("internal",), ("external", "internal")), ("external", "internal")),
+        (offers_of(("internal", "external"), ("external", "internal")), ("internal", "external")),
+        (offers_of(("internal",), ("external",)), ("internal",)),
+        ([*offers_of(("external", "supervisor")), *offers_of(("external",))], ("external",)),
+        ([{**offers_of(("external", "internal"))[0], "format": "OPUS"}, *offers_of(("external",))], ("external",)),
+        ([{**offers_of(("external", "internal"))[0], "rate": 16000}, *offers_of(("external",))], ("external",)),
+        ([{**offers_of(("external",))[0], "more": 1}], ("external",)),
+    ],
+)
+def test_the_best_offer_is_taken_as_it_is(offers: list[dict[str, Any]], chosen: tuple[str, ...]) -> None:
+    """Both channels before one, then the client's order; what is not known is passed over, and the choice given back whole."""
+    session = Session(offers=offers)
+    (offered,) = session.send(session.client.open())
+    session.accept()
+    assert session.client.channels == chosen
+    roles = {"external": Role.CUSTOMER, "internal": Role.AGENT}
+    assert isinstance(offered, Offered)
+    assert [channel.role for channel in offered.channels] == [roles[name] for name in chosen]
+
+
+def test_linear_audio_is_taken_where_nothing_else_is_offered() -> None:
+    """L16 is taken as 16 bit samples, and behind PCMU."""
+    linear = {**offers_of(("external", "internal"))[0], "format": "L16"}
+    session = Session(offers=[linear])
+    (offered,) = session.send(session.client.open())
+    assert isinstance(offered, Offered)
+    assert offered.codec is AudioCodec.S16LE
+    session = Session(offers=[linear, *offers_of(("external", "internal"))])
+    (offered,) = session.send(session.client.open())
+    assert isinstance(offered, Offered)
+    assert offered.codec is AudioCodec.PCMU
+
+
+def test_no_call_without_media_that_can_be_taken() -> None:
+    """Where no offer can be taken, the client is told, and no call is offered."""
+    session = Session(offers=[{**offers_of(("external",))[0], "format": "OPUS"}])
+    assert session.send(session.client.open()) == []
+    assert session.types == ["disconnect", "closed"]
+    assert "no media is offered" in session.said[0].parameters["info"]
+
+
+def test_a_probe_makes_no_call() -> None:
+    """A connection that Genesys only tries is opened and closed, and nothing is told of it."""
+    session = Session(Conversation.probe())
+    session.send(session.client.open())
+    assert session.client.state == "open"
+    session.audio()
+    session.send(session.client.pause())
+    session.send(session.client.message("update", {"language": "en-US"}))
+    session.send(session.client.close())
+    assert (session.types, session.told) == (["opened", "closed"], [])
+
+
+def test_languages_are_told_to_who_asks() -> None:
+    """A client that asks for the languages gets those of the settings."""
+    session = Session(languages=("en-US", "de-DE"))
+    opening = json.loads(session.client.open())
+    opening["parameters"]["supportedLanguages"] = True
+    session.send(json.dumps(opening))
+    session.accept()
+    assert session.said[0].parameters["supportedLanguages"] == ["en-US", "de-DE"]
+
+
+def test_another_organization_is_not_let_in() -> None:
+    """The organization of the open must be that of the signed request."""
+    session = Session()
+    opening = json.loads(session.client.open())
+    opening["parameters"]["organizationId"] = Conversation().organization_id
+    assert session.send(json.dumps(opening)) == []
+    assert session.said[0].parameters["reason"] == "unauthorized"
+
+
+def test_audio_comes_as_it_was_sent() -> None:
+    """Frames of any size are given on byte for byte; an empty one is nothing."""
+    session = opened()
+    for frame in (FRAME, FRAME[:2], b"", FRAME[:640]):
+        session.audio(frame)
+    assert [action.data for action in session.told if isinstance(action, Audio)] == [FRAME, FRAME[:2], FRAME[:640]]
+
+
+def test_an_unanswered_offer_is_given_up_before_the_client_does() -> None:
+    """The client gets an answer within 5 s however slow the ledger is; a late acceptance changes nothing."""
+    session = Session()
+    session.tick(0)
+    session.send(session.client.open())
+    session.tick(4.4)
+    assert session.types == []
+    session.tick(0.2)
+    assert session.types == ["disconnect", "closed"]
+    assert ended(session) == Ended(complete=False, reason="not_opened", error="the call could not be kept in time")
+    session.accept()
+    assert session.types == ["disconnect", "closed"]
+
+
+def test_a_refused_call_says_why() -> None:
+    """The client learns why its call is not taken; the call is not ours to end."""
+    session = Session()
+    session.send(session.client.open())
+    session.take(session.door.refused(Refusal.CALL_ID_IN_USE, now=session.now))
+    assert session.said[0].parameters == {"reason": "error", "info": "the call is not taken: call_id_in_use"}
+    assert not any(isinstance(action, Ended) for action in session.told)
+
+
+def test_pings_are_answered_at_any_time() -> None:
+    """Every ping gets its pong, and the answer names it."""
+    session = opened()
+    for _ in range(3):
+        session.send(session.client.ping())
+    assert session.types == ["opened", "pong", "pong", "pong", "pong"]
+
+
+def test_nothing_is_said_before_the_first_pong() -> None:
+    """Captions and requests wait for the client's first ping."""
+    session = Session()
+    session.tick(0)
+    session.send(session.client.open())
+    session.accept()
+    session.take(session.door.caption(phrase("hello"), now=session.now))
+    session.take(session.door.ask_pause())
+    session.tick(1)
+    assert session.types == ["opened"]
+    session.send(session.client.ping())
+    assert session.types == ["opened", "pong", "pause", "event"]
+
+
+def test_a_client_that_does_not_ping_is_not_waited_for() -> None:
+    """Three seconds after it was opened, captions go out without a ping."""
+    session = Session()
+    session.tick(0)
+    session.send(session.client.open())
+    session.accept()
+    session.take(session.door.caption(phrase("hello"), now=session.now))
+    session.tick(3)
+    assert session.types == ["opened", "event"]
+
+
+def test_pausing_and_going_on_follow_the_position() -> None:
+    """Pause and resume are told once each, with the samples that went by in between."""
+    session = opened()
+    session.audio()
+    assert session.send(session.client.pause()) == [Paused()]
+    assert session.send(session.client.pause()) == []
+    session.audio()
+    session.audio()
+    assert session.send(session.client.resume()) == [Resumed(skipped=3200)]
+    assert session.send(session.client.resume()) == []
+    session.audio()
+    assert session.told == [Audio(data=FRAME), Paused(), Resumed(skipped=3200), Audio(data=FRAME)]
+
+
+def test_the_client_is_asked_to_pause_and_to_go_on() -> None:
+    """What the API wants is asked of the client, as often as it is wanted, and its answer is told."""
+    session = opened()
+    session.take(session.door.ask_pause())
+    session.take(session.door.ask_pause())
+    session.audio()
+    session.take(session.door.ask_resume())
+    assert session.types[2:] == ["pause", "pause", "resume"]
+    assert session.told == [Paused(), Resumed(skipped=1600)]
+
+
+def test_a_pause_that_was_asked_before_the_start_begins_with_it() -> None:
+    """A call paused while it is opened starts paused, without a sample in between."""
+    session = Session()
+    session.send(session.client.open())
+    session.take(session.door.ask_pause())
+    session.accept()
+    assert session.said[0].parameters["startPaused"] is True
+    assert session.told[1:] == [Paused()]
+
+
+def test_what_was_discarded_is_a_gap() -> None:
+    """A span that the client left out is a gap of its length; in a pause it belongs to the pause."""
+    session = opened()
+    session.audio()
+    assert session.send(session.client.discard(4000)) == [Gap(length=4000, reason=GapReason.DISCARDED)]
+    assert session.send(session.client.discard(0)) == []
+    session.send(session.client.pause())
+    assert session.send(session.client.discard(800)) == []
+    assert session.send(session.client.resume()) == [Resumed(skipped=800)]
+
+
+def test_a_position_that_runs_ahead_of_the_audio_is_a_loss() -> None:
+    """A ping whose position is more than half a second ahead tells of lost audio; less is on its way, and behind is nothing."""
+    session = opened()
+    session.client.position = 4000
+    assert session.send(session.client.ping()) == []
+    session.client.position = 12000
+    assert session.send(session.client.ping()) == [Gap(length=12000, reason=GapReason.LOST)]
+    session.client.position = 8000
+    assert session.send(session.client.ping()) == []
+
+
+def test_a_position_that_cannot_be_ends_the_session() -> None:
+    """A clock that jumps by more than any call is long is an error, not a gap of years."""
+    session = opened()
+    session.client.position = 13 * 3600 * 8000
+    session.send(session.client.ping())
+    assert "the position jumps" in ended(session).error
+
+
+def test_a_change_of_language_is_an_update() -> None:
+    """The new language is told, and confirmed."""
+    session = opened()
+    assert session.send(session.client.message("update", {"language": "es-us"})) == [Updated(locale="es-US")]
+    assert session.types[-1] == "updated"
+
+
+def test_keys_are_told_and_what_is_no_key_is_not() -> None:
+    """DTMF of the sixteen keys is told."""
+    session = opened()
+    for digit in ("5", "#", "flash"):
+        session.send(session.client.message("dtmf", {"digit": digit}))
+    assert session.told == [Dtmf(digit="5"), Dtmf(digit="#")]
+
+
+@pytest.mark.parametrize("kind", ["playback_started", "error", "of-a-later-version"])
+def test_messages_that_say_nothing_to_us_do_no_harm(kind: str) -> None:
+    """An error of the client, or a message that is not known, does not end the call."""
+    session = opened()
+    session.send(session.client.message(kind, {"code": 400, "message": "tough"}))
+    session.audio()
+    assert session.told == [Audio(data=FRAME)]
+
+
+def test_close_is_answered_when_the_last_captions_are_out() -> None:
+    """The call ends with `close`; captions go on until the transcript is complete, then comes `closed`."""
+    session = opened()
+    session.audio()
+    session.send(session.client.close())
+    assert ended(session) == Ended(complete=True, reason="hangup")
+    session.tick(1)
+    session.take(session.door.caption(phrase("goodbye"), now=session.now))
+    assert session.types[2:] == ["event"]
+    session.take(session.door.transcribed(phrase_count=1, now=session.now))
+    assert session.types[2:] == ["event", "closed"]
+    assert session.closed is None
+    session.tick(5)
+    assert session.closed == 1000
+
+
+def test_close_is_answered_in_time_without_a_transcript() -> None:
+    """Where the transcript does not come, `closed` comes before the client gives up after 10 s."""
+    session = opened()
+    session.send(session.client.close())
+    session.tick(7.9)
+    assert session.types[2:] == []
+    session.tick(0.2)
+    assert session.types[2:] == ["closed"]
+
+
+def test_close_before_the_call_is_kept_is_answered_at_once() -> None:
+    """A client that changes its mind gets its `closed`, and the call ends."""
+    session = Session()
+    session.send(session.client.open())
+    session.send(session.client.close())
+    assert session.types == ["closed"]
+    assert ended(session).complete
+    session.accept()
+    assert session.types == ["closed"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "complete", "told"),
+    [
+        ("end", True, "hangup"),
+        ("error", False, "peer_error"),
+        ("reconnect", False, "reconnect"),
+        ("other", False, "peer_error"),
+    ],
+)
+def test_how_a_call_ended_follows_from_the_close(reason: str, complete: bool, told: str) -> None:
+    """Only the regular end means that we have all of the call."""
+    session = opened()
+    session.send(session.client.message("error", {"code": 408, "message": "no pong"}))
+    session.send(session.client.close(reason))
+    end = ended(session)
+    assert (end.complete, end.reason) == (complete, told)
+    assert end.error == ("408: no pong" if reason == "error" else "")
+
+
+def test_a_lost_connection_ends_the_call_as_torn() -> None:
+    """Genesys does not come back: the call is over, and not all of it is here."""
+    session = opened()
+    assert session.take(session.door.connection_lost()) == [Ended(complete=False, reason="torn")]
+    assert session.take(session.door.connection_lost()) == []
+    assert session.take(session.door.tick(now=session.now + 100)) == []
+
+
+def test_a_connection_lost_behind_the_end_is_nothing() -> None:
+    """A call that ended ends once."""
+    session = opened()
+    session.send(session.client.close())
+    session.take(session.door.connection_lost())
+    assert ended(session).complete
+
+
+def test_asked_to_leave_the_client_closes() -> None:
+    """A service that stops asks by `disconnect`; the client closes, and the reason is ours."""
+    session = opened()
+    session.take(session.door.ask_to_leave("service_stopping"))
+    session.take(session.door.ask_to_leave("service_stopping"))
+    assert ended(session) == Ended(complete=False, reason="service_stopping")
+    assert session.said[2].parameters == {"reason": "completed", "info": "service_stopping"}
+    session.take(session.door.transcribed(phrase_count=0, now=session.now))
+    assert session.types[2:] == ["disconnect", "closed"]
+
+
+def test_a_client_that_does_not_leave_is_left() -> None:
+    """Five seconds after it was asked to leave, the connection is closed."""
+    session = opened()
+    actions = session.door.ask_to_leave("service_stopping")
+    assert [type(action) for action in actions] == [SendText]
+    assert session.door.tick(now=session.now + 4.9) == []
+    assert session.door.tick(now=session.now + 5) == [Ended(complete=False, reason="service_stopping"), Close(code=1001)]
+
+
+def test_a_silent_client_is_let_go() -> None:
+    """A client that sends neither pings nor audio for a minute has gone without saying so."""
+    session = opened()
+    session.tick(59)
+    assert session.told == []
+    session.tick(1)
+    assert ended(session).reason == "silent"
+
+
+def frame_of(session: Session, data: bytes) -> list[Action]:
+    """Bytes that the client would not send."""
+    return session.take(session.door.receive_bytes(data, now=session.now))
+
+
+Wrong = Callable[[Session], object]
+VIOLATIONS: dict[str, tuple[Wrong, str]] = {
+    "a seq left out": (lambda s: s.mutated(s.client.ping(), seq=9), "seq is 9, and should be 3"),
+    "a seq again": (lambda s: s.mutated(s.client.ping(), seq=2), "seq is 2, and should be 3"),
+    "a seq of nothing": (lambda s: s.mutated(s.client.ping(), seq=0), "seq is 0"),
+    "a seq below nothing": (lambda s: s.mutated(s.client.ping(), seq=-1), "seq:"),
+    "a seq in quotes": (lambda s: s.mutated(s.client.ping(), seq="3"), "seq:"),
+    "a serverseq we did not reach": (lambda s: s.mutated(s.client.ping(), serverseq=7), "serverseq is 7, and only 2 were sent"),
+    "another session": (lambda s: s.mutated(s.client.ping(), id=Conversation().session_id), "the id is not that"),
+    "an id that is none": (lambda s: s.mutated(s.client.ping(), id="../etc"), "id:"),
+    "another version": (lambda s: s.mutated(s.client.ping(), version="3"), "version:"),
+    "no position": (lambda s: s.mutated(s.client.ping(), position=None), "position:"),
+    "a position that is none": (lambda s: s.mutated(s.client.ping(), position="PT1M"), "position:"),
+    "a negative position": (lambda s: s.mutated(s.client.ping(), position="PT-1S"), "position:"),
+    "no type": (lambda s: s.mutated(s.client.ping(), type=None), "type:"),
+    "no parameters": (lambda s: s.mutated(s.client.ping(), parameters=[]), "parameters:"),
+    "wrong parameters": (lambda s: s.send(s.client.message("update", {"language": "<script>"})), "language:"),
+    "no JSON": (lambda s: s.send("{"), "Invalid JSON"),
+    "no object": (lambda s: s.send("[]"), "object"),
+    "too much text": (lambda s: s.send(s.client.message("ping", {"x": "x" * 65_535})), "longer than 65535"),
+    "deep text": (lambda s: s.send('{"parameters":' + "[" * 60_000), "Invalid JSON"),
+    "a second open": (lambda s: s.send(s.client.open()), "opened before"),
+    "half a sample": (lambda s: frame_of(s, FRAME[:3]), "3 bytes of audio"),
+    "audio in a pause": (lambda s: (s.send(s.client.pause()), frame_of(s, FRAME)), "audio came while the session was paused"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("wrong", "error"), VIOLATIONS.values(), ids=VIOLATIONS.keys())
+def test_what_breaks_the_protocol_ends_the_call(wrong: Wrong, error: str) -> None:
+    """The client is told what was wrong and closes; the call ends with the reason."""
+    session = opened()
+    wrong(session)
+    end = ended(session)
+    assert (end.complete, end.reason) == (False, "protocol_error")
+    assert error in end.error
+    disconnect = next(said for said in session.said if said.type == "disconnect")
+    assert disconnect.parameters == {"reason": "error", "info": end.error}
+    assert session.types[-1] == "closed"
+    session.tick(5)
+    assert session.closed is not None
+
+
+@pytest.mark.parametrize("offered", [False, True])
+def test_audio_before_the_session_is_opened_is_an_error(offered: bool) -> None:
+    """Audio without an open, or ahead of `opened`, ends the session, and the call where one was offered."""
+    session = Session()
+    session.tick(0)
+    if offered:
+        session.send(session.client.open())
+    frame_of(session, FRAME)
+    assert "audio came before" in session.said[0].parameters["info"]
+    assert any(isinstance(action, Ended) for action in session.told) is offered
+    session.accept()
+    assert "opened" not in session.types
+
+
+def test_behind_an_error_only_close_counts() -> None:
+    """What still comes of a client that broke the protocol is passed over, and it is not waited for for ever."""
+    session = opened()
+    (refused,) = [action for action in session.door.receive_text("{", now=session.now) if isinstance(action, SendText)]
+    assert json.loads(refused.text)["type"] == "disconnect"
+    assert session.door.receive_bytes(FRAME, now=session.now) == []
+    assert session.door.receive_text("{", now=session.now) == []
+    assert session.door.receive_text(session.client.ping(), now=session.now) == []
+    assert session.door.caption(phrase("late"), now=session.now) == []
+    assert session.door.tick(now=session.now + 5) == [Close(code=1002)]
+    assert session.door.receive_text(session.client.close(), now=session.now) == []
+
+
+def test_what_comes_behind_closed_is_passed_over() -> None:
+    """After `closed` the session says nothing more, whatever comes."""
+    session = opened()
+    session.send(session.client.close())
+    assert session.send(session.client.message("close", {"reason": "end"})) == []
+    session.take(session.door.transcribed(phrase_count=0, now=session.now))
+    assert session.types[-1] == "closed"
+    assert session.door.receive_text(session.client.message("ping"), now=session.now) == []
+    assert session.door.receive_bytes(FRAME, now=session.now) == []
+    assert session.door.caption(phrase("late"), now=session.now) == []
+
+
+def test_a_phrase_becomes_a_final_transcript() -> None:
+    """One entity with the utterance's id, its times, and its words."""
+    session = opened()
+    session.take(session.door.caption(phrase("hello", start_ms=61_000, channel=1), now=session.now))
+    assert session.client.transcripts == [
+        {
+            "id": "phrase-1-61000",
+            "channelId": 1,
+            "isFinal": True,
+            "offset": "PT61S",
+            "duration": "PT1.25S",
+            "alternatives": [
+                {
+                    "confidence": 0.75,
+                    "languages": ["en-US"],
+                    "interpretations": [
+                        {
+                            "type": "display",
+                            "transcript": "hello",
+                            "tokens": [
+                                {
+                                    "type": "word",
+                                    "value": "hello",
+                                    "confidence": 0.5,
+                                    "offset": "PT61.1S",
+                                    "duration": "PT1S",
+                                    "language": "en-US",
+                                }
+                            ],
+                        }
+                    ],
+                }
+            ],
+        }
+    ]
+
+
+def texts(session: Session) -> list[str]:
+    """The transcripts that the client got."""
+    return [entity["alternatives"][0]["interpretations"][0]["transcript"] for entity in session.client.transcripts]
+
+
+def test_a_hypothesis_becomes_an_interim_transcript() -> None:
+    """It has the id that its phrase will have, and is as sure as its stable share."""
+    session = opened()
+    session.take(session.door.caption(hypothesis("good morning"), now=session.now))
+    (entity,) = session.client.transcripts
+    assert (entity["id"], entity["isFinal"]) == ("phrase-0-0", False)
+    assert entity["alternatives"][0]["confidence"] == 0.5
+    assert "tokens" not in entity["alternatives"][0]["interpretations"][0]
+
+
+def test_interim_transcripts_can_be_left_out() -> None:
+    """Where the settings say so, only what is final is sent."""
+    session = opened(interim=False)
+    session.take(session.door.caption(hypothesis("good"), now=session.now))
+    session.take(session.door.caption(phrase("good morning"), now=session.now))
+    assert texts(session) == ["good morning"]
+
+
+def test_only_the_newest_hypothesis_of_a_channel_is_sent_when_there_is_little_room() -> None:
+    """The client never gets more than it takes (it checks), and of hypotheses that wait the last one of each channel."""
+    session = opened()
+    for revision in range(100):
+        for channel in (0, 1):
+            caption = hypothesis(f"revision {revision}", channel=channel, revision=revision)
+            session.take(session.door.caption(caption, now=session.now))
+    sent = len(session.client.transcripts)
+    assert 10 < sent < 25
+    session.tick(2)
+    assert texts(session)[-2:] == ["revision 99", "revision 99"]
+    session.tick(10)
+    assert len(session.client.transcripts) == sent + 2
+
+
+def test_phrases_go_before_hypotheses_and_none_is_left_out() -> None:
+    """Sixty phrases at once all arrive, in order, as fast as the client takes them."""
+    session = opened()
+    for number in range(60):
+        session.take(session.door.caption(phrase(f"{number}", start_ms=number * 2000), now=session.now))
+        session.take(session.door.caption(hypothesis("later", start_ms=number * 2000 + 1000), now=session.now))
+    assert len(session.client.transcripts) < 25
+    for _ in range(120):
+        session.tick(0.1)
+        if session.now % 5 < 0.1:
+            session.send(session.client.ping())
+    assert [text for text in texts(session) if text != "later"] == [f"{number}" for number in range(60)]
+    assert texts(session)[-1] == "later"
+
+
+def test_an_utterance_is_told_once() -> None:
+    """A phrase that comes again, and a hypothesis that comes behind its phrase, are left out."""
+    session = opened()
+    for caption in (phrase("one"), phrase("one"), hypothesis("on"), phrase("two", start_ms=3000), phrase("one")):
+        session.take(session.door.caption(caption, now=session.now))
+    assert texts(session) == ["one", "two"]
+
+
+def test_a_client_that_wants_less_gets_less() -> None:
+    """After an error 429 no caption is sent until its time is over; pings are answered all the same."""
+    session = opened()
+    session.send(session.client.message("error", {"code": 429, "message": "slow down", "retryAfter": "PT3S"}))
+    session.take(session.door.caption(phrase("hello"), now=session.now))
+    session.send(session.client.ping())
+    session.tick(2.9)
+    assert (texts(session), session.types[-1]) == ([], "pong")
+    session.tick(1.1)
+    assert texts(session) == ["hello"]
+
+
+def test_the_end_leaves_hypotheses_out() -> None:
+    """Once the client closes, only what is final is sent."""
+    session = opened()
+    session.send(session.client.close())
+    session.take(session.door.caption(hypothesis("good"), now=session.now))
+    session.take(session.door.caption(phrase("goodbye"), now=session.now))
+    assert texts(session) == ["goodbye"]
+
+
+def test_what_the_protocol_has_no_word_for_is_not_said() -> None:
+    """Acknowledgements are nothing to this protocol."""
+    session = opened()
+    assert session.door.acknowledged(sequence=1, position=800) == []
+    assert session.door.settled(now=session.now) == []
