@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import stamina
@@ -16,7 +17,7 @@ import stamina
 from steno.cli import run_file
 
 ENDED = frozenset({"completed", "no_speech", "failed", "cancelled"})
-"""States of a recording that do not change any more."""
+"""States of a recording, and of a call, that do not change any more."""
 
 _PATIENCE_SECONDS = 20
 
@@ -35,21 +36,24 @@ class Place:
 
     url: str
     key: str
+    #: Of the notifier, which serves captions; empty where it is not known.
+    notifier_url: str = ""
 
 
 def find(data: Path) -> Place:
-    """The suite to talk to: `STENO_UP_URL` and `STENO_UP_API_KEY`, else the one that runs on a data folder.
+    """The suite to talk to: `STENO_UP_URL`, `STENO_UP_NOTIFIER_URL` and `STENO_UP_API_KEY`, else the one on a data folder.
 
     Raises:
         ApiError: there is none.
     """
     url, key = os.environ.get("STENO_UP_URL"), os.environ.get("STENO_UP_API_KEY")
     if url:
-        return Place(url=url.rstrip("/"), key=key or "")
+        return Place(url=url.rstrip("/"), key=key or "", notifier_url=os.environ.get("STENO_UP_NOTIFIER_URL", "").rstrip("/"))
     try:
         document = run_file.read(data)
         api_key = Path(document["api_key_file"]).read_text("utf-8").strip()
-        return Place(url=document["services"]["ingest"]["url"], key=api_key)
+        services = document["services"]
+        return Place(url=services["ingest"]["url"], key=api_key, notifier_url=services["notifier"]["url"])
     except (FileNotFoundError, KeyError):
         raise ApiError(
             f"nothing runs on {data}: start it with `steno up --data {data}`, name another folder with --data, "
@@ -83,6 +87,18 @@ class Api:
     async def transcript(self, recording_id: str) -> dict[str, Any]:
         """The result document of a recording."""
         return await self._get(f"/v1/recordings/{recording_id}/transcript")
+
+    async def call(self, call_id: str) -> dict[str, Any]:
+        """One live call with its state."""
+        return await self._get(f"/v1/calls/{quote(call_id, safe='')}")
+
+    async def wait_for_call(self, call_id: str, *, every: float = 0.25) -> dict[str, Any]:
+        """The live call once it has ended."""
+        while True:
+            call = await self.call(call_id)
+            if call["state"] in ENDED:
+                return call
+            await asyncio.sleep(every)
 
     async def ledger(self) -> dict[str, Any]:
         """How many recordings were accepted, and what became of them."""

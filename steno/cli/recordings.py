@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -53,7 +53,7 @@ def submit(
     options: dict[str, Any] = {"locale": locale} if locale else {}
     if role:
         options["channels"] = [_channel_role(entry) for entry in role]
-    results = _run(_submit_all(data, files, options, wait=wait))
+    results = run(_submit_all(data, files, options, wait=wait))
     if as_json:
         print(json.dumps(results, indent=2))
     else:
@@ -68,7 +68,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show what became of a recording, with its transcript."""
-    recording, transcript = _run(_fetch(data, recording_id))
+    recording, transcript = run(_fetch(data, recording_id))
     if as_json:
         print(json.dumps({"recording": recording, "transcript": transcript}, indent=2))
         return
@@ -80,7 +80,7 @@ def show(
 
 def ledger(data: Data = DEFAULT_DATA, as_json: AsJson = False) -> None:
     """Show that every accepted recording is accounted for. Exit status 1 where the ledger does not balance."""
-    balance = _run(_with_api(data, Api.ledger))
+    balance = run(_with_api(data, Api.ledger))
     if as_json:
         print(json.dumps(balance, indent=2))
     else:
@@ -92,12 +92,17 @@ def ledger(data: Data = DEFAULT_DATA, as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
-def phrase_line(phrase: dict[str, Any]) -> str:
+def phrase_line(phrase: Mapping[str, Any]) -> str:
     """A phrase as a line for the terminal: time, speaker, words."""
+    return spoken_line(phrase, escape(phrase["text"]))
+
+
+def spoken_line(phrase: Mapping[str, Any], words: str) -> str:
+    """A phrase, or what is one so far, as a line for the terminal, its words in the terminal's markup."""
     minutes, seconds = divmod(phrase["start_ms"] / 1000, 60)
     speaker = phrase["role"] if phrase["role"] != "unknown" else f"channel {phrase['channel']}"
     colour = _ROLE_COLOURS.get(phrase["role"], "white")
-    return f"  {int(minutes):02}:{seconds:04.1f} [{colour}]{speaker:>9}[/]  {escape(phrase['text'])}"
+    return f"  {int(minutes):02}:{seconds:04.1f} [{colour}]{speaker:>9}[/]  {words}"
 
 
 def sidecar(audio: Path) -> dict[str, Any]:
@@ -179,7 +184,8 @@ def _results_table(results: Sequence[dict[str, Any]]) -> Table:
     return table
 
 
-def _run(coroutine: Coroutine[Any, Any, T]) -> T:
+def run(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Runs a command's work; what a person should know of ends it with status 1."""
     try:
         return asyncio.run(coroutine)
     except ApiError as error:

@@ -46,8 +46,8 @@ class CallDescription:
     """What a call is said to be when it starts."""
 
     call_id: str
-    #: Of each channel: agent, customer, ivr or unknown.
-    roles: Sequence[str]
+    #: Of each channel: agent, customer, ivr or unknown; empty where nothing is known of any.
+    roles: Sequence[str] = ()
     locale: str = "en-US"
     properties: Mapping[str, str] = field(default_factory=dict)
 
@@ -101,7 +101,7 @@ class StreamClient:
             "call_id": self._description.call_id,
             "codec": self._audio.codec,
             "sample_rate": self._audio.sample_rate,
-            "channels": [{"role": role} for role in self._description.roles],
+            "channels": [{"role": role} for role in self._description.roles or ["unknown"] * self._audio.channels],
             "locale": self._description.locale,
             "properties": dict(self._description.properties),
         }

@@ -50,12 +50,10 @@ class TwilioClient:
 
     def connected(self) -> list[str]:
         """What is said first."""
-        parameters = {
-            **self._description.properties,
-            "call_id": self._description.call_id,
-            "roles": ",".join(self._description.roles),
-            "locale": self._description.locale,
-        }
+        description = self._description
+        parameters = {**description.properties, "call_id": description.call_id, "locale": description.locale}
+        if description.roles:
+            parameters["roles"] = ",".join(description.roles)
         start = {
             "streamSid": self.stream_sid,
             "accountSid": self._account_sid,
@@ -105,9 +103,7 @@ def signature(token: str, url: str) -> str:
     return b64encode(hmac.digest(token.encode("utf-8"), url.encode("utf-8"), "sha1")).decode("ascii")
 
 
-async def play(
-    client: TwilioClient, frames: AsyncIterator[bytes], *, url: str, token: str = "", key: str = "", began: asyncio.Event
-) -> None:
+async def play(client: TwilioClient, frames: AsyncIterator[bytes], *, url: str, token: str = "", key: str = "") -> None:
     """Sends a call in frames of `FRAME_MS`, and returns once the door has all of it.
 
     Args:
@@ -116,7 +112,6 @@ async def play(
         url: Of the door, with ws or wss.
         token: Auth Token to sign with.
         key: API key, where there is no token.
-        began: Is set once the stream has begun.
 
     Raises:
         CallRefused: the door will not have the call, or ended it.
@@ -125,7 +120,7 @@ async def play(
     headers = {"X-Twilio-Signature": signature(token, url)} if token else {"Authorization": f"Bearer {key}"}
     try:
         async with aiohttp.ClientSession(headers=headers) as session, session.ws_connect(url) as socket:
-            sending = asyncio.create_task(_send(client, frames, socket, began))
+            sending = asyncio.create_task(_send(client, frames, socket))
             try:
                 await _until_closed(socket, sending)
             finally:
@@ -137,12 +132,9 @@ async def play(
         raise CallLost(f"the connection to {url} was lost: {error or type(error).__name__}") from None
 
 
-async def _send(
-    client: TwilioClient, frames: AsyncIterator[bytes], socket: aiohttp.ClientWebSocketResponse, began: asyncio.Event
-) -> None:
+async def _send(client: TwilioClient, frames: AsyncIterator[bytes], socket: aiohttp.ClientWebSocketResponse) -> None:
     for message in client.connected():
         await socket.send_str(message)
-    began.set()
     async for frame in frames:
         for message in client.media(frame):
             await socket.send_str(message)

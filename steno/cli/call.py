@@ -1,0 +1,169 @@
+"""`steno call`: plays recordings as live calls, and shows what is understood of them as it comes."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from steno.cli import api, recordings
+from steno.cli.api import ApiError, Place
+from steno.cli.callers import twilio
+from steno.cli.callers.audio import CallAudio, open_call_audio, paced
+from steno.cli.callers.captions import Caption, CaptionView, follow
+from steno.cli.callers.stream import CallDescription, StreamCaller, StreamClient
+from steno.cli.callers.twilio import TwilioClient
+from steno.cli.recordings import DEFAULT_DATA, AsJson, Data, notes, out, sidecar
+from steno.events.records import Role
+
+_FRAME_MS = 20
+_AFTER_CALL_SECONDS = 60
+"""How long a call may take to have its transcript once its audio is over."""
+
+
+class Door(StrEnum):
+    """How a call comes in."""
+
+    STENO = "steno"
+    AUDIOHOOK = "audiohook"
+    TWILIO = "twilio"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Playing:
+    """One recording that is played."""
+
+    place: Place
+    description: CallDescription
+    audio: CallAudio
+    speed: float
+    hear: Callable[[Caption], None]
+
+    def frames(self, milliseconds: int) -> Any:
+        """Its audio, each frame when it has been spoken."""
+        return paced(self.audio.frames(milliseconds), seconds=milliseconds / 1000, speed=self.speed)
+
+
+def call(
+    files: Annotated[list[Path], typer.Argument(help="Recordings; each is a call.", exists=True, dir_okay=False)],
+    door: Annotated[Door, typer.Option("--as", help="Whom to play.")] = Door.STENO,
+    speed: Annotated[float, typer.Option(help="How many times as fast as it was spoken.", min=0.1, max=100)] = 1,
+    call_id: Annotated[str | None, typer.Option(help="Id of the call; without, the file's name and the time.")] = None,
+    roles: Annotated[str | None, typer.Option(help="Roles of the channels, by commas, e.g. agent,customer.")] = None,
+    locale: Annotated[str | None, typer.Option(help="Language of the speech, e.g. en-US.")] = None,
+    data: Data = DEFAULT_DATA,
+    as_json: AsJson = False,
+) -> None:
+    """Play recordings as live calls, and show captions as they come. A file NAME.json beside NAME.wav tells its roles.
+
+    Exit status 0 only where every call was completed.
+    """
+    if call_id is not None and len(files) > 1:
+        raise typer.BadParameter("--call-id names one call; give one recording")
+    told = None if roles is None else [role.strip() for role in roles.split(",")]
+    if told is not None and not set(told) <= set(Role):
+        raise typer.BadParameter(f"--roles {roles}: write one of {', '.join(Role)} for each channel, by commas")
+    options = {"call_id": call_id, "roles": told, "locale": locale}
+    results = recordings.run(_play_all(files, door, data=data, speed=speed, options=options, as_json=as_json))
+    for result in results:
+        if as_json:
+            print(json.dumps({"type": "call", **result}))
+        elif "error" in result:
+            notes.print(f"[red]{result['file']}:[/] {result['error']}")
+        else:
+            out.print(f"[dim]{result['file']}:[/] call {result['call_id']} [bold]{result['state']}[/]")
+    if any("error" in result or result["state"] == "failed" for result in results):
+        raise typer.Exit(1)
+
+
+async def _play_all(
+    files: Sequence[Path], door: Door, *, data: Path, speed: float, options: dict[str, Any], as_json: bool
+) -> list[dict[str, Any]]:
+    place = api.find(data)
+    view = CaptionView(out, named=len(files) > 1)
+
+    def hear(caption: Caption) -> None:
+        if not as_json:
+            view.hear(caption)
+        elif caption["type"] == "phrase":
+            print(json.dumps(caption), flush=True)
+
+    async def one(file: Path) -> dict[str, Any]:
+        result: dict[str, Any] = {"file": str(file)}
+        try:
+            audio = open_call_audio(file)
+            description = _description(file, audio, options)
+            result["call_id"] = description.call_id
+            playing = _Playing(place=place, description=description, audio=audio, speed=speed, hear=hear)
+            await _PLAYERS[door](playing)
+            return result | {"state": await _state_after(place, description.call_id)}
+        except ApiError as error:
+            return result | {"error": str(error)}
+
+    with nullcontext() if as_json else view:
+        return list(await asyncio.gather(*map(one, files)))
+
+
+def _description(file: Path, audio: CallAudio, options: dict[str, Any]) -> CallDescription:
+    """What is said of a call: by the command line, else by the file beside the recording."""
+    beside = sidecar(file)
+    by_channel = {entry["channel"]: entry["role"] for entry in beside.get("channels", [])}
+    roles = options["roles"] or (
+        [by_channel.get(channel, "unknown") for channel in range(audio.channels)] if by_channel else []
+    )
+    if roles and len(roles) != audio.channels:
+        raise ApiError(f"{file} has {audio.channels} channels, and {len(roles)} roles were given")
+    return CallDescription(
+        call_id=options["call_id"] or f"{file.stem}-{time.strftime('%H%M%S')}",
+        roles=roles,
+        locale=options["locale"] or beside.get("locale", "en-US"),
+        properties=beside.get("properties", {}),
+    )
+
+
+async def _state_after(place: Place, call_id: str) -> str:
+    async with api.connected(place) as client:
+        try:
+            async with asyncio.timeout(_AFTER_CALL_SECONDS):
+                ended = await client.wait_for_call(call_id)
+        except TimeoutError:
+            raise ApiError(f"the call {call_id} has no transcript {_AFTER_CALL_SECONDS} s after its end") from None
+    if not ended["complete"]:
+        raise ApiError(f"the call {call_id} is not complete: {ended['end_error'] or ended['end_reason']}")
+    return str(ended["state"])
+
+
+async def _play_steno(playing: _Playing) -> None:
+    def hear(message: Caption) -> None:
+        if message["type"] in ("hypothesis", "phrase"):
+            playing.hear({"call_id": playing.description.call_id, **message})
+
+    client = StreamClient(playing.description, playing.audio)
+    url = f"{playing.place.url}/v1/stream"
+    await StreamCaller(client, url=url, key=playing.place.key, hear=hear).play(playing.frames(_FRAME_MS))
+
+
+async def _play_twilio(playing: _Playing) -> None:
+    client = TwilioClient(playing.description, playing.audio)
+    url = f"{playing.place.url}/v1/twilio".replace("http", "ws", 1)
+    following = asyncio.create_task(_captions(playing))
+    try:
+        await twilio.play(client, playing.frames(twilio.FRAME_MS), url=url, key=playing.place.key)
+        await asyncio.wait({following}, timeout=_AFTER_CALL_SECONDS)
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+
+
+async def _captions(playing: _Playing) -> None:
+    if playing.place.notifier_url:
+        await follow(playing.place, playing.description.call_id, playing.hear)
+
+
+_PLAYERS = {Door.STENO: _play_steno, Door.TWILIO: _play_twilio}

@@ -1,0 +1,132 @@
+"""Captions as they come: what is being said in place, what was said as lines; and where to hear them beside the call."""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import aiohttp
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.text import Text
+
+from steno.cli.api import Place
+from steno.cli.recordings import phrase_line, spoken_line
+
+Caption = Mapping[str, Any]
+"""A hypothesis or a phrase as it stands on its topic, with its kind as `type`."""
+
+_RETRY_SECONDS = 0.5
+
+
+class CaptionView:
+    """Shows the captions of calls while it is entered: hypotheses at the bottom, replaced as they change, phrases above."""
+
+    def __init__(self, console: Console, *, named: bool = False) -> None:
+        """`named` puts the call's id before each line."""
+        self._console = console
+        self._named = named
+        self._spoken: dict[str, Caption] = {}
+        self._said: set[str] = set()
+        self._live = Live(console=console, transient=True, refresh_per_second=10) if console.is_terminal else None
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        if self._live is not None:
+            self._live.update(Text(""), refresh=True)
+            self._live.stop()
+
+    def hear(self, caption: Caption) -> None:
+        """The next caption of any call."""
+        phrase_id = caption["phrase_id"]
+        if caption["type"] == "phrase":
+            self._spoken.pop(phrase_id, None)
+            if phrase_id not in self._said:
+                self._said.add(phrase_id)
+                self._console.print(self._name(caption) + phrase_line(caption))
+        elif phrase_id not in self._said:
+            self._spoken[phrase_id] = caption
+        if self._live is not None:
+            self._live.update(Text.from_markup("\n".join(map(self._hypothesis_line, self._spoken.values()))))
+
+    def _hypothesis_line(self, caption: Caption) -> str:
+        stable = caption.get("stable_text", "")
+        rest = caption["text"].removeprefix(stable)
+        return self._name(caption) + spoken_line(caption, f"{escape(stable)}[dim]{escape(rest)}[/]")
+
+    def _name(self, caption: Caption) -> str:
+        return f"[dim]{escape(caption['call_id'])}[/]" if self._named else ""
+
+
+async def follow(place: Place, call_id: str, hear: Callable[[Caption], None]) -> None:
+    """Hears a call's captions at the notifier (server-sent events), from the call's beginning to its end.
+
+    The call need not be known yet. After a lost connection it goes on behind the last caption.
+    """
+    url = f"{place.notifier_url}/v1/calls/{quote(call_id, safe='')}/captions"
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
+    headers = {"Authorization": f"Bearer {place.key}", "Accept": "text/event-stream"}
+    cursor = ""
+    async with aiohttp.ClientSession(timeout=timeout, headers=headers) as session:
+        while True:
+            try:
+                async with session.get(url, headers={"Last-Event-ID": cursor} if cursor else {}) as response:
+                    response.raise_for_status()
+                    events = ServerSentEvents()
+                    async for line in response.content:
+                        for event, data, event_id in events.take(line.decode("utf-8")):
+                            cursor = event_id
+                            if event == "end":
+                                return
+                            if event in ("hypothesis", "phrase"):
+                                hear({"type": event, **json.loads(data)})
+            except (aiohttp.ClientError, TimeoutError):
+                pass  # not there yet, or not any more: both pass
+            await asyncio.sleep(_RETRY_SECONDS)
+
+
+class ServerSentEvents:
+    """Reads a stream of server-sent events, line by line (HTML Living Standard §9.2.6)."""
+
+    def __init__(self) -> None:
+        self._event, self._data, self._id = "", list[str](), ""
+
+    def take(self, line: str) -> list[tuple[str, str, str]]:
+        """The event that a line completes, as its name, its data and the last id; none for most lines."""
+        line = line.rstrip("\r\n")
+        if line:
+            name, _, value = line.partition(":")
+            value = value.removeprefix(" ")
+            match name:
+                case "event":
+                    self._event = value
+                case "data":
+                    self._data.append(value)
+                case "id":
+                    self._id = value
+            return []
+        event, data, self._event, self._data = self._event or "message", self._data, "", []
+        return [(event, "\n".join(data), self._id)] if data else []
+
+
+def caption_of_transcript(entity: Mapping[str, Any], *, call_id: str, role: str) -> Caption:
+    """What a transcript entity of AudioHook tells, as a caption."""
+    alternative = entity["alternatives"][0]
+    text = alternative["interpretations"][0]["transcript"]
+    return {
+        "type": "phrase" if entity["isFinal"] else "hypothesis",
+        "call_id": call_id,
+        "phrase_id": entity["id"],
+        "channel": entity["channelId"],
+        "role": role,
+        "start_ms": round(float(entity["offset"].removeprefix("PT").removesuffix("S")) * 1000),
+        "text": text,
+        "stable_text": "",
+    }
