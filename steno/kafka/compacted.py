@@ -1,18 +1,14 @@
 """Compacted topics: the newest record of each key."""
 
-import structlog
 from aiokafka import TopicPartition
 
-from steno.errors import Permanent
 from steno.events.catalogue import Topic
 from steno.events.codec import Codec
 from steno.events.records import Record
-from steno.kafka.messages import RawMessage, decode
-from steno.kafka.reading import read, reader
+from steno.kafka.messages import RawMessage
+from steno.kafka.reading import read, readable, reader
 from steno.kafka.topics import topic_name
 from steno.settings import KafkaSettings, TopicSettings
-
-log = structlog.get_logger("steno.kafka.compacted")
 
 
 async def newest(kafka: KafkaSettings, topics: TopicSettings, codec: Codec, topic: Topic, partition: int) -> dict[str, Record]:
@@ -33,11 +29,7 @@ async def newest(kafka: KafkaSettings, topics: TopicSettings, codec: Codec, topi
             last[raw.key] = raw
     found: dict[str, Record] = {}
     for raw in last.values():
-        try:
-            message = await decode(raw, topic, codec)
-        except Permanent as error:
-            log.error("compacted.unreadable", topic=where.topic, partition=partition, offset=raw.offset, reason=str(error))
-            continue
-        if message.key is not None and message.record is not None:
+        message = await readable(raw, topic, codec)
+        if message is not None and message.key is not None and message.record is not None:
             found[message.key] = message.record
     return found

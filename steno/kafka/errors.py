@@ -3,7 +3,8 @@
 ```
 StenoError
 ├── Retryable
-│   └── KafkaUnavailable   the broker did not take it, or not in time; the same call may work later
+│   ├── KafkaUnavailable   the broker did not take it, or not in time; the same call may work later
+│   └── FollowerTooSlow    begin to follow anew, from where it stopped
 ├── Permanent
 │   ├── RecordRefused      the broker will never take this record (too large, not valid)
 │   └── WrongRecord        the record does not belong on its topic
@@ -24,6 +25,12 @@ class KafkaUnavailable(Retryable):
     """Kafka did not do what was asked, and may do it later."""
 
     error_class: ClassVar[str] = "kafka_unavailable"
+
+
+class FollowerTooSlow(Retryable):
+    """More messages wait for a follower than it may leave lying; it is followed no more."""
+
+    error_class = "follower_too_slow"
 
 
 class RecordRefused(Permanent):

@@ -1,16 +1,21 @@
 """Reading a span of one partition, without a group: what stood there before, up to an end that is known."""
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 
+import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from steno.errors import Permanent
+from steno.events.catalogue import Topic
+from steno.events.codec import Codec
 from steno.kafka.client import client_options
 from steno.kafka.errors import KafkaUnavailable
-from steno.kafka.messages import RawMessage
+from steno.kafka.messages import Message, RawMessage, decode
 from steno.settings import KafkaSettings
+
+log = structlog.get_logger("steno.kafka.reading")
 
 _POLL_SECONDS = 0.2
 _SILENCE_SECONDS = 30.0
@@ -25,20 +30,12 @@ async def reader(kafka: KafkaSettings) -> AsyncIterator[AIOKafkaConsumer]:
     """
     client = AIOKafkaConsumer(**client_options(kafka), enable_auto_commit=False, auto_offset_reset="earliest")
     try:
-        with unavailable_when_lost(kafka):
-            await client.start()
-            yield client
-    finally:
-        await client.stop()
-
-
-@contextmanager
-def unavailable_when_lost(kafka: KafkaSettings) -> Iterator[None]:
-    """Says of an error of the client what it means to a caller: again later."""
-    try:
-        yield
+        await client.start()
+        yield client
     except KafkaError as error:
         raise KafkaUnavailable(f"Kafka at {kafka.bootstrap_servers} could not be read: {error!r}") from error
+    finally:
+        await client.stop()
 
 
 async def read(client: AIOKafkaConsumer, where: TopicPartition, *, start: int, end: int) -> AsyncIterator[RawMessage]:
@@ -49,13 +46,7 @@ async def read(client: AIOKafkaConsumer, where: TopicPartition, *, start: int, e
     """
     if start >= end:
         return
-    client.assign([where])
-    try:
-        # Only then does a seek stand: a fresh assignment finds a position of its own.
-        await asyncio.wait_for(client.position(where), _SILENCE_SECONDS)
-    except TimeoutError:
-        raise _silent(where, end) from None
-    client.seek(where, start)
+    begin_at(client, {where: start})
     silent_polls = 0
     while await client.position(where) < end:
         records = await client.getmany(timeout_ms=int(_POLL_SECONDS * 1000))
@@ -70,5 +61,22 @@ async def read(client: AIOKafkaConsumer, where: TopicPartition, *, start: int, e
             yield record
 
 
-def _silent(where: TopicPartition, end: int) -> KafkaUnavailable:
-    return KafkaUnavailable(f"partition {where.partition} of {where.topic} could not be read up to {end}: Kafka is silent")
+def begin_at(client: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int]) -> None:
+    """Has a client read partitions from given offsets."""
+    client.assign(list(offsets))
+    # Before anything else runs: a fresh assignment soon finds positions of its own.
+    for where, offset in offsets.items():
+        client.seek(where, offset)
+
+
+async def readable(raw: RawMessage, topic: Topic, codec: Codec) -> Message | None:
+    """The message in bytes that nobody can put aside: None, and a line in the log, where they are no record of their topic.
+
+    Raises:
+        Retryable: the registry that may know its schema did not answer.
+    """
+    try:
+        return await decode(raw, topic, codec)
+    except Permanent as error:
+        log.error("message.unreadable", topic=raw.topic, partition=raw.partition, offset=raw.offset, reason=str(error))
+        return None

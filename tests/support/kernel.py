@@ -13,6 +13,7 @@ from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 from aiokafka.protocol.api import Response
 
+from steno.chassis import Component
 from steno.events.catalogue import DEAD_LETTERS, RECORDINGS
 from steno.events.codec import Codec
 from steno.events.records import RecordingSubmitted
@@ -20,7 +21,6 @@ from steno.events.schemas import ShippedSchemaIds
 from steno.kafka.consumer import Consumer, Handler
 from steno.kafka.dead_letters import DeadLetters
 from steno.kafka.log_consumer import LogConsumer, LogHandler
-from steno.kafka.member import GroupMember
 from steno.kafka.producer import Producer
 from steno.kafka.topics import create_topics, topic_name
 from steno.settings import KafkaSettings, TopicSettings
@@ -44,17 +44,17 @@ async def until(condition: Callable[[], bool], *, seconds: float = 20, running: 
             await asyncio.sleep(0.01)
 
 
-C = TypeVar("C", bound=GroupMember)
+C = TypeVar("C", bound=Component)
 
 
 @asynccontextmanager
-async def running(consumer: C) -> AsyncIterator[tuple[C, asyncio.Task[None]]]:
-    """A consumer that runs inside the block and is stopped after it."""
-    task = asyncio.create_task(consumer.run())
+async def running(component: C) -> AsyncIterator[tuple[C, asyncio.Task[None]]]:
+    """A component that runs inside the block and is stopped after it."""
+    task = asyncio.create_task(component.run())
     try:
-        yield consumer, task
+        yield component, task
     finally:
-        await consumer.stop()
+        await component.stop()
     await task
 
 

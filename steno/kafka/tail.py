@@ -1,0 +1,223 @@
+"""Every message of some topics as it comes, for whoever follows one key: live captions, the transcript of a call that goes on.
+
+There is no group, so every process sees everything, and nothing is committed. What came before one began to follow is read
+with `read_range`, up to `Following.positions`; the two together are every message once.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.partitioner import murmur2
+
+from steno.events.catalogue import Topic
+from steno.events.codec import Codec
+from steno.kafka.errors import FollowerTooSlow, KafkaUnavailable
+from steno.kafka.messages import Message, RawMessage
+from steno.kafka.reading import begin_at, read, readable, reader
+from steno.kafka.topics import topic_name
+from steno.settings import KafkaSettings, TopicSettings
+
+log = structlog.get_logger("steno.kafka.tail")
+
+_POLL_SECONDS = 0.2
+_RECONNECT_SECONDS = 1.0
+
+
+class Following:
+    """The messages of one key from when it began to be followed: an async iterator that ends when the tail is stopped."""
+
+    def __init__(self, key: str, *, positions: Mapping[str, int], limit: int, codec: Codec) -> None:
+        #: By the names of the topics in the catalogue: the offset from which it follows, in the partition of its key.
+        self.positions = positions
+        self._key = key
+        self._limit = limit
+        self._codec = codec
+        self._waiting: deque[tuple[Topic, RawMessage]] = deque()
+        self._news = asyncio.Event()
+        self._too_slow = False
+        self._ended = False
+
+    def put(self, topic: Topic, raw: RawMessage) -> None:
+        """A message has come; the tail calls this and never waits."""
+        if len(self._waiting) >= self._limit:
+            self._too_slow = True
+            self._waiting.clear()
+        if not self._too_slow:
+            self._waiting.append((topic, raw))
+        self._news.set()
+
+    def end(self) -> None:
+        """Nothing more comes."""
+        self._ended = True
+        self._news.set()
+
+    def __aiter__(self) -> AsyncIterator[Message]:
+        return self
+
+    async def __anext__(self) -> Message:
+        """The next message; what is no record of its topic is left out and logged.
+
+        Raises:
+            FollowerTooSlow: too many have come since the last one was asked for.
+            Retryable: the registry that may know the schema of the message did not answer; it may be asked for again.
+        """
+        while True:
+            if self._too_slow:
+                raise FollowerTooSlow(f"more than {self._limit} messages of {self._key} waited; follow it anew")
+            if self._waiting:
+                topic, raw = self._waiting[0]
+                message = await readable(raw, topic, self._codec)
+                if self._waiting:
+                    self._waiting.popleft()
+                if message is not None:
+                    return message
+            elif self._ended:
+                raise StopAsyncIteration
+            else:
+                self._news.clear()
+                await self._news.wait()
+
+
+class Tail:
+    """Reads all partitions of some topics from their ends on; a component of a service (`run`, `stop`)."""
+
+    def __init__(self, *, kafka: KafkaSettings, topics: TopicSettings, codec: Codec, subscribe: Sequence[Topic]) -> None:
+        self._kafka = kafka
+        self._topics = {topic_name(topics, topic): topic for topic in subscribe}
+        self._codec = codec
+        self._followers: dict[bytes, set[Following]] = {}
+        # The next offset to come of each partition; empty until the ends are known.
+        self._positions: dict[TopicPartition, int] = {}
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Reads until `stop`; where Kafka is away it waits for it, and goes on where it was."""
+        try:
+            while not self._stopping.is_set():
+                try:
+                    async with reader(self._kafka) as client:
+                        await self._read(client)
+                except KafkaUnavailable as error:
+                    log.warning("tail.kafka_away", reason=str(error))
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self._stopping.wait(), _RECONNECT_SECONDS)
+        finally:
+            for following in [each for followers in self._followers.values() for each in followers]:
+                following.end()
+
+    async def stop(self) -> None:
+        """Ends what is followed, and lets `run` return."""
+        self._stopping.set()
+
+    def ready(self) -> bool:
+        """Whether it knows from where it reads, so that keys can be followed."""
+        return bool(self._positions) and not self._stopping.is_set()
+
+    @contextmanager
+    def follow(self, key: str, *, limit: int = 1000) -> Iterator[Following]:
+        """The messages of a key from now on, inside the block.
+
+        Args:
+            limit: So many may wait for whoever follows.
+
+        Raises:
+            KafkaUnavailable: it has not reached Kafka yet, or is stopped.
+        """
+        if not self.ready():
+            raise KafkaUnavailable("nothing can be followed yet: Kafka has not been reached since this process started")
+        following = Following(key, positions=self._positions_of(key), limit=limit, codec=self._codec)
+        followers = self._followers.setdefault(key.encode(), set())
+        followers.add(following)
+        try:
+            yield following
+        finally:
+            followers.discard(following)
+            if not followers:
+                self._followers.pop(key.encode(), None)
+
+    def _positions_of(self, key: str) -> dict[str, int]:
+        counts = {name: sum(where.topic == name for where in self._positions) for name in self._topics}
+        return {
+            topic.name: self._positions[TopicPartition(name, partition_of(key, counts[name]))]
+            for name, topic in self._topics.items()
+        }
+
+    async def _read(self, client: AIOKafkaConsumer) -> None:
+        if not self._positions:
+            self._positions = await self._ends(client)
+        begin_at(client, self._positions)
+        log.info("tail.reading", partitions=len(self._positions))
+        while not self._stopping.is_set():
+            for where, records in (await client.getmany(timeout_ms=int(_POLL_SECONDS * 1000))).items():
+                self._hand_out(where, records)
+
+    async def _ends(self, client: AIOKafkaConsumer) -> dict[TopicPartition, int]:
+        # Left to itself, the client learns of no topic it is not assigned.
+        await client._client.set_topics(self._topics)
+        partitions = [
+            TopicPartition(name, partition) for name in self._topics for partition in client.partitions_for_topic(name) or ()
+        ]
+        if {where.topic for where in partitions} != set(self._topics):
+            raise KafkaUnavailable("not all of the topics to follow are there yet")
+        ends: dict[TopicPartition, int] = await client.end_offsets(partitions)
+        return ends
+
+    def _hand_out(self, where: TopicPartition, records: Sequence[RawMessage]) -> None:
+        topic = self._topics[where.topic]
+        for raw in records:
+            for following in self._followers.get(raw.key or b"", ()):
+                following.put(topic, raw)
+        self._positions[where] = records[-1].offset + 1
+
+
+async def read_range(
+    kafka: KafkaSettings,
+    topics: TopicSettings,
+    codec: Codec,
+    topic: Topic,
+    partition: int,
+    *,
+    key: str,
+    start: int,
+    end: int,
+) -> AsyncIterator[Message]:
+    """The messages of a key in one partition, from the offset `start` up to and without `end` (at most the end as of now).
+
+    What is no record of the topic is left out and logged.
+
+    Raises:
+        KafkaUnavailable: Kafka is away or silent.
+        Retryable: the registry that may know the schema of a message did not answer.
+    """
+    if start >= end:
+        return
+    where = TopicPartition(topic_name(topics, topic), partition)
+    wanted = key.encode()
+    async with reader(kafka) as client:
+        async for raw in read(client, where, start=start, end=end):
+            if raw.key == wanted and (message := await readable(raw, topic, codec)) is not None:
+                yield message
+
+
+async def offset_at(kafka: KafkaSettings, topics: TopicSettings, topic: Topic, partition: int, when: datetime) -> int:
+    """The first offset of a partition whose message was written at or after a moment; the end where there is none.
+
+    Raises:
+        KafkaUnavailable: Kafka is away.
+    """
+    where = TopicPartition(topic_name(topics, topic), partition)
+    async with reader(kafka) as client:
+        # The end comes first: what is written while it is asked about lies behind it.
+        end: int = (await client.end_offsets([where]))[where]
+        found = (await client.offsets_for_times({where: round(when.timestamp() * 1000)}))[where]
+        return end if found is None else int(found.offset)
+
+
+def partition_of(key: str, partitions: int) -> int:
+    """The partition of a key among so many, as Kafka's default partitioner has it (murmur2)."""
+    return int(murmur2(key.encode()) & 0x7FFFFFFF) % partitions
