@@ -1,20 +1,34 @@
 """The ledger of calls: every accepted call ends once, whatever comes how often and in which order."""
 
+import asyncio
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from steno_ingest.balance import books
 from steno_ingest.calls.call_ledger import CallLedger
-from steno_ingest.calls.call_tables import call_entries
-from steno_ingest.tables import outbox
-from support.calls import AT, CALL, CHANNELS, call_ended, call_started, live_completed, live_failed, live_started
-from support.ingest import CODEC, Ingest
+from steno_ingest.calls.call_tables import call_entries, call_events, call_phrases
+from steno_ingest.errors import CallAlreadyEnded, CallIdInUse, InvalidMetadata, NotThere, UnusableId
+from steno_ingest.results import LivePass
+from steno_ingest.tables import outbox, recordings
+from support.calls import AT, CALL, CHANNELS, call_ended, call_started, live_completed, live_failed, live_phrase, live_started
+from support.ingest import CODEC, Ingest, running_ingest
 
 from steno.events import ids
+from steno.events.catalogue import PHRASES, RECORDINGS, TRANSCRIPTS
 from steno.events.records import (
+    CallChannel,
+    CallEnded,
+    CallRecord,
     CallState,
     CallStatus,
+    RecordingCancelled,
+    RecordingSubmitted,
+    Role,
+    RolesCorrected,
 )
+from steno.kafka.messages import Message
 
 LIVE = ids.live_pass_id(CALL)
 DOOR: dict[str, Any] = {"door": "stream", "instance": "ingest-1", "paused": False}
@@ -26,7 +40,7 @@ def ledger(ingest: Ingest) -> CallLedger:
     return ingest.calls
 
 
-async def told(ingest: Ingest, topic: str = "calls") -> list[Any]:
+async def told_of(ingest: Ingest, topic: str = "calls") -> list[Any]:
     """What Kafka was told, in order."""
     rows = sorted(await ingest.rows(outbox), key=lambda row: row.id)
     return [CODEC.decode(row.value) for row in rows if row.topic == topic]
@@ -50,7 +64,7 @@ async def test_a_call_goes_its_way(ingest: Ingest, ledger: CallLedger) -> None:
     assert (call.state, call.end_reason, call.complete, call.end_position) == (CallStatus.COMPLETED, "hangup", True, 480_000)
     assert (call.door, call.instance, call.current_recording_id) == ("stream", "ingest-1", LIVE)
     assert await steps(ingest) == [(None, "active"), ("active", "ending"), ("ending", "completed")]
-    states = await told(ingest)
+    states = await told_of(ingest)
     assert [(state.state, state.current_recording_id) for state in states] == [
         (CallStatus.ACTIVE, ""),
         (CallStatus.ENDING, ""),
@@ -72,3 +86,236 @@ async def test_a_call_goes_its_way(ingest: Ingest, ledger: CallLedger) -> None:
     )
     assert [state.updated_at for state in states] == sorted({state.updated_at for state in states})
     assert await ledger.open_calls() == []
+
+
+STORY: dict[str, Any] = {
+    "begin": lambda ledger: ledger.note_started(call_started()),
+    "ended": lambda ledger: ledger.audio_ended(call_ended()),
+    "transcribing": lambda ledger: ledger.note_transcript(live_started()),
+    "completed": lambda ledger: ledger.note_transcript(live_completed()),
+    "better": lambda ledger: ledger.note_transcript(live_completed(recording_id="better", supersedes=LIVE)),
+    "phrase": lambda ledger: ledger.note_phrase(live_phrase(1)),
+    "gap": lambda ledger: ledger.note_event(CALL, "gap_lost", position_ms=500, duration_ms=100),
+    "heard": lambda ledger: ledger.note_heard({CALL: 4000}),
+}
+
+
+@pytest.mark.parametrize("rotation", range(len(STORY)))
+async def test_the_order_plays_no_part(ingest: Ingest, ledger: CallLedger, rotation: int) -> None:
+    """Every record twice, from any place in the story on: the same call, once each, and balanced books."""
+    names = list(STORY)
+    turned = names[rotation:] + names[:rotation]
+    # What happens to a call is told behind its start on one log, so only the results may be earlier.
+    told = [*turned, *reversed(turned)]
+    for name in told:
+        if name in ("ended", "heard") and "begin" not in told[: told.index(name)]:
+            continue
+        await STORY[name](ledger)
+    if not (await ledger.call(CALL)).ended_at:
+        await ledger.audio_ended(call_ended())
+    call = await ledger.call(CALL)
+    assert (call.state, call.current_recording_id, call.end_reason) == (CallStatus.COMPLETED, "better", "hangup")
+    assert len(await ingest.rows(call_phrases)) == len(await ingest.rows(call_events)) == 1
+    assert sum(1 for _, to in await steps(ingest) if to == "completed") == 1
+    assert await ingest.rows(recordings) == []
+    states = await told_of(ingest)
+    assert [state.updated_at for state in states] == sorted({state.updated_at for state in states})
+    assert (await books(ingest.engine)).balanced
+
+
+async def test_everything_at_once_ends_once(ingest: Ingest, ledger: CallLedger) -> None:
+    """All that is told of a call side by side, several times over, leaves one end, and Kafka the newest state last."""
+    await ledger.note_started(call_started())
+    tellings = list(STORY.values()) * 3 + [lambda ledger: ledger.note_transcript(live_failed())] * 2
+    await asyncio.gather(*(tell(ledger) for tell in tellings))
+    ends = [to for _, to in await steps(ingest) if to in ("completed", "failed")]
+    assert len(ends) == 1
+    call = await ledger.call(CALL)
+    states = await told_of(ingest)
+    assert call.state.value == ends[0] == states[-1].state.value
+    assert [state.updated_at for state in states] == sorted({state.updated_at for state in states})
+    assert states[-1].updated_at == call.updated_at
+    assert (await books(ingest.engine)).balanced
+
+
+async def test_a_call_id_is_used_once(ledger: CallLedger) -> None:
+    """Another call with the id of one that runs, or has ended, is not taken; nor is the same by another instance."""
+    await ledger.begin(call_started(), **DOOR)
+    other = call_started(started_at=AT + timedelta(seconds=1))
+    for attempt in (ledger.begin(other, **DOOR), ledger.begin(call_started(), **{**DOOR, "instance": "ingest-2"})):
+        with pytest.raises(CallIdInUse, match="call-1 is in use"):
+            await attempt
+    with pytest.raises(CallIdInUse):
+        await ledger.note_started(other)
+    await ledger.audio_ended(call_ended())
+    with pytest.raises(CallIdInUse):
+        await ledger.begin(call_started(), **DOOR)
+    assert not await ledger.note_started(call_started())
+
+
+async def test_two_processes_begin_a_call(database_url: str, tmp_path: Path, ingest: Ingest) -> None:
+    """Of instances that are offered the same call id at once, one gets it, on either database."""
+    async with running_ingest(tmp_path, database_url) as other:
+        for number in range(10):
+            started = [call_started(f"call-{number}", started_at=AT + timedelta(seconds=place)) for place in range(6)]
+            outcomes = await asyncio.gather(
+                *(
+                    (ingest, other)[place % 2].calls.begin(record, door="stream", instance=f"ingest-{place % 2}", paused=False)
+                    for place, record in enumerate(started)
+                ),
+                return_exceptions=True,
+            )
+            assert sorted(type(outcome).__name__ for outcome in outcomes) == ["CallIdInUse"] * 5 + ["NoneType"]
+    assert len(await told_of(ingest)) == 10
+    assert (await books(ingest.engine)).calls.accepted == 10
+
+
+async def test_a_result_and_a_start_at_once_meet(ingest: Ingest, ledger: CallLedger) -> None:
+    """A call that becomes known while its result is being kept ends, whichever comes first."""
+    for number in range(20):
+        call_id = f"call-{number}"
+        await asyncio.gather(
+            ledger.note_transcript(live_completed(call_id)), ledger.note_started(call_started(call_id, protocol="upstream"))
+        )
+        assert (await ledger.call(call_id)).state is CallStatus.COMPLETED
+    assert (await books(ingest.engine)).balanced
+
+
+async def test_a_pause_is_kept_for_whoever_has_the_call(ingest: Ingest, ledger: CallLedger) -> None:
+    """Who asked and why stands in the row; a peer that comes back elsewhere stays paused; a call that is over has no pause."""
+    await ledger.begin(call_started(), **DOOR)
+    for _ in range(2):
+        paused = await ledger.set_paused(CALL, True, by="tester", reason="card number")
+    assert (paused.paused, paused.pause_requested_by, paused.pause_reason) == (True, "tester", "card number")
+    resumed = await ledger.resume(CALL, instance="ingest-2")
+    assert (resumed.paused, resumed.instance) == (True, "ingest-2")
+    assert [call.call_id for call in await ledger.open_calls(instance="ingest-2")] == [CALL]
+    assert await ledger.open_calls(instance="ingest-1") == []
+    await ledger.set_paused(CALL, False, by="tester")
+    assert [state.paused for state in await told_of(ingest)] == [False, True, False]
+    await ledger.audio_ended(call_ended())
+    with pytest.raises(CallAlreadyEnded):
+        await ledger.set_paused(CALL, True, by="tester")
+    with pytest.raises(CallAlreadyEnded):
+        await ledger.resume(CALL, instance="ingest-2")
+    with pytest.raises(NotThere):
+        await ledger.resume("unknown", instance="ingest-2")
+
+
+async def test_a_call_may_fail_before_its_audio_ends(ledger: CallLedger) -> None:
+    """It can still be paused, and counts as open until its end comes, which changes no state."""
+    await ledger.begin(call_started(), **DOOR)
+    await ledger.note_transcript(live_failed())
+    assert (await ledger.set_paused(CALL, True, by="tester")).paused
+    assert len(await ledger.open_calls()) == 1
+    assert await ledger.audio_ended(call_ended(complete=False, reason="torn", error="the \0 socket is gone"))
+    call = await ledger.call(CALL)
+    assert (call.state, call.reason, call.end_reason) == (CallStatus.FAILED, "the codec is not known", "torn")
+    assert call.end_error == "the \ufffd socket is gone"
+    assert await ledger.open_calls() == []
+
+
+async def test_a_call_that_never_got_onto_its_log_fails(ingest: Ingest, ledger: CallLedger) -> None:
+    """Whoever finds it ends it, once."""
+    await ledger.begin(call_started(), **DOOR)
+    assert await ledger.fail(CALL, reason="ingest was killed before the call was on its log", error="never_logged")
+    assert not await ledger.fail(CALL, reason="again", error="again")
+    call = await ledger.call(CALL)
+    assert (call.state, call.error, call.open) == (CallStatus.FAILED, "never_logged", False)
+    assert (await books(ingest.engine)).balanced
+
+
+async def test_roles_are_corrected_once_each(ingest: Ingest, ledger: CallLedger) -> None:
+    """A correction goes onto the call's log while it is open; come back from there, or older, it changes nothing."""
+    await ledger.begin(call_started(), **DOOR)
+    swapped = [CallChannel(channel=0, role=Role.CUSTOMER), CallChannel(channel=1, role=Role.AGENT, participant="Bob")]
+    for _ in range(2):
+        call = await ledger.correct_roles(CALL, swapped, by="tester")
+    assert [(entry.role, entry.participant) for entry in call.channels] == [(Role.CUSTOMER, "Ann"), (Role.AGENT, "Bob")]
+    (logged,) = await told_of(ingest, "call-audio")
+    assert isinstance(logged, RolesCorrected)
+    assert (logged.channels, logged.corrected_by) == (call.channels, "tester")
+    older = logged.model_copy(update={"channels": CHANNELS, "corrected_at": logged.corrected_at - timedelta(seconds=1)})
+    assert (await ledger.note_roles(logged)).roles_revision == (await ledger.note_roles(older)).roles_revision == 1
+    later = logged.model_copy(update={"channels": CHANNELS[:1], "corrected_at": logged.corrected_at + timedelta(hours=1)})
+    assert [entry.role for entry in (await ledger.note_roles(later)).channels] == [Role.AGENT, Role.AGENT]
+    assert [state.roles_revision for state in await told_of(ingest)] == [0, 1, 2]
+    await ledger.audio_ended(call_ended())
+    after = await ledger.correct_roles(CALL, [CallChannel(channel=1, role=Role.IVR)], by="tester")
+    assert (after.channels[1].role, after.roles_revision) == (Role.IVR, 3)
+    assert len(await told_of(ingest, "call-audio")) == 1
+    with pytest.raises(InvalidMetadata):
+        await ledger.correct_roles(CALL, [CallChannel(channel=7)], by="tester")
+
+
+async def test_more_becomes_known_of_a_call(ingest: Ingest, ledger: CallLedger) -> None:
+    """Properties are added, a locale replaces the one before, and what is known already is not told again."""
+    await ledger.begin(call_started(), **DOOR)
+    for _ in range(2):
+        await ledger.update(CALL, properties={"agent": "Ann"}, locale="de-DE")
+    await ledger.update(CALL, properties={})
+    call = await ledger.call(CALL)
+    assert (call.properties, call.locale) == ({"queue": "sales", "agent": "Ann"}, "de-DE")
+    assert len(await told_of(ingest)) == 2
+
+
+async def test_an_end_is_asked_for(ingest: Ingest, ledger: CallLedger) -> None:
+    """Whoever has the socket finds the wish; the log of an upstream system's call gets its end, where it was heard last."""
+    await ledger.begin(call_started(), **DOOR)
+    assert (await ledger.request_end(CALL, by="tester")).state is CallStatus.ACTIVE
+    assert [call.end_requested_by for call in await ledger.open_calls(instance="ingest-1")] == ["tester"]
+    await ledger.note_started(call_started("foreign"))
+    await ledger.note_heard({"foreign": 800, CALL: 400})
+    await ledger.note_heard({"foreign": 400})
+    call = await ledger.request_end("foreign", by="tester")
+    assert (call.state, call.end_reason, call.complete, call.heard_position) == (CallStatus.ENDING, "closed", False, 800)
+    (end,) = await told_of(ingest, "call-audio")
+    assert isinstance(end, CallEnded)
+    assert (end.call_id, end.position, end.reason) == ("foreign", 800, "closed")
+    assert not await ledger.audio_ended(end)
+    with pytest.raises(CallAlreadyEnded):
+        await ledger.request_end("foreign", by="tester")
+
+
+async def test_phrases_are_kept_once(ingest: Ingest, ledger: CallLedger) -> None:
+    """Many at once, each twice; a newer revision replaces, an older one does not; a NUL in its id spoils no other."""
+    phrases = [live_phrase(number) for number in range(100)]
+    unusable = live_phrase(1, phrase_id="a\0b")
+    corrected = live_phrase(5, revision=2, text="better \0")
+    together = [*phrases, *reversed(phrases), corrected, unusable, live_phrase(5, revision=1, text="worse")]
+    outcomes = await asyncio.gather(*(ledger.note_phrase(phrase) for phrase in together), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes if outcome is not None] == [UnusableId]
+    await ledger.note_phrase(live_phrase(5, revision=1, text="worse"))
+    rows = {row.sequence: row for row in await ingest.rows(call_phrases)}
+    assert len(rows) == 100
+    assert (rows[5].content["text"], rows[4].content["text"]) == ("better \ufffd", "phrase number 4")
+
+
+async def test_live_passes_make_no_recordings(ingest: Ingest) -> None:
+    """What comes back by Kafka of a live pass goes to its call; of a second pass to the recording and to the call."""
+    await ingest.calls.begin(call_started(), **DOOR)
+    second = live_completed(recording_id="better", supersedes=LIVE)
+    for record in (live_started(), live_phrase(0), live_phrase(0, recording_id="other"), live_completed(), second, second):
+        await handled(ingest, record)
+    assert [row.recording_id for row in await ingest.rows(recordings)] == ["better"]
+    assert len(await ingest.rows(call_phrases)) == 1
+    assert (await ingest.calls.call(CALL)).current_recording_id == "better"
+    for pretender in (
+        RecordingSubmitted(call_id=CALL, recording_id=LIVE, url="https://audio.example/a.wav"),
+        RecordingCancelled(call_id=CALL, recording_id=LIVE, cancelled_at=AT),
+    ):
+        with pytest.raises(LivePass):
+            await handled(ingest, pretender)
+    for unusable in (live_completed("a\0b"), second.model_copy(update={"supersedes": "a\0b"})):
+        with pytest.raises(UnusableId):
+            await handled(ingest, unusable)
+    with pytest.raises(UnusableId):
+        await ingest.calls.note_started(call_started("a\0b"))
+
+
+async def handled(ingest: Ingest, record: CallRecord) -> None:
+    """Hands a record over as the consumer does."""
+    topic = next(topic for topic in (PHRASES, TRANSCRIPTS, RECORDINGS) if type(record).__name__ in topic.records)
+    await ingest.results.handle(
+        Message(topic=topic, partition=0, offset=0, key=record.call_id, record=record, headers={}, timestamp=AT)
+    )
