@@ -31,7 +31,7 @@ class CaptionView:
         self._named = named
         self._spoken: dict[str, Caption] = {}
         self._said: set[str] = set()
-        self._live = Live(console=console, transient=True, refresh_per_second=10) if console.is_terminal else None
+        self._live = Live(console=console, transient=True, auto_refresh=False) if console.is_terminal else None
 
     def __enter__(self) -> Self:
         if self._live is not None:
@@ -54,7 +54,7 @@ class CaptionView:
         elif phrase_id not in self._said:
             self._spoken[phrase_id] = caption
         if self._live is not None:
-            self._live.update(Text.from_markup("\n".join(map(self._hypothesis_line, self._spoken.values()))))
+            self._live.update(Text.from_markup("\n".join(map(self._hypothesis_line, self._spoken.values()))), refresh=True)
 
     def _hypothesis_line(self, caption: Caption) -> str:
         stable = caption.get("stable_text", "")
