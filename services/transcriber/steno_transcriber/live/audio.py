@@ -14,7 +14,7 @@ from steno_transcriber.speech import SAMPLE_RATE, Samples
 Block = npt.NDArray[np.float32]
 """Shape (channels, samples)."""
 
-_Values = npt.NDArray[np.float64]
+Values = npt.NDArray[np.float64]
 
 _HALF = (
     *(20812, -6809, 3935, -2655, 1914, -1422, 1070, -807, 605, -449),
@@ -23,7 +23,7 @@ _HALF = (
 """One side of the filter, from the middle outwards, in 1/32768: a sinc in a Kaiser window of beta 8. Flat to 0.001 dB up to
 3.5 kHz; images from 4.6 kHz on are 82 dB down. Written out, so that every machine has the same."""
 
-_TAPS: _Values = np.array([*reversed(_HALF), *_HALF], dtype=np.float64)
+_TAPS: Values = np.array([*reversed(_HALF), *_HALF], dtype=np.float64)
 _EVEN_SCALE = 1 / 32768
 _ODD_SCALE = 1 / 32768**2
 
@@ -31,20 +31,21 @@ LOOK_SAMPLES = len(_HALF)
 """How far the filter looks back and ahead, in samples of 8 kHz."""
 
 
-def _mu_law() -> _Values:
+def _mu_law() -> Values:
     code = ~np.arange(256) & 0xFF
     magnitude = ((((code & 0x0F) << 3) + 0x84) << ((code & 0x70) >> 4)) - 0x84
     return np.where(code & 0x80, -magnitude, magnitude).astype(np.float64)
 
 
-def _a_law() -> _Values:
+def _a_law() -> Values:
     code = np.arange(256) ^ 0x55
     exponent, mantissa = (code & 0x70) >> 4, (code & 0x0F) << 4
     magnitude = np.where(exponent == 0, mantissa + 8, (mantissa + 0x108) << np.maximum(exponent - 1, 0))
     return np.where(code & 0x80, magnitude, -magnitude).astype(np.float64)
 
 
-_TABLES = {AudioCodec.PCMU: _mu_law(), AudioCodec.PCMA: _a_law()}
+TABLES = {AudioCodec.PCMU: _mu_law(), AudioCodec.PCMA: _a_law()}
+"""The linear value of each code."""
 
 
 class LiveDecoder:
@@ -72,10 +73,10 @@ class LiveDecoder:
         rests = [upsampler.accept(np.zeros(LOOK_SAMPLES)) for upsampler in self._upsamplers]
         return np.stack(rests) if rests else np.zeros((self._channels, 0), dtype=np.float32)
 
-    def _values(self, audio: bytes) -> _Values:
+    def _values(self, audio: bytes) -> Values:
         if self._codec is AudioCodec.S16LE:
             return np.frombuffer(audio, dtype="<i2").astype(np.float64)
-        return _TABLES[self._codec].take(np.frombuffer(audio, dtype=np.uint8))
+        return TABLES[self._codec].take(np.frombuffer(audio, dtype=np.uint8))
 
 
 class _Upsampler:
@@ -83,9 +84,9 @@ class _Upsampler:
 
     def __init__(self) -> None:
         # The sample before the first has a neighbour behind it that is never given out.
-        self._kept: _Values = np.zeros(LOOK_SAMPLES - 1)
+        self._kept: Values = np.zeros(LOOK_SAMPLES - 1)
 
-    def accept(self, values: _Values) -> Samples:
+    def accept(self, values: Values) -> Samples:
         values = np.concatenate([self._kept, values])
         count = len(values) - (len(_TAPS) - 1)
         if count <= 0:

@@ -1,0 +1,408 @@
+"""A live call's utterances follow from its log alone, wherever somebody takes over."""
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from itertools import pairwise
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from steno_transcriber import segmenter
+from steno_transcriber.live import channel
+from steno_transcriber.live.call import BrokenAudio, LiveCall, LiveUtterance, begun
+from steno_transcriber.segmenter import Segmenter, SegmenterOptions
+from steno_transcriber.speech import SAMPLES_PER_MS, Utterance
+from support.live_calls import BEGAN, CHANNELS, CallWriter, Entry, Heard
+from support.speech import call_audio
+
+from steno.events.records import (
+    AudioChunk,
+    AudioCodec,
+    AudioGap,
+    CallChannel,
+    CallCheckpoint,
+    CallEnded,
+    CallStarted,
+    CallUpdated,
+    DtmfPressed,
+    GapReason,
+    Role,
+    RolesCorrected,
+)
+
+Exact = tuple[int, int, int, int, bytes, str, str]
+
+SWAPPED = (CallChannel(channel=0, role=Role.CUSTOMER), CallChannel(channel=1, role=Role.AGENT))
+
+
+def exact(found: LiveUtterance) -> Exact:
+    cut = found.utterance
+    return (
+        *(cut.channel, cut.start_ms, cut.duration_ms, cut.padding_before_ms),
+        *(cut.samples.tobytes(), str(found.role), found.locale),
+    )
+
+
+def start_of(log: list[Entry]) -> CallCheckpoint:
+    assert isinstance(log[0].record, CallStarted)
+    return begun(log[0].record, log[0].offset)
+
+
+@dataclass
+class Listener:
+    """Somebody who has a call: takes its log, and publishes some utterances later than they end."""
+
+    call: LiveCall
+    published: list[Exact]
+    waiting: list[LiveUtterance]
+
+    @classmethod
+    def of(cls, checkpoint: CallCheckpoint, published: list[Exact] | None = None) -> "Listener":
+        return cls(LiveCall(checkpoint), published or [], [])
+
+    def take(self, entry: Entry) -> None:
+        self.waiting += self.call.take(entry.record, offset=entry.offset, written_at=entry.written_at)
+
+    def publish(self, *, leave: int = 0) -> None:
+        while len(self.waiting) > leave:
+            found = self.waiting.pop(0)
+            assert self.call.next_phrase == len(self.published)
+            self.published.append(exact(found))
+            self.call.published(found.utterance, with_text=True)
+
+    def checkpoint(self, log_end: int) -> CallCheckpoint:
+        return self.call.checkpoint(log_end=log_end, saved_at=BEGAN)
+
+
+def undisturbed(log: list[Entry]) -> list[Exact]:
+    listener = Listener.of(start_of(log))
+    for entry in log:
+        listener.take(entry)
+    listener.publish()
+    return listener.published
+
+
+@contextmanager
+def restarts_each(seconds: float) -> Iterator[None]:
+    """Restarts and cuts that are due so often that short audio has some."""
+    options = SegmenterOptions(maximum_ms=2000)
+    with (
+        patch.object(segmenter, "RESTART_FRAMES", int(seconds * 1000) // segmenter.FRAME_MS),
+        patch.object(segmenter, "PATIENCE_FRAMES", 20),
+        patch.object(channel, "Segmenter", partial(Segmenter, options=options)),
+    ):
+        yield
+
+
+def speech(begin_ms: int, milliseconds: int) -> Heard:
+    return call_audio()[:, begin_ms * SAMPLES_PER_MS : (begin_ms + milliseconds) * SAMPLES_PER_MS]
+
+
+def silence(milliseconds: int) -> Heard:
+    return np.zeros((2, milliseconds * SAMPLES_PER_MS), dtype=np.float32)
+
+
+def noise(milliseconds: int, *, loud: float = 0.01) -> Heard:
+    generator = np.random.default_rng(milliseconds)
+    return generator.normal(0, loud, (2, milliseconds * SAMPLES_PER_MS)).astype(np.float32)
+
+
+Step = Callable[[random.Random, CallWriter], None]
+
+
+def say(dice: random.Random, call: CallWriter) -> None:
+    call.say(speech(dice.randrange(35_000), dice.randrange(100, 6000)), chunk=dice.choice([0, 0, 0, 160, 333, 1601]))
+
+
+STEPS: dict[Step, int] = {
+    say: 6,
+    lambda dice, call: call.say(silence(dice.randrange(1, 3000))): 2,
+    lambda dice, call: call.say(noise(dice.randrange(1, 3000))): 1,
+    lambda dice, call: call.say(noise(dice.randrange(1, 3000), loud=0.2)): 1,
+    lambda dice, call: call.again(dice.randrange(1, 30)): 2,
+    lambda dice, call: call.lose(dice.randrange(1, 5000)): 1,
+    lambda dice, call: call.gap(dice.randrange(1, 5000)): 1,
+    lambda _, call: call.pause(): 2,
+    lambda dice, call: call.resume(dice.randrange(5000)): 1,
+    lambda dice, call: call.write(
+        RolesCorrected(call_id=call.call_id, channels=dice.choice([SWAPPED, CHANNELS]), corrected_at=BEGAN)
+    ): 2,
+    lambda dice, call: call.write(
+        CallUpdated(call_id=call.call_id, locale=dice.choice(["en-GB", "en-IE"]), updated_at=BEGAN)
+    ): 1,
+    lambda _, call: call.write(DtmfPressed(call_id=call.call_id, position=0, digit="5", pressed_at=BEGAN)): 1,
+}
+"""What may happen to a call, and how often."""
+
+
+def any_log(dice: random.Random) -> list[Entry]:
+    """A call with all that may happen; hypothesis by itself would draw little but short ones in which nobody speaks."""
+    call = CallWriter(
+        codec=dice.choice([AudioCodec.PCMU, AudioCodec.PCMA, AudioCodec.S16LE]),
+        sample_rate=dice.choice([8000, 8000, 16_000]),
+        others=dice.randrange(3),
+    )
+    call.start()
+    for step in dice.choices(list(STEPS), list(STEPS.values()), k=dice.randrange(5, 15)):
+        step(dice, call)
+    if dice.random() < 0.7:
+        call.end()
+    return call.log
+
+
+@settings(max_examples=100, deadline=None)
+@given(seed=st.integers(0, 2**64))
+def test_whoever_takes_over_comes_to_the_same(seed: int) -> None:
+    """Killed anywhere, with a checkpoint of any age and finals that were not out: nothing is missing, twice or different."""
+    dice = random.Random(seed)
+    log = any_log(dice)
+    cuts = [(dice.random(), dice.random() * 0.2, dice.randrange(4)) for _ in range(dice.randrange(1, 4))]
+    with restarts_each(1.5):
+        expected = undisturbed(log)
+        saved, published = start_of(log), list[Exact]()
+        for at, age, unpublished in sorted(cuts):
+            listener = Listener.of(saved, published[: saved.next_sequence])
+            killed_at = int(at * len(log))
+            saved_at = max(0, killed_at - int(age * len(log)))
+            for index, entry in enumerate(log[:killed_at]):
+                if entry.offset >= saved.offset:
+                    listener.take(entry)
+                listener.publish(leave=unpublished)
+                if index == saved_at and entry.offset >= saved.offset:
+                    saved = listener.checkpoint(entry.offset + 1)
+            published = listener.published
+            assert published == expected[: len(published)]
+        last = Listener.of(saved, published[: saved.next_sequence])
+        for entry in log:
+            if entry.offset >= saved.offset:
+                last.take(entry)
+        last.publish()
+        assert last.published == expected
+
+
+@settings(max_examples=20, deadline=None)
+@given(chunk=st.integers(80, 4000), rate=st.sampled_from([8000, 16_000]))
+def test_borders_of_chunks_do_not_matter(chunk: int, rate: int) -> None:
+    """The same audio in chunks of another length is the same utterances of each channel."""
+    audio = np.concatenate([speech(2000, 5000), silence(700), speech(12_000, 4000)], axis=1)
+    found = []
+    for length in (0, chunk):
+        call = CallWriter(sample_rate=rate)
+        call.start()
+        call.say(audio, chunk=length)
+        call.end()
+        found.append(sorted(undisturbed(call.log)))
+    assert found[0]
+    assert found[0] == found[1]
+
+
+def test_a_call_at_16_khz_is_cut_as_its_recording_is() -> None:
+    """Live and batch have one segmenter: samples that need no resampling come to the same utterances."""
+    call = CallWriter(sample_rate=16_000)
+    call.start()
+    call.say(call_audio())
+    call.end()
+    pcm = (np.clip(call_audio(), -1, 1) * 32767).astype("<i2") / np.float32(32768)
+    for index in (0, 1):
+        batch = Segmenter(channel=index)
+        cut: list[Utterance] = [*batch.accept(pcm[index]), *batch.finish()]
+        live = [found for found in undisturbed(call.log) if found[0] == index]
+        assert [(found[1], found[2], found[4]) for found in live] == [
+            (found.start_ms, found.duration_ms, found.samples.tobytes()) for found in cut
+        ]
+
+
+def test_what_comes_twice_is_heard_once() -> None:
+    """A peer that reconnects says its last chunks again; a producer may, too."""
+    plain, doubled = CallWriter(), CallWriter()
+    for call in (plain, doubled):
+        call.start()
+        for begin in range(0, 20_000, 1000):
+            call.say(speech(begin, 1000))
+            if call is doubled:
+                call.again(7)
+        call.end()
+    assert undisturbed(doubled.log) == undisturbed(plain.log)
+
+
+def test_a_chunk_that_overlaps_is_heard_from_where_it_is_new() -> None:
+    """By its position, though its sequence is new."""
+    plain, overlapping = CallWriter(), CallWriter()
+    for call in (plain, overlapping):
+        call.start()
+        call.say(speech(0, 9000))
+        if call is overlapping:
+            call.position -= 4000
+            call.say(speech(8500, 8500))
+        else:
+            call.say(speech(9000, 8000))
+        call.end()
+    assert len(undisturbed(plain.log)) > 2
+    assert sorted(undisturbed(overlapping.log)) == sorted(undisturbed(plain.log))
+
+
+@pytest.mark.parametrize("how", ["lost", "told", "paused"])
+def test_a_gap_ends_what_was_being_said(how: str) -> None:
+    """Both halves are utterances at their own time, and the audio clock goes on."""
+    call = CallWriter()
+    call.start()
+    call.say(speech(1000, 2000))
+    if how == "lost":
+        call.lose(80_000)
+    elif how == "told":
+        call.gap(80_000)
+    else:
+        call.pause()
+        call.resume(80_000)
+    call.say(speech(1000, 2000))
+    call.end()
+    found = [cut for cut in undisturbed(call.log) if cut[0] == 0]
+    before, after = found[: len(found) // 2], found[len(found) // 2 :]
+    assert len(before) == len(after) > 0
+    assert [(cut[1] + 12_000, cut[2], cut[4]) for cut in before] == [(cut[1], cut[2], cut[4]) for cut in after]
+    assert before[-1][1] + before[-1][2] <= 2000
+
+
+def test_a_gap_told_again_is_none() -> None:
+    """What lies in the past changes nothing."""
+    call = CallWriter()
+    call.start()
+    call.say(speech(1000, 1000))
+    call.gap(800)
+    told = call.log[-1].record
+    call.say(speech(1000, 1000))
+    call.write(told)
+    call.say(speech(2000, 1000))
+    once = [entry for index, entry in enumerate(call.log) if entry.record is not told or index < 12]
+    assert len(once) == len(call.log) - 1
+    assert undisturbed(call.log) == undisturbed(once)
+
+
+def test_roles_count_from_where_they_were_corrected() -> None:
+    """An utterance has the role that was known when it ended."""
+    call = CallWriter()
+    call.start()
+    call.say(speech(0, 20_000))
+    call.write(RolesCorrected(call_id="call-1", channels=SWAPPED[:1], corrected_at=BEGAN))
+    call.say(speech(20_000, 20_000))
+    call.end()
+    roles = [(cut[0], cut[5]) for cut in undisturbed(call.log)]
+    assert {(0, "agent"), (0, "customer"), (1, "customer")} >= set(roles) >= {(0, "agent"), (0, "customer")}
+    assert [role for index, role in roles if index == 0] == sorted(role for index, role in roles if index == 0)
+
+
+def test_it_knows_when_something_was_said() -> None:
+    """By the clock of the log: the time of its record less the audio behind it."""
+    call = CallWriter()
+    call.start()
+    call.say(np.concatenate([speech(1000, 2000), silence(1000)], axis=1))
+    listener = Listener.of(start_of(call.log))
+    for entry in call.log:
+        listener.take(entry)
+    assert listener.waiting
+    for found in listener.waiting:
+        assert abs(found.said_at - BEGAN - timedelta(milliseconds=found.utterance.end_ms)) <= timedelta(milliseconds=100)
+
+
+def test_what_is_open_can_be_listened_to() -> None:
+    """Hypotheses need it: it begins where its final will, and grows to it."""
+    call = CallWriter()
+    call.start()
+    call.say(np.concatenate([speech(1000, 4000), silence(1000)], axis=1))
+    listener, heard = Listener.of(start_of(call.log)), list[Utterance]()
+    for entry in call.log:
+        listener.take(entry)
+        if (spoken := listener.call.channels[0].open_utterance) is not None:
+            heard.append(spoken)
+    final = next(found.utterance for found in listener.waiting if found.utterance.channel == 0)
+    mine = [spoken for spoken in heard if spoken.start_ms == final.start_ms]
+    assert len(mine) > 5
+    assert all(earlier.duration_ms <= later.duration_ms for earlier, later in pairwise(mine))
+    for spoken in mine:
+        assert spoken.padding_before_ms == final.padding_before_ms
+        length = min(len(spoken.samples), len(final.samples))
+        assert np.array_equal(spoken.samples[:length], final.samples[:length])
+
+
+def test_a_call_that_rests_goes_on() -> None:
+    """What was open ends when nothing comes; audio that comes later is heard."""
+    call = CallWriter()
+    call.start()
+    call.say(speech(1000, 2000))
+    first = Listener.of(start_of(call.log))
+    for entry in call.log:
+        first.take(entry)
+    first.waiting += first.call.rest()
+    first.publish()
+    assert first.published
+    checkpoint = first.checkpoint(1000)
+    assert checkpoint.offset == 1000
+    call.offset = 1000
+    call.say(speech(3000, 2000))
+    second = Listener.of(checkpoint)
+    second.published = list(first.published)
+    for entry in call.log:
+        first.take(entry)
+        if entry.offset >= 1000:
+            second.take(entry)
+    for listener in (first, second):
+        listener.waiting += listener.call.end()
+        listener.publish()
+        assert listener.call.ended
+    assert first.published == second.published
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        AudioChunk(call_id="call-1", sequence=10, position=8000, audio=b"\0\0\0"),
+        AudioChunk(call_id="call-1", sequence=10, position=2**63 - 1, audio=bytes(400)),
+        AudioGap(call_id="call-1", position=2**63 - 1, length=2**63 - 1, reason=GapReason.LOST),
+    ],
+    ids=["half a sample", "far ahead", "endless gap"],
+)
+def test_a_record_that_does_not_fit_is_refused_and_harms_nothing(broken: AudioChunk | AudioGap) -> None:
+    """The call goes on as if it had not come."""
+    call = CallWriter()
+    call.start()
+    call.say(speech(1000, 1000))
+    listener = Listener.of(start_of(call.log))
+    for entry in call.log:
+        listener.take(entry)
+    with pytest.raises(BrokenAudio, match="call-1"):
+        listener.call.take(broken, offset=500, written_at=BEGAN)
+    call.offset = 500
+    call.say(speech(2000, 1000))
+    call.end()
+    for entry in call.log:
+        listener.take(entry)
+    listener.publish()
+    assert listener.published == undisturbed(call.log)
+
+
+def test_an_end_that_lies_impossibly_far_ends_the_call_where_it_is() -> None:
+    """A call must end."""
+    call = CallWriter()
+    call.start()
+    call.say(speech(1000, 2000))
+    call.write(CallEnded(call_id="call-1", position=2**63 - 1, complete=True, ended_at=BEGAN))
+    listener = Listener.of(start_of(call.log))
+    for entry in call.log:
+        listener.take(entry)
+    assert listener.call.ended
+    assert listener.call.duration_ms == 2000
+
+
+def test_roles_are_told_by_the_number_of_the_channel() -> None:
+    """Not by the order in which they come."""
+    call = CallWriter(channels=tuple(reversed(CHANNELS)))
+    call.start()
+    call.say(speech(1000, 20_000))
+    call.end()
+    assert {(cut[0], cut[5]) for cut in undisturbed(call.log)} == {(0, "agent"), (1, "customer")}
