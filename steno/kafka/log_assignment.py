@@ -1,6 +1,6 @@
 """The partitions of a log consumer: read from where their handler wants to begin, committed as far as it has settled."""
 
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from steno.kafka.assignment import Assignment
 
@@ -11,6 +11,10 @@ class LogAssignment(Assignment):
     def open(self, where: TopicPartition, begin: int) -> None:
         """A partition may be fetched, from this offset on."""
         self._add(where, begin)
+
+    def is_open(self, where: TopicPartition) -> bool:
+        """Whether a partition may be fetched."""
+        return where in self._partitions
 
     def settle(self, where: TopicPartition, offset: int) -> None:
         """Nothing below this offset is needed any more.
@@ -33,6 +37,11 @@ class LogAssignment(Assignment):
             for where, partition in self._partitions.items()
             if partition.settled is not None and partition.settled != partition.committed
         }
+
+    def is_filling(self, client: AIOKafkaConsumer) -> bool:
+        """Whether a partition is full that is not paused yet."""
+        paused = client.paused()
+        return any(where not in paused and self._is_full(where, False) for where in self._partitions)
 
     def _is_full(self, where: TopicPartition, paused: bool) -> bool:
         return where not in self._partitions or super()._is_full(where, paused)

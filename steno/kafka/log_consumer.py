@@ -9,6 +9,7 @@ A handler may take its time: the poll loop goes on beside it with a bounded numb
 its group however long a record takes.
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -35,6 +36,7 @@ _MAX_POLL_SECONDS = 300.0
 _WAITING = 500
 # A partition that was full is asked for more as soon as half of what waited is done: that is looked for so often.
 _FULL_POLL_SECONDS = 0.02
+_MOMENT_SECONDS = 0.01
 
 
 class LogConsumer(GroupMember):
@@ -98,6 +100,24 @@ class LogConsumer(GroupMember):
         )
         self._partitions: dict[int, LogPartition] = {}
 
+    async def behind(self, partition: int) -> int | None:
+        """How many records of a partition are on the log, by what the broker says now, and were not taken yet; None where the
+        partition is not open here.
+
+        Raises:
+            KafkaUnavailable: the broker does not say.
+        """
+        found, client = self._partitions.get(partition), self._client
+        if found is None or client is None or not self._log_assignment.is_open(found.where):
+            return None
+        try:
+            ends: Mapping[TopicPartition, int] = await client.end_offsets([found.where])
+            # Where the client is, not what was taken last: transactions leave marks on the log that nobody is given.
+            fetched: int = await client.position(found.where)
+        except KafkaError as error:
+            raise KafkaUnavailable(f"where partition {partition} ends is not known: {error!r}") from error
+        return max(0, ends[found.where] - fetched) + found.waiting
+
     def _dealt(self, assigned: set[TopicPartition]) -> None:
         assert self._client is not None
         # Nothing is fetched before the handler has said where it begins.
@@ -135,6 +155,9 @@ class LogConsumer(GroupMember):
         self._log_assignment.settle(where, offset)
 
     async def _fetch(self, client: AIOKafkaConsumer) -> Mapping[TopicPartition, Sequence[RawMessage]]:
+        if self._log_assignment.is_filling(client):
+            # Pausing costs what has been fetched ahead: where taking is merely busy, a moment makes room.
+            await asyncio.sleep(_MOMENT_SECONDS)
         self._assignment.pause(client, everything=False)
         seconds = _FULL_POLL_SECONDS if client.paused() else POLL_SECONDS
         records: Mapping[TopicPartition, Sequence[RawMessage]] = await client.getmany(
