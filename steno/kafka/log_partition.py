@@ -78,7 +78,7 @@ class LogPartition:
             begin: Has the partition fetched, from an offset or (None) from the committed one. May raise `Retryable`.
             settle: Told what need not be read again.
         """
-        self._where = where
+        self.where = where
         self._handler = handler
         self._attempt = attempt
         self._retry = retry
@@ -96,6 +96,11 @@ class LogPartition:
         self.busy = False
         #: The work; it ends after `finish`.
         self.task: asyncio.Task[None] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Records that were not taken yet, the one that is being taken among them."""
+        return len(self._jobs)
 
     def start(self, fail: Callable[[BaseException], None]) -> None:
         """Begins to work; `fail` is told of what ends the consumer."""
@@ -127,13 +132,13 @@ class LogPartition:
     async def close(self) -> None:
         """Has the handler let go, if it had begun; called once the work has ended."""
         if self._opened:
-            await self._handler.close(self._where.partition)
+            await self._handler.close(self.where.partition)
 
     async def _work(self) -> None:
         try:
-            offset = await self._patiently("open", lambda: self._handler.open(self._where.partition))
+            offset = await self._patiently("open", lambda: self._handler.open(self.where.partition))
             self._opened = True
-            await self._patiently("begin", lambda: self._begin(self._where, offset))
+            await self._patiently("begin", lambda: self._begin(self.where, offset))
             self._begun = True
             while not self._finishing:
                 if self._settle_due:
@@ -170,12 +175,12 @@ class LogPartition:
 
     async def _settle(self) -> None:
         try:
-            offset = await self._handler.settle(self._where.partition)
+            offset = await self._handler.settle(self.where.partition)
         except Retryable as error:
-            log.warning("consumer.settle_delayed", topic=self._where.topic, partition=self._where.partition, reason=str(error))
+            log.warning("consumer.settle_delayed", topic=self.where.topic, partition=self.where.partition, reason=str(error))
             return
         if offset is not None:
-            self._settled(self._where, offset)
+            self._settled(self.where, offset)
 
     async def _patiently(self, what: str, call: Callable[[], Awaitable[T]]) -> T:
         attempts = 0
@@ -187,8 +192,8 @@ class LogPartition:
                 seconds = self._retry.decide(error, attempts) or 0.0
                 log.warning(
                     f"consumer.{what}_delayed",
-                    topic=self._where.topic,
-                    partition=self._where.partition,
+                    topic=self.where.topic,
+                    partition=self.where.partition,
                     reason=str(error),
                     again_in_seconds=round(seconds, 3),
                 )
