@@ -33,9 +33,9 @@ class PieceStore:
         self._objects = objects
         self._slots = asyncio.Semaphore(_AT_ONCE)
 
-    async def put(self, call_id: str, pieces: Sequence[tuple[Span, bytes]]) -> None:
-        """Keeps pieces of a call; returns when all are there."""
-        outcomes = await asyncio.gather(*(self._put(call_id, *piece) for piece in pieces), return_exceptions=True)
+    async def put(self, pieces: Sequence[tuple[str, Span, bytes]]) -> None:
+        """Keeps pieces, each with the id of its call; returns when all are there."""
+        outcomes = await asyncio.gather(*(self._put(*piece) for piece in pieces), return_exceptions=True)
         for outcome in outcomes:
             if outcome is not None:
                 raise outcome

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Sequence
 
 import structlog
 
-from steno.events import ids
 from steno.events.records import ChannelRole, RecordingSubmitted
 from steno_ingest.calls.account import Account
 from steno_ingest.calls.account_rows import AccountRows, KeptAccount
