@@ -114,19 +114,3 @@ class ServerSentEvents:
             return []
         event, data, self._event, self._data = self._event or "message", self._data, "", []
         return [(event, "\n".join(data), self._id)] if data else []
-
-
-def caption_of_transcript(entity: Mapping[str, Any], *, call_id: str, role: str) -> Caption:
-    """What a transcript entity of AudioHook tells, as a caption."""
-    alternative = entity["alternatives"][0]
-    text = alternative["interpretations"][0]["transcript"]
-    return {
-        "type": "phrase" if entity["isFinal"] else "hypothesis",
-        "call_id": call_id,
-        "phrase_id": entity["id"],
-        "channel": entity["channelId"],
-        "role": role,
-        "start_ms": round(float(entity["offset"].removeprefix("PT").removesuffix("S")) * 1000),
-        "text": text,
-        "stable_text": "",
-    }

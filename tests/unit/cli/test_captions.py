@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from steno.cli.callers.captions import CaptionView, ServerSentEvents, caption_of_transcript
+from steno.cli.callers.captions import CaptionView, ServerSentEvents
 
 
 def caption(kind: str, text: str, *, phrase_id: str = "p1", **more: Any) -> dict[str, Any]:
@@ -74,18 +74,3 @@ def test_server_sent_events_are_read(end: str) -> None:
     ]
     found = [event for line in lines for event in events.take(line + end)]
     assert found == [("phrase", '{"a":\n1}', "7"), ("message", "x", "7")]
-
-
-def test_a_transcript_of_audiohook_is_a_caption() -> None:
-    """An entity as AudioHook sends it says what a phrase says."""
-    entity = {
-        "id": "p1",
-        "channelId": 1,
-        "isFinal": True,
-        "offset": "PT61.5S",
-        "duration": "PT2S",
-        "alternatives": [{"confidence": 1, "interpretations": [{"type": "display", "transcript": "hello"}]}],
-    }
-    told = caption_of_transcript(entity, call_id="call-1", role="customer")
-    assert (told["type"], told["start_ms"], told["text"], told["role"]) == ("phrase", 61_500, "hello", "customer")
-    assert caption_of_transcript(entity | {"isFinal": False}, call_id="call-1", role="customer")["type"] == "hypothesis"

@@ -113,7 +113,7 @@ class TwilioDoor:
 
     def ask_to_leave(self, reason: str) -> Iterable[Action]:
         """A stream has no message for it: its socket is closed."""
-        ended = self._end(Ended(complete=reason == "ended_by_api", reason=reason))
+        ended = self._end(Ended(complete=False, reason=reason))
         return [*ended, *self._close(1001, reason)]
 
     def tick(self, *, now: float) -> Iterable[Action]:
