@@ -15,6 +15,9 @@ class HostedCalls(Protocol):
     async def paused(self, call_id: str, paused: bool, *, by: str, reason: str) -> bool:
         """Closes or opens the gate of a call and says so on its log. Says whether the call is here, and its gate is so now."""
 
+    async def pause_kept(self, call_id: str) -> None:
+        """The ledger has it that a call is paused; until it is told so, what the ledger says opens no gate."""
+
     async def roles_corrected(self, call_id: str, channels: Sequence[CallChannel]) -> bool:
         """Tells the door of a call who speaks on its channels; its log knows already. Says whether the call is here."""
 
@@ -28,6 +31,9 @@ class NoHostedCalls:
     async def paused(self, call_id: str, paused: bool, *, by: str, reason: str) -> bool:
         """Never."""
         return False
+
+    async def pause_kept(self, call_id: str) -> None:
+        """Nothing to do."""
 
     async def roles_corrected(self, call_id: str, channels: Sequence[CallChannel]) -> bool:
         """Never."""
@@ -61,6 +67,7 @@ class CallControl:
         gated = await self._hosted.paused(call_id, True, by=by, reason=reason)
         await self._refuse_foreign(call_id, "paused")
         await self._ledger.set_paused(call_id, True, by=by, reason=reason)
+        await self._hosted.pause_kept(call_id)
         return gated
 
     async def resume(self, call_id: str, *, by: str, reason: str) -> bool:

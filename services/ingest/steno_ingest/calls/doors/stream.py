@@ -1,0 +1,273 @@
+"""Steno's own door: JSON in text frames, audio in binary ones, resumable (`docs/protocols/stream.md`). Pure.
+
+```
+new ──start──▶ offered ──accepted──▶ open ──end──▶ ended ──all is told──▶ closed
+ │                │ refused            │ error        │ 30 s                 ▲
+ └────────────────┴────────────────────┴──────────────┴──────────────────────┘
+```
+"""
+
+from collections.abc import Iterator
+from enum import Enum, auto
+
+from steno.events.records import Hypothesis, Phrase
+from steno.http.auth import ApiKeys, presented_key
+from steno_ingest.calls.doors import stream_messages as messages
+from steno_ingest.calls.doors.port import (
+    Action,
+    Audio,
+    Close,
+    Door,
+    DoorFactory,
+    Dtmf,
+    Ended,
+    Gap,
+    Offered,
+    Paused,
+    Refusal,
+    Resumed,
+    ResumePoint,
+    SendText,
+    Updated,
+    Upgrade,
+    UpgradeRefused,
+)
+from steno_ingest.calls.doors.stream_messages import BadMessage, caption_of, channels_of, message_of, text_of
+
+_ACK_SECONDS = 0.5
+_AFTER_END_SECONDS = 30.0
+"""How long phrases may follow the end of a call before the connection is closed without the last of them."""
+
+_REFUSALS = {
+    Refusal.CALL_ID_IN_USE: "a call with this id is known already; give each call an id of its own",
+    Refusal.NOT_VALID: "what is said of the call cannot be kept: its id or locale has a character that may not be there",
+    Refusal.NO_SUCH_CALL: "there is no such call to go on with; start it without `resume`",
+    Refusal.CALL_ALREADY_ENDED: "the call has ended and cannot go on",
+    Refusal.NOT_AS_BEFORE: "a call goes on with the codec, sample rate and number of channels it began with",
+    Refusal.LEDGER_AWAY: "the call cannot be kept just now; try again soon",
+    Refusal.TOO_MANY_CALLS: "as many calls are open as may be; try again soon",
+    Refusal.SERVICE_STOPPING: "the service is stopping; try again soon",
+}
+
+
+class State(Enum):
+    """Where a connection stands."""
+
+    NEW = auto()
+    OFFERED = auto()
+    OPEN = auto()
+    ENDED = auto()
+    CLOSED = auto()
+
+
+class StreamDoor:
+    """One connection of Steno's own protocol."""
+
+    name = "stream"
+    resumable = True
+    captioned = True
+
+    def __init__(self) -> None:
+        self._state = State.NEW
+        self._offered: Offered | None = None
+        self._peer_paused = False
+        self._safe: ResumePoint | None = None
+        self._told: ResumePoint | None = None
+        self._ack_due = 0.0
+        self._close_at: float | None = None
+
+    def receive_text(self, text: str, *, now: float) -> Iterator[Action]:
+        """A message of the peer."""
+        if self._state is State.CLOSED:
+            return
+        try:
+            yield from self._receive(message_of(text), now)
+        except BadMessage as error:
+            yield from self._fail(error.code, str(error))
+
+    def receive_bytes(self, data: bytes, *, now: float) -> Iterator[Action]:
+        """Audio of the peer."""
+        offered = self._offered
+        if self._state is State.OPEN and offered is not None:
+            frame = offered.codec.sample_bytes * len(offered.channels)
+            if len(data) % frame:
+                yield from self._fail(
+                    "broken_frame",
+                    f"a binary frame of {len(data)} bytes is no whole number of sample frames of {frame} bytes "
+                    f"({len(offered.channels)} channels of {offered.codec})",
+                )
+            elif data:
+                yield Audio(data=data)
+        elif self._state in (State.NEW, State.OFFERED):
+            yield from self._fail("audio_before_start", "audio came before the call was started; send `start`, await `started`")
+        elif self._state is State.ENDED:
+            yield from self._fail("audio_after_end", "audio came after `end`")
+
+    def connection_lost(self) -> Iterator[Action]:
+        """The socket is gone."""
+        if self._state is State.OPEN:
+            yield Ended(complete=False, reason="torn")
+        self._state = State.CLOSED
+
+    def accepted(self, *, at: ResumePoint, now: float) -> Iterator[Action]:
+        """The peer may send, from there on."""
+        assert self._offered is not None
+        self._state = State.OPEN
+        self._ack_due = now + _ACK_SECONDS
+        yield SendText(text=text_of("started", call_id=self._offered.call_id, sequence=at.sequence, position=at.position))
+
+    def refused(self, reason: Refusal, *, now: float) -> Iterator[Action]:
+        """The peer may try again where the reason passes, and not where it does not."""
+        yield from self._leave(reason.value, _REFUSALS[reason], code=1013 if reason.temporary else 1008)
+
+    def acknowledged(self, *, sequence: int, position: int) -> Iterator[Action]:
+        """The peer is told with the next `ack`."""
+        self._safe = ResumePoint(sequence=sequence, position=position)
+        return iter(())
+
+    def caption(self, caption: Hypothesis | Phrase, *, now: float) -> Iterator[Action]:
+        """Hypotheses and phrases go out as they come."""
+        if self._state in (State.OPEN, State.ENDED):
+            yield SendText(text=caption_of(caption))
+
+    def transcribed(self, *, phrase_count: int, now: float) -> Iterator[Action]:
+        """All has been told."""
+        if self._state is State.ENDED:
+            yield SendText(text=text_of("completed", phrase_count=phrase_count))
+            yield from self._close(1000)
+
+    def settled(self, *, now: float) -> Iterator[Action]:
+        """The peer may forget the call."""
+        if self._state is State.ENDED:
+            yield SendText(text=text_of("ended", complete=True))
+
+    def ask_pause(self) -> Iterator[Action]:
+        """The peer is told that nothing is kept; it need not do anything."""
+        if self._state is State.OPEN:
+            self._ack_due = 0.0
+            yield SendText(text=text_of("paused"))
+
+    def ask_resume(self) -> Iterator[Action]:
+        """The peer is told that its audio is kept again, unless it paused itself."""
+        if self._state is State.OPEN and not self._peer_paused:
+            self._ack_due = 0.0
+            yield SendText(text=text_of("resumed"))
+
+    def ask_to_leave(self, reason: str) -> Iterator[Action]:
+        """The peer is told why, and the connection closed."""
+        if self._state is State.CLOSED:
+            return
+        yield from self._ack()
+        if reason == "ended_by_api":
+            yield SendText(text=text_of("ended", complete=False, reason="closed"))
+            yield from self._close(1000)
+        elif reason == "replaced":
+            yield from self._leave("replaced", "the call goes on elsewhere, or was ended there", code=1008)
+        else:
+            yield from self._leave(reason, "the service is stopping; connect again and resume the call", code=1012)
+
+    def tick(self, *, now: float) -> Iterator[Action]:
+        """Twice a second the peer is told what is safe."""
+        if self._close_at is not None and now >= self._close_at:
+            yield from self._close(1000)
+        if now >= self._ack_due:
+            self._ack_due = now + _ACK_SECONDS
+            yield from self._ack()
+
+    def _receive(self, message: messages.Message, now: float) -> Iterator[Action]:
+        if isinstance(message, messages.Ping):
+            yield SendText(text=text_of("pong"))
+        elif isinstance(message, messages.Start):
+            yield from self._start(message)
+        elif self._state in (State.NEW, State.OFFERED):
+            raise BadMessage("not_started", f"`{message.type}` came before the call was started; send `start` first")
+        elif self._state is State.ENDED:
+            raise BadMessage("already_ended", f"`{message.type}` came after `end`")
+        elif isinstance(message, messages.End):
+            self._state, self._close_at = State.ENDED, now + _AFTER_END_SECONDS
+            yield Ended(complete=True, reason="hangup")
+        else:
+            yield from self._running(message)
+
+    def _start(self, start: messages.Start) -> Iterator[Action]:
+        if self._state is not State.NEW:
+            raise BadMessage("already_started", "`start` came twice; a connection carries one call")
+        channels = channels_of(start.channels)
+        if [entry.channel for entry in channels] != list(range(len(channels))):
+            raise BadMessage("not_valid", "start.channels: the channels are numbered from 0, in order")
+        self._state, self._peer_paused = State.OFFERED, start.paused
+        self._offered = Offered(
+            call_id=start.call_id,
+            codec=start.audio_codec,
+            sample_rate=start.sample_rate,
+            channels=channels,
+            locale=start.locale,
+            properties=start.properties,
+            paused=start.paused,
+            resume=None
+            if start.resume is None
+            else ResumePoint(sequence=start.resume.sequence, position=start.resume.position),
+        )
+        yield self._offered
+
+    def _running(self, message: messages.Message) -> Iterator[Action]:
+        assert self._offered is not None
+        rate, channels = self._offered.sample_rate, len(self._offered.channels)
+        match message:
+            case messages.Pause():
+                self._peer_paused, self._ack_due = True, 0.0
+                yield Paused()
+                yield SendText(text=text_of("paused"))
+            case messages.Resume():
+                self._peer_paused, self._ack_due = False, 0.0
+                # Before what it brings about: where the API holds the call paused, the peer is told so again.
+                yield SendText(text=text_of("resumed"))
+                yield Resumed(skipped=message.skipped_ms * rate // 1000)
+            case messages.Gap():
+                yield Gap(length=message.length_ms * rate // 1000, reason=message.reason)
+            case messages.Key():
+                if message.channel is not None and message.channel >= channels:
+                    raise BadMessage("not_valid", f"dtmf.channel: the call has no channel {message.channel}")
+                yield Dtmf(digit=message.digit, channel=message.channel)
+            case messages.Update():
+                told = channels_of(message.channels)
+                if unknown := [entry.channel for entry in told if entry.channel >= channels]:
+                    raise BadMessage("not_valid", f"update.channels: the call has no channel {unknown[0]}")
+                yield Updated(properties=message.properties, locale=message.locale, channels=told)
+
+    def _ack(self) -> Iterator[Action]:
+        if self._state is State.OPEN and self._safe is not None and self._safe != self._told:
+            self._told = self._safe
+            yield SendText(text=text_of("ack", sequence=self._safe.sequence, position=self._safe.position))
+
+    def _fail(self, code: str, message: str) -> Iterator[Action]:
+        """The peer did what it may not: its call is over."""
+        if self._state is State.OPEN:
+            yield Ended(complete=False, reason="protocol_error", error=message)
+        yield from self._leave(code, message, code=1008)
+
+    def _leave(self, error: str, message: str, *, code: int) -> Iterator[Action]:
+        yield SendText(text=text_of("error", code=error, message=message))
+        yield from self._close(code, error)
+
+    def _close(self, code: int, reason: str = "") -> Iterator[Action]:
+        if self._state is not State.CLOSED:
+            self._state, self._close_at = State.CLOSED, None
+            yield Close(code=code, reason=reason)
+
+
+def stream_door(keys: ApiKeys) -> DoorFactory:
+    """Makes doors for peers that bring an API key."""
+
+    def make(upgrade: Upgrade) -> Door:
+        key = presented_key(upgrade.headers)
+        if key is None or keys.verify(key) is None:
+            raise UpgradeRefused(
+                401,
+                "no API key was sent; send one as `Authorization: Bearer KEY` or `X-Api-Key: KEY`"
+                if key is None
+                else "the API key is not one of this service; ask its operator for one",
+            )
+        return StreamDoor()
+
+    return make
