@@ -2,8 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 from steno_ingest.calls.account import LONGEST_JUMP_SECONDS, MOST_NOTES, Account
 from steno_ingest.calls.pieces import PIECE_BYTES, Growing, Shape, Span, blocks_of_silence, layout, masked
 from steno_ingest.calls.unusable import AfterTheEnd, BrokenAudio, ImpossiblePlace, UnusableRecord
+from support.call_scenes import NOW, STEPS, Scene, Step, act
 
 from steno.events.records import (
     AudioChunk,
@@ -24,7 +24,6 @@ from steno.events.records import (
     GapReason,
 )
 
-NOW = datetime(2026, 3, 1, tzinfo=UTC)
 RATE = 8000
 SHAPE = Shape(codec=AudioCodec.PCMU, sample_rate=RATE, channels=1)
 
@@ -221,93 +220,19 @@ def test_a_call_full_of_holes_fills_no_database() -> None:
     assert (len(of.notes), of.notes[-1].kind) == (MOST_NOTES, "notes_ended")
 
 
-#: Long enough for any one piece from any place.
-SPEECH = bytes(number * 7 % 255 for number in range(255)) * 8
-
-
-@dataclass
-class Scene:
-    """A call as it was, and what of it gets onto the log."""
-
-    records: list[CallRecord] = field(default_factory=list)
-    #: What a recording must hold.
-    expected: bytes = b""
-    sequence: int = 0
-
-    def spoken(self, length: int) -> bytes:
-        """Audio that differs from place to place and is never silence."""
-        start = len(self.expected) % 255
-        return SPEECH[start : start + length]
-
-    def send(self, length: int) -> None:
-        audio = self.spoken(length)
-        self.records.append(chunk(self.sequence, len(self.expected), audio))
-        self.expected += audio
-        self.sequence += 1
-
-    def lose(self, length: int) -> None:
-        self.expected += b"\xff" * length
-        self.sequence += 1
-
-    def miss(self, length: int) -> None:
-        self.records.append(gap(len(self.expected), length))
-        self.expected += b"\xff" * length
-
-    def pause(self, length: int) -> None:
-        self.records.append(paused(len(self.expected)))
-        leaked = self.spoken(length)
-        self.records.append(chunk(self.sequence, len(self.expected), leaked))
-        self.sequence += 1
-        self.expected += b"\xff" * length
-        self.records.append(resumed(len(self.expected)))
-
-    def repeat(self, count: int) -> None:
-        self.records += self.records[-count:]
-
-    def overlap(self, length: int) -> None:
-        """A chunk that begins in what was sent."""
-        last = self.records[-1] if self.records else None
-        if isinstance(last, AudioChunk) and last.position + len(last.audio) == len(self.expected):
-            kept = last.audio[len(last.audio) // 2 :]
-            audio = self.spoken(length)
-            self.records.append(chunk(self.sequence, len(self.expected) - len(kept), kept + audio))
-            self.expected += audio
-            self.sequence += 1
-
-
-STEPS = st.lists(
-    st.tuples(
-        st.sampled_from([Scene.send, Scene.send, Scene.send, Scene.lose, Scene.miss, Scene.pause, Scene.overlap, Scene.repeat]),
-        st.integers(1, 900),
-    ),
-    max_size=25,
-)
-
-
-def scene_of(steps: list[tuple[object, int]]) -> Scene:
-    scene = Scene()
-    for step, length in steps:
-        if step is Scene.repeat:
-            scene.repeat(length % 7 + 1)
-        else:
-            step(scene, length)  # type: ignore[operator]
-    scene.records.append(ended(len(scene.expected)))
-    return scene
-
-
 @given(STEPS)
-def test_any_call_is_recorded_as_it_was(steps: list[tuple[object, int]]) -> None:
+def test_any_call_is_recorded_as_it_was(steps: list[tuple[Step, int]]) -> None:
     """Whatever is lost, missing, paused, repeated or cut anew: each sample is there or silence, at its place."""
-    scene = scene_of(steps)
+    scene = act(Scene(), steps)
     assert heard(account(), scene.records) == scene.expected
 
 
 @given(STEPS, st.lists(st.integers(0, 60), max_size=6), st.data())
 def test_an_account_goes_on_from_whatever_was_kept(
-    steps: list[tuple[object, int]], stops: list[int], data: st.DataObject
+    steps: list[tuple[Step, int]], stops: list[int], data: st.DataObject
 ) -> None:
     """Killed anywhere: from the state and the pieces kept at an earlier place, the log gives the same recording and notes."""
-    scene = scene_of(steps)
+    scene = act(Scene(), steps)
     undisturbed = account()
     heard(undisturbed, scene.records)
 

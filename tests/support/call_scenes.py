@@ -1,0 +1,108 @@
+"""Calls as they were, and what of them gets onto the log: lost, missing, paused, repeated and cut anew."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from hypothesis import strategies as st
+
+from steno.events.records import (
+    AudioChunk,
+    AudioCodec,
+    AudioGap,
+    CallChannel,
+    CallEnded,
+    CallPaused,
+    CallRecord,
+    CallResumed,
+    CallStarted,
+    GapReason,
+)
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+#: Long enough for any one piece from any place.
+SPEECH = bytes(number * 7 % 255 for number in range(255)) * 8
+
+
+@dataclass
+class Scene:
+    """A mono call in mu-law as it was, and what of it gets onto the log."""
+
+    call_id: str = "c"
+    records: list[CallRecord] = field(default_factory=list)
+    #: What a recording must hold.
+    expected: bytes = b""
+    sequence: int = 0
+
+    def start(self, codec: AudioCodec = AudioCodec.PCMU) -> None:
+        """The first record of the log; an account alone needs none."""
+        self.records.append(
+            CallStarted(call_id=self.call_id, codec=codec, sample_rate=8000, channels=(CallChannel(channel=0),), started_at=NOW)
+        )
+
+    def end(self) -> None:
+        self.records.append(CallEnded(call_id=self.call_id, position=len(self.expected), complete=True, ended_at=NOW))
+
+    def chunk(self, position: int, audio: bytes) -> AudioChunk:
+        return AudioChunk(call_id=self.call_id, sequence=self.sequence, position=position, audio=audio)
+
+    def spoken(self, length: int) -> bytes:
+        """Audio that differs from place to place and is never silence."""
+        start = len(self.expected) % 255
+        return SPEECH[start : start + length]
+
+    def send(self, length: int) -> None:
+        audio = self.spoken(length)
+        self.records.append(self.chunk(len(self.expected), audio))
+        self.expected += audio
+        self.sequence += 1
+
+    def lose(self, length: int) -> None:
+        self.expected += b"\xff" * length
+        self.sequence += 1
+
+    def miss(self, length: int) -> None:
+        self.records.append(AudioGap(call_id=self.call_id, position=len(self.expected), length=length, reason=GapReason.LATE))
+        self.expected += b"\xff" * length
+
+    def pause(self, length: int) -> None:
+        self.records.append(CallPaused(call_id=self.call_id, position=len(self.expected), paused_at=NOW))
+        leaked = self.spoken(length)
+        self.records.append(self.chunk(len(self.expected), leaked))
+        self.sequence += 1
+        self.expected += b"\xff" * length
+        self.records.append(CallResumed(call_id=self.call_id, position=len(self.expected), resumed_at=NOW))
+
+    def repeat(self, count: int) -> None:
+        self.records += self.records[-count:]
+
+    def overlap(self, length: int) -> None:
+        """A chunk that begins in what was sent."""
+        last = self.records[-1] if self.records else None
+        if isinstance(last, AudioChunk) and last.position + len(last.audio) == len(self.expected):
+            kept = last.audio[len(last.audio) // 2 :]
+            audio = self.spoken(length)
+            self.records.append(self.chunk(len(self.expected) - len(kept), kept + audio))
+            self.expected += audio
+            self.sequence += 1
+
+
+Step = Callable[[Scene, int], None]
+
+STEPS: st.SearchStrategy[list[tuple[Step, int]]] = st.lists(
+    st.tuples(
+        st.sampled_from([Scene.send, Scene.send, Scene.send, Scene.lose, Scene.miss, Scene.pause, Scene.overlap, Scene.repeat]),
+        st.integers(1, 900),
+    ),
+    max_size=25,
+)
+"""What happens in a call, with a number for each; see `act`."""
+
+
+def act(scene: Scene, steps: list[tuple[Step, int]]) -> Scene:
+    """Has these things happen in a call, and ends it."""
+    for step, number in steps:
+        step(scene, number % 7 + 1 if step is Scene.repeat else number)
+    scene.end()
+    return scene
