@@ -8,10 +8,10 @@ whoever supervises it starts it again.
 import asyncio
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import structlog
 import uvicorn
@@ -78,6 +78,8 @@ class Wiring:
     health: Health = field(default_factory=Health)
     #: In the order in which they are drained: doors first.
     components: Sequence[Component] = ()
+    #: Options of `uvicorn.Config` beyond the chassis's own (`steno.http.websockets`); WebSockets are refused without.
+    server_options: Mapping[str, Any] = field(default_factory=dict)
     #: Closed last, in reverse order: clients, pools, producers.
     resources: AsyncExitStack = field(default_factory=AsyncExitStack)
 
@@ -120,6 +122,7 @@ async def serve(settings: S, build: Callable[[S], Awaitable[Wiring]]) -> int:
                 access_log=False,
                 lifespan="on",
                 timeout_graceful_shutdown=max(1, int(settings.drain_seconds)),
+                **{"ws": "none", **wiring.server_options},
             )
         )
         host, port = listener.getsockname()[:2]

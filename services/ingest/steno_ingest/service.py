@@ -6,19 +6,24 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from steno.chassis import After, Component, Wiring
 from steno.crypto import SecretBox
-from steno.events.catalogue import CALL_AUDIO, CALLS, DEAD_LETTERS, PHRASES, RECORDINGS, TRANSCRIPTS, WEBHOOKS
+from steno.events.catalogue import CALL_AUDIO, CALLS, DEAD_LETTERS, HYPOTHESES, PHRASES, RECORDINGS, TRANSCRIPTS, WEBHOOKS
 from steno.events.codec import Codec
 from steno.events.registry import schema_ids
 from steno.http.auth import ApiKeys
 from steno.http.health import Health
+from steno.http.websockets import SERVER_OPTIONS
 from steno.kafka.consumer import Consumer
 from steno.kafka.dead_letters import DeadLetters
 from steno.kafka.producer import Producer
+from steno.kafka.tail import Tail
 from steno.kafka.topics import create_topics
 from steno.storage import database
 from steno.storage.objects import ObjectStore
-from steno_ingest.calls.call_control import NoHostedCalls
 from steno_ingest.calls.call_ledger import CallLedger
+from steno_ingest.calls.doors.table import RESUMABLE, door_table
+from steno_ingest.calls.hosted import CallHost
+from steno_ingest.calls.lookout import Lookout
+from steno_ingest.calls.websocket import CallServer
 from steno_ingest.folder import WatchedFolder
 from steno_ingest.intake import Intake
 from steno_ingest.ledger import Ledger
@@ -31,7 +36,7 @@ from steno_ingest.sweeper import Sweeper
 from steno_ingest.topics import Topics
 from steno_ingest.webhooks import Webhooks
 
-_TOPICS = (RECORDINGS, CALL_AUDIO, CALLS, PHRASES, TRANSCRIPTS, WEBHOOKS, DEAD_LETTERS)
+_TOPICS = (RECORDINGS, CALL_AUDIO, CALLS, HYPOTHESES, PHRASES, TRANSCRIPTS, WEBHOOKS, DEAD_LETTERS)
 
 
 async def build(settings: IngestSettings) -> Wiring:
@@ -50,25 +55,42 @@ async def build(settings: IngestSettings) -> Wiring:
     calls = CallLedger(engine, outbox)
     intake = Intake(ledger, objects, max_bytes=settings.max_upload_bytes)
     topics = Topics(lambda: create_topics(settings.kafka, settings.topics, _TOPICS, seconds=10))
+    keys = ApiKeys(settings.api_keys_file)
+    tail = Tail(kafka=settings.kafka, topics=settings.topics, codec=codec, subscribe=(HYPOTHESES, PHRASES, TRANSCRIPTS))
+    host = CallHost(
+        calls,
+        producer,
+        instance=settings.instance,
+        chunk_ms=settings.chunk_ms,
+        resume_seconds=settings.resume_seconds,
+        max_calls=settings.max_calls,
+        drain_seconds=settings.drain_seconds,
+    )
+    server = CallServer(door_table(settings, keys), host, tail, idle_seconds=settings.idle_seconds)
+    lookout = Lookout(host, calls, instance=settings.instance, resumable=RESUMABLE)
     consumer = _consumer(settings, codec, Results(ledger, calls), producer)
     relay = Relay(outbox, engine, producer, poll_seconds=settings.outbox_poll_seconds)
     components: list[Component] = [] if settings.watch_folder is None else [WatchedFolder.of(settings, intake)]
+    app = make_app(
+        Parts(
+            keys=keys,
+            intake=intake,
+            ledger=ledger,
+            reader=Reader(objects),
+            webhooks=Webhooks(engine, outbox, SecretBox(settings.secret_key)),
+            calls=calls,
+            hosted=host,
+            objects=objects,
+            engine=engine,
+        )
+    )
+    app.router.routes.extend(server.routes())
+    on_kafka = [After(topics.made, component) for component in (tail, consumer, relay)]
     return Wiring(
-        app=make_app(
-            Parts(
-                keys=ApiKeys(settings.api_keys_file),
-                intake=intake,
-                ledger=ledger,
-                reader=Reader(objects),
-                webhooks=Webhooks(engine, outbox, SecretBox(settings.secret_key)),
-                calls=calls,
-                hosted=NoHostedCalls(),
-                objects=objects,
-                engine=engine,
-            )
-        ),
+        app=app,
+        server_options=SERVER_OPTIONS,
         health=_health(engine, objects, topics, consumer),
-        components=[*components, Sweeper(objects), topics, After(topics.made, consumer), After(topics.made, relay)],
+        components=[*components, server, lookout, host, Sweeper(objects), topics, *on_kafka],
         resources=resources,
     )
 

@@ -8,6 +8,7 @@ from pydantic_settings import SettingsConfigDict
 
 from steno.crypto import SecretKeys
 from steno.settings import ServiceSettings
+from steno_ingest.urls import url_pattern
 
 
 class IngestSettings(ServiceSettings):
@@ -38,3 +39,40 @@ class IngestSettings(ServiceSettings):
         default=1, gt=0, description="How often the outbox is looked at when nobody says that something was added."
     )
     consumer_concurrency: int = Field(default=16, ge=1, description="Results applied to the ledger side by side.")
+    audiohook_keys_file: Path | None = Field(
+        default=None,
+        description="File of the AudioHook integrations that may come in, `API_KEY CLIENT_SECRET` a line; without one, none.",
+    )
+    audiohook_public_url: str | None = Field(
+        default=None,
+        pattern=url_pattern("wss", "ws"),
+        description="Where Genesys connects to, wss://HOST/v1/audiohook, where a proxy changes host or path on the way.",
+    )
+    audiohook_interim_transcripts: bool = Field(
+        default=True, description="Whether Genesys is told what is not final yet; off, each utterance once."
+    )
+    audiohook_messages_per_second: float = Field(
+        default=5, gt=0, description="Messages a second that Genesys takes in one session."
+    )
+    audiohook_message_burst: float = Field(default=25, ge=5, description="Messages that Genesys takes at once in one session.")
+    audiohook_languages: str = Field(
+        default="en-US", description="Languages that Genesys is told where it asks, by commas, e.g. en-US,de-DE."
+    )
+    chunk_ms: int = Field(default=100, ge=20, le=1000, description="Length of a record of a live call's audio, milliseconds.")
+    resume_seconds: float = Field(
+        default=30,
+        ge=0,
+        description="How long a live call that lost its connection waits for its peer, if it may come back.",
+    )
+    idle_seconds: float = Field(
+        default=60, gt=0, description="A peer of a live call that sends nothing for so long has lost its connection."
+    )
+    max_calls: int = Field(default=2000, ge=1, description="Live calls at once; further ones are refused.")
+    twilio_auth_tokens_file: Path | None = Field(
+        default=None, description="File of the Twilio Auth Tokens that sign streams, one a line; without one, API keys only."
+    )
+    twilio_public_url: str | None = Field(
+        default=None,
+        pattern=url_pattern("wss", "ws"),
+        description="Where Twilio connects to, wss://HOST/v1/twilio, where a proxy changes host or path on the way.",
+    )

@@ -10,6 +10,7 @@ import structlog
 from steno.errors import Retryable
 from steno.events import ids
 from steno.events.records import Hypothesis, Phrase, TranscriptCompleted, TranscriptFailed
+from steno.http.websockets import MAX_FRAME_BYTES
 from steno.kafka.errors import FollowerTooSlow
 from steno.kafka.messages import Message
 from steno_ingest.calls.admission import OfferRefused
@@ -21,9 +22,6 @@ from steno_ingest.calls.session import IllegalInput
 from steno_ingest.metrics import CALL_PEERS_CUT_OFF
 
 log = structlog.get_logger("steno.ingest.calls")
-
-#: The largest frame that is taken, bytes.
-MAX_FRAME_BYTES = 65_536
 
 _TOO_BIG = 1009
 """The peer sent a frame that is larger (RFC 6455 §7.4.1); the server below has closed then."""
