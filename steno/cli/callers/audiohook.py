@@ -20,7 +20,9 @@ FRAME_MS = 200
 _OPEN_SECONDS = 5.0
 _CLOSE_SECONDS = 10.0
 _FIRST_PING_SECONDS, _PING_SECONDS = 1.0, 5.0
-_CHANNEL_OF_ROLE = {"customer": "external", "agent": "internal"}
+
+ROLES = {"external": "customer", "internal": "agent"}
+"""Who speaks on a channel of AudioHook, by its name."""
 
 
 def offers_for(roles: Sequence[str]) -> list[dict[str, Any]]:
@@ -31,10 +33,8 @@ def offers_for(roles: Sequence[str]) -> list[dict[str, Any]]:
     """
     if not 1 <= len(roles) <= 2:
         raise ApiError(f"an AudioHook session has one channel or two, not {len(roles)}")
-    names = [_CHANNEL_OF_ROLE.get(role, "") for role in roles]
-    if len(set(names)) != len(names) or "" in names:
-        names = ["external", "internal"][: len(roles)]
-    return offers_of(names)
+    names = [name for role in roles for name, spoken_by in ROLES.items() if spoken_by == role]
+    return offers_of(names if len(set(names)) == len(roles) else [*ROLES][: len(roles)])
 
 
 def upgrade_headers(

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
+from steno.cli.api import ApiError
+
 SAMPLE_RATE = 8000
 NIL_UUID = "00000000-0000-0000-0000-000000000000"
 
@@ -16,7 +18,7 @@ NIL_UUID = "00000000-0000-0000-0000-000000000000"
 _RATE, _BURST = 5, 25
 
 
-class ServerError(Exception):
+class ServerError(ApiError):
     """The server did not keep to the protocol."""
 
 

@@ -1,10 +1,13 @@
 """Lets AudioHook sessions in."""
 
+import time
+
 import structlog
 
 from steno_ingest.calls.doors.audiohook import AudioHookDoor, AudioHookOptions
-from steno_ingest.calls.doors.audiohook_signature import Gatekeeper, NotAuthentic
+from steno_ingest.calls.doors.audiohook_signature import ClientSecrets, Gatekeeper, NotAuthentic
 from steno_ingest.calls.doors.port import Door, DoorFactory, Upgrade, UpgradeRefused
+from steno_ingest.settings import IngestSettings
 
 log = structlog.get_logger()
 
@@ -12,8 +15,21 @@ log = structlog.get_logger()
 _REFUSAL_SECONDS = 0.5
 
 
-def audiohook_door(gatekeeper: Gatekeeper, options: AudioHookOptions) -> DoorFactory:
-    """Makes doors for requests that are Genesys's, and refuses all others."""
+def audiohook_door(settings: IngestSettings) -> DoorFactory:
+    """Makes doors for requests that are Genesys's, and refuses all others.
+
+    Raises:
+        ClientSecretsUnreadable: the file of their keys cannot be read.
+    """
+    gatekeeper = Gatekeeper(
+        ClientSecrets(settings.audiohook_keys_file), clock=time.time, public_url=settings.audiohook_public_url or ""
+    )
+    options = AudioHookOptions(
+        messages_per_second=settings.audiohook_messages_per_second,
+        message_burst=settings.audiohook_message_burst,
+        interim=settings.audiohook_interim_transcripts,
+        languages=tuple(language.strip() for language in settings.audiohook_languages.split(",")),
+    )
 
     def make(upgrade: Upgrade) -> Door:
         try:
