@@ -15,7 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from steno_transcriber import segmenter
 from steno_transcriber.live import channel
+from steno_transcriber.live.audio import LOOK_SAMPLES
 from steno_transcriber.live.call import BrokenAudio, LiveCall, LiveUtterance, begun
+from steno_transcriber.live.places import Places
 from steno_transcriber.segmenter import Segmenter, SegmenterOptions
 from steno_transcriber.speech import SAMPLES_PER_MS, Utterance
 from support.live_calls import BEGAN, CHANNELS, CallWriter, Entry, Heard
@@ -200,6 +202,46 @@ def test_borders_of_chunks_do_not_matter(chunk: int, rate: int) -> None:
         found.append(sorted(undisturbed(call.log)))
     assert found[0]
     assert found[0] == found[1]
+
+
+def test_what_came_before_a_pause_and_comes_again_behind_a_takeover_is_known() -> None:
+    """The successor begins behind the pause, and has never seen those chunks; what follows may touch them."""
+    call = CallWriter()
+    call.start()
+    call.say(speech(1000, 3000))
+    call.pause()
+    paused_at = len(call.log)
+    call.again(3)
+    call.say(speech(4000, 3000))
+    call.end()
+    expected = undisturbed(call.log)
+    first = Listener.of(start_of(call.log))
+    for entry in call.log[:paused_at]:
+        first.take(entry)
+    first.publish()
+    checkpoint = first.checkpoint(call.log[paused_at].offset)
+    assert checkpoint.offset == call.log[paused_at].offset
+    second = Listener.of(checkpoint, first.published)
+    for entry in call.log[paused_at:]:
+        second.take(entry)
+    second.publish()
+    assert second.published == expected
+
+
+def test_a_successor_is_given_what_the_filter_looks_back_on() -> None:
+    """A little more than what its segmenters hear, and not much more."""
+    call = CallWriter()
+    call.start()
+    call.say(speech(1000, 20_000), chunk=240)
+    with restarts_each(1.5), patch.object(Places, "due", return_value=True):
+        listener = Listener.of(start_of(call.log))
+        for entry in call.log:
+            listener.take(entry)
+            listener.publish()
+            checkpoint = listener.checkpoint(entry.offset + 1)
+            needed = min(mark.restart_ms for mark in checkpoint.marks) * 8
+            if needed:
+                assert checkpoint.position + LOOK_SAMPLES <= needed <= checkpoint.position + 240 + LOOK_SAMPLES
 
 
 def test_a_call_at_16_khz_is_cut_as_its_recording_is() -> None:
