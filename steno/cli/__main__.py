@@ -5,12 +5,13 @@ from importlib.metadata import entry_points
 import typer
 from stamina.instrumentation import set_on_retry_hooks
 
-from steno.cli import call, keys, recordings, topics, up
+from steno.cli import call, calls, keys, recordings, topics, up
 
 app = typer.Typer(name="steno", help="Call-center transcription on Apache Kafka.", no_args_is_help=True, add_completion=False)
 app.command("up")(up.up)
 app.command("submit")(recordings.submit)
 app.command("call")(call.call)
+app.command("calls")(calls.calls)
 app.command("show")(recordings.show)
 app.command("ledger")(recordings.ledger)
 app.add_typer(keys.app, name="keys")

@@ -4,12 +4,12 @@ import asyncio
 import json
 import os
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import aiohttp
 import stamina
@@ -100,8 +100,13 @@ class Api:
                 return call
             await asyncio.sleep(every)
 
+    async def calls(self, parameters: Mapping[str, str]) -> list[dict[str, Any]]:
+        """Live calls by filter, the newest first; one page."""
+        page = await self._get(f"/v1/calls?{urlencode(parameters)}")
+        return list(page["items"])
+
     async def ledger(self) -> dict[str, Any]:
-        """How many recordings were accepted, and what became of them."""
+        """How many recordings and live calls were accepted, and what became of them."""
         return await self._get("/v1/ledger")
 
     async def wait(self, recording_id: str, *, every: float = 0.25) -> dict[str, Any]:

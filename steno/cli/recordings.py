@@ -79,15 +79,18 @@ def show(
 
 
 def ledger(data: Data = DEFAULT_DATA, as_json: AsJson = False) -> None:
-    """Show that every accepted recording is accounted for. Exit status 1 where the ledger does not balance."""
+    """Show that every accepted recording and call is accounted for. Exit status 1 where the ledger does not balance."""
     balance = run(_with_api(data, Api.ledger))
     if as_json:
         print(json.dumps(balance, indent=2))
     else:
-        table = Table("state", "recordings")
-        for name, value in balance.items():
-            table.add_row(name, str(value))
+        table = Table("state", "recordings", "calls")
+        live = balance["calls"]
+        for name in dict.fromkeys([*balance, *live]):
+            if name not in ("calls", "balanced"):
+                table.add_row(name, str(balance.get(name, "")), str(live.get(name, "")))
         out.print(table)
+        out.print("balanced" if balance["balanced"] else "[red]not balanced[/]")
     if not balance["balanced"]:
         raise typer.Exit(1)
 

@@ -1,0 +1,42 @@
+"""`steno calls`: the live calls of a suite, from a terminal."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from steno.cli import api
+from steno.cli.recordings import DEFAULT_DATA, AsJson, Data, out, run
+from steno.events.records import CallStatus
+
+
+def calls(
+    data: Data = DEFAULT_DATA,
+    state: Annotated[CallStatus | None, typer.Option(help="Only calls in this state, e.g. active.")] = None,
+    limit: Annotated[int, typer.Option(help="How many at most.", min=1, max=500)] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List live calls, the newest first."""
+    found = run(_listed(data, {"limit": str(limit), **({"state": state.value} if state else {})}))
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    table = Table("call", "began", "door", "state", "heard", "speakers")
+    for call in found:
+        table.add_row(*map(escape, _row(call)))
+    out.print(table)
+
+
+def _row(call: dict[str, Any]) -> tuple[str, ...]:
+    minutes, seconds = divmod(call["heard_ms"] // 1000, 60)
+    state = f"{call['state']}, paused" if call["paused"] and call["ended_at"] is None else call["state"]
+    speakers = ", ".join(channel["participant"] or channel["role"] for channel in call["channels"])
+    return call["call_id"], call["started_at"][:19].replace("T", " "), call["door"], state, f"{minutes}:{seconds:02}", speakers
+
+
+async def _listed(data: Path, parameters: dict[str, str]) -> list[dict[str, Any]]:
+    async with api.connected(api.find(data)) as client:
+        return await client.calls(parameters)
