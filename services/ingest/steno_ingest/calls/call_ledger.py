@@ -28,7 +28,7 @@ from steno_ingest.calls import call_rows as rows
 from steno_ingest.calls.call_changes import Changes, begun, corrected, ended, gated, in_use, over, settled
 from steno_ingest.calls.call_states import may_become
 from steno_ingest.calls.call_tables import call_events, call_passes, calls
-from steno_ingest.calls.call_view import CallView, Standing, fingerprint, record_of, view_of
+from steno_ingest.calls.call_view import CallView, Standing, fingerprint, record_of
 from steno_ingest.calls.passes import pass_of
 from steno_ingest.calls.phrase_rows import PhraseRows
 from steno_ingest.metrics import CALL_STATES, CALLS_ACCEPTED
@@ -254,7 +254,7 @@ class CallLedger:
         if instance is not None:
             query = query.where(calls.c.instance == instance)
         async with transaction(self._engine) as connection:
-            return [view_of(row) for row in await connection.execute(query)]
+            return [rows.view_of(row) for row in await connection.execute(query)]
 
     async def _end_here(self, connection: AsyncConnection, call: CallView, *, reason: str, error: str) -> Changes:
         """Puts the end of a call into its log, behind what was heard of it, and gives what that changes."""

@@ -12,7 +12,7 @@ from steno.cursors import Position
 from steno.events.records import CallStatus
 from steno_ingest.calls import call_rows as rows
 from steno_ingest.calls.call_tables import call_events, call_phrases, calls
-from steno_ingest.calls.call_view import CallView, view_of
+from steno_ingest.calls.call_view import CallView
 from steno_ingest.calls.passes import Pass
 from steno_ingest.transactions import transaction
 from steno_ingest.transcripts import TranscriptPhrase
@@ -43,7 +43,7 @@ class CallQueries:
             query = query.where(tuple_(calls.c.accepted_at, calls.c.call_id) < tuple_(after.at, after.id))
         query = query.order_by(calls.c.accepted_at.desc(), calls.c.call_id.desc()).limit(limit)
         async with transaction(self._engine) as connection:
-            return [view_of(row) for row in await connection.execute(query)]
+            return [rows.view_of(row) for row in await connection.execute(query)]
 
     async def with_events(self, call_id: str) -> tuple[CallView, Sequence[Row[Any]]]:
         """A call, and what happened in it, by time. Raises `NotThere`."""

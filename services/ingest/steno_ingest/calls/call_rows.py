@@ -6,12 +6,12 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Row, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from steno.events.records import CallStatus
+from steno.events.records import AudioCodec, CallChannel, CallStatus
 from steno_ingest.calls.call_tables import call_entries, call_passes, calls
-from steno_ingest.calls.call_view import CallView, view_of
+from steno_ingest.calls.call_view import CallView
 from steno_ingest.calls.passes import Pass
 from steno_ingest.errors import NotThere
 
@@ -37,6 +37,16 @@ async def locked(connection: AsyncConnection, call_id: str) -> CallView:
     """A call that nobody else changes meanwhile. Raises `NotThere`."""
     await lock(connection, call_id)
     return there(await find(connection, call_id), call_id)
+
+
+def view_of(row: Row[Any]) -> CallView:
+    """The call in a row."""
+    typed = {
+        "state": CallStatus(row.state),
+        "codec": AudioCodec(row.codec),
+        "channels": tuple(CallChannel.model_validate(entry) for entry in row.channels),
+    }
+    return CallView(**{**row._mapping, **typed})
 
 
 def there(call: CallView | None, call_id: str) -> CallView:

@@ -1,12 +1,9 @@
-"""A call as the ledger knows it, and as Kafka is told."""
+"""A call as the ledger knows it, and as Kafka is told. Pure."""
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
-
-from sqlalchemy import Row
 
 from steno.events import ids
 from steno.events.records import AudioCodec, CallChannel, CallStarted, CallState, CallStatus
@@ -88,16 +85,6 @@ class Standing:
     pause_reason: str
     #: Who asked for its end; empty where nobody did.
     end_requested_by: str
-
-
-def view_of(row: Row[Any]) -> CallView:
-    """The call in a row."""
-    typed = {
-        "state": CallStatus(row.state),
-        "codec": AudioCodec(row.codec),
-        "channels": tuple(CallChannel.model_validate(entry) for entry in row.channels),
-    }
-    return CallView(**{**row._mapping, **typed})
 
 
 def record_of(view: CallView) -> CallState:
