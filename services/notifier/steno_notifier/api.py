@@ -1,39 +1,27 @@
-"""The REST API of the notifier: deliveries are listed, looked at and sent again."""
+"""The REST API of the notifier: deliveries are listed, looked at and sent again; captions of live calls are streamed."""
 
 from datetime import datetime
-from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Path, Query, Request, Security
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from fastapi.security import APIKeyHeader, HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Row
-from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from steno import cursors
 from steno.http.auth import ApiKeys, presented_key
-from steno.http.rest import RestApplication
-from steno.storage.database import DatabaseUnavailable
+from steno_notifier.caption_routes import add_captions
+from steno_notifier.caption_streams import CaptionStreams
 from steno_notifier.deliveries import Deliveries, Filter, NotReplayable
 from steno_notifier.delivery import State
 from steno_notifier.outgoing import EventType
+from steno_notifier.problems import MISSING, PROBLEM, RESPONSES, Documented, add_answers, missing
 
 
 class View(BaseModel):
     """What the API answers with, read from rows."""
 
     model_config = ConfigDict(from_attributes=True)
-
-
-class Problem(BaseModel):
-    """What is wrong with a request (RFC 9457)."""
-
-    type: str = "about:blank"
-    title: str
-    status: int
-    detail: str
 
 
 class DeliveryView(View):
@@ -90,43 +78,29 @@ class WebhookHealth(View):
     deliveries: dict[State, int] = Field(description="How many there are in each state.")
 
 
-_PROBLEM = {"content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}
-_RESPONSES: dict[int | str, dict[str, Any]] = {
-    401: _PROBLEM | {"description": "No valid API key."},
-    422: _PROBLEM | {"description": "A parameter is not valid."},
-    503: _PROBLEM | {"description": "The database is away."},
-}
-_MISSING: dict[int | str, dict[str, Any]] = {404: _PROBLEM | {"description": "There is none such."}}
 _Id = Annotated[str, Path(max_length=256, pattern=r"^[^\x00]+$")]
 _Text = Annotated[str, Query(min_length=1, max_length=256, pattern=r"^[^\x00]+$")]
 
 
-class _Documented(RestApplication):
-    """A REST application, with the schema of the problems, which are answered past it."""
-
-    def openapi(self) -> dict[str, Any]:
-        if self.openapi_schema is None:
-            super().openapi()["components"]["schemas"]["Problem"] = Problem.model_json_schema()
-        return self.openapi_schema or {}
-
-
-def create_app(deliveries: Deliveries, keys: ApiKeys) -> FastAPI:
+def create_app(deliveries: Deliveries, captions: CaptionStreams, keys: ApiKeys) -> FastAPI:
     """The application, with its OpenAPI document under `/openapi.json` and a page to try it under `/docs`."""
-    app = _Documented(
+    app = Documented(
         title="Steno notifier",
         version="1",
-        description="Webhook deliveries: what was sent, what was answered, and sending it again.",
+        description="Webhook deliveries: what was sent, what was answered, and sending it again. Captions of live calls.",
         generate_unique_id_function=lambda route: route.name,
     )
-    app.add_exception_handler(StarletteHTTPException, _answer_http_error)
-    app.add_exception_handler(RequestValidationError, _answer_invalid)
-    app.add_exception_handler(DatabaseUnavailable, _answer_unavailable)
-    app.add_exception_handler(Exception, _answer_unexpected)
-    app.include_router(_routes(deliveries, keys))
+    add_answers(app)
+    router = _router(keys)
+    _add_deliveries(router, deliveries)
+    add_captions(router, captions)
+    app.include_router(router)
     return app
 
 
-def _routes(ledger: Deliveries, keys: ApiKeys) -> APIRouter:
+def _router(keys: ApiKeys) -> APIRouter:
+    """Takes routes that want a key."""
+
     async def authenticate(request: Request) -> None:
         key = presented_key(request.headers)
         if key is None or keys.verify(key) is None:
@@ -138,9 +112,11 @@ def _routes(ledger: Deliveries, keys: ApiKeys) -> APIRouter:
 
     # The schemes say in the OpenAPI document what `authenticate` looks at.
     schemes = [Security(HTTPBearer(auto_error=False)), Security(APIKeyHeader(name="X-Api-Key", auto_error=False))]
-    router = APIRouter(prefix="/v1", dependencies=[Depends(authenticate), *schemes], responses=_RESPONSES)
+    return APIRouter(prefix="/v1", dependencies=[Depends(authenticate), *schemes], responses=RESPONSES)
 
-    @router.get("/deliveries", responses={404: _PROBLEM | {"description": "There is no such page."}})
+
+def _add_deliveries(router: APIRouter, ledger: Deliveries) -> None:
+    @router.get("/deliveries", responses={404: PROBLEM | {"description": "There is no such page."}})
     async def list_deliveries(
         webhook_id: _Text | None = None,
         call_id: _Text | None = None,
@@ -161,7 +137,7 @@ def _routes(ledger: Deliveries, keys: ApiKeys) -> APIRouter:
             next=cursors.encode(last) if last is not None else None,
         )
 
-    @router.get("/deliveries/{delivery_id}", responses=_MISSING)
+    @router.get("/deliveries/{delivery_id}", responses=MISSING)
     async def get_delivery(delivery_id: _Id) -> DeliveryDetail:
         """A delivery with its attempts."""
         return await _detail(ledger, delivery_id)
@@ -169,64 +145,34 @@ def _routes(ledger: Deliveries, keys: ApiKeys) -> APIRouter:
     @router.post(
         "/deliveries/{delivery_id}/replay",
         status_code=202,
-        responses=_MISSING | {409: _PROBLEM | {"description": "It is on its way, or its webhook takes none."}},
+        responses=MISSING | {409: PROBLEM | {"description": "It is on its way, or its webhook takes none."}},
     )
     async def replay_delivery(delivery_id: _Id) -> DeliveryDetail:
         """Sends a delivery again that came to an end, under the same `webhook-id`."""
         try:
             if not await ledger.replay(delivery_id):
-                raise _missing("delivery", delivery_id)
+                raise missing("delivery", delivery_id)
         except NotReplayable as error:
             raise HTTPException(409, str(error)) from None
         return await _detail(ledger, delivery_id)
 
-    @router.get("/webhooks/{webhook_id}/health", responses=_MISSING)
+    @router.get("/webhooks/{webhook_id}/health", responses=MISSING)
     async def get_webhook_health(webhook_id: _Id) -> WebhookHealth:
         """Whether deliveries are made to a webhook, and how they fare."""
         found = await ledger.webhook(webhook_id)
         if found is None:
-            raise _missing("webhook", webhook_id)
+            raise missing("webhook", webhook_id)
         row, counts = found
         return WebhookHealth.model_validate(dict(row._mapping) | {"deliveries": counts})
-
-    return router
 
 
 async def _detail(ledger: Deliveries, delivery_id: str) -> DeliveryDetail:
     found = await ledger.one(delivery_id)
     if found is None:
-        raise _missing("delivery", delivery_id)
+        raise missing("delivery", delivery_id)
     row, made = found
     return DeliveryDetail.model_validate(dict(row._mapping) | {"attempt_log": [_attempt(attempt) for attempt in made]})
 
 
 def _attempt(row: Row[Any]) -> AttemptView:
     return AttemptView.model_validate(row)
-
-
-def _missing(what: str, identifier: str) -> HTTPException:
-    return HTTPException(404, f"there is no {what} {identifier}")
-
-
-async def _answer_http_error(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, StarletteHTTPException)
-    return _problem(error.status_code, str(error.detail), headers=dict(error.headers or {}))
-
-
-async def _answer_invalid(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)
-    faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-    return _problem(422, "; ".join(faults))
-
-
-async def _answer_unavailable(_request: Request, _error: Exception) -> JSONResponse:
-    return _problem(503, "the database is away; try again in a moment", headers={"Retry-After": "1"})
-
-
-async def _answer_unexpected(_request: Request, _error: Exception) -> JSONResponse:
-    return _problem(500, "a fault in the notifier; its log says more")
-
-
-def _problem(status: int, detail: str, *, headers: dict[str, str] | None = None) -> JSONResponse:
-    problem = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail)
-    return JSONResponse(problem.model_dump(), status_code=status, headers=headers, media_type="application/problem+json")

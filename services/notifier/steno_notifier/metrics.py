@@ -22,3 +22,4 @@ LATENCY_SECONDS = Histogram(
 DUE = Gauge("steno_notifier_due_deliveries", "Deliveries that are due and wait for a sender. A lasting rise means too few.")
 OLDEST_DUE_SECONDS = Gauge("steno_notifier_oldest_due_seconds", "For how long the oldest of them has been due.")
 DISABLED = Counter("steno_notifier_disabled_webhooks", "Webhooks disabled because their receiver answered 410 Gone.")
+CAPTION_READERS = Gauge("steno_notifier_caption_readers", "Readers of captions that are connected.")

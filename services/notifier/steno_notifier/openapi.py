@@ -4,17 +4,25 @@ import json
 import sys
 from datetime import UTC, datetime
 
+from steno.events.codec import Codec
+from steno.events.schemas import ShippedSchemaIds
 from steno.http.auth import ApiKeys
+from steno.kafka.tail import Tail
+from steno.settings import KafkaSettings, TopicSettings
 from steno.storage import database
 from steno_notifier.api import create_app
+from steno_notifier.caption_streams import FOLLOWED, CaptionStreams
 from steno_notifier.deliveries import Deliveries
 
 
 def document() -> str:
     """The OpenAPI document of the notifier as JSON."""
-    # Nothing is asked of the database: the routes alone make the document.
+    # Nothing is asked of the database or of Kafka: the routes alone make the document.
     deliveries = Deliveries(database.connect("sqlite://"), now=lambda: datetime.now(UTC), wake=lambda: None)
-    return json.dumps(create_app(deliveries, ApiKeys(None)).openapi(), indent=2) + "\n"
+    kafka, topics, codec = KafkaSettings(), TopicSettings(), Codec(ShippedSchemaIds())
+    tail = Tail(kafka=kafka, topics=topics, codec=codec, subscribe=FOLLOWED)
+    captions = CaptionStreams(tail, kafka=kafka, topics=topics, codec=codec, most_readers=1)
+    return json.dumps(create_app(deliveries, captions, ApiKeys(None)).openapi(), indent=2) + "\n"
 
 
 if __name__ == "__main__":

@@ -17,9 +17,11 @@ from steno.http.health import Health
 from steno.kafka.consumer import Consumer
 from steno.kafka.dead_letters import DeadLetters
 from steno.kafka.producer import Producer
+from steno.kafka.tail import Tail
 from steno.storage import database
 from steno_notifier.api import create_app
 from steno_notifier.attempt import Courier
+from steno_notifier.caption_streams import FOLLOWED, CaptionStreams
 from steno_notifier.deliveries import Deliveries
 from steno_notifier.events import EventHandler
 from steno_notifier.intake import Intake
@@ -54,10 +56,16 @@ async def build(settings: NotifierSettings) -> Wiring:
     dead_letters = DeadLetters(producer, settings.service)
     table = WebhookTable(kafka=settings.kafka, topics=settings.topics, codec=codec, intake=intake, dead_letters=dead_letters)
     consumer = _consumer(settings, codec, EventHandler(intake, public_url=settings.public_url), dead_letters)
+    tail = Tail(kafka=settings.kafka, topics=settings.topics, codec=codec, subscribe=FOLLOWED)
+    captions = CaptionStreams(
+        tail, kafka=settings.kafka, topics=settings.topics, codec=codec, most_readers=settings.caption_readers
+    )
     return Wiring(
-        app=create_app(Deliveries(engine, now=_now, wake=sender.wake), ApiKeys(settings.api_keys_file)),
-        health=_health(engine, table, consumer),
+        app=create_app(Deliveries(engine, now=_now, wake=sender.wake), captions, ApiKeys(settings.api_keys_file)),
+        health=_health(engine, table, consumer, tail),
         components=(
+            tail,
+            captions,
             # Not before all webhooks are known: one that is deleted might be told of an event.
             After(table.complete, consumer),
             table,
@@ -108,10 +116,11 @@ def _consumer(settings: NotifierSettings, codec: Codec, handler: EventHandler, d
     )
 
 
-def _health(engine: AsyncEngine, table: WebhookTable, consumer: Consumer) -> Health:
+def _health(engine: AsyncEngine, table: WebhookTable, consumer: Consumer, tail: Tail) -> Health:
     health = Health()
     health.add_liveness("consumer", consumer.alive)
     health.add_readiness("database", lambda: database.ping(engine))
     health.add_readiness("webhooks", table.complete.is_set)
     health.add_readiness("consumer", consumer.ready)
+    health.add_readiness("captions", tail.ready)
     return health

@@ -53,6 +53,7 @@ class NotifierSettings(ServiceSettings):
     concurrency: int = Field(default=50, ge=1, description="Attempts under way at most.")
     webhook_concurrency: int = Field(default=10, ge=1, description="Attempts under way at most to one webhook.")
     consumer_concurrency: int = Field(default=8, ge=1, description="Events taken in side by side.")
+    caption_readers: int = Field(default=1000, ge=1, description="Readers of captions at most, on this process.")
     retention_days: float = Field(default=30, gt=0, description="How long deliveries that came to an end are kept.")
 
     @property

@@ -7,10 +7,15 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
+from steno_notifier.caption_streams import FOLLOWED, CaptionStreams
 from steno_notifier.tables import metadata, transaction
 from support.postgres import Postgres
 
 from steno.crypto import SecretBox, make_secret_key
+from steno.events.codec import Codec
+from steno.events.schemas import ShippedSchemaIds
+from steno.kafka.tail import Tail
+from steno.settings import KafkaSettings, TopicSettings
 from steno.storage import database
 
 
@@ -68,3 +73,11 @@ async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
             await connection.execute(table.delete())
     yield engine
     await engine.dispose()
+
+
+@pytest.fixture
+def no_captions() -> CaptionStreams:
+    """Captions of a process that has not reached Kafka."""
+    kafka, topics, codec = KafkaSettings(bootstrap_servers="127.0.0.1:1"), TopicSettings(), Codec(ShippedSchemaIds())
+    tail = Tail(kafka=kafka, topics=topics, codec=codec, subscribe=FOLLOWED)
+    return CaptionStreams(tail, kafka=kafka, topics=topics, codec=codec, most_readers=1)

@@ -10,6 +10,8 @@ import pytest
 import uvicorn
 from sqlalchemy.ext.asyncio import AsyncEngine
 from steno_notifier.api import create_app
+from steno_notifier.caption_streams import CaptionStreams, NoSuchCall
+from steno_notifier.captions import Cursor
 from steno_notifier.deliveries import Deliveries
 from steno_notifier.intake import Intake
 from steno_notifier.outgoing import outgoing
@@ -21,13 +23,19 @@ from steno.http.auth import ApiKeys, key_line, make_key
 RUN = ("--max-examples", "10", "--seed", "1", "--request-timeout", "20", "--warnings", "off", "--no-color")
 
 
+async def _no_call(_streams: CaptionStreams, call_id: str, _cursor: Cursor | None) -> None:
+    raise NoSuchCall(call_id)
+
+
 def now() -> datetime:
     return datetime.now(UTC)
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-async def test_schemathesis_finds_nothing_in_the_notifier(engine: AsyncEngine, box: SecretBox, tmp_path: Path) -> None:
+async def test_schemathesis_finds_nothing_in_the_notifier(
+    engine: AsyncEngine, no_captions: CaptionStreams, box: SecretBox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every check of schemathesis, in every phase, against the API as it is served."""
     key = make_key()
     (tmp_path / "keys").write_text(key_line("test", key), "utf-8")
@@ -37,7 +45,8 @@ async def test_schemathesis_finds_nothing_in_the_notifier(engine: AsyncEngine, b
         event = outgoing(completed(number), now())
         assert event is not None
         await intake.add_event(event, traceparent=None)
-    app = create_app(Deliveries(engine, now=now, wake=lambda: None), ApiKeys(tmp_path / "keys"))
+    monkeypatch.setattr(CaptionStreams, "open", _no_call)
+    app = create_app(Deliveries(engine, now=now, wake=lambda: None), no_captions, ApiKeys(tmp_path / "keys"))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
         serving = asyncio.create_task(server.serve(sockets=[listener]))

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from steno_notifier.api import create_app
+from steno_notifier.caption_streams import CaptionStreams
 from steno_notifier.deliveries import Deliveries
 from steno_notifier.delivery import Answer, settle
 from steno_notifier.intake import Intake
@@ -27,10 +28,12 @@ KEY = make_key()
 
 
 @pytest.fixture
-async def client(engine: AsyncEngine, clock: Clock, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+async def client(
+    engine: AsyncEngine, clock: Clock, no_captions: CaptionStreams, tmp_path: Path
+) -> AsyncIterator[httpx.AsyncClient]:
     keys = tmp_path / "keys"
     keys.write_text(key_line("test", KEY), "utf-8")
-    app = create_app(Deliveries(engine, now=clock, wake=lambda: None), ApiKeys(keys))
+    app = create_app(Deliveries(engine, now=clock, wake=lambda: None), no_captions, ApiKeys(keys))
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://notifier", headers={"X-Api-Key": KEY}) as client:
         yield client
@@ -64,7 +67,7 @@ def assert_problem(answer: httpx.Response, status: int) -> str:
 
 
 @pytest.mark.parametrize("headers", [{}, {"X-Api-Key": "steno_wrong"}, {"Authorization": "Bearer steno_wrong"}])
-@pytest.mark.parametrize("path", ["/v1/deliveries", "/v1/deliveries/x", "/v1/webhooks/w/health"])
+@pytest.mark.parametrize("path", ["/v1/deliveries", "/v1/deliveries/x", "/v1/webhooks/w/health", "/v1/calls/c/captions"])
 async def test_no_key_no_answer(client: httpx.AsyncClient, path: str, headers: dict[str, str]) -> None:
     """Without a valid key every route answers 401 and says how to bring one."""
     del client.headers["X-Api-Key"]
@@ -137,3 +140,12 @@ async def test_a_cursor_that_no_list_gave_out_is_404(client: httpx.AsyncClient, 
 async def test_the_openapi_document_is_the_served_one(client: httpx.AsyncClient) -> None:
     """What the command prints is what the service says of itself."""
     assert json.loads(document()) == (await client.get("/openapi.json")).json()
+
+
+async def test_captions_before_kafka_is_there(client: httpx.AsyncClient) -> None:
+    """While nothing can be followed the answer is to try again; a cursor that is none is refused, and that of an end ends."""
+    path = "/v1/calls/call-1/captions"
+    assert "Kafka is away" in assert_problem(await client.get(path), 503)
+    assert "the id of the last event" in assert_problem(await client.get(path, params={"cursor": "x"}), 404)
+    assert "the id of the last event" in assert_problem(await client.get(path, headers={"Last-Event-ID": "x"}), 404)
+    assert (await client.get(path, headers={"Last-Event-ID": "1-2-3-4-end"})).status_code == 204

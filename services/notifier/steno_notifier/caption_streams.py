@@ -1,0 +1,216 @@
+"""Captions of calls, read from Kafka for as many readers as there are.
+
+Whoever comes follows the call first, then reads what stood before, then goes on with what came meanwhile: nothing is missed,
+and what is told is decided by offsets (`steno_notifier.captions`). Nothing is kept of a reader: its cursor tells any process.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from steno.errors import Retryable
+from steno.events.catalogue import CALLS, HYPOTHESES, PHRASES, TRANSCRIPTS, Topic
+from steno.events.codec import Codec
+from steno.events.records import CallState
+from steno.kafka.errors import FollowerTooSlow
+from steno.kafka.messages import Message
+from steno.kafka.tail import Following, Tail, offset_at, partition_of, read_range
+from steno.settings import KafkaSettings, TopicSettings
+from steno_notifier import metrics
+from steno_notifier.captions import Caption, Captions, Cursor
+
+log = structlog.get_logger("steno.notifier.captions")
+
+FOLLOWED = (CALLS, PHRASES, TRANSCRIPTS, HYPOTHESES)
+"""What the tail that is given here must follow."""
+
+HEARTBEAT_SECONDS = 15.0
+# The newest state of a call that goes on is mostly minutes old, and no older than the audio is kept: a day.
+_LOOK_BACK = (timedelta(minutes=10), timedelta(hours=2), timedelta(days=1))
+_CLOCK_DIFFERENCE = timedelta(minutes=1)
+_UNKNOWN_SECONDS = 1.0
+_LAST_SECONDS = 1.0
+
+
+class NoSuchCall(Exception):
+    """No call of that id was live within the last day."""
+
+
+class TooManyReaders(Retryable):
+    """All places are taken."""
+
+    error_class = "too_many_readers"
+
+
+class CaptionStream:
+    """What one reader gets.
+
+    It ends after the end of the call. It ends early when the process stops, and when its reader is too slow: `closed_because`
+    tells so, and the reader comes back with its cursor.
+    """
+
+    def __init__(
+        self,
+        captions: Captions,
+        following: Following,
+        history: Sequence[Message],
+        *,
+        heartbeat_seconds: float,
+    ) -> None:
+        self._captions = captions
+        self._following = following
+        self._history = history
+        #: Let go of when it is closed.
+        self.held = ExitStack()
+        self._heartbeat_seconds = heartbeat_seconds
+        self.closed_because = ""
+        #: How long the reader may still take with what is being sent to it; None while nothing is.
+        self.patience: asyncio.Timeout | None = None
+
+    def hurry(self) -> None:
+        """Gives a reader that takes nothing a second more."""
+        if self.patience is not None:
+            self.patience.reschedule(asyncio.get_running_loop().time() + _LAST_SECONDS)
+
+    def close(self) -> None:
+        """Gives the reader's place to another one."""
+        self.held.close()
+
+    async def captions(self) -> AsyncGenerator[Caption | None, None]:
+        """The captions; None for each heartbeat's time in which there is none. To be gone through once."""
+        try:
+            for message in self._history:
+                for caption in self._captions.take(message):
+                    yield caption
+            while not self._captions.ended:
+                try:
+                    async with asyncio.timeout(self._heartbeat_seconds):
+                        message = await anext(self._following)
+                except TimeoutError:
+                    yield None
+                    for caption in self._captions.silence():
+                        yield caption
+                else:
+                    for caption in self._captions.take(message):
+                        yield caption
+        except StopAsyncIteration:
+            self.closed_because = "the service is stopping"
+        except FollowerTooSlow:
+            self.closed_because = "too much has come since the last event was read"
+        except Retryable as error:
+            log.warning("captions.interrupted", reason=str(error))
+            self.closed_because = "Kafka is away"
+
+
+class CaptionStreams:
+    """Opens streams of captions; a component, with the tail of `FOLLOWED` beside it, which is stopped first."""
+
+    def __init__(
+        self,
+        tail: Tail,
+        *,
+        kafka: KafkaSettings,
+        topics: TopicSettings,
+        codec: Codec,
+        most_readers: int,
+        heartbeat_seconds: float = HEARTBEAT_SECONDS,
+    ) -> None:
+        """
+        Args:
+            most_readers: So many at once; each may have a thousand messages waiting.
+        """
+        self._tail = tail
+        self._kafka = kafka
+        self._topics = topics
+        self._codec = codec
+        self._most_readers = most_readers
+        self._heartbeat_seconds = heartbeat_seconds
+        self._streams: set[CaptionStream] = set()
+        self._opening = 0
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Waits for `stop`."""
+        await self._stopping.wait()
+
+    async def stop(self) -> None:
+        """Leaves the readers that take nothing."""
+        for stream in self._streams:
+            stream.hurry()
+        self._stopping.set()
+
+    async def open(self, call_id: str, cursor: Cursor | None) -> CaptionStream:
+        """The captions of a call from a cursor on, from its beginning where there is none; to be closed.
+
+        Raises:
+            NoSuchCall: there is none, or it is older than a day.
+            TooManyReaders: a later reader may find a place.
+            Retryable: Kafka is away.
+        """
+        if len(self._streams) + self._opening >= self._most_readers:
+            raise TooManyReaders("there are as many readers of captions as this process takes; try another one, or later")
+        self._opening += 1
+        try:
+            with ExitStack() as held:
+                stream = await self._opened(call_id, cursor, held)
+                held.callback(self._leave, stream)
+                stream.held = held.pop_all()
+        finally:
+            self._opening -= 1
+        self._streams.add(stream)
+        metrics.CAPTION_READERS.set(len(self._streams))
+        return stream
+
+    async def _opened(self, call_id: str, cursor: Cursor | None, held: ExitStack) -> CaptionStream:
+        following = held.enter_context(self._tail.follow(call_id))
+        states = await self._states(call_id, following)
+        if not states:
+            # A reader may know of a call a moment before Kafka does.
+            await asyncio.sleep(_UNKNOWN_SECONDS)
+            following = held.enter_context(self._tail.follow(call_id))
+            states = await self._states(call_id, following)
+        if not states:
+            raise NoSuchCall(call_id)
+        if cursor is None:
+            # Of what the call was before, nothing is told but how it stands now.
+            cursor = Cursor(calls=states[-1].offset)
+        history = [*states, *await self._history(call_id, cursor, states, following)]
+        return CaptionStream(Captions(call_id, cursor), following, history, heartbeat_seconds=self._heartbeat_seconds)
+
+    def _leave(self, stream: CaptionStream) -> None:
+        self._streams.discard(stream)
+        metrics.CAPTION_READERS.set(len(self._streams))
+
+    async def _states(self, call_id: str, following: Following) -> Sequence[Message]:
+        """The states of a call that are there, at least the newest one."""
+        now = datetime.now(UTC)
+        for back in _LOOK_BACK:
+            start = await self._offset_at(CALLS, call_id, now - back)
+            if found := [message for message in await self._range(CALLS, call_id, start, following) if message.record]:
+                return found
+        return ()
+
+    async def _history(
+        self, call_id: str, cursor: Cursor, states: Sequence[Message], following: Following
+    ) -> Sequence[Message]:
+        """What stood on the other topics before the call was followed, as far as the reader does not have it."""
+        state = states[-1].record
+        assert isinstance(state, CallState)
+        began = min(state.started_at, states[0].timestamp) - _CLOCK_DIFFERENCE
+        start = cursor.phrases or await self._offset_at(PHRASES, call_id, began)
+        phrases = await self._range(PHRASES, call_id, start, following)
+        # Nobody is told of these: they are read again each time, for whether the transcript is complete.
+        start = await self._offset_at(TRANSCRIPTS, call_id, began)
+        return [*phrases, *await self._range(TRANSCRIPTS, call_id, start, following)]
+
+    async def _offset_at(self, topic: Topic, call_id: str, when: datetime) -> int:
+        partition = partition_of(call_id, self._topics.partitions)
+        return await offset_at(self._kafka, self._topics, topic, partition, when)
+
+    async def _range(self, topic: Topic, call_id: str, start: int, following: Following) -> Sequence[Message]:
+        partition, end = partition_of(call_id, self._topics.partitions), following.positions[topic.name]
+        found = read_range(self._kafka, self._topics, self._codec, topic, partition, key=call_id, start=start, end=end)
+        return [message async for message in found]
