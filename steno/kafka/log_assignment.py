@@ -44,4 +44,4 @@ class LogAssignment(Assignment):
         return any(where not in paused and self._is_full(where, False) for where in self._partitions)
 
     def _is_full(self, where: TopicPartition, paused: bool) -> bool:
-        return where not in self._partitions or super()._is_full(where, paused)
+        return not self.is_open(where) or super()._is_full(where, paused)

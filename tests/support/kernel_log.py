@@ -2,31 +2,52 @@
 
 import asyncio
 
+from steno.errors import Retryable
 from steno.kafka.log_consumer import Message
+from steno.kafka.messages import Handler
 
 
 class RecordedLog:
-    """Takes whatever it is given and settles all that it took; subclasses do otherwise."""
+    """Settles all that it took, unless it is told to hold back."""
 
-    def __init__(self) -> None:
-        #: Everything asked of the handler, in its order: what, partition, and the offset taken or settled.
+    def __init__(self, work: Handler | None = None) -> None:
+        """
+        Args:
+            work: Done for each message before it counts as taken; what it raises, `take` raises.
+        """
+        self._work = work
+        #: Everything asked of the handler that it did, in its order: what, partition, and the offset taken or settled.
         self.calls: list[tuple[str, int, int | None]] = []
         #: Partition, offset and key of what was taken.
         self.taken: list[tuple[int, int, str]] = []
+        #: Where `open` says it begins, by partition.
+        self.begins: dict[int, int] = {}
+        #: The highest offset it settles.
+        self.settles_up_to: int | None = None
+        #: `open` and `settle` raise each of these once.
+        self.open_errors: list[Retryable] = []
+        self.settle_errors: list[Retryable] = []
 
     async def open(self, partition: int) -> int | None:
+        if self.open_errors:
+            raise self.open_errors.pop()
         self.calls.append(("open", partition, None))
-        return None
+        return self.begins.get(partition)
 
     async def take(self, message: Message) -> None:
-        await asyncio.sleep(0)
+        await (asyncio.sleep(0) if self._work is None else self._work(message))
         self.calls.append(("take", message.partition, message.offset))
         self.taken.append((message.partition, message.offset, message.key or ""))
 
     async def settle(self, partition: int) -> int | None:
-        offset = max(self.offsets(partition), default=-1) + 1
+        if self.settle_errors:
+            raise self.settle_errors.pop()
+        taken = self.offsets(partition)
+        offset = taken[-1] + 1 if taken else None
+        if offset is not None and self.settles_up_to is not None:
+            offset = min(offset, self.settles_up_to)
         self.calls.append(("settle", partition, offset))
-        return offset or None
+        return offset
 
     async def close(self, partition: int) -> None:
         self.calls.append(("close", partition, None))

@@ -1,7 +1,7 @@
 """A member of a group as a process of its own, which a test may kill or freeze.
 
 It handles the records of the group under test (each takes the `work_seconds` of its properties, and holds the event loop
-for its `block_seconds`) and tells the test of each.
+for its `block_seconds`), in any order or in that of the log, and tells the test of each.
 SIGTERM stops it in order. The processes are forked from a server that has imported everything, so that one starts in no time.
 """
 
@@ -17,16 +17,18 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from support.kernel import CODEC, GroupUnderTest
+from support.kernel_log import RecordedLog
 
 from steno.events.records import RecordingSubmitted
-from steno.kafka.consumer import Consumer, Message
+from steno.kafka.consumer import Message
 from steno.kafka.errors import ConsumerEnded
+from steno.kafka.member import GroupMember
 from steno.kafka.producer import Producer
 from steno.settings import KafkaSettings, TopicSettings
 
 _PROCESSES = multiprocessing.get_context("forkserver")
 # What is slow to import; the server does not see this folder, which only pytest puts on the path.
-_PROCESSES.set_forkserver_preload(["aiokafka.admin", "steno.kafka.consumer"])
+_PROCESSES.set_forkserver_preload(["aiokafka.admin", "steno.kafka.consumer", "steno.kafka.log_consumer"])
 
 
 class MemberProcess:
@@ -95,7 +97,7 @@ class MemberProcess:
 
 @contextmanager
 def member_process(group: GroupUnderTest, instance: str, **options: Any) -> Iterator[MemberProcess]:
-    """A member that is gone after the block; the options are those of its consumer."""
+    """A member that is gone after the block; the options are those of its consumer, and `in_order` says which that is."""
     member = MemberProcess(group, instance, **options)
     try:
         yield member
@@ -104,10 +106,10 @@ def member_process(group: GroupUnderTest, instance: str, **options: Any) -> Iter
 
 
 def _main(servers: str, prefix: str, instance: str, telling: Connection, options: dict[str, Any]) -> None:
-    asyncio.run(_run(servers, prefix, instance, telling, options))
+    asyncio.run(_run(servers, prefix, instance, telling, options, options.pop("in_order", False)))
 
 
-async def _run(servers: str, prefix: str, instance: str, telling: Connection, options: dict[str, Any]) -> None:
+async def _run(servers: str, prefix: str, instance: str, telling: Connection, options: dict[str, Any], in_order: bool) -> None:
     kafka, topics = KafkaSettings(bootstrap_servers=servers), TopicSettings(prefix=prefix)
     producer = Producer(kafka, topics, CODEC, source="test")
     await producer.start()
@@ -121,7 +123,11 @@ async def _run(servers: str, prefix: str, instance: str, telling: Connection, op
         time.sleep(float(message.record.properties.get("block_seconds", "0")))  # noqa: ASYNC251
         telling.send(("handled", message.key))
 
-    consumer = group.consumer(handle, instance=instance, **options)
+    consumer: GroupMember
+    if in_order:
+        consumer = group.log_consumer(RecordedLog(handle), instance=instance, **options)
+    else:
+        consumer = group.consumer(handle, instance=instance, **options)
     running = asyncio.create_task(consumer.run())
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
@@ -138,7 +144,7 @@ async def _run(servers: str, prefix: str, instance: str, telling: Connection, op
         await producer.stop()
 
 
-async def _tell_when_ready(consumer: Consumer, telling: Connection) -> None:
+async def _tell_when_ready(consumer: GroupMember, telling: Connection) -> None:
     while not consumer.ready():
         await asyncio.sleep(0.01)
     telling.send(("ready", ""))
