@@ -34,6 +34,7 @@ class Scene:
     #: What a recording must hold.
     expected: bytes = b""
     sequence: int = 0
+    resumed_at: int = 0
 
     def start(self, codec: AudioCodec = AudioCodec.PCMU) -> None:
         """The first record of the log; an account alone needs none."""
@@ -73,6 +74,15 @@ class Scene:
         self.sequence += 1
         self.expected += b"\xff" * length
         self.records.append(CallResumed(call_id=self.call_id, position=len(self.expected), resumed_at=NOW))
+        self.resumed_at = len(self.expected)
+
+    def pause_late(self, length: int) -> None:
+        """A pause that is told when audio of it has been sent."""
+        start = max(self.resumed_at, len(self.expected) - length)
+        self.records.append(CallPaused(call_id=self.call_id, position=start, paused_at=NOW))
+        self.expected = self.expected[:start] + b"\xff" * (len(self.expected) - start + 10)
+        self.records.append(CallResumed(call_id=self.call_id, position=len(self.expected), resumed_at=NOW))
+        self.resumed_at = len(self.expected)
 
     def repeat(self, count: int) -> None:
         self.records += self.records[-count:]
@@ -92,7 +102,19 @@ Step = Callable[[Scene, int], None]
 
 STEPS: st.SearchStrategy[list[tuple[Step, int]]] = st.lists(
     st.tuples(
-        st.sampled_from([Scene.send, Scene.send, Scene.send, Scene.lose, Scene.miss, Scene.pause, Scene.overlap, Scene.repeat]),
+        st.sampled_from(
+            [
+                Scene.send,
+                Scene.send,
+                Scene.send,
+                Scene.lose,
+                Scene.miss,
+                Scene.pause,
+                Scene.pause_late,
+                Scene.overlap,
+                Scene.repeat,
+            ]
+        ),
         st.integers(1, 900),
     ),
     max_size=25,

@@ -151,6 +151,15 @@ def test_a_pause_that_is_told_again_is_the_same_pause() -> None:
     assert kinds(of) == [("gap_paused", 100, 100)]
 
 
+def test_what_ended_an_earlier_pause_ends_no_later_one() -> None:
+    """A peer that sends again from before both: the call stays paused until the later one ends."""
+    of = account()
+    first = [chunk(0, 0, b"a" * 800), paused(800), resumed(1600), chunk(1, 1600, b"b" * 800), paused(2400)]
+    leaked = chunk(2, 2400, b"4" * 800)
+    records = [*first, resumed(1600), leaked, resumed(3200), chunk(3, 3200, b"c" * 800)]
+    assert heard(of, records) == b"a" * 800 + b"\xff" * 800 + b"b" * 800 + b"\xff" * 800 + b"c" * 800
+
+
 def test_a_call_that_ends_paused_was_paused_to_its_end() -> None:
     """The rest is silence, and noted as such."""
     of = account()

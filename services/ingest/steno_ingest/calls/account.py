@@ -142,7 +142,8 @@ class Account:
 
     def resume(self, resumed: CallResumed) -> None:
         """Audio is kept again. Raises `UnusableRecord`; the call then stays paused."""
-        if self.ended or self.paused_from is None:
+        # One from before the pause that lasts was told again with what was sent again.
+        if self.ended or self.paused_from is None or resumed.position < self.paused_from:
             return
         self._check_jump(resumed.position)
         self._end_pause(resumed.position)

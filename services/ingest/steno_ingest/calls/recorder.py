@@ -56,6 +56,7 @@ class Recorder:
             await self._ledger.note_recording(call.call_id, recording.recording_id, recording.url)
             if self._second_pass:
                 await self._submit(await self._ledger.call(call.call_id), recording)
+        # The pieces last: of a part of them another recording would be made.
         await self._accounts.finish(call.call_id)
         await self._pieces.clear(call.call_id)
 

@@ -1,0 +1,249 @@
+"""The call log on stores that can be killed at any step: what they took before stays, as in a crash."""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from steno_ingest.calls.account_rows import AccountRows, KeptAccount
+from steno_ingest.calls.call_changes import begun
+from steno_ingest.calls.call_ledger import CallLedger
+from steno_ingest.calls.call_log import CallLog
+from steno_ingest.calls.call_view import CallView, fingerprint
+from steno_ingest.calls.finishing import Finishing
+from steno_ingest.calls.keeping import Keeping
+from steno_ingest.calls.piece_store import PieceStore
+from steno_ingest.calls.recorder import Recorder
+from steno_ingest.errors import CallIdInUse, NotThere
+from steno_ingest.intake import Intake
+from steno_ingest.ledger import Claim, Door, Ledger
+
+from steno.errors import Permanent
+from steno.events.catalogue import CALL_AUDIO
+from steno.events.records import CallEnded, CallRecord, CallStarted, RecordingSubmitted
+from steno.kafka.messages import Message
+from steno.storage.objects import ObjectStore
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+@dataclass
+class Fate:
+    """Lets so many effects through, then kills: before or after the next one."""
+
+    steps: int = -1
+    after: bool = False
+
+    async def meet(self, effect: Callable[[], Any]) -> Any:
+        """Has an effect, or not."""
+        if self.steps == 0 and not self.after:
+            raise Killed
+        result = effect()
+        if hasattr(result, "__await__"):
+            result = await result
+        if self.steps == 0:
+            raise Killed
+        self.steps -= 1
+        return result
+
+
+class MortalObjects(ObjectStore):
+    """Objects in memory."""
+
+    def __init__(self) -> None:
+        super().__init__("memory:///")
+        self.fate = Fate()
+
+    async def put(self, key: str, data: bytes | AsyncIterator[bytes]) -> str:
+        put = super().put
+        url: str = await self.fate.meet(lambda: put(key, data))
+        return url
+
+    async def move(self, url: str, key: str) -> str:
+        move = super().move
+        moved: str = await self.fate.meet(lambda: move(url, key))
+        return moved
+
+    async def clear(self, prefix: str) -> None:
+        delete = super().delete
+        for url in await self.listed(prefix):
+            await self.fate.meet(partial(delete, url))
+
+
+class MortalAccounts(AccountRows):
+    """Accounts in memory."""
+
+    def __init__(self, fate: Callable[[], Fate]) -> None:
+        self.rows: dict[str, KeptAccount] = {}
+        self.finished: set[str] = set()
+        self._fate = fate
+
+    async def unfinished(self, partition: int) -> list[KeptAccount]:
+        return [row for row in self.rows.values() if row.call_id not in self.finished and row.partition == partition]
+
+    async def find(self, call_id: str) -> KeptAccount | None:
+        return self.rows.get(call_id)
+
+    async def keep(self, accounts: Sequence[KeptAccount]) -> None:
+        if accounts:
+            await self._fate().meet(lambda: self.rows.update({account.call_id: account for account in accounts}))
+
+    async def finish(self, call_id: str) -> None:
+        await self._fate().meet(lambda: self.finished.add(call_id))
+
+
+class MortalLedger(CallLedger):
+    """The ledger's calls in memory."""
+
+    def __init__(self, fate: Callable[[], Fate]) -> None:
+        self.views: dict[str, CallView] = {}
+        #: Kind and detail by call and place, as the first one said.
+        self.events: dict[tuple[str, str, int], tuple[int, str]] = {}
+        self._fate = fate
+
+    async def note_started(self, started: CallStarted) -> bool:
+        known = self.views.get(started.call_id)
+        if known is not None:
+            if known.fingerprint != fingerprint(started):
+                raise CallIdInUse("another call has this id")
+            return False
+        view = begun(started, door="kafka", instance="", paused=False, at=NOW)
+        await self._fate().meet(lambda: self.views.update({started.call_id: view}))
+        return True
+
+    async def call(self, call_id: str) -> CallView:
+        if call_id not in self.views:
+            raise NotThere(call_id)
+        return self.views[call_id]
+
+    async def set_paused(self, call_id: str, paused: bool, *, by: str, reason: str = "") -> CallView:
+        return await self._change(call_id, paused=paused)
+
+    async def audio_ended(self, ended: CallEnded) -> bool:
+        await self._change(ended.call_id, ended_at=ended.ended_at, end_reason=ended.reason, complete=ended.complete)
+        return True
+
+    async def fail(self, call_id: str, *, reason: str, error: str) -> bool:
+        await self._change(call_id, error=error)
+        return True
+
+    async def note_recording(self, call_id: str, recording_id: str, url: str) -> None:
+        await self._change(call_id, audio_recording_id=recording_id, audio_url=url)
+
+    async def note_heard(self, positions: Mapping[str, int]) -> None:
+        for call_id, position in positions.items():
+            await self._change(call_id, heard_position=max(position, self.views[call_id].heard_position))
+
+    async def note_event(self, call_id: str, kind: str, *, position_ms: int, duration_ms: int = 0, detail: str = "") -> None:
+        await self._fate().meet(lambda: self.events.setdefault((call_id, kind, position_ms), (duration_ms, detail)))
+
+    async def _change(self, call_id: str, **changes: Any) -> CallView:
+        view = replace(await self.call(call_id), **changes)
+        await self._fate().meet(lambda: self.views.update({call_id: view}))
+        return view
+
+
+class MortalRecordings(Ledger):
+    """The ledger's recordings in memory."""
+
+    def __init__(self, fate: Callable[[], Fate]) -> None:
+        self.accepted: dict[str, RecordingSubmitted] = {}
+        self._fate = fate
+
+    async def accept(self, record: RecordingSubmitted, *, door: Door, claim: Claim | None = None) -> tuple[Any, bool]:
+        assert door is Door.CALL
+        created = record.recording_id not in self.accepted
+        await self._fate().meet(lambda: self.accepted.setdefault(record.recording_id, record))
+        return None, created
+
+
+@dataclass
+class World:
+    """What outlives a process: stores, the log of one partition, and what of it is committed."""
+
+    log: list[CallRecord] = field(default_factory=list)
+    committed: int = 0
+    now: float = 0.0
+    #: What was put aside, by offset.
+    dead_letters: dict[int, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.objects = MortalObjects()
+        self.accounts = MortalAccounts(lambda: self.objects.fate)
+        self.ledger = MortalLedger(lambda: self.objects.fate)
+        self.recordings = MortalRecordings(lambda: self.objects.fate)
+
+    def process(self, **options: Any) -> "Process":
+        """A process that begins to read."""
+        return Process(self, **options)
+
+    async def recording(self, call_id: str) -> bytes:
+        """The recording that the ledger names."""
+        return await self.objects.get(self.ledger.views[call_id].audio_url)
+
+
+class Process:
+    """One life of the call log."""
+
+    def __init__(self, world: World, *, record_calls: bool = True, second_pass: bool = True, **keeping: int) -> None:
+        pieces = PieceStore(world.objects)
+        intake = Intake(world.recordings, world.objects, max_bytes=1000)
+        self.recorder = Recorder(
+            intake=intake, ledger=world.ledger, accounts=world.accounts, pieces=pieces, second_pass=second_pass
+        )
+        #: Calls whose recordings are to be made.
+        self.ended: list[KeptAccount] = []
+        finishing = Finishing(self.recorder.finish)
+        finishing.begin = self.ended.append  # type: ignore[method-assign,assignment]  # made when the test says so
+        self.call_log = CallLog(
+            ledger=world.ledger,
+            accounts=world.accounts,
+            keeping=Keeping(world.ledger, world.accounts, pieces, **keeping),
+            finishing=finishing,
+            record_calls=record_calls,
+            one_legged_seconds=30,
+            clock=lambda: world.now,
+        )
+        self.world = world
+        self.offset = world.committed
+
+    async def open(self) -> None:
+        assert await self.call_log.open(0) is None
+
+    async def take(self) -> None:
+        """Takes the next record of the log."""
+        offset, record = self.offset, self.world.log[self.offset]
+        self.offset += 1
+        message = Message(
+            topic=CALL_AUDIO, partition=0, offset=offset, key=record.call_id, record=record, headers={}, timestamp=NOW
+        )
+        try:
+            await self.call_log.take(message)
+        except Permanent as error:
+            self.world.dead_letters[offset] = error.error_class
+
+    async def settle(self) -> None:
+        """Settles and commits."""
+        offset = await self.call_log.settle(0)
+        if offset is not None:
+            assert self.world.committed <= offset <= self.offset
+            self.world.committed = offset
+
+    async def finish(self) -> None:
+        """Makes a recording that is to be made."""
+        if self.ended:
+            await self.recorder.finish(self.ended[0])
+            del self.ended[0]
+
+    async def read_all(self) -> None:
+        """Reads the log to its end, and makes all recordings."""
+        while self.offset < len(self.world.log):
+            await self.take()
+        await self.settle()
+        while self.ended:
+            await self.finish()
