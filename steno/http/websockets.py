@@ -13,7 +13,28 @@ _LINGER_SECONDS = 5.0
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's, but a connection whose application is done does not wait for ever for its peer to read the rest."""
+    """uvicorn's, but a peer learns why it was closed, and a connection that is done does not wait for ever for its peer."""
+
+    _discarding = False
+
+    def data_received(self, data: bytes) -> None:
+        """More came in; behind what is no frame of this protocol nothing is looked at."""
+        if not self._discarding:
+            super().data_received(data)
+
+    def handle_parser_exception(self) -> None:
+        """The peer broke the protocol, or sent a frame that is too large."""
+        # Closed while more of it is on its way, TCP would reset the connection, and the peer not see the code.
+        self._discarding = True
+        closed = self.conn.close_sent
+        assert closed is not None
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": closed.code, "reason": closed.reason})
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+        self.close_timer = self.loop.call_later(_LINGER_SECONDS, self.transport.close)
 
     def on_task_complete(self, task: asyncio.Task[None]) -> None:
         """The application is done: what it sent has a little time left."""

@@ -77,10 +77,14 @@ class ServiceProcess:
                 assert self.running, f"{self._service} ended before it was ready: {self.lines[-5:]}"
                 await asyncio.sleep(0.02)
 
+    async def url(self) -> str:
+        """Where its HTTP server listens, waited for until it does."""
+        assert self._url is not None
+        return await asyncio.wait_for(asyncio.shield(self._url), _SECONDS)
+
     async def request(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
         """Status and body (JSON where it is) of an answer of its HTTP server, waited for until it listens."""
-        assert self._url is not None
-        url = await asyncio.wait_for(asyncio.shield(self._url), _SECONDS)
+        url = await self.url()
         async with (
             aiohttp.ClientSession(headers=self._headers) as session,
             session.request(method, url + path, **options) as answer,
