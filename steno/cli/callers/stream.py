@@ -73,7 +73,7 @@ class StreamClient:
         self.outgoing: deque[str | bytes] = deque()
         #: Samples of one channel that are safe.
         self.safe = 0
-        #: Whether the call ended as it should; known once it has ended.
+        #: Whether the door said that it has all of the call.
         self.complete = False
         #: How many phrases the live transcript has, once it is complete.
         self.phrase_count: int | None = None
@@ -121,6 +121,9 @@ class StreamClient:
         elif self._error.get("code") == "no_such_call" and self.safe == 0:
             # The connection was lost before the door had begun the call: it is begun now.
             self._begun = False
+        elif self._error.get("code") == "call_already_ended" and self._over:
+            # It was hung up, and the connection lost before the door could tell that all was safe.
+            self.state = State.DONE
         elif code is None or code in _COME_BACK:
             self.state = State.STARTING
         elif self._error:

@@ -168,7 +168,9 @@ class CallSession:
         A call that goes on says again how its gate stands: its process may have died before it had told.
         """
         self._enter(Input.START if paused_by is None else Input.START_PAUSED)
-        entries = [] if self._at is not None else [self._entry(self.started)]
+        # Where nothing is known to be safe, its first record may not be either; consumers pass over one that they have.
+        begins = self._at in (None, ResumePoint(sequence=0, position=0))
+        entries = [self._entry(self.started)] if begins else []
         if paused_by is not None:
             self.holders = frozenset({paused_by})
             if self._at is not None:

@@ -75,6 +75,7 @@ class StreamDoor:
         self._told: ResumePoint | None = None
         self._ack_due = 0.0
         self._close_at: float | None = None
+        self._settled = False
 
     def receive_text(self, text: str, *, now: float) -> Iterator[Action]:
         """A message of the peer."""
@@ -139,6 +140,7 @@ class StreamDoor:
     def settled(self, *, now: float) -> Iterator[Action]:
         """The peer may forget the call."""
         if self._state is State.ENDED:
+            self._settled = True
             yield SendText(text=text_of("ended", complete=True))
 
     def ask_pause(self) -> Iterator[Action]:
@@ -169,7 +171,8 @@ class StreamDoor:
     def tick(self, *, now: float) -> Iterator[Action]:
         """Twice a second the peer is told what is safe."""
         if self._close_at is not None and now >= self._close_at:
-            yield from self._close(1000)
+            # A peer that has not been told that all is safe keeps what it has, and comes back.
+            yield from self._close(1000 if self._settled else 1013)
         if now >= self._ack_due:
             self._ack_due = now + _ACK_SECONDS
             yield from self._ack()
