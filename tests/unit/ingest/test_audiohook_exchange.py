@@ -36,6 +36,7 @@ class Exchange(RuleBasedStateMachine):
         self.accepted = False
         self.frames = 0
         self.phrases = 0
+        self.next_ping = 0.0
 
     def take(self, actions: Iterable[Action]) -> None:
         """Carries out what the door wants."""
@@ -131,10 +132,11 @@ class Exchange(RuleBasedStateMachine):
         """The client leaves a span out."""
         self.to_door.append(self.client.discard(samples))
 
-    @precondition(lambda self: self.client.state == "open" and self.client.may_ping)
+    @precondition(lambda self: self.client.state == "open" and self.client.may_ping and self.now >= self.next_ping)
     @rule()
     def ping(self) -> None:
-        """The client pings."""
+        """The client pings, not faster than clients do."""
+        self.next_ping = self.now + 1
         self.to_door.append(self.client.ping())
 
     @precondition(lambda self: self.client.state == "open")

@@ -12,8 +12,9 @@ from steno_ingest.calls.doors.audiohook_messages import duration_of
 
 # Phrases that wait to be sent. It takes minutes to fill at any pace that people speak at; the topics have them all in any case.
 _MOST_WAITING = 1000
-# Messages that captions leave for answers to the peer, which cannot wait.
-_ANSWERS = 2
+
+ANSWERS = 2
+"""Messages that are left for answers to the peer, which cannot wait."""
 
 
 class Captions:
@@ -41,7 +42,7 @@ class Captions:
 
     def next(self, room: float) -> Hypothesis | Phrase | None:
         """The caption to send now, where there is room for so many messages."""
-        room -= 1 + _ANSWERS
+        room -= 1 + ANSWERS
         if self._phrases:
             return self._phrases.popleft() if room >= 0 else None
         if self._hypotheses and room >= self._reserve:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from steno.events.records import Hypothesis, Phrase
-from steno_ingest.calls.doors.audiohook_captions import Captions, entity_of
+from steno_ingest.calls.doors.audiohook_captions import ANSWERS, Captions, entity_of
 from steno_ingest.calls.doors.audiohook_messages import BadMessage, ClientMessage
 from steno_ingest.calls.doors.port import SendText
 
@@ -100,7 +100,7 @@ class Outgoing:
     def due(self, now: float) -> list[SendText]:
         """What may be sent now."""
         sent = []
-        while self._requests:
+        while self._requests and self._bucket.level(now) >= 1 + ANSWERS:
             sent.append(self.message(self._requests.popleft(), {}, now=now))
         while caption := self._captions.next(self._bucket.level(now)):
             sent.append(self.message("event", {"entities": [entity_of(caption)]}, now=now))
