@@ -38,6 +38,10 @@ class Place:
     key: str
     #: Of the notifier, which serves captions; empty where it is not known.
     notifier_url: str = ""
+    #: Twilio's Auth Token, and API key and client secret of an AudioHook integration; empty where there is none.
+    twilio_token: str = ""
+    audiohook_key: str = ""
+    audiohook_secret: str = ""
 
 
 def find(data: Path) -> Place:
@@ -51,9 +55,15 @@ def find(data: Path) -> Place:
         return Place(url=url.rstrip("/"), key=key or "", notifier_url=os.environ.get("STENO_UP_NOTIFIER_URL", "").rstrip("/"))
     try:
         document = run_file.read(data)
-        api_key = Path(document["api_key_file"]).read_text("utf-8").strip()
-        services = document["services"]
-        return Place(url=services["ingest"]["url"], key=api_key, notifier_url=services["notifier"]["url"])
+        audiohook_key, _, audiohook_secret = _secret(document, "audiohook_keys_file").partition(" ")
+        return Place(
+            url=document["services"]["ingest"]["url"],
+            key=_secret(document, "api_key_file"),
+            notifier_url=document["services"]["notifier"]["url"],
+            twilio_token=_secret(document, "twilio_auth_tokens_file"),
+            audiohook_key=audiohook_key,
+            audiohook_secret=audiohook_secret,
+        )
     except (FileNotFoundError, KeyError):
         raise ApiError(
             f"nothing runs on {data}: start it with `steno up --data {data}`, name another folder with --data, "
@@ -149,6 +159,11 @@ async def connected(place: Place) -> AsyncIterator[Api]:
     headers = {"Authorization": f"Bearer {place.key}"}
     async with aiohttp.ClientSession(timeout=timeout, headers=headers) as session:
         yield Api(session, place)
+
+
+def _secret(document: dict[str, Any], name: str) -> str:
+    """The first line of a file that the run file names; the lines after it are good, too."""
+    return Path(document[name]).read_text("utf-8").partition("\n")[0].strip()
 
 
 def _parsed(body: bytes) -> dict[str, Any]:

@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
+from uuid import UUID, uuid4
 
 import typer
 
 from steno.cli import api, recordings
 from steno.cli.api import ApiError, Place
-from steno.cli.callers import twilio
+from steno.cli.callers import audiohook, twilio
 from steno.cli.callers.audio import CallAudio, open_call_audio, paced
+from steno.cli.callers.audiohook import AudioHookCaller
+from steno.cli.callers.audiohook_client import AudioHookClient, Conversation
 from steno.cli.callers.captions import Caption, CaptionView, follow
 from steno.cli.callers.stream import CallDescription, StreamCaller, StreamClient
 from steno.cli.callers.twilio import TwilioClient
@@ -98,7 +101,7 @@ async def _play_all(
         result: dict[str, Any] = {"file": str(file)}
         try:
             audio = open_call_audio(file)
-            description = _description(file, audio, options)
+            description = _description(file, audio, options, door)
             result["call_id"] = description.call_id
             playing = _Playing(place=place, description=description, audio=audio, speed=speed, hear=hear)
             await _PLAYERS[door](playing)
@@ -110,7 +113,7 @@ async def _play_all(
         return list(await asyncio.gather(*map(one, files)))
 
 
-def _description(file: Path, audio: CallAudio, options: dict[str, Any]) -> CallDescription:
+def _description(file: Path, audio: CallAudio, options: dict[str, Any], door: Door) -> CallDescription:
     """What is said of a call: by the command line, else by the file beside the recording."""
     beside = sidecar(file)
     by_channel = {entry["channel"]: entry["role"] for entry in beside.get("channels", [])}
@@ -120,11 +123,21 @@ def _description(file: Path, audio: CallAudio, options: dict[str, Any]) -> CallD
     if roles and len(roles) != audio.channels:
         raise ApiError(f"{file} has {audio.channels} channels, and {len(roles)} roles were given")
     return CallDescription(
-        call_id=options["call_id"] or f"{file.stem}-{time.strftime('%H%M%S')}",
+        call_id=_call_id(file, options["call_id"], door),
         roles=roles,
         locale=options["locale"] or beside.get("locale", "en-US"),
         properties=beside.get("properties", {}),
     )
+
+
+def _call_id(file: Path, wanted: str | None, door: Door) -> str:
+    """The id of a call; Genesys has UUIDs."""
+    if door is not Door.AUDIOHOOK:
+        return wanted or f"{file.stem}-{time.strftime('%H%M%S')}"
+    try:
+        return str(UUID(wanted) if wanted else uuid4())
+    except ValueError:
+        raise ApiError(f"--call-id {wanted}: a call from Genesys has a UUID") from None
 
 
 async def _state_after(place: Place, call_id: str) -> str:
@@ -149,12 +162,36 @@ async def _play_steno(playing: _Playing) -> None:
     await StreamCaller(client, url=url, key=playing.place.key, hear=hear).play(playing.frames(_FRAME_MS))
 
 
+async def _play_audiohook(playing: _Playing) -> None:
+    description = playing.description
+    if not playing.place.audiohook_key:
+        raise ApiError("no key of an AudioHook integration is known here; play it where the suite runs, with --data")
+    conversation = Conversation(
+        conversation_id=description.call_id, language=description.locale, custom_config=dict(description.properties)
+    )
+    client = AudioHookClient(
+        conversation, offers=audiohook.offers_for(description.roles or ["unknown"] * playing.audio.channels)
+    )
+    url = f"{playing.place.url}/v1/audiohook".replace("http", "ws", 1)
+    headers = audiohook.upgrade_headers(
+        url, conversation, api_key=playing.place.audiohook_key, secret=playing.place.audiohook_secret, now=time.time()
+    )
+
+    def hear(caption: Caption) -> None:
+        role = audiohook.ROLES[client.channels[caption["channel"]]]
+        playing.hear({"call_id": description.call_id, "role": role, **caption})
+
+    caller = AudioHookCaller(client, url=url, headers=headers, hear=hear, speed=playing.speed)
+    await caller.play(playing.frames(audiohook.FRAME_MS))
+
+
 async def _play_twilio(playing: _Playing) -> None:
     client = TwilioClient(playing.description, playing.audio)
     url = f"{playing.place.url}/v1/twilio".replace("http", "ws", 1)
     following = asyncio.create_task(_captions(playing))
     try:
-        await twilio.play(client, playing.frames(twilio.FRAME_MS), url=url, key=playing.place.key)
+        place, frames = playing.place, playing.frames(twilio.FRAME_MS)
+        await twilio.play(client, frames, url=url, token=place.twilio_token, key=place.key)
         await asyncio.wait({following}, timeout=_AFTER_CALL_SECONDS)
     finally:
         following.cancel()
@@ -166,4 +203,4 @@ async def _captions(playing: _Playing) -> None:
         await follow(playing.place, playing.description.call_id, playing.hear)
 
 
-_PLAYERS = {Door.STENO: _play_steno, Door.TWILIO: _play_twilio}
+_PLAYERS = {Door.STENO: _play_steno, Door.AUDIOHOOK: _play_audiohook, Door.TWILIO: _play_twilio}

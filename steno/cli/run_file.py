@@ -3,7 +3,8 @@
 ```json
 {"kafka": "127.0.0.1:23456",
  "services": {"ingest": {"url": "http://127.0.0.1:24567", "pid": 4711}, "broker": {"pid": 4700}},
- "api_key_file": "DIR/api-key"}
+ "api_key_file": "DIR/api-key",
+ "twilio_auth_tokens_file": "DIR/twilio-auth-tokens", "audiohook_keys_file": "DIR/audiohook-keys"}
 ```
 """
 
@@ -23,12 +24,12 @@ class RunningProcess:
     url: str | None = None
 
 
-def write(data: Path, *, kafka: str, processes: dict[str, RunningProcess], api_key_file: Path) -> None:
-    """Replaces the file as a whole, so that a reader never sees half of one."""
+def write(data: Path, *, kafka: str, processes: dict[str, RunningProcess], secrets: dict[str, Path]) -> None:
+    """Replaces the file as a whole, so that a reader never sees half of one. `secrets` are files, by their names in it."""
     services: dict[str, dict[str, Any]] = {
         name: {"pid": process.pid} | ({"url": process.url} if process.url else {}) for name, process in processes.items()
     }
-    document = {"kafka": kafka, "services": services, "api_key_file": str(api_key_file)}
+    document = {"kafka": kafka, "services": services} | {name: str(path) for name, path in secrets.items()}
     temporary = data / f"{NAME}.new"
     temporary.write_text(json.dumps(document, indent=2) + "\n", "utf-8")
     temporary.replace(data / NAME)

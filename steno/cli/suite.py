@@ -4,6 +4,7 @@
 DATA/run.json     where everything is (see run_file)
 DATA/api-key      the key of this machine's user        DATA/api-keys   digests of all keys
 DATA/secret-key   encrypts webhook secrets              DATA/ports.json the services' ports, kept over restarts
+DATA/twilio-auth-tokens and DATA/audiohook-keys   what callers of these protocols sign with
 DATA/broker/      Kafka                                 DATA/objects/   recordings and result documents
 DATA/ingest.db    the ledger                            DATA/logs/      what each process writes
 ```
@@ -12,10 +13,13 @@ DATA/ingest.db    the ledger                            DATA/logs/      what eac
 import asyncio
 import json
 import os
+import secrets
 import sys
 import time
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
+from uuid import uuid4
 
 import aiohttp
 
@@ -60,6 +64,14 @@ class Suite:
     def api_key_file(self) -> Path:
         """Holds the API key of this machine's user."""
         return self.data / "api-key"
+
+    @property
+    def _caller_secrets(self) -> dict[str, Path]:
+        """What callers sign with, by the setting of ingest that names the file."""
+        return {
+            "twilio_auth_tokens_file": self.data / "twilio-auth-tokens",
+            "audiohook_keys_file": self.data / "audiohook-keys",
+        }
 
     async def start(self, report: Report) -> None:
         """Starts everything and returns when all of it is ready.
@@ -119,6 +131,8 @@ class Suite:
             "STENO_OBJECTS_URL": (self.data / "objects").as_uri(),
             f"{prefix}HTTP_PORT": str(port),
         }
+        if name == "ingest":
+            ours |= {f"{prefix}{setting.upper()}": str(path) for setting, path in self._caller_secrets.items()}
         if name in ("ingest", "notifier"):
             ours |= {
                 f"{prefix}DATABASE_URL": f"sqlite:///{self.data / name}.db",
@@ -137,11 +151,17 @@ class Suite:
         secret_key = self.data / "secret-key"
         if not secret_key.exists():
             _write_private(secret_key, make_secret_key())
+        audiohook_secret = b64encode(secrets.token_bytes(32)).decode("ascii")
+        made = {"twilio_auth_tokens_file": secrets.token_hex(16), "audiohook_keys_file": f"{uuid4()} {audiohook_secret}"}
+        for name, path in self._caller_secrets.items():
+            if not path.exists():
+                _write_private(path, made[name] + "\n")
 
     def _write_run_file(self) -> None:
         names = [BROKER, *self.urls] if self._own_broker else [*self.urls]
         processes = {name: RunningProcess(pid=self._supervisor.pid(name), url=self.urls.get(name)) for name in names}
-        run_file.write(self.data, kafka=self.kafka, processes=processes, api_key_file=self.api_key_file)
+        files = {"api_key_file": self.api_key_file, **self._caller_secrets}
+        run_file.write(self.data, kafka=self.kafka, processes=processes, secrets=files)
 
     async def _wait_ready(self, session: aiohttp.ClientSession, name: str, report: Report) -> None:
         try:
