@@ -215,6 +215,7 @@ class Transcriber:
         completed = TranscriptCompleted(
             call_id=recording.call_id,
             recording_id=identifier,
+            supersedes=recording.supersedes,
             result_url=url,
             phrase_count=len(transcript.phrases),
             channel_count=transcript.channel_count,

@@ -189,6 +189,19 @@ async def test_a_replay_writes_the_same(transcriber: Transcriber, published: Pub
     assert published == first
 
 
+async def test_a_second_pass_says_whose_place_it_takes(
+    transcriber: Transcriber, published: Published, call: RecordingSubmitted
+) -> None:
+    """The completion names the pass that the submission named; that of a first pass names none."""
+    await transcriber.handle(message(call.model_copy(update={"supersedes": "live-pass"})))
+    second = published[-1]
+    await transcriber.handle(message(call))
+    first = published[-1]
+    assert isinstance(first, TranscriptCompleted)
+    assert isinstance(second, TranscriptCompleted)
+    assert (first.supersedes, second.supersedes) == ("", "live-pass")
+
+
 async def test_silence_is_completed_without_phrases(
     transcriber: Transcriber, published: Published, store: FlakyStore, tmp_path: Path
 ) -> None:
