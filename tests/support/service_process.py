@@ -82,13 +82,14 @@ class ServiceProcess:
         assert self._url is not None
         return await asyncio.wait_for(asyncio.shield(self._url), _SECONDS)
 
+    def session(self) -> aiohttp.ClientSession:
+        """A client that sends its key."""
+        return aiohttp.ClientSession(headers=self._headers)
+
     async def request(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
         """Status and body (JSON where it is) of an answer of its HTTP server, waited for until it listens."""
         url = await self.url()
-        async with (
-            aiohttp.ClientSession(headers=self._headers) as session,
-            session.request(method, url + path, **options) as answer,
-        ):
+        async with self.session() as session, session.request(method, url + path, **options) as answer:
             body = await answer.text()
             return answer.status, json.loads(body) if "json" in answer.content_type else body
 

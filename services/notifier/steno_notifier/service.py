@@ -64,7 +64,8 @@ async def build(settings: NotifierSettings) -> Wiring:
         app=create_app(Deliveries(engine, now=_now, wake=sender.wake), captions, ApiKeys(settings.api_keys_file)),
         health=_health(engine, table, consumer, tail),
         components=(
-            tail,
+            # By then the topics are there.
+            After(table.complete, tail),
             captions,
             # Not before all webhooks are known: one that is deleted might be told of an event.
             After(table.complete, consumer),
