@@ -1,0 +1,406 @@
+"""The handler of the log of live calls, with the scripted engine and topics in memory."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime, timedelta
+
+import pytest
+from steno_transcriber.engines.port import Pack, UnsupportedLocale
+from steno_transcriber.engines.scripted import ScriptedEngine
+from steno_transcriber.live.call import BrokenAudio
+from steno_transcriber.live.partition import END_AFTER, REFRESH_AFTER, REST_AFTER
+from steno_transcriber.live.room import Room
+from steno_transcriber.live.transcriber import LiveTranscriber
+from steno_transcriber.live.worker import Bench
+from steno_transcriber.speech import Recognition, Utterance
+from support.live_calls import BEGAN, CallWriter, Entry
+from support.live_transcriber import undisturbed, written
+from support.speech import call_audio
+
+from steno.events import ids
+from steno.events.catalogue import CALL_AUDIO, CALL_CHECKPOINTS, Topic
+from steno.events.records import (
+    AudioChunk,
+    AudioCodec,
+    CallCheckpoint,
+    CallUpdated,
+    Phrase,
+    Record,
+    TranscriptCompleted,
+    TranscriptFailed,
+    TranscriptStarted,
+)
+from steno.kafka.errors import KafkaUnavailable
+from steno.kafka.messages import Message
+
+PARTITION = 3
+
+
+class Topics:
+    """What was published, and the newest checkpoint of each call."""
+
+    def __init__(self) -> None:
+        self.published: list[Record] = []
+        self.event_ids: list[str | None] = []
+        self.checkpoints: dict[str, CallCheckpoint] = {}
+        self.away = 0
+
+    async def send(self, topic: Topic, record: Record, *, event_id: str | None = None) -> None:
+        await asyncio.sleep(0)
+        if self.away:
+            self.away -= 1
+            raise KafkaUnavailable("Kafka is away")
+        assert type(record).__name__ in topic.records
+        if isinstance(record, CallCheckpoint):
+            assert topic is CALL_CHECKPOINTS
+            self.checkpoints[record.call_id] = record
+        else:
+            self.published.append(record)
+            self.event_ids.append(event_id)
+
+    async def read(self, partition: int) -> dict[str, Record]:
+        assert partition == PARTITION
+        return dict(self.checkpoints)
+
+    def of(self, kind: type[Record]) -> list[Record]:
+        return [record for record in self.published if isinstance(record, kind)]
+
+
+class HeldDecoder:
+    """Decodes at once, or when told to; can fail."""
+
+    def __init__(self) -> None:
+        self.engine = ScriptedEngine()
+        self.go_on = asyncio.Event()
+        self.go_on.set()
+        self.errors: list[Exception] = []
+        self.begun = 0
+
+    async def decode(self, utterance: Utterance, *, locale: str | None) -> Recognition:
+        self.begun += 1
+        await self.go_on.wait()
+        if self.errors:
+            raise self.errors.pop()
+        (recognition,) = self.engine.decode(Pack(utterances=(utterance,)), locale=locale)
+        return recognition
+
+
+class Bed:
+    """A handler and what lies around it."""
+
+    def __init__(self) -> None:
+        self.topics = Topics()
+        self.decoder = HeldDecoder()
+        self.now = BEGAN
+        self.room = Room()
+        self.handler = self.another()
+
+    def another(self) -> LiveTranscriber:
+        """A handler in another process."""
+        bench = Bench(
+            engine=self.decoder.engine,
+            decoder=self.decoder,
+            publisher=self.topics,
+            room=self.room,
+            now=lambda: self.now,
+            sleep=lambda _: asyncio.sleep(0),
+        )
+        return LiveTranscriber(bench, read_checkpoints=self.topics.read)
+
+    async def play(self, log: Sequence[Entry]) -> None:
+        for entry in log:
+            await self.handler.take(message(entry))
+
+    async def until(self, kind: type[Record], count: int = 1) -> None:
+        """Lets tasks run until so many records of a kind are published."""
+        async with asyncio.timeout(5):
+            while len(self.topics.of(kind)) < count:
+                await asyncio.sleep(0)
+
+
+def message(entry: Entry, *, timestamp: datetime | None = None) -> Message:
+    return Message(
+        topic=CALL_AUDIO,
+        partition=PARTITION,
+        offset=entry.offset,
+        key=entry.record.call_id,
+        record=entry.record,
+        headers={},
+        timestamp=timestamp or entry.written_at,
+    )
+
+
+@pytest.fixture
+async def bed() -> AsyncIterator[Bed]:
+    made = Bed()
+    assert await made.handler.open(PARTITION) is None
+    yield made
+    await made.handler.close(PARTITION)
+
+
+def log_of(seconds: int = 15, **fields: object) -> list[Entry]:
+    return written("call-1", call_audio()[:, : seconds * 16_000], **fields)
+
+
+async def test_a_call_is_told_from_start_to_end(bed: Bed) -> None:
+    """Started, its phrases in order, completed; each under an id that follows from the call."""
+    log = log_of()
+    await bed.play(log)
+    await bed.until(TranscriptCompleted)
+    expected = undisturbed(log, ScriptedEngine())
+    assert bed.topics.of(Phrase) == expected
+    assert [type(record) for record in bed.topics.published] == [
+        TranscriptStarted,
+        *[Phrase] * len(expected),
+        TranscriptCompleted,
+    ]
+    pass_id = ids.live_pass_id("call-1")
+    assert bed.topics.event_ids[0] == ids.event_id("transcript.started", pass_id)
+    assert bed.topics.event_ids[1:-1] == [phrase.phrase_id for phrase in expected]
+    assert bed.topics.event_ids[-1] == ids.event_id("transcript.completed", pass_id)
+
+
+async def test_phrases_come_in_order_though_decoded_side_by_side(bed: Bed) -> None:
+    """All utterances are with the engine at once; what is ready first waits for its turn."""
+    bed.decoder.go_on.clear()
+    log = log_of()
+    await bed.play(log)
+    expected = undisturbed(log, ScriptedEngine())
+    async with asyncio.timeout(5):
+        while bed.decoder.begun < len(expected):
+            await asyncio.sleep(0)
+    assert not bed.topics.of(Phrase)
+    bed.decoder.go_on.set()
+    await bed.until(TranscriptCompleted)
+    assert bed.topics.of(Phrase) == expected
+
+
+async def test_nothing_is_forgotten_that_is_not_saved(bed: Bed) -> None:
+    """The log is needed from the call's start until its start is told; then from its checkpoint; then not at all."""
+    log = log_of()
+    assert await bed.handler.settle(PARTITION) is None
+    await bed.handler.take(message(log[0]))
+    bed.topics.away = 3
+    assert await bed.handler.settle(PARTITION) == log[0].offset
+    assert not bed.topics.checkpoints
+    await bed.until(TranscriptStarted)
+    await bed.play(log[1:50])
+    needed = await bed.handler.settle(PARTITION)
+    assert needed == bed.topics.checkpoints["call-1"].offset <= log[49].offset
+    await bed.play(log[50:])
+    await bed.until(TranscriptCompleted)
+    assert await bed.handler.settle(PARTITION) == log[-1].offset + 1
+    assert bed.topics.checkpoints["call-1"].done
+
+
+async def test_a_checkpoint_that_is_not_saved_holds_the_log(bed: Bed) -> None:
+    """Kafka is away while it settles: what was said before stands."""
+    log = log_of()
+    await bed.play(log[:20])
+    await bed.until(TranscriptStarted)
+    bed.topics.away = 1
+    with pytest.raises(KafkaUnavailable):
+        await bed.handler.settle(PARTITION)
+    assert await bed.handler.settle(PARTITION) == bed.topics.checkpoints["call-1"].offset
+
+
+@pytest.mark.parametrize("killed_at", [1, 40, 90, 151])
+async def test_another_process_goes_on(bed: Bed, killed_at: int) -> None:
+    """It reads the log from where it is told, and publishes what is missing under the same ids."""
+    log = log_of()
+    await bed.play(log[:killed_at])
+    await bed.until(TranscriptStarted)
+    await bed.handler.settle(PARTITION)
+    await bed.handler.close(PARTITION)
+    bed.handler = bed.another()
+    begin = await bed.handler.open(PARTITION)
+    assert begin is not None
+    await bed.play([entry for entry in log if entry.offset >= begin])
+    await bed.until(TranscriptCompleted)
+    by_id = {phrase.phrase_id: phrase for phrase in bed.topics.of(Phrase) if isinstance(phrase, Phrase)}
+    assert list(by_id.values()) == undisturbed(log, ScriptedEngine())
+    assert len(bed.topics.of(TranscriptStarted)) == 1
+
+
+async def test_a_call_that_is_done_is_done_for_the_next_process_as_well(bed: Bed) -> None:
+    """Its log is read again, and nothing comes of it."""
+    log = log_of()
+    await bed.play(log)
+    await bed.until(TranscriptCompleted)
+    await bed.handler.settle(PARTITION)
+    await bed.handler.close(PARTITION)
+    told = len(bed.topics.published)
+    bed.handler = bed.another()
+    assert await bed.handler.open(PARTITION) is None
+    await bed.play(log)
+    assert await bed.handler.settle(PARTITION) == log[-1].offset + 1
+    assert len(bed.topics.published) == told
+
+
+async def test_what_has_not_changed_is_not_saved_again(bed: Bed) -> None:
+    """Audio alone, before anything was said, changes nothing worth saving."""
+    log = log_of()
+    await bed.handler.take(message(log[0]))
+    await bed.until(TranscriptStarted)
+    await bed.handler.settle(PARTITION)
+    first = bed.topics.checkpoints["call-1"]
+    await bed.play(log[1:4])
+    await bed.handler.settle(PARTITION)
+    assert bed.topics.checkpoints["call-1"] is first
+    bed.now += REFRESH_AFTER
+    await bed.handler.settle(PARTITION)
+    assert bed.topics.checkpoints["call-1"] is first
+
+
+async def test_a_paused_call_does_not_hold_the_log(bed: Bed) -> None:
+    """Nothing of it is needed but its checkpoint, which follows the log."""
+    paused, other = CallWriter(call_id="paused"), CallWriter(call_id="other", offset=100)
+    paused.start()
+    paused.say(call_audio()[:, :80_000])
+    paused.pause()
+    other.start()
+    other.say(call_audio()[:, : 60 * 16_000])
+    await bed.play(paused.log)
+    await bed.until(Phrase)
+    await bed.handler.settle(PARTITION)
+    await bed.play(other.log)
+    bed.now += REFRESH_AFTER
+    await asyncio.sleep(0)
+    await bed.handler.settle(PARTITION)
+    assert bed.topics.checkpoints["paused"].offset == other.log[-1].offset + 1
+
+
+async def test_a_call_of_which_nothing_comes_holds_nothing_and_ends_at_last(bed: Bed) -> None:
+    """What was open is said after minutes, and after a day the call is over."""
+    log = log_of()[:-1]
+    await bed.play(log[:30])
+    before = len(bed.topics.of(Phrase))
+    later = CallWriter(call_id="later", offset=1000)
+    for _ in range(4):
+        later.write(CallUpdated(call_id="later", updated_at=BEGAN))
+    ticks = [BEGAN + REST_AFTER, BEGAN + REST_AFTER + timedelta(seconds=4)]
+    ticks += [BEGAN + END_AFTER, BEGAN + END_AFTER + timedelta(seconds=4)]
+    for entry, tick in zip(later.log[:2], ticks[:2], strict=True):
+        await bed.handler.take(message(entry, timestamp=tick))
+    await bed.until(Phrase, before + 1)
+    await asyncio.sleep(0.01)
+    assert not bed.topics.of(TranscriptCompleted)
+    assert await bed.handler.settle(PARTITION) == later.log[1].offset + 1
+    for entry, tick in zip(later.log[2:], ticks[2:], strict=True):
+        await bed.handler.take(message(entry, timestamp=tick))
+    await bed.until(TranscriptCompleted)
+
+
+async def test_a_call_that_rested_goes_on(bed: Bed) -> None:
+    """Its next audio is heard as if there had been a gap."""
+    log = log_of()
+    await bed.play(log[:30])
+    for entry in log[30:]:
+        await bed.handler.take(message(entry, timestamp=entry.written_at + 2 * REST_AFTER))
+    await bed.until(TranscriptCompleted)
+    assert len(bed.topics.of(Phrase)) >= len(undisturbed(log, ScriptedEngine()))
+
+
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [({"locale": "fi-FI"}, "unsupported_locale"), ({"codec": AudioCodec.UNKNOWN}, "unknown_codec")],
+)
+async def test_a_call_that_cannot_be_transcribed_fails_with_a_reason(bed: Bed, fields: dict[str, object], error: str) -> None:
+    """Once, and its audio is of no interest."""
+    call = CallWriter(**fields)  # type: ignore[arg-type]  # whatever it takes
+    call.start()
+    for number in range(20):
+        call.write(AudioChunk(call_id="call-1", sequence=number, position=number * 800, audio=bytes(1600)))
+    call.end()
+    await bed.play(call.log[:4])
+    await bed.until(TranscriptFailed)
+    await bed.play(call.log[4:])
+    (failed,) = bed.topics.of(TranscriptFailed)
+    assert isinstance(failed, TranscriptFailed)
+    assert failed.error == error
+    assert await bed.handler.settle(PARTITION) == call.log[-1].offset + 1
+    assert bed.topics.checkpoints["call-1"].done
+
+
+async def test_a_language_that_the_engine_stops_knowing_fails_the_call(bed: Bed) -> None:
+    """The locale may be told later; what comes of it is told, too."""
+    bed.decoder.errors = [UnsupportedLocale("the engine does not speak fi-FI")]
+    await bed.play(log_of())
+    await bed.until(TranscriptFailed)
+    assert not bed.topics.of(TranscriptCompleted)
+
+
+async def test_a_fault_that_passes_costs_no_word(bed: Bed) -> None:
+    """The engine stumbles, Kafka is away: it is done again."""
+    bed.topics.away = 5
+    bed.decoder.errors = [RuntimeError("out of memory"), RuntimeError("out of memory")]
+    log = log_of()
+    await bed.play(log)
+    await bed.until(TranscriptCompleted)
+    assert bed.topics.of(Phrase) == undisturbed(log, ScriptedEngine())
+
+
+async def test_a_fault_that_stays_fails_the_call(bed: Bed) -> None:
+    """With words for a person; the log has the details."""
+    bed.decoder.errors = [RuntimeError("broken")] * 1000
+    await bed.play(log_of())
+    await bed.until(TranscriptFailed)
+    (failed,) = bed.topics.of(TranscriptFailed)
+    assert isinstance(failed, TranscriptFailed)
+    assert failed.error == "internal"
+    assert "broken" not in failed.reason
+
+
+async def test_records_without_a_call_are_left_out(bed: Bed) -> None:
+    """Audio whose start nobody has seen; the ledger of calls tells of it."""
+    log = log_of()
+    await bed.play(log[5:10])
+    assert await bed.handler.settle(PARTITION) == log[9].offset + 1
+    assert not bed.topics.published
+
+
+async def test_a_record_that_does_not_fit_goes_to_dead_letters_and_the_log_goes_on(bed: Bed) -> None:
+    """The kernel puts it there; nothing holds it."""
+    log = log_of()
+    await bed.play(log[:10])
+    chunk = AudioChunk(call_id="call-1", sequence=99, position=8000, audio=b"\0\0\0")
+    broken = Entry(offset=log[9].offset + 1, record=chunk, written_at=BEGAN)
+    with pytest.raises(BrokenAudio):
+        await bed.handler.take(message(broken))
+    await bed.until(TranscriptStarted)
+    assert await bed.handler.settle(PARTITION) is not None
+
+
+async def test_the_log_waits_while_too_much_audio_waits_for_the_engine() -> None:
+    """A slow engine means lag, not memory."""
+    bed = Bed()
+    bed.room = Room(seconds=4)
+    bed.handler = bed.another()
+    await bed.handler.open(PARTITION)
+    bed.decoder.go_on.clear()
+    log = log_of()
+    playing = asyncio.create_task(bed.play(log))
+    for _ in range(1000):
+        await asyncio.sleep(0)
+    assert not playing.done()
+    bed.decoder.go_on.set()
+    await playing
+    await bed.until(TranscriptCompleted)
+    assert bed.topics.of(Phrase) == undisturbed(log, ScriptedEngine())
+    await bed.handler.close(PARTITION)
+
+
+async def test_room_is_given_back_when_a_partition_is_taken_away() -> None:
+    """What waited there is another's work now."""
+    bed = Bed()
+    bed.room = Room(seconds=4)
+    bed.handler = bed.another()
+    await bed.handler.open(PARTITION)
+    bed.decoder.go_on.clear()
+    playing = asyncio.create_task(bed.play(log_of()))
+    for _ in range(1000):
+        await asyncio.sleep(0)
+    playing.cancel()
+    await bed.handler.close(PARTITION)
+    async with asyncio.timeout(1):
+        await bed.room.wait()
