@@ -473,32 +473,13 @@ def test_a_connection_lost_behind_the_end_is_nothing() -> None:
 
 
 def test_asked_to_leave_the_client_closes() -> None:
-    """A service that stops asks by `disconnect`; the client closes, and the reason is ours."""
+    """A service that stops asks by `disconnect`; the client closes, is answered at once, and the reason is ours."""
     session = opened()
     session.take(session.door.ask_to_leave("service_stopping"))
     session.take(session.door.ask_to_leave("service_stopping"))
     assert ended(session) == Ended(complete=False, reason="service_stopping")
     assert session.said[2].parameters == {"reason": "completed", "info": "service_stopping"}
-    session.take(session.door.transcribed(phrase_count=0, now=session.now))
     assert session.types[2:] == ["disconnect", "closed"]
-
-
-def test_a_client_that_does_not_leave_is_left() -> None:
-    """Five seconds after it was asked to leave, the connection is closed."""
-    session = opened()
-    actions = session.door.ask_to_leave("service_stopping")
-    assert [type(action) for action in actions] == [SendText]
-    assert session.door.tick(now=session.now + 4.9) == []
-    assert session.door.tick(now=session.now + 5) == [Ended(complete=False, reason="service_stopping"), Close(code=1001)]
-
-
-def test_a_silent_client_is_let_go() -> None:
-    """A client that sends neither pings nor audio for a minute has gone without saying so."""
-    session = opened()
-    session.tick(59)
-    assert session.told == []
-    session.tick(1)
-    assert ended(session).reason == "silent"
 
 
 def frame_of(session: Session, data: bytes) -> list[Action]:

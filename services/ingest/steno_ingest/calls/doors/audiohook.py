@@ -30,9 +30,7 @@ _OPENED_SECONDS = 4.5
 _FLUSH_SECONDS = 8.0
 # It pings a second after `opened` and wants the answer as our second message; but nobody is waited for for ever.
 _GREETING_SECONDS = 3.0
-# A peer that says nothing at all: no ping, no audio.
-_SILENT_SECONDS = 60.0
-# How long a peer takes to close after it was asked to, or after `closed`.
+# How long a peer takes to close after an error, or after `closed`.
 _LEAVE_SECONDS = 5.0
 # By the reason of `close`: whether we have all of the call, and how it ended.
 _ENDS = {"end": (True, "hangup"), "reconnect": (False, "reconnect"), "error": (False, "peer_error")}
@@ -84,9 +82,8 @@ class AudioHookDoor:
         self._actions: list[Action] = []
         self._state = State.CONNECTED
         self._now = 0.0
-        # When the state is left if nothing happens, and when the peer last said anything.
+        # When the state is left if nothing happens.
         self._deadline: float | None = None
-        self._heard_at: float | None = None
         # Until when nothing is said that was not asked for.
         self._quiet_until = 0.0
         self._stream: MediaStream | None = None
@@ -114,7 +111,7 @@ class AudioHookDoor:
 
     def receive_text(self, text: str, *, now: float) -> list[Action]:
         """A message of the client."""
-        self._now = self._heard_at = now
+        self._now = now
         if self._state not in (State.CLOSED, State.GONE):
             try:
                 self._take(messages.parse_message(text))
@@ -124,7 +121,7 @@ class AudioHookDoor:
 
     def receive_bytes(self, data: bytes, *, now: float) -> list[Action]:
         """Audio."""
-        self._now = self._heard_at = now
+        self._now = now
         try:
             if self._state in (State.CONNECTED, State.OPENING):
                 raise BadMessage("audio came before the session was opened")
@@ -193,7 +190,6 @@ class AudioHookDoor:
         """Asks the client to close; until it does, the session goes on."""
         if self._state is State.OPEN and not self._left_because:
             self._left_because = reason
-            self._deadline = self._now + _LEAVE_SECONDS
             self._say("disconnect", {"reason": "completed", "info": reason})
         elif self._state in (State.CONNECTED, State.OPENING):
             self._end(complete=False, reason=reason)
@@ -201,16 +197,10 @@ class AudioHookDoor:
         return self._done()
 
     def tick(self, *, now: float) -> list[Action]:
-        """Captions that are due, and peers that are late."""
+        """Captions that are due, and answers that are late."""
         self._now = now
-        if self._heard_at is None:
-            self._heard_at = now
         if self._deadline is not None and now >= self._deadline:
-            self._deadline = None
             self._on_deadline()
-        elif self._state in (State.CONNECTED, State.OPEN) and now >= self._heard_at + _SILENT_SECONDS:
-            self._end(complete=False, reason="silent", error=f"the peer said nothing for {_SILENT_SECONDS:.0f} s")
-            self._disconnect("error", "the client was silent for too long")
         return self._done()
 
     def _take(self, message: ClientMessage) -> None:
@@ -269,7 +259,7 @@ class AudioHookDoor:
         if self._state is State.CLOSING:
             return
         self._closed_by = message.sequence
-        captioned = self._state is State.OPEN and self._call_open
+        captioned = self._state is State.OPEN and self._call_open and not self._left_because
         complete, reason = _ENDS.get(close.reason, (False, self._left_because or "peer_error"))
         self._end(complete=complete, reason=reason, error=self._complaint if close.reason == "error" else "")
         self._outgoing.only_final()
@@ -281,9 +271,6 @@ class AudioHookDoor:
         if self._state is State.OPENING:
             self._end(complete=False, reason="not_opened", error="the call could not be kept in time")
             self._disconnect("error", "the server is not ready for the call")
-        elif self._state is State.OPEN:  # it was asked to leave
-            self._end(complete=False, reason=self._left_because)
-            self._close(1001)
         elif self._state is State.CLOSING:
             self._answer_close()
         elif self._state is State.CLOSED:
