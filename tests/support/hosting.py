@@ -1,0 +1,167 @@
+"""What stands around hosted calls in unit tests: a ledger, a log and a peer in memory, and a clock that is set."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from steno_ingest.calls.call_changes import begun, gated, in_use, over
+from steno_ingest.calls.call_view import CallView, Standing
+from steno_ingest.calls.doors.port import Offered, ResumePoint
+from steno_ingest.calls.hosted import CallHost
+from steno_ingest.calls.lookout import Lookout
+from steno_ingest.errors import NotThere
+
+from steno.events.catalogue import Topic
+from steno.events.records import AudioCodec, CallChannel, CallStarted, CallStatus, Record
+from steno.kafka.producer import Encoded
+from steno.storage.database import DatabaseUnavailable
+
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+def offer(call_id: str = "c", *, resume: tuple[int, int] | None = None, channels: int = 1, paused: bool = False) -> Offered:
+    """A call of PCMU is offered."""
+    return Offered(
+        call_id=call_id,
+        codec=AudioCodec.PCMU,
+        sample_rate=8000,
+        channels=tuple(CallChannel(channel=number) for number in range(channels)),
+        paused=paused,
+        resume=None if resume is None else ResumePoint(sequence=resume[0], position=resume[1]),
+    )
+
+
+class MemoryLedger:
+    """The ledger of calls, by the rules of the real one."""
+
+    def __init__(self) -> None:
+        self.views: dict[str, CallView] = {}
+        self.away = False
+        #: Cleared, every call waits.
+        self.answering = asyncio.Event()
+        self.answering.set()
+
+    async def begin(self, started: CallStarted, *, door: str, instance: str, paused: bool) -> None:
+        await self._reached()
+        if started.call_id in self.views:
+            raise in_use(self.views[started.call_id])
+        self.views[started.call_id] = begun(started, door=door, instance=instance, paused=paused, at=NOW)
+
+    async def resume(self, call_id: str, *, instance: str) -> CallView:
+        await self._reached()
+        if not self._there(call_id).open:
+            raise over(self.views[call_id], "go on")
+        return self.change(call_id, instance=instance)
+
+    async def set_paused(self, call_id: str, paused: bool, *, by: str, reason: str = "") -> CallView:
+        await self._reached()
+        return self.change(call_id, **gated(self._there(call_id), paused, by=by, reason=reason))
+
+    async def standing(self, *, instance: str) -> list[Standing]:
+        await self._reached()
+        return [
+            Standing(
+                call_id=view.call_id,
+                paused=view.paused,
+                pause_requested_by=view.pause_requested_by,
+                pause_reason=view.pause_reason,
+                end_requested_by=view.end_requested_by,
+            )
+            for view in await self.open_calls(instance=instance)
+        ]
+
+    async def open_calls(self, *, instance: str | None = None) -> list[CallView]:
+        await self._reached()
+        return [view for view in self.views.values() if view.open and instance in (None, view.instance)]
+
+    async def end_lost(self, call_id: str, *, instance: str, reason: str, error: str) -> bool:
+        await self._reached()
+        if not self._there(call_id).open or self.views[call_id].instance != instance:
+            return False
+        self.change(call_id, state=CallStatus.ENDING, ended_at=NOW, end_reason=reason, end_error=error)
+        return True
+
+    def change(self, call_id: str, **changes: object) -> CallView:
+        """Somebody changes a call."""
+        self.views[call_id] = replace(self.views[call_id], **changes)  # type: ignore[arg-type]
+        return self.views[call_id]
+
+    def _there(self, call_id: str) -> CallView:
+        if call_id not in self.views:
+            raise NotThere(f"there is no call {call_id}")
+        return self.views[call_id]
+
+    async def _reached(self) -> None:
+        await self.answering.wait()
+        if self.away:
+            raise DatabaseUnavailable("it is away")
+
+
+class MemoryLog:
+    """The log of all calls; it holds records, where the real one holds bytes."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self.taking = asyncio.Event()
+        self.taking.set()
+        self._encoded: dict[bytes, Record] = {}
+
+    def encode(self, _topic: Topic, record: Record) -> Encoded:
+        value = str(len(self._encoded)).encode()
+        self._encoded[value] = record
+        return Encoded(key=b"", value=value, headers=())
+
+    encode_bare = encode
+
+    async def send_in_order(self, _topic: Topic, records: Sequence[Encoded]) -> int:
+        await self.taking.wait()
+        self.records += [self._encoded[record.value] for record in records]
+        return len(records)
+
+
+@dataclass
+class ScriptedPeer:
+    """A peer that notes what it is asked."""
+
+    asked: list[str] = field(default_factory=list)
+
+    def ask_pause(self) -> None:
+        self.asked.append("pause")
+
+    def ask_resume(self) -> None:
+        self.asked.append("resume")
+
+    def ask_to_leave(self, reason: str) -> None:
+        self.asked.append(reason)
+
+
+class Hosting:
+    """A host with all that stands around it."""
+
+    def __init__(self, *, max_calls: int = 10) -> None:
+        self.seconds = 0.0
+        self.ledger = MemoryLedger()
+        self.log = MemoryLog()
+        self.host = CallHost(
+            self.ledger,
+            self.log,
+            instance="0",
+            chunk_ms=100,
+            resume_seconds=30,
+            max_calls=max_calls,
+            drain_seconds=0.2,
+            clock=lambda: NOW,
+            now=lambda: self.seconds,
+        )
+        self.lookout = Lookout(self.host, self.ledger, instance="0", resumable=frozenset({"stream"}), now=lambda: self.seconds)
+
+    async def settle(self) -> None:
+        """Lets all tasks do what they can."""
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+    @property
+    def kinds(self) -> list[str]:
+        """The names of the records on the log."""
+        return [type(record).__name__ for record in self.log.records]

@@ -1,0 +1,307 @@
+"""The calls of a process: taken, paused, lost, resumed, ended, and found again."""
+
+import asyncio
+
+import pytest
+from steno_ingest.calls import admission
+from steno_ingest.calls.admission import OfferRefused
+from steno_ingest.calls.doors.port import Audio, Ended, Paused, Refusal, Resumed
+from steno_ingest.calls.hosted_call import HostedCall
+from support.hosting import Hosting, MemoryLedger, ScriptedPeer, offer
+
+from steno.events.records import AudioChunk, CallEnded, CallPaused, CallStarted
+
+SECOND = Audio(data=bytes(8000))
+TORN = Ended(complete=False, reason="torn")
+HANGUP = Ended(complete=True, reason="hangup")
+
+
+async def taken(hosting: Hosting, call_id: str = "c", *, door: str = "stream") -> tuple[HostedCall, ScriptedPeer]:
+    """A call that was taken in."""
+    peer = ScriptedPeer()
+    return await hosting.host.offer(offer(call_id), door=door, resumable=door == "stream", peer=peer), peer
+
+
+async def refusal(hosting: Hosting, call_id: str = "c", **about: object) -> Refusal:
+    """Why a call is refused."""
+    with pytest.raises(OfferRefused) as refused:
+        await hosting.host.offer(offer(call_id, **about), door="stream", resumable=True, peer=ScriptedPeer())  # type: ignore[arg-type]
+    return refused.value.refusal
+
+
+async def ending(hosting: Hosting) -> tuple[bool, str, int]:
+    """How the last call on the log ended."""
+    await hosting.settle()
+    end = hosting.log.records[-1]
+    assert isinstance(end, CallEnded)
+    return end.complete, end.reason, end.position
+
+
+async def test_a_call_is_accepted_before_kafka_has_it() -> None:
+    """The peer waits for the ledger, and never for the log; what it sends meanwhile follows in order."""
+    hosting = Hosting()
+    hosting.log.taking.clear()
+    call, _ = await taken(hosting)
+    hosting.host.take(call, SECOND)
+    hosting.host.ended(call, HANGUP)
+    await hosting.settle()
+    assert not hosting.log.records
+    assert not call.settled
+    hosting.log.taking.set()
+    await hosting.settle()
+    assert hosting.kinds == ["CallStarted", *["AudioChunk"] * 10, "CallEnded"]
+    assert call.settled
+
+
+async def test_calls_that_cannot_be_taken_are_refused() -> None:
+    """An id in use, a ledger that is away, too many calls, a service that stops: each with its reason."""
+    hosting = Hosting(max_calls=1)
+    await taken(hosting)
+    assert await refusal(hosting, "other") is Refusal.TOO_MANY_CALLS
+    hosting = Hosting()
+    await taken(hosting)
+    assert await refusal(hosting) is Refusal.CALL_ID_IN_USE
+    assert await refusal(hosting, "") is Refusal.NOT_VALID
+    assert await refusal(hosting, "unheard-of", resume=(0, 0)) is Refusal.NO_SUCH_CALL
+    assert await refusal(hosting, resume=(0, 0), channels=2) is Refusal.NOT_AS_BEFORE
+    hosting.ledger.away = True
+    assert await refusal(hosting, "other") is Refusal.LEDGER_AWAY
+    hosting.host.draining = True
+    assert await refusal(hosting, "other") is Refusal.SERVICE_STOPPING
+
+
+async def test_a_ledger_that_answers_too_late_keeps_no_peer_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The call is refused in time; the ledger took it in all the same, so it is ended on the log."""
+    monkeypatch.setattr(admission, "_LEDGER_SECONDS", 0.01)
+    hosting = Hosting()
+    hosting.ledger.answering.clear()
+    assert await refusal(hosting) is Refusal.LEDGER_AWAY
+    hosting.ledger.answering.set()
+    await hosting.settle()
+    assert hosting.kinds == ["CallStarted", "CallEnded"]
+    assert await ending(hosting) == (False, "refused", 0)
+
+
+async def test_a_pause_by_the_peer_is_kept() -> None:
+    """The gate closes first, and the ledger knows, so that it stays closed wherever the call goes on."""
+    hosting = Hosting()
+    call, _ = await taken(hosting)
+    hosting.host.take(call, Paused())
+    hosting.host.take(call, SECOND)
+    await hosting.settle()
+    assert hosting.ledger.views["c"].paused
+    hosting.host.take(call, Resumed())
+    await hosting.settle()
+    assert not hosting.ledger.views["c"].paused
+    assert hosting.kinds == ["CallStarted", "CallPaused", "CallResumed"]
+
+
+async def test_a_call_that_begins_paused_is_paused_in_the_ledger() -> None:
+    """From its first record on."""
+    hosting = Hosting()
+    await hosting.host.offer(offer(paused=True), door="stream", resumable=True, peer=ScriptedPeer())
+    await hosting.settle()
+    assert hosting.kinds == ["CallStarted", "CallPaused"]
+    assert hosting.ledger.views["c"].paused
+
+
+async def test_a_pause_by_the_api_closes_the_gate_at_once() -> None:
+    """The peer is asked too, and its own `resumed` does not open what it did not close."""
+    hosting = Hosting()
+    call, peer = await taken(hosting)
+    assert await hosting.host.paused("c", True, by="desk", reason="card")
+    hosting.host.take(call, SECOND)
+    hosting.host.take(call, Paused())
+    hosting.host.take(call, Resumed())
+    assert call.session.paused
+    assert await hosting.host.paused("c", False, by="desk", reason="")
+    assert peer.asked == ["pause", "resume"]
+    await hosting.settle()
+    assert hosting.kinds == ["CallStarted", "CallPaused", "CallResumed"]
+    assert not await hosting.host.paused("unheard-of", True, by="desk", reason="")
+
+
+async def test_the_api_does_not_open_what_the_peer_closed() -> None:
+    """It asks the peer, and the ledger has the call paused until the peer goes on."""
+    hosting = Hosting()
+    call, peer = await taken(hosting)
+    hosting.host.take(call, Paused())
+    await hosting.settle()
+    await hosting.ledger.set_paused("c", False, by="desk")
+    assert not await hosting.host.paused("c", False, by="desk", reason="")
+    await hosting.settle()
+    assert peer.asked == ["resume"]
+    assert hosting.ledger.views["c"].paused
+    hosting.host.take(call, Resumed())
+    assert not call.session.paused
+
+
+async def test_what_is_asked_elsewhere_is_done_here() -> None:
+    """A pause, its end, and the end of the call, as the ledger says."""
+    hosting = Hosting()
+    call, peer = await taken(hosting)
+    await hosting.ledger.set_paused("c", True, by="desk", reason="card")
+    await hosting.lookout.look()
+    hosting.host.take(call, SECOND)
+    await hosting.ledger.set_paused("c", False, by="desk")
+    await hosting.lookout.look()
+    hosting.ledger.change("c", end_requested_by="desk")
+    await hosting.lookout.look()
+    assert peer.asked == ["pause", "resume", "ended_by_api"]
+    assert await ending(hosting) == (False, "closed", 8000)
+    assert hosting.kinds == ["CallStarted", "CallPaused", "CallResumed", "CallEnded"]
+    paused = hosting.log.records[1]
+    assert isinstance(paused, CallPaused)
+    assert (paused.requested_by, paused.reason) == ("desk", "card")
+
+
+async def test_an_answer_that_is_older_than_a_pause_opens_nothing() -> None:
+    """The ledger was asked before it knew of the pause: what it said then does not count."""
+    hosting = Hosting()
+    call, _ = await taken(hosting)
+    call.kept(paused=True)
+    looked = asyncio.create_task(_slowly(hosting))
+    await hosting.settle()
+    await hosting.host.paused("c", True, by="desk", reason="")
+    await hosting.host.pause_kept("c")
+    hosting.ledger.answering.set()
+    await looked
+    assert call.session.paused
+
+
+async def _slowly(hosting: Hosting) -> None:
+    """The ledger says how calls stood when it was asked, and says so late."""
+    before = await MemoryLedger.standing(hosting.ledger, instance="0")
+
+    async def standing(*, instance: str) -> object:
+        await hosting.ledger.answering.wait()
+        return before
+
+    hosting.ledger.answering.clear()
+    hosting.ledger.standing = standing  # type: ignore[assignment,method-assign]
+    await hosting.lookout.look()
+
+
+async def test_a_lost_connection_is_held_for_a_peer_that_can_come_back() -> None:
+    """It goes on behind all that was received; after half a minute the call is ended torn."""
+    hosting = Hosting()
+    call, peer = await taken(hosting)
+    hosting.host.take(call, Audio(data=bytes(850)))
+    hosting.host.lost(call, peer, TORN)
+    hosting.seconds = 29
+    await hosting.lookout.look()
+    again = ScriptedPeer()
+    assert await hosting.host.offer(offer(resume=(1, 800)), door="stream", resumable=True, peer=again) is call
+    assert call.session.received.position == 850
+    hosting.host.lost(call, again, TORN)
+    hosting.seconds = 59
+    await hosting.lookout.look()
+    assert await ending(hosting) == (False, "torn", 850)
+
+
+async def test_a_lost_connection_of_others_is_the_end_of_their_call() -> None:
+    """At once, as their door says."""
+    hosting = Hosting()
+    call, peer = await taken(hosting, door="twilio")
+    hosting.host.lost(call, peer, TORN)
+    assert await ending(hosting) == (False, "torn", 0)
+
+
+async def test_a_peer_that_comes_back_replaces_its_old_connection() -> None:
+    """The old one is asked to leave, and that it is lost then is of no consequence."""
+    hosting = Hosting()
+    call, old = await taken(hosting)
+    await hosting.host.offer(offer(resume=(0, 0)), door="stream", resumable=True, peer=ScriptedPeer())
+    hosting.host.lost(call, old, TORN)
+    assert old.asked == ["replaced"]
+    assert call.held_until is None
+
+
+async def test_a_peer_that_comes_back_to_a_call_it_has_ended_learns_that_all_is_safe() -> None:
+    """It may have lost the connection before; a call that was torn is over, and one that is forgotten too."""
+    hosting = Hosting()
+    call, peer = await taken(hosting)
+    hosting.host.ended(call, HANGUP)
+    hosting.host.lost(call, peer, TORN)
+    await hosting.settle()
+    assert await hosting.host.offer(offer(resume=(0, 0)), door="stream", resumable=True, peer=ScriptedPeer()) is call
+    torn, _ = await taken(hosting, "torn")
+    hosting.host.ended(torn, TORN)
+    assert await refusal(hosting, "torn", resume=(0, 0)) is Refusal.CALL_ALREADY_ENDED
+    hosting.seconds = 100
+    await hosting.settle()
+    await hosting.lookout.look()
+    assert "c" not in hosting.host.calls
+
+
+async def test_a_call_that_goes_on_elsewhere_ends_nothing_here() -> None:
+    """No record comes from here any more, and a peer that is still here is asked to leave."""
+    hosting = Hosting()
+    call, peer = await taken(hosting)
+    hosting.ledger.change("c", instance="1")
+    await hosting.lookout.look()
+    hosting.host.take(call, SECOND)
+    hosting.host.ended(call, HANGUP)
+    await hosting.settle()
+    assert hosting.kinds == ["CallStarted"]
+    assert peer.asked == ["replaced"]
+
+
+async def test_a_call_of_another_process_goes_on_here() -> None:
+    """From where its peer says, paused where the ledger says so, and not begun twice."""
+    hosting = Hosting()
+    started = (await taken(Hosting()))[0].session.started
+    await hosting.ledger.begin(started, door="stream", instance="1", paused=False)
+    await hosting.ledger.set_paused("c", True, by="desk", reason="card")
+    peer = ScriptedPeer()
+    call = await hosting.host.offer(offer(resume=(3, 2400)), door="stream", resumable=True, peer=peer)
+    hosting.host.take(call, SECOND)
+    hosting.host.take(call, Resumed())
+    assert call.session.paused
+    await hosting.host.paused("c", False, by="desk", reason="")
+    hosting.host.take(call, Audio(data=bytes(800)))
+    await hosting.settle()
+    assert hosting.kinds == ["CallPaused", "CallResumed", "AudioChunk"]
+    chunk = hosting.log.records[-1]
+    assert isinstance(chunk, AudioChunk)
+    assert chunk.position == 10_400
+    assert hosting.ledger.views["c"].instance == "0"
+
+
+async def test_calls_of_the_process_before_are_ended_or_awaited() -> None:
+    """Torn at once where nobody can come back, else after half a minute; whoever comes back in time goes on."""
+    hosting = Hosting()
+    for call_id, door in (("a", "twilio"), ("b", "stream"), ("c", "stream")):
+        started = CallStarted.model_validate({**(await taken(Hosting()))[0].session.started.model_dump(), "call_id": call_id})
+        await hosting.ledger.begin(started, door=door, instance="0", paused=False)
+    await hosting.lookout.recover()
+    await hosting.lookout.look()
+    assert [view.call_id for view in await hosting.ledger.open_calls()] == ["b", "c"]
+    assert hosting.ledger.views["a"].end_reason == "ingest_lost"
+    await hosting.host.offer(offer("b", resume=(0, 0)), door="stream", resumable=True, peer=ScriptedPeer())
+    hosting.seconds = 31
+    await hosting.lookout.look()
+    assert [view.call_id for view in await hosting.ledger.open_calls()] == ["b"]
+
+
+async def test_a_stop_ends_what_cannot_go_on_elsewhere() -> None:
+    """Calls whose peers come back stay open, with all that was received on the log; others are ended torn."""
+    hosting = Hosting()
+    resumable, _ = await taken(hosting, "a")
+    await taken(hosting, "b", door="twilio")
+    hosting.host.take(resumable, SECOND)
+    await hosting.host.stop()
+    ends = [record for record in hosting.log.records if isinstance(record, CallEnded)]
+    assert [(end.call_id, end.complete, end.reason) for end in ends] == [("b", False, "service_stopping")]
+    assert hosting.kinds.count("AudioChunk") == 10
+    assert await refusal(hosting, "d") is Refusal.SERVICE_STOPPING
+
+
+async def test_a_stop_does_not_wait_for_ever_for_kafka() -> None:
+    """What Kafka does not take in time is left; the next process finds the call open."""
+    hosting = Hosting()
+    hosting.log.taking.clear()
+    await taken(hosting, door="twilio")
+    await asyncio.wait_for(hosting.host.stop(), 5)
+    await asyncio.wait_for(hosting.host.run(), 5)
+    assert not hosting.log.records
