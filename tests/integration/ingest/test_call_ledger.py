@@ -1,14 +1,16 @@
 """The ledger of calls: every accepted call ends once, whatever comes how often and in which order."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from steno_ingest.balance import books
 from steno_ingest.calls.call_ledger import CallLedger
+from steno_ingest.calls.call_queries import CallQueries
 from steno_ingest.calls.call_tables import call_entries, call_events, call_phrases
+from steno_ingest.calls.overdue import Overdue
 from steno_ingest.errors import CallAlreadyEnded, CallIdInUse, InvalidMetadata, NotThere, UnusableId
 from steno_ingest.results import LivePass
 from steno_ingest.tables import outbox, recordings
@@ -319,3 +321,32 @@ async def handled(ingest: Ingest, record: CallRecord) -> None:
     await ingest.results.handle(
         Message(topic=topic, partition=0, offset=0, key=record.call_id, record=record, headers={}, timestamp=AT)
     )
+
+
+async def test_a_call_that_nobody_ends_ends(ingest: Ingest, ledger: CallLedger) -> None:
+    """One that never got onto its log, start first, after an hour; one without a transcript once its audio is gone."""
+    for call_id in ("unheard", "heard", "running"):
+        await ledger.begin(call_started(call_id), **DOOR)
+    for call_id in ("heard", "running"):
+        assert not await ledger.note_started(call_started(call_id))
+    await ledger.audio_ended(call_ended("heard", ended_at=datetime.now(UTC)))
+
+    async def look(later: timedelta) -> None:
+        overdue = Overdue(ledger, CallQueries(ingest.engine), clock=lambda: datetime.now(UTC) + later)
+        for _ in range(2):
+            await overdue.look()
+
+    await look(timedelta(minutes=59))
+    assert [call.call_id for call in await ledger.open_calls()] == ["unheard", "running"]
+    await look(timedelta(minutes=61))
+    assert [call.call_id for call in await ledger.open_calls()] == ["running"]
+    start, end = await told_of(ingest, "call-audio")
+    assert start == call_started("unheard")
+    assert isinstance(end, CallEnded)
+    assert (end.call_id, end.position, end.complete, end.reason) == ("unheard", 0, False, "ingest_lost")
+    assert not await ledger.note_started(start)
+    await look(timedelta(hours=49))
+    assert [(await ledger.call(name)).state.value for name in ("unheard", "heard", "running")] == ["failed", "failed", "active"]
+    call = await ledger.call("heard")
+    assert (call.error, call.end_reason) == ("not_transcribed", "hangup")
+    assert (await books(ingest.engine)).balanced

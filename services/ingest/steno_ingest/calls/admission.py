@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from steno.errors import Retryable
 from steno.events.records import CallStarted
-from steno_ingest.calls.call_view import CallView
+from steno_ingest.calls.call_view import CallView, start_of
 from steno_ingest.calls.doors.port import Offered, Refusal
 from steno_ingest.calls.session import CallSession, Holder
 from steno_ingest.errors import CallAlreadyEnded, CallIdInUse, NotThere, Refused
@@ -106,7 +106,7 @@ class Admission:
 
         async def resumed() -> Admitted:
             view = await self._ledger.resume(offered.call_id, instance=self._instance)
-            session = CallSession(_started(view), chunk_ms=self._chunk_ms, clock=self._clock, at=offered.resume)
+            session = CallSession(start_of(view), chunk_ms=self._chunk_ms, clock=self._clock, at=offered.resume)
             holder = Holder.SERVICE if view.pause_requested_by else Holder.PEER
             paused_by = holder if view.paused else None
             return Admitted(session=session, paused_by=paused_by, reason=view.pause_reason, resumed=True)
@@ -135,16 +135,3 @@ class Admission:
         # A ledger that failed after all took nothing in.
         with suppress(Refused, Retryable):
             self._too_late(await task)
-
-
-def _started(view: CallView) -> CallStarted:
-    return CallStarted(
-        call_id=view.call_id,
-        codec=view.codec,
-        sample_rate=view.sample_rate,
-        channels=view.channels,
-        locale=view.locale,
-        protocol=view.protocol,
-        properties=dict(view.properties),
-        started_at=view.started_at,
-    )

@@ -28,7 +28,7 @@ from steno_ingest.calls import call_rows as rows
 from steno_ingest.calls.call_changes import Changes, begun, corrected, ended, gated, in_use, over, settled
 from steno_ingest.calls.call_states import may_become
 from steno_ingest.calls.call_tables import call_events, call_passes, calls
-from steno_ingest.calls.call_view import CallView, Standing, fingerprint, record_of
+from steno_ingest.calls.call_view import CallView, Standing, fingerprint, record_of, start_of
 from steno_ingest.calls.passes import pass_of
 from steno_ingest.calls.phrase_rows import PhraseRows
 from steno_ingest.metrics import CALL_STATES, CALLS_ACCEPTED
@@ -60,7 +60,7 @@ class CallLedger:
             CallIdInUse: another call has this id, or had it.
             UnusableId: its id or locale has a NUL in it.
         """
-        call, created = await self._take_in(started, door=door, instance=instance, paused=paused)
+        call, created = await self._take_in(started, door=door, instance=instance, paused=paused, heard_at=None)
         if not created and not (call.open and call.instance == instance):
             raise in_use(call)
 
@@ -71,7 +71,7 @@ class CallLedger:
             CallIdInUse: another call has this id, or had it.
             UnusableId: its id or locale has a NUL in it.
         """
-        return (await self._take_in(started, door=KAFKA, instance="", paused=False))[1]
+        return (await self._take_in(started, door=KAFKA, instance="", paused=False, heard_at=self._clock()))[1]
 
     async def resume(self, call_id: str, *, instance: str) -> CallView:
         """Has a call go on at this instance, whose peer came back here.
@@ -257,7 +257,10 @@ class CallLedger:
             return [rows.view_of(row) for row in await connection.execute(query)]
 
     async def _end_here(self, connection: AsyncConnection, call: CallView, *, reason: str, error: str) -> Changes:
-        """Puts the end of a call into its log, behind what was heard of it, and gives what that changes."""
+        """Puts the end of a call into its log, behind what was heard of it, and gives what that changes. Where not even its
+        start is known to be there, that comes first: whoever reads the log is to end it like any other."""
+        if call.heard_at is None:
+            await self._outbox.add(connection, CALL_AUDIO, start_of(call))
         end = CallEnded(
             call_id=call.call_id,
             position=call.heard_position,
@@ -269,7 +272,9 @@ class CallLedger:
         await self._outbox.add(connection, CALL_AUDIO, end)
         return ended(call, end)
 
-    async def _take_in(self, started: CallStarted, *, door: str, instance: str, paused: bool) -> tuple[CallView, bool]:
+    async def _take_in(
+        self, started: CallStarted, *, door: str, instance: str, paused: bool, heard_at: datetime | None
+    ) -> tuple[CallView, bool]:
         check_ids(started, started.locale, started.protocol)
         async with transaction(self._engine) as connection:
             await rows.lock(connection, started.call_id)
@@ -277,8 +282,8 @@ class CallLedger:
             if call is not None:
                 if call.fingerprint != fingerprint(started):
                     raise in_use(call)
-                return call, False
-            new = begun(started, door=door, instance=instance, paused=paused, at=self._clock())
+                return await self._write(connection, call, {"heard_at": call.heard_at or heard_at}), False
+            new = replace(begun(started, door=door, instance=instance, paused=paused, at=self._clock()), heard_at=heard_at)
             await rows.insert(connection, new)
             await self._publish(connection, new)
             after = await self._write(connection, new, settled(new, await rows.passes(connection, new.call_id)))

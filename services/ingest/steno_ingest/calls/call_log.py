@@ -185,7 +185,9 @@ class CallLog:
             if not isinstance(record, RolesCorrected):
                 await self._refuse_stranger(record, message.offset)
         elif message.offset >= call.next_offset:
-            if call.foreign:
+            if isinstance(record, CallUpdated):
+                await self._ledger.update(record.call_id, properties=record.properties, locale=record.locale)
+            elif call.foreign:
                 await self._tell_of_foreign(record)
             if isinstance(record, CallEnded):
                 await self._tell_end(record)
@@ -216,7 +218,7 @@ class CallLog:
             self._strangers.forget(started.call_id)
 
     async def _tell_of_foreign(self, record: CallRecord) -> None:
-        """What an upstream system says of its call; of a call with a door of ours, the door has told the ledger."""
+        """How an upstream system pauses its call; of a call with a door of ours, the door has told the ledger."""
         try:
             match record:
                 case CallPaused():
@@ -224,8 +226,6 @@ class CallLog:
                     await self._ledger.set_paused(record.call_id, True, by=by, reason=reason)
                 case CallResumed():
                     await self._ledger.set_paused(record.call_id, False, by=record.requested_by or "publisher")
-                case CallUpdated():
-                    await self._ledger.update(record.call_id, properties=record.properties, locale=record.locale)
         except CallAlreadyEnded:
             log.info("call.told_after_end", call_id=record.call_id, record=type(record).__name__)
 

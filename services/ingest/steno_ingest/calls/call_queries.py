@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select, tuple_
+from sqlalchemy import ColumnElement, Row, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from steno.cursors import Position
@@ -16,6 +16,8 @@ from steno_ingest.calls.call_view import CallView
 from steno_ingest.calls.passes import Pass
 from steno_ingest.transactions import transaction
 from steno_ingest.transcripts import TranscriptPhrase
+
+_TOGETHER = 500
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,6 +61,14 @@ class CallQueries:
             call = rows.there(await rows.find(connection, call_id), call_id)
             return call, await rows.passes(connection, call_id)
 
+    async def never_heard(self, before: datetime) -> list[CallView]:
+        """Calls accepted before then whose audio is not over, and of which nothing is known to be on their log."""
+        return await self._calls(calls.c.accepted_at < before, calls.c.ended_at.is_(None), calls.c.heard_at.is_(None))
+
+    async def never_transcribed(self, before: datetime) -> list[CallView]:
+        """Calls whose audio was over before then, and whose transcript is still to come."""
+        return await self._calls(calls.c.state == CallStatus.ENDING.value, calls.c.ended_at < before)
+
     async def phrases(self, call_id: str) -> tuple[TranscriptPhrase, ...]:
         """The phrases of the live pass so far, by time and then channel."""
         query = select(call_phrases.c.content).where(call_phrases.c.call_id == call_id)
@@ -66,8 +76,12 @@ class CallQueries:
         async with transaction(self._engine) as connection:
             return tuple(TranscriptPhrase.model_validate(content) for content in (await connection.execute(query)).scalars())
 
+    async def _calls(self, *conditions: ColumnElement[bool]) -> list[CallView]:
+        async with transaction(self._engine) as connection:
+            return [rows.view_of(row) for row in await connection.execute(select(calls).where(*conditions).limit(_TOGETHER))]
 
-def _conditions(filters: CallFilters) -> list[Any]:
+
+def _conditions(filters: CallFilters) -> list[ColumnElement[bool]]:
     conditions = []
     if filters.state is not None:
         conditions.append(calls.c.state == filters.state.value)

@@ -35,7 +35,7 @@ class CallView:
     end_requested_by: str
     roles_revision: int
     roles_corrected_at: datetime | None
-    #: Samples of one channel that the call log has heard, and when it last said so.
+    #: Samples of one channel that the call log has heard, and when it last said so; None: the call is not known to be on it.
     heard_position: int
     heard_at: datetime | None
     #: Where its audio ended; None while it has not.
@@ -105,6 +105,20 @@ def record_of(view: CallView) -> CallState:
         started_at=view.started_at,
         ended_at=view.ended_at,
         updated_at=view.updated_at,
+    )
+
+
+def start_of(view: CallView) -> CallStarted:
+    """How a call began, as its log is told."""
+    return CallStarted(
+        call_id=view.call_id,
+        codec=view.codec,
+        sample_rate=view.sample_rate,
+        channels=view.channels,
+        locale=view.locale,
+        protocol=view.protocol,
+        properties=dict(view.properties),
+        started_at=view.started_at,
     )
 
 
