@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from support.captions import SpokenCall
 from support.certificates import Authority
 from support.kafka import read_all
 from support.notifier_process import PARTITIONS, NotifierProcess
@@ -14,9 +15,9 @@ from support.webhooks import completed, receiving, webhook
 
 from steno.crypto import SecretBox
 from steno.events import ids
-from steno.events.catalogue import CALL_SUMMARIES, DEAD_LETTERS, TRANSCRIPTS, WEBHOOKS
+from steno.events.catalogue import CALL_SUMMARIES, CALLS, DEAD_LETTERS, HYPOTHESES, PHRASES, TRANSCRIPTS, WEBHOOKS
 from steno.events.codec import Codec
-from steno.events.records import CallSummary, TranscriptFailed, TranscriptStarted
+from steno.events.records import CallStatus, CallSummary, TranscriptFailed, TranscriptStarted
 from steno.events.schemas import ShippedSchemaIds
 from steno.kafka.producer import Producer
 from steno.kafka.topics import create_topics, topic_name
@@ -33,7 +34,7 @@ def topics(topic_prefix: str) -> TopicSettings:
 @pytest.fixture
 async def producer(kafka: str, topics: TopicSettings) -> AsyncIterator[Producer]:
     settings = KafkaSettings(bootstrap_servers=kafka)
-    await create_topics(settings, topics, (WEBHOOKS, TRANSCRIPTS, CALL_SUMMARIES, DEAD_LETTERS))
+    await create_topics(settings, topics, (WEBHOOKS, CALLS, PHRASES, HYPOTHESES, TRANSCRIPTS, CALL_SUMMARIES, DEAD_LETTERS))
     producer = Producer(settings, topics, Codec(ShippedSchemaIds()), source="test")
     await producer.start()
     yield producer
@@ -96,6 +97,29 @@ async def test_results_on_kafka_become_verified_deliveries(
         assert await notifier.stop() == 0
     assert "lost card" not in str(notifier.lines)
     assert "whsec_" not in str(notifier.lines)
+
+
+async def test_a_live_call_is_told(producer: Producer, notifier: NotifierProcess, box: SecretBox) -> None:
+    """Started and ended once each, the transcript of the live pass, and phrases to the webhook that names them alone."""
+    async with receiving() as everything, receiving() as phrases, notifier:
+        await producer.send(WEBHOOKS, webhook("everything", everything.url, box))
+        await producer.send(WEBHOOKS, webhook("phrases", phrases.url, box, events=("phrase.final",)))
+        await notifier.ready()
+        call = SpokenCall(producer, "call-1")
+        for _ in range(3):
+            await call.state(CallStatus.ACTIVE)
+            await call.say()
+        await call.end()
+        await call.state(CallStatus.COMPLETED, reason="hung up")
+        told = {request.body["type"]: request.body["data"] for request in await everything.has(3)}
+        assert set(told) == {"call.started", "call.ended", "transcript.completed"}
+        assert (told["call.ended"]["complete"], told["call.ended"]["reason"]) == (True, "hung up")
+        assert told["transcript.completed"]["pass"] == "live"
+        said = [request.body["data"] for request in await phrases.has(3)]
+        assert {phrase["text"] for phrase in said} == {f"phrase {number}" for number in range(3)}
+        assert await notifier.stop() == 0
+        assert (len(everything.received), len(phrases.received)) == (3, 3)
+    assert "phrase 1" not in str(notifier.lines)
 
 
 async def test_killed_in_the_middle_every_event_arrives(producer: Producer, notifier: NotifierProcess, box: SecretBox) -> None:
