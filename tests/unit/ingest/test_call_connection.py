@@ -1,0 +1,278 @@
+"""One connection of a peer: what it costs when the peer is slow, silent, too fast or wrong."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator, MutableMapping
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from steno_ingest.calls import connection as connection_module
+from steno_ingest.calls.connection import Connection
+from steno_ingest.calls.doors.port import Close, SendText
+from steno_ingest.calls.doors.stream import StreamDoor
+from steno_ingest.calls.outgoing import Outgoing, PeerNotReading
+from support.calls import live_phrase
+from support.hosting import Hosting
+
+from steno.events import ids
+from steno.events.catalogue import PHRASES, Topic
+from steno.events.records import CallEnded, Hypothesis, Record
+from steno.kafka.errors import KafkaUnavailable
+from steno.kafka.messages import Message
+
+START = {"type": "start", "call_id": "call-1", "codec": "PCMU", "sample_rate": 8000, "channels": [{}, {}]}
+
+
+class ScriptedCaptions:
+    """What is understood, as the test says it."""
+
+    def __init__(self) -> None:
+        self.records: asyncio.Queue[Record] = asyncio.Queue()
+        self.away = 0
+
+    @contextmanager
+    def follow(self, key: str, *, limit: int = 1000) -> Iterator[AsyncIterator[Message]]:
+        assert (key, limit) == ("call-1", 1000)
+        if self.away:
+            self.away -= 1
+            raise KafkaUnavailable("away")
+        yield self._messages(PHRASES)
+
+    async def _messages(self, topic: Topic) -> AsyncIterator[Message]:
+        while True:
+            record = await self.records.get()
+            yield Message(
+                topic=topic, partition=0, offset=0, key="call-1", record=record, headers={}, timestamp=datetime.now(UTC)
+            )
+
+
+class Wire:
+    """A WebSocket whose other end is the test."""
+
+    def __init__(self) -> None:
+        self.incoming: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
+        self.sent: list[MutableMapping[str, Any]] = []
+        #: Cleared, the peer does not read.
+        self.reading = asyncio.Event()
+        self.reading.set()
+
+    def say(self, message: object) -> None:
+        """The peer sends a message."""
+        self.incoming.put_nowait({"type": "websocket.receive", "text": json.dumps(message), "bytes": None})
+
+    def speak(self, audio: bytes) -> None:
+        """The peer sends audio."""
+        self.incoming.put_nowait({"type": "websocket.receive", "bytes": audio})
+
+    def hang(self, code: int = 1006) -> None:
+        """The connection is gone."""
+        self.incoming.put_nowait({"type": "websocket.disconnect", "code": code})
+
+    async def send(self, message: MutableMapping[str, Any]) -> None:
+        await self.reading.wait()
+        self.sent.append(message)
+
+    @property
+    def told(self) -> list[str]:
+        """The kinds of the messages that the peer got, and the code of a close."""
+        return [json.loads(m["text"])["type"] if "text" in m else str(m["code"]) for m in self.sent]
+
+
+class Line:
+    """A connection, and all around it."""
+
+    def __init__(self, door: StreamDoor | None = None) -> None:
+        self.hosting = Hosting()
+        self.wire = Wire()
+        self.captions = ScriptedCaptions()
+        self.connection = Connection(
+            door or StreamDoor(),
+            self.hosting.host,
+            self.captions,
+            receive=self.wire.incoming.get,
+            send=self.wire.send,
+            idle_seconds=60,
+            now=lambda: self.hosting.seconds,
+        )
+
+    def tick(self, seconds: float) -> None:
+        """So much time passes."""
+        self.hosting.seconds += seconds
+        self.connection.tick()
+
+    def understand(self, record: Record) -> None:
+        """Something is understood."""
+        self.captions.records.put_nowait(record)
+
+
+@asynccontextmanager
+async def line(door: StreamDoor | None = None) -> AsyncIterator[tuple[Line, asyncio.Task[None]]]:
+    """A connection whose call has started."""
+    made = Line(door)
+    running = asyncio.create_task(made.connection.run())
+    made.wire.say(START)
+    await made.hosting.settle()
+    try:
+        yield made, running
+    finally:
+        made.wire.hang()
+        await asyncio.wait({running}, timeout=5)
+
+
+def hypothesis(number: int) -> Hypothesis:
+    """A hypothesis of the live pass."""
+    return Hypothesis(
+        call_id="call-1",
+        recording_id=ids.live_pass_id("call-1"),
+        phrase_id="p",
+        revision=number,
+        channel=0,
+        start_ms=0,
+        duration_ms=100,
+        text="good morning",
+    )
+
+
+async def test_a_peer_hears_what_is_understood_of_its_call() -> None:
+    """Captions of the live pass, and none of another pass over the same call."""
+    async with line() as (made, _):
+        made.understand(hypothesis(1))
+        made.understand(live_phrase(0))
+        made.understand(live_phrase(1, recording_id="a-better-pass"))
+        await made.hosting.settle()
+        assert made.wire.told == ["started", "hypothesis", "phrase"]
+
+
+async def test_captions_that_are_away_are_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call goes on without them."""
+    monkeypatch.setattr(connection_module, "_RETRY_SECONDS", 0)
+    made = Line()
+    made.captions.away = 2
+    running = asyncio.create_task(made.connection.run())
+    made.wire.say(START)
+    made.understand(live_phrase(0))
+    await made.hosting.settle()
+    made.wire.hang()
+    await running
+    assert made.wire.told == ["started", "phrase"]
+
+
+async def test_a_peer_that_never_reads_holds_no_memory() -> None:
+    """Hypotheses are left out first; when even phrases pile up the connection is ended, and the call held."""
+    async with line() as (made, running):
+        made.wire.reading.clear()
+        for number in range(500):
+            made.understand(hypothesis(number))
+        await made.hosting.settle()
+        assert not running.done()
+        for number in range(1200):
+            made.understand(live_phrase(number))
+        await asyncio.wait_for(running, 5)
+        assert made.hosting.host.calls["call-1"].held_until is not None
+
+
+async def test_a_silent_peer_has_lost_its_connection() -> None:
+    """After the idle time the connection is ended, and the call held."""
+    async with line() as (made, running):
+        made.tick(59)
+        assert not running.done()
+        made.tick(2)
+        await asyncio.wait_for(running, 5)
+        assert made.hosting.host.calls["call-1"].held_until == 61 + 30
+
+
+async def test_a_peer_that_is_too_fast_is_slowed_down() -> None:
+    """While Kafka takes nothing, no more than some seconds of audio are read; nobody is cut off for waiting."""
+    async with line() as (made, running):
+        made.hosting.log.taking.clear()
+        for _ in range(100):
+            made.wire.speak(bytes(8000))
+        await made.hosting.settle()
+        left = made.wire.incoming.qsize()
+        assert left > 50
+        made.tick(600)
+        assert not running.done()
+        made.hosting.log.taking.set()
+        while made.wire.incoming.qsize():
+            await asyncio.sleep(0)
+        await made.hosting.settle()
+        assert made.hosting.host.calls["call-1"].session.received.position == 400_000
+
+
+async def test_a_frame_that_is_too_large_is_the_end_of_its_call() -> None:
+    """The server below has closed with 1009: that is no lost connection to be held for."""
+    async with line() as (made, running):
+        made.wire.hang(1009)
+        await asyncio.wait_for(running, 5)
+        await made.hosting.settle()
+        end = made.hosting.log.records[-1]
+        assert isinstance(end, CallEnded)
+        assert (end.reason, end.error) == ("protocol_error", "a frame was larger than 65536 bytes")
+
+
+async def test_a_door_that_fails_ends_its_own_connection() -> None:
+    """The error is raised by that connection, not by what ticks all of them."""
+
+    class Broken(StreamDoor):
+        def tick(self, *, now: float) -> Iterator[Any]:
+            raise RuntimeError(f"broken at {now:g}")
+
+    async with line(Broken()) as (made, running):
+        made.tick(1)
+        with pytest.raises(RuntimeError, match="broken at 1"):
+            await running
+        assert made.hosting.host.calls["call-1"].peer is None
+
+
+async def test_a_peer_is_told_how_far_its_audio_is_safe() -> None:
+    """What Kafka has acknowledged, with the next tick."""
+    async with line() as (made, _):
+        made.wire.speak(bytes(1700))
+        await made.hosting.settle()
+        made.tick(1)
+        await made.hosting.settle()
+        ack = json.loads(made.wire.sent[-1]["text"])
+        assert (ack["type"], ack["position"]) == ("ack", 800)
+
+
+async def test_a_peer_that_resumes_what_the_api_holds_is_told_so() -> None:
+    """It hears `paused` again."""
+    async with line() as (made, _):
+        await made.hosting.host.paused("call-1", True, by="desk", reason="")
+        made.wire.say({"type": "resume"})
+        await made.hosting.settle()
+        assert made.wire.told == ["started", "paused", "resumed", "paused"]
+
+
+async def test_a_peer_that_does_not_leave_is_closed() -> None:
+    """A few seconds after it was asked; one that does not even answer the close is cut off."""
+    async with line() as (made, running):
+        made.connection.ask_to_leave("service_stopping")
+        await made.hosting.settle()
+        assert made.wire.told[-1] == "1012"
+        made.tick(6)
+        await asyncio.wait_for(running, 5)
+
+
+async def test_a_connection_outlives_its_call_for_captions_only_so_long() -> None:
+    """The end of the call is told; a peer that never goes is closed."""
+    async with line() as (made, _):
+        made.wire.say({"type": "end"})
+        await made.hosting.settle()
+        made.tick(1)
+        made.tick(30)
+        await made.hosting.settle()
+        assert made.wire.told[-2:] == ["ended", "1000"]
+
+
+async def test_nothing_is_taken_behind_a_close() -> None:
+    """A line of messages ends with it, and is bounded in messages and bytes."""
+    outgoing = Outgoing()
+    outgoing.put(SendText(text="a"))
+    outgoing.close(Close())
+    outgoing.put(SendText(text="b"))
+    assert [await outgoing.get(), await outgoing.get()] == [SendText(text="a"), Close()]
+    with pytest.raises(PeerNotReading, match="bytes wait"):
+        Outgoing().put(SendText(text="x" * (1 << 21)))
