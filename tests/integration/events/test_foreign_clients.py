@@ -2,23 +2,20 @@
 
 import asyncio
 import json
-from collections.abc import Callable
 from io import BytesIO
-from typing import Any
 from uuid import uuid4
 
 import avro.io
-import avro.schema
 from confluent_kafka import Consumer as ForeignConsumer
 from confluent_kafka import Message as ForeignMessage
-from confluent_kafka import Producer as ForeignProducer
+from support.foreign import avsc, produce, written_abroad
 from support.kafka import create_topic, read_all
 from support.records import PHRASE
 
 from steno.events.catalogue import PHRASES, RECORDINGS
 from steno.events.codec import Codec
 from steno.events.records import ChannelRole, RecordingSubmitted, Role
-from steno.events.schemas import ShippedSchemaIds, published_ids, schemas_folder
+from steno.events.schemas import ShippedSchemaIds
 from steno.kafka.producer import Producer
 from steno.kafka.topics import topic_name
 from steno.settings import KafkaSettings, TopicSettings
@@ -26,11 +23,6 @@ from steno.settings import KafkaSettings, TopicSettings
 PARTITIONS = 12
 CALLS = [f"call-{number}" for number in range(20)] + ["Gespräch-1", "通話-2"]
 CODEC = Codec(ShippedSchemaIds())
-
-
-def avsc(record: str) -> avro.schema.Schema:
-    """The schema of a record, as anybody would read it from the repository."""
-    return avro.schema.parse((schemas_folder() / "records" / f"{record}.avsc").read_text("utf-8"))
 
 
 async def publish_phrases(kafka: str, topics: TopicSettings) -> None:
@@ -67,34 +59,6 @@ def consume(kafka: str, topic: str, count: int) -> list[ForeignMessage]:
     return found
 
 
-def produce(kafka: str, topic: str, records: dict[str, bytes]) -> dict[str, int]:
-    """Writes records by librdkafka with Java's partitioner; the partition of each key."""
-    partitions: dict[str, int] = {}
-    producer = ForeignProducer({"bootstrap.servers": kafka, "partitioner": "murmur2_random"})
-
-    def remember(key: str) -> Callable[[Any, ForeignMessage], None]:
-        def delivered(error: Any, message: ForeignMessage) -> None:
-            assert error is None
-            partition = message.partition()
-            assert partition is not None
-            partitions[key] = partition
-
-        return delivered
-
-    for key, value in records.items():
-        producer.produce(topic, key=key.encode(), value=value, on_delivery=remember(key))
-    assert producer.flush(30) == 0
-    return partitions
-
-
-def written_abroad(record: str, fields: dict[str, Any]) -> bytes:
-    """A record in Confluent framing, made with the .avsc and the published id alone."""
-    schema_id = max(key for key, entry in published_ids().items() if entry["record"] == record)
-    body = BytesIO()
-    avro.io.DatumWriter(avsc(record)).write(fields, avro.io.BinaryEncoder(body))
-    return b"\x00" + schema_id.to_bytes(4, "big") + body.getvalue()
-
-
 async def test_librdkafka_reads_a_phrase_with_nothing_but_its_schema(kafka: str, topic_prefix: str) -> None:
     """Five bytes of frame, then Avro: any client with the .avsc has every field."""
     topics = TopicSettings(prefix=topic_prefix, partitions=PARTITIONS)
@@ -117,7 +81,7 @@ async def test_a_call_has_one_partition_whoever_writes(kafka: str, topic_prefix:
     await create_topic(kafka, topic, partitions=PARTITIONS)
     await publish_phrases(kafka, topics)
     ours = {record.key.decode(): record.partition for record in await read_all(kafka, topic)}
-    theirs = await asyncio.to_thread(produce, kafka, topic, dict.fromkeys(CALLS, b""))
+    theirs = await asyncio.to_thread(produce, kafka, topic, [(call_id, b"") for call_id in CALLS])
     assert ours == theirs
     assert len(set(ours.values())) > 1
 
@@ -136,7 +100,7 @@ async def test_we_read_a_recording_that_a_foreign_producer_submitted(kafka: str,
         "sha256": "",
         "submitted_at": None,
     }
-    values = {call_id: written_abroad("RecordingSubmitted", {"call_id": call_id, **fields}) for call_id in CALLS}
+    values = [(call_id, written_abroad("RecordingSubmitted", {"call_id": call_id, **fields})) for call_id in CALLS]
     await asyncio.to_thread(produce, kafka, topic, values)
     submitted = {record.key.decode(): CODEC.decode(record.value) for record in await read_all(kafka, topic)}
     assert submitted == {
