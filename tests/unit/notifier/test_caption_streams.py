@@ -1,0 +1,111 @@
+"""The stream of one reader: heartbeats, readers that are too slow or take nothing, and how many there may be."""
+
+import asyncio
+from contextlib import ExitStack
+from datetime import UTC, datetime
+
+import pytest
+from steno_notifier import caption_streams
+from steno_notifier.caption_routes import CaptionResponse
+from steno_notifier.caption_streams import FOLLOWED, CaptionStream, CaptionStreams, TooManyReaders
+from steno_notifier.captions import Caption, Captions, Cursor
+from support.kernel import CODEC
+
+from steno.events.catalogue import CALLS, Topic
+from steno.events.ids import live_pass_id
+from steno.events.records import CallChannel, CallState, CallStatus
+from steno.kafka.messages import Message, RawMessage
+from steno.kafka.tail import Following, Tail
+from steno.settings import KafkaSettings, TopicSettings
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+NOBODY = KafkaSettings(bootstrap_servers="127.0.0.1:1")
+
+
+def _state(state: CallStatus) -> Message:
+    record = CallState(
+        call_id="call",
+        recording_id=live_pass_id("call"),
+        state=state,
+        channels=(CallChannel(channel=0),),
+        started_at=NOW,
+        updated_at=NOW,
+    )
+    return Message(topic=CALLS, partition=0, offset=0, key="call", record=record, headers={}, timestamp=NOW)
+
+
+def _stream(following: Following, state: CallStatus = CallStatus.ACTIVE) -> CaptionStream:
+    return CaptionStream(Captions("call", Cursor()), following, [_state(state)], heartbeat_seconds=0.001)
+
+
+def _following(*, limit: int = 1) -> Following:
+    return Following("call", positions={}, limit=limit, codec=CODEC)
+
+
+async def _told(stream: CaptionStream, *, most: int = 10) -> list[str | None]:
+    told: list[str | None] = []
+    async for caption in stream.captions():
+        told.append(caption.event if isinstance(caption, Caption) else None)
+        if len(told) == most:
+            break
+    return told
+
+
+async def test_silence_is_filled_with_heartbeats() -> None:
+    """While a call goes on and nobody speaks, the reader hears that it is still connected."""
+    assert await _told(_stream(_following()), most=4) == ["state", None, None, None]
+
+
+async def test_a_call_that_failed_ends_at_the_first_heartbeat() -> None:
+    """Its transcript will not be completed; the reader is not kept."""
+    stream = _stream(_following(), CallStatus.FAILED)
+    assert await _told(stream) == ["state", None, "end"]
+    assert stream.closed_because == ""
+
+
+async def test_a_reader_that_falls_behind_is_told_to_come_back() -> None:
+    """More waits for it than may: its stream ends and says why."""
+    following = _following(limit=1)
+    raw: RawMessage = type("Raw", (), {"value": b"", "key": b"call"})()
+    topic: Topic = CALLS
+    for _ in range(2):
+        following.put(topic, raw)
+    stream = _stream(following)
+    assert await _told(stream) == ["state"]
+    assert stream.closed_because == "too much has come since the last event was read"
+
+
+async def test_a_stop_leaves_a_reader_that_takes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its connection stands still in the middle of a send: the response ends all the same, and the call is let go of."""
+    monkeypatch.setattr(caption_streams, "_LAST_SECONDS", 0.0)
+    stream, blocked, closed = _stream(_following()), asyncio.Event(), list[bool]()
+    stream.held = ExitStack()
+    stream.held.callback(lambda: closed.append(True))
+
+    async def send(_message: object) -> None:
+        blocked.set()
+        await asyncio.Event().wait()
+
+    sending = asyncio.create_task(CaptionResponse(stream).stream_response(send))
+    await blocked.wait()
+    stream.hurry()
+    async with asyncio.timeout(5):
+        await sending
+    assert closed == [True]
+
+
+async def test_there_are_so_many_readers_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one after the last place is refused; a place that is left is taken by the next."""
+    topics = TopicSettings()
+    tail = Tail(kafka=NOBODY, topics=topics, codec=CODEC, subscribe=FOLLOWED)
+    streams = CaptionStreams(tail, kafka=NOBODY, topics=topics, codec=CODEC, most_readers=2)
+
+    async def opened(_self: CaptionStreams, _call_id: str, _cursor: Cursor | None, _held: ExitStack) -> CaptionStream:
+        return _stream(_following())
+
+    monkeypatch.setattr(CaptionStreams, "_opened", opened)
+    first, _ = [await streams.open("call", None) for _ in range(2)]
+    with pytest.raises(TooManyReaders):
+        await streams.open("call", None)
+    first.close()
+    await streams.open("call", None)
