@@ -26,6 +26,8 @@ PATIENCE_FRAMES = 10_000 // FRAME_MS
 QUIET_FRAMES = 5
 """How long a stretch must be quiet, on average, to be the place where a long utterance is cut."""
 
+_SILENCE = bytes(2 * FRAME_SAMPLES)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmenterOptions:
@@ -111,10 +113,11 @@ class Segmenter:
         self._floor = 0  # no utterance reaches back over this frame, the end of the one before
 
     def _hear(self, frames: npt.NDArray[np.float32]) -> Iterator[Utterance]:
-        pcm = np.clip(frames * 32768.0, -32768, 32767).astype(np.int16)
-        for frame, linear, audible in zip(frames, pcm, pcm.any(axis=1), strict=True):
+        pcm = (frames * 32768.0).clip(-32768, 32767).astype(np.int16)
+        for frame, linear in zip(frames, pcm, strict=True):
+            sound = linear.tobytes()
             # Digital silence tells nothing about the noise of the line, and need not be looked at.
-            voiced = bool(audible) and self._detector.is_speech(linear.tobytes(), SAMPLE_RATE)
+            voiced = sound != _SILENCE and self._detector.is_speech(sound, SAMPLE_RATE)
             yield from self._frame(frame, voiced=voiced)
 
     def _frame(self, frame: npt.NDArray[np.float32], *, voiced: bool) -> Iterator[Utterance]:
