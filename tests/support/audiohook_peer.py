@@ -1,0 +1,80 @@
+"""A peer at the AudioHook door: the client of our own on a WebSocket, with what it sends and hears for the test to say."""
+
+import asyncio
+import time
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+
+from steno.cli.callers.audiohook import upgrade_headers
+from steno.cli.callers.audiohook_client import AudioHookClient, Conversation, Said, offers_of
+
+API_KEY, SECRET = "an-integration", b64encode(b"a client secret of 32 characters").decode()
+
+
+def write_keys(folder: Path) -> str:
+    """A file of AudioHook keys; its path, as a setting."""
+    path = folder / "audiohook-keys"
+    path.write_text(f"{API_KEY} {SECRET}\n", "utf-8")
+    return str(path)
+
+
+class AudioHookPeer:
+    """One session."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse, conversation: Conversation) -> None:
+        self.socket = socket
+        self.conversation = conversation
+        self.client = AudioHookClient(conversation, offers=offers_of(("external", "internal")))
+
+    @property
+    def call_id(self) -> str:
+        """The id of its call."""
+        return self.conversation.conversation_id
+
+    async def open(self) -> Said:
+        """Opens the session, and pings once as clients do."""
+        await self.say(self.client.open())
+        said = await self.hear("opened")
+        await self.say(self.client.ping())
+        await self.hear("pong")
+        return said
+
+    async def say(self, text: str) -> None:
+        """Sends a text frame."""
+        await self.socket.send_str(text)
+
+    async def speak(self, audio: bytes, *, frame: int = 3200) -> None:
+        """Sends audio, where the client may."""
+        for start in range(0, len(audio), frame):
+            sent = self.client.audio(audio[start : start + frame])
+            if sent is not None:
+                await self.socket.send_bytes(sent)
+
+    async def hear(self, *kinds: str) -> Said:
+        """The next message of such a type; whatever comes is answered as the protocol wants it."""
+        async with asyncio.timeout(30):
+            while True:
+                message = await self.socket.receive()
+                assert message.type is aiohttp.WSMsgType.TEXT, f"{message} came, not {kinds}"
+                said = self.client.receive(message.data, now=time.monotonic())
+                if said.answer:
+                    await self.say(said.answer)
+                if said.type in kinds:
+                    return said
+
+
+@asynccontextmanager
+async def audiohook_peer(
+    url: str, conversation: Conversation | None = None, headers: dict[str, str] | None = None
+) -> AsyncIterator[AudioHookPeer]:
+    """A peer that is connected, signed by the key of `write_keys` if nothing else is said."""
+    conversation = conversation or Conversation()
+    url = f"{url}/v1/audiohook".replace("http", "ws", 1)
+    if headers is None:
+        headers = upgrade_headers(url, conversation, api_key=API_KEY, secret=SECRET, now=time.time())
+    async with aiohttp.ClientSession(headers=headers) as session, session.ws_connect(url) as socket:
+        yield AudioHookPeer(socket, conversation)
