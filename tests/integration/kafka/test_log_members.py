@@ -69,7 +69,9 @@ async def test_whoever_takes_over_from_a_killed_or_frozen_member_begins_at_the_c
     """Nothing is lost, little is taken twice; the frozen one, thawed, commits nothing of it, joins again and works on."""
     names = [f"c{number}" for number in range(180)]
     with ExitStack() as stack:
-        members = [stack.enter_context(member_process(group, instance, in_order=True)) for instance in "abc"]
+        members = [
+            stack.enter_context(member_process(group, instance, in_order=True, session_seconds=4.0)) for instance in "abc"
+        ]
         killed, frozen, left = members
         while sorted(len(assigned) for assigned in (await group.assignments()).values()) != [2, 2, 2]:
             await asyncio.sleep(0.05)
