@@ -10,6 +10,7 @@ from steno.events.records import Record
 from steno.events.schemas import schemas_folder
 
 _HOUR_MS = 3_600_000
+_COMPACTED_SEGMENT_BYTES = 8 << 20
 _DAY_MS = 24 * _HOUR_MS
 _UNITS_MS = {"d": _DAY_MS, "h": _HOUR_MS, "m": 60_000}
 
@@ -82,7 +83,8 @@ def topic_config(topic: Topic) -> dict[str, str]:
     """Kafka's settings of a topic.
 
     Retention and compaction act on closed segments only, so a segment is closed after a tenth of the retention (a day at most),
-    and compaction may not be put off beyond a day: what is said to be gone is gone in time.
+    and compaction may not be put off beyond a day: what is said to be gone is gone in time. Segments of compacted topics are
+    small as well, since whoever needs the newest of each key reads all that is not compacted yet.
     """
     config = {"cleanup.policy": topic.cleanup}
     segment_ms = _DAY_MS
@@ -94,6 +96,7 @@ def topic_config(topic: Topic) -> dict[str, str]:
         config["delete.retention.ms"] = str(_DAY_MS)
         config["min.cleanable.dirty.ratio"] = "0.1"
         segment_ms = min(segment_ms, 6 * _HOUR_MS)
+        config["segment.bytes"] = str(_COMPACTED_SEGMENT_BYTES)
     config["segment.ms"] = str(segment_ms)
     if topic.name == DEAD_LETTERS.name:
         config["max.message.bytes"] = str(MAX_DEAD_LETTER_BYTES)
