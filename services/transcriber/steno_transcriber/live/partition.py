@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from steno.events.records import CallCheckpoint, ChannelMark
+from steno.events.records import CallCheckpoint
 from steno_transcriber.live.worker import CallWorker
 from steno_transcriber.recent import Recent
 
@@ -28,7 +28,6 @@ class OpenCall:
         self.worker = worker
         self.saved = saved
         self._first_offset = first_offset
-        self._saved_progress: tuple[tuple[ChannelMark, ...], int] | None = None
 
     @property
     def needed_offset(self) -> int:
@@ -37,17 +36,15 @@ class OpenCall:
 
     def due(self, *, log_end: int, now: datetime) -> CallCheckpoint | None:
         """The checkpoint that should be saved now, if one should."""
-        worker = self.worker
+        worker, saved = self.worker, self.saved
         if not worker.announced:
             return None
-        done, progress = worker.done, worker.call.progress
-        if not done and progress == self._saved_progress and self.saved and now - self.saved.saved_at < REFRESH_AFTER:
-            return None
-        checkpoint = worker.call.checkpoint(log_end=log_end, saved_at=now, done=done)
-        if self.saved is not None and checkpoint == self.saved.model_copy(update={"saved_at": now}):
-            return None
-        self._saved_progress = progress
-        return checkpoint
+        if saved is not None and not worker.done and worker.call.progress == (saved.marks, saved.next_sequence):
+            if now - saved.saved_at < REFRESH_AFTER:
+                return None
+            checkpoint = worker.call.checkpoint(log_end=log_end, saved_at=now)
+            return None if checkpoint == saved.model_copy(update={"saved_at": now}) else checkpoint
+        return worker.call.checkpoint(log_end=log_end, saved_at=now, done=worker.done)
 
 
 class PartitionCalls:

@@ -62,7 +62,7 @@ class Bench:
     decoder: Decoder
     publisher: Publisher
     room: Room = field(default_factory=Room)
-    policy: RetryPolicy = field(default_factory=RetryPolicy)
+    policy: RetryPolicy = field(default_factory=lambda: RetryPolicy(longest_seconds=2.0))
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
