@@ -24,7 +24,8 @@ from steno_ingest.calls.doors.port import (
     Upgrade,
     UpgradeRefused,
 )
-from steno_ingest.calls.doors.stream import StreamDoor, stream_door
+from steno_ingest.calls.doors.stream import StreamDoor
+from steno_ingest.calls.doors.stream_entrance import stream_door
 from support.calls import live_phrase
 
 from steno.events import ids

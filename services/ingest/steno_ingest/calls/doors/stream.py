@@ -11,14 +11,11 @@ from collections.abc import Iterator
 from enum import Enum, auto
 
 from steno.events.records import Hypothesis, Phrase
-from steno.http.auth import ApiKeys, presented_key
 from steno_ingest.calls.doors import stream_messages as messages
 from steno_ingest.calls.doors.port import (
     Action,
     Audio,
     Close,
-    Door,
-    DoorFactory,
     Dtmf,
     Ended,
     Gap,
@@ -29,8 +26,6 @@ from steno_ingest.calls.doors.port import (
     ResumePoint,
     SendText,
     Updated,
-    Upgrade,
-    UpgradeRefused,
 )
 from steno_ingest.calls.doors.stream_messages import BadMessage, caption_of, channels_of, message_of, text_of
 
@@ -257,20 +252,3 @@ class StreamDoor:
         if self._state is not State.CLOSED:
             self._state, self._close_at = State.CLOSED, None
             yield Close(code=code, reason=reason)
-
-
-def stream_door(keys: ApiKeys) -> DoorFactory:
-    """Makes doors for peers that bring an API key."""
-
-    def make(upgrade: Upgrade) -> Door:
-        key = presented_key(upgrade.headers)
-        if key is None or keys.verify(key) is None:
-            raise UpgradeRefused(
-                401,
-                "no API key was sent; send one as `Authorization: Bearer KEY` or `X-Api-Key: KEY`"
-                if key is None
-                else "the API key is not one of this service; ask its operator for one",
-            )
-        return StreamDoor()
-
-    return make
