@@ -10,8 +10,8 @@ from steno.events.records import Record
 from steno.events.schemas import schemas_folder
 
 _HOUR_MS = 3_600_000
-_COMPACTED_SEGMENT_BYTES = 8 << 20
 _DAY_MS = 24 * _HOUR_MS
+_COMPACTED_SEGMENT_BYTES = 8 << 20
 _UNITS_MS = {"d": _DAY_MS, "h": _HOUR_MS, "m": 60_000}
 
 #: What a producer of ours may send; the broker's own default.
