@@ -14,15 +14,20 @@ from steno.http.health import Health
 from steno.http.websockets import SERVER_OPTIONS
 from steno.kafka.consumer import Consumer
 from steno.kafka.dead_letters import DeadLetters
+from steno.kafka.log_consumer import LogConsumer
 from steno.kafka.producer import Producer
 from steno.kafka.tail import Tail
 from steno.kafka.topics import create_topics
 from steno.storage import database
 from steno.storage.objects import ObjectStore
+from steno_ingest.calls.account_rows import AccountRows
 from steno_ingest.calls.call_ledger import CallLedger
+from steno_ingest.calls.call_log_parts import read_call_log
+from steno_ingest.calls.call_queries import CallQueries
 from steno_ingest.calls.doors.table import RESUMABLE, door_table
 from steno_ingest.calls.hosted import CallHost
 from steno_ingest.calls.lookout import Lookout
+from steno_ingest.calls.overdue import Overdue
 from steno_ingest.calls.websocket import CallServer
 from steno_ingest.folder import WatchedFolder
 from steno_ingest.intake import Intake
@@ -69,6 +74,17 @@ async def build(settings: IngestSettings) -> Wiring:
     server = CallServer(door_table(settings, keys), host, tail, idle_seconds=settings.idle_seconds)
     lookout = Lookout(host, calls, instance=settings.instance, resumable=RESUMABLE)
     consumer = _consumer(settings, codec, Results(ledger, calls), producer)
+    accounts = AccountRows(engine)
+    call_log = read_call_log(
+        settings,
+        codec,
+        producer,
+        ledger=calls,
+        accounts=accounts,
+        intake=intake,
+        objects=objects,
+        hosted=host.calls.__contains__,
+    )
     relay = Relay(outbox, engine, producer, poll_seconds=settings.outbox_poll_seconds)
     components: list[Component] = [] if settings.watch_folder is None else [WatchedFolder.of(settings, intake)]
     app = make_app(
@@ -85,12 +101,21 @@ async def build(settings: IngestSettings) -> Wiring:
         )
     )
     app.router.routes.extend(server.routes())
-    on_kafka = [After(topics.made, component) for component in (tail, consumer, relay)]
+    on_kafka = [After(topics.made, component) for component in (tail, consumer, call_log.inactivity, call_log.consumer, relay)]
     return Wiring(
         app=app,
         server_options=SERVER_OPTIONS,
-        health=_health(engine, objects, topics, consumer),
-        components=[*components, server, lookout, host, Sweeper(objects), topics, *on_kafka],
+        health=_health(engine, objects, topics, consumer, call_log.consumer),
+        components=[
+            *components,
+            server,
+            lookout,
+            host,
+            Sweeper(objects, accounts),
+            Overdue(calls, CallQueries(engine)),
+            topics,
+            *on_kafka,
+        ],
         resources=resources,
     )
 
@@ -110,11 +135,13 @@ def _consumer(settings: IngestSettings, codec: Codec, results: Results, producer
     )
 
 
-def _health(engine: AsyncEngine, objects: ObjectStore, topics: Topics, consumer: Consumer) -> Health:
+def _health(engine: AsyncEngine, objects: ObjectStore, topics: Topics, consumer: Consumer, call_log: LogConsumer) -> Health:
     health = Health()
     health.add_liveness("consumer", consumer.alive)
+    health.add_liveness("call_log", call_log.alive)
     health.add_readiness("database", lambda: database.ping(engine))
     health.add_readiness("objects", objects.ping)
     health.add_readiness("topics", topics.made.is_set)
     health.add_readiness("consumer", consumer.ready)
+    health.add_readiness("call_log", call_log.ready)
     return health

@@ -68,6 +68,28 @@ class IngestSettings(ServiceSettings):
         default=60, gt=0, description="A peer of a live call that sends nothing for so long has lost its connection."
     )
     max_calls: int = Field(default=2000, ge=1, description="Live calls at once; further ones are refused.")
+    record_calls: bool = Field(
+        default=True, description="Whether live calls are recorded; off, their audio is kept in Kafka only, for a day."
+    )
+    second_pass: bool = Field(
+        default=True,
+        description="Whether recordings of live calls are transcribed again: better than was possible while people spoke.",
+    )
+    one_legged_seconds: int = Field(
+        default=30,
+        ge=1,
+        description="A channel of a live call is noted as silent when others were heard for so long meanwhile.",
+    )
+    inactive_seconds: float = Field(
+        default=300,
+        gt=0,
+        description="A live call published by an upstream system is ended when nothing came of it for so long.",
+    )
+    paused_seconds: float = Field(
+        default=3600,
+        gt=0,
+        description="The same while a call is paused, and for calls of this service's own doors whose process never came back.",
+    )
     twilio_auth_tokens_file: Path | None = Field(
         default=None, description="File of the Twilio Auth Tokens that sign streams, one a line; without one, API keys only."
     )

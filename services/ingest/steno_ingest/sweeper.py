@@ -1,4 +1,4 @@
-"""Removes what an ingest that was killed in the middle of an upload left in the object store."""
+"""Removes what killed processes left in the object store, and accounts of calls that nothing can refer to any more."""
 
 import asyncio
 from datetime import timedelta
@@ -7,20 +7,26 @@ import structlog
 
 from steno.errors import Retryable
 from steno.storage.objects import ObjectStore
+from steno_ingest.calls.account_rows import AccountRows
+from steno_ingest.calls.piece_store import CALL_AUDIO_PREFIX, OLDEST_PIECE
 from steno_ingest.intake import UPLOADS
+from steno_ingest.outbox import now
 
 log = structlog.get_logger("steno.ingest.sweeper")
 
 _EVERY_SECONDS = 3600.0
 #: No upload takes as long as that, whichever instance it comes in by.
 LONGEST_UPLOAD = timedelta(days=1)
+#: The log of a call is gone by then, so nothing of it is read again.
+OLDEST_ACCOUNT = timedelta(days=7)
 
 
 class Sweeper:
-    """Looks for abandoned uploads, at the start and each hour."""
+    """Looks for them at the start and each hour."""
 
-    def __init__(self, objects: ObjectStore) -> None:
+    def __init__(self, objects: ObjectStore, accounts: AccountRows) -> None:
         self._objects = objects
+        self._accounts = accounts
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
@@ -28,11 +34,18 @@ class Sweeper:
         stopping = asyncio.create_task(self._stopping.wait())
         while not stopping.done():
             try:
-                if removed := await self._objects.sweep(UPLOADS, older_than=LONGEST_UPLOAD):
-                    log.info("uploads.swept", removed=removed)
+                await self.sweep()
             except Retryable as error:
-                log.warning("uploads.not_swept", reason=str(error))
+                log.warning("objects.not_swept", reason=str(error))
             await asyncio.wait({stopping}, timeout=_EVERY_SECONDS)
+
+    async def sweep(self) -> None:
+        """Looks once. Raises `StoreUnavailable`, `DatabaseUnavailable`."""
+        for prefix, oldest in ((UPLOADS, LONGEST_UPLOAD), (CALL_AUDIO_PREFIX, OLDEST_PIECE)):
+            if removed := await self._objects.sweep(prefix, older_than=oldest):
+                log.info("objects.swept", prefix=prefix, removed=removed)
+        if forgotten := await self._accounts.forget(finished_before=now() - OLDEST_ACCOUNT):
+            log.info("accounts.swept", removed=forgotten)
 
     async def stop(self) -> None:
         """Has `run` return."""

@@ -113,6 +113,37 @@ def test_killed_anywhere_it_comes_to_the_same(
     assert world.dead_letters == {}
 
 
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+async def test_killed_at_each_effect_it_comes_to_the_same(after: bool) -> None:
+    """Each in its turn, of a call in several pieces, with notes, of which the last are made safe at its end."""
+    scene = Scene()
+    scene.start()
+    for step, number in [(Scene.send, 800), (Scene.pause, 20_000), (Scene.send, 800), (Scene.pause, 20_000), (Scene.send, 800)]:
+        step(scene, number)
+    scene.end()
+    for steps in range(100):
+        world = World(list(scene.records))
+        world.objects.fate = Fate(steps, after)
+        try:
+            process = world.process()
+            await process.open()
+            await process.take()
+            await process.take()
+            await process.take()
+            world.now += KEPT_AFTER_SECONDS
+            await process.settle()
+            await process.read_all()
+        except Killed:
+            world.objects.fate = Fate()
+            await read(world)
+            await read(world)
+        else:
+            break
+        assert await audio_of(world, scene) == scene.expected
+        assert len(world.recordings.accepted) == 1
+    assert steps > 15
+
+
 async def read(world: World, **options: bool) -> World:
     process = world.process(**options)
     await process.open()

@@ -1,8 +1,8 @@
 """Ends calls that never end: those of which nothing has come for minutes. Their end is put into the log like any other.
 
 Silence of the log means nothing while the log is not read to its end or Kafka is away, so a call is suspected first, and ended
-when what is on the log was read then and some time later, and nothing of the call was in it. Calls whose peer is connected to
-this process are left to it.
+when what is on the log was read then and some time later, and nothing of the call was in it. A call of a door of ours is left
+to the process that has its peer, for as long as a pause may take; only where that process never comes back it is ended here.
 """
 
 import asyncio
@@ -68,8 +68,8 @@ class Inactivity:
         """
         Args:
             hosted: Whether a call's peer is connected to this process.
-            inactive_seconds: How long nothing may come of a call.
-            paused_seconds: The same while it is paused.
+            inactive_seconds: How long nothing may come of a call that an upstream system publishes.
+            paused_seconds: The same while it is paused, or where its peer may be connected to another process.
             clock: Seconds of a monotonic clock, the one of `OpenCall.taken_at`.
         """
         self._calls = calls
@@ -119,7 +119,8 @@ class Inactivity:
         self._suspected = suspected
 
     def _is_inactive(self, call: OpenCall) -> bool:
-        limit = self._inactive_seconds if call.account.paused_from is None else self._paused_seconds
+        flowing = call.foreign and call.account.paused_from is None
+        limit = self._inactive_seconds if flowing else self._paused_seconds
         quiet = self._clock() - call.taken_at
         return quiet >= limit and not call.account.ended and not self._hosted(call.account.call_id)
 
