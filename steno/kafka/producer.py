@@ -6,11 +6,13 @@ that partition (aiokafka raises no producer epoch, KIP-360).
 """
 
 import asyncio
+import random
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, cast
 from uuid import uuid4
 
@@ -25,6 +27,7 @@ from aiokafka.errors import (
     RecordListTooLargeError,
     UnknownTopicOrPartitionError,
 )
+from aiokafka.partitioner import murmur2
 
 from steno.errors import StenoError
 from steno.events.catalogue import MAX_DEAD_LETTER_BYTES, Topic
@@ -267,6 +270,7 @@ class Producer:
             max_batch_size=_BATCH_BYTES,
             max_request_size=MAX_DEAD_LETTER_BYTES,
             compression_type="zstd",
+            partitioner=_partition,
         )
         try:
             await client.start()
@@ -286,6 +290,16 @@ class Producer:
         closing = asyncio.create_task(_close(client))
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)
+
+
+def _partition(key: bytes | None, partitions: list[int], available: list[int]) -> int:
+    """Kafka's default partitioner, which remembers keys: live calls send many small records, and the hash is pure Python."""
+    return int(partitions[_hash(key) % len(partitions)]) if key is not None else random.choice(available or partitions)  # noqa: S311
+
+
+@lru_cache(maxsize=8192)
+def _hash(key: bytes) -> int:
+    return int(murmur2(key) & 0x7FFFFFFF)
 
 
 async def _close(client: AIOKafkaProducer) -> None:

@@ -109,7 +109,8 @@ class CallSender:
             CALL_RECORDS_REFUSED.inc()
             sent = 1
         except Retryable as error:
-            log.warning("call.kafka_away", reason=str(error), unacknowledged=len(self._line))
+            if self._pause == _SHORTEST_PAUSE:
+                log.warning("call.kafka_away", reason=str(error), unacknowledged=len(self._line))
             await self._sleep(self._pause)
             self._pause = min(2 * self._pause, _LONGEST_PAUSE)
             return
