@@ -13,8 +13,9 @@ from support.audiohook_peer import API_KEY, SECRET, AudioHookPeer, audiohook_pee
 from support.ingest_process import PARTITIONS, IngestProcess, eventually
 from support.kafka import read_all
 
-from steno.cli.callers.audiohook import upgrade_headers
-from steno.cli.callers.audiohook_client import Conversation
+from steno.cli.callers.audiohook import AudioHookCaller, offers_for, upgrade_headers
+from steno.cli.callers.audiohook_client import AudioHookClient, Conversation
+from steno.cli.callers.stream import CallRefused
 from steno.events import ids
 from steno.events.catalogue import HYPOTHESES, PHRASES, TRANSCRIPTS
 from steno.events.codec import Codec
@@ -251,6 +252,34 @@ async def _end(servers: str, prefix: str, peer: AudioHookPeer) -> CallEnded:
     end = (await log_of(servers, prefix, peer.call_id))[-1]
     assert isinstance(end, CallEnded)
     return end
+
+
+async def test_the_caller_plays_a_call(process: IngestProcess, kafka: str, topic_prefix: str) -> None:
+    """Our own Genesys plays its frames, hears what is understood, and learns that the same call is not taken twice."""
+    audio = speech(8000)
+    conversation = Conversation()
+    url = f"{await process.url()}/v1/audiohook".replace("http", "ws", 1)
+    captions: list[Any] = []
+
+    async def frames() -> AsyncIterator[bytes]:
+        for start in range(0, len(audio), 3200):
+            yield audio[start : start + 3200]
+        await tell(kafka, topic_prefix, conversation.conversation_id, "good morning")
+
+    def caller() -> AudioHookCaller:
+        headers = upgrade_headers(url, conversation, api_key=API_KEY, secret=SECRET, now=time.time())
+        client = AudioHookClient(conversation, offers=offers_for(["agent", "customer"]))
+        return AudioHookCaller(client, url=url, headers=headers, hear=captions.append, speed=50)
+
+    await caller().play(frames())
+    assert [caption["text"] for caption in captions if caption["type"] == "phrase"] == ["good morning"]
+    records = await log_of(kafka, topic_prefix, conversation.conversation_id)
+    assert audio_of(records) == {0: audio}
+    started = records[0]
+    assert isinstance(started, CallStarted)
+    assert [channel.role for channel in started.channels] == [Role.AGENT, Role.CUSTOMER]
+    with pytest.raises(CallRefused, match="call_id_in_use"):
+        await caller().play(frames())
 
 
 async def test_a_service_that_stops_says_so(process: IngestProcess, kafka: str, topic_prefix: str) -> None:
