@@ -3,7 +3,7 @@
 import asyncio
 from typing import Protocol
 
-from steno_transcriber.decode_pool import DecodePool
+from steno_transcriber.decode_pool import DecodePool, Urgency
 from steno_transcriber.engines.port import Engine, Pack
 from steno_transcriber.speech import Recognition, Utterance
 
@@ -20,16 +20,16 @@ class Decoder(Protocol):
 
 
 class PoolDecoder:
-    """Decodes in the threads that recordings are decoded in, too."""
+    """Decodes in the threads that recordings are decoded in, too, and before them."""
 
     def __init__(self, engine: Engine, pool: DecodePool) -> None:
         self._engine = engine
         self._pool = pool
 
     async def decode(self, utterance: Utterance, *, locale: str | None) -> Recognition:
-        """Decode off the event loop."""
-        # Lining up blocks while there is no place in the line.
+        """Decode off the event loop. How many are lined up is bounded by the room for their audio."""
         pack = Pack(utterances=(utterance,))
-        decoding = await asyncio.to_thread(self._pool.submit, self._engine.decode, pack, locale=locale)
-        (recognition,) = await asyncio.wrap_future(decoding)
+        (recognition,) = await asyncio.wrap_future(
+            self._pool.submit_urgent(Urgency.FINAL, self._engine.decode, pack, locale=locale)
+        )
         return recognition

@@ -1,0 +1,161 @@
+"""The line before the engine: who comes first, who waits, and what an end leaves behind."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import CancelledError, Future
+from contextlib import contextmanager
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from steno_transcriber import metrics
+from steno_transcriber.decode_pool import DecodePool, Urgency
+
+WAITS_SECONDS = 10
+
+
+@contextmanager
+def busy(pool: DecodePool) -> Iterator[None]:
+    """All threads of the pool are at work meanwhile."""
+    begun, go_on = [threading.Event() for _ in range(len(pool._threads))], threading.Event()
+
+    def work(began: threading.Event) -> None:
+        began.set()
+        assert go_on.wait(WAITS_SECONDS)
+
+    working = [pool.submit_urgent(Urgency.FINAL, work, began) for began in begun]
+    for began in begun:
+        assert began.wait(WAITS_SECONDS)
+    try:
+        yield
+    finally:
+        go_on.set()
+        for work_of_one in working:
+            work_of_one.result(WAITS_SECONDS)
+
+
+@given(st.lists(st.sampled_from([Urgency.FINAL, Urgency.HYPOTHESIS, Urgency.SPARE])))
+def test_the_most_urgent_comes_first_and_among_equals_the_first(line: list[Urgency]) -> None:
+    """Whatever the order in which they were lined up."""
+    done: list[tuple[Urgency, int]] = []
+    with DecodePool(1) as pool, busy(pool):
+        for number, urgency in enumerate(line):
+            pool.submit_urgent(urgency, done.append, (urgency, number))
+    assert done == sorted((urgency, number) for number, urgency in enumerate(line))
+
+
+def test_live_calls_come_before_recordings_and_spare_captions_behind_them() -> None:
+    """A pack that waits lets finals and captions that are due pass."""
+    done: list[str] = []
+    with DecodePool(1) as pool, busy(pool):
+        pool.submit_urgent(Urgency.SPARE, done.append, "spare")
+        pool.submit(done.append, "recording")
+        pool.submit_urgent(Urgency.HYPOTHESIS, done.append, "hypothesis")
+        pool.submit_urgent(Urgency.FINAL, done.append, "final")
+    assert done == ["final", "hypothesis", "recording", "spare"]
+
+
+def test_only_recordings_wait_for_a_place() -> None:
+    """With all places taken a live call is lined up at once, and the next pack when one is done."""
+    lined_up = threading.Event()
+    with DecodePool(1) as pool:
+        with busy(pool):
+            packs = [pool.submit(int) for _ in range(pool.places)]
+
+            def one_more() -> None:
+                packs.append(pool.submit(int))
+                lined_up.set()
+
+            recording = threading.Thread(target=one_more)
+            recording.start()
+            finals = [pool.submit_urgent(Urgency.FINAL, int) for _ in range(10 * pool.places)]
+            assert not lined_up.is_set()
+        recording.join(WAITS_SECONDS)
+        assert lined_up.is_set()
+        assert [future.result(WAITS_SECONDS) for future in [*packs, *finals]] == [0] * (11 * pool.places + 1)
+
+
+def test_a_pack_that_is_cancelled_gives_its_place_back() -> None:
+    """And is never begun."""
+    with DecodePool(1) as pool:
+        done: list[int] = []
+        with busy(pool):
+            packs = [pool.submit(done.append, 1) for _ in range(pool.places)]
+            assert all(pack.cancel() for pack in packs)
+            more = [pool.submit(done.append, 2) for _ in range(pool.places)]
+        for pack in more:
+            pack.result(WAITS_SECONDS)
+    assert done == [2] * len(more)
+
+
+def test_it_is_idle_while_a_thread_has_nothing_to_do() -> None:
+    """What waits, and what is being done, counts; what is done or cancelled does not."""
+    with DecodePool(2) as pool:
+        assert pool.idle
+        with busy(pool):
+            assert not pool.idle
+            pool.submit_urgent(Urgency.SPARE, int).cancel()
+            assert not pool.idle
+        assert pool.idle
+
+
+def test_an_error_is_told_to_who_asked_and_the_thread_goes_on() -> None:
+    """An engine that fails once decodes the next."""
+    with DecodePool(1) as pool:
+        failed = pool.submit(int, "no number")
+        fine = pool.submit(int, "7")
+        with pytest.raises(ValueError, match="no number"):
+            failed.result(WAITS_SECONDS)
+        assert fine.result(WAITS_SECONDS) == 7
+
+
+def test_an_end_waits_for_what_was_lined_up() -> None:
+    """Unless told otherwise; and nothing is taken afterwards."""
+    done: list[int] = []
+    pool = DecodePool(2)
+    for number in range(20):
+        pool.submit_urgent(Urgency.SPARE, done.append, number)
+    pool.shutdown()
+    assert sorted(done) == list(range(20))
+    with pytest.raises(RuntimeError, match="shut down"):
+        pool.submit(int)
+    with pytest.raises(RuntimeError, match="shut down"):
+        pool.submit_urgent(Urgency.FINAL, int)
+
+
+def test_an_end_can_cancel_what_waits() -> None:
+    """What runs is done; what waits is cancelled, and so is who waits for a place."""
+    refused: list[BaseException] = []
+    pool = DecodePool(1)
+    waiting: list[Future[int]] = []
+    with busy(pool):
+        waiting += [pool.submit(int) for _ in range(pool.places)]
+
+        def one_more() -> None:
+            try:
+                pool.submit(int)
+            except RuntimeError as error:
+                refused.append(error)
+
+        recording = threading.Thread(target=one_more)
+        recording.start()
+        pool.shutdown(wait=False, cancel_futures=True)
+        recording.join(WAITS_SECONDS)
+    pool.shutdown()
+    assert len(refused) == 1
+    for future in waiting:
+        with pytest.raises(CancelledError):
+            future.result(WAITS_SECONDS)
+
+
+def test_what_waits_is_counted() -> None:
+    """The gauge shows the line, and comes back to where it was."""
+    before = metrics.DECODE_QUEUE._value.get()
+    with DecodePool(1) as pool, busy(pool):
+        cancelled = [pool.submit_urgent(Urgency.SPARE, int) for _ in range(2)]
+        pool.submit_urgent(Urgency.HYPOTHESIS, int)
+        assert metrics.DECODE_QUEUE._value.get() == before + 3
+        for future in cancelled:
+            future.cancel()
+        assert metrics.DECODE_QUEUE._value.get() == before + 1
+    assert metrics.DECODE_QUEUE._value.get() == before
