@@ -63,17 +63,26 @@ class Producer:
     """Sends records to the topics of the catalogue; one a process is enough, and any task may use it."""
 
     def __init__(
-        self, kafka: KafkaSettings, topics: TopicSettings, codec: Codec, *, source: str, max_in_flight: int = 1000
+        self,
+        kafka: KafkaSettings,
+        topics: TopicSettings,
+        codec: Codec,
+        *,
+        source: str,
+        max_in_flight: int = 1000,
+        linger_ms: int = _LINGER_MS,
     ) -> None:
         """
         Args:
             source: The service that sends, for `ce_source`.
             max_in_flight: Records sent and not acknowledged; further sends wait.
+            linger_ms: How long a record may wait for others to go with it; 0 where one is sent after the other.
         """
         self._kafka_settings = kafka
         self._topics = topics
         self._codec = codec
         self._source = f"/steno/{source}".encode()
+        self._linger_ms = linger_ms
         self._slots = asyncio.Semaphore(max_in_flight)
         self._opening = asyncio.Lock()
         self._client: AIOKafkaProducer | None = None
@@ -266,7 +275,7 @@ class Producer:
             client_id=f"steno{self._source.decode().removeprefix('/steno').replace('/', '-')}",
             enable_idempotence=True,
             acks="all",
-            linger_ms=_LINGER_MS,
+            linger_ms=self._linger_ms,
             max_batch_size=_BATCH_BYTES,
             max_request_size=MAX_DEAD_LETTER_BYTES,
             compression_type="zstd",

@@ -28,7 +28,8 @@ async def build(settings: EnricherSettings) -> Wiring:
     loading = asyncio.create_task(asyncio.to_thread(_load_analysis))
     codec = Codec(await schema_ids(settings.schemas))
     await create_topics(settings.kafka, settings.topics, [*_TOPICS, changelog()])
-    producer = Producer(settings.kafka, settings.topics, codec, source=settings.service)
+    # Each insight is waited for before the next: lingering would only make it late.
+    producer = Producer(settings.kafka, settings.topics, codec, source=settings.service, linger_ms=0)
     await producer.start()
     worker = Worker(
         kafka=settings.kafka,
