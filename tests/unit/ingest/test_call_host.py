@@ -70,16 +70,50 @@ async def test_calls_that_cannot_be_taken_are_refused() -> None:
     assert await refusal(hosting, "other") is Refusal.SERVICE_STOPPING
 
 
+async def refused_late(hosting: Hosting, monkeypatch: pytest.MonkeyPatch, *, door: str, **about: object) -> None:
+    """A call is offered, and the ledger takes it in when its peer has been told that it cannot be."""
+    monkeypatch.setattr(admission, "_LEDGER_SECONDS", 0.01)
+    hosting.ledger.answering.clear()
+    with pytest.raises(OfferRefused) as refused:
+        await hosting.host.offer(offer(**about), door=door, resumable=door == "stream", peer=ScriptedPeer())  # type: ignore[arg-type]
+    assert refused.value.refusal is Refusal.LEDGER_AWAY
+
+
 async def test_a_ledger_that_answers_too_late_keeps_no_peer_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """The call is refused in time; the ledger took it in all the same, so it is ended on the log."""
-    monkeypatch.setattr(admission, "_LEDGER_SECONDS", 0.01)
     hosting = Hosting()
-    hosting.ledger.answering.clear()
-    assert await refusal(hosting) is Refusal.LEDGER_AWAY
+    await refused_late(hosting, monkeypatch, door="audiohook")
     hosting.ledger.answering.set()
     await hosting.settle()
     assert hosting.kinds == ["CallStarted", "CallEnded"]
     assert await ending(hosting) == (False, "refused", 0)
+
+
+async def test_a_peer_that_can_come_back_is_awaited_where_the_ledger_answered_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was told to try again soon: the call that the ledger has meanwhile is the one it comes back for."""
+    hosting = Hosting()
+    await refused_late(hosting, monkeypatch, door="stream")
+    hosting.ledger.answering.set()
+    await hosting.settle()
+    assert list(hosting.host.awaited) == ["c"]
+    await hosting.host.offer(offer(resume=(0, 0)), door="stream", resumable=True, peer=ScriptedPeer())
+    await hosting.settle()
+    assert hosting.host.awaited == {}
+    assert hosting.kinds[0] == "CallStarted"
+
+
+async def test_an_answer_that_comes_too_late_ends_no_call_that_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its peer asked again and was let in before the answer to its first question came."""
+    hosting = Hosting()
+    await taken(hosting)
+    (call,) = hosting.host.calls.values()
+    call.abandon()
+    await refused_late(hosting, monkeypatch, door="stream", resume=(0, 0))
+    again = asyncio.create_task(hosting.host.offer(offer(resume=(0, 0)), door="stream", resumable=True, peer=ScriptedPeer()))
+    hosting.ledger.answering.set()
+    await again
+    await hosting.settle()
+    assert hosting.host.awaited == {}
 
 
 async def test_a_pause_by_the_peer_is_kept() -> None:

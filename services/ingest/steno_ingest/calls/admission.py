@@ -51,8 +51,8 @@ class Admitted:
     #: Who holds its gate from the beginning.
     paused_by: Holder | None
     reason: str = ""
-    #: It was begun elsewhere.
-    resumed: bool = False
+    #: Its peer may come back for it.
+    resumable: bool
 
 
 class Admission:
@@ -74,7 +74,7 @@ class Admission:
         self._clock = clock
         self._late: set[asyncio.Task[None]] = set()
 
-    async def begin(self, offered: Offered, *, door: str) -> Admitted:
+    async def begin(self, offered: Offered, *, door: str, resumable: bool) -> Admitted:
         """Takes in a new call. Raises `OfferRefused`."""
         try:
             started = CallStarted(
@@ -94,7 +94,7 @@ class Admission:
         async def begun() -> Admitted:
             await self._ledger.begin(started, door=door, instance=self._instance, paused=offered.paused)
             session = CallSession(started, chunk_ms=self._chunk_ms, clock=self._clock)
-            return Admitted(session=session, paused_by=Holder.PEER if offered.paused else None)
+            return Admitted(session=session, paused_by=Holder.PEER if offered.paused else None, resumable=resumable)
 
         return await self._in_time(begun())
 
@@ -109,7 +109,7 @@ class Admission:
             session = CallSession(start_of(view), chunk_ms=self._chunk_ms, clock=self._clock, at=offered.resume)
             holder = Holder.SERVICE if view.pause_requested_by else Holder.PEER
             paused_by = holder if view.paused else None
-            return Admitted(session=session, paused_by=paused_by, reason=view.pause_reason, resumed=True)
+            return Admitted(session=session, paused_by=paused_by, reason=view.pause_reason, resumable=True)
 
         return await self._in_time(resumed())
 

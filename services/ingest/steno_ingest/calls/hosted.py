@@ -229,8 +229,11 @@ class CallHost:
             raise OfferRefused(Refusal.TOO_MANY_CALLS, f"{self._max_calls} calls are open here already; try again soon")
         self.admitting.add(offered.call_id)
         try:
-            work = self._admission.begin(offered, door=door) if offered.resume is None else self._resume(offered)
-            return self._host(await work, door=door, resumable=resumable)
+            if offered.resume is None:
+                admitted = await self._admission.begin(offered, door=door, resumable=resumable)
+            else:
+                admitted = await self._resume(offered)
+            return self._host(admitted, door=door, resumable=resumable)
         finally:
             self.admitting.discard(offered.call_id)
 
@@ -255,6 +258,7 @@ class CallHost:
         call.paused_in_ledger = admitted.paused_by is not None
         call.start(paused_by=admitted.paused_by, reason=admitted.reason)
         self.calls[call.call_id] = call
+        self.awaited.pop(call.call_id, None)
         task = asyncio.create_task(sender.run())
         self._senders.add(task)
         CALLS_HOSTED.set(len(self._senders))
@@ -270,8 +274,12 @@ class CallHost:
             self._stopping.set()
 
     def _admitted_too_late(self, admitted: Admitted) -> None:
-        if admitted.resumed:
-            self.awaited[admitted.session.started.call_id] = self._now() + self.resume_seconds
+        call_id = admitted.session.started.call_id
+        here = self.calls.get(call_id)
+        if here is not None and not here.over:
+            return  # its peer has come back meanwhile
+        if admitted.resumable:
+            self.awaited[call_id] = self._now() + self.resume_seconds
             return
         call = self._host(admitted, door=admitted.session.started.protocol, resumable=False)
         self.ended(call, Ended(complete=False, reason="refused", error="the ledger had it when its peer was refused already"))
