@@ -103,10 +103,10 @@ class Api:
         return await self._get(f"/v1/calls/{quote(call_id, safe='')}")
 
     async def wait_for_call(self, call_id: str, *, every: float = 0.25) -> dict[str, Any]:
-        """The live call once it has ended."""
+        """The live call once it has ended, and it is known how its audio did."""
         while True:
             call = await self.call(call_id)
-            if call["state"] in ENDED:
+            if call["state"] in ENDED and (call["ended_at"] is not None or call["state"] == "failed"):
                 return call
             await asyncio.sleep(every)
 

@@ -305,6 +305,9 @@ class Connection:
         for action in self._door.connection_lost():
             if isinstance(action, Ended):
                 ended = action
+            else:
+                # What the door still had of the call: a frame that waited for another track.
+                self._do((action,))
         if self._cut_off_for is not None:
             ended = Ended(complete=False, reason=self._cut_off_for)
         if self._call is not None:

@@ -1,0 +1,161 @@
+"""Clients of Steno's own door against ingest: the one that comes back, and the short example."""
+
+import asyncio
+import itertools
+import sys
+import wave
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from support.ingest_process import KEY, PARTITIONS, IngestProcess, eventually
+from support.kafka import read_all
+
+from steno.cli.callers.audio import open_call_audio, paced
+from steno.cli.callers.stream import CallDescription, CallRefused, State, StreamCaller, StreamClient
+from steno.events import ids
+from steno.events.catalogue import PHRASES, TRANSCRIPTS
+from steno.events.codec import Codec
+from steno.events.records import AudioChunk, CallEnded, CallStarted, Phrase, Record, TranscriptCompleted
+from steno.events.schemas import ShippedSchemaIds
+from steno.kafka.producer import Producer
+from steno.ports import free_port
+from steno.settings import KafkaSettings, TopicSettings
+
+ROOT = Path(__file__).parents[3]
+SAMPLE = ROOT / "samples" / "lost-card.wav"
+CODEC = Codec(ShippedSchemaIds())
+FRAME_MS = 20
+pytestmark = pytest.mark.timeout(240)
+
+
+async def log_of_calls(servers: str, prefix: str) -> list[Record]:
+    """What stands in the log of all calls; in order, where there is one."""
+    return [CODEC.decode(message.value) for message in await read_all(servers, f"{prefix}call-audio")]
+
+
+def heard(records: list[Record]) -> bytes:
+    """The audio as a consumer takes it: each number once."""
+    audio, last = b"", -1
+    for record in records:
+        if isinstance(record, AudioChunk) and record.sequence > last:
+            audio, last = audio + record.audio, record.sequence
+    return audio
+
+
+async def tell_all_is_said(servers: str, prefix: str, call_id: str) -> None:
+    """The transcriber's part: one phrase, and that it was all."""
+    live = ids.live_pass_id(call_id)
+    phrase = Phrase(
+        call_id=call_id,
+        recording_id=live,
+        phrase_id=ids.phrase_id(call_id, live, 1, 0),
+        sequence=0,
+        channel=1,
+        start_ms=1500,
+        duration_ms=500,
+        text="good morning",
+        confidence=0.9,
+    )
+    completed = TranscriptCompleted(
+        call_id=call_id,
+        recording_id=live,
+        result_url="",
+        phrase_count=1,
+        channel_count=2,
+        duration_ms=1000,
+        completed_at=datetime.now(UTC),
+    )
+    topics = TopicSettings(prefix=prefix, partitions=PARTITIONS)
+    producer = Producer(KafkaSettings(bootstrap_servers=servers), topics, CODEC, source="test")
+    try:
+        await producer.send(PHRASES, phrase)
+        await producer.send(TRANSCRIPTS, completed)
+    finally:
+        await producer.stop()
+
+
+async def test_a_caller_survives_the_death_of_ingest(kafka: str, topic_prefix: str, tmp_path: Path) -> None:
+    """Ingest is killed twice while a call plays: the log has the recording, one start and one end."""
+    audio = open_call_audio(SAMPLE)
+    frames = list(itertools.islice(audio.frames(FRAME_MS), 500))
+    client = StreamClient(CallDescription(call_id="call-1", roles=("agent", "customer")), audio)
+    port = str(free_port())
+    async with IngestProcess(kafka, topic_prefix, tmp_path, f"sqlite:///{tmp_path}/ingest.db", http_port=port) as process:
+        await process.ready()
+
+        async def open_again() -> bool:
+            return client.state is State.OPEN and client.unsafe_bytes < 8_000
+
+        async def spoken() -> AsyncIterator[bytes]:
+            number = 0
+            async for frame in paced(frames, seconds=FRAME_MS / 1000, speed=4):
+                number += 1
+                if number in (100, 300):
+                    await eventually(open_again)
+                    await process.kill()
+                    await process.start()
+                yield frame
+
+        playing = asyncio.create_task(StreamCaller(client, url=f"{await process.url()}/v1/stream", key=KEY).play(spoken()))
+
+        async def ended() -> bool:
+            return playing.done() or any(isinstance(record, CallEnded) for record in await log_of_calls(kafka, topic_prefix))
+
+        await eventually(ended, seconds=60)
+        await tell_all_is_said(kafka, topic_prefix, "call-1")
+        await playing
+    records = await log_of_calls(kafka, topic_prefix)
+    assert heard(records) == b"".join(frames)
+    assert client.complete
+    assert client.phrase_count == 1
+    assert isinstance(records[0], CallStarted)
+    ends = [record for record in records if isinstance(record, CallEnded)]
+    assert [(end.complete, end.position) for end in ends] == [(True, len(frames) * 160)]
+
+
+async def test_a_caller_without_a_key_is_told(kafka: str, topic_prefix: str, tmp_path: Path) -> None:
+    """A key that opens nothing is no reason to come back."""
+    audio = open_call_audio(SAMPLE)
+    client = StreamClient(CallDescription(call_id="call-1"), audio)
+    async with IngestProcess(kafka, topic_prefix, tmp_path, f"sqlite:///{tmp_path}/ingest.db") as process:
+        await process.ready()
+        caller = StreamCaller(client, url=f"{await process.url()}/v1/stream", key="another")
+        with pytest.raises(CallRefused, match="401"):
+            await caller.play(paced(audio.frames(FRAME_MS), seconds=FRAME_MS / 1000))
+
+
+async def test_the_example_client_plays_a_file_and_prints_what_was_said(kafka: str, topic_prefix: str, tmp_path: Path) -> None:
+    """The example of the documentation, as it stands there, as a program of its own."""
+    samples = bytes(number * 7 % 251 for number in range(8000 * 2 * 2))
+    with wave.open(str(tmp_path / "call.wav"), "wb") as file:
+        file.setparams((2, 2, 8000, 0, "NONE", ""))
+        file.writeframes(samples)
+    async with IngestProcess(kafka, topic_prefix, tmp_path, f"sqlite:///{tmp_path}/ingest.db") as process:
+        await process.ready()
+        example = await asyncio.create_subprocess_exec(
+            sys.executable,
+            str(ROOT / "examples" / "stream_client.py"),
+            str(tmp_path / "call.wav"),
+            env={"STENO_URL": await process.url(), "STENO_API_KEY": KEY},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+
+            async def over() -> str:
+                records = await log_of_calls(kafka, topic_prefix)
+                return next((record.call_id for record in records if isinstance(record, CallEnded)), "")
+
+            await tell_all_is_said(kafka, topic_prefix, await eventually(over))
+            async with asyncio.timeout(30):
+                out, error = await example.communicate()
+        finally:
+            if example.returncode is None:
+                example.kill()
+                await example.wait()
+        records = await log_of_calls(kafka, topic_prefix)
+    assert (example.returncode, error) == (0, b"")
+    assert out == b"    1.5 s  channel 1: good morning\n"
+    assert heard(records) == samples
