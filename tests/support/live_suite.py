@@ -1,0 +1,71 @@
+"""Live calls at the front door of a running suite, and what is finally said of them."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from support.kafka import read_all
+from support.suite import SuiteUnderTest
+
+from steno.cli import api
+from steno.cli.callers.audio import open_call_audio, paced
+from steno.cli.callers.stream import CallDescription, StreamCaller, StreamClient
+from steno.events.codec import Codec
+from steno.events.ids import live_pass_id
+from steno.events.records import Phrase
+from steno.events.schemas import ShippedSchemaIds
+
+_FRAME_MS = 20
+_CODEC = Codec(ShippedSchemaIds())
+
+Said = tuple[int, int, int, str, tuple[tuple[str, int, int], ...]]
+"""Of a phrase: channel, start, duration, text, and each word with its start and duration."""
+
+
+async def play(suite: SuiteUnderTest, sample: Path, call_id: str, *, speed: float) -> StreamClient:
+    """Plays a sample at Steno's own door, coming back as often as the connection is lost, until the door is done with it."""
+    place = api.find(suite.data)
+    audio = open_call_audio(sample)
+    client = StreamClient(CallDescription(call_id=call_id, roles=["agent", "customer"]), audio)
+    caller = StreamCaller(client, url=f"{place.url}/v1/stream", key=place.key, patience_seconds=90)
+    await caller.play(paced(audio.frames(_FRAME_MS), seconds=_FRAME_MS / 1000, speed=speed))
+    return client
+
+
+async def play_all(suite: SuiteUnderTest, calls: Mapping[str, Path], *, speed: float) -> list[StreamClient]:
+    """Plays calls side by side."""
+    return list(await asyncio.gather(*(play(suite, sample, call_id, speed=speed) for call_id, sample in calls.items())))
+
+
+async def finals(suite: SuiteUnderTest, call_ids: Iterable[str]) -> dict[str, list[Said]]:
+    """What a consumer of `phrases` that keeps one record an id has of the live pass of each call, by its sequence numbers.
+
+    Fails where two records of one id differ, or where a sequence number is missing or doubled.
+    """
+    kept: dict[str, dict[str, Phrase]] = defaultdict(dict)
+    wanted = set(call_ids)
+    for message in await read_all(suite.kafka, "steno.phrases"):
+        phrase = _CODEC.decode(message.value)
+        assert isinstance(phrase, Phrase)
+        if phrase.call_id in wanted and phrase.recording_id == live_pass_id(phrase.call_id):
+            before = kept[phrase.call_id].setdefault(phrase.phrase_id, phrase)
+            assert before == phrase, f"{before} came again as {phrase}"
+    found = {}
+    for call_id in wanted:
+        phrases = sorted(kept[call_id].values(), key=lambda phrase: phrase.sequence)
+        assert [phrase.sequence for phrase in phrases] == list(range(len(phrases))), call_id
+        found[call_id] = [_said(phrase) for phrase in phrases]
+    return found
+
+
+async def ended_call(client: api.Api, call_id: str) -> dict[str, Any]:
+    """A call once its live transcript is complete."""
+    async with asyncio.timeout(60):
+        return dict(await client.wait_for_call(call_id))
+
+
+def _said(phrase: Phrase) -> Said:
+    words = tuple((word.text, word.start_ms, word.duration_ms) for word in phrase.words)
+    return phrase.channel, phrase.start_ms, phrase.duration_ms, phrase.text, words
