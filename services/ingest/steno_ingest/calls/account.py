@@ -129,7 +129,7 @@ class Account:
 
     def pause(self, pause: CallPaused) -> None:
         """No audio is kept from here on. Raises `UnusableRecord`; the call counts as paused all the same."""
-        if self.ended or self.paused_from is not None or pause.position < self.resumed_at:
+        if not self.would_pause(pause):
             return
         self.paused_from = self.position
         if pause.position < self.position:
@@ -142,11 +142,18 @@ class Account:
 
     def resume(self, resumed: CallResumed) -> None:
         """Audio is kept again. Raises `UnusableRecord`; the call then stays paused."""
-        # One from before the pause that lasts was told again with what was sent again.
-        if self.ended or self.paused_from is None or resumed.position < self.paused_from:
+        if not self.would_resume(resumed):
             return
         self._check_jump(resumed.position)
         self._end_pause(resumed.position)
+
+    def would_pause(self, pause: CallPaused) -> bool:
+        """Whether a pause begins with it: one from before the last resumption is told again with audio that is sent again."""
+        return not self.ended and self.paused_from is None and pause.position >= self.resumed_at
+
+    def would_resume(self, resumed: CallResumed) -> bool:
+        """Whether the pause ends with it: one from before the pause is told again, too."""
+        return not self.ended and self.paused_from is not None and resumed.position >= self.paused_from
 
     def dtmf(self, pressed: DtmfPressed) -> None:
         """Takes that a key was pressed; not while paused, when card numbers are."""

@@ -34,6 +34,7 @@ from steno.events.records import (
     RolesCorrected,
 )
 from steno.kafka.messages import Message
+from steno_ingest.calls.account import Account
 from steno_ingest.calls.account_rows import AccountRows
 from steno_ingest.calls.call_ledger import KAFKA, CallLedger
 from steno_ingest.calls.finishing import Finishing
@@ -188,7 +189,7 @@ class CallLog:
             if isinstance(record, CallUpdated):
                 await self._ledger.update(record.call_id, properties=record.properties, locale=record.locale)
             elif call.foreign:
-                await self._tell_of_foreign(record)
+                await self._tell_gate(call.account, record)
             if isinstance(record, CallEnded):
                 await self._tell_end(record)
             # Nothing is awaited from here on: what was told is told again when that was cut short, and to no effect.
@@ -200,8 +201,7 @@ class CallLog:
         below = None if known is not None else await self._strangers.accounted_below(started.call_id)
         if below is not None and message.offset < below:
             return
-        await self._ledger.note_started(started)
-        view = await self._ledger.call(started.call_id)
+        foreign = await self._ledger.note_started(started) or (await self._ledger.call(started.call_id)).door == KAFKA
         if started.codec is AudioCodec.UNKNOWN:
             reason = "the audio of the call is in a codec that is not known; publish PCMU, PCMA or S16LE"
             await self._ledger.fail(started.call_id, reason=reason, error=UnknownCodec.error_class)
@@ -212,19 +212,19 @@ class CallLog:
                 one_legged_seconds=self._one_legged_seconds,
                 partition=message.partition,
                 offset=message.offset,
-                foreign=view.door == KAFKA,
+                foreign=foreign,
                 now=self._clock(),
             )
             self._strangers.forget(started.call_id)
 
-    async def _tell_of_foreign(self, record: CallRecord) -> None:
+    async def _tell_gate(self, account: Account, record: CallRecord) -> None:
         """How an upstream system pauses its call; of a call with a door of ours, the door has told the ledger."""
         try:
             match record:
-                case CallPaused():
+                case CallPaused() if account.would_pause(record):
                     by, reason = record.requested_by or "publisher", record.reason
                     await self._ledger.set_paused(record.call_id, True, by=by, reason=reason)
-                case CallResumed():
+                case CallResumed() if account.would_resume(record):
                     await self._ledger.set_paused(record.call_id, False, by=record.requested_by or "publisher")
         except CallAlreadyEnded:
             log.info("call.told_after_end", call_id=record.call_id, record=type(record).__name__)

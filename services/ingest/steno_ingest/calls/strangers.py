@@ -62,7 +62,8 @@ class Strangers:
     async def _find(self, call_id: str) -> _Stranger:
         stranger = self._known.get(call_id)
         if stranger is None:
-            kept = await self._accounts.find(call_id)
+            # Such an id was refused at the start of its call, and PostgreSQL cannot even be asked for it.
+            kept = None if "\0" in call_id else await self._accounts.find(call_id)
             stranger = self._keep(call_id, _Stranger(accounted_below=None if kept is None else kept.next_offset))
         return stranger
 

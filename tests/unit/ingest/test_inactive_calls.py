@@ -1,0 +1,170 @@
+"""Calls of which nothing comes any more, at a clock that a test moves."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import pytest
+from steno_ingest.calls.inactivity import Inactivity
+from steno_ingest.calls.open_call import OpenCall
+from support.call_scenes import Scene
+
+from steno.events.catalogue import CALL_AUDIO, Topic
+from steno.events.records import CallEnded, CallPaused, CallStarted, Record
+from steno.kafka.errors import KafkaUnavailable
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+@dataclass
+class Calls:
+    """Calls of partition 3, the log they are on, and what is put there."""
+
+    now: float = 1000.0
+    calls: list[OpenCall] = field(default_factory=list)
+    behind: int | None = 0
+    hosted: set[str] = field(default_factory=set)
+    away: bool = False
+    sent: list[CallEnded] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.inactivity = Inactivity(
+            self,
+            self,
+            behind=self.how_far_behind,
+            hosted=self.hosted.__contains__,
+            inactive_seconds=300,
+            paused_seconds=3600,
+            clock=lambda: self.now,
+            wall_clock=lambda: NOW,
+        )
+
+    @property
+    def partitions(self) -> list[int]:
+        return [3]
+
+    def open_calls(self, partition: int) -> list[OpenCall]:
+        assert partition == 3
+        return self.calls
+
+    async def how_far_behind(self, partition: int) -> int | None:
+        if self.away:
+            raise KafkaUnavailable("no broker answers")
+        return self.behind
+
+    async def send(self, topic: Topic, record: Record) -> None:
+        assert topic is CALL_AUDIO
+        assert isinstance(record, CallEnded)
+        self.sent.append(record)
+
+    def begin(self, call_id: str, *, foreign: bool = True) -> OpenCall:
+        scene = Scene(call_id=call_id)
+        scene.start()
+        started = scene.records[0]
+        assert isinstance(started, CallStarted)
+        call = OpenCall.begun(started, one_legged_seconds=30, partition=3, offset=7, foreign=foreign, now=self.now)
+        call.account.position = 8000
+        self.calls.append(call)
+        return call
+
+    async def look_after(self, seconds: float) -> list[str]:
+        """The calls that are ended when it looks so much later."""
+        self.now += seconds
+        self.sent.clear()
+        await self.inactivity.look()
+        return [record.call_id for record in self.sent]
+
+
+async def test_a_call_of_which_nothing_comes_is_ended_where_its_audio_is() -> None:
+    """After the time it is given and a time of grace; its neighbour, of which something comes, is not."""
+    calls = Calls()
+    calls.begin("silent")
+    other = calls.begin("other")
+    assert await calls.look_after(299) == []
+    other.taken(8, calls.now)
+    assert await calls.look_after(1) == []
+    assert await calls.look_after(29) == []
+    assert await calls.look_after(1) == ["silent"]
+    assert calls.sent == [
+        CallEnded(
+            call_id="silent",
+            position=8000,
+            complete=False,
+            reason="inactive",
+            error="nothing came of the call for 330 seconds",
+            ended_at=NOW,
+        )
+    ]
+
+
+async def test_an_end_that_is_not_read_is_put_there_again() -> None:
+    """Not at each look: after the time of grace."""
+    calls = Calls()
+    calls.begin("silent")
+    await calls.look_after(300)
+    assert await calls.look_after(30) == ["silent"]
+    assert await calls.look_after(5) == []
+    assert await calls.look_after(25) == ["silent"]
+
+
+async def test_a_call_that_goes_on_while_it_is_suspected_is_not_ended() -> None:
+    """It has its whole time again."""
+    calls = Calls()
+    call = calls.begin("slow")
+    await calls.look_after(300)
+    call.taken(8, calls.now + 10)
+    assert await calls.look_after(40) == []
+    assert await calls.look_after(269) == []
+
+
+@pytest.mark.parametrize("behind", [201, None])
+async def test_nothing_is_ended_by_a_reader_that_is_behind(behind: int | None) -> None:
+    """What is missing may stand on the log; the grace begins when the log has been read."""
+    calls = Calls(behind=behind)
+    calls.begin("waiting")
+    for _ in range(10):
+        assert await calls.look_after(100) == []
+    calls.behind = 10
+    assert await calls.look_after(5) == []
+    assert await calls.look_after(30) == ["waiting"]
+
+
+async def test_nothing_is_ended_while_kafka_is_away_nor_right_afterwards() -> None:
+    """Upstream systems were cut off as well."""
+    calls = Calls()
+    calls.begin("cut off")
+    await calls.look_after(300)
+    calls.away = True
+    for _ in range(10):
+        assert await calls.look_after(100) == []
+    calls.away = False
+    assert await calls.look_after(5) == []
+    assert await calls.look_after(30) == ["cut off"]
+
+
+async def test_a_paused_call_may_be_silent_for_longer() -> None:
+    """It ends where its pause began: nothing of what was said behind that is known."""
+    calls = Calls()
+    call = calls.begin("paused")
+    call.account.pause(CallPaused(call_id="paused", position=8000, paused_at=NOW))
+    await calls.look_after(3599)
+    await calls.look_after(1)
+    assert await calls.look_after(30) == ["paused"]
+    assert calls.sent[0].position == 8000
+
+
+async def test_a_call_of_a_door_is_left_to_its_process() -> None:
+    """For ever where that is this one, else for as long as a pause may take."""
+    calls = Calls(hosted={"here"})
+    calls.begin("here", foreign=False)
+    calls.begin("elsewhere", foreign=False)
+    for _ in range(3):
+        assert await calls.look_after(1000) == []
+    await calls.look_after(600)
+    assert await calls.look_after(30) == ["elsewhere"]
+
+
+async def test_it_runs_until_it_is_stopped() -> None:
+    """Though it is stopped while Kafka does not answer."""
+    calls = Calls()
+    await calls.inactivity.stop()
+    await calls.inactivity.run()
