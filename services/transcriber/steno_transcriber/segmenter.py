@@ -8,15 +8,15 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import webrtcvad
 
-from steno_transcriber.speech import SAMPLE_RATE, SAMPLES_PER_MS, Samples, Utterance
+from steno_transcriber.speech import SAMPLE_RATE, Samples, Utterance
 
 FRAME_MS = 30
-FRAME_SAMPLES = FRAME_MS * SAMPLES_PER_MS
 WINDOW_FRAMES = 10
 VOICED_TO_BEGIN = 9
 STRICTEST_MODE = 3
@@ -26,7 +26,44 @@ PATIENCE_FRAMES = 10_000 // FRAME_MS
 QUIET_FRAMES = 5
 """How long a stretch must be quiet, on average, to be the place where a long utterance is cut."""
 
-_SILENCE = bytes(2 * FRAME_SAMPLES)
+Audio = npt.NDArray[Any]
+"""Mono samples in the form in which they come, or frames of them."""
+
+
+class AudioForm(Protocol):
+    """In which form a segmenter is given audio."""
+
+    @property
+    def sample_rate(self) -> int:
+        """8000 or 16000."""
+
+    @property
+    def dtype(self) -> type[np.generic]:
+        """What one sample is."""
+
+    def linear(self, audio: Audio) -> npt.NDArray[np.int16]:
+        """The audio as the detector takes it, in the same shape."""
+
+    def samples(self, audio: Audio) -> Samples:
+        """What the engines hear of a stretch."""
+
+
+class Decoded:
+    """Audio as the decoder of recordings gives it: what the engines hear."""
+
+    sample_rate = SAMPLE_RATE
+    dtype = np.float32
+
+    def linear(self, audio: Audio) -> npt.NDArray[np.int16]:
+        """To 16 bits."""
+        return (audio * 32768.0).clip(-32768, 32767).astype(np.int16)
+
+    def samples(self, audio: Audio) -> Samples:
+        """As it is."""
+        return audio
+
+
+DECODED = Decoded()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +89,16 @@ class Segmenter:
     from the restart on never more than 90 s.
     """
 
-    def __init__(self, *, channel: int, start_ms: int = 0, options: SegmenterOptions | None = None) -> None:
+    def __init__(
+        self, *, channel: int, start_ms: int = 0, options: SegmenterOptions | None = None, form: AudioForm = DECODED
+    ) -> None:
         self._channel = channel
+        self._form = form
+        self._frame_samples = FRAME_MS * form.sample_rate // 1000
+        self._silence = bytes(2 * self._frame_samples)
         self._options = options or SegmenterOptions()
         self._padding_frames = self._options.padding_ms // FRAME_MS
-        self._remainder: Samples = np.zeros(0, dtype=np.float32)
+        self._remainder: Audio = np.zeros(0, dtype=form.dtype)
         self._restart(start_ms)
 
     @property
@@ -74,27 +116,37 @@ class Segmenter:
         """The utterance that is being spoken, as far as it was heard; it ends elsewhere, but begins here."""
         if self._begin is None:
             return None
-        first_kept = self._position - len(self._frames)
-        first = max(self._begin - self._padding_frames, self._floor, first_kept)
         return Utterance(
             channel=self._channel,
             start_ms=self._origin_ms + self._begin * FRAME_MS,
             duration_ms=max(1, self._position - self._begin) * FRAME_MS,
-            padding_before_ms=(self._begin - first) * FRAME_MS,
-            samples=np.concatenate([*islice(self._frames, first - first_kept, None), self._remainder]),
+            padding_before_ms=(self._begin - self._first_of(self._begin)) * FRAME_MS,
+            samples=self._form.samples(self.open_audio()),
         )
 
-    def accept(self, samples: Samples) -> Iterator[Utterance]:
-        """Take the next mono samples at 16 kHz and yield the utterances that ended in them."""
-        samples = np.concatenate([self._remainder, samples])
-        count = len(samples) // FRAME_SAMPLES
-        self._remainder = samples[count * FRAME_SAMPLES :].copy()
-        frames = samples[: count * FRAME_SAMPLES].reshape(count, FRAME_SAMPLES)
-        yield from self._hear(frames)
+    @property
+    def open_since_ms(self) -> int | None:
+        """Where the open utterance begins."""
+        return None if self._begin is None else self._origin_ms + self._begin * FRAME_MS
+
+    def open_audio(self, *, after: int = 0) -> Audio:
+        """The audio of the open utterance as it came, without the first so many samples."""
+        if self._begin is None:
+            return self._remainder[:0]
+        whole, rest = divmod(after, self._frame_samples)
+        first = self._first_of(self._begin) - (self._position - len(self._frames)) + whole
+        return np.concatenate([*islice(self._frames, first, None), self._remainder])[rest:]
+
+    def accept(self, audio: Audio) -> Iterator[Utterance]:
+        """Take the next mono samples, in the form agreed on, and yield the utterances that ended in them."""
+        audio = np.concatenate([self._remainder, audio])
+        count = len(audio) // self._frame_samples
+        self._remainder = audio[count * self._frame_samples :].copy()
+        yield from self._hear(audio[: count * self._frame_samples].reshape(count, self._frame_samples))
 
     def finish(self) -> Iterator[Utterance]:
         """The audio has ended: yield the open utterance, if there is one. The segmenter restarts there."""
-        end_ms = self._origin_ms + self._position * FRAME_MS + len(self._remainder) // SAMPLES_PER_MS
+        end_ms = self._origin_ms + self._position * FRAME_MS + len(self._remainder) * FRAME_MS // self._frame_samples
         if self._begin is not None and self._last_voiced >= self._begin:
             self._frames.append(self._remainder)
             self._position += 1
@@ -106,21 +158,20 @@ class Segmenter:
         self._origin_ms = origin_ms
         self._detector = webrtcvad.Vad(STRICTEST_MODE)
         self._window: deque[bool] = deque(maxlen=WINDOW_FRAMES)
-        self._frames: deque[npt.NDArray[np.float32]] = deque()
+        self._frames: deque[Audio] = deque()
         self._position = 0  # frames heard since the restart
         self._begin: int | None = None  # first frame of the open utterance
         self._last_voiced = 0
         self._floor = 0  # no utterance reaches back over this frame, the end of the one before
 
-    def _hear(self, frames: npt.NDArray[np.float32]) -> Iterator[Utterance]:
-        pcm = (frames * 32768.0).clip(-32768, 32767).astype(np.int16)
-        for frame, linear in zip(frames, pcm, strict=True):
+    def _hear(self, frames: Audio) -> Iterator[Utterance]:
+        for frame, linear in zip(frames, self._form.linear(frames), strict=True):
             sound = linear.tobytes()
             # Digital silence tells nothing about the noise of the line, and need not be looked at.
-            voiced = sound != _SILENCE and self._detector.is_speech(sound, SAMPLE_RATE)
+            voiced = sound != self._silence and self._detector.is_speech(sound, self._form.sample_rate)
             yield from self._frame(frame, voiced=voiced)
 
-    def _frame(self, frame: npt.NDArray[np.float32], *, voiced: bool) -> Iterator[Utterance]:
+    def _frame(self, frame: Audio, *, voiced: bool) -> Iterator[Utterance]:
         self._frames.append(frame)
         self._window.append(voiced)
         self._position += 1
@@ -159,10 +210,10 @@ class Segmenter:
     def _utterance(self, begin: int, end: int, *, available: int) -> Utterance:
         """Frames `begin` to `end` with padding as far as there is audio, forgetting what lies before its end."""
         first_kept = self._position - len(self._frames)
-        first = max(begin - self._padding_frames, self._floor, first_kept)
+        first = self._first_of(begin)
         last = min(end + self._padding_frames, available)
         kept = list(self._frames)
-        samples = np.concatenate(kept[first - first_kept : last - first_kept])
+        samples = self._form.samples(np.concatenate(kept[first - first_kept : last - first_kept]))
         self._floor = last
         for _ in range(end - first_kept):
             self._frames.popleft()
@@ -173,6 +224,10 @@ class Segmenter:
             padding_before_ms=(begin - first) * FRAME_MS,
             samples=samples,
         )
+
+    def _first_of(self, begin: int) -> int:
+        """The first frame that an utterance carries which begins at a frame: padding as far as there is audio."""
+        return max(begin - self._padding_frames, self._floor, self._position - len(self._frames))
 
     def _quietest(self, begin: int) -> int:
         """The frame in the second half of the open utterance around which there is least energy."""

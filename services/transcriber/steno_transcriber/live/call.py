@@ -33,10 +33,10 @@ from steno.events.records import (
     Role,
     RolesCorrected,
 )
-from steno_transcriber.live.audio import LOOK_SAMPLES, Block, LiveDecoder
+from steno_transcriber.live.audio import Linear, LiveForm, linear
 from steno_transcriber.live.channel import LiveChannel
 from steno_transcriber.live.places import CallFacts, Place, Places
-from steno_transcriber.speech import SAMPLE_RATE, Utterance
+from steno_transcriber.speech import Utterance
 
 MOST_SECONDS_AHEAD = 86_400
 """No audio is lost for longer than the log is kept: who says so is mistaken about positions."""
@@ -87,9 +87,10 @@ class LiveCall:
         self._facts = CallFacts(channels=checkpoint.channels, locale=checkpoint.locale, properties=checkpoint.properties)
         self._samples_per_ms = checkpoint.sample_rate // 1000
         self._frame_bytes = checkpoint.codec.sample_bytes * len(checkpoint.channels)
-        #: There while the audio is unbroken.
-        self._decoder: LiveDecoder | None = None
-        self._channels = tuple(LiveChannel(mark) for mark in checkpoint.marks)
+        #: Whether audio would go on from where it was heard last.
+        self._hearing = False
+        form = LiveForm(checkpoint.sample_rate)
+        self._channels = tuple(LiveChannel(mark, form) for mark in checkpoint.marks)
         self._next_offset = checkpoint.offset
         self._position = checkpoint.position
         self._sequence = checkpoint.sequence
@@ -174,7 +175,7 @@ class LiveCall:
             done: The transcript is published, nothing is needed any more.
         """
         marks, next_phrase = self.progress
-        if done or not (self._decoder or self._unpublished or self._ended):
+        if done or not (self._hearing or self._unpublished or self._ended):
             place = self._place(max(log_end, self._next_offset), exact_from=self._position)
             self._places.keep_only(place)
         else:
@@ -233,44 +234,36 @@ class LiveCall:
         end, begin = chunk.position + length, self._position
         if end > begin:
             begin = self._listen(offset, chunk.sequence, end)
-            if self._decoder is not None:
-                block = self._decoder.accept(chunk.audio[(begin - chunk.position) * self._frame_bytes :])
-                self._position = end
-                yield from self._hear(block)
+            new = chunk.audio[(begin - chunk.position) * self._frame_bytes :]
             self._position = end
+            for channel, audio in zip(self._channels, self._linear(new), strict=True):
+                yield from channel.hear(audio)
         self._sequence = min(chunk.sequence + 1, LAST_SEQUENCE)
 
     def _listen(self, offset: int, sequence: int, end: int) -> int:
         """Makes ready for audio up to `end`; gives the position from which it is heard: at first, a whole millisecond."""
-        if self._decoder is not None:
-            if self._places.due(self._position):
-                look = 0 if self._first.sample_rate == SAMPLE_RATE else LOOK_SAMPLES
-                exact_from = self._whole_ms() * self._samples_per_ms + look
-                self._places.keep(self._place(offset, exact_from=exact_from, sequence=sequence))
-            return self._position
         start_ms = self._whole_ms()
         begin = start_ms * self._samples_per_ms
+        if self._hearing:
+            if self._places.due(self._position):
+                self._places.keep(self._place(offset, exact_from=begin, sequence=sequence))
+            return self._position
         if begin >= end:
             return end
         self._places.keep(self._place(offset, exact_from=begin, sequence=sequence))
-        self._decoder = self._new_decoder()
+        self._hearing = True
         for channel in self._channels:
             channel.begin(start_ms)
         return begin
-
-    def _hear(self, block: Block) -> Iterator[Utterance]:
-        for channel, samples in zip(self._channels, block, strict=True):
-            yield from channel.hear(samples)
 
     def _interrupt(self, until: int, *, offset: int) -> Iterator[Utterance]:
         """The audio breaks off, and may go on at `until`, with the record at `offset`."""
         if until - self._position > MOST_SECONDS_AHEAD * self._first.sample_rate:
             raise BrokenAudio(f"a record of call {self.call_id} goes on at sample {until}, where {self._position} was expected")
-        if self._decoder is not None:
-            yield from self._hear(self._decoder.finish())
+        if self._hearing:
             for channel in self._channels:
                 yield from channel.finish()
-            self._decoder = None
+            self._hearing = False
         self._position = until
         for channel in self._channels:
             channel.begin(self._whole_ms())
@@ -301,5 +294,5 @@ class LiveCall:
         """The position in milliseconds, rounded up."""
         return -(-self._position // self._samples_per_ms)
 
-    def _new_decoder(self) -> LiveDecoder:
-        return LiveDecoder(codec=self._first.codec, sample_rate=self._first.sample_rate, channels=len(self._first.channels))
+    def _linear(self, audio: bytes) -> Linear:
+        return linear(audio, self._first.codec, channels=len(self._channels))

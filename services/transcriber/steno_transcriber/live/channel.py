@@ -4,8 +4,9 @@ from collections import deque
 from collections.abc import Iterator
 
 from steno.events.records import ChannelMark
+from steno_transcriber.live.audio import Linear, LiveForm
 from steno_transcriber.segmenter import Segmenter
-from steno_transcriber.speech import SAMPLES_PER_MS, Samples, Utterance
+from steno_transcriber.speech import Utterance
 
 
 class LiveChannel:
@@ -14,12 +15,18 @@ class LiveChannel:
     Begun from the mark of another one, and told of the same audio, it finds the same.
     """
 
-    def __init__(self, mark: ChannelMark) -> None:
+    def __init__(self, mark: ChannelMark, form: LiveForm) -> None:
         self._index = mark.channel
-        self._segmenter = Segmenter(channel=mark.channel, start_ms=mark.restart_ms)
+        self._form = form
+        self._segmenter = self._segmenter_from(mark.restart_ms)
         self._final_ms = mark.final_ms
         self._known_samples = 0
         self._unpublished: deque[tuple[Utterance, int]] = deque()
+
+    @property
+    def form(self) -> LiveForm:
+        """The form of its audio."""
+        return self._form
 
     @property
     def mark(self) -> ChannelMark:
@@ -33,19 +40,29 @@ class LiveChannel:
         utterance = self._segmenter.open_utterance
         return utterance if utterance is not None and utterance.start_ms >= self._final_ms else None
 
+    @property
+    def open_since_ms(self) -> int | None:
+        """Where the open utterance begins. Cheap: asked with every record."""
+        start_ms = self._segmenter.open_since_ms
+        return start_ms if start_ms is not None and start_ms >= self._final_ms else None
+
+    def open_audio(self, *, after: int) -> Linear:
+        """The audio of the open utterance as it came, without the first so many samples."""
+        return self._segmenter.open_audio(after=after)
+
     def begin(self, start_ms: int) -> None:
         """A stretch of audio begins. What lies in it before the restart is known already."""
         if self._segmenter.restart_ms < start_ms:
-            self._segmenter = Segmenter(channel=self._index, start_ms=start_ms)
-        self._known_samples = (self._segmenter.restart_ms - start_ms) * SAMPLES_PER_MS
+            self._segmenter = self._segmenter_from(start_ms)
+        self._known_samples = (self._segmenter.restart_ms - start_ms) * self._form.sample_rate // 1000
 
-    def hear(self, samples: Samples) -> Iterator[Utterance]:
-        """Take the next samples of the stretch and give the utterances that ended in them."""
+    def hear(self, audio: Linear) -> Iterator[Utterance]:
+        """Take the next audio of the stretch and give the utterances that ended in it."""
         if self._known_samples:
-            known = min(self._known_samples, len(samples))
+            known = min(self._known_samples, len(audio))
             self._known_samples -= known
-            samples = samples[known:]
-        yield from self._found(self._segmenter.accept(samples))
+            audio = audio[known:]
+        yield from self._found(self._segmenter.accept(audio))
 
     def finish(self) -> Iterator[Utterance]:
         """The stretch is over: what was open ends here."""
@@ -57,6 +74,9 @@ class LiveChannel:
         if oldest is not utterance:
             raise ValueError(f"utterances are published in their order: {oldest!r} before {utterance!r}")
         self._final_ms = utterance.end_ms
+
+    def _segmenter_from(self, start_ms: int) -> Segmenter:
+        return Segmenter(channel=self._index, start_ms=start_ms, form=self._form)
 
     def _found(self, utterances: Iterator[Utterance]) -> Iterator[Utterance]:
         for utterance in utterances:
