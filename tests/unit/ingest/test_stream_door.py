@@ -139,6 +139,15 @@ def test_a_call_that_ended_is_told_to_the_last_phrase() -> None:
     assert list(door.connection_lost()) == []
 
 
+def test_a_transcript_that_is_complete_says_that_all_is_safe() -> None:
+    """It may be read from the log before the acknowledgement of the call's last record is: the peer learns that it is safe first."""
+    door = opened()
+    say(door, {"type": "end"}, now=10)
+    *said, close = door.transcribed(phrase_count=1, now=11)
+    assert told(said) == [{"type": "ended", "complete": True}, {"type": "completed", "phrase_count": 1}]
+    assert close == Close(code=1000)
+
+
 def test_a_transcript_that_does_not_come_holds_no_connection() -> None:
     """Half a minute after the end the door closes; where not all is safe yet, so that the peer comes back."""
     for settled, code in ((True, 1000), (False, 1013)):

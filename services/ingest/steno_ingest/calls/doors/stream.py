@@ -129,6 +129,9 @@ class StreamDoor:
     def transcribed(self, *, phrase_count: int, now: float) -> Iterator[Action]:
         """All has been told."""
         if self._state is State.ENDED:
+            if not self._settled:
+                # The transcript was read from the log to its end, so all of the call is there.
+                yield from self.settled(now=now)
             yield SendText(text=text_of("completed", phrase_count=phrase_count))
             yield from self._close(1000)
 
