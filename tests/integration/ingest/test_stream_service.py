@@ -161,7 +161,6 @@ async def test_a_killed_ingest_loses_nothing_of_a_call_whose_peer_comes_back(
             await peer.speak(audio[6000:15_000])
             await process.kill()
         await process.start()
-        await process.ready()
         async with stream_peer(await process.url(), KEY) as peer:
             goes_on = await peer.start("call-1", resume={"sequence": safe["sequence"], "position": safe["position"]})
             assert goes_on["position"] == safe["position"]
@@ -207,8 +206,28 @@ async def test_a_service_that_stops_sends_its_peers_elsewhere(kafka: str, topic_
             assert await stopping == 0
         assert not any(isinstance(record, CallEnded) for record in await log_of(kafka, topic_prefix, "call-1"))
         await process.start()
-        await process.ready()
         end = (await ended_log(kafka, topic_prefix, "call-1"))[-1]
+        assert isinstance(end, CallEnded)
+        assert (end.complete, end.reason) == (False, "ingest_lost")
+
+
+async def test_a_call_is_taken_while_kafka_is_away(kafka: str, topic_prefix: str, tmp_path: Path) -> None:
+    """The peer waits for nobody but the ledger; killed before Kafka is back, the call is on its log all the same, and ended."""
+    async with IngestProcess(
+        "127.0.0.1:1", topic_prefix, tmp_path, f"sqlite:///{tmp_path}/ingest.db", resume_seconds="0"
+    ) as process:
+        async with stream_peer(await process.url(), KEY) as peer:
+            async with asyncio.timeout(5):
+                assert (await peer.start("call-1"))["type"] == "started"
+            await peer.speak(speech(1600))
+            await peer.say("ping")
+            await peer.hear("pong")
+            await process.kill()
+        process.reach(kafka)
+        await process.start()
+        await process.ready()
+        start, end = await ended_log(kafka, topic_prefix, "call-1")
+        assert isinstance(start, CallStarted)
         assert isinstance(end, CallEnded)
         assert (end.complete, end.reason) == (False, "ingest_lost")
 
