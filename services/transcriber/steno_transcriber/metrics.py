@@ -36,6 +36,12 @@ LIVE_FINAL_SECONDS = Histogram(
     "From the end of an utterance in a live call to its phrase on the topic; a rise means the engine cannot keep up.",
     buckets=(0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60, 300),
 )
+LIVE_HYPOTHESES = Counter("steno_transcriber_live_hypotheses", "Hypotheses published.")
+LIVE_HYPOTHESIS_SECONDS = Histogram(
+    "steno_transcriber_live_hypothesis_seconds",
+    "From one hypothesis of an utterance to the next, or from its beginning to the first; above 1 captions are starved.",
+    buckets=(0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 1.5, 2, 5, 15),
+)
 LIVE_STRAY_RECORDS = Counter(
     "steno_transcriber_live_stray_records", "Records of live calls whose start was not on the log, left out."
 )
@@ -53,6 +59,8 @@ TRANSCRIBER_METRICS = (
     LIVE_CALLS,
     LIVE_AUDIO_SECONDS,
     LIVE_FINAL_SECONDS,
+    LIVE_HYPOTHESES,
+    LIVE_HYPOTHESIS_SECONDS,
     LIVE_STRAY_RECORDS,
 )
 """All of them, for the documentation and for the test that dashboards name only what exists."""

@@ -12,7 +12,7 @@ import structlog
 
 from steno.chassis import Wiring
 from steno.errors import StenoError
-from steno.events.catalogue import CALL_AUDIO, CALL_CHECKPOINTS, DEAD_LETTERS, PHRASES, RECORDINGS, TRANSCRIPTS
+from steno.events.catalogue import CALL_AUDIO, CALL_CHECKPOINTS, DEAD_LETTERS, HYPOTHESES, PHRASES, RECORDINGS, TRANSCRIPTS
 from steno.events.codec import Codec
 from steno.events.registry import schema_ids
 from steno.http.client import guarded_session
@@ -30,6 +30,7 @@ from steno_transcriber.engines.port import Engine, EngineUnavailable
 from steno_transcriber.fetch import Fetcher
 from steno_transcriber.job import Transcriber
 from steno_transcriber.live.decoding import PoolDecoder
+from steno_transcriber.live.hypotheses import HypothesisBench
 from steno_transcriber.live.transcriber import LiveTranscriber
 from steno_transcriber.live.worker import Bench
 from steno_transcriber.models.store import ModelStore
@@ -39,7 +40,7 @@ log = structlog.get_logger("steno.transcriber")
 
 HOUR_MS = 3_600_000
 
-TOPICS = (RECORDINGS, CALL_AUDIO, CALL_CHECKPOINTS, PHRASES, TRANSCRIPTS, DEAD_LETTERS)
+TOPICS = (RECORDINGS, CALL_AUDIO, CALL_CHECKPOINTS, HYPOTHESES, PHRASES, TRANSCRIPTS, DEAD_LETTERS)
 
 
 class EngineNotLoaded(StenoError):
@@ -106,7 +107,12 @@ def _load(settings: TranscriberSettings) -> Engine:
 
 
 def _live(settings: TranscriberSettings, engine: Engine, pool: DecodePool, producer: Producer, codec: Codec) -> LogConsumer:
-    bench = Bench(engine=engine, decoder=PoolDecoder(engine, pool), publisher=producer)
+    bench = Bench(
+        engine=engine,
+        decoder=PoolDecoder(engine, pool),
+        publisher=producer,
+        hypotheses=HypothesisBench(engine=engine, pool=pool, publisher=producer),
+    )
     return LogConsumer(
         kafka=settings.kafka,
         topics=settings.topics,

@@ -1,13 +1,17 @@
 """The handler of the log of live calls, with the scripted engine and topics in memory."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import Future
 from datetime import datetime, timedelta
+from typing import ParamSpec, TypeVar
 
 import pytest
+from steno_transcriber.decode_pool import Urgency
 from steno_transcriber.engines.port import Pack, UnsupportedLocale
 from steno_transcriber.engines.scripted import ScriptedEngine
 from steno_transcriber.live.call import BrokenAudio
+from steno_transcriber.live.hypotheses import HypothesisBench
 from steno_transcriber.live.partition import END_AFTER, REFRESH_AFTER, REST_AFTER
 from steno_transcriber.live.room import Room
 from steno_transcriber.live.transcriber import LiveTranscriber
@@ -32,6 +36,9 @@ from steno.events.records import (
 )
 from steno.kafka.errors import KafkaUnavailable
 from steno.kafka.messages import Message
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 PARTITION = 3
 
@@ -85,6 +92,15 @@ class HeldDecoder:
         return recognition
 
 
+class Occupied:
+    """Threads that have no time for hypotheses."""
+
+    idle = False
+
+    def submit_urgent(self, urgency: Urgency, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        raise AssertionError("nothing was due")
+
+
 class Bed:
     """A handler and what lies around it."""
 
@@ -101,6 +117,7 @@ class Bed:
             engine=self.decoder.engine,
             decoder=self.decoder,
             publisher=self.topics,
+            hypotheses=HypothesisBench(engine=self.decoder.engine, pool=Occupied(), publisher=self.topics, clock=lambda: 0.0),
             room=self.room,
             now=lambda: self.now,
             sleep=lambda _: asyncio.sleep(0),

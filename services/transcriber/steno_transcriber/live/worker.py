@@ -15,7 +15,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import structlog
 
@@ -30,6 +30,8 @@ from steno_transcriber import metrics
 from steno_transcriber.engines.port import Engine
 from steno_transcriber.live.call import LiveCall, LiveUtterance
 from steno_transcriber.live.decoding import Decoder
+from steno_transcriber.live.hypotheses import Hypotheses, HypothesisBench
+from steno_transcriber.live.publisher import Publisher
 from steno_transcriber.live.room import Room
 from steno_transcriber.result import Spoken, engine_name, phrase_of
 from steno_transcriber.speech import Recognition
@@ -47,13 +49,6 @@ class UnknownCodec(Permanent):
     error_class = "unknown_codec"
 
 
-class Publisher(Protocol):
-    """Where records go; the kernel's producer is one."""
-
-    async def send(self, topic: Topic, record: Record, *, event_id: str | None = None) -> None:
-        """Returns when the record is safe."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
     """What all live calls of the process share."""
@@ -61,6 +56,7 @@ class Bench:
     engine: Engine
     decoder: Decoder
     publisher: Publisher
+    hypotheses: HypothesisBench
     room: Room = field(default_factory=Room)
     policy: RetryPolicy = field(default_factory=lambda: RetryPolicy(longest_seconds=2.0))
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -87,6 +83,7 @@ class CallWorker:
         self.last_record_at = checkpoint.saved_at
         self._codec = checkpoint.codec
         self._bench = bench
+        self._hypotheses = Hypotheses(self.call, bench.hypotheses)
         self._pass_id = ids.live_pass_id(checkpoint.call_id)
         self._trace = trace or {}
         self._announced = trace is None
@@ -141,10 +138,13 @@ class CallWorker:
 
     async def stop(self) -> None:
         """Leave off; somebody else goes on from the last checkpoint."""
+        await self._hypotheses.stop()
         self._task.cancel()
         await asyncio.wait([self._task])
 
     def _line_up(self, found: list[LiveUtterance]) -> None:
+        # First: of what has ended there are no hypotheses any more.
+        self._hypotheses.heard()
         for spoken in found:
             self._bench.room.enter(spoken.utterance)
             self._decodings.put_nowait(_Decoding(spoken, asyncio.create_task(self._decode(spoken))))
@@ -256,6 +256,7 @@ class CallWorker:
 
     def _let_go(self) -> None:
         """Nothing that was lined up will be published."""
+        self._hypotheses.end()
         while not self._decodings.empty():
             if (decoding := self._decodings.get_nowait()) is not None:
                 decoding.task.cancel()

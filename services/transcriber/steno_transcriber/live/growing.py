@@ -1,0 +1,88 @@
+"""An utterance while it is being spoken: its audio as it comes, and what the engine makes of it so far."""
+
+from collections import deque
+from concurrent.futures import Future
+
+from steno_transcriber.engines.port import Engine, RecognitionStream
+from steno_transcriber.live.agreement import Agreement
+from steno_transcriber.live.audio import Linear, LiveForm, LiveStretch
+from steno_transcriber.speech import SAMPLES_PER_MS, Recognition, Utterance
+
+
+class Growing:
+    """Told of audio on the event loop, decoded in one thread at a time."""
+
+    def __init__(self, utterance: Utterance, form: LiveForm, engine: Engine, *, locale: str | None, at: float) -> None:
+        """
+        Args:
+            utterance: As it began; of its audio `take` is told.
+            at: When that was, in seconds of the caller's clock.
+        """
+        self.channel = utterance.channel
+        self.start_ms = utterance.start_ms
+        self.agreement = Agreement()
+        self.revision = 0
+        #: When a hypothesis was asked for, and when there was one; at first, when the utterance began.
+        self.asked_at = self.answered_at = at
+        #: In line, being decoded or being published.
+        self.under_way = False
+        #: Nothing more of it is of interest.
+        self.over = False
+        #: Samples of which it was told, in the form in which they came.
+        self.taken = 0
+        self._audio_start_ms = utterance.audio_start_ms
+        self._engine = engine
+        self._locale = locale
+        self._decoding: Future[Recognition] | None = None
+        self._waiting: deque[Linear] = deque()
+        # From here on only the thread that decodes touches it.
+        self._stretch = LiveStretch(form)
+        self._stream: RecognitionStream | None = None
+        self._heard = 0
+
+    @property
+    def has_news(self) -> bool:
+        """Whether there is audio that no hypothesis has heard."""
+        return bool(self._waiting)
+
+    @property
+    def heard_ms(self) -> int:
+        """How much of the speech the last hypothesis heard."""
+        return max(0, self._audio_start_ms + self._heard // SAMPLES_PER_MS - self.start_ms)
+
+    @property
+    def in_line(self) -> bool:
+        """Whether a hypothesis was asked for that has not begun."""
+        return self._decoding is not None and not self._decoding.running()
+
+    def take(self, audio: Linear) -> None:
+        """Take the next audio; a hypothesis that is in line will hear it."""
+        if len(audio):
+            self.taken += len(audio)
+            self._waiting.append(audio)
+
+    def asked(self, decoding: Future[Recognition], *, at: float) -> None:
+        """A hypothesis is lined up."""
+        self._decoding, self.asked_at, self.under_way = decoding, at, True
+
+    def answered(self, *, at: float) -> float:
+        """There is one; gives the seconds since the one before."""
+        since, self.answered_at = at - self.answered_at, at
+        self._decoding = None
+        return since
+
+    def decode(self) -> Recognition:
+        """What the engine thinks of all that was taken. Blocks: call it in a thread."""
+        if self._stream is None:
+            self._stream = self._engine.stream(channel=self.channel, start_ms=self._audio_start_ms, locale=self._locale)
+        while self._waiting:
+            samples = self._stretch.accept(self._waiting.popleft())
+            self._stream.accept(samples)
+            self._heard += len(samples)
+        return self._stream.hypothesis()
+
+    def end(self) -> None:
+        """What is in line is not decoded, and what is being decoded is not told."""
+        self.over = True
+        if self._decoding is not None:
+            self._decoding.cancel()
