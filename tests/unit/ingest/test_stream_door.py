@@ -140,7 +140,7 @@ def test_a_call_that_ended_is_told_to_the_last_phrase() -> None:
 
 
 def test_a_transcript_that_is_complete_says_that_all_is_safe() -> None:
-    """It may be read from the log before the acknowledgement of the call's last record is: the peer learns that it is safe first."""
+    """It may be read from the log before the last acknowledgement is: the peer learns that all is safe first."""
     door = opened()
     say(door, {"type": "end"}, now=10)
     *said, close = door.transcribed(phrase_count=1, now=11)
