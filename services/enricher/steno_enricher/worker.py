@@ -28,6 +28,7 @@ log = structlog.get_logger("steno.enricher.worker")
 
 _LOOK_EVERY_SECONDS = 0.5
 _STALLED_SECONDS = 15.0
+_STOOD_STILL_SECONDS = 5.0
 
 
 @dataclass(kw_only=True, slots=True)
@@ -204,8 +205,11 @@ class Worker:
     async def _sweep(self) -> None:
         assert self._enricher is not None
         while True:
+            slept_at = time.monotonic()
             await asyncio.sleep(self._sweep_seconds)
-            if self.ready():
+            # A process that stood still may have lost its partitions and not know it yet: their rows are another one's.
+            stood_still = time.monotonic() - slept_at > self._sweep_seconds + _STOOD_STILL_SECONDS
+            if self.ready() and not stood_still:
                 try:
                     swept = await self._enricher.sweep()
                 except Retryable as error:
