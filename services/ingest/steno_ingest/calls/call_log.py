@@ -147,12 +147,13 @@ class CallLog:
         """
         found = self._partitions[partition]
         now = self._clock()
-        for account in await self._keeping.keep([call for call in found.calls.values() if _is_due(call, now)]):
-            if account.ended:
-                del found.calls[account.call_id]
-                self._strangers.remember(account.call_id, account.next_offset)
-                self._finishing.begin(account)
-        await self._tell(found, now)
+        await self._keeping.keep([call for call in found.calls.values() if _is_due(call, now)])
+        ended = [call for call in found.calls.values() if call.account.ended]
+        await self._tell(found, now, at_once=bool(ended))
+        for call in ended:
+            del found.calls[call.account.call_id]
+            self._strangers.remember(call.account.call_id, call.next_offset)
+            self._finishing.begin(call.to_keep())
         unkept = [call.unkept_from for call in found.calls.values() if call.unkept_from is not None]
         return min(unkept, default=found.next_offset)
 
@@ -263,9 +264,9 @@ class CallLog:
         if error is not None:
             raise error
 
-    async def _tell(self, partition: _Partition, now: float) -> None:
+    async def _tell(self, partition: _Partition, now: float, *, at_once: bool) -> None:
         """Tells the ledger how far calls were heard, those of the partition together."""
-        if now - partition.told_at < _TELL_SECONDS:
+        if now - partition.told_at < _TELL_SECONDS and not at_once:
             return
         heard = {
             call_id: call.account.position

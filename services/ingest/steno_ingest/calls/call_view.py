@@ -70,8 +70,8 @@ class CallView:
     @property
     def heard_ms(self) -> int:
         """How much of the call was heard so far, milliseconds."""
-        samples = self.heard_position if self.end_position is None else self.end_position
-        return samples * 1000 // self.sample_rate
+        # An end that was put there for a lost peer stands behind what was known to be heard by then.
+        return max(self.heard_position, self.end_position or 0) * 1000 // self.sample_rate
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from steno_ingest.calls.account_rows import AccountRows, KeptAccount
+from steno_ingest.calls.account_rows import AccountRows
 from steno_ingest.calls.call_ledger import CallLedger
 from steno_ingest.calls.open_call import Batch, OpenCall
 from steno_ingest.calls.piece_store import PieceStore
@@ -51,26 +51,24 @@ class Keeping:
             raise
         self._held_bytes -= sum(len(audio) for _, audio in pieces)
 
-    async def keep(self, calls: Sequence[OpenCall]) -> list[KeptAccount]:
-        """Makes safe what was taken of calls; gives their accounts as they are kept.
+    async def keep(self, calls: Sequence[OpenCall]) -> None:
+        """Makes safe what was taken of calls.
 
         Raises:
             StoreUnavailable, DatabaseUnavailable: it is all held on to.
         """
         batches = [call.batch() for call in calls]
-        accounts = [batch.account for batch in batches]
         try:
             await self._pieces.put([(batch.account.call_id, *piece) for batch in batches for piece in batch.pieces])
             for batch in batches:
                 await self._note(batch)
-            await self._accounts.keep(accounts)
+            await self._accounts.keep([batch.account for batch in batches])
         except BaseException:
             for call, batch in zip(calls, batches, strict=True):
                 call.take_back(batch)
             raise
         self._held_bytes -= sum(len(audio) for batch in batches for _, audio in batch.pieces)
         HELD_BYTES.set(self._held_bytes)
-        return accounts
 
     async def _note(self, batch: Batch) -> None:
         call_id = batch.account.call_id

@@ -81,11 +81,9 @@ class OpenCall:
         if self.unkept_from is None:
             self.unkept_from, self.unkept_since = offset, now
 
-    def batch(self) -> Batch:
-        """Hands over what is to be made safe; nothing of it is held here from then on."""
-        assert self.unkept_from is not None
-        notes, self.account.notes = self.account.notes, []
-        account = KeptAccount(
+    def to_keep(self) -> KeptAccount:
+        """Its account as it is kept."""
+        return KeptAccount(
             call_id=self.account.call_id,
             partition=self.partition,
             next_offset=self.next_offset,
@@ -93,10 +91,15 @@ class OpenCall:
             ended=self.account.ended,
             account=self.account.kept(),
         )
+
+    def batch(self) -> Batch:
+        """Hands over what is to be made safe; nothing of it is held here from then on."""
+        assert self.unkept_from is not None
+        notes, self.account.notes = self.account.notes, []
         batch = Batch(
             pieces=self.audio.take(),
             notes=notes,
-            account=account,
+            account=self.to_keep(),
             unkept_from=self.unkept_from,
             unkept_since=self.unkept_since,
         )
