@@ -5,7 +5,7 @@ import pytest
 import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from steno_transcriber.live.audio import TABLES, LiveForm, linear
+from steno_transcriber.live.audio import TABLES, LiveForm, LiveStretch, linear
 from support.live_calls import Heard, coded
 from support.speech import call_audio
 
@@ -98,3 +98,18 @@ def test_audio_at_16_khz_stays_as_it_is() -> None:
     """Nothing is filtered."""
     audio = tone(5000, rate=16_000)
     assert np.array_equal(heard(audio, rate=16_000)[0], np.frombuffer(audio, "<i2") / np.float32(32768))
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    pieces=st.lists(st.lists(st.integers(-32768, 32767), min_size=1, max_size=90), min_size=1, max_size=8),
+    rate=st.sampled_from([8000, 16_000]),
+)
+def test_a_stretch_that_grows_is_heard_as_a_whole(pieces: list[list[int]], rate: int) -> None:
+    """To the bit, however it is cut, up to what the filter must still wait for."""
+    form = LiveForm(rate)
+    stretch = LiveStretch(form)
+    heard = np.concatenate([stretch.accept(np.array(piece, dtype=np.int16)) for piece in pieces])
+    whole = form.samples(np.array([value for piece in pieces for value in piece], dtype=np.int16))
+    assert heard.tobytes() == whole[: len(heard)].tobytes()
+    assert len(whole) - len(heard) <= (0 if rate == 16_000 else 2 * 20)

@@ -16,10 +16,12 @@ Script = Callable[[Utterance], str]
 
 
 def words_from_samples(utterance: Utterance) -> str:
-    """A word of a small vocabulary for each 400 ms of speech, chosen by a digest of the samples."""
-    digest = hashlib.sha256(np.ascontiguousarray(utterance.samples).tobytes()).digest()
-    count = max(1, utterance.duration_ms // MS_PER_WORD)
-    return " ".join(VOCABULARY[digest[index % len(digest)] % len(VOCABULARY)] for index in range(count))
+    """A word of a small vocabulary for each whole 400 ms, by a digest of them: more audio adds words, and changes none."""
+    length = MS_PER_WORD * SAMPLES_PER_MS
+    samples = np.ascontiguousarray(utterance.samples)
+    begins = range(0, max(1, len(samples) - length + 1), length)
+    digests = (hashlib.sha256(samples[begin : begin + length].tobytes()).digest() for begin in begins)
+    return " ".join(VOCABULARY[digest[0] % len(VOCABULARY)] for digest in digests)
 
 
 class ScriptedEngine:
