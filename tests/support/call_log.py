@@ -93,6 +93,9 @@ class MortalAccounts(AccountRows):
         if accounts:
             await self._fate().meet(lambda: self.rows.update({account.call_id: account for account in accounts}))
 
+    async def is_finished(self, call_id: str) -> bool:
+        return call_id in self.finished
+
     async def finish(self, call_id: str) -> None:
         await self._fate().meet(lambda: self.finished.add(call_id))
 

@@ -57,6 +57,7 @@ async def test_what_is_unfinished_is_found_by_its_partition(accounts: AccountRow
         await accounts.finish("done")
     assert {account.call_id for account in await accounts.unfinished(0)} == {"open", "ended"}
     assert await accounts.find("done") == kept("done", 1, ended=True)
+    assert [await accounts.is_finished(call_id) for call_id in ("done", "ended", "never")] == [True, False, False]
 
 
 async def test_what_nothing_refers_to_is_swept(ingest: Ingest, accounts: AccountRows) -> None:

@@ -263,6 +263,33 @@ async def test_a_store_that_is_away_loses_nothing(monkeypatch: pytest.MonkeyPatc
     assert await audio_of(world, scene) == scene.expected
 
 
+async def test_two_that_finish_a_call_come_to_one_recording() -> None:
+    """One that had lost the partition without knowing finds the pieces half cleared by the other, and changes nothing."""
+    scene = Scene()
+    scene.start()
+    for _ in range(3):
+        scene.send(800)
+        scene.pause(20_000)
+    scene.end()
+    world = World(scene.records)
+    first, second = world.process(), world.process()
+    for process in (first, second):
+        await process.open()
+        while process.offset < len(world.log):
+            await process.take()
+        await process.settle()
+    # The recording, the ledger, the submission, the account, and one of three pieces.
+    world.objects.fate = Fate(6)
+    with pytest.raises(Killed):
+        await first.finish()
+    world.objects.fate = Fate()
+    assert len(await world.objects.listed("call-audio")) == 2
+    await second.finish()
+    assert await audio_of(world, scene) == scene.expected
+    assert len(world.recordings.accepted) == 1
+    assert await world.objects.listed("call-audio") == []
+
+
 async def test_of_a_call_that_never_started_one_record_is_put_aside() -> None:
     """The others are counted; a call that starts afterwards is like any other, and its neighbours never noticed."""
     stranger, other = a_call("stranger"), a_call("other")

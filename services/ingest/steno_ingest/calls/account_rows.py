@@ -73,6 +73,12 @@ class AccountRows:
         async with transaction(self._engine) as connection:
             await connection.execute(query.values(finished_at=self._clock()))
 
+    async def is_finished(self, call_id: str) -> bool:
+        """Whether a call needs nothing more."""
+        query = select(call_accounts.c.finished_at).where(call_accounts.c.call_id == call_id)
+        async with transaction(self._engine) as connection:
+            return (await connection.execute(query)).scalar_one_or_none() is not None
+
     async def forget(self, *, finished_before: datetime) -> int:
         """Removes the accounts that were finished before then, and says how many."""
         async with transaction(self._engine) as connection:

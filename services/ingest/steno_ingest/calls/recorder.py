@@ -51,7 +51,9 @@ class Recorder:
             StoreUnavailable, DatabaseUnavailable, PieceGone: to be called again.
         """
         account = Account.restored(call.account)
-        if spans := await self._pieces.spans(call.call_id):
+        spans = await self._pieces.spans(call.call_id)
+        # Asked after that: where somebody else is done with the call already, these may be what is left of the pieces.
+        if spans and not await self._accounts.is_finished(call.call_id):
             recording = await self._record(account, spans)
             await self._ledger.note_recording(call.call_id, recording.recording_id, recording.url)
             if self._second_pass:
