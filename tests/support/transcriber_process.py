@@ -11,7 +11,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from support.service_process import ServiceProcess
 
-from steno.events.catalogue import DEAD_LETTERS, PHRASES, RECORDINGS, TRANSCRIPTS
+from steno.events.catalogue import DEAD_LETTERS, HYPOTHESES, PHRASES, RECORDINGS, TRANSCRIPTS
 from steno.events.codec import Codec
 from steno.events.records import (
     ChannelRole,
@@ -114,7 +114,7 @@ class Installation:
 
     async def collect(self) -> None:
         """Reads everything the transcriber writes."""
-        names = {topic_name(self.topics, topic): topic for topic in (PHRASES, TRANSCRIPTS, DEAD_LETTERS)}
+        names = {topic_name(self.topics, topic): topic for topic in (HYPOTHESES, PHRASES, TRANSCRIPTS, DEAD_LETTERS)}
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self.kafka.bootstrap_servers, enable_auto_commit=False, auto_offset_reset="earliest"
         )
@@ -141,7 +141,7 @@ async def installation(
     """Topics of its own and a transcriber that is not started yet; ended afterwards."""
     (folder / "calls").mkdir(exist_ok=True)
     made = Installation(servers, prefix, folder, environment or {})
-    await create_topics(made.kafka, made.topics, (RECORDINGS, PHRASES, TRANSCRIPTS, DEAD_LETTERS))
+    await create_topics(made.kafka, made.topics, (RECORDINGS, HYPOTHESES, PHRASES, TRANSCRIPTS, DEAD_LETTERS))
     await made.producer.start()
     collecting = asyncio.create_task(made.collect())
     try:
