@@ -31,7 +31,7 @@ async def steno(kafka: str, topic_prefix: str, tmp_path: Path) -> AsyncIterator[
         yield made
 
 
-def calls(count: int, *, seconds: int = 45) -> list[list[Entry]]:
+def calls(count: int, *, seconds: int = 30) -> list[list[Entry]]:
     """Calls that differ, each as long."""
     return [
         written(f"call-{index}", call_audio()[:, index * SAMPLES_PER_SECOND :][:, : seconds * SAMPLES_PER_SECOND])
@@ -90,13 +90,13 @@ async def test_a_call_in_another_language_fails_with_a_reason(steno: LiveInstall
     assert steno.phrases(plain) == undisturbed(plain, ScriptedEngine())
 
 
-async def test_finals_are_the_same_after_the_only_worker_was_killed_three_times(steno: LiveInstallation) -> None:
+async def test_finals_are_the_same_after_the_only_worker_was_killed_twice(steno: LiveInstallation) -> None:
     """Killed in the middle of six calls, and started again."""
     logs = calls(6)
     worker = steno.worker("a")
     await worker.start()
     playing = asyncio.gather(*(steno.play(log, faster=6) for log in logs))
-    for heard in (6, 20, 35):
+    for heard in (6, 20):
         await steno.made.until(lambda heard=heard: len(steno.made.of(Phrase)) >= heard)  # type: ignore[misc]
         await worker.kill()
         await worker.start()
@@ -130,7 +130,7 @@ async def test_finals_are_the_same_when_a_worker_stands_still_past_its_session(s
     await steno.made.until(lambda: len(steno.made.of(Phrase)) >= 10)
     os.kill(still, signal.SIGSTOP)
     try:
-        await steno.completed(logs, seconds=60)
+        await steno.completed(logs, seconds=120)
     finally:
         os.kill(still, signal.SIGCONT)
     await playing
