@@ -4,7 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 PACKAGES := . services/ingest services/transcriber services/enricher services/notifier
-BENCHMARKS := $(filter-out benchmarks/measured.py,$(wildcard benchmarks/*.py))
+HELPERS := $(addprefix benchmarks/,measured.py live_echo.py live_load.py live_player.py)
+BENCHMARKS := $(filter-out $(HELPERS),$(wildcard benchmarks/*.py))
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint format docs bench clean prerequisites lock

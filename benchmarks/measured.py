@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -24,6 +24,11 @@ async def measured_suite() -> AsyncIterator[tuple[Suite, Api]]:
                 yield suite, client
         finally:
             await suite.stop()
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """The value that so much of all do not exceed."""
+    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 
 def report(name: str, *, value: float, unit: str, limit: float, higher_is_better: bool, beside: str) -> None:
