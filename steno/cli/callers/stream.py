@@ -118,9 +118,6 @@ class StreamClient:
         """
         if self.state in (State.ENDED, State.DONE):
             self.state = State.DONE
-        elif self._error.get("code") == "no_such_call" and self.safe == 0:
-            # The connection was lost before the door had begun the call: it is begun now.
-            self._begun = False
         elif self._error.get("code") == "call_already_ended" and self._over:
             # It was hung up, and the connection lost before the door could tell that all was safe.
             self.state = State.DONE

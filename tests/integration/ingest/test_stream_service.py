@@ -249,7 +249,7 @@ async def test_each_bad_input_ends_its_own_call_and_no_other(kafka: str, topic_p
         await refused(lambda peer: peer.start("beside"), code="call_id_in_use", close=1008)
         await refused(lambda peer: peer.start("x", codec="OPUS"), code="not_valid", close=1008)
         await refused(lambda peer: peer.socket.send_str("no json"), code="not_json", close=1008)
-        await refused(lambda peer: peer.start("x", resume={"sequence": 0, "position": 0}), code="no_such_call", close=1008)
+        await refused(lambda peer: peer.start("x", resume={"sequence": 8, "position": 6400}), code="no_such_call", close=1008)
         await refused(_start_twice, code="already_started", close=1008)
         await refused(_send_half_a_sample, code="broken_frame", close=1008)
         await refused(_send_ten_megabytes, code=None, close=1009)

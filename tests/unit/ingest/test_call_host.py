@@ -62,7 +62,7 @@ async def test_calls_that_cannot_be_taken_are_refused() -> None:
     await taken(hosting)
     assert await refusal(hosting) is Refusal.CALL_ID_IN_USE
     assert await refusal(hosting, "") is Refusal.NOT_VALID
-    assert await refusal(hosting, "unheard-of", resume=(0, 0)) is Refusal.NO_SUCH_CALL
+    assert await refusal(hosting, "unheard-of", resume=(8, 6400)) is Refusal.NO_SUCH_CALL
     assert await refusal(hosting, resume=(0, 0), channels=2) is Refusal.NOT_AS_BEFORE
     hosting.ledger.away = True
     assert await refusal(hosting, "other") is Refusal.LEDGER_AWAY
@@ -100,6 +100,14 @@ async def test_a_peer_that_can_come_back_is_awaited_where_the_ledger_answered_to
     await hosting.settle()
     assert hosting.host.awaited == {}
     assert hosting.kinds[0] == "CallStarted"
+
+
+async def test_a_peer_that_was_told_of_nothing_begins_its_call_by_coming_back() -> None:
+    """Its connection was lost before it was told that the call is taken, and perhaps before the ledger was asked."""
+    hosting = Hosting()
+    await hosting.host.offer(offer(resume=(0, 0)), door="stream", resumable=True, peer=ScriptedPeer())
+    await hosting.settle()
+    assert hosting.kinds == ["CallStarted"]
 
 
 async def test_an_answer_that_comes_too_late_ends_no_call_that_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,7 +104,7 @@ class Ingest:
                 raise AssertionError(f"{action} is none of a call that is only spoken")
 
     def _offer(self, offered: Offered) -> None:
-        if offered.resume is None:
+        if offered.resume is None or (self.ledger is None and offered.resume == ResumePoint(sequence=0, position=0)):
             if self.ledger is not None:
                 self._do(self._door.refused(Refusal.CALL_ID_IN_USE, now=self.now))
                 return

@@ -13,7 +13,7 @@ from steno.events.records import CallChannel, CallStarted
 from steno_ingest.calls import admission
 from steno_ingest.calls.admission import Admission, Admitted, OfferRefused
 from steno_ingest.calls.call_view import CallView
-from steno_ingest.calls.doors.port import Ended, Offered, Paused, Refusal
+from steno_ingest.calls.doors.port import Ended, Offered, Paused, Refusal, ResumePoint
 from steno_ingest.calls.hosted_call import HostedCall, Peer, Told
 from steno_ingest.calls.sender import CallSender, Outlet
 from steno_ingest.calls.session import Holder
@@ -23,6 +23,8 @@ from steno_ingest.metrics import CALLS_HOSTED, CALLS_REFUSED
 log = structlog.get_logger("steno.ingest.calls")
 
 _RETRY_SECONDS = 1.0
+
+_NOTHING_YET = ResumePoint(sequence=0, position=0)
 
 _REMEMBERED_SECONDS = 60.0
 """How long a call that is over is known: its peer may have lost the connection before it was told that all is safe."""
@@ -232,10 +234,25 @@ class CallHost:
             if offered.resume is None:
                 admitted = await self._admission.begin(offered, door=door, resumable=resumable)
             else:
-                admitted = await self._resume(offered)
+                admitted = await self._resume_or_begin(offered, door=door)
             return self._host(admitted, door=door, resumable=resumable)
         finally:
             self.admitting.discard(offered.call_id)
+
+    async def _resume_or_begin(self, offered: Offered, *, door: str) -> Admitted:
+        """A peer comes back. One that was told of nothing yet cannot know whether its call was begun, so it is begun now."""
+        try:
+            return await self._resume(offered)
+        except OfferRefused as error:
+            if error.refusal is not Refusal.NO_SUCH_CALL or offered.resume != _NOTHING_YET:
+                raise
+        try:
+            return await self._admission.begin(offered, door=door, resumable=True)
+        except OfferRefused as error:
+            if error.refusal is not Refusal.CALL_ID_IN_USE:
+                raise
+        # What its first connection had begun came to the ledger between the two.
+        return await self._resume(offered)
 
     async def _resume(self, offered: Offered) -> Admitted:
         lost_until = self.awaited.pop(offered.call_id, None)
