@@ -3,11 +3,11 @@
 import pytest
 
 from steno.events.catalogue import (
+    CALLS,
     DEAD_LETTERS,
     MAX_DEAD_LETTER_BYTES,
     MAX_RECORD_BYTES,
     RECORDINGS,
-    CALLS,
     WEBHOOKS,
     Topic,
     catalogue,
