@@ -5,28 +5,27 @@ import itertools
 import sys
 import wave
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from support.ingest_process import KEY, PARTITIONS, IngestProcess, eventually
+from support.ingest_process import KEY, IngestProcess, eventually
 from support.kafka import read_all
+from support.live_transcript import transcribe
 
 from steno.cli.callers.audio import open_call_audio, paced
-from steno.cli.callers.stream import CallDescription, CallRefused, State, StreamCaller, StreamClient
-from steno.events import ids
-from steno.events.catalogue import PHRASES, TRANSCRIPTS
+from steno.cli.callers.stream import CallDescription, CallRefused, StreamCaller, StreamClient
 from steno.events.codec import Codec
-from steno.events.records import AudioChunk, CallEnded, CallStarted, Phrase, Record, TranscriptCompleted
+from steno.events.records import AudioChunk, CallEnded, CallStarted, Record
 from steno.events.schemas import ShippedSchemaIds
-from steno.kafka.producer import Producer
 from steno.ports import free_port
-from steno.settings import KafkaSettings, TopicSettings
 
 ROOT = Path(__file__).parents[3]
 SAMPLE = ROOT / "samples" / "lost-card.wav"
 CODEC = Codec(ShippedSchemaIds())
 FRAME_MS = 20
+_SECONDS = 120
+"""How long a service may take to start again on a machine that is busy."""
+
 pytestmark = pytest.mark.timeout(240)
 
 
@@ -44,40 +43,8 @@ def heard(records: list[Record]) -> bytes:
     return audio
 
 
-async def tell_all_is_said(servers: str, prefix: str, call_id: str) -> None:
-    """The transcriber's part: one phrase, and that it was all."""
-    live = ids.live_pass_id(call_id)
-    phrase = Phrase(
-        call_id=call_id,
-        recording_id=live,
-        phrase_id=ids.phrase_id(call_id, live, 1, 0),
-        sequence=0,
-        channel=1,
-        start_ms=1500,
-        duration_ms=500,
-        text="good morning",
-        confidence=0.9,
-    )
-    completed = TranscriptCompleted(
-        call_id=call_id,
-        recording_id=live,
-        result_url="",
-        phrase_count=1,
-        channel_count=2,
-        duration_ms=1000,
-        completed_at=datetime.now(UTC),
-    )
-    topics = TopicSettings(prefix=prefix, partitions=PARTITIONS)
-    producer = Producer(KafkaSettings(bootstrap_servers=servers), topics, CODEC, source="test")
-    try:
-        await producer.send(PHRASES, phrase)
-        await producer.send(TRANSCRIPTS, completed)
-    finally:
-        await producer.stop()
-
-
 async def test_a_caller_survives_the_death_of_ingest(kafka: str, topic_prefix: str, tmp_path: Path) -> None:
-    """Ingest is killed twice while a call plays: the log has the recording, one start and one end."""
+    """Ingest is killed while a call plays: the log has the recording, one start and one end."""
     audio = open_call_audio(SAMPLE)
     frames = list(itertools.islice(audio.frames(FRAME_MS), 500))
     client = StreamClient(CallDescription(call_id="call-1", roles=("agent", "customer")), audio)
@@ -85,26 +52,23 @@ async def test_a_caller_survives_the_death_of_ingest(kafka: str, topic_prefix: s
     async with IngestProcess(kafka, topic_prefix, tmp_path, f"sqlite:///{tmp_path}/ingest.db", http_port=port) as process:
         await process.ready()
 
-        async def open_again() -> bool:
-            return client.state is State.OPEN and client.unsafe_bytes < 8_000
-
         async def spoken() -> AsyncIterator[bytes]:
             number = 0
             async for frame in paced(frames, seconds=FRAME_MS / 1000, speed=4):
                 number += 1
-                if number in (100, 300):
-                    await eventually(open_again)
+                if number == 200:
                     await process.kill()
                     await process.start()
                 yield frame
 
-        playing = asyncio.create_task(StreamCaller(client, url=f"{await process.url()}/v1/stream", key=KEY).play(spoken()))
+        caller = StreamCaller(client, url=f"{await process.url()}/v1/stream", key=KEY, patience_seconds=_SECONDS)
+        playing = asyncio.create_task(caller.play(spoken()))
 
         async def ended() -> bool:
             return playing.done() or any(isinstance(record, CallEnded) for record in await log_of_calls(kafka, topic_prefix))
 
-        await eventually(ended, seconds=60)
-        await tell_all_is_said(kafka, topic_prefix, "call-1")
+        await eventually(ended, seconds=_SECONDS)
+        await transcribe(kafka, topic_prefix, "call-1")
         await playing
     records = await log_of_calls(kafka, topic_prefix)
     assert heard(records) == b"".join(frames)
@@ -148,7 +112,7 @@ async def test_the_example_client_plays_a_file_and_prints_what_was_said(kafka: s
                 records = await log_of_calls(kafka, topic_prefix)
                 return next((record.call_id for record in records if isinstance(record, CallEnded)), "")
 
-            await tell_all_is_said(kafka, topic_prefix, await eventually(over))
+            await transcribe(kafka, topic_prefix, await eventually(over))
             async with asyncio.timeout(30):
                 out, error = await example.communicate()
         finally:
