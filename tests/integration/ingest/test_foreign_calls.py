@@ -1,7 +1,9 @@
 """Calls that upstream systems publish themselves: librdkafka and the .avsc files on their side, ingest as it runs on ours."""
 
 import asyncio
+import os
 import random
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -191,6 +193,49 @@ async def test_killed_again_and_again_it_records_the_same(kafka: str, topic_pref
         assert not list((tmp_path / "objects" / "call-audio").iterdir())
         assert await read_all(kafka, f"{topic_prefix}dead-letters") == []
         assert await ingest.stop() == 0
+
+
+@pytest.mark.postgres
+async def test_another_instance_takes_over_and_one_that_stood_still_does_no_harm(
+    kafka: str, topic_prefix: str, tmp_path: Path, postgres_url: str
+) -> None:
+    """Stopped past its session in the middle of calls, and let go on when the other is done with them."""
+    calls = [ForeignCall(f"call-{number}", seed=number) for number in range(8)]
+    for call in calls:
+        for _ in range(4):
+            call.speak(90)
+            call.pause(25)
+        call.end()
+    records = list(sent_in_turns(calls))
+    half, topic = len(records) // 2, f"{topic_prefix}call-audio"
+    async with (
+        IngestProcess(kafka, topic_prefix, tmp_path, postgres_url, instance="0") as frozen,
+        IngestProcess(kafka, topic_prefix, tmp_path, postgres_url, instance="1") as other,
+    ):
+        await frozen.ready()
+        await other.ready()
+        await asyncio.to_thread(produce, kafka, topic, records[:half])
+
+        async def heard_so_far() -> bool:
+            _, page = await other.request("GET", "/v1/calls")
+            # Two times 90 chunks and a pause as long as 25: nothing is written then that could be left locked.
+            return [call["heard_ms"] for call in page["items"]] == [23_000] * len(calls)
+
+        await eventually(heard_so_far)
+        os.kill(frozen.pid, signal.SIGSTOP)
+        await asyncio.to_thread(produce, kafka, topic, records[half:])
+        answers = {call.call_id: await ended(other, call.call_id) for call in calls}
+        os.kill(frozen.pid, signal.SIGCONT)
+        await frozen.ready()
+        assert await frozen.stop() == 0
+        for call in calls:
+            answer = await ended(other, call.call_id)
+            assert recorded(answer) == call.audio, call.call_id
+            assert answer["audio_url"] == answers[call.call_id]["audio_url"]
+        found = await submitted(kafka, topic_prefix)
+        assert len({record.recording_id for record in found}) == len(calls)
+        assert await read_all(kafka, f"{topic_prefix}dead-letters") == []
+        assert await other.stop() == 0
 
 
 async def test_a_call_that_never_ends_is_ended(kafka: str, topic_prefix: str, tmp_path: Path) -> None:
