@@ -34,7 +34,8 @@ class Generator:
         context = multiprocessing.get_context("spawn")
         self._connection, self._theirs = context.Pipe()
         self._process = context.Process(target=play, args=(self._theirs, url, key, prefix, starts_a_second), daemon=True)
-        self._news: asyncio.Queue[Second | Played | EOFError] = asyncio.Queue()
+        self._news: asyncio.Queue[Second | Played] = asyncio.Queue()
+        self._ended = asyncio.Event()
 
     async def play(self, calls: int) -> Second:
         """Has so many calls play, and returns once they do. Other calls are begun for those that are refused or cut off.
@@ -83,16 +84,19 @@ class Generator:
         self._connection.close()
 
     async def _next(self) -> Second | Played:
-        told = await self._news.get()
-        if isinstance(told, EOFError):
+        news, ended = asyncio.create_task(self._news.get()), asyncio.create_task(self._ended.wait())
+        await asyncio.wait({news, ended}, return_when=asyncio.FIRST_COMPLETED)
+        ended.cancel()
+        if not news.done():
+            news.cancel()
             raise RuntimeError("the generator has ended; what it wrote says why")
-        return told
+        return news.result()
 
     def _read(self) -> None:
         try:
             self._news.put_nowait(self._connection.recv())
         except (EOFError, ConnectionError):
-            self._news.put_nowait(EOFError())
+            self._ended.set()
             asyncio.get_running_loop().remove_reader(self._connection.fileno())
 
 

@@ -48,6 +48,8 @@ class Second:
     #: For how long the oldest audio has been waiting that is not acknowledged: the 99th percentile of the calls. Doors
     #: acknowledge twice a second.
     unacknowledged: float
+    #: Audio of all calls that was acknowledged so far.
+    acknowledged_seconds: float
     #: How old the newest audio was that a hypothesis had heard when it came, at the median; None where none came.
     heard_after: float | None
     #: Hypotheses and phrases that came.
@@ -92,6 +94,8 @@ class _Call(asyncio.Protocol):
         self.call_id = call_id
         self.sent = array("d")
         self.captioned = array("d")
+        #: Frames that are safe.
+        self.acknowledged = 0
         self.flows = False
         #: It flows, or never will.
         self.begun = asyncio.Event()
@@ -99,7 +103,6 @@ class _Call(asyncio.Protocol):
         self._upgraded = self._fallen = False
         self._frames = frames
         self._next = first
-        self._acknowledged = 0
         self._seen = seen
         self._lost = lost
         self._received = bytearray()
@@ -125,7 +128,7 @@ class _Call(asyncio.Protocol):
 
     def unacknowledged(self, now: float) -> float:
         """For how long the oldest audio has been waiting that is not acknowledged."""
-        return now - self.sent[self._acknowledged] if self._acknowledged < len(self.sent) else 0.0
+        return now - self.sent[self.acknowledged] if self.acknowledged < len(self.sent) else 0.0
 
     def data_received(self, data: bytes) -> None:
         """What the door says."""
@@ -157,7 +160,7 @@ class _Call(asyncio.Protocol):
     def _hear(self, told: dict[str, Any]) -> None:
         match told["type"]:
             case "ack":
-                self._acknowledged = told["position"] // FRAME_SAMPLES
+                self.acknowledged = told["position"] // FRAME_SAMPLES
             case "hypothesis":
                 now = time.monotonic()
                 self.captioned.append(now)
@@ -259,6 +262,7 @@ class _Player:
                 lost=dict(self._lost),
                 own_lag=quantile(seen.own_lags or [0.0], 0.99),
                 unacknowledged=quantile(waiting or [0.0], 0.99),
+                acknowledged_seconds=FRAME_SECONDS * sum(call.acknowledged for call in self._calls),
                 heard_after=quantile(seen.heard_after, 0.5) if seen.heard_after else None,
                 captions=seen.captions,
                 cpu=(spent - cpu) / (now - told_at),
