@@ -66,8 +66,9 @@ class CallQueries:
         return await self._calls(calls.c.accepted_at < before, calls.c.ended_at.is_(None), calls.c.heard_at.is_(None))
 
     async def never_transcribed(self, before: datetime) -> list[CallView]:
-        """Calls whose audio was over before then, and whose transcript is still to come."""
-        return await self._calls(calls.c.state == CallStatus.ENDING.value, calls.c.ended_at < before)
+        """Calls whose audio was over before then, by our clock, and whose transcript is still to come."""
+        # `ended_at` is by the clock of a publisher, which may be days off.
+        return await self._calls(calls.c.state == CallStatus.ENDING.value, calls.c.updated_at < before)
 
     async def phrases(self, call_id: str) -> tuple[TranscriptPhrase, ...]:
         """The phrases of the live pass so far, by time and then channel."""
