@@ -248,8 +248,8 @@ class CallHost:
                 raise
         try:
             return await self._admission.begin(offered, door=door, resumable=True)
-        except OfferRefused as error:
-            if error.refusal is not Refusal.CALL_ID_IN_USE:
+        except OfferRefused as meanwhile:
+            if meanwhile.refusal is not Refusal.CALL_ID_IN_USE:
                 raise
         # What its first connection had begun came to the ledger between the two.
         return await self._resume(offered)
