@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from steno_ingest.calls.account import LONGEST_JUMP_SECONDS, MOST_NOTES, Account
-from steno_ingest.calls.pieces import PIECE_BYTES, Growing, Shape, Span, blocks_of_silence, layout, masked
+from steno_ingest.calls.pieces import MOST_PIECE_BYTES, Growing, Shape, Span, blocks_of_silence, layout, masked
 from steno_ingest.calls.unusable import AfterTheEnd, BrokenAudio, ImpossiblePlace, UnusableRecord
 from support.call_scenes import NOW, STEPS, Scene, Step, act
 
@@ -285,13 +285,13 @@ def test_pieces_are_closed_when_they_are_full_and_at_long_gaps() -> None:
     growing = Growing(SHAPE)
     growing.add(0, b"a" * 800)
     growing.add(1600, b"b" * 800)
-    growing.add(2400 + RATE + 1, b"c" * PIECE_BYTES)
-    growing.add(2400 + RATE + 1 + PIECE_BYTES, b"d")
+    growing.add(2400 + RATE + 1, b"c" * MOST_PIECE_BYTES)
+    growing.add(2400 + RATE + 1 + MOST_PIECE_BYTES, b"d")
     pieces = growing.take()
     assert [span for span, _ in pieces] == [
         Span(0, 2400),
-        Span(10_401, 10_401 + PIECE_BYTES),
-        Span(10_401 + PIECE_BYTES, 10_402 + PIECE_BYTES),
+        Span(10_401, 10_401 + MOST_PIECE_BYTES),
+        Span(10_401 + MOST_PIECE_BYTES, 10_402 + MOST_PIECE_BYTES),
     ]
     assert pieces[0][1] == b"a" * 800 + b"\xff" * 800 + b"b" * 800
     assert growing.held == 0

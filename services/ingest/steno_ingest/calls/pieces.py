@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from steno.events.records import AudioCodec
 from steno_ingest.calls.wave_file import SILENCE
 
-#: A piece is closed when it has so many bytes: eight seconds of a call of two channels of G.711.
+#: A piece is worth keeping when it has so many bytes: eight seconds of a call of two channels of G.711.
 PIECE_BYTES = 128 << 10
+#: It grows no further than this where nobody comes to keep it.
+MOST_PIECE_BYTES = 4 * PIECE_BYTES
 
 #: Gaps up to this long are filled while a piece grows, so that a call full of holes is no heap of tiny objects.
 _FILLED_SECONDS = 1
@@ -77,7 +79,7 @@ class Growing:
         piece += audio
         self.held += len(audio)
         self._end = position + len(audio) // self.shape.frame_bytes
-        if len(piece) >= PIECE_BYTES:
+        if len(piece) >= MOST_PIECE_BYTES:
             self._close()
 
     def take(self) -> list[tuple[Span, bytes]]:
