@@ -29,6 +29,9 @@ _FRAME_MS = 20
 _AFTER_CALL_SECONDS = 60
 """How long a call may take to have its transcript once its audio is over."""
 
+_LAST_CAPTIONS_SECONDS = 5
+"""How long captions may come behind that."""
+
 
 class Door(StrEnum):
     """How a call comes in."""
@@ -91,10 +94,13 @@ async def _play_all(
     place = api.find(data)
     view = CaptionView(out, named=len(files) > 1)
 
+    printed = set[str]()
+
     def hear(caption: Caption) -> None:
         if not as_json:
             view.hear(caption)
-        elif caption["type"] == "phrase":
+        elif caption["type"] == "phrase" and caption["phrase_id"] not in printed:
+            printed.add(caption["phrase_id"])
             print(json.dumps(caption), flush=True)
 
     async def one(file: Path) -> dict[str, Any]:
@@ -104,8 +110,7 @@ async def _play_all(
             description = _description(file, audio, options, door)
             result["call_id"] = description.call_id
             playing = _Playing(place=place, description=description, audio=audio, speed=speed, hear=hear)
-            await _PLAYERS[door](playing)
-            return result | {"state": await _state_after(place, description.call_id)}
+            return result | {"state": await _play(playing, door)}
         except ApiError as error:
             return result | {"error": str(error)}
 
@@ -152,7 +157,32 @@ async def _state_after(place: Place, call_id: str) -> str:
     return str(ended["state"])
 
 
-async def _play_steno(playing: _Playing) -> None:
+async def _play(playing: _Playing, door: Door) -> str:
+    """Plays a call, and returns the state in which it ended. What its door does not tell is heard beside it."""
+    following = [asyncio.create_task(_follow(playing))] if door is Door.TWILIO else []
+    try:
+        told_all = await _PLAYERS[door](playing)
+        if not told_all and not following:
+            following.append(asyncio.create_task(_follow(playing)))
+        state = await _state_after(playing.place, playing.description.call_id)
+        if following:
+            await asyncio.wait(following, timeout=_LAST_CAPTIONS_SECONDS)
+        return state
+    finally:
+        for task in following:
+            task.cancel()
+        await asyncio.gather(*following, return_exceptions=True)
+
+
+async def _follow(playing: _Playing) -> None:
+    """Hears the captions of a call from its beginning to its end, where it is known where to hear them."""
+    if playing.place.notifier_url:
+        await follow(playing.place, playing.description.call_id, playing.hear)
+
+
+async def _play_steno(playing: _Playing) -> bool:
+    """Plays at Steno's own door; whether all captions were told."""
+
     def hear(message: Caption) -> None:
         if message["type"] in ("hypothesis", "phrase"):
             playing.hear({"call_id": playing.description.call_id, **message})
@@ -160,9 +190,11 @@ async def _play_steno(playing: _Playing) -> None:
     client = StreamClient(playing.description, playing.audio)
     url = f"{playing.place.url}/v1/stream"
     await StreamCaller(client, url=url, key=playing.place.key, hear=hear).play(playing.frames(_FRAME_MS))
+    return client.phrase_count is not None
 
 
-async def _play_audiohook(playing: _Playing) -> None:
+async def _play_audiohook(playing: _Playing) -> bool:
+    """Plays as Genesys Cloud; the door does not say whether all captions were told."""
     description = playing.description
     if not playing.place.audiohook_key:
         raise ApiError("no key of an AudioHook integration is known here; play it where the suite runs, with --data")
@@ -183,24 +215,16 @@ async def _play_audiohook(playing: _Playing) -> None:
 
     caller = AudioHookCaller(client, url=url, headers=headers, hear=hear, speed=playing.speed)
     await caller.play(playing.frames(audiohook.FRAME_MS))
+    return False
 
 
-async def _play_twilio(playing: _Playing) -> None:
+async def _play_twilio(playing: _Playing) -> bool:
+    """Plays as Twilio, which is told no captions."""
+    place = playing.place
     client = TwilioClient(playing.description, playing.audio)
-    url = f"{playing.place.url}/v1/twilio".replace("http", "ws", 1)
-    following = asyncio.create_task(_captions(playing))
-    try:
-        place, frames = playing.place, playing.frames(twilio.FRAME_MS)
-        await twilio.play(client, frames, url=url, token=place.twilio_token, key=place.key)
-        await asyncio.wait({following}, timeout=_AFTER_CALL_SECONDS)
-    finally:
-        following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
-
-
-async def _captions(playing: _Playing) -> None:
-    if playing.place.notifier_url:
-        await follow(playing.place, playing.description.call_id, playing.hear)
+    url = f"{place.url}/v1/twilio".replace("http", "ws", 1)
+    await twilio.play(client, playing.frames(twilio.FRAME_MS), url=url, token=place.twilio_token, key=place.key)
+    return False
 
 
 _PLAYERS = {Door.STENO: _play_steno, Door.AUDIOHOOK: _play_audiohook, Door.TWILIO: _play_twilio}
