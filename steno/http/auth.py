@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
-from steno.errors import StenoError
+from steno.http.secret_file import SecretFile
 
 _PREFIX = "steno_"
 
@@ -30,44 +30,17 @@ def key_line(name: str, key: str) -> str:
     return f"{name} {_digest(key)}\n"
 
 
-class KeyFileUnreadable(StenoError):
-    """The key file is there, but cannot be read."""
-
-    error_class = "key_file_unreadable"
-
-
 class ApiKeys:
     """The keys that open a door. Without a file, or with an empty one, none does."""
 
     def __init__(self, path: Path | None) -> None:
-        """Raises `KeyFileUnreadable`, so that a service that could let nobody in does not start."""
-        self._path = path
-        self._names: dict[str, str] = {}
-        self._read_at: int | None = None
-        self._refresh()
+        """Raises `SecretFileUnreadable`."""
+        self._names = SecretFile(path, _names_by_digest, what="API key file")
 
     def verify(self, key: str) -> str | None:
         """The name of a key, or None where it opens nothing."""
-        self._refresh()
         # The look-up is by digest: how long it takes tells nothing about the key.
-        return self._names.get(_digest(key))
-
-    def _refresh(self) -> None:
-        if self._path is None:
-            return
-        try:
-            changed_at = self._path.stat().st_mtime_ns
-        except FileNotFoundError:
-            self._names, self._read_at = {}, None
-            return
-        if changed_at != self._read_at:
-            try:
-                text = self._path.read_text("utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                raise KeyFileUnreadable(f"the API key file {self._path} cannot be read by this process: {error}") from error
-            entries = (line.split() for line in text.splitlines())
-            self._names = {digest: name for name, digest in (entry for entry in entries if len(entry) == 2)}
-            self._read_at = changed_at
+        return self._names.current().get(_digest(key))
 
 
 def presented_key(headers: Mapping[str, str]) -> str | None:
@@ -80,6 +53,11 @@ def presented_key(headers: Mapping[str, str]) -> str | None:
         return headers.get("x-api-key")
     scheme, _, token = authorization.partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
+
+
+def _names_by_digest(text: str) -> dict[str, str]:
+    entries = (line.split() for line in text.splitlines())
+    return {digest: name for name, digest in (entry for entry in entries if len(entry) == 2)}
 
 
 def _digest(key: str) -> str:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from steno.cli.keys import add_key
-from steno.http.auth import ApiKeys, KeyFileUnreadable, key_line, presented_key
+from steno.http.auth import ApiKeys, key_line, presented_key
+from steno.http.secret_file import SecretFileUnreadable
 
 
 def test_no_file_opens_no_door() -> None:
@@ -44,7 +45,7 @@ def test_a_removed_file_closes_the_door(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_is_told_at_start(tmp_path: Path) -> None:
     """A service that could let nobody in does not start."""
     (tmp_path / "keys").mkdir()
-    with pytest.raises(KeyFileUnreadable, match="cannot be read"):
+    with pytest.raises(SecretFileUnreadable, match="cannot be read"):
         ApiKeys(tmp_path / "keys")
 
 

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from steno_ingest.calls.doors.audiohook_signature import (
     ClientSecrets,
-    ClientSecretsUnreadable,
     Gatekeeper,
     NotAuthentic,
 )
 from steno_ingest.calls.doors.port import Upgrade
 
 from steno.cli.callers.audiohook_signing import sign
+from steno.http.secret_file import SecretFileUnreadable
 
 # The example of Genesys's documentation, as published in the test of its reference implementation.
 SECRET = "TXlTdXBlclNlY3JldEtleVRlbGxOby0xITJAMyM0JDU="
@@ -265,7 +265,7 @@ def test_a_key_file_that_cannot_be_read_says_which_line(tmp_path: Path, content:
     """A line that is no key with a secret is named, and its content is not shown."""
     path = tmp_path / "keys"
     path.write_text(f"good {SECRET}\n{content}")
-    with pytest.raises(ClientSecretsUnreadable, match="line 2") as raised:
+    with pytest.raises(SecretFileUnreadable, match="line 2") as raised:
         ClientSecrets(path)
     assert SECRET not in str(raised.value)
 
@@ -274,7 +274,7 @@ def test_a_key_file_that_is_no_text_is_an_error(tmp_path: Path) -> None:
     """A file of other bytes stops the service at its start."""
     path = tmp_path / "keys"
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ClientSecretsUnreadable, match="cannot be read"):
+    with pytest.raises(SecretFileUnreadable, match="cannot be read"):
         ClientSecrets(path)
 
 

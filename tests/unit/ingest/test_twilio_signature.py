@@ -8,7 +8,6 @@ from steno_ingest.calls.doors.port import Upgrade, UpgradeRefused
 from steno_ingest.calls.doors.twilio import TwilioDoor
 from steno_ingest.calls.doors.twilio_signature import (
     AuthTokens,
-    AuthTokensUnreadable,
     Gatekeeper,
     door_factory,
     signature_of,
@@ -16,6 +15,7 @@ from steno_ingest.calls.doors.twilio_signature import (
 from twilio.request_validator import RequestValidator
 
 from steno.http.auth import ApiKeys, key_line, make_key
+from steno.http.secret_file import SecretFileUnreadable
 
 TOKEN = "12345678901234567890123456789012"
 URL = "wss://calls.example.com/v1/twilio"
@@ -131,5 +131,5 @@ def test_a_host_that_is_none_is_refused_like_any_other(tmp_path: Path, host: str
 def test_a_token_file_that_cannot_be_read_stops_the_start(tmp_path: Path) -> None:
     """A service that could not check any signature says so when it starts."""
     (tmp_path / "tokens").write_bytes(b"\xff\xfe")
-    with pytest.raises(AuthTokensUnreadable, match="tokens"):
+    with pytest.raises(SecretFileUnreadable, match="tokens"):
         AuthTokens(tmp_path / "tokens")

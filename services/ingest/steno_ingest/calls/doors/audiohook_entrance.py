@@ -19,7 +19,7 @@ def audiohook_door(settings: IngestSettings) -> DoorFactory:
     """Makes doors for requests that are Genesys's, and refuses all others.
 
     Raises:
-        ClientSecretsUnreadable: the file of their keys cannot be read.
+        SecretFileUnreadable: the file of their keys cannot be read.
     """
     gatekeeper = Gatekeeper(
         ClientSecrets(settings.audiohook_keys_file), clock=time.time, public_url=settings.audiohook_public_url or ""

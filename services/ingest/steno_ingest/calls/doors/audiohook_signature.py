@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from http_sf import StructuredFieldError, parse, ser
 
-from steno.errors import StenoError
+from steno.http.secret_file import SecretFile
 from steno_ingest.calls.doors.port import Upgrade
 
 _REQUIRED = frozenset((
@@ -41,58 +41,35 @@ _SKEW_SECONDS = 3
 _NONCE_SECONDS = 15
 
 
-class ClientSecretsUnreadable(StenoError):
-    """The file of AudioHook client secrets is there, but cannot be read or has a line that is none."""
-
-    error_class = "audiohook_keys_unreadable"
-
-
 class ClientSecrets:
     """The API keys of AudioHook integrations with their client secrets. Without a file, or with an empty one, none opens.
 
     The file has a line `API_KEY CLIENT_SECRET` for each, the secret in base64 as it is entered in Genesys; a line with the key
-    alone lets requests in that are not signed. It is read again when it changes.
+    alone lets requests in that are not signed.
     """
 
     def __init__(self, path: Path | None) -> None:
-        """Raises `ClientSecretsUnreadable`, so that a service that could let nobody in does not start."""
-        self._path = path
-        self._secrets: dict[bytes, bytes] = {}
-        self._read_at: int | None = None
-        self._refresh()
+        """Raises `steno.http.secret_file.SecretFileUnreadable`."""
+        self._secrets = SecretFile(path, _secrets_by_digest, what="AudioHook key file")
 
     def of(self, api_key: str) -> bytes | None:
         """The secret of a key, empty where it has none; None where the key is not known."""
-        self._refresh()
-        return self._secrets.get(_digest(api_key))
+        # The look-up is by digest: how long it takes tells nothing about the key.
+        return self._secrets.current().get(_digest(api_key))
 
-    def _refresh(self) -> None:
-        if self._path is None:
-            return
-        try:
-            changed_at = self._path.stat().st_mtime_ns
-        except FileNotFoundError:
-            self._secrets, self._read_at = {}, None
-            return
-        if changed_at == self._read_at:
-            return
-        try:
-            lines = self._path.read_text("utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ClientSecretsUnreadable(f"the AudioHook key file {self._path} cannot be read: {error}") from error
-        self._secrets = dict(self._entry(line, number) for number, line in enumerate(lines, 1) if line.strip())
-        self._read_at = changed_at
 
-    def _entry(self, line: str, number: int) -> tuple[bytes, bytes]:
+def _secrets_by_digest(text: str) -> dict[bytes, bytes]:
+    secrets = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
         api_key, *rest = line.split()
         try:
             (secret,) = rest or [""]
-            # The look-up is by digest: how long it takes tells nothing about the key.
-            return _digest(api_key), b64decode(secret, validate=True)
+            secrets[_digest(api_key)] = b64decode(secret, validate=True)
         except (ValueError, Base64Error) as error:
-            raise ClientSecretsUnreadable(
-                f"line {number} of the AudioHook key file {self._path} must be an API key and its client secret in base64"
-            ) from error
+            raise ValueError(f"line {number} must be an API key and its client secret in base64") from error
+    return secrets
 
 
 class NotAuthentic(Exception):

@@ -15,8 +15,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import structlog
 
-from steno.errors import StenoError
 from steno.http.auth import ApiKeys, presented_key
+from steno.http.secret_file import SecretFile
 from steno_ingest.calls.doors.port import Door, DoorFactory, Upgrade, UpgradeRefused
 from steno_ingest.calls.doors.twilio import TwilioDoor
 
@@ -28,39 +28,19 @@ _ALGORITHMS = {"HMAC_SHA1": "sha1", "HMAC_SHA256": "sha256"}
 _PORTS = {"wss": 443, "ws": 80}
 
 
-class AuthTokensUnreadable(StenoError):
-    """The file of Twilio Auth Tokens is there, but cannot be read."""
-
-    error_class = "twilio_auth_tokens_unreadable"
-
-
 class AuthTokens:
     """The secrets that Twilio signs with, one a line; all of them are good, so that one can be replaced without a break.
 
-    The file is read again when it changes. Without one, or with an empty one, no signature is right.
+    Without a file, or with an empty one, no signature is right.
     """
 
     def __init__(self, path: Path | None) -> None:
-        """Raises `AuthTokensUnreadable`, so that a service that could let nobody in does not start."""
-        self._path = path
-        self._tokens: tuple[str, ...] = ()
-        self._read_at: int | None = None
-        self.current()
+        """Raises `steno.http.secret_file.SecretFileUnreadable`."""
+        self._tokens = SecretFile(path, lambda text: tuple(text.split()), what="Twilio Auth Token file")
 
     def current(self) -> tuple[str, ...]:
         """The tokens as the file has them now."""
-        if self._path is None:
-            return ()
-        try:
-            changed_at = self._path.stat().st_mtime_ns
-            if changed_at != self._read_at:
-                self._tokens = tuple(self._path.read_text("utf-8").split())
-                self._read_at = changed_at
-        except FileNotFoundError:
-            self._tokens, self._read_at = (), None
-        except (OSError, UnicodeDecodeError) as error:
-            raise AuthTokensUnreadable(f"the Twilio Auth Token file {self._path} cannot be read: {error}") from error
-        return self._tokens
+        return self._tokens.current()
 
 
 class Gatekeeper:
