@@ -1,0 +1,117 @@
+"""An AudioHook session in memory: the client of the simulator against the server's side."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from steno_ingest.calls.doors.audiohook import AudioHookDoor, AudioHookOptions
+from steno_ingest.calls.doors.port import (
+    Action,
+    Close,
+    Ended,
+    ResumePoint,
+    SendText,
+)
+
+from steno.cli.callers.audiohook_client import AudioHookClient, Conversation, Said, offers_of
+from steno.events.records import Phrase, Word
+
+FRAME = bytes(range(200)) * 16
+"""200 ms of two channels."""
+
+
+class Session:
+    """A client and a door, without a network between them."""
+
+    def __init__(self, conversation: Conversation | None = None, **options: Any) -> None:
+        self.conversation = conversation or Conversation()
+        self.now = 1000.0
+        self.client = AudioHookClient(
+            self.conversation, offers=options.pop("offers", None) or offers_of(("external", "internal"))
+        )
+        self.door = AudioHookDoor(
+            session_id=self.conversation.session_id,
+            organization_id=self.conversation.organization_id,
+            options=AudioHookOptions(**options),
+        )
+        #: What the door told the server, less what was for the peer.
+        self.told: list[Action] = []
+        #: What the door told the peer.
+        self.said: list[Said] = []
+        self.closed: int | None = None
+
+    def take(self, actions: Iterable[Action]) -> list[Action]:
+        """Carries out actions; those that are not for the peer are given back."""
+        told: list[Action] = []
+        for action in actions:
+            if isinstance(action, SendText):
+                said = self.client.receive(action.text, now=self.now)
+                self.said.append(said)
+                if said.answer:
+                    self.send(said.answer)
+            elif isinstance(action, Close):
+                self.closed = action.code
+            else:
+                told.append(action)
+        self.told += told
+        return told
+
+    def send(self, text: str) -> list[Action]:
+        """The client sends a text frame."""
+        return self.take(self.door.receive_text(text, now=self.now))
+
+    def audio(self, frame: bytes = FRAME) -> list[Action]:
+        """The client sends audio, where it may."""
+        sent = self.client.audio(frame)
+        return self.take(self.door.receive_bytes(sent, now=self.now)) if sent is not None else []
+
+    def accept(self) -> None:
+        """The call is in the ledger."""
+        self.take(self.door.accepted(at=ResumePoint(sequence=0, position=0), now=self.now))
+
+    def tick(self, seconds: float) -> list[Action]:
+        """Time passes."""
+        self.now += seconds
+        return self.take(self.door.tick(now=self.now))
+
+    def mutated(self, text: str, **changes: Any) -> list[Action]:
+        """The client sends a message that is changed."""
+        return self.send(json.dumps(json.loads(text) | changes))
+
+    @property
+    def types(self) -> list[str]:
+        """The types of what the server said."""
+        return [said.type for said in self.said]
+
+
+def opened(**options: Any) -> Session:
+    """A session that is open, with its first ping answered."""
+    session = Session(**options)
+    session.tick(0)
+    session.send(session.client.open())
+    session.accept()
+    session.send(session.client.ping())
+    session.told.clear()
+    return session
+
+
+def ended(session: Session) -> Ended:
+    """How the call ended."""
+    (end,) = [action for action in session.told if isinstance(action, Ended)]
+    return end
+
+
+def phrase(text: str, *, start_ms: int = 0, channel: int = 0) -> Phrase:
+    """A phrase of one word."""
+    return Phrase(
+        call_id="c",
+        recording_id="r",
+        phrase_id=f"phrase-{channel}-{start_ms}",
+        sequence=0,
+        channel=channel,
+        start_ms=start_ms,
+        duration_ms=1250,
+        text=text,
+        confidence=0.75,
+        words=(Word(text=text, start_ms=start_ms + 100, duration_ms=1000, confidence=0.5),),
+    )
