@@ -75,7 +75,7 @@ class RecognitionStream(Protocol):
         """Take the next samples (mono float32 at 16 kHz) of the utterance."""
 
     def hypothesis(self) -> Recognition:
-        """What the engine thinks so far. May be wrong, and cheaper than the final."""
+        """What the engine thinks so far. May be wrong, and cheaper than the final: of its words it need not know the times."""
 
     def final(self) -> Recognition:
         """What was said, as the batch face would decode the same audio alone. Nothing is accepted afterwards."""

@@ -4,6 +4,7 @@ What looks invented (Radford et al., "Robust Speech Recognition via Large-Scale 
 improbable where there may be no speech) is decoded again in smaller windows, and left out if it still does.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,16 +112,17 @@ class WhisperEngine:
         return WhisperStream(self, channel=channel, start_ms=start_ms, locale=locale)
 
     def hypothesis(self, utterance: Utterance, *, locale: str | None = None) -> Recognition:
-        """What was said so far, quickly: greedy, in a narrow window."""
-        layout = self._options.packing.lay_out([utterance])
+        """What was said so far, quickly: greedy, in a narrow window, without times of words."""
         heard = self._decoder.decode(
-            [layout.samples],
+            [utterance.samples],
             length=self._options.hypothesis_length,
             beam=self._options.hypothesis_beam,
             language=self._language(locale),
+            timed=False,
         )[0]
         if self._options.guards.accept(heard):
-            return _recognitions(layout, heard)[0]
+            confidence = min(math.exp(heard.log_probability), 1.0) if heard.text else 0.0
+            return Recognition(text=heard.text, confidence=confidence, language=heard.language)
         return Recognition(text="", confidence=0.0, language=heard.language)
 
     def close(self) -> None:

@@ -54,11 +54,12 @@ class WindowLength:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decoded:
-    """What the decoder heard in one window: words with times, and what tells whether they were invented.
+    """What the decoder heard in one window: text, its words with times if asked for, and what tells whether it was invented.
 
     `log_probability` is the mean of a token's; `compression` how many times the text can be compressed.
     """
 
+    text: str
     words: tuple[TimedWord, ...]
     language: str
     log_probability: float
@@ -94,8 +95,10 @@ class WhisperDecoder:
         """Let go of the weights."""
         self._model.model.unload_model()
 
-    def decode(self, windows: Sequence[Samples], *, length: WindowLength, beam: int, language: str | None) -> list[Decoded]:
-        """The words of each window; those of the same length and language are generated together.
+    def decode(
+        self, windows: Sequence[Samples], *, length: WindowLength, beam: int, language: str | None, timed: bool = True
+    ) -> list[Decoded]:
+        """The words of each window, without times if not `timed`; those of the same length and language are generated together.
 
         Raises:
             ValueError: a window holds more audio than the model takes at once.
@@ -109,7 +112,7 @@ class WhisperDecoder:
         decoded: dict[int, Decoded] = {}
         for (seconds, spoken), batch in batches.items():
             indices, encodings = zip(*batch, strict=True)
-            results = self._generate(np.concatenate(encodings), seconds, self._language(spoken), beam=beam)
+            results = self._generate(np.concatenate(encodings), seconds, self._language(spoken), beam=beam, timed=timed)
             decoded.update(zip(indices, results, strict=True))
         return [decoded[index] for index in range(len(windows))]
 
@@ -135,7 +138,7 @@ class WhisperDecoder:
         prompt = [*tokenizer.sot_sequence, tokenizer.no_timestamps]
         return _Language(tokenizer=tokenizer, prompt=prompt, suppressed=get_suppressed_tokens(tokenizer, [-1]))
 
-    def _generate(self, encoded: Encoded, seconds: float, language: _Language, *, beam: int) -> list[Decoded]:
+    def _generate(self, encoded: Encoded, seconds: float, language: _Language, *, beam: int, timed: bool) -> list[Decoded]:
         most_tokens = TOKENS_AT_LEAST + round(TOKENS_PER_SECOND * seconds)
         # CTranslate2 takes half of max_length for the words, the other half being meant for a prompt.
         results = self._model.model.generate(
@@ -151,14 +154,16 @@ class WhisperDecoder:
         )
         eot = language.tokenizer.eot
         tokens = [[token for token in result.sequences_ids[0] if token < eot] for result in results]
-        words = self._time(encoded, tokens, seconds, language.tokenizer)
+        texts = [language.tokenizer.decode(of_window) for of_window in tokens]
+        words = self._time(encoded, tokens, seconds, language.tokenizer) if timed else {}
         return [
             Decoded(
+                text=texts[index].strip(),
                 words=words.get(index, ()),
                 language=language.tokenizer.language_code,
                 log_probability=result.scores[0],
                 no_speech=result.no_speech_prob,
-                compression=_compression(language.tokenizer.decode(tokens[index])),
+                compression=_compression(texts[index]),
             )
             for index, result in enumerate(results)
         ]
