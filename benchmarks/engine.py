@@ -77,7 +77,7 @@ class Measured:
 
 def main() -> None:
     """Measure and print."""
-    calls = _calls()
+    calls = real_calls()
     if not calls:
         print("no calls with references: neither ../shared/data/calls/hvb nor samples/ is there")
         return
@@ -85,7 +85,7 @@ def main() -> None:
         directory = ModelStore().resolve(MODEL)
     except ModelError as error:
         sys.exit(str(error))
-    ways = [_steno(directory), *_peers(directory)]
+    ways = [steno(directory), *_peers(directory)]
     for _ in range(ROUNDS):
         for way in ways:
             way.run(calls)
@@ -111,7 +111,8 @@ def main() -> None:
     )
 
 
-def _steno(directory: Path) -> Measured:
+def steno(directory: Path) -> Measured:
+    """The engine, in batch."""
     engine = WhisperEngine(directory, threads=THREADS)
 
     def transcribe(call: Call) -> list[str]:
@@ -153,7 +154,8 @@ def _peers(directory: Path) -> list[Measured]:
     ]
 
 
-def _calls() -> list[Call]:
+def real_calls() -> list[Call]:
+    """Calls with what was said in them."""
     if REAL_CALLS.is_dir():
         return [_call(path, _said_in_segments(path.with_suffix(".json"))) for path in sorted(REAL_CALLS.glob("*.wav"))]
     references = sorted((ROOT / "samples").glob("*.reference.json"))
