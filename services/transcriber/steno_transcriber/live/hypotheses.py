@@ -2,7 +2,7 @@
 
 | when a record of the call was taken | what follows |
 |---|---|
-| an utterance has gone on, and its last hypothesis was asked for 0.2 s ago or earlier | a hypothesis, if a thread is idle |
+| an utterance was asked of 0.2 s ago or earlier, or began then and never was | a hypothesis, if a thread is idle |
 | the same, 0.8 s ago or earlier | a hypothesis, before recordings and behind finals |
 | a hypothesis is in line or being decoded | none beside it; one in line will hear what has come |
 | the utterance has ended | nothing more of it: its phrase comes next |
@@ -108,7 +108,8 @@ class Hypotheses:
         utterance = channel.open_utterance
         assert utterance is not None  # it is open
         locale = self._call.facts.locale or None
-        return Growing(utterance, channel.form, self._bench.engine, locale=locale, at=self._bench.clock())
+        began_at = self._bench.clock() - utterance.duration_ms / 1000
+        return Growing(utterance, channel.form, self._bench.engine, locale=locale, at=began_at)
 
     def _go_on(self, growing: Growing, channel: LiveChannel) -> None:
         if growing.under_way:
