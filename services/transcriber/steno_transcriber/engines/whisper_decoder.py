@@ -20,12 +20,16 @@ from ctranslate2 import StorageView
 from faster_whisper import WhisperModel
 from faster_whisper.tokenizer import _LANGUAGE_CODES, Tokenizer
 from faster_whisper.transcribe import get_suppressed_tokens, merge_punctuations
+from threadpoolctl import threadpool_limits
 
 from steno_transcriber.engines.whisper_packing import TimedWord
 from steno_transcriber.speech import SAMPLE_RATE, Samples
 
 LONGEST_WINDOW_SECONDS = 30
 FRAMES_PER_SECOND = 100
+FRAME_SAMPLES = SAMPLE_RATE // FRAMES_PER_SECOND
+SILENT_FRAMES = 3
+"""Behind the audio: more than a frame's analysis reaches back."""
 TOKENS_PER_SECOND = 8
 TOKENS_AT_LEAST = 16
 PREPENDED = "\"'“¿([{-"
@@ -80,7 +84,9 @@ class WhisperDecoder:
     """One copy of a model's weights, for any number of threads."""
 
     def __init__(self, directory: Path, *, threads: int, device: str) -> None:
-        # local_files_only: a service never downloads. The threads are the caller's: each works alone.
+        # The threads are the caller's, for numpy as well: its own would cost a small product three times what it is.
+        threadpool_limits(limits=1, user_api="blas")
+        # local_files_only: a service never downloads.
         self._model = WhisperModel(
             str(directory), device=device, compute_type="int8", cpu_threads=1, num_workers=threads, local_files_only=True
         )
@@ -118,12 +124,16 @@ class WhisperDecoder:
 
     def _encode(self, samples: Samples, seconds: float) -> Encoded:
         """Encode the audio with silence up to the end of the window."""
-        length = round(seconds * SAMPLE_RATE)
-        if len(samples) > length:
+        frames = round(seconds * FRAMES_PER_SECOND)
+        heard = -(-len(samples) // FRAME_SAMPLES)
+        if heard > frames:
             raise ValueError(f"{len(samples) / SAMPLE_RATE:.1f} s of speech are more than a window of {seconds} s")
-        padded = np.zeros(length, dtype=np.float32)
+        # Silence looks like silence: a little of it tells the rest.
+        looked_at = min(heard + SILENT_FRAMES, frames)
+        padded = np.zeros(looked_at * FRAME_SAMPLES, dtype=np.float32)
         padded[: len(samples)] = samples
-        features = self._model.feature_extractor(padded)[:, : round(seconds * FRAMES_PER_SECOND)]
+        features = self._model.feature_extractor(padded)[:, :looked_at]
+        features = np.pad(features, ((0, 0), (0, frames - looked_at)), mode="edge")
         view = StorageView.from_array(np.ascontiguousarray(features[np.newaxis]))
         return np.array(self._model.model.encode(view, to_cpu=True))
 
