@@ -11,6 +11,9 @@ MAX_FRAME_BYTES = 65_536
 
 _LINGER_SECONDS = 5.0
 
+_MESSAGES_AHEAD = 4
+"""Messages that may wait for the application before nothing more is read."""
+
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
     """uvicorn's, but a peer learns why it was closed, and a connection that is done does not wait for ever for its peer."""
@@ -21,6 +24,16 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         """More came in; behind what is no frame of this protocol nothing is looked at."""
         if not self._discarding:
             super().data_received(data)
+
+    def send_receive_event_to_app(self) -> None:
+        """A message is complete."""
+        if self.read_paused or self.queue.qsize() >= _MESSAGES_AHEAD:
+            super().send_receive_event_to_app()
+            return
+        # Not told so, uvicorn would pause behind each message and resume once it is taken: two system calls for every one.
+        self.read_paused = True
+        super().send_receive_event_to_app()
+        self.read_paused = False
 
     def handle_parser_exception(self) -> None:
         """The peer broke the protocol, or sent a frame that is too large."""
