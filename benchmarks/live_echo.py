@@ -12,7 +12,7 @@ import multiprocessing
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -20,6 +20,7 @@ import psutil
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
 
 from steno.ports import HOST
 
@@ -78,14 +79,16 @@ async def _door(kafka: str, connection: Connection) -> None:
     peers: dict[bytes, ServerConnection] = {}
 
     async def serve_call(socket: ServerConnection) -> None:
-        await _serve_call(socket, producer, peers, number=len(peers))
+        with suppress(ConnectionClosed):
+            await _serve_call(socket, producer, peers, number=len(peers))
 
     server: Server = await serve(serve_call, HOST, 0, compression=None, ping_interval=None)
     connection.send(next(iter(server.sockets)).getsockname()[1])
     async for record in heard:
         peer = peers.get(record.key)
         if peer is not None:
-            await peer.send(record.value, text=True)
+            with suppress(ConnectionClosed):
+                await peer.send(record.value, text=True)
 
 
 async def _serve_call(
