@@ -57,6 +57,7 @@ class LogConsumer(GroupMember):
         session_seconds: float = 10.0,
         stuck_seconds: float = 300.0,
         from_beginning: bool = True,
+        gather_seconds: float = 0.0,
         retry: RetryPolicy | None = None,
         breaker: Breaker | None = None,
     ) -> None:
@@ -70,6 +71,8 @@ class LogConsumer(GroupMember):
             session_seconds: How long the member may be silent before its partitions go to others.
             stuck_seconds: How long no poll or commit may go through before `run` raises.
             from_beginning: Where a group starts that has committed nothing: at the oldest message, or at the next new one.
+            gather_seconds: How long the broker may gather messages before it hands them over. 0 hands over each at once: a
+                request for every few messages, which costs more than they do.
         """
         if not subscribe.records:
             raise ValueError("subscribe to a topic whose records the catalogue names")
@@ -84,6 +87,7 @@ class LogConsumer(GroupMember):
                 session_seconds=session_seconds,
                 max_poll_seconds=_MAX_POLL_SECONDS,
                 stuck_seconds=stuck_seconds,
+                gather_seconds=gather_seconds,
             ),
             self._log_assignment,
         )

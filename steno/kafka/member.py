@@ -37,6 +37,8 @@ _LEAVE_SECONDS = 1.5
 _RECONNECT_SECONDS = 1.0
 _LOOP_STUCK_SECONDS = 60.0
 _LOSSES = 5
+_MUCH_BYTES = 262_144
+"""With this much gathered, the broker waits no longer."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,6 +60,8 @@ class Membership:
     max_poll_seconds: float
     #: How long no poll or commit may go through before `run` raises.
     stuck_seconds: float
+    #: How long the broker may gather messages before it hands them over; 0: it hands over each at once.
+    gather_seconds: float = 0.0
 
 
 class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
@@ -240,6 +244,7 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             max_poll_interval_ms=_ms(membership.max_poll_seconds),
             rebalance_timeout_ms=_ms(rebalance_seconds),
             request_timeout_ms=_ms(rebalance_seconds + 10),
+            **(_gathering(membership.gather_seconds) if membership.gather_seconds else {}),
         )
         client.subscribe(self._assignment.topic_names, listener=self)
         return client
@@ -304,6 +309,11 @@ async def _leave(client: AIOKafkaConsumer) -> None:
         if client._fetcher is not None:
             await client._fetcher.close()
         await client._client.close()
+
+
+def _gathering(seconds: float) -> dict[str, int]:
+    """Options that have the broker wait for much, so long."""
+    return {"fetch_min_bytes": _MUCH_BYTES, "fetch_max_wait_ms": _ms(seconds)}
 
 
 def _ms(seconds: float) -> int:

@@ -20,6 +20,9 @@ from steno_ingest.calls.recorder import Recorder
 from steno_ingest.intake import Intake
 from steno_ingest.settings import IngestSettings
 
+_GATHER_SECONDS = 0.2
+"""Nobody waits for what is read here, so it comes in few large pieces."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallLogParts:
@@ -65,6 +68,7 @@ def read_call_log(
         dead_letters=DeadLetters(producer, settings.service),
         instance=settings.instance,
         drain_seconds=settings.drain_seconds,
+        gather_seconds=_GATHER_SECONDS,
     )
     inactivity = Inactivity(
         call_log,
