@@ -17,20 +17,20 @@ from dataclasses import dataclass
 
 import psutil
 from live_echo import echo
-from live_load import Generator, cpu_seconds, generator_for, processes, suite_without_engine
+from live_load import CallsDoNotBegin, Generator, cpu_seconds, generator_for, processes, suite_without_engine
 from live_player import Second
 from measured import report
 
 from steno.broker import LocalCluster
 
-FIRST_LEVEL = 100
+FIRST_LEVEL = 150
 GROWTH = 1.1
 MOST_CALLS = 1900
 """Below what ingest takes (`STENO_INGEST_MAX_CALLS`)."""
 
 AIM_CALLS, AIM_RATIO = 1000, 0.7
 BEHIND_SECONDS = 1.0
-GOOD_SECONDS, PATIENCE_SECONDS = 4, 12
+GOOD_SECONDS, PATIENCE_SECONDS = 5, 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,11 @@ async def most_calls(name: str, generator: Generator, running: dict[str, psutil.
     """Raises the number of calls until it is too much."""
     carried, calls = None, first
     while calls <= MOST_CALLS:
-        await generator.play(calls)
+        try:
+            await generator.play(calls)
+        except CallsDoNotBegin as error:
+            print(f"{name}: {error}")
+            break
         held = await holds(generator, running)
         if held is None:
             break

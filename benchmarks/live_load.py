@@ -17,7 +17,11 @@ from steno.cli import api, run_file
 from steno.cli.api import Api
 from steno.cli.suite import Suite
 
-_READY_SECONDS = 180
+_PLAY_SECONDS = 90
+
+
+class CallsDoNotBegin(Exception):
+    """Not as many calls play as were asked for, for long; the message says what became of the others."""
 
 
 class Generator:
@@ -41,13 +45,13 @@ class Generator:
         """Has so many calls play, and returns once they do. Other calls are begun for those that are refused or cut off.
 
         Raises:
-            RuntimeError: it takes too long.
+            CallsDoNotBegin: it takes too long.
         """
         self._connection.send(calls)
-        until = time.monotonic() + _READY_SECONDS
+        until = time.monotonic() + _PLAY_SECONDS
         while (second := await self.second()).calls < calls:
             if second.at > until:
-                raise RuntimeError(f"{second.calls} of {calls} calls play; lost: {second.lost}")
+                raise CallsDoNotBegin(f"{second.calls} of {calls} calls play after {_PLAY_SECONDS} s; lost: {second.lost}")
         return second
 
     async def second(self) -> Second:
