@@ -22,6 +22,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
+from steno.chassis import allow_many_files
 from steno.ports import HOST
 
 AUDIO, HEARD = "echo-audio", "echo-heard"
@@ -55,6 +56,7 @@ async def echo(kafka: str) -> AsyncIterator[tuple[str, dict[str, psutil.Process]
 
 
 def _run(work: str, kafka: str, connection: Connection) -> None:
+    allow_many_files()
     asyncio.run({"_door": _door, "_worker": _worker}[work](kafka, connection))
 
 

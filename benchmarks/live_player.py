@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from measured import SAMPLES, quantile
 
+from steno.chassis import allow_many_files
 from steno.cli.callers.audio import open_call_audio
 
 FRAME_SECONDS = 0.1
@@ -75,6 +76,7 @@ def frame_of(position_ms: int) -> int:
 
 def play(connection: Connection, url: str, key: str, prefix: str, starts_a_second: float) -> None:
     """Plays as many calls as it is told through the connection, until it is told None; the body of a process."""
+    allow_many_files()
     asyncio.run(_Player(connection, url, key, prefix, starts_a_second).run())
 
 

@@ -6,6 +6,7 @@ whoever supervises it starts it again.
 """
 
 import asyncio
+import resource
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -32,6 +33,9 @@ _GRACE_SECONDS = 5.0
 
 _END_SECONDS = 3.0
 """How long the tasks may take to return once all components have stopped."""
+
+_MANY_FILES = 10_240
+"""As many as macOS lets a process have (`OPEN_MAX`), and enough for the calls of one process."""
 
 
 class Component(Protocol):
@@ -93,10 +97,22 @@ def run(settings_type: type[S], build: Callable[[S], Awaitable[Wiring]]) -> int:
         return 2
     logs.configure(settings.telemetry, settings_type.service)
     traces.configure(settings.telemetry, settings_type.service)
+    allow_many_files()
     try:
         return asyncio.run(serve(settings, build))
     finally:
         traces.shutdown()
+
+
+def allow_many_files() -> None:
+    """Lets this process have as many files open as it may allow itself, up to a bound.
+
+    Each connection is one, and shells and systemd begin with 1,024.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _MANY_FILES if hard == resource.RLIM_INFINITY else min(hard, _MANY_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 async def serve(settings: S, build: Callable[[S], Awaitable[Wiring]]) -> int:
