@@ -42,7 +42,7 @@ class WhisperOptions:
     packing: Packing = field(default_factory=Packing)
     length: WindowLength = field(default_factory=WindowLength)
     beam: int = 4
-    hypothesis_length: WindowLength = field(default_factory=lambda: WindowLength(step=1.0, least=10.0))
+    hypothesis_length: WindowLength = field(default_factory=lambda: WindowLength(step=1.0, least=8.0))
     hypothesis_beam: int = 1
     guards: Guards = field(default_factory=Guards)
 

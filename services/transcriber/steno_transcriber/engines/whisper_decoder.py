@@ -32,6 +32,8 @@ SILENT_FRAMES = 3
 """Behind the audio: more than a frame's analysis reaches back."""
 TOKENS_PER_SECOND = 8
 TOKENS_AT_LEAST = 16
+"""More than anybody says in what a window may hold: a decoder that loops is stopped."""
+
 PREPENDED = "\"'“¿([{-"
 APPENDED = "\"'.。,，!！?？:：”)]}、"  # noqa: RUF001 - full-width on purpose
 
@@ -43,12 +45,12 @@ Encoded = npt.NDArray[np.float32]
 class WindowLength:
     """How long the encoder's window is: the audio and some silence after it, in whole steps; all in seconds.
 
-    Without silence to end in, the decoder loops.
+    Without silence to end in, the decoder loops. The longer the window, the better it hears, and the dearer that is.
     """
 
     silence: float = 5.0
     step: float = 5.0
-    least: float = 20.0
+    least: float = 17.0
 
     def seconds(self, audio: float) -> float:
         """The window for so much audio."""
@@ -118,7 +120,10 @@ class WhisperDecoder:
         decoded: dict[int, Decoded] = {}
         for (seconds, spoken), batch in batches.items():
             indices, encodings = zip(*batch, strict=True)
-            results = self._generate(np.concatenate(encodings), seconds, self._language(spoken), beam=beam, timed=timed)
+            most_tokens = TOKENS_AT_LEAST + round(TOKENS_PER_SECOND * (seconds - length.silence))
+            results = self._generate(
+                np.concatenate(encodings), seconds, self._language(spoken), beam=beam, most_tokens=most_tokens, timed=timed
+            )
             decoded.update(zip(indices, results, strict=True))
         return [decoded[index] for index in range(len(windows))]
 
@@ -148,8 +153,9 @@ class WhisperDecoder:
         prompt = [*tokenizer.sot_sequence, tokenizer.no_timestamps]
         return _Language(tokenizer=tokenizer, prompt=prompt, suppressed=get_suppressed_tokens(tokenizer, [-1]))
 
-    def _generate(self, encoded: Encoded, seconds: float, language: _Language, *, beam: int, timed: bool) -> list[Decoded]:
-        most_tokens = TOKENS_AT_LEAST + round(TOKENS_PER_SECOND * seconds)
+    def _generate(
+        self, encoded: Encoded, seconds: float, language: _Language, *, beam: int, most_tokens: int, timed: bool
+    ) -> list[Decoded]:
         # CTranslate2 takes half of max_length for the words, the other half being meant for a prompt.
         results = self._model.model.generate(
             StorageView.from_array(encoded),
