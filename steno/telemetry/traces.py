@@ -4,16 +4,13 @@ Spans are recorded, and leave the process, only where a collector is set; the tr
 Source: W3C Trace Context; OpenTelemetry semantic conventions for messaging.
 """
 
+import random
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 
 from opentelemetry import context, trace
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import AttributeValue
@@ -22,31 +19,37 @@ from steno.settings import TelemetrySettings
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 _FIELDS = ("traceparent", "tracestate")
-_IDS = RandomIdGenerator()
 _SHUTDOWN_SECONDS = 3.0
+
+#: Ends what sends spans; None where nothing does.
+_end: Callable[[], None] | None = None
 
 
 def configure(settings: TelemetrySettings, service: str) -> None:
     """Has the process's spans sent to the collector of the settings, if one is set; see `shutdown`."""
+    global _end
     if not settings.otlp_endpoint:
         # Nothing is recorded, and what came with a trace passes it on unchanged. Left unset, it would cost twice as much.
         trace.set_tracer_provider(trace.NoOpTracerProvider())
         return
-    # Imported here: it takes a fifth of a second, and most installations start without it.
+    # Imported here: it takes a third of a second, most installations start without it, and captions wait for a worker's start.
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
     provider = TracerProvider(resource=Resource.create({"service.name": f"steno-{service}"}), shutdown_on_exit=False)
     exporter = OTLPSpanExporter(endpoint=f"{settings.otlp_endpoint.rstrip('/')}/v1/traces")
     provider.add_span_processor(BatchSpanProcessor(exporter))
     trace.set_tracer_provider(provider)
+    _end = provider.shutdown
 
 
 def shutdown() -> None:
     """Sends the spans that have not left yet; a collector that does not answer holds the process up for seconds at most."""
-    provider = trace.get_tracer_provider()
-    if isinstance(provider, TracerProvider):
+    if _end is not None:
         # In a thread, since it takes up to half a minute and no limit can be set to it.
-        sending = threading.Thread(target=provider.shutdown, daemon=True)
+        sending = threading.Thread(target=_end, daemon=True)
         sending.start()
         sending.join(_SHUTDOWN_SECONDS)
 
@@ -85,7 +88,12 @@ def span(name: str, *, kind: SpanKind = SpanKind.INTERNAL, **attributes: Attribu
 
 def _beginning() -> Span:
     """The root of a trace of which nothing is recorded here, and whose flags say so."""
-    return NonRecordingSpan(SpanContext(_IDS.generate_trace_id(), _IDS.generate_span_id(), is_remote=False))
+    return NonRecordingSpan(SpanContext(_random_id(128), _random_id(64), is_remote=False))
+
+
+def _random_id(bits: int) -> int:
+    # Told apart by it, not kept secret; zero is no id (W3C Trace Context, 3.2.2).
+    return random.getrandbits(bits) or 1
 
 
 def _tracer() -> trace.Tracer:
