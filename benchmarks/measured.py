@@ -1,6 +1,7 @@
 """What the benchmarks share: a suite to measure, and the one JSON line each ends with."""
 
 import json
+import os
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -16,6 +17,8 @@ SAMPLES = sorted((Path(__file__).parents[1] / "samples").glob("*.wav"))
 @asynccontextmanager
 async def measured_suite() -> AsyncIterator[tuple[Suite, Api]]:
     """A suite on a folder that is thrown away, and its REST API."""
+    # As anywhere it is installed, its programs are compiled once, not at each start.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryDirectory(prefix="steno-bench-") as folder:
         suite = Suite(Path(folder), allow_loopback_webhooks=True)
         try:
