@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
-from steno.http.secret_file import SecretFile
+from steno.secret_file import SecretFile
 
 _PREFIX = "steno_"
 

@@ -6,7 +6,7 @@ import pytest
 
 from steno.cli.keys import add_key
 from steno.http.auth import ApiKeys, key_line, presented_key
-from steno.http.secret_file import SecretFileUnreadable
+from steno.secret_file import SecretFileUnreadable
 
 
 def test_no_file_opens_no_door() -> None:

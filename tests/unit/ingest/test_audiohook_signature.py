@@ -15,7 +15,7 @@ from steno_ingest.calls.doors.audiohook_signature import (
 from steno_ingest.calls.doors.port import Upgrade
 
 from steno.cli.callers.audiohook_signing import sign
-from steno.http.secret_file import SecretFileUnreadable
+from steno.secret_file import SecretFileUnreadable
 
 # The example of Genesys's documentation, as published in the test of its reference implementation.
 SECRET = "TXlTdXBlclNlY3JldEtleVRlbGxOby0xITJAMyM0JDU="

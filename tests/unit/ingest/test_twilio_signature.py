@@ -15,7 +15,7 @@ from steno_ingest.calls.doors.twilio_signature import (
 from twilio.request_validator import RequestValidator
 
 from steno.http.auth import ApiKeys, key_line, make_key
-from steno.http.secret_file import SecretFileUnreadable
+from steno.secret_file import SecretFileUnreadable
 
 TOKEN = "12345678901234567890123456789012"
 URL = "wss://calls.example.com/v1/twilio"

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from http_sf import StructuredFieldError, parse, ser
 
-from steno.http.secret_file import SecretFile
+from steno.secret_file import SecretFile
 from steno_ingest.calls.doors.port import Upgrade
 
 _REQUIRED = frozenset((
@@ -49,7 +49,7 @@ class ClientSecrets:
     """
 
     def __init__(self, path: Path | None) -> None:
-        """Raises `steno.http.secret_file.SecretFileUnreadable`."""
+        """Raises `steno.secret_file.SecretFileUnreadable`."""
         self._secrets = SecretFile(path, _secrets_by_digest, what="AudioHook key file")
 
     def of(self, api_key: str) -> bytes | None:

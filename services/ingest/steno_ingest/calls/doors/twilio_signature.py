@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 import structlog
 
 from steno.http.auth import ApiKeys, presented_key
-from steno.http.secret_file import SecretFile
+from steno.secret_file import SecretFile
 from steno_ingest.calls.doors.port import Door, DoorFactory, Upgrade, UpgradeRefused
 from steno_ingest.calls.doors.twilio import TwilioDoor
 
@@ -35,7 +35,7 @@ class AuthTokens:
     """
 
     def __init__(self, path: Path | None) -> None:
-        """Raises `steno.http.secret_file.SecretFileUnreadable`."""
+        """Raises `steno.secret_file.SecretFileUnreadable`."""
         self._tokens = SecretFile(path, lambda text: tuple(text.split()), what="Twilio Auth Token file")
 
     def current(self) -> tuple[str, ...]:
