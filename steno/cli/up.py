@@ -98,6 +98,7 @@ def _say_what_next(suite: Suite) -> None:
     out.print()
     out.print("Try, in another terminal:")
     out.print(f"  steno submit samples --wait{where}")
+    out.print(f"  steno call samples/lost-card.wav{where}")
     out.print(f"  steno ledger{where}")
     out.print(f'  curl -H "X-Api-Key: $(cat {suite.api_key_file})" {suite.urls["ingest"]}/v1/recordings')
     out.print("Ctrl-C stops everything.")
