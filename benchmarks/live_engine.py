@@ -140,6 +140,11 @@ def _narrow(call: Call) -> np.ndarray:
     return (call.audio[:, ::2] * 32767).clip(-32768, 32767).astype("<i2")
 
 
+def _part(call: Call, *, second: int) -> np.ndarray:
+    """What is played of a call, from a second on, and from its beginning after its end."""
+    return np.roll(_narrow(call), -second * SAMPLE_RATE, axis=1)[:, : PLAYED_SECONDS * SAMPLE_RATE]
+
+
 def _utterances(channel: int, audio: np.ndarray) -> Iterator[Utterance]:
     segmenter = Segmenter(channel=channel, form=LiveForm(SAMPLE_RATE))
     yield from segmenter.accept(audio)
@@ -198,14 +203,12 @@ async def _play(calls: list[Call], engine: Engine, number: int) -> Played:
         publisher=played,
         hypotheses=HypothesisBench(engine=engine, pool=pool, publisher=played),
     )
+    audio = [_part(calls[index % len(calls)], second=7 * index) for index in range(number)]
     cpu, wall = time.process_time(), time.monotonic()
-    length = PLAYED_SECONDS * SAMPLE_RATE
     async with asyncio.TaskGroup() as group:
-        for index in range(number):
-            audio = _narrow(calls[index % len(calls)])
-            shifted = np.roll(audio, -index * 7 * SAMPLE_RATE, axis=1)[:, :length]
+        for index, heard in enumerate(audio):
             begins = wall + CHUNK_SECONDS * index / number
-            group.create_task(_one(f"call-{index}", shifted, bench, played, begins=begins))
+            group.create_task(_one(f"call-{index}", heard, bench, played, begins=begins))
     played.cpu_share = (time.process_time() - cpu) / (time.monotonic() - wall)
     await asyncio.to_thread(pool.shutdown)
     return played
