@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 import aiohttp
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from live_load import Generator, cpu_seconds, generator_for, processes, suite_without_engine
+from live_load import CallsDoNotBegin, Generator, cpu_seconds, generator_for, processes, suite_without_engine
 from live_player import Played, Second, frame_of
 from measured import quantile, report
 from prometheus_client.parser import text_string_to_metric_families
@@ -154,8 +154,16 @@ async def main() -> None:
     """Measures one level after the other, in one suite."""
     levels = [int(argument) for argument in sys.argv[1:]] or LEVELS
     async with suite_without_engine() as (suite, _), generator_for(suite) as generator:
-        measured = [await measure(suite, generator, calls) for calls in levels]
+        measured = []
+        for calls in levels:
+            try:
+                measured.append(await measure(suite, generator, calls))
+            except CallsDoNotBegin as error:
+                print(f"{calls} calls are too many here: {error}")
+                break
         played = await generator.stop()
+    if not measured:
+        sys.exit("nothing was measured: begin with fewer calls")
     shown = {level.calls: show(level, played) for level in measured}
     calls = AIM_CALLS if AIM_CALLS in shown else max(shown)
     for name, value, aim in zip(("p50", "p99"), shown[calls], (AIM_P50, AIM_P99), strict=True):
