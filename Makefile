@@ -7,6 +7,9 @@ PACKAGES := . services/ingest services/transcriber services/enricher services/no
 HELPERS := $(addprefix benchmarks/,measured.py live_echo.py live_load.py live_player.py)
 BENCHMARKS := $(filter-out $(HELPERS),$(wildcard benchmarks/*.py))
 
+# Services are started anew again and again; without compiled modules each start would compile them all.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help run test lint format docs bench clean prerequisites lock
 
