@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, UnknownError
 from aiokafka.protocol.group import JoinGroupRequest
 
 from steno.kafka import metrics
@@ -205,7 +205,20 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         return True
 
     async def _poll(self) -> None:
-        client = await self._join()
+        while not self._stopping.is_set():
+            client = await self._join()
+            try:
+                await self._poll_as_member(client)
+            except KafkaError as error:
+                # So a broker answers, for one, a member that its like puts out in the midst of joining; aiokafka then gives up.
+                # Where it never ends, the watchdog ends it.
+                if not _is_unknown(error):
+                    raise
+                log.warning("consumer.joins_again", group=self._group, reason=repr(error))
+                await self._forget(client)
+                await asyncio.sleep(_RECONNECT_SECONDS)
+
+    async def _poll_as_member(self, client: AIOKafkaConsumer) -> None:
         while not self._stopping.is_set():
             records = await self._fetch(client)
             self._watchdog.polled()
@@ -225,6 +238,15 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
                 await asyncio.sleep(_RECONNECT_SECONDS)
             else:
                 return client
+
+    async def _forget(self, client: AIOKafkaConsumer) -> None:
+        """The client is of no use any more, nor is what it was dealt."""
+        self._joined = False
+        self._client = None
+        await self._drain(0)
+        await self._let_go()
+        self._assignment.clear()
+        await _leave(client)
 
     def _new_client(self) -> AIOKafkaConsumer:
         membership = self._membership
@@ -309,6 +331,11 @@ async def _leave(client: AIOKafkaConsumer) -> None:
         if client._fetcher is not None:
             await client._fetcher.close()
         await client._client.close()
+
+
+def _is_unknown(error: KafkaError) -> bool:
+    """Whether it is the broker's answer for what it has no name for; of a group's, aiokafka hands on only how it is written."""
+    return isinstance(error, UnknownError) or repr(UnknownError()) in str(error)
 
 
 def _gathering(seconds: float) -> dict[str, int]:
