@@ -6,15 +6,15 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from steno_ingest.calls.account_rows import AccountRows, KeptAccount
-from steno_ingest.calls.call_changes import begun
-from steno_ingest.calls.call_ledger import CallLedger
-from steno_ingest.calls.call_log import CallLog
-from steno_ingest.calls.call_view import CallView, fingerprint
-from steno_ingest.calls.finishing import Finishing
-from steno_ingest.calls.keeping import Keeping
-from steno_ingest.calls.piece_store import PieceStore
-from steno_ingest.calls.recorder import Recorder
+from steno_ingest.calls.ledger.account_rows import AccountRows, KeptAccount
+from steno_ingest.calls.ledger.call_ledger import CallLedger
+from steno_ingest.calls.ledger.changes import begun
+from steno_ingest.calls.ledger.view import CallView, fingerprint
+from steno_ingest.calls.log.call_log import CallLog
+from steno_ingest.calls.log.finishing import Finishing
+from steno_ingest.calls.log.keeping import Keeping
+from steno_ingest.calls.log.piece_store import PieceStore
+from steno_ingest.calls.log.recorder import Recorder
 from steno_ingest.errors import CallIdInUse, NotThere
 from steno_ingest.intake import Intake
 from steno_ingest.ledger import Claim, Door, Ledger

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from steno_ingest.calls.call_changes import begun, gated, in_use, over
-from steno_ingest.calls.call_view import CallView, Standing
 from steno_ingest.calls.doors.port import Offered, ResumePoint
-from steno_ingest.calls.hosted import CallHost
-from steno_ingest.calls.lookout import Lookout
+from steno_ingest.calls.hosting.host import CallHost
+from steno_ingest.calls.hosting.lookout import Lookout
+from steno_ingest.calls.ledger.changes import begun, gated, in_use, over
+from steno_ingest.calls.ledger.view import CallView, Standing
 from steno_ingest.errors import NotThere
 
 from steno.events.catalogue import Topic

@@ -13,8 +13,8 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import Table, select
 from sqlalchemy.ext.asyncio import AsyncEngine
-from steno_ingest.calls.call_control import HostedCalls, NoHostedCalls
-from steno_ingest.calls.call_ledger import CallLedger
+from steno_ingest.calls.hosting.control import HostedCalls, NoHostedCalls
+from steno_ingest.calls.ledger.call_ledger import CallLedger
 from steno_ingest.intake import Intake
 from steno_ingest.ledger import Ledger
 from steno_ingest.outbox import Outbox

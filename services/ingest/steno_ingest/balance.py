@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from steno.events.records import CallStatus
 from steno_ingest import states
-from steno_ingest.calls import call_states
-from steno_ingest.calls.call_tables import call_entries, calls
+from steno_ingest.calls.ledger import states as call_states
+from steno_ingest.calls.ledger.tables import call_entries, calls
 from steno_ingest.states import State
 from steno_ingest.tables import entries, outbox, recordings
 from steno_ingest.transactions import transaction

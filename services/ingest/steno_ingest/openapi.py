@@ -14,8 +14,8 @@ from steno.kafka.producer import Producer
 from steno.settings import KafkaSettings, TopicSettings
 from steno.storage import database
 from steno.storage.objects import ObjectStore
-from steno_ingest.calls.call_control import NoHostedCalls
-from steno_ingest.calls.call_ledger import CallLedger
+from steno_ingest.calls.hosting.control import NoHostedCalls
+from steno_ingest.calls.ledger.call_ledger import CallLedger
 from steno_ingest.intake import Intake
 from steno_ingest.ledger import Ledger
 from steno_ingest.outbox import Outbox

@@ -11,8 +11,8 @@ from steno.events.records import (
     TranscriptStarted,
 )
 from steno.kafka.messages import Message
-from steno_ingest.calls.call_ledger import CallLedger
-from steno_ingest.calls.passes import is_live
+from steno_ingest.calls.ledger.call_ledger import CallLedger
+from steno_ingest.calls.ledger.passes import is_live
 from steno_ingest.ledger import Ledger, Step
 from steno_ingest.states import State
 from steno_ingest.texts import check_ids, clean

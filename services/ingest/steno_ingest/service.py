@@ -20,15 +20,15 @@ from steno.kafka.tail import Tail
 from steno.kafka.topics import create_topics
 from steno.storage import database
 from steno.storage.objects import ObjectStore
-from steno_ingest.calls.account_rows import AccountRows
-from steno_ingest.calls.call_ledger import CallLedger
-from steno_ingest.calls.call_log_parts import read_call_log
-from steno_ingest.calls.call_queries import CallQueries
 from steno_ingest.calls.doors.table import RESUMABLE, door_table
-from steno_ingest.calls.hosted import CallHost
-from steno_ingest.calls.lookout import Lookout
-from steno_ingest.calls.overdue import Overdue
-from steno_ingest.calls.websocket import CallServer
+from steno_ingest.calls.hosting.host import CallHost
+from steno_ingest.calls.hosting.lookout import Lookout
+from steno_ingest.calls.hosting.websocket import CallServer
+from steno_ingest.calls.ledger.account_rows import AccountRows
+from steno_ingest.calls.ledger.call_ledger import CallLedger
+from steno_ingest.calls.ledger.overdue import Overdue
+from steno_ingest.calls.ledger.queries import CallQueries
+from steno_ingest.calls.log.wiring import read_call_log
 from steno_ingest.folder import WatchedFolder
 from steno_ingest.intake import Intake
 from steno_ingest.ledger import Ledger

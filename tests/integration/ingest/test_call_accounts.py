@@ -5,7 +5,7 @@ import time
 from datetime import timedelta
 
 import pytest
-from steno_ingest.calls.account_rows import AccountRows, KeptAccount
+from steno_ingest.calls.ledger.account_rows import AccountRows, KeptAccount
 from steno_ingest.outbox import now
 from steno_ingest.sweeper import OLDEST_ACCOUNT, Sweeper
 from support.ingest import Ingest

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from steno_ingest.balance import books
-from steno_ingest.calls.call_ledger import CallLedger
-from steno_ingest.calls.call_queries import CallQueries
-from steno_ingest.calls.call_tables import call_entries, call_events, call_phrases
-from steno_ingest.calls.overdue import Overdue
+from steno_ingest.calls.ledger.call_ledger import CallLedger
+from steno_ingest.calls.ledger.overdue import Overdue
+from steno_ingest.calls.ledger.queries import CallQueries
+from steno_ingest.calls.ledger.tables import call_entries, call_events, call_phrases
 from steno_ingest.errors import CallAlreadyEnded, CallIdInUse, InvalidMetadata, NotThere, UnusableId
 from steno_ingest.results import LivePass
 from steno_ingest.tables import outbox, recordings

@@ -1,11 +1,11 @@
 """Calls of one process and the rest of the world: what is asked at another process, and calls that move or are lost."""
 
 import pytest
-from steno_ingest.calls.admission import OfferRefused
 from steno_ingest.calls.doors.port import Audio, Paused, Refusal, Resumed
-from steno_ingest.calls.hosted import CallHost
-from steno_ingest.calls.hosted_call import HostedCall
-from steno_ingest.calls.lookout import Lookout
+from steno_ingest.calls.hosting.admission import OfferRefused
+from steno_ingest.calls.hosting.host import CallHost
+from steno_ingest.calls.hosting.hosted_call import HostedCall
+from steno_ingest.calls.hosting.lookout import Lookout
 from steno_ingest.tables import outbox
 from support.hosting import MemoryLog, ScriptedPeer, offer
 from support.ingest import CODEC, Ingest

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from steno_ingest.calls.account import LONGEST_JUMP_SECONDS, MOST_NOTES, Account
-from steno_ingest.calls.pieces import MOST_PIECE_BYTES, Growing, Shape, Span, blocks_of_silence, layout, masked
-from steno_ingest.calls.unusable import AfterTheEnd, BrokenAudio, ImpossiblePlace, UnusableRecord
+from steno_ingest.calls.log.account import LONGEST_JUMP_SECONDS, MOST_NOTES, Account
+from steno_ingest.calls.log.pieces import MOST_PIECE_BYTES, Growing, Shape, Span, blocks_of_silence, layout, masked
+from steno_ingest.calls.log.unusable import AfterTheEnd, BrokenAudio, ImpossiblePlace, UnusableRecord
 from support.call_scenes import NOW, STEPS, Scene, Step, act
 
 from steno.events.records import (

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from steno_ingest.calls import connection as connection_module
-from steno_ingest.calls.connection import Connection
 from steno_ingest.calls.doors.port import Close, SendText
 from steno_ingest.calls.doors.stream import StreamDoor
-from steno_ingest.calls.outgoing import Outgoing, PeerNotReading
+from steno_ingest.calls.hosting import connection as connection_module
+from steno_ingest.calls.hosting.connection import Connection
+from steno_ingest.calls.hosting.outgoing import Outgoing, PeerNotReading
 from support.calls import live_phrase
 from support.hosting import Hosting
 

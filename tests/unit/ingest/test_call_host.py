@@ -3,10 +3,10 @@
 import asyncio
 
 import pytest
-from steno_ingest.calls import admission
-from steno_ingest.calls.admission import OfferRefused
 from steno_ingest.calls.doors.port import Audio, Ended, Paused, Refusal, Resumed
-from steno_ingest.calls.hosted_call import HostedCall
+from steno_ingest.calls.hosting import admission
+from steno_ingest.calls.hosting.admission import OfferRefused
+from steno_ingest.calls.hosting.hosted_call import HostedCall
 from support.hosting import Hosting, MemoryLedger, ScriptedPeer, offer
 
 from steno.events.records import AudioChunk, CallEnded, CallPaused, CallStarted

@@ -6,8 +6,8 @@ from itertools import chain, repeat
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from steno_ingest.calls.call_log import KEPT_AFTER_SECONDS
-from steno_ingest.calls.pieces import PIECE_BYTES
+from steno_ingest.calls.log.call_log import KEPT_AFTER_SECONDS
+from steno_ingest.calls.log.pieces import PIECE_BYTES
 from support.call_log import Fate, Killed, World
 from support.call_scenes import NOW, STEPS, Scene, Step, act
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 from steno_ingest.calls.doors.port import ResumePoint
-from steno_ingest.calls.sender import CallSender
-from steno_ingest.calls.session import Entry
+from steno_ingest.calls.hosting.sender import CallSender
+from steno_ingest.calls.hosting.session import Entry
 
 from steno.events.catalogue import Topic
 from steno.events.records import AudioChunk, AudioCodec, CallChannel, CallStarted, Record

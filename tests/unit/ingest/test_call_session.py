@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from steno_ingest.calls.doors.port import ResumePoint
-from steno_ingest.calls.session import TRANSITIONS, CallSession, Entry, Holder, IllegalInput, State
+from steno_ingest.calls.hosting.session import TRANSITIONS, CallSession, Entry, Holder, IllegalInput, State
 
 from steno.events.records import (
     AudioChunk,

@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from steno_ingest.calls.call_changes import begun, corrected, ended, settled
-from steno_ingest.calls.call_states import ENDED, TRANSITIONS, may_become
-from steno_ingest.calls.call_view import CallView, fingerprint, record_of
-from steno_ingest.calls.passes import Pass, current_pass, pass_of
+from steno_ingest.calls.ledger.changes import begun, corrected, ended, settled
+from steno_ingest.calls.ledger.passes import Pass, current_pass, pass_of
+from steno_ingest.calls.ledger.states import ENDED, TRANSITIONS, may_become
+from steno_ingest.calls.ledger.view import CallView, fingerprint, record_of
 from steno_ingest.errors import InvalidMetadata
 from support.calls import AT, CALL, CHANNELS, call_ended, call_started, live_completed, live_failed
 

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from steno_ingest.calls.account_rows import KeptAccount
-from steno_ingest.calls.finishing import Finishing
+from steno_ingest.calls.ledger.account_rows import KeptAccount
+from steno_ingest.calls.log.finishing import Finishing
 
 from steno.kafka.retry import RetryPolicy
 from steno.storage.objects import StoreUnavailable

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pytest
-from steno_ingest.calls.inactivity import Inactivity
-from steno_ingest.calls.open_call import OpenCall
+from steno_ingest.calls.log.inactivity import Inactivity
+from steno_ingest.calls.log.open_call import OpenCall
 from support.call_scenes import Scene
 
 from steno.events.catalogue import CALL_AUDIO, Topic

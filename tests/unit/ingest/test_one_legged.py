@@ -6,8 +6,8 @@ import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from steno_ingest.calls.loudness import LOUD, Loudness
-from steno_ingest.calls.one_legged import Legs
+from steno_ingest.calls.log.loudness import LOUD, Loudness
+from steno_ingest.calls.log.one_legged import Legs
 
 from steno.events.records import AudioCodec
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import av
 import pytest
-from steno_ingest.calls.wave_file import SILENCE, most_samples, padding, wave_header
+from steno_ingest.calls.log.wave_file import SILENCE, most_samples, padding, wave_header
 
 from steno.events.records import AudioCodec
 

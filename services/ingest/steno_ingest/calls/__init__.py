@@ -1,1 +1,1 @@
-"""Live calls: the doors they come in by, the session each is, what the ledger knows of them, and their recordings."""
+"""Live calls: the doors they come in by, the hosting of each, their log read back, and the ledger's part of them."""

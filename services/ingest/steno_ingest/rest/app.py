@@ -14,10 +14,10 @@ from steno.http.auth import ApiKeys
 from steno.http.rest import RestApplication
 from steno.storage.objects import ObjectStore
 from steno.telemetry import traces
-from steno_ingest.calls.call_control import CallControl, HostedCalls
-from steno_ingest.calls.call_ledger import CallLedger
-from steno_ingest.calls.call_queries import CallQueries
-from steno_ingest.calls.call_transcripts import CallTranscripts
+from steno_ingest.calls.hosting.control import CallControl, HostedCalls
+from steno_ingest.calls.ledger.call_ledger import CallLedger
+from steno_ingest.calls.ledger.queries import CallQueries
+from steno_ingest.calls.ledger.transcripts import CallTranscripts
 from steno_ingest.intake import Intake
 from steno_ingest.ledger import Ledger
 from steno_ingest.metadata import Link, Metadata

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from sqlalchemy import Row
 
 from steno.events.records import AudioCodec, CallChannel, CallStatus, Role
-from steno_ingest.calls.call_view import CallView
+from steno_ingest.calls.ledger.view import CallView
 from steno_ingest.rest.models import Answer
 
 MOST_CHANNELS = 8

@@ -7,9 +7,9 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from steno import cursors
 from steno.cursors import Position
 from steno.events.records import CallStatus
-from steno_ingest.calls.call_control import CallControl
-from steno_ingest.calls.call_queries import CallFilters, CallQueries
-from steno_ingest.calls.call_transcripts import CallTranscripts, WhichPass
+from steno_ingest.calls.hosting.control import CallControl
+from steno_ingest.calls.ledger.queries import CallFilters, CallQueries
+from steno_ingest.calls.ledger.transcripts import CallTranscripts, WhichPass
 from steno_ingest.rest.call_models import (
     CallAnswer,
     CallPage,

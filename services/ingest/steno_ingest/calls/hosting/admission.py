@@ -1,0 +1,137 @@
+"""Whether a call that is offered is taken: the ledger decides, in bounded time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol, TypeVar
+
+from pydantic import ValidationError
+
+from steno.errors import Retryable
+from steno.events.records import CallStarted
+from steno_ingest.calls.doors.port import Offered, Refusal
+from steno_ingest.calls.hosting.session import CallSession, Holder
+from steno_ingest.calls.ledger.view import CallView, start_of
+from steno_ingest.errors import CallAlreadyEnded, CallIdInUse, NotThere, Refused
+
+T = TypeVar("T")
+
+_LEDGER_SECONDS = 3.0
+"""How long a peer waits for the ledger; AudioHook's gives up after five (its reference client)."""
+
+_REFUSALS: dict[type[Refused], Refusal] = {
+    CallIdInUse: Refusal.CALL_ID_IN_USE,
+    NotThere: Refusal.NO_SUCH_CALL,
+    CallAlreadyEnded: Refusal.CALL_ALREADY_ENDED,
+}
+
+
+class OfferRefused(Exception):
+    """A call that was offered is not taken; the message is for its peer."""
+
+    def __init__(self, refusal: Refusal, message: str) -> None:
+        super().__init__(message)
+        self.refusal = refusal
+
+
+class Ledger(Protocol):
+    """What is needed of `steno_ingest.calls.ledger.call_ledger.CallLedger`."""
+
+    async def begin(self, started: CallStarted, *, door: str, instance: str, paused: bool) -> None: ...
+    async def resume(self, call_id: str, *, instance: str) -> CallView: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """A call that the ledger has at this instance."""
+
+    session: CallSession
+    #: Who holds its gate from the beginning.
+    paused_by: Holder | None
+    reason: str = ""
+    #: Its peer may come back for it.
+    resumable: bool
+
+
+class Admission:
+    """Takes calls into the ledger. One that it took in too late, when its peer was told otherwise, goes to `too_late`."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        instance: str,
+        chunk_ms: int,
+        too_late: Callable[[Admitted], None],
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._ledger = ledger
+        self._instance = instance
+        self._chunk_ms = chunk_ms
+        self._too_late = too_late
+        self._clock = clock
+        self._late: set[asyncio.Task[None]] = set()
+
+    async def begin(self, offered: Offered, *, door: str, resumable: bool) -> Admitted:
+        """Takes in a new call. Raises `OfferRefused`."""
+        try:
+            started = CallStarted(
+                call_id=offered.call_id,
+                codec=offered.codec,
+                sample_rate=offered.sample_rate,
+                channels=offered.channels,
+                locale=offered.locale,
+                protocol=door,
+                properties=dict(offered.properties),
+                started_at=self._clock(),
+            )
+        except ValidationError as error:
+            faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))
+            raise OfferRefused(Refusal.NOT_VALID, faults) from error
+
+        async def begun() -> Admitted:
+            await self._ledger.begin(started, door=door, instance=self._instance, paused=offered.paused)
+            session = CallSession(started, chunk_ms=self._chunk_ms, clock=self._clock)
+            return Admitted(session=session, paused_by=Holder.PEER if offered.paused else None, resumable=resumable)
+
+        return await self._in_time(begun())
+
+    async def resume(self, offered: Offered) -> Admitted:
+        """Has a call go on here that was begun elsewhere, or in the process before this one. Raises `OfferRefused`.
+
+        While the ledger has it paused it stays so: for whoever asked by the API, else for its peer.
+        """
+
+        async def resumed() -> Admitted:
+            view = await self._ledger.resume(offered.call_id, instance=self._instance)
+            session = CallSession(start_of(view), chunk_ms=self._chunk_ms, clock=self._clock, at=offered.resume)
+            holder = Holder.SERVICE if view.pause_requested_by else Holder.PEER
+            paused_by = holder if view.paused else None
+            return Admitted(session=session, paused_by=paused_by, reason=view.pause_reason, resumable=True)
+
+        return await self._in_time(resumed())
+
+    async def _in_time(self, work: Awaitable[Admitted]) -> Admitted:
+        """The outcome of a transaction, if it comes soon; one that comes later is not undone, but taken care of."""
+        task = asyncio.ensure_future(work)
+        try:
+            await asyncio.wait({task}, timeout=_LEDGER_SECONDS)
+            if task.done():
+                return task.result()
+        except Refused as error:
+            raise OfferRefused(_REFUSALS.get(type(error), Refusal.NOT_VALID), str(error)) from error
+        except Retryable as error:
+            raise OfferRefused(Refusal.LEDGER_AWAY, f"the call cannot be kept now, try again soon: {error}") from error
+        finally:
+            if not task.done():
+                late = asyncio.create_task(self._take_care(task))
+                self._late.add(late)
+                late.add_done_callback(self._late.discard)
+        raise OfferRefused(Refusal.LEDGER_AWAY, f"the ledger did not answer in {_LEDGER_SECONDS:g} s; try again soon")
+
+    async def _take_care(self, task: asyncio.Future[Admitted]) -> None:
+        # A ledger that failed after all took nothing in.
+        with suppress(Refused, Retryable):
+            self._too_late(await task)

@@ -1,0 +1,314 @@
+"""One connection of a peer: its door, its call, and the tasks that read, write and listen for captions."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, MutableMapping
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+import structlog
+
+from steno.errors import Retryable
+from steno.events import ids
+from steno.events.records import Hypothesis, Phrase, TranscriptCompleted, TranscriptFailed
+from steno.http.websockets import MAX_FRAME_BYTES
+from steno.kafka.errors import FollowerTooSlow
+from steno.kafka.messages import Message
+from steno_ingest.calls.doors.port import Action, Close, Door, Ended, Offered, Resumed, SendBytes, SendText
+from steno_ingest.calls.hosting.admission import OfferRefused
+from steno_ingest.calls.hosting.host import CallHost
+from steno_ingest.calls.hosting.hosted_call import HostedCall
+from steno_ingest.calls.hosting.outgoing import Outgoing, PeerNotReading
+from steno_ingest.calls.hosting.session import IllegalInput
+from steno_ingest.metrics import CALL_PEERS_CUT_OFF
+
+log = structlog.get_logger("steno.ingest.calls")
+
+_TOO_BIG = 1009
+"""The peer sent a frame that is larger (RFC 6455 §7.4.1); the server below has closed then."""
+
+_LEAVE_SECONDS = 5.0
+"""How long a peer that was asked to leave may take."""
+
+_AFTER_END_SECONDS = 60.0
+"""How long a connection may outlive its call; doors end them sooner."""
+
+_RETRY_SECONDS = 1.0
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+class Captions(Protocol):
+    """What is needed of `steno.kafka.tail.Tail`."""
+
+    def follow(self, key: str, *, limit: int = 1000) -> AbstractContextManager[AsyncIterator[Message]]: ...
+
+
+class Connection:
+    """Runs a door on an accepted WebSocket until one side closes it."""
+
+    def __init__(
+        self,
+        door: Door,
+        host: CallHost,
+        captions: Captions,
+        *,
+        receive: Receive,
+        send: Send,
+        idle_seconds: float,
+        now: Callable[[], float],
+    ) -> None:
+        """
+        Args:
+            idle_seconds: After so long without a message the connection counts as lost.
+            now: Seconds of a monotonic clock.
+        """
+        self._door = door
+        self._host = host
+        self._captions = captions
+        self._receive = receive
+        self._send = send
+        self._idle_seconds = idle_seconds
+        self._now = now
+        self._call: HostedCall | None = None
+        self._outgoing = Outgoing()
+        self._listening: asyncio.Task[None] | None = None
+        self._reading: asyncio.Task[None] | None = None
+        #: When the peer was last heard; None while it is not listened to.
+        self._heard_at: float | None = now()
+        self._acknowledged: tuple[int, int] | None = None
+        self._leave_by: float | None = None
+        self._over_since: float | None = None
+        self._settled = False
+        self._cut_off_for: str | None = None
+        self._failure: BaseException | None = None
+
+    async def run(self) -> None:
+        """Works until the connection is over; the call is then over too, or held for its peer."""
+        self._reading = asyncio.create_task(self._read())
+        writing = self._start(self._write())
+        try:
+            # Cancelled where the peer is cut off; that ends the connection, not the server's task of it.
+            await asyncio.wait({self._reading})
+            if self._failure is not None:
+                raise self._failure
+            if not self._reading.cancelled():
+                self._reading.result()
+        finally:
+            tasks = [task for task in (self._reading, writing, self._listening) if task is not None]
+            for task in tasks:
+                task.cancel()
+            self._detach()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def tick(self) -> None:
+        """Time has passed: what waits for a moment is done. Called about ten times a second."""
+        self._guarded(self._tick)
+
+    def ask_pause(self) -> None:
+        """Asks the peer to pause."""
+        self._guarded(lambda: self._do(self._door.ask_pause()))
+
+    def ask_resume(self) -> None:
+        """Asks the peer to go on."""
+        self._guarded(lambda: self._do(self._door.ask_resume()))
+
+    def ask_to_leave(self, reason: str) -> None:
+        """Asks the peer to end, and closes soon after."""
+        if self._leave_by is None:
+            self._leave_by = self._now() + _LEAVE_SECONDS
+            self._guarded(lambda: self._do(self._door.ask_to_leave(reason)))
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        """Does what comes from elsewhere than the peer; where that fails, this connection ends with it and no other."""
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - `run` raises it
+            self._fail(error)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        def done(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                self._fail(error)
+
+        task = asyncio.create_task(work)
+        task.add_done_callback(done)
+        return task
+
+    def _fail(self, error: BaseException) -> None:
+        self._failure = error
+        if self._reading is not None:
+            self._reading.cancel()
+
+    def _tick(self) -> None:
+        now = self._now()
+        if self._heard_at is not None and now - self._heard_at > self._idle_seconds:
+            self._cut_off("idle", f"nothing came for {self._idle_seconds:g} s")
+            return
+        self._tell_progress(now)
+        self._do(self._door.tick(now=now))
+        if self._over_since is not None and now - self._over_since > _AFTER_END_SECONDS:
+            self._outgoing.close(Close(code=1000, reason="the call is over"))
+        if self._leave_by is None:
+            if self._outgoing.closing:
+                self._leave_by = now + _LEAVE_SECONDS
+        elif now > self._leave_by:
+            if self._outgoing.closing:
+                self._cut_off("not_closing", "the connection was closed, and the peer does not answer")
+            else:
+                self._outgoing.close(Close(code=1012, reason="the service closes the connection"))
+                self._leave_by = None
+
+    async def _read(self) -> None:
+        while True:
+            message = await self._receive()
+            self._heard_at = None
+            if message["type"] == "websocket.disconnect":
+                self._disconnected(message.get("code"))
+                return
+            if not self._outgoing.closing:
+                await self._take(message)
+            self._heard_at = self._now()
+
+    async def _take(self, message: MutableMapping[str, Any]) -> None:
+        data = message.get("bytes")
+        if data is not None:
+            actions = self._door.receive_bytes(data, now=self._now())
+        else:
+            actions = self._door.receive_text(message["text"], now=self._now())
+        for action in actions:
+            if isinstance(action, Offered):
+                await self._offer(action)
+            else:
+                self._do((action,))
+        if self._call is not None and not self._call.over:
+            await self._call.sender.room()
+
+    async def _write(self) -> None:
+        try:
+            while True:
+                match await self._outgoing.get():
+                    case SendText(text=text):
+                        await self._send({"type": "websocket.send", "text": text})
+                    case SendBytes(data=data):
+                        await self._send({"type": "websocket.send", "bytes": data})
+                    case Close(code=code, reason=reason):
+                        await self._send({"type": "websocket.close", "code": code, "reason": reason[:100]})
+                        return
+        except OSError:
+            # The peer is gone (ASGI: send raises OSError then); the reader learns so too.
+            return
+
+    async def _offer(self, offered: Offered) -> None:
+        try:
+            call = await self._host.offer(offered, door=self._door.name, resumable=self._door.resumable, peer=self)
+        except OfferRefused as error:
+            self._do(self._door.refused(error.refusal, now=self._now()))
+            return
+        self._call = call
+        self._do(self._door.accepted(at=call.session.received, now=self._now()))
+        if call.session.paused:
+            self._do(self._door.ask_pause())
+        if self._door.captioned:
+            self._listening = self._start(self._listen(call.call_id))
+
+    async def _listen(self, call_id: str) -> None:
+        """Gives the door what is understood of its call."""
+        while True:
+            try:
+                with self._captions.follow(call_id) as following:
+                    async for message in following:
+                        self._caption(message, ids.live_pass_id(call_id))
+                return
+            except FollowerTooSlow:
+                log.warning("call.captions_skipped", call_id=call_id)
+            except Retryable as error:
+                log.warning("call.captions_away", call_id=call_id, reason=str(error))
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    def _caption(self, message: Message, live_pass_id: str) -> None:
+        record = message.record
+        if getattr(record, "recording_id", None) != live_pass_id:
+            return
+        match record:
+            case Hypothesis():
+                self._do(self._door.caption(record, now=self._now()), droppable=True)
+            case Phrase():
+                self._do(self._door.caption(record, now=self._now()))
+            case TranscriptCompleted():
+                self._do(self._door.transcribed(phrase_count=record.phrase_count, now=self._now()))
+            case TranscriptFailed():
+                self._do(self._door.transcribed(phrase_count=0, now=self._now()))
+
+    def _tell_progress(self, now: float) -> None:
+        call = self._call
+        if call is None:
+            return
+        if (safe := call.safe) is not None and (safe.sequence, safe.position) != self._acknowledged:
+            self._acknowledged = (safe.sequence, safe.position)
+            self._do(self._door.acknowledged(sequence=safe.sequence, position=safe.position))
+        if call.over and self._over_since is None:
+            self._over_since = now
+        if call.settled and not self._settled:
+            self._settled = True
+            self._do(self._door.settled(now=now))
+
+    def _do(self, actions: Iterable[Action], *, droppable: bool = False) -> None:
+        """Carries out what a door says, short of an offer."""
+        for action in actions:
+            try:
+                match action:
+                    case SendText() | SendBytes():
+                        self._outgoing.put(action, droppable=droppable)
+                    case Close():
+                        self._outgoing.close(action)
+                    case Offered():
+                        raise AssertionError("a call is offered by a message of its peer, at no other time")
+                    case Ended():
+                        if self._call is not None:
+                            self._host.ended(self._call, action)
+                    case _:
+                        if self._call is not None:
+                            self._host.take(self._call, action)
+                            if isinstance(action, Resumed) and self._call.session.paused:
+                                # Somebody who asked by the API pauses it still.
+                                self.ask_pause()
+            except PeerNotReading as error:
+                self._cut_off("not_reading", str(error))
+                return
+            except IllegalInput as error:
+                self._violated(str(error))
+                return
+
+    def _violated(self, error: str) -> None:
+        if self._call is not None:
+            self._host.ended(self._call, Ended(complete=False, reason="protocol_error", error=error))
+        self._outgoing.close(Close(code=1008, reason=error))
+
+    def _disconnected(self, code: int | None) -> None:
+        if code == _TOO_BIG and not self._outgoing.closing:
+            CALL_PEERS_CUT_OFF.labels(self._door.name, "frame_too_big").inc()
+            self._violated(f"a frame was larger than {MAX_FRAME_BYTES} bytes")
+
+    def _cut_off(self, reason: str, detail: str) -> None:
+        """Ends the connection without a word, for the peer does not listen."""
+        if self._reading is None or self._reading.done():
+            return
+        self._cut_off_for = reason
+        CALL_PEERS_CUT_OFF.labels(self._door.name, reason).inc()
+        log.warning("call.peer_cut_off", door=self._door.name, reason=reason, detail=detail)
+        self._reading.cancel()
+
+    def _detach(self) -> None:
+        """The connection is over: what the door makes of that, where the call is not held."""
+        ended = Ended(complete=False, reason="torn")
+        for action in self._door.connection_lost():
+            if isinstance(action, Ended):
+                ended = action
+            else:
+                # What the door still had of the call: a frame that waited for another track.
+                self._do((action,))
+        if self._cut_off_for is not None:
+            ended = Ended(complete=False, reason=self._cut_off_for)
+        if self._call is not None:
+            self._host.lost(self._call, self, ended)

@@ -1,0 +1,317 @@
+"""The calls whose audio comes in at this process: taken in, paused, ended, and held for a peer that lost its connection."""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import structlog
+
+from steno.errors import Retryable
+from steno.events.records import CallChannel, CallStarted
+from steno_ingest.calls.doors.port import Ended, Offered, Paused, Refusal, ResumePoint
+from steno_ingest.calls.hosting import admission
+from steno_ingest.calls.hosting.admission import Admission, Admitted, OfferRefused
+from steno_ingest.calls.hosting.hosted_call import HostedCall, Peer, Told
+from steno_ingest.calls.hosting.sender import CallSender, Outlet
+from steno_ingest.calls.hosting.session import Holder
+from steno_ingest.calls.ledger.view import CallView
+from steno_ingest.errors import Refused
+from steno_ingest.metrics import CALLS_HOSTED, CALLS_REFUSED
+
+log = structlog.get_logger("steno.ingest.calls")
+
+_RETRY_SECONDS = 1.0
+
+_NOTHING_YET = ResumePoint(sequence=0, position=0)
+
+_REMEMBERED_SECONDS = 60.0
+"""How long a call that is over is known: its peer may have lost the connection before it was told that all is safe."""
+
+_UNACKNOWLEDGED_MS = 10_000
+"""Audio of a call that may wait for Kafka before its peer has to: as long as a broker takes to be replaced by another. While
+nothing is read from a peer, its pings are not answered either, and peers give up over that."""
+
+
+class Ledger(admission.Ledger, Protocol):
+    """What is needed of `steno_ingest.calls.ledger.call_ledger.CallLedger`."""
+
+    async def set_paused(self, call_id: str, paused: bool, *, by: str, reason: str = "") -> CallView: ...
+
+
+class CallHost:
+    """All calls of this process, for the connections of their peers and for the API; a component of the service."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        outlet: Outlet,
+        *,
+        instance: str,
+        chunk_ms: int,
+        resume_seconds: float,
+        max_calls: int,
+        drain_seconds: float,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """
+        Args:
+            instance: Name of this process among its like, the same after a restart.
+            chunk_ms: Length of a chunk on the log, milliseconds.
+            resume_seconds: How long a peer that may come back is awaited.
+            max_calls: Calls at once; further ones are refused.
+            drain_seconds: How long `stop` waits for Kafka.
+            clock: The time of day, in UTC.
+            now: Seconds of a monotonic clock.
+        """
+        self._ledger = ledger
+        self._outlet = outlet
+        self._most_waiting = _UNACKNOWLEDGED_MS // chunk_ms
+        self.resume_seconds = resume_seconds
+        self._max_calls = max_calls
+        self._drain_seconds = drain_seconds
+        self._now = now
+        self._admission = Admission(ledger, instance=instance, chunk_ms=chunk_ms, too_late=self._admitted_too_late, clock=clock)
+        self.calls: dict[str, HostedCall] = {}
+        #: Calls that the ledger has here and that no process has audio of, and until when their peers are awaited.
+        self.awaited: dict[str, float] = {}
+        #: Ids of calls that the ledger may have and `calls` has not yet.
+        self.admitting: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._senders: set[asyncio.Task[None]] = set()
+        self._stopping = asyncio.Event()
+        self._broken: BaseException | None = None
+        #: Once set, no call is taken any more.
+        self.draining = False
+
+    async def offer(self, offered: Offered, *, door: str, resumable: bool, peer: Peer) -> HostedCall:
+        """Takes a call in, or has one go on here. It returns once the ledger has it, in three seconds at most; the log may
+        come later.
+
+        Raises:
+            OfferRefused: it is not taken.
+        """
+        try:
+            call = await self._admit(offered, door=door, resumable=resumable)
+        except OfferRefused as error:
+            CALLS_REFUSED.labels(door, error.refusal.value).inc()
+            log.warning("call.refused", call_id=offered.call_id, door=door, reason=error.refusal.value, detail=str(error))
+            raise
+        if call.peer is not None:
+            call.peer.ask_to_leave("replaced")
+        call.peer, call.held_until = peer, None
+        if offered.paused and Holder.PEER not in call.session.holders:
+            self.take(call, Paused())
+        return call
+
+    def take(self, call: HostedCall, told: Told) -> None:
+        """Does what the peer says of a call. Raises `IllegalInput`."""
+        paused = call.session.paused
+        call.take(told)
+        if call.session.paused is not paused:
+            self._spawn(self._keep_gate(call))
+
+    def ended(self, call: HostedCall, ended: Ended) -> None:
+        """The call is over, as the peer says or as became of it. The first end counts."""
+        if call.over:
+            return
+        log.info("call.audio_ended", call_id=call.call_id, complete=ended.complete, reason=ended.reason, error=ended.error)
+        call.end(complete=ended.complete, reason=ended.reason, error=ended.error)
+
+    def lost(self, call: HostedCall, peer: Peer, ended: Ended) -> None:
+        """The connection of a call's peer is gone before the end. `ended` is what that means where nobody can come back."""
+        if call.peer is not peer:
+            return
+        call.peer = None
+        if call.over:
+            return
+        if call.resumable:
+            log.info("call.held", call_id=call.call_id, seconds=self.resume_seconds)
+            call.held_until = self._now() + self.resume_seconds
+        elif self.draining:
+            self.ended(call, Ended(complete=False, reason="service_stopping"))
+        else:
+            self.ended(call, ended)
+
+    async def paused(self, call_id: str, paused: bool, *, by: str, reason: str) -> bool:
+        """Closes or opens the gate of a call. Says whether the call is here, and its gate is so now."""
+        call = self.calls.get(call_id)
+        if call is None or call.over:
+            return False
+        if paused:
+            call.close_gate(by=by, reason=reason)
+        else:
+            self.open_gate(call, by=by)
+        return call.session.paused is paused
+
+    async def pause_kept(self, call_id: str) -> None:
+        """The ledger has it that a call is paused: from here on it may say otherwise."""
+        call = self.calls.get(call_id)
+        if call is not None:
+            call.kept(paused=True)
+
+    async def roles_corrected(self, call_id: str, channels: Sequence[CallChannel]) -> bool:
+        """Who speaks on the channels of a call is known better; its log knows already. Says whether the call is here."""
+        call = self.calls.get(call_id)
+        if call is not None:
+            call.session.channels = tuple(channels)
+        return call is not None
+
+    async def end(self, call_id: str, *, by: str) -> bool:
+        """Ends a call because somebody asked for it. Says whether the call is here."""
+        call = self.calls.get(call_id)
+        if call is None or call.over:
+            return False
+        self.ended(call, Ended(complete=False, reason="closed", error=f"closed by {by} while its peer had not ended it"))
+        if call.peer is not None:
+            call.peer.ask_to_leave("ended_by_api")
+        return True
+
+    async def run(self) -> None:
+        """Waits for `stop`. Raises what broke the line of a call to the log."""
+        await self._stopping.wait()
+        if self._broken is not None:
+            raise self._broken
+
+    async def stop(self) -> None:
+        """Ends what cannot be resumed, leaves the rest for its peers to come back to, and waits until Kafka has all."""
+        self.draining = True
+        for call in list(self.calls.values()):
+            if call.over:
+                continue
+            if call.resumable:
+                call.abandon()
+            else:
+                self.ended(call, Ended(complete=False, reason="service_stopping"))
+        if self._senders:
+            _, unsent = await asyncio.wait(self._senders, timeout=self._drain_seconds)
+            for task in unsent:
+                task.cancel()
+            if unsent:
+                log.error("calls.unsent", calls=len(unsent), reason="Kafka did not take all of their audio in time")
+        self._stopping.set()
+
+    def open_gate(self, call: HostedCall, *, by: str) -> None:
+        """The ledger has it that a call goes on."""
+        call.kept(paused=False)
+        call.open_gate(by=by)
+        if call.session.paused:
+            # Its peer pauses still: so the ledger has to have it.
+            self._spawn(self._keep_gate(call))
+
+    async def _keep_gate(self, call: HostedCall) -> None:
+        """Has the ledger know how the gate of a call stands, so that it stays closed wherever the call goes on."""
+        while not call.over and call.paused_in_ledger is not call.session.paused:
+            paused = call.session.paused
+            try:
+                view = await self._ledger.set_paused(call.call_id, paused, by="")
+            except Retryable as error:
+                log.warning("call.gate_not_kept", call_id=call.call_id, paused=paused, reason=str(error))
+                await asyncio.sleep(_RETRY_SECONDS)
+            except Refused:
+                return
+            else:
+                call.kept(paused=view.paused)
+                if view.paused and not paused:
+                    # Somebody else closed it meanwhile.
+                    call.close_gate(by=view.pause_requested_by, reason=view.pause_reason)
+
+    async def _admit(self, offered: Offered, *, door: str, resumable: bool) -> HostedCall:
+        if self.draining:
+            raise OfferRefused(Refusal.SERVICE_STOPPING, "the service is stopping; try again soon")
+        here = self.calls.get(offered.call_id)
+        if here is not None and offered.resume is not None and here.ended and not here.completed:
+            raise OfferRefused(Refusal.CALL_ALREADY_ENDED, f"call {here.call_id} has ended and cannot go on")
+        if here is not None and offered.resume is not None and (here.completed or not here.over):
+            _check_like(here.session.started, offered)
+            return here
+        if len(self._senders) >= self._max_calls:
+            raise OfferRefused(Refusal.TOO_MANY_CALLS, f"{self._max_calls} calls are open here already; try again soon")
+        self.admitting.add(offered.call_id)
+        try:
+            if offered.resume is None:
+                admitted = await self._admission.begin(offered, door=door, resumable=resumable)
+            else:
+                admitted = await self._resume_or_begin(offered, door=door)
+            return self._host(admitted, door=door, resumable=resumable)
+        finally:
+            self.admitting.discard(offered.call_id)
+
+    async def _resume_or_begin(self, offered: Offered, *, door: str) -> Admitted:
+        """A peer comes back. One that was told of nothing yet cannot know whether its call was begun, so it is begun now."""
+        try:
+            return await self._resume(offered)
+        except OfferRefused as error:
+            if error.refusal is not Refusal.NO_SUCH_CALL or offered.resume != _NOTHING_YET:
+                raise
+        try:
+            return await self._admission.begin(offered, door=door, resumable=True)
+        except OfferRefused as meanwhile:
+            if meanwhile.refusal is not Refusal.CALL_ID_IN_USE:
+                raise
+        # What its first connection had begun came to the ledger between the two.
+        return await self._resume(offered)
+
+    async def _resume(self, offered: Offered) -> Admitted:
+        lost_until = self.awaited.pop(offered.call_id, None)
+        try:
+            admitted = await self._admission.resume(offered)
+        except OfferRefused as error:
+            if lost_until is not None and error.refusal.temporary:
+                self.awaited[offered.call_id] = lost_until
+            raise
+        try:
+            _check_like(admitted.session.started, offered)
+        except OfferRefused:
+            self.awaited[offered.call_id] = self._now() + self.resume_seconds
+            raise
+        return admitted
+
+    def _host(self, admitted: Admitted, *, door: str, resumable: bool) -> HostedCall:
+        sender = CallSender(self._outlet, limit=self._most_waiting)
+        call = HostedCall(admitted.session, sender, door=door, resumable=resumable)
+        call.paused_in_ledger = admitted.paused_by is not None
+        call.start(paused_by=admitted.paused_by, reason=admitted.reason)
+        self.calls[call.call_id] = call
+        self.awaited.pop(call.call_id, None)
+        task = asyncio.create_task(sender.run())
+        self._senders.add(task)
+        CALLS_HOSTED.set(len(self._senders))
+        task.add_done_callback(lambda done: self._sent(call, done))
+        return call
+
+    def _sent(self, call: HostedCall, task: asyncio.Task[None]) -> None:
+        self._senders.discard(task)
+        CALLS_HOSTED.set(len(self._senders))
+        call.forget_at = self._now() + _REMEMBERED_SECONDS
+        if not task.cancelled() and task.exception() is not None:
+            self._broken = task.exception()
+            self._stopping.set()
+
+    def _admitted_too_late(self, admitted: Admitted) -> None:
+        call_id = admitted.session.started.call_id
+        here = self.calls.get(call_id)
+        if here is not None and not here.over:
+            return  # its peer has come back meanwhile
+        if admitted.resumable:
+            self.awaited[call_id] = self._now() + self.resume_seconds
+            return
+        call = self._host(admitted, door=admitted.session.started.protocol, resumable=False)
+        self.ended(call, Ended(complete=False, reason="refused", error="the ledger had it when its peer was refused already"))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _check_like(started: CallStarted, offered: Offered) -> None:
+    before = (started.codec, started.sample_rate, len(started.channels))
+    if before != (offered.codec, offered.sample_rate, len(offered.channels)):
+        raise OfferRefused(
+            Refusal.NOT_AS_BEFORE,
+            f"call {started.call_id} has {len(started.channels)} channels of {started.codec} at {started.sample_rate} Hz; "
+            "a call goes on with the audio it began with",
+        )

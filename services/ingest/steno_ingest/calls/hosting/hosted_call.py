@@ -1,0 +1,134 @@
+"""A call whose audio comes in at this process: its session, its line to the log, and the connection of its peer."""
+
+from typing import Protocol
+
+from steno_ingest.calls.doors.port import Audio, Dtmf, Gap, Paused, Resumed, ResumePoint, Updated
+from steno_ingest.calls.hosting.sender import CallSender
+from steno_ingest.calls.hosting.session import CallSession, Holder, State
+from steno_ingest.metrics import CALL_AUDIO_BYTES
+
+Told = Audio | Gap | Paused | Resumed | Dtmf | Updated
+"""What a door tells of a call that runs."""
+
+
+class Peer(Protocol):
+    """The connection of a call's peer."""
+
+    def ask_pause(self) -> None:
+        """Asks the peer to pause."""
+
+    def ask_resume(self) -> None:
+        """Asks the peer to go on."""
+
+    def ask_to_leave(self, reason: str) -> None:
+        """Asks the peer to end, and closes soon after."""
+
+
+class HostedCall:
+    """A call of this process."""
+
+    def __init__(self, session: CallSession, sender: CallSender, *, door: str, resumable: bool) -> None:
+        """
+        Args:
+            door: The protocol its peer speaks.
+            resumable: It waits for its peer when the connection is lost.
+        """
+        self.session = session
+        self.sender = sender
+        self.door = door
+        self.resumable = resumable
+        self.call_id = session.started.call_id
+        self.peer: Peer | None = None
+        #: While its peer is away: until when it is awaited, by the monotonic clock.
+        self.held_until: float | None = None
+        #: Whether the ledger has it paused, as far as is known here.
+        self.paused_in_ledger = False
+        #: Rises whenever that is known anew: what the ledger was asked before does not count any more.
+        self.turn = 0
+        self._abandoned = False
+        #: Whether its peer ended it as it should.
+        self.completed = False
+        #: Once it is over and all on the log: until when it is known, by the monotonic clock.
+        self.forget_at: float | None = None
+        self._audio_bytes = CALL_AUDIO_BYTES.labels(door)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more may come of it."""
+        return self._abandoned or self.ended
+
+    @property
+    def ended(self) -> bool:
+        """Whether its end was said here."""
+        return self.session.state is State.ENDED
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is over, and all of it on the log."""
+        return self.over and not self.sender.unacknowledged
+
+    @property
+    def safe(self) -> ResumePoint | None:
+        """Where the peer would have to go on if this process died now; None while that is the beginning."""
+        return self.sender.safe if self.sender.unacknowledged else self.session.flushed
+
+    def start(self, *, paused_by: Holder | None, reason: str = "") -> None:
+        """The call begins, or goes on here."""
+        self.sender.put(self.session.start(paused_by=paused_by, reason=reason))
+
+    def take(self, told: Told) -> None:
+        """Does what the peer says; a call that is over takes nothing.
+
+        Raises:
+            IllegalInput: it cannot be.
+        """
+        if self.over:
+            return
+        session, put = self.session, self.sender.put
+        match told:
+            case Audio():
+                self._audio_bytes.inc(len(told.data))
+                put(session.audio(told.data))
+            case Gap():
+                put(session.gap(told.length, told.reason))
+            case Paused():
+                put(session.pause(Holder.PEER))
+            case Resumed():
+                put(session.resume(Holder.PEER, skipped=told.skipped))
+            case Dtmf():
+                put(session.dtmf(told.digit, told.channel))
+            case Updated():
+                put(session.update(properties=told.properties, locale=told.locale, channels=told.channels))
+
+    def kept(self, *, paused: bool) -> None:
+        """The ledger has been told how the gate stands."""
+        self.paused_in_ledger = paused
+        self.turn += 1
+
+    def close_gate(self, *, by: str, reason: str) -> None:
+        """Somebody asked by the API to drop its audio; the peer is asked to send none."""
+        if self.over or Holder.SERVICE in self.session.holders:
+            return
+        self.sender.put(self.session.pause(Holder.SERVICE, by=by, reason=reason))
+        if self.peer is not None:
+            self.peer.ask_pause()
+
+    def open_gate(self, *, by: str) -> None:
+        """Somebody asked by the API to keep its audio; where the peer pauses too, it is asked to go on."""
+        if self.over:
+            return
+        self.sender.put(self.session.resume(Holder.SERVICE, by=by))
+        if self.peer is not None:
+            self.peer.ask_resume()
+
+    def end(self, *, complete: bool, reason: str, error: str = "") -> None:
+        """The call is over; the first end counts."""
+        if not self.over:
+            self.completed = complete
+            self.sender.put(self.session.end(complete=complete, reason=reason, error=error))
+            self.sender.close()
+
+    def abandon(self) -> None:
+        """The call goes on or was ended elsewhere: nothing more of it comes from here."""
+        self._abandoned = True
+        self.sender.close()

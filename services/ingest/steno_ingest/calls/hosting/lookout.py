@@ -1,0 +1,148 @@
+"""What becomes of calls without their peers saying so: others ask for something, or a peer or the process before is gone.
+
+What others ask of a call (to pause, to go on, to end) stands in the ledger, and is done within a second wherever the call is. A
+call that the ledger has at this instance and that nobody here knows was lost with the process before: it is held for its peer
+where its protocol can resume, and ended torn otherwise.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Collection
+from typing import Protocol
+
+import structlog
+
+from steno.errors import Retryable
+from steno_ingest.calls.doors.port import Ended
+from steno_ingest.calls.hosting.host import CallHost
+from steno_ingest.calls.hosting.hosted_call import HostedCall
+from steno_ingest.calls.ledger.view import CallView, Standing
+from steno_ingest.errors import Refused
+from steno_ingest.metrics import CALL_RECORDS_WAITING
+
+log = structlog.get_logger("steno.ingest.calls")
+
+_LOOK_SECONDS = 1.0
+
+
+class Ledger(Protocol):
+    """What is needed of `steno_ingest.calls.ledger.call_ledger.CallLedger`."""
+
+    async def standing(self, *, instance: str) -> list[Standing]: ...
+    async def open_calls(self, *, instance: str | None = None) -> list[CallView]: ...
+    async def end_lost(self, call_id: str, *, instance: str, reason: str, error: str) -> bool: ...
+
+
+class Lookout:
+    """Looks after the calls of a host every second; a component of the service."""
+
+    def __init__(
+        self,
+        host: CallHost,
+        ledger: Ledger,
+        *,
+        instance: str,
+        resumable: Collection[str],
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """
+        Args:
+            instance: Name of this process among its like, the same after a restart.
+            resumable: The protocols whose peers come back for a call.
+            now: Seconds of a monotonic clock.
+        """
+        self._host = host
+        self._ledger = ledger
+        self._instance = instance
+        self._resumable = frozenset(resumable)
+        self._now = now
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Looks until `stop`."""
+        looking = asyncio.create_task(self._look_on())
+        stopping = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait({looking, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (looking, stopping):
+            task.cancel()
+        await asyncio.gather(stopping, return_exceptions=True)
+        try:
+            await looking
+        except asyncio.CancelledError:
+            if not self._stopping.is_set():
+                raise
+
+    async def stop(self) -> None:
+        """Looks no more."""
+        self._stopping.set()
+
+    async def recover(self) -> None:
+        """Finds the calls that were lost with the process before this one. Raises `DatabaseUnavailable`."""
+        host = self._host
+        for view in await self._ledger.open_calls(instance=self._instance):
+            if view.call_id in host.calls or view.call_id in host.admitting:
+                continue
+            resumable = view.door in self._resumable
+            log.warning("call.lost", call_id=view.call_id, door=view.door, resumable=resumable)
+            host.awaited[view.call_id] = self._now() + (host.resume_seconds if resumable else 0)
+
+    async def look(self) -> None:
+        """Does once what the ledger says others ask, and ends the calls whose peers did not come back.
+
+        Raises:
+            DatabaseUnavailable: the ledger is away; calls go on without it.
+        """
+        host = self._host
+        asked = [(call, call.turn) for call in host.calls.values() if not call.over]
+        if asked:
+            standing = {entry.call_id: entry for entry in await self._ledger.standing(instance=self._instance)}
+            for call, turn in asked:
+                # Where the gate moved meanwhile, the answer may be older than that.
+                if not call.over and call.turn == turn:
+                    await self._follow(call, standing.get(call.call_id))
+        now = self._now()
+        for call in list(host.calls.values()):
+            if call.forget_at is not None and call.forget_at <= now:
+                del host.calls[call.call_id]
+            elif not call.over and call.held_until is not None and call.held_until <= now:
+                host.ended(call, Ended(complete=False, reason="torn", error="its peer did not come back"))
+        for call_id in [call_id for call_id, until in host.awaited.items() if until <= now]:
+            await self._end_lost(call_id)
+        CALL_RECORDS_WAITING.set(sum(call.sender.unacknowledged for call in host.calls.values()))
+
+    async def _look_on(self) -> None:
+        recovered = False
+        while True:
+            try:
+                if not recovered:
+                    await self.recover()
+                    recovered = True
+                await self.look()
+            except Retryable as error:
+                log.warning("calls.ledger_away", reason=str(error))
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _follow(self, call: HostedCall, standing: Standing | None) -> None:
+        """Does what the ledger says of a call; None: it was ended, or goes on elsewhere."""
+        if standing is None:
+            log.info("call.left", call_id=call.call_id)
+            call.abandon()
+            if call.peer is not None:
+                call.peer.ask_to_leave("replaced")
+        elif standing.end_requested_by:
+            await self._host.end(call.call_id, by=standing.end_requested_by)
+        elif standing.paused:
+            call.paused_in_ledger = True
+            if standing.pause_requested_by:
+                call.close_gate(by=standing.pause_requested_by, reason=standing.pause_reason)
+        elif call.paused_in_ledger:
+            self._host.open_gate(call, by=standing.pause_requested_by)
+
+    async def _end_lost(self, call_id: str) -> None:
+        try:
+            await self._ledger.end_lost(
+                call_id, instance=self._instance, reason="ingest_lost", error="the process that took its audio was killed"
+            )
+        except Refused as error:
+            log.warning("call.not_ended", call_id=call_id, reason=str(error))
+        self._host.awaited.pop(call_id, None)

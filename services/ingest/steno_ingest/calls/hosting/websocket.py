@@ -1,0 +1,143 @@
+"""The one server around the doors: a WebSocket endpoint for each protocol."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structlog
+from starlette.requests import HTTPConnection
+from starlette.routing import WebSocketRoute
+from starlette.types import Receive, Scope, Send
+
+from steno_ingest.calls.doors.port import DoorFactory, Upgrade, UpgradeRefused
+from steno_ingest.calls.hosting.connection import Captions, Connection
+from steno_ingest.calls.hosting.host import CallHost
+
+log = structlog.get_logger("steno.ingest.calls")
+
+_TICK_SECONDS = 0.1
+_DRAIN_SECONDS = 6.0
+"""How long connections may take to end once their peers were asked to leave."""
+
+
+class CallServer:
+    """Takes connections at the paths of its table, and runs a door for each; a component of the service."""
+
+    def __init__(
+        self,
+        doors: Mapping[str, DoorFactory],
+        host: CallHost,
+        captions: Captions,
+        *,
+        idle_seconds: float,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """
+        Args:
+            doors: The table of the doors, by path: `{"/v1/stream": …, "/v1/audiohook": …, "/v1/twilio": …}`.
+            idle_seconds: After so long without a message a connection counts as lost.
+            now: Seconds of a monotonic clock.
+        """
+        self._doors = doors
+        self._host = host
+        self._captions = captions
+        self._idle_seconds = idle_seconds
+        self._now = now
+        self._connections: set[Connection] = set()
+        self._none_left = asyncio.Event()
+        self._stopping = asyncio.Event()
+
+    def routes(self) -> list[WebSocketRoute]:
+        """The endpoints, for the application."""
+        return [WebSocketRoute(path, _Endpoint(self, factory)) for path, factory in self._doors.items()]
+
+    async def run(self) -> None:
+        """Gives the doors their time until `stop`."""
+        while not self._stopping.is_set():
+            for connection in list(self._connections):
+                connection.tick()
+            await asyncio.sleep(_TICK_SECONDS)
+
+    async def stop(self) -> None:
+        """Takes no more calls, asks all peers to leave, and waits a few seconds until they have."""
+        self._host.draining = True
+        for connection in list(self._connections):
+            connection.ask_to_leave("service_stopping")
+        try:
+            if self._connections:
+                self._none_left.clear()
+                await asyncio.wait_for(self._none_left.wait(), _DRAIN_SECONDS)
+        except TimeoutError:
+            log.warning("calls.peers_stay", connections=len(self._connections))
+        self._stopping.set()
+
+    async def serve(self, factory: DoorFactory, scope: Scope, receive: Receive, send: Send) -> None:
+        """Runs one connection from its upgrade to its end (ASGI)."""
+        await receive()
+        try:
+            if self._host.draining:
+                raise UpgradeRefused(503, "the service is stopping; try again soon")
+            door = factory(upgrade_of(scope))
+        except UpgradeRefused as refused:
+            await asyncio.sleep(refused.delay_seconds)
+            await _refuse(refused, send)
+            return
+        try:
+            await send({"type": "websocket.accept"})
+        except OSError:
+            # The peer is gone already.
+            return
+        connection = Connection(
+            door,
+            self._host,
+            self._captions,
+            receive=receive,
+            send=send,
+            idle_seconds=self._idle_seconds,
+            now=self._now,
+        )
+        self._connections.add(connection)
+        try:
+            await connection.run()
+        finally:
+            self._connections.discard(connection)
+            if not self._connections:
+                self._none_left.set()
+
+
+class _Endpoint:
+    """A door's own ASGI application: Starlette would wrap a function."""
+
+    def __init__(self, server: CallServer, factory: DoorFactory) -> None:
+        self._server = server
+        self._factory = factory
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._server.serve(self._factory, scope, receive, send)
+
+
+def upgrade_of(scope: Scope) -> Upgrade:
+    """The request that asked for a WebSocket, as doors see it."""
+    connection: HTTPConnection[Any] = HTTPConnection(scope)
+    headers = {name: ", ".join(connection.headers.getlist(name)) for name in connection.headers}
+    return Upgrade(
+        method="GET",
+        path=scope.get("raw_path", scope["path"].encode()).decode("latin-1"),
+        query=scope["query_string"].decode("latin-1"),
+        headers=headers,
+        host=headers.get("host", ""),
+        client=connection.client.host if connection.client is not None else "",
+    )
+
+
+async def _refuse(refused: UpgradeRefused, send: Send) -> None:
+    """Answers the upgrade with a status instead (ASGI, WebSocket denial response)."""
+    body = f"{refused.reason}\n".encode()
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
+    try:
+        await send({"type": "websocket.http.response.start", "status": refused.status, "headers": headers})
+        await send({"type": "websocket.http.response.body", "body": body})
+    except OSError:
+        # The peer is gone already.
+        return

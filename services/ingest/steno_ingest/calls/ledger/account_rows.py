@@ -1,0 +1,110 @@
+"""Where the accounts of calls are kept, so that whoever reads the call log next goes on from there."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from steno_ingest.calls.ledger.tables import call_accounts
+from steno_ingest.outbox import now
+from steno_ingest.transactions import transaction
+
+# Below what SQLite takes as parameters of one statement (32,766 since 3.32).
+_ROWS = 500
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeptAccount:
+    """The account of a call as it was kept."""
+
+    call_id: str
+    partition: int
+    next_offset: int
+    foreign: bool
+    ended: bool
+    #: See `steno_ingest.calls.log.account.Account.kept`.
+    account: dict[str, Any]
+
+
+class AccountRows:
+    """Accounts in the ledger's database. Every method may raise `DatabaseUnavailable`, and then changed nothing."""
+
+    def __init__(self, engine: AsyncEngine, *, clock: Callable[[], datetime] = now) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    async def unfinished(self, partition: int) -> list[KeptAccount]:
+        """The accounts of a partition's calls that are open, or whose recording is not made yet."""
+        query = select(call_accounts).where(call_accounts.c.partition == partition, call_accounts.c.finished_at.is_(None))
+        async with transaction(self._engine) as connection:
+            return [_kept(row) for row in await connection.execute(query)]
+
+    async def find(self, call_id: str) -> KeptAccount | None:
+        """The account of a call, finished or not."""
+        query = select(call_accounts).where(call_accounts.c.call_id == call_id)
+        async with transaction(self._engine) as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return None if row is None else _kept(row)
+
+    async def keep(self, accounts: Sequence[KeptAccount]) -> None:
+        """Keeps accounts, all or none. One that is further already stays: a process that had lost its partition came late."""
+        if not accounts:
+            return
+        async with transaction(self._engine) as connection:
+            insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+            for first in range(0, len(accounts), _ROWS):
+                statement = insert(call_accounts).values([_columns(account) for account in accounts[first : first + _ROWS]])
+                new = statement.excluded
+                await connection.execute(
+                    statement.on_conflict_do_update(
+                        index_elements=[call_accounts.c.call_id],
+                        set_={"next_offset": new.next_offset, "ended": new.ended, "account": new.account},
+                        where=call_accounts.c.next_offset < new.next_offset,
+                    )
+                )
+
+    async def finish(self, call_id: str) -> None:
+        """Keeps that a call needs nothing more."""
+        query = update(call_accounts).where(call_accounts.c.call_id == call_id, call_accounts.c.finished_at.is_(None))
+        async with transaction(self._engine) as connection:
+            await connection.execute(query.values(finished_at=self._clock()))
+
+    async def is_finished(self, call_id: str) -> bool:
+        """Whether a call needs nothing more."""
+        query = select(call_accounts.c.finished_at).where(call_accounts.c.call_id == call_id)
+        async with transaction(self._engine) as connection:
+            return (await connection.execute(query)).scalar_one_or_none() is not None
+
+    async def forget(self, *, finished_before: datetime) -> int:
+        """Removes the accounts that were finished before then, and says how many."""
+        async with transaction(self._engine) as connection:
+            return (
+                await connection.execute(delete(call_accounts).where(call_accounts.c.finished_at < finished_before))
+            ).rowcount
+
+
+def _kept(row: Row[Any]) -> KeptAccount:
+    return KeptAccount(
+        call_id=row.call_id,
+        partition=row.partition,
+        next_offset=row.next_offset,
+        foreign=row.is_foreign,
+        ended=row.ended,
+        account=row.account,
+    )
+
+
+def _columns(account: KeptAccount) -> dict[str, Any]:
+    return {
+        "call_id": account.call_id,
+        "partition": account.partition,
+        "next_offset": account.next_offset,
+        "is_foreign": account.foreign,
+        "ended": account.ended,
+        "account": account.account,
+        "finished_at": None,
+    }

@@ -1,0 +1,322 @@
+"""The ledger of live calls: every call that was ever accepted, and what became of it.
+
+Each change is one transaction: the row of the call, its entry where the state changes, and what Kafka is told of it. All are
+idempotent: the same record again changes nothing, and the order in which records come plays no part in where a call ends.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, fields, replace
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from steno.events.catalogue import CALL_AUDIO, CALLS
+from steno.events.records import (
+    CallChannel,
+    CallEnded,
+    CallStarted,
+    CallStatus,
+    Phrase,
+    RolesCorrected,
+    TranscriptCompleted,
+    TranscriptFailed,
+    TranscriptStarted,
+)
+from steno_ingest.calls.ledger import call_rows as rows
+from steno_ingest.calls.ledger.changes import Changes, begun, corrected, ended, gated, in_use, over, settled
+from steno_ingest.calls.ledger.passes import pass_of
+from steno_ingest.calls.ledger.phrase_rows import PhraseRows
+from steno_ingest.calls.ledger.states import may_become
+from steno_ingest.calls.ledger.tables import call_events, call_passes, calls
+from steno_ingest.calls.ledger.view import CallView, Standing, fingerprint, record_of, start_of
+from steno_ingest.metrics import CALL_STATES, CALLS_ACCEPTED
+from steno_ingest.outbox import Outbox, now
+from steno_ingest.texts import check_ids, clean
+from steno_ingest.transactions import insert_once, transaction
+
+log = structlog.get_logger("steno.ingest.calls")
+
+#: The door of calls that upstream systems publish themselves.
+KAFKA = "kafka"
+
+_TICK = timedelta(microseconds=1)
+
+
+class CallLedger:
+    """The live calls in a database. Every method may raise `DatabaseUnavailable`, and then changed nothing."""
+
+    def __init__(self, engine: AsyncEngine, outbox: Outbox, *, clock: Callable[[], datetime] = now) -> None:
+        self._engine = engine
+        self._outbox = outbox
+        self._clock = clock
+        self._phrases = PhraseRows(engine)
+
+    async def begin(self, started: CallStarted, *, door: str, instance: str, paused: bool) -> None:
+        """Takes in a call that a door of this instance was offered; the same again changes nothing.
+
+        Raises:
+            CallIdInUse: another call has this id, or had it.
+            UnusableId: its id or locale has a NUL in it.
+        """
+        call, created = await self._take_in(started, door=door, instance=instance, paused=paused, heard_at=None)
+        if not created and not (call.open and call.instance == instance):
+            raise in_use(call)
+
+    async def note_started(self, started: CallStarted) -> bool:
+        """Takes in a call whose start is on Kafka: of an upstream system, or our own come back. Says whether it was new.
+
+        Raises:
+            CallIdInUse: another call has this id, or had it.
+            UnusableId: its id or locale has a NUL in it.
+        """
+        return (await self._take_in(started, door=KAFKA, instance="", paused=False, heard_at=self._clock()))[1]
+
+    async def resume(self, call_id: str, *, instance: str) -> CallView:
+        """Has a call go on at this instance, whose peer came back here.
+
+        Raises:
+            NotThere: there is no such call.
+            CallAlreadyEnded: it is over.
+        """
+
+        def moved(call: CallView) -> Changes:
+            if call.state is not CallStatus.ACTIVE:
+                raise over(call, "go on")
+            return {"instance": instance}
+
+        return await self._apply(call_id, moved)
+
+    async def set_paused(self, call_id: str, paused: bool, *, by: str, reason: str = "") -> CallView:
+        """Keeps that a call's audio is to be dropped from now on, or not any more, as `gated` rules. Raises like `resume`."""
+
+        def changed(call: CallView) -> Changes:
+            if not call.open:
+                raise over(call, "be paused" if paused else "go on")
+            return gated(call, paused, by=by, reason=reason)
+
+        return await self._apply(call_id, changed)
+
+    async def correct_roles(self, call_id: str, channels: Sequence[CallChannel], *, by: str) -> CallView:
+        """Keeps who speaks on these channels, and puts it into the call's log while the call is open; others stay.
+
+        Raises:
+            NotThere: there is no such call.
+            InvalidMetadata: it has no such channel.
+        """
+        async with transaction(self._engine) as connection:
+            call = await rows.locked(connection, call_id)
+            at = max(self._clock(), (call.roles_corrected_at or call.started_at) + _TICK)
+            changes = corrected(call, channels, at)
+            after = await self._write(connection, call, changes)
+            if changes and after.open:
+                record = RolesCorrected(call_id=call_id, channels=after.channels, corrected_by=by, corrected_at=at)
+                await self._outbox.add(connection, CALL_AUDIO, record)
+        self._told(call, after)
+        return after
+
+    async def note_roles(self, record: RolesCorrected) -> CallView:
+        """Keeps a correction that is in the call's log already, by others or our own come back. Raises like `correct_roles`."""
+        return await self._apply(record.call_id, lambda call: corrected(call, record.channels, record.corrected_at))
+
+    async def update(self, call_id: str, *, properties: Mapping[str, str], locale: str = "") -> None:
+        """Keeps more of what is known of a call. Raises `NotThere`."""
+
+        def known(call: CallView) -> Changes:
+            return {"properties": {**call.properties, **properties}, "locale": clean(locale) or call.locale}
+
+        await self._apply(call_id, known)
+
+    async def audio_ended(self, end: CallEnded) -> bool:
+        """Keeps that a call's audio is over. Says whether that was new; the first end of a call counts. Raises `NotThere`."""
+        new = False
+
+        def finished(call: CallView) -> Changes:
+            nonlocal new
+            new = call.open
+            return ended(call, end) if new else {}
+
+        await self._apply(end.call_id, finished)
+        return new
+
+    async def fail(self, call_id: str, *, reason: str, error: str) -> bool:
+        """Ends a call whose transcript can never come. Says whether that changed anything. Raises `NotThere`.
+
+        Args:
+            reason: Why, for a person.
+            error: The same for programs.
+        """
+        changed = False
+
+        def failed(call: CallView) -> Changes:
+            nonlocal changed
+            changed = may_become(call.state, CallStatus.FAILED)
+            if not changed:
+                return {}
+            known = {"ended_at": self._clock(), "end_position": call.heard_position} if call.open else {}
+            return {"state": CallStatus.FAILED, "reason": clean(reason), "error": clean(error), **known}
+
+        await self._apply(call_id, failed)
+        return changed
+
+    async def request_end(self, call_id: str, *, by: str) -> CallView:
+        """Keeps that somebody wants a call to end; whoever has its socket ends it. Where nobody of ours has, it ends at once:
+        its end is put into its log, behind what an upstream system has published so far. Raises like `resume`."""
+        async with transaction(self._engine) as connection:
+            call = await rows.locked(connection, call_id)
+            if not call.open:
+                raise over(call, "be ended")
+            changes: Changes = {"end_requested_by": clean(by)}
+            if call.door == KAFKA:
+                why = f"closed by {by} while its publisher had not ended it"
+                changes = {**changes, **await self._end_here(connection, call, reason="closed", error=why)}
+            after = await self._write(connection, call, changes)
+        self._told(call, after)
+        return after
+
+    async def end_lost(self, call_id: str, *, instance: str, reason: str, error: str) -> bool:
+        """Ends a call of this instance that nobody sends audio of any more, where it was heard last. Says whether it was still
+        open, and not taken over by another. Raises `NotThere`."""
+        async with transaction(self._engine) as connection:
+            call = await rows.locked(connection, call_id)
+            if not call.open or call.instance != instance:
+                return False
+            after = await self._write(connection, call, await self._end_here(connection, call, reason=reason, error=error))
+        self._told(call, after)
+        return True
+
+    async def standing(self, *, instance: str) -> list[Standing]:
+        """What others ask of the calls of this instance whose audio is not over; cheap, for it is asked every second."""
+        asked = [getattr(calls.c, field.name) for field in fields(Standing)]
+        query = select(*asked).where(calls.c.instance == instance, calls.c.ended_at.is_(None))
+        async with transaction(self._engine) as connection:
+            return [Standing(**row._mapping) for row in await connection.execute(query)]
+
+    async def note_transcript(self, record: TranscriptStarted | TranscriptCompleted | TranscriptFailed) -> None:
+        """Keeps what became of a pass over a call, and with that of the call: the live pass ends it, and one that supersedes
+        the current pass takes its place. Passes over calls that are not known yet are kept until they are.
+
+        Raises:
+            UnusableId: one of its ids has a NUL in it.
+        """
+        outcome = None if isinstance(record, TranscriptStarted) else pass_of(record)
+        if outcome is None:
+            return
+        check_ids(record, outcome.recording_id, outcome.supersedes)
+        async with transaction(self._engine) as connection:
+            await rows.lock(connection, record.call_id)
+            await insert_once(connection, call_passes, asdict(outcome))
+            call = await rows.find(connection, record.call_id)
+            if call is None:
+                return
+            after = await self._write(connection, call, settled(call, await rows.passes(connection, call.call_id)))
+        self._told(call, after)
+
+    async def note_phrase(self, phrase: Phrase) -> None:
+        """Keeps a phrase of a live pass; of one phrase the newest revision. Raises `UnusableId`."""
+        await self._phrases.keep(phrase)
+
+    async def note_event(self, call_id: str, kind: str, *, position_ms: int, duration_ms: int = 0, detail: str = "") -> None:
+        """Keeps something that happened in a call, once for each kind and position: gap_lost, gap_paused, one_legged, dtmf,
+        torn, ..."""
+        values = {
+            "call_id": call_id,
+            "kind": kind,
+            "position_ms": position_ms,
+            "duration_ms": duration_ms,
+            "detail": clean(detail),
+            "at": self._clock(),
+        }
+        async with transaction(self._engine) as connection:
+            await insert_once(connection, call_events, values)
+
+    async def note_heard(self, positions: Mapping[str, int]) -> None:
+        """Keeps how far calls were heard, in samples of one channel; never less than before."""
+        at = self._clock()
+        async with transaction(self._engine) as connection:
+            for call_id, position in sorted(positions.items()):
+                further = update(calls).where(calls.c.call_id == call_id, calls.c.heard_position < position)
+                await connection.execute(further.values(heard_position=position, heard_at=at))
+
+    async def note_recording(self, call_id: str, recording_id: str, url: str) -> None:
+        """Keeps which recording was made of a call's audio, and where it is. Raises `NotThere`."""
+        await self._apply(call_id, lambda _: {"audio_recording_id": recording_id, "audio_url": url})
+
+    async def call(self, call_id: str) -> CallView:
+        """A call. Raises `NotThere`."""
+        async with transaction(self._engine) as connection:
+            return rows.there(await rows.find(connection, call_id), call_id)
+
+    async def open_calls(self, *, instance: str | None = None) -> list[CallView]:
+        """The calls whose audio is not over, the oldest first; of one instance only, or of all."""
+        query = select(calls).where(calls.c.ended_at.is_(None)).order_by(calls.c.accepted_at, calls.c.call_id)
+        if instance is not None:
+            query = query.where(calls.c.instance == instance)
+        async with transaction(self._engine) as connection:
+            return [rows.view_of(row) for row in await connection.execute(query)]
+
+    async def _end_here(self, connection: AsyncConnection, call: CallView, *, reason: str, error: str) -> Changes:
+        """Puts the end of a call into its log, behind what was heard of it, and gives what that changes. Where not even its
+        start is known to be there, that comes first: whoever reads the log is to end it like any other."""
+        if call.heard_at is None:
+            await self._outbox.add(connection, CALL_AUDIO, start_of(call))
+        end = CallEnded(
+            call_id=call.call_id,
+            position=call.heard_position,
+            complete=False,
+            reason=reason,
+            error=error,
+            ended_at=self._clock(),
+        )
+        await self._outbox.add(connection, CALL_AUDIO, end)
+        return ended(call, end)
+
+    async def _take_in(
+        self, started: CallStarted, *, door: str, instance: str, paused: bool, heard_at: datetime | None
+    ) -> tuple[CallView, bool]:
+        check_ids(started, started.locale, started.protocol)
+        async with transaction(self._engine) as connection:
+            await rows.lock(connection, started.call_id)
+            call = await rows.find(connection, started.call_id)
+            if call is not None:
+                if call.fingerprint != fingerprint(started):
+                    raise in_use(call)
+                return await self._write(connection, call, {"heard_at": call.heard_at or heard_at}), False
+            new = replace(begun(started, door=door, instance=instance, paused=paused, at=self._clock()), heard_at=heard_at)
+            await rows.insert(connection, new)
+            await self._publish(connection, new)
+            after = await self._write(connection, new, settled(new, await rows.passes(connection, new.call_id)))
+        CALLS_ACCEPTED.labels(door).inc()
+        CALL_STATES.labels(CallStatus.ACTIVE.value).inc()
+        log.info("call.accepted", call_id=new.call_id, door=door, protocol=new.protocol)
+        self._told(new, after)
+        return after, True
+
+    async def _apply(self, call_id: str, decide: Callable[[CallView], Changes]) -> CallView:
+        async with transaction(self._engine) as connection:
+            call = await rows.locked(connection, call_id)
+            after = await self._write(connection, call, decide(call))
+        self._told(call, after)
+        return after
+
+    async def _write(self, connection: AsyncConnection, call: CallView, changes: Changes) -> CallView:
+        new = {name: value for name, value in changes.items() if getattr(call, name) != value}
+        if not new:
+            return call
+        after = replace(call, **new)
+        if record_of(after) != record_of(call):
+            # Later than before whatever the clock says, so that the newest record of a call is told by it.
+            after = replace(after, updated_at=max(self._clock(), call.updated_at + _TICK))
+            await self._publish(connection, after)
+        await rows.change(connection, call, {**new, "updated_at": after.updated_at})
+        return after
+
+    async def _publish(self, connection: AsyncConnection, call: CallView) -> None:
+        await self._outbox.add(connection, CALLS, record_of(call))
+
+    def _told(self, before: CallView, after: CallView) -> None:
+        self._outbox.wake()
+        if after.state is not before.state:
+            CALL_STATES.labels(after.state.value).inc()
+            log.info("call.state", call_id=after.call_id, state=after.state.value, error=after.error or None)

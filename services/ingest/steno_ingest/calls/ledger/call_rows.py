@@ -1,0 +1,94 @@
+"""Reading and writing the rows of one call within a transaction that holds its lock."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from steno.events.records import AudioCodec, CallChannel, CallStatus
+from steno_ingest.calls.ledger.passes import Pass
+from steno_ingest.calls.ledger.tables import call_entries, call_passes, calls
+from steno_ingest.calls.ledger.view import CallView
+from steno_ingest.errors import NotThere
+
+# Any number that is not used for another pair of advisory locks on this database (PostgreSQL §13.3.5).
+_LOCKS = 0x43414C4C
+
+
+async def lock(connection: AsyncConnection, call_id: str) -> None:
+    """Has every other writer of this call wait for the end of this transaction, also where the call has no row yet."""
+    # On SQLite the transaction holds the only write lock already.
+    if connection.dialect.name == "postgresql":
+        digest = hashlib.blake2b(call_id.encode(), digest_size=4).digest()
+        await connection.execute(select(func.pg_advisory_xact_lock(_LOCKS, int.from_bytes(digest, signed=True))))
+
+
+async def find(connection: AsyncConnection, call_id: str) -> CallView | None:
+    """A call; None where it is not known."""
+    row = (await connection.execute(select(calls).where(calls.c.call_id == call_id))).one_or_none()
+    return None if row is None else view_of(row)
+
+
+async def locked(connection: AsyncConnection, call_id: str) -> CallView:
+    """A call that nobody else changes meanwhile. Raises `NotThere`."""
+    await lock(connection, call_id)
+    return there(await find(connection, call_id), call_id)
+
+
+def view_of(row: Row[Any]) -> CallView:
+    """The call in a row."""
+    typed = {
+        "state": CallStatus(row.state),
+        "codec": AudioCodec(row.codec),
+        "channels": tuple(CallChannel.model_validate(entry) for entry in row.channels),
+    }
+    return CallView(**{**row._mapping, **typed})
+
+
+def there(call: CallView | None, call_id: str) -> CallView:
+    """The call. Raises `NotThere` where there is none."""
+    if call is None:
+        raise NotThere(f"there is no call {call_id}; GET /v1/calls lists those there are")
+    return call
+
+
+async def insert(connection: AsyncConnection, call: CallView) -> None:
+    """Writes the row and the first entry of a call."""
+    await connection.execute(calls.insert().values(**_columns({name.name: getattr(call, name.name) for name in fields(call)})))
+    await _enter(connection, call.call_id, None, call.state, call.accepted_at)
+
+
+async def change(connection: AsyncConnection, call: CallView, changes: Mapping[str, Any]) -> None:
+    """Writes what is new of a call, with an entry where its state is; that the step is legal is the caller's to know."""
+    await connection.execute(update(calls).where(calls.c.call_id == call.call_id).values(**_columns(changes)))
+    if "state" in changes:
+        await _enter(connection, call.call_id, call.state, changes["state"], changes["updated_at"])
+
+
+async def passes(connection: AsyncConnection, call_id: str) -> list[Pass]:
+    """The passes over a call that completed or failed."""
+    rows = await connection.execute(select(call_passes).where(call_passes.c.call_id == call_id))
+    return [Pass(**{**row._mapping, "state": CallStatus(row.state)}) for row in rows]
+
+
+def _columns(values: Mapping[str, Any]) -> dict[str, Any]:
+    columns = dict(values)
+    if "channels" in columns:
+        columns["channels"] = [channel.model_dump(mode="json") for channel in columns["channels"]]
+    if "properties" in columns:
+        columns["properties"] = dict(columns["properties"])
+    return columns
+
+
+async def _enter(
+    connection: AsyncConnection, call_id: str, from_state: CallStatus | None, to_state: CallStatus, at: datetime
+) -> None:
+    await connection.execute(
+        call_entries.insert().values(
+            call_id=call_id, from_state=None if from_state is None else from_state.value, to_state=to_state.value, at=at
+        )
+    )

@@ -1,0 +1,62 @@
+"""Ends the calls that nobody else will: every call that was accepted is to end, also when what would end it is gone for good.
+
+| a call | what is done |
+|---|---|
+| whose process vanished before anything of it was on its log | its start and end are put there, and it ends like any other |
+| whose audio is over, and too old to be on Kafka still, without a transcript | it has failed |
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import structlog
+
+from steno.errors import Retryable
+from steno_ingest.calls.ledger.call_ledger import CallLedger
+from steno_ingest.calls.ledger.queries import CallQueries
+from steno_ingest.outbox import now
+
+log = structlog.get_logger("steno.ingest.calls")
+
+_EVERY_SECONDS = 60.0
+#: A process that still has the call has got something of it onto the log by then, unless Kafka is away for as long.
+_NEVER_HEARD_FOR = timedelta(hours=1)
+#: Twice as long as `call-audio` is kept: a transcriber that comes back later finds nothing there.
+_NEVER_TRANSCRIBED_FOR = timedelta(hours=48)
+
+
+class Overdue:
+    """Looks for such calls, at the start and each minute; a component of the service. Several instances may look at once."""
+
+    def __init__(self, ledger: CallLedger, queries: CallQueries, *, clock: Callable[[], datetime] = now) -> None:
+        self._ledger = ledger
+        self._queries = queries
+        self._clock = clock
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Works until `stop`."""
+        stopping = asyncio.create_task(self._stopping.wait())
+        while not stopping.done():
+            try:
+                await self.look()
+            except Retryable as error:
+                log.warning("calls.overdue_not_looked_for", reason=str(error))
+            await asyncio.wait({stopping}, timeout=_EVERY_SECONDS)
+
+    async def stop(self) -> None:
+        """Has `run` return."""
+        self._stopping.set()
+
+    async def look(self) -> None:
+        """Looks once. Raises `DatabaseUnavailable`."""
+        at = self._clock()
+        for call in await self._queries.never_heard(at - _NEVER_HEARD_FOR):
+            log.warning("call.never_heard", call_id=call.call_id, door=call.door)
+            why = "the process that took its audio vanished before any of it was kept"
+            await self._ledger.end_lost(call.call_id, instance=call.instance, reason="ingest_lost", error=why)
+        for call in await self._queries.never_transcribed(at - _NEVER_TRANSCRIBED_FOR):
+            log.error("call.never_transcribed", call_id=call.call_id, ended_at=call.ended_at)
+            reason = "its audio is not on Kafka any more and was never transcribed; see that transcribers run, and keep up"
+            await self._ledger.fail(call.call_id, reason=reason, error="not_transcribed")

@@ -1,0 +1,95 @@
+"""Calls looked up: lists by filter, one with its events, the phrases and passes of one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from steno.cursors import Position
+from steno.events.records import CallStatus
+from steno_ingest.calls.ledger import call_rows as rows
+from steno_ingest.calls.ledger.passes import Pass
+from steno_ingest.calls.ledger.tables import call_events, call_phrases, calls
+from steno_ingest.calls.ledger.view import CallView
+from steno_ingest.transactions import transaction
+from steno_ingest.transcripts import TranscriptPhrase
+
+_TOGETHER = 500
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CallFilters:
+    """Which calls are listed; None does not filter."""
+
+    state: CallStatus | None = None
+    door: str | None = None
+    #: Accepted at this time or later.
+    since: datetime | None = None
+    #: Accepted before this time.
+    until: datetime | None = None
+
+
+class CallQueries:
+    """Reads the calls in a database. Every method may raise `DatabaseUnavailable`."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def page(self, filters: CallFilters, *, after: Position | None, limit: int) -> list[CallView]:
+        """Calls, the newest first, from after a position on; calls accepted meanwhile do not shift them."""
+        query = select(calls).where(*_conditions(filters))
+        if after is not None:
+            query = query.where(tuple_(calls.c.accepted_at, calls.c.call_id) < tuple_(after.at, after.id))
+        query = query.order_by(calls.c.accepted_at.desc(), calls.c.call_id.desc()).limit(limit)
+        async with transaction(self._engine) as connection:
+            return [rows.view_of(row) for row in await connection.execute(query)]
+
+    async def with_events(self, call_id: str) -> tuple[CallView, Sequence[Row[Any]]]:
+        """A call, and what happened in it, by time. Raises `NotThere`."""
+        query = select(call_events).where(call_events.c.call_id == call_id)
+        query = query.order_by(call_events.c.position_ms, call_events.c.kind)
+        async with transaction(self._engine) as connection:
+            call = rows.there(await rows.find(connection, call_id), call_id)
+            return call, (await connection.execute(query)).all()
+
+    async def with_passes(self, call_id: str) -> tuple[CallView, list[Pass]]:
+        """A call, and the passes over it that completed or failed. Raises `NotThere`."""
+        async with transaction(self._engine) as connection:
+            call = rows.there(await rows.find(connection, call_id), call_id)
+            return call, await rows.passes(connection, call_id)
+
+    async def never_heard(self, before: datetime) -> list[CallView]:
+        """Calls accepted before then whose audio is not over, and of which nothing is known to be on their log."""
+        return await self._calls(calls.c.accepted_at < before, calls.c.ended_at.is_(None), calls.c.heard_at.is_(None))
+
+    async def never_transcribed(self, before: datetime) -> list[CallView]:
+        """Calls whose audio was over before then, by our clock, and whose transcript is still to come."""
+        # `ended_at` is by the clock of a publisher, which may be days off.
+        return await self._calls(calls.c.state == CallStatus.ENDING.value, calls.c.updated_at < before)
+
+    async def phrases(self, call_id: str) -> tuple[TranscriptPhrase, ...]:
+        """The phrases of the live pass so far, by time and then channel."""
+        query = select(call_phrases.c.content).where(call_phrases.c.call_id == call_id)
+        query = query.order_by(call_phrases.c.start_ms, call_phrases.c.channel)
+        async with transaction(self._engine) as connection:
+            return tuple(TranscriptPhrase.model_validate(content) for content in (await connection.execute(query)).scalars())
+
+    async def _calls(self, *conditions: ColumnElement[bool]) -> list[CallView]:
+        async with transaction(self._engine) as connection:
+            return [rows.view_of(row) for row in await connection.execute(select(calls).where(*conditions).limit(_TOGETHER))]
+
+
+def _conditions(filters: CallFilters) -> list[ColumnElement[bool]]:
+    conditions = []
+    if filters.state is not None:
+        conditions.append(calls.c.state == filters.state.value)
+    if filters.door is not None:
+        conditions.append(calls.c.door == filters.door)
+    if filters.since is not None:
+        conditions.append(calls.c.accepted_at >= filters.since)
+    if filters.until is not None:
+        conditions.append(calls.c.accepted_at < filters.until)
+    return conditions

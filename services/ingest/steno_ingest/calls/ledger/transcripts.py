@@ -1,0 +1,96 @@
+"""The transcript of a call: while people speak, of its live pass, and of the pass that counts.
+
+Roles are those that the call has now: a correction shows in every transcript of it, and nothing is decoded again.
+"""
+
+from enum import StrEnum
+
+import structlog
+from pydantic import ValidationError
+
+from steno.events.records import Role
+from steno.storage.objects import ForeignObject, ObjectMissing, ObjectStore
+from steno_ingest.calls.ledger.passes import Pass
+from steno_ingest.calls.ledger.queries import CallQueries
+from steno_ingest.calls.ledger.view import CallView
+from steno_ingest.errors import NeverToBe
+from steno_ingest.transcripts import Transcript
+
+log = structlog.get_logger("steno.ingest.calls")
+
+
+class WhichPass(StrEnum):
+    """The pass over a call whose transcript is wanted."""
+
+    #: The one that counts now.
+    CURRENT = "current"
+    #: The one made while people spoke.
+    LIVE = "live"
+
+
+class CallTranscripts:
+    """Makes transcripts of calls, from rows and from the object store."""
+
+    def __init__(self, queries: CallQueries, objects: ObjectStore) -> None:
+        self._queries = queries
+        self._objects = objects
+
+    async def transcript(self, call_id: str, which: WhichPass) -> Transcript:
+        """The transcript of a call, as far as it is.
+
+        Raises:
+            NotThere: there is no such call.
+            NeverToBe: the result document of the current pass is not kept any more.
+            DatabaseUnavailable, StoreUnavailable: try again later.
+        """
+        call, passes = await self._queries.with_passes(call_id)
+        known = {entry.recording_id: entry for entry in passes}
+        if which is WhichPass.CURRENT and call.current_recording_id not in ("", call.recording_id):
+            transcript = await self._of_recording(call, known[call.current_recording_id])
+        else:
+            transcript = await self._of_live_pass(call, known.get(call.recording_id))
+        return _with_roles(transcript, call)
+
+    async def _of_live_pass(self, call: CallView, ended: Pass | None) -> Transcript:
+        return Transcript(
+            call_id=call.call_id,
+            recording_id=call.recording_id,
+            locale=call.locale,
+            duration_ms=max(call.heard_ms, ended.duration_ms if ended else 0),
+            channels=len(call.channels),
+            engine=ended.engine if ended else "",
+            phrases=await self._queries.phrases(call.call_id),
+        )
+
+    async def _of_recording(self, call: CallView, current: Pass) -> Transcript:
+        if not current.result_url:
+            return Transcript(
+                call_id=call.call_id,
+                recording_id=current.recording_id,
+                locale=call.locale,
+                duration_ms=current.duration_ms,
+                channels=len(call.channels),
+                engine=current.engine,
+            )
+        try:
+            return Transcript.model_validate_json(await self._objects.get(current.result_url))
+        except (ObjectMissing, ForeignObject, ValidationError) as error:
+            log.error(
+                "call.result_missing", call_id=call.call_id, recording_id=current.recording_id, error=type(error).__name__
+            )
+            raise NeverToBe(
+                "the result document of the call's current pass is not in the object store (any more), or is not one of "
+                "Steno's; its live transcript can be had with pass=live",
+                about={"state": call.state.value},
+            ) from error
+
+
+def _with_roles(transcript: Transcript, call: CallView) -> Transcript:
+    roles = {entry.channel: entry.role for entry in call.channels}
+    return transcript.model_copy(
+        update={
+            "phrases": tuple(
+                phrase.model_copy(update={"role": roles.get(phrase.channel, Role.UNKNOWN)}) for phrase in transcript.phrases
+            )
+        }
+    )

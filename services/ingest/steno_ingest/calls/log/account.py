@@ -1,0 +1,284 @@
+"""The account of one call: what of it is on the log, held against what should be. Pure.
+
+It takes the call's records in the order of the log and gives the audio that belongs into a recording; what is worth telling (a
+gap, a pause, a silent channel) is noted. All of it follows from the records alone, so whoever reads them again, from any state
+that was kept, comes to the same audio and the same notes.
+
+| the log | what follows |
+|---|---|
+| a chunk whose sequence was taken already | the same audio again: dropped |
+| a chunk that begins behind what was taken | its new part is taken |
+| a chunk that begins beyond it | a gap of reason lost |
+| audio while the call is paused | dropped, and noted: the pause is a hard gate here too |
+| a pause that begins within audio taken already | that audio is masked |
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from steno.events.records import AudioChunk, AudioCodec, AudioGap, CallEnded, CallPaused, CallResumed, DtmfPressed
+from steno_ingest.calls.log.one_legged import Leg, Legs
+from steno_ingest.calls.log.pieces import Shape
+from steno_ingest.calls.log.unusable import AfterTheEnd, BrokenAudio, ImpossiblePlace, UnusableRecord
+
+#: A position this far beyond the last one is a mistake of whoever made it, not a gap.
+LONGEST_JUMP_SECONDS = 4 * 3600
+
+#: What is noted of one call; a publisher that loses every other chunk of a day fills no database.
+MOST_NOTES = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Something that happened in a call."""
+
+    kind: str
+    position_ms: int
+    duration_ms: int = 0
+    detail: str = ""
+
+
+Heard = tuple[int, bytes]
+"""Audio that belongs into the recording, with the position of its first sample."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Account:
+    """One call. Positions are samples of one channel since its start."""
+
+    call_id: str
+    codec: AudioCodec
+    sample_rate: int
+    channel_count: int
+    #: Others must be heard for so long before a silent channel is told.
+    one_legged_seconds: int
+    #: Where the next audio is expected.
+    position: int = 0
+    #: Of the last chunk that was taken.
+    sequence: int = -1
+    #: Where the pause began that lasts.
+    paused_from: int | None = None
+    #: Where the last pause ended: a pause told to begin before that is one told again.
+    resumed_at: int = 0
+    ended: bool = False
+    #: Audio that was taken before it became known that the call was paused by then.
+    masks: list[tuple[int, int]] = field(default_factory=list)
+    #: How much was noted so far.
+    noted: int = 0
+    #: The faults that were told, each once a call.
+    faults: set[str] = field(default_factory=set)
+    #: What is to be told and was not yet.
+    notes: list[Note] = field(default_factory=list)
+    legs: Legs = field(init=False, repr=False, compare=False)
+    _frame_bytes: int = field(init=False)
+    _longest_jump: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        samples = self.one_legged_seconds * self.sample_rate
+        self.legs = Legs(self.codec, self.channel_count, samples=samples)
+        self._frame_bytes = self.codec.sample_bytes * self.channel_count
+        self._longest_jump = LONGEST_JUMP_SECONDS * self.sample_rate
+
+    @property
+    def shape(self) -> Shape:
+        """What its samples look like."""
+        return Shape(codec=self.codec, sample_rate=self.sample_rate, channels=self.channel_count)
+
+    def chunk(self, chunk: AudioChunk) -> Heard | None:
+        """Takes audio; gives what of it is new, None where nothing is.
+
+        Raises:
+            UnusableRecord: it cannot be taken. The call goes on without it.
+        """
+        audio, position, expected = chunk.audio, chunk.position, self.position
+        length, rest = divmod(len(audio), self._frame_bytes)
+        if rest or not length or self.ended:
+            raise self._unusable_audio(chunk)
+        if chunk.sequence <= self.sequence:
+            if position >= expected and self.paused_from is None:
+                raise self._out_of_sequence(chunk)
+            return None
+        if position - expected > self._longest_jump:
+            raise self._too_far(position)
+        self.sequence = chunk.sequence
+        if self.paused_from is not None:
+            self._note_fault("audio_while_paused", position, "dropped: the call is paused")
+            return None
+        if position != expected:
+            if position > expected:
+                self._lose_until(position)
+            elif position + length <= expected:
+                return None
+            else:
+                audio = audio[(expected - position) * self._frame_bytes :]
+                length, position = position + length - expected, expected
+        self.position = position + length
+        if silent := self.legs.listen(position, length, audio):
+            self._note_silent(silent)
+        return position, audio
+
+    def gap(self, gap: AudioGap) -> None:
+        """Takes a span without audio. Raises `UnusableRecord`."""
+        end = gap.position + gap.length
+        if self.ended or self.paused_from is not None or end <= self.position:
+            return
+        self._check_jump(end)
+        self._lose_until(gap.position)
+        self._skip_until(end, f"gap_{gap.reason.value}")
+
+    def pause(self, pause: CallPaused) -> None:
+        """No audio is kept from here on. Raises `UnusableRecord`; the call counts as paused all the same."""
+        if not self.would_pause(pause):
+            return
+        self.paused_from = self.position
+        if pause.position < self.position:
+            self.masks.append((pause.position, self.position))
+            self.paused_from = pause.position
+            return
+        self._check_jump(pause.position)
+        self._lose_until(pause.position)
+        self.paused_from = self.position
+
+    def resume(self, resumed: CallResumed) -> None:
+        """Audio is kept again. Raises `UnusableRecord`; the call then stays paused."""
+        if not self.would_resume(resumed):
+            return
+        self._check_jump(resumed.position)
+        self._end_pause(resumed.position)
+
+    def would_pause(self, pause: CallPaused) -> bool:
+        """Whether a pause begins with it: one from before the last resumption is told again with audio that is sent again."""
+        return not self.ended and self.paused_from is None and pause.position >= self.resumed_at
+
+    def would_resume(self, resumed: CallResumed) -> bool:
+        """Whether the pause ends with it: one from before the pause is told again, too."""
+        return not self.ended and self.paused_from is not None and resumed.position >= self.paused_from
+
+    def dtmf(self, pressed: DtmfPressed) -> None:
+        """Takes that a key was pressed; not while paused, when card numbers are."""
+        if not self.ended and self.paused_from is None:
+            channel = "" if pressed.channel is None else f" on channel {pressed.channel}"
+            self._note("dtmf", pressed.position, detail=f"{pressed.digit}{channel}")
+
+    def end(self, ended: CallEnded) -> None:
+        """No audio follows. What is missing up to the end is lost; an end that is impossibly far is where the audio is."""
+        if self.ended:
+            return
+        end = ended.position if ended.position - self.position <= self._longest_jump else self.position
+        if self.paused_from is not None:
+            self._end_pause(end)
+        self._lose_until(end)
+        self.ended = True
+
+    def refuse(self, error: UnusableRecord, position: int) -> bool:
+        """Keeps that a record of the call was put aside; False where one was for the same reason: one a call is told."""
+        return self._note_fault(error.error_class, position, str(error))
+
+    def kept(self) -> dict[str, Any]:
+        """All of it, for JSON; the notes are told before it is kept."""
+        own = {name: getattr(self, name) for name in _KEPT}
+        return {
+            **own,
+            "codec": self.codec.value,
+            "faults": sorted(self.faults),
+            "legs": [asdict(leg) for leg in self.legs.legs],
+        }
+
+    @classmethod
+    def restored(cls, kept: dict[str, Any]) -> "Account":
+        """The account that was kept."""
+        values = {
+            **{name: kept[name] for name in _KEPT},
+            "codec": AudioCodec(kept["codec"]),
+            "faults": set(kept["faults"]),
+            "masks": [(start, end) for start, end in kept["masks"]],
+        }
+        account = cls(**values)
+        account.legs.legs = [Leg(**leg) for leg in kept["legs"]]
+        return account
+
+    def _unusable_audio(self, chunk: AudioChunk) -> UnusableRecord:
+        if self.ended:
+            return AfterTheEnd(f"call {self.call_id} has ended at sample {self.position}; this audio came after it")
+        return BrokenAudio(
+            f"{len(chunk.audio)} bytes are no whole number of sample frames: {self.channel_count} channels of "
+            f"{self.codec.value} have frames of {self._frame_bytes} bytes"
+        )
+
+    def _out_of_sequence(self, chunk: AudioChunk) -> UnusableRecord:
+        return ImpossiblePlace(
+            f"sequence {chunk.sequence} comes after {self.sequence} and brings audio that is new (sample {chunk.position}, "
+            f"{self.position} is expected): number the chunks of a call upwards from 0"
+        )
+
+    def _too_far(self, position: int) -> UnusableRecord:
+        return ImpossiblePlace(
+            f"sample {position} is more than {LONGEST_JUMP_SECONDS // 3600} hours beyond sample {self.position}, which is "
+            "expected next; positions count samples of one channel since the call's start"
+        )
+
+    def _check_jump(self, position: int) -> None:
+        if position - self.position > self._longest_jump:
+            raise self._too_far(position)
+
+    def _end_pause(self, end: int) -> None:
+        start = self.position if self.paused_from is None else self.paused_from
+        self.paused_from = None
+        end = max(start, end)
+        if self.masks and end < self.masks[-1][1]:
+            self.masks[-1] = (self.masks[-1][0], max(self.masks[-1][0], end))
+        if end > start:
+            self._note("gap_paused", start, samples=end - start)
+        self.position = max(self.position, end)
+        self.resumed_at = end
+
+    def _lose_until(self, position: int) -> None:
+        if position > self.position:
+            self._skip_until(position, "gap_lost")
+
+    def _skip_until(self, end: int, kind: str) -> None:
+        self._note(kind, self.position, samples=end - self.position)
+        self.position = end
+
+    def _note_silent(self, silent: Sequence[tuple[int, int]]) -> None:
+        for since in sorted({since for _, since in silent}):
+            channels = ", ".join(str(channel) for channel, start in silent if start == since)
+            self._note("one_legged", since, samples=self.position - since, detail=f"channel {channels}")
+
+    def _note_fault(self, kind: str, position: int, detail: str) -> bool:
+        if kind in self.faults:
+            return False
+        self.faults.add(kind)
+        self._note(kind, min(position, self.position + self._longest_jump), detail=detail)
+        return True
+
+    def _note(self, kind: str, position: int, *, samples: int = 0, detail: str = "") -> None:
+        self.noted += 1
+        if self.noted > MOST_NOTES:
+            return
+        if self.noted == MOST_NOTES:
+            kind, samples, detail = "notes_ended", 0, f"{MOST_NOTES} were noted of this call; no more are"
+        self.notes.append(
+            Note(
+                kind=kind,
+                position_ms=position * 1000 // self.sample_rate,
+                duration_ms=samples * 1000 // self.sample_rate,
+                detail=detail,
+            )
+        )
+
+
+_KEPT = (
+    "call_id",
+    "sample_rate",
+    "channel_count",
+    "one_legged_seconds",
+    "position",
+    "sequence",
+    "paused_from",
+    "resumed_at",
+    "ended",
+    "masks",
+    "noted",
+)

@@ -1,0 +1,290 @@
+"""The reader of `call-audio` that every call goes through, whoever publishes it: it accounts for the call and keeps its audio.
+
+Records are taken in memory; what follows from them is made safe together, some seconds' worth at a time: the pieces of audio,
+the notes in the ledger, then the account, which says up to which offset that is so. Only what stands below the oldest record
+that is not safe is committed, so whoever reads the partition next begins there, goes on from the accounts that were kept, and
+comes to the same pieces and notes again.
+
+| a record | what follows |
+|---|---|
+| of a call that is open | accounted for; its audio kept |
+| that an account covers already | dropped: it was taken before the last crash or rebalance |
+| that cannot be (see `unusable`) | to dead letters the first time in a call, afterwards counted only |
+| `CallStarted` | in the ledger, where it is not: an upstream system publishes the call |
+| `CallEnded` | the call's audio is over; its recording is made |
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from steno.events.records import (
+    AudioChunk,
+    AudioCodec,
+    AudioGap,
+    CallEnded,
+    CallPaused,
+    CallRecord,
+    CallResumed,
+    CallStarted,
+    CallUpdated,
+    DtmfPressed,
+    RolesCorrected,
+)
+from steno.kafka.messages import Message
+from steno_ingest.calls.ledger.account_rows import AccountRows
+from steno_ingest.calls.ledger.call_ledger import KAFKA, CallLedger
+from steno_ingest.calls.log.account import Account
+from steno_ingest.calls.log.finishing import Finishing
+from steno_ingest.calls.log.keeping import Keeping
+from steno_ingest.calls.log.open_call import OpenCall
+from steno_ingest.calls.log.pieces import PIECE_BYTES
+from steno_ingest.calls.log.strangers import Strangers
+from steno_ingest.calls.log.unusable import UnknownCodec, UnusableRecord
+from steno_ingest.errors import CallAlreadyEnded, NotThere
+from steno_ingest.metrics import CALL_RECORDS_UNUSABLE
+
+log = structlog.get_logger("steno.ingest.call_log")
+
+#: What is taken of a call is made safe after so long, or when there is a piece of it.
+KEPT_AFTER_SECONDS = 30.0
+
+_TELL_SECONDS = 5.0
+
+
+@dataclass(slots=True, kw_only=True)
+class _Partition:
+    """What is known of the calls of one partition."""
+
+    calls: dict[str, OpenCall] = field(default_factory=dict)
+    #: Everything below has been taken; None before the first record.
+    next_offset: int | None = None
+    told_at: float = 0.0
+
+
+class CallLog:
+    """The handler of the log consumer of `call-audio`; see `steno.kafka.log_consumer.LogHandler`."""
+
+    def __init__(
+        self,
+        *,
+        ledger: CallLedger,
+        accounts: AccountRows,
+        keeping: Keeping,
+        finishing: Finishing,
+        record_calls: bool,
+        one_legged_seconds: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """
+        Args:
+            keeping: Holds what was taken until it is safe.
+            finishing: Makes the recordings of calls that have ended.
+            record_calls: Whether audio is kept.
+            one_legged_seconds: How long others are heard before a silent channel is told.
+            clock: Seconds of a monotonic clock.
+        """
+        self._ledger = ledger
+        self._accounts = accounts
+        self._keeping = keeping
+        self._finishing = finishing
+        self._record_calls = record_calls
+        self._one_legged_seconds = one_legged_seconds
+        self._clock = clock
+        self._partitions: dict[int, _Partition] = {}
+        self._strangers = Strangers(accounts)
+
+    def open_calls(self, partition: int) -> list[OpenCall]:
+        """The calls of a partition that have not ended; none where the partition is not ours."""
+        found = self._partitions.get(partition)
+        return [] if found is None else list(found.calls.values())
+
+    @property
+    def partitions(self) -> list[int]:
+        """The partitions that are ours."""
+        return list(self._partitions)
+
+    async def open(self, partition: int) -> int | None:
+        """Goes on from the accounts that were kept; the committed offset is where to begin."""
+        kept = await self._accounts.unfinished(partition)
+        now = self._clock()
+        calls = {entry.call_id: OpenCall.kept(entry, now=now) for entry in kept if not entry.ended}
+        self._partitions[partition] = _Partition(calls=calls)
+        self._strangers.forget()
+        for entry in kept:
+            if entry.ended:
+                self._finishing.begin(entry)
+        return None
+
+    async def take(self, message: Message) -> None:
+        """Accounts for one record.
+
+        Raises:
+            Permanent: the record belongs to no call as it stands.
+            Retryable: a store or database is away.
+        """
+        partition = self._partitions[message.partition]
+        partition.next_offset = message.offset
+        record = message.record
+        if type(record) is AudioChunk:
+            call = partition.calls.get(record.call_id)
+            if call is None:
+                await self._refuse_stranger(record, message.offset)
+            elif message.offset >= call.next_offset:
+                await self._keeping.make_room(call)
+                self._take_audio(call, record, message.offset)
+        elif isinstance(record, CallRecord):
+            await self._take_event(partition, record, message)
+        partition.next_offset = message.offset + 1
+
+    async def settle(self, partition: int) -> int | None:
+        """Makes safe what is due; the offset below which everything is.
+
+        Raises:
+            Retryable: a store or database is away; what was to be made safe is held on to.
+        """
+        found = self._partitions[partition]
+        now = self._clock()
+        await self._keeping.keep([call for call in found.calls.values() if _is_due(call, now)])
+        ended = [call for call in found.calls.values() if call.account.ended]
+        await self._tell(found, now, at_once=bool(ended))
+        for call in ended:
+            del found.calls[call.account.call_id]
+            self._strangers.remember(call.account.call_id, call.next_offset)
+            self._finishing.begin(call.to_keep())
+        unkept = [call.unkept_from for call in found.calls.values() if call.unkept_from is not None]
+        return min(unkept, default=found.next_offset)
+
+    async def close(self, partition: int) -> None:
+        """Forgets the calls of a partition; recordings that are being made are left to whoever has it next."""
+        found = self._partitions.pop(partition, _Partition())
+        self._keeping.release(list(found.calls.values()))
+        await self._finishing.abandon(partition)
+
+    def _take_audio(self, call: OpenCall, chunk: AudioChunk, offset: int) -> None:
+        try:
+            heard = call.account.chunk(chunk)
+        except UnusableRecord as error:
+            # It does not count as a sign of life: a publisher of nothing but rubbish is inactive.
+            call.taken(offset, call.taken_at)
+            self._refuse(call, error, chunk.position)
+            return
+        call.taken(offset, self._clock())
+        if heard is not None and self._record_calls:
+            self._keeping.hold(call, *heard)
+
+    async def _take_event(self, partition: _Partition, record: CallRecord, message: Message) -> None:
+        if isinstance(record, RolesCorrected):
+            # The later correction counts whichever comes first, so it may come again at any time.
+            await self._ledger.note_roles(record)
+        call = partition.calls.get(record.call_id)
+        if isinstance(record, CallStarted):
+            if call is None or message.offset >= call.next_offset:
+                await self._start(partition, record, message, known=call)
+        elif call is None:
+            if not isinstance(record, RolesCorrected):
+                await self._refuse_stranger(record, message.offset)
+        elif message.offset >= call.next_offset:
+            if isinstance(record, CallUpdated):
+                await self._ledger.update(record.call_id, properties=record.properties, locale=record.locale)
+            elif call.foreign:
+                await self._tell_gate(call.account, record)
+            if isinstance(record, CallEnded):
+                await self._tell_end(record)
+            # Nothing is awaited from here on: what was told is told again when that was cut short, and to no effect.
+            call.taken(message.offset, self._clock())
+            self._account_for(call, record)
+
+    async def _start(self, partition: _Partition, started: CallStarted, message: Message, *, known: OpenCall | None) -> None:
+        """A call begins, or begins again: the ledger knows which, and refuses another one of the same id."""
+        below = None if known is not None else await self._strangers.accounted_below(started.call_id)
+        if below is not None and message.offset < below:
+            return
+        foreign = await self._ledger.note_started(started) or (await self._ledger.call(started.call_id)).door == KAFKA
+        if started.codec is AudioCodec.UNKNOWN:
+            reason = "the audio of the call is in a codec that is not known; publish PCMU, PCMA or S16LE"
+            await self._ledger.fail(started.call_id, reason=reason, error=UnknownCodec.error_class)
+            raise UnknownCodec(reason)
+        if known is None and below is None:
+            partition.calls[started.call_id] = OpenCall.begun(
+                started,
+                one_legged_seconds=self._one_legged_seconds,
+                partition=message.partition,
+                offset=message.offset,
+                foreign=foreign,
+                now=self._clock(),
+            )
+            self._strangers.forget(started.call_id)
+
+    async def _tell_gate(self, account: Account, record: CallRecord) -> None:
+        """How an upstream system pauses its call; of a call with a door of ours, the door has told the ledger."""
+        try:
+            match record:
+                case CallPaused() if account.would_pause(record):
+                    by, reason = record.requested_by or "publisher", record.reason
+                    await self._ledger.set_paused(record.call_id, True, by=by, reason=reason)
+                case CallResumed() if account.would_resume(record):
+                    await self._ledger.set_paused(record.call_id, False, by=record.requested_by or "publisher")
+        except CallAlreadyEnded:
+            log.info("call.told_after_end", call_id=record.call_id, record=type(record).__name__)
+
+    def _account_for(self, call: OpenCall, record: CallRecord) -> None:
+        account = call.account
+        try:
+            match record:
+                case AudioGap():
+                    account.gap(record)
+                case CallPaused():
+                    account.pause(record)
+                case CallResumed():
+                    account.resume(record)
+                case DtmfPressed():
+                    account.dtmf(record)
+                case CallEnded():
+                    account.end(record)
+        except UnusableRecord as error:
+            self._refuse(call, error, account.position)
+
+    async def _tell_end(self, ended: CallEnded) -> None:
+        try:
+            await self._ledger.audio_ended(ended)
+        except NotThere:
+            log.warning("call.ended_unknown", call_id=ended.call_id)
+
+    def _refuse(self, call: OpenCall, error: UnusableRecord, position: int) -> None:
+        """Raises the first of its kind in a call, and counts the others."""
+        CALL_RECORDS_UNUSABLE.labels(error.error_class).inc()
+        if call.account.refuse(error, position):
+            raise error
+
+    async def _refuse_stranger(self, record: CallRecord, offset: int) -> None:
+        error = await self._strangers.judge(record, offset)
+        if error is not None:
+            raise error
+
+    async def _tell(self, partition: _Partition, now: float, *, at_once: bool) -> None:
+        """Tells the ledger how far calls were heard, those of the partition together."""
+        if now - partition.told_at < _TELL_SECONDS and not at_once:
+            return
+        heard = {
+            call_id: call.account.position
+            for call_id, call in partition.calls.items()
+            if call.account.position != call.told_position
+        }
+        if heard:
+            await self._ledger.note_heard(heard)
+        for call_id, position in heard.items():
+            partition.calls[call_id].told_position = position
+        partition.told_at = now
+
+
+def _is_due(call: OpenCall, now: float) -> bool:
+    """Whether what was taken of a call is to be made safe now."""
+    if call.unkept_from is None:
+        return False
+    held = call.audio.held
+    return (
+        call.account.ended or bool(call.account.notes) or held >= PIECE_BYTES or now - call.unkept_since >= KEPT_AFTER_SECONDS
+    )

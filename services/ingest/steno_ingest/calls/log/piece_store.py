@@ -1,0 +1,84 @@
+"""The pieces of calls' audio in the object store, while the calls last; see `steno_ingest.calls.log.pieces`."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+from urllib.parse import unquote
+
+from steno.errors import Retryable
+from steno.events import ids
+from steno.storage.objects import ObjectMissing, ObjectStore
+from steno_ingest.calls.log.pieces import Shape, Span, blocks_of_silence, layout, masked
+from steno_ingest.metrics import RECORDED_BYTES
+
+#: Pieces of an open call are here; a call's end removes them.
+CALL_AUDIO_PREFIX = "call-audio"
+
+#: What is older belongs to no open call: the recording of one ends after 74 hours.
+OLDEST_PIECE = timedelta(days=7)
+
+_AT_ONCE = 32
+
+
+class PieceGone(Retryable):
+    """A piece was there and is not: another process is done with the call, or somebody removed it."""
+
+    error_class = "piece_gone"
+
+
+class PieceStore:
+    """Keeps pieces. Every method may raise `StoreUnavailable`."""
+
+    def __init__(self, objects: ObjectStore) -> None:
+        self._objects = objects
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+
+    async def put(self, pieces: Sequence[tuple[str, Span, bytes]]) -> None:
+        """Keeps pieces, each with the id of its call; returns when all are there."""
+        outcomes = await asyncio.gather(*(self._put(*piece) for piece in pieces), return_exceptions=True)
+        for outcome in outcomes:
+            if outcome is not None:
+                raise outcome
+
+    async def spans(self, call_id: str) -> list[Span]:
+        """The pieces there are of a call."""
+        names = [unquote(url.rpartition("/")[2]) for url in await self._objects.listed(_prefix(call_id))]
+        return [span for name in names if (span := Span.named(name)) is not None]
+
+    async def audio(
+        self, call_id: str, shape: Shape, spans: Sequence[Span], *, samples: int, masks: Sequence[tuple[int, int]]
+    ) -> AsyncIterator[bytes]:
+        """So many samples of a call from its start, interleaved: from its pieces, and silence where there are none.
+
+        Raises:
+            PieceGone: a piece is not there any more.
+        """
+        for part in layout(spans, samples):
+            if part.piece is None:
+                for block in blocks_of_silence(shape, part.span.end - part.span.start):
+                    yield block
+                continue
+            content = await self._get(call_id, part.piece)
+            first = (part.span.start - part.piece.start) * shape.frame_bytes
+            last = (part.span.end - part.piece.start) * shape.frame_bytes
+            yield masked(content[first:last], part.span, masks, shape)
+
+    async def clear(self, call_id: str) -> None:
+        """Removes all pieces of a call."""
+        await self._objects.clear(_prefix(call_id))
+
+    async def _put(self, call_id: str, span: Span, audio: bytes) -> None:
+        async with self._slots:
+            await self._objects.put(f"{_prefix(call_id)}/{span.name}", audio)
+        RECORDED_BYTES.inc(len(audio))
+
+    async def _get(self, call_id: str, span: Span) -> bytes:
+        try:
+            return await self._objects.get(f"{self._objects.url}/{_prefix(call_id)}/{span.name}")
+        except ObjectMissing as error:
+            raise PieceGone(f"a piece of call {call_id} is gone: {error}") from error
+
+
+def _prefix(call_id: str) -> str:
+    # A call id may hold anything, slashes too; the id of the call's live pass stands for it.
+    return f"{CALL_AUDIO_PREFIX}/{ids.live_pass_id(call_id)}"

@@ -1,0 +1,103 @@
+"""The recorder: of a call that is over, the pieces of its audio become a recording in the object store.
+
+The recording is a WAVE file in the codec the call came in, its channels kept, with silence for what is missing. The same pieces
+make the same bytes and so the same recording id, wherever a process was killed: what was done already is done again to no
+effect, and the pieces go last.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+
+import structlog
+
+from steno.events.records import ChannelRole, RecordingSubmitted
+from steno_ingest.calls.ledger.account_rows import AccountRows, KeptAccount
+from steno_ingest.calls.ledger.call_ledger import CallLedger
+from steno_ingest.calls.ledger.view import CallView
+from steno_ingest.calls.log.account import Account
+from steno_ingest.calls.log.piece_store import PieceStore
+from steno_ingest.calls.log.pieces import Shape, Span
+from steno_ingest.calls.log.wave_file import most_samples, padding, wave_header
+from steno_ingest.intake import Intake, KeptRecording
+
+log = structlog.get_logger("steno.ingest.recorder")
+
+
+class Recorder:
+    """Makes recordings of calls, and has them transcribed a second time."""
+
+    def __init__(
+        self,
+        *,
+        intake: Intake,
+        ledger: CallLedger,
+        accounts: AccountRows,
+        pieces: PieceStore,
+        second_pass: bool,
+    ) -> None:
+        """
+        Args:
+            second_pass: Recordings are submitted, to be transcribed better than was possible while people spoke.
+        """
+        self._intake = intake
+        self._ledger = ledger
+        self._accounts = accounts
+        self._pieces = pieces
+        self._second_pass = second_pass
+
+    async def finish(self, call: KeptAccount) -> None:
+        """Makes the recording of a call that has ended, where there is audio of it; the call needs nothing more then.
+
+        Raises:
+            StoreUnavailable, DatabaseUnavailable, PieceGone: to be called again.
+        """
+        account = Account.restored(call.account)
+        spans = await self._pieces.spans(call.call_id)
+        # Asked after that: where somebody else is done with the call already, these may be what is left of the pieces.
+        if spans and not await self._accounts.is_finished(call.call_id):
+            recording = await self._record(account, spans)
+            await self._ledger.note_recording(call.call_id, recording.recording_id, recording.url)
+            if self._second_pass:
+                await self._submit(await self._ledger.call(call.call_id), recording)
+        # The pieces last: of a part of them another recording would be made.
+        await self._accounts.finish(call.call_id)
+        await self._pieces.clear(call.call_id)
+
+    async def _record(self, account: Account, spans: Sequence[Span]) -> KeptRecording:
+        shape = account.shape
+        samples = min(account.position, most_samples(shape.codec, shape.channels))
+        if samples < account.position:
+            at = samples * 1000 // shape.sample_rate
+            await self._ledger.note_event(
+                account.call_id, "recording_cut", position_ms=at, detail="a WAVE file holds 4 GiB; the rest is not recorded"
+            )
+        audio = self._pieces.audio(account.call_id, shape, spans, samples=samples, masks=account.masks)
+        recording = await self._intake.keep_call(account.call_id, _wave(shape, samples, audio))
+        log.info(
+            "call.recorded",
+            call_id=account.call_id,
+            recording_id=recording.recording_id,
+            duration_ms=samples * 1000 // shape.sample_rate,
+            pieces=len(spans),
+        )
+        return recording
+
+    async def _submit(self, call: CallView, recording: KeptRecording) -> None:
+        await self._intake.accept_call(
+            RecordingSubmitted(
+                call_id=call.call_id,
+                url=recording.url,
+                recording_id=recording.recording_id,
+                supersedes=call.recording_id,
+                channels=tuple(ChannelRole(channel=entry.channel, role=entry.role) for entry in call.channels),
+                locale=call.locale,
+                properties=dict(call.properties),
+                sha256=recording.sha256,
+            )
+        )
+
+
+async def _wave(shape: Shape, samples: int, audio: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield wave_header(shape.codec, sample_rate=shape.sample_rate, channels=shape.channels, samples=samples)
+    async for block in audio:
+        yield block
+    yield padding(samples * shape.frame_bytes)

@@ -1,0 +1,74 @@
+"""Calls that records come of and that are not open: those that have ended, and those that never started."""
+
+from dataclasses import dataclass
+
+from steno.events.records import AudioChunk, CallRecord
+from steno_ingest.calls.ledger.account_rows import AccountRows
+from steno_ingest.calls.log.unusable import AfterTheEnd, UnknownCall, UnusableRecord
+from steno_ingest.metrics import CALL_RECORDS_UNUSABLE
+
+_REMEMBERED = 10_000
+
+
+@dataclass(slots=True, kw_only=True)
+class _Stranger:
+    """One of them."""
+
+    #: What stands on the log below this offset was accounted for; None: the call never started.
+    accounted_below: int | None
+    #: Whether a record of it was put aside already.
+    told: bool = False
+
+
+class Strangers:
+    """Judges the records of calls that are not open: one a call is put aside, the others are counted."""
+
+    def __init__(self, accounts: AccountRows) -> None:
+        self._accounts = accounts
+        self._known: dict[str, _Stranger] = {}
+
+    async def accounted_below(self, call_id: str) -> int | None:
+        """Where the account of a call that has ended goes to; None where there never was one. Raises `DatabaseUnavailable`."""
+        return (await self._find(call_id)).accounted_below
+
+    async def judge(self, record: CallRecord, offset: int) -> UnusableRecord | None:
+        """What is wrong with a record, where somebody is to be told. Raises `DatabaseUnavailable`."""
+        stranger = await self._find(record.call_id)
+        name, below = type(record).__name__, stranger.accounted_below
+        error: UnusableRecord
+        if below is None:
+            error = UnknownCall(f"call {record.call_id} has not started: publish CallStarted before its first {name}")
+        elif offset < below or not isinstance(record, AudioChunk):
+            return None
+        else:
+            error = AfterTheEnd(f"call {record.call_id} has ended; audio came after its end")
+        CALL_RECORDS_UNUSABLE.labels(error.error_class).inc()
+        if stranger.told:
+            return None
+        stranger.told = True
+        return error
+
+    def remember(self, call_id: str, accounted_below: int) -> None:
+        """A call has ended, and is accounted for up to there."""
+        self._keep(call_id, _Stranger(accounted_below=accounted_below))
+
+    def forget(self, call_id: str | None = None) -> None:
+        """A call has started; or (None) others may have dealt with calls meanwhile."""
+        if call_id is None:
+            self._known.clear()
+        else:
+            self._known.pop(call_id, None)
+
+    async def _find(self, call_id: str) -> _Stranger:
+        stranger = self._known.get(call_id)
+        if stranger is None:
+            # Such an id was refused at the start of its call, and PostgreSQL cannot even be asked for it.
+            kept = None if "\0" in call_id else await self._accounts.find(call_id)
+            stranger = self._keep(call_id, _Stranger(accounted_below=None if kept is None else kept.next_offset))
+        return stranger
+
+    def _keep(self, call_id: str, stranger: _Stranger) -> _Stranger:
+        if len(self._known) >= _REMEMBERED:
+            del self._known[next(iter(self._known))]
+        self._known[call_id] = stranger
+        return stranger

@@ -1,0 +1,81 @@
+"""Wiring of the call log: what reads it, what makes recordings of it, what ends the calls that never do."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from steno.events.catalogue import CALL_AUDIO
+from steno.events.codec import Codec
+from steno.kafka.dead_letters import DeadLetters
+from steno.kafka.log_consumer import LogConsumer
+from steno.kafka.producer import Producer
+from steno.storage.objects import ObjectStore
+from steno_ingest.calls.ledger.account_rows import AccountRows
+from steno_ingest.calls.ledger.call_ledger import CallLedger
+from steno_ingest.calls.log.call_log import CallLog
+from steno_ingest.calls.log.finishing import Finishing
+from steno_ingest.calls.log.inactivity import Inactivity
+from steno_ingest.calls.log.keeping import Keeping
+from steno_ingest.calls.log.piece_store import PieceStore
+from steno_ingest.calls.log.recorder import Recorder
+from steno_ingest.intake import Intake
+from steno_ingest.settings import IngestSettings
+
+_GATHER_SECONDS = 0.2
+"""Nobody waits for what is read here, so it comes in few large pieces."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CallLogParts:
+    """The components, in the order in which they are stopped."""
+
+    inactivity: Inactivity
+    consumer: LogConsumer
+
+
+def read_call_log(
+    settings: IngestSettings,
+    codec: Codec,
+    producer: Producer,
+    *,
+    ledger: CallLedger,
+    accounts: AccountRows,
+    intake: Intake,
+    objects: ObjectStore,
+    hosted: Callable[[str], bool],
+) -> CallLogParts:
+    """Builds what reads the call log.
+
+    Args:
+        hosted: Whether a call's peer is connected to this process, or awaited by it.
+    """
+    pieces = PieceStore(objects)
+    recorder = Recorder(intake=intake, ledger=ledger, accounts=accounts, pieces=pieces, second_pass=settings.second_pass)
+    call_log = CallLog(
+        ledger=ledger,
+        accounts=accounts,
+        keeping=Keeping(ledger, accounts, pieces),
+        finishing=Finishing(recorder.finish),
+        record_calls=settings.record_calls,
+        one_legged_seconds=settings.one_legged_seconds,
+    )
+    consumer = LogConsumer(
+        kafka=settings.kafka,
+        topics=settings.topics,
+        codec=codec,
+        group=f"{settings.topics.prefix}{settings.service}-calls",
+        subscribe=CALL_AUDIO,
+        handler=call_log,
+        dead_letters=DeadLetters(producer, settings.service),
+        instance=settings.instance,
+        drain_seconds=settings.drain_seconds,
+        gather_seconds=_GATHER_SECONDS,
+    )
+    inactivity = Inactivity(
+        call_log,
+        producer,
+        behind=consumer.behind,
+        hosted=hosted,
+        inactive_seconds=settings.inactive_seconds,
+        paused_seconds=settings.paused_seconds,
+    )
+    return CallLogParts(inactivity=inactivity, consumer=consumer)
