@@ -147,7 +147,7 @@ def _part(call: Call, *, second: int) -> np.ndarray:
 
 def _utterances(channel: int, audio: np.ndarray) -> Iterator[Utterance]:
     segmenter = Segmenter(channel=channel, form=LiveForm(SAMPLE_RATE))
-    yield from segmenter.accept(audio)
+    yield from segmenter.accept(audio.tobytes())
     yield from segmenter.finish()
 
 

@@ -5,7 +5,7 @@ ends when none of it is. What comes out does not depend on how the audio is cut 
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Protocol
@@ -26,8 +26,11 @@ PATIENCE_FRAMES = 10_000 // FRAME_MS
 QUIET_FRAMES = 5
 """How long a stretch must be quiet, on average, to be the place where a long utterance is cut."""
 
-Audio = npt.NDArray[Any]
-"""Mono samples in the form in which they come, or frames of them."""
+SOUND_BYTES = 2
+"""Of one sample, as the detector takes it."""
+
+Audio = Any
+"""Mono samples in the form in which they come: an array of them, or their bytes."""
 
 
 class AudioForm(Protocol):
@@ -38,11 +41,14 @@ class AudioForm(Protocol):
         """8000 or 16000."""
 
     @property
-    def dtype(self) -> type[np.generic]:
-        """What one sample is."""
+    def sample_items(self) -> int:
+        """How many items of the array, or bytes, are one sample."""
 
-    def linear(self, audio: Audio) -> npt.NDArray[np.int16]:
-        """The audio as the detector takes it, in the same shape."""
+    def joined(self, pieces: Sequence[Audio]) -> Audio:
+        """One stretch of several, or of none, that holds no memory of theirs."""
+
+    def sound(self, audio: Audio) -> bytes:
+        """As the detector takes it: linear, 16 bits, little endian."""
 
     def samples(self, audio: Audio) -> Samples:
         """What the engines hear of a stretch."""
@@ -52,15 +58,21 @@ class Decoded:
     """Audio as the decoder of recordings gives it: what the engines hear."""
 
     sample_rate = SAMPLE_RATE
-    dtype = np.float32
+    sample_items = 1
 
-    def linear(self, audio: Audio) -> npt.NDArray[np.int16]:
+    def joined(self, pieces: Sequence[Audio]) -> Samples:
+        """A copy."""
+        return np.concatenate([np.zeros(0, dtype=np.float32), *pieces])
+
+    def sound(self, audio: Audio) -> bytes:
         """To 16 bits."""
-        return (audio * 32768.0).clip(-32768, 32767).astype(np.int16)
+        linear: npt.NDArray[np.int16] = (audio * 32768.0).clip(-32768, 32767).astype("<i2")
+        return linear.tobytes()
 
     def samples(self, audio: Audio) -> Samples:
         """As it is."""
-        return audio
+        found: Samples = audio
+        return found
 
 
 DECODED = Decoded()
@@ -94,11 +106,14 @@ class Segmenter:
     ) -> None:
         self._channel = channel
         self._form = form
-        self._frame_samples = FRAME_MS * form.sample_rate // 1000
-        self._silence = bytes(2 * self._frame_samples)
+        frame_samples = FRAME_MS * form.sample_rate // 1000
+        self._frame_items = frame_samples * form.sample_items
+        self._frame_bytes = frame_samples * SOUND_BYTES
+        self._silence = bytes(self._frame_bytes)
         self._options = options or SegmenterOptions()
         self._padding_frames = self._options.padding_ms // FRAME_MS
-        self._remainder: Audio = np.zeros(0, dtype=form.dtype)
+        self._most_frames = -(-self._options.maximum_ms // FRAME_MS)
+        self._remainder = form.joined([])
         self._restart(start_ms)
 
     @property
@@ -132,21 +147,21 @@ class Segmenter:
     def open_audio(self, *, after: int = 0) -> Audio:
         """The audio of the open utterance as it came, without the first so many samples."""
         if self._begin is None:
-            return self._remainder[:0]
-        whole, rest = divmod(after, self._frame_samples)
+            return self._form.joined([])
+        whole, rest = divmod(after * self._form.sample_items, self._frame_items)
         first = self._first_of(self._begin) - (self._position - len(self._frames)) + whole
-        return np.concatenate([*islice(self._frames, first, None), self._remainder])[rest:]
+        return self._form.joined([*islice(self._frames, first, None), self._remainder])[rest:]
 
     def accept(self, audio: Audio) -> Iterator[Utterance]:
         """Take the next mono samples, in the form agreed on, and yield the utterances that ended in them."""
-        audio = np.concatenate([self._remainder, audio])
-        count = len(audio) // self._frame_samples
-        self._remainder = audio[count * self._frame_samples :].copy()
-        yield from self._hear(audio[: count * self._frame_samples].reshape(count, self._frame_samples))
+        audio = self._form.joined([self._remainder, audio])
+        end = len(audio) - len(audio) % self._frame_items
+        self._remainder = self._form.joined([audio[end:]])
+        yield from self._hear(audio[:end])
 
     def finish(self) -> Iterator[Utterance]:
         """The audio has ended: yield the open utterance, if there is one. The segmenter restarts there."""
-        end_ms = self._origin_ms + self._position * FRAME_MS + len(self._remainder) * FRAME_MS // self._frame_samples
+        end_ms = self._origin_ms + self._position * FRAME_MS + len(self._remainder) * FRAME_MS // self._frame_items
         if self._begin is not None and self._last_voiced >= self._begin:
             self._frames.append(self._remainder)
             self._position += 1
@@ -164,39 +179,41 @@ class Segmenter:
         self._last_voiced = 0
         self._floor = 0  # no utterance reaches back over this frame, the end of the one before
 
-    def _hear(self, frames: Audio) -> Iterator[Utterance]:
-        for frame, linear in zip(frames, self._form.linear(frames), strict=True):
-            sound = linear.tobytes()
+    def _hear(self, audio: Audio) -> Iterator[Utterance]:
+        sound = self._form.sound(audio)
+        begins = range(0, len(audio), self._frame_items), range(0, len(sound), self._frame_bytes)
+        for begin, heard in zip(*begins, strict=True):
+            frame = sound[heard : heard + self._frame_bytes]
             # Digital silence tells nothing about the noise of the line, and need not be looked at.
-            voiced = sound != self._silence and self._detector.is_speech(sound, self._form.sample_rate)
-            yield from self._frame(frame, voiced=voiced)
+            voiced = frame != self._silence and self._detector.is_speech(frame, self._form.sample_rate)
+            self._frames.append(audio[begin : begin + self._frame_items])
+            self._window.append(voiced)
+            self._position += 1
+            if voiced:
+                self._last_voiced = self._position - 1
+            if self._begin is None:
+                self._listen()
+            elif not any(self._window):
+                yield from self._end(self._begin)
+            elif self._position - self._begin >= self._most_frames:
+                yield from self._cut(self._begin)
 
-    def _frame(self, frame: Audio, *, voiced: bool) -> Iterator[Utterance]:
-        self._frames.append(frame)
-        self._window.append(voiced)
-        self._position += 1
-        if voiced:
-            self._last_voiced = self._position - 1
-        if self._begin is None:
-            self._listen()
-        elif not any(self._window):
-            # After a cut there may have been nothing but the tail of a word.
-            if self._last_voiced >= self._begin:
-                yield self._utterance(self._begin, self._last_voiced + 1, available=self._position)
-            self._begin = None
-            self._listen()
-        elif (self._position - self._begin) * FRAME_MS >= self._options.maximum_ms:
-            cut = self._quietest(self._begin)
-            yield self._utterance(self._begin, cut, available=cut)
-            self._begin = cut
-            if self._position >= RESTART_FRAMES:
-                yield from self._restart_at_cut(cut)
+    def _end(self, begin: int) -> Iterator[Utterance]:
+        # After a cut there may have been nothing but the tail of a word.
+        if self._last_voiced >= begin:
+            yield self._utterance(begin, self._last_voiced + 1, available=self._position)
+        self._begin = None
+        self._listen()
 
-    def _restart_at_cut(self, cut: int) -> Iterator[Utterance]:
-        """What was heard since the cut is heard again by the new state."""
-        heard_since = np.stack(list(self._frames)[cut - self._position :])
-        self._restart(self._origin_ms + cut * FRAME_MS)
-        yield from self._hear(heard_since)
+    def _cut(self, begin: int) -> Iterator[Utterance]:
+        cut = self._quietest(begin)
+        yield self._utterance(begin, cut, available=cut)
+        self._begin = cut
+        if self._position >= RESTART_FRAMES:
+            # What was heard since the cut is heard again by the new state.
+            heard_since = self._form.joined(list(self._frames)[cut - self._position :])
+            self._restart(self._origin_ms + cut * FRAME_MS)
+            yield from self._hear(heard_since)
 
     def _listen(self) -> None:
         """Between utterances: forget what is too old, restart when it is time, begin when there is speech."""
@@ -213,7 +230,7 @@ class Segmenter:
         first = self._first_of(begin)
         last = min(end + self._padding_frames, available)
         kept = list(self._frames)
-        samples = self._form.samples(np.concatenate(kept[first - first_kept : last - first_kept]))
+        samples = self._form.samples(self._form.joined(kept[first - first_kept : last - first_kept]))
         self._floor = last
         for _ in range(end - first_kept):
             self._frames.popleft()
@@ -233,7 +250,8 @@ class Segmenter:
         """The frame in the second half of the open utterance around which there is least energy."""
         kept = list(self._frames)[begin - self._position :]
         half = len(kept) // 2
-        energy = [float(np.square(frame, dtype=np.float64).mean()) for frame in kept[half:]]
+        sound = np.frombuffer(self._form.sound(self._form.joined(kept[half:])), dtype="<i2")
+        energy = np.square(sound, dtype=np.float64).reshape(len(kept) - half, -1).mean(axis=1)
         stretch = np.convolve(energy, np.ones(QUIET_FRAMES), mode="valid")
         return begin + half + int(np.argmin(stretch)) + QUIET_FRAMES // 2
 

@@ -36,8 +36,8 @@ def spectrum(samples: Heard) -> tuple[np.ndarray, np.ndarray]:
 def test_what_is_heard_is_the_audio_in_silence(audio: list[int], before: int, behind: int) -> None:
     """Silence around it changes nothing, not in the last bit, and there are two samples for each."""
     form, samples = LiveForm(8000), np.array(audio, dtype=np.int16)
-    alone = form.samples(samples)
-    within = form.samples(np.pad(samples, (before, behind)))
+    alone = form.samples(samples.tobytes())
+    within = form.samples(np.pad(samples, (before, behind)).tobytes())
     assert len(alone) == 2 * len(audio)
     assert within[2 * before : 2 * before + len(alone)].tobytes() == alone.tobytes()
     assert np.abs(alone).max() <= 1.0
@@ -47,7 +47,7 @@ def test_what_is_heard_is_the_audio_in_silence(audio: list[int], before: int, be
 def test_channels_are_taken_apart(codec: AudioCodec) -> None:
     """Each is the audio it was before they were interleaved, as exactly as the codec has it."""
     audio = call_audio()[:, 160_000:176_000:2]
-    taken = linear(coded(audio, codec), codec, channels=2)
+    taken = np.stack([np.frombuffer(channel, "<i2") for channel in linear(coded(audio, codec), codec, channels=2)])
     assert taken.shape == audio.shape
     assert np.abs(taken - audio * 32767).max() <= np.abs(audio).max() * 32767 / 16
 
@@ -109,7 +109,7 @@ def test_a_stretch_that_grows_is_heard_as_a_whole(pieces: list[list[int]], rate:
     """To the bit, however it is cut, up to what the filter must still wait for."""
     form = LiveForm(rate)
     stretch = LiveStretch(form)
-    heard = np.concatenate([stretch.accept(np.array(piece, dtype=np.int16)) for piece in pieces])
-    whole = form.samples(np.array([value for piece in pieces for value in piece], dtype=np.int16))
+    heard = np.concatenate([stretch.accept(np.array(piece, dtype=np.int16).tobytes()) for piece in pieces])
+    whole = form.samples(np.array([value for piece in pieces for value in piece], dtype=np.int16).tobytes())
     assert heard.tobytes() == whole[: len(heard)].tobytes()
     assert len(whole) - len(heard) <= (0 if rate == 16_000 else 2 * 20)

@@ -5,13 +5,21 @@ Voice activity is told from the samples as they are; what is brought to 16 kHz i
 any order: an utterance sounds the same to the bit on every machine.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
 from steno.events.records import AudioCodec
+from steno_transcriber.segmenter import SOUND_BYTES
 from steno_transcriber.speech import SAMPLE_RATE, Samples
 
-Linear = npt.NDArray[np.int16]
+Linear = bytes
+"""Samples of one channel: 16 bits, little endian.
+
+Bytes rather than an array: numpy lets other threads in at each call, and one that decodes gives the interpreter back to the
+event loop milliseconds later.
+"""
 
 _HALF = (
     *(20812, -6809, 3935, -2655, 1914, -1422, 1070, -807, 605, -449),
@@ -24,13 +32,13 @@ _TAPS = np.array([*reversed(_HALF), *_HALF], dtype=np.float64)
 _FULL_SCALE = 32768
 
 
-def _mu_law() -> Linear:
+def _mu_law() -> npt.NDArray[np.int16]:
     code = ~np.arange(256) & 0xFF
     magnitude = ((((code & 0x0F) << 3) + 0x84) << ((code & 0x70) >> 4)) - 0x84
     return np.where(code & 0x80, -magnitude, magnitude).astype(np.int16)
 
 
-def _a_law() -> Linear:
+def _a_law() -> npt.NDArray[np.int16]:
     code = np.arange(256) ^ 0x55
     exponent, mantissa = (code & 0x70) >> 4, (code & 0x0F) << 4
     magnitude = np.where(exponent == 0, mantissa + 8, (mantissa + 0x108) << np.maximum(exponent - 1, 0))
@@ -40,41 +48,57 @@ def _a_law() -> Linear:
 TABLES = {AudioCodec.PCMU: _mu_law(), AudioCodec.PCMA: _a_law()}
 """The linear value of each code."""
 
+_LOW_AND_HIGH = {
+    codec: tuple(table.astype("<i2").view(np.uint8)[byte::SOUND_BYTES].tobytes() for byte in range(SOUND_BYTES))
+    for codec, table in TABLES.items()
+}
 
-def linear(audio: bytes, codec: AudioCodec, *, channels: int) -> Linear:
-    """Whole samples of all channels, interleaved, as linear ones of shape (channels, samples).
+
+def linear(audio: bytes, codec: AudioCodec, *, channels: int) -> list[Linear]:
+    """Whole samples of all channels, interleaved, as linear ones of each channel.
 
     Raises:
         KeyError: the codec is unknown.
     """
     if codec is AudioCodec.S16LE:
-        values = np.frombuffer(audio, dtype="<i2")
-    else:
-        values = TABLES[codec].take(np.frombuffer(audio, dtype=np.uint8))
-    return values.reshape(-1, channels).T
+        return [memoryview(audio).cast("h")[channel::channels].tobytes() for channel in range(channels)]
+    return [_from_g711(audio[channel::channels], codec) for channel in range(channels)]
+
+
+def _from_g711(codes: bytes, codec: AudioCodec) -> Linear:
+    found = bytearray(SOUND_BYTES * len(codes))
+    for byte, table in enumerate(_LOW_AND_HIGH[codec]):
+        found[byte::SOUND_BYTES] = codes.translate(table)
+    return bytes(found)
 
 
 class LiveForm:
     """Linear audio at 8 or 16 kHz, for the segmenter."""
 
-    dtype = np.int16
+    sample_items = SOUND_BYTES
 
     def __init__(self, sample_rate: int) -> None:
         self.sample_rate = sample_rate
 
-    def linear(self, audio: Linear) -> Linear:
+    def joined(self, pieces: Sequence[Linear]) -> Linear:
+        """Bytes."""
+        return b"".join(pieces)
+
+    def sound(self, audio: Linear) -> bytes:
         """As it is."""
         return audio
 
     def samples(self, audio: Linear) -> Samples:
         """At 16 kHz, from -1 to 1; silence lies around what is given."""
+        sampled = np.frombuffer(audio, dtype="<i2")
+        scaled: Samples = np.divide(sampled, _FULL_SCALE, dtype=np.float32)
         if self.sample_rate == SAMPLE_RATE:
-            return np.divide(audio, _FULL_SCALE, dtype=np.float32)
+            return scaled
         around = len(_HALF)
-        values = np.pad(audio.astype(np.float64), (around - 1, around))
+        values = np.pad(sampled.astype(np.float64), (around - 1, around))
         # Every sample stays, and behind each comes one that the filter makes. Loud audio may swing over what was sampled.
-        found = np.empty(2 * len(audio), dtype=np.float32)
-        found[0::2] = np.divide(audio, _FULL_SCALE, dtype=np.float32)
+        found = np.empty(2 * len(sampled), dtype=np.float32)
+        found[0::2] = scaled
         found[1::2] = (np.correlate(values, _TAPS, mode="valid") / _FULL_SCALE**2).clip(-1.0, 1.0)
         return found
 
@@ -85,15 +109,15 @@ class LiveStretch:
     def __init__(self, form: LiveForm) -> None:
         self._form = form
         self._look = len(_HALF) if form.sample_rate != SAMPLE_RATE else 0
-        self._kept: Linear = np.zeros(0, dtype=np.int16)
-        self._told = 0  # of what is kept, at its beginning
+        self._kept: Linear = b""
+        self._told = 0  # samples of what is kept, at its beginning
 
     def accept(self, audio: Linear) -> Samples:
         """Take the next audio and give what can be heard: at 8 kHz the filter looks ahead, so 2.5 ms less than has come."""
-        audio = np.concatenate([self._kept, audio])
-        certain = max(self._told, len(audio) - self._look)
+        audio = self._kept + audio
+        certain = max(self._told, len(audio) // SOUND_BYTES - self._look)
         scale = SAMPLE_RATE // self._form.sample_rate
         samples = self._form.samples(audio)[scale * self._told : scale * certain]
         forgotten = max(0, certain - self._look)
-        self._kept, self._told = audio[forgotten:], certain - forgotten
+        self._kept, self._told = audio[SOUND_BYTES * forgotten :], certain - forgotten
         return samples

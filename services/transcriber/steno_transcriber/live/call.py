@@ -294,5 +294,5 @@ class LiveCall:
         """The position in milliseconds, rounded up."""
         return -(-self._position // self._samples_per_ms)
 
-    def _linear(self, audio: bytes) -> Linear:
+    def _linear(self, audio: bytes) -> list[Linear]:
         return linear(audio, self._first.codec, channels=len(self._channels))

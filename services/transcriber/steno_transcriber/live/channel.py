@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from steno.events.records import ChannelMark
 from steno_transcriber.live.audio import Linear, LiveForm
-from steno_transcriber.segmenter import Segmenter
+from steno_transcriber.segmenter import SOUND_BYTES, Segmenter
 from steno_transcriber.speech import Utterance
 
 
@@ -48,7 +48,8 @@ class LiveChannel:
 
     def open_audio(self, *, after: int) -> Linear:
         """The audio of the open utterance as it came, without the first so many samples."""
-        return self._segmenter.open_audio(after=after)
+        audio: Linear = self._segmenter.open_audio(after=after)
+        return audio
 
     def begin(self, start_ms: int) -> None:
         """A stretch of audio begins. What lies in it before the restart is known already."""
@@ -59,9 +60,9 @@ class LiveChannel:
     def hear(self, audio: Linear) -> Iterator[Utterance]:
         """Take the next audio of the stretch and give the utterances that ended in it."""
         if self._known_samples:
-            known = min(self._known_samples, len(audio))
+            known = min(self._known_samples, len(audio) // SOUND_BYTES)
             self._known_samples -= known
-            audio = audio[known:]
+            audio = audio[SOUND_BYTES * known :]
         yield from self._found(self._segmenter.accept(audio))
 
     def finish(self) -> Iterator[Utterance]:

@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from steno_transcriber.engines.port import Engine, RecognitionStream
 from steno_transcriber.live.agreement import Agreement
 from steno_transcriber.live.audio import Linear, LiveForm, LiveStretch
+from steno_transcriber.segmenter import SOUND_BYTES
 from steno_transcriber.speech import SAMPLES_PER_MS, Recognition, Utterance
 
 
@@ -58,7 +59,7 @@ class Growing:
     def take(self, audio: Linear) -> None:
         """Take the next audio; a hypothesis that is in line will hear it."""
         if len(audio):
-            self.taken += len(audio)
+            self.taken += len(audio) // SOUND_BYTES
             self._waiting.append(audio)
 
     def asked(self, decoding: Future[Recognition], *, at: float) -> None:
