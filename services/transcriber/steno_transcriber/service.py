@@ -31,6 +31,7 @@ from steno_transcriber.fetch import Fetcher
 from steno_transcriber.job import Transcriber
 from steno_transcriber.live.decoding import PoolDecoder
 from steno_transcriber.live.hypotheses import HypothesisBench
+from steno_transcriber.live.slack import Slack
 from steno_transcriber.live.transcriber import LiveTranscriber
 from steno_transcriber.live.worker import Bench
 from steno_transcriber.models.store import ModelStore
@@ -80,14 +81,15 @@ async def build(settings: TranscriberSettings) -> Wiring:
             instance=settings.instance,
             drain_seconds=settings.drain_seconds,
         )
-        live = _live(settings, engine, pool, producer, codec)
+        slack = Slack()
+        live = _live(settings, engine, pool, producer, codec, slack)
         health = Health()
         health.add_readiness("engine", lambda: True)  # loaded above: without it there is no server to ask
         health.add_readiness("consumer", consumer.ready)
         health.add_liveness("consumer", consumer.alive)
         health.add_readiness("live", live.ready)
         health.add_liveness("live", live.alive)
-        return Wiring(health=health, components=[consumer, live], resources=resources.pop_all())
+        return Wiring(health=health, components=[consumer, live, slack], resources=resources.pop_all())
 
 
 def _load(settings: TranscriberSettings) -> Engine:
@@ -106,12 +108,14 @@ def _load(settings: TranscriberSettings) -> Engine:
     return engine
 
 
-def _live(settings: TranscriberSettings, engine: Engine, pool: DecodePool, producer: Producer, codec: Codec) -> LogConsumer:
+def _live(
+    settings: TranscriberSettings, engine: Engine, pool: DecodePool, producer: Producer, codec: Codec, slack: Slack
+) -> LogConsumer:
     bench = Bench(
         engine=engine,
         decoder=PoolDecoder(engine, pool),
         publisher=producer,
-        hypotheses=HypothesisBench(engine=engine, pool=pool, publisher=producer),
+        hypotheses=HypothesisBench(engine=engine, pool=pool, publisher=producer, slack=slack),
     )
     return LogConsumer(
         kafka=settings.kafka,

@@ -15,6 +15,7 @@ from steno_transcriber.engines.port import EngineUnavailable, Pack
 from steno_transcriber.engines.scripted import ScriptedEngine
 from steno_transcriber.live.call import LiveCall, LiveUtterance, begun
 from steno_transcriber.live.hypotheses import DUE_SECONDS, SOONEST_SECONDS, Hypotheses, HypothesisBench
+from steno_transcriber.live.slack import Slack
 from steno_transcriber.speech import Utterance
 from support.live_calls import CHANNELS, CallWriter, Entry
 from support.speech import call_audio
@@ -54,6 +55,7 @@ class Bed:
         self.engine = engine or ScriptedEngine()
         self.now = 100.0
         self.idle = True
+        self.slack = Slack(clock=lambda: self.now)
         #: Whether what is lined up is decoded at once.
         self.quick = True
         self.jobs: list[Job] = []
@@ -65,7 +67,7 @@ class Bed:
         started = log[0].record
         assert isinstance(started, CallStarted)
         self.call = LiveCall(begun(started, log[0].offset))
-        bench = HypothesisBench(engine=self.engine, pool=self, publisher=self, clock=lambda: self.now)
+        bench = HypothesisBench(engine=self.engine, pool=self, publisher=self, slack=self.slack, clock=lambda: self.now)
         self.hypotheses = Hypotheses(self.call, bench)
 
     def submit_urgent(self, urgency: Urgency, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
@@ -155,9 +157,13 @@ async def test_at_most_five_a_second_while_threads_are_idle(bed: Bed) -> None:
     assert len(bed.jobs) <= 5 * spoken_seconds + len(bed.ended)
 
 
-async def test_one_a_second_while_no_thread_is_idle(bed: Bed) -> None:
+@pytest.mark.parametrize("why", ["no thread is idle", "the event loop comes late"])
+async def test_one_a_second_while_the_machine_has_no_time_to_spare(bed: Bed, why: str) -> None:
     """Each is due then, and stands before recordings."""
-    bed.idle = False
+    if why == "no thread is idle":
+        bed.idle = False
+    else:
+        bed.slack.came(1.0)
     log = one_channel()
     bed.begin(log)
     await bed.play(log)

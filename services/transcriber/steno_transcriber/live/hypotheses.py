@@ -2,7 +2,7 @@
 
 | when a record of the call was taken | what follows |
 |---|---|
-| an utterance was asked of 0.2 s ago or earlier, or began then and never was | a hypothesis, if a thread is idle |
+| an utterance was asked of 0.2 s ago or earlier, or began then and never was | a hypothesis, if the machine has time for it |
 | the same, 0.8 s ago or earlier | a hypothesis, before recordings and behind finals |
 | a hypothesis is in line or being decoded | none beside it; one in line will hear what has come |
 | the utterance has ended | nothing more of it: its phrase comes next |
@@ -14,7 +14,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ParamSpec, Protocol, TypeVar
 
 import structlog
@@ -31,6 +31,7 @@ from steno_transcriber.live.call import LiveCall
 from steno_transcriber.live.channel import LiveChannel
 from steno_transcriber.live.growing import Growing
 from steno_transcriber.live.publisher import Publisher
+from steno_transcriber.live.slack import Slack
 from steno_transcriber.speech import Recognition
 
 log = structlog.get_logger("steno.transcriber.live")
@@ -63,6 +64,7 @@ class HypothesisBench:
     engine: Engine
     pool: Pool
     publisher: Publisher
+    slack: Slack = field(default_factory=Slack)
     clock: Callable[[], float] = time.monotonic
 
 
@@ -104,6 +106,10 @@ class Hypotheses:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    @property
+    def _machine_has_time(self) -> bool:
+        return self._bench.pool.idle and self._bench.slack.spare
+
     def _begin(self, channel: LiveChannel) -> Growing:
         utterance = channel.open_utterance
         assert utterance is not None  # it is open
@@ -119,7 +125,7 @@ class Hypotheses:
         now = self._bench.clock()
         elapsed = now - growing.asked_at
         urgency = Urgency.HYPOTHESIS if elapsed >= DUE_SECONDS else Urgency.SPARE
-        if elapsed < SOONEST_SECONDS or (urgency is Urgency.SPARE and not self._bench.pool.idle):
+        if elapsed < SOONEST_SECONDS or (urgency is Urgency.SPARE and not self._machine_has_time):
             return
         growing.take(channel.open_audio(after=growing.taken))
         if growing.has_news:
