@@ -6,6 +6,7 @@ whoever supervises it starts it again.
 """
 
 import asyncio
+import gc
 import resource
 import signal
 import socket
@@ -128,6 +129,9 @@ async def serve(settings: S, build: Callable[[S], Awaitable[Wiring]]) -> int:
         # The message says what to do about it; how it came about in the code tells nobody more.
         log.error("service.cannot_start", error_class=error.error_class, reason=str(error))
         return 1
+    # What stands now stands until the end. Looking through it again and again would hold the loop up for tens of milliseconds.
+    gc.collect()
+    gc.freeze()
     async with wiring.resources:
         wiring.app.router.routes.extend(wiring.health.routes())
         listener = _listen(settings)
