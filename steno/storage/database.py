@@ -56,9 +56,12 @@ def connect(url: str) -> AsyncEngine:
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
+        queue: dict[str, Any] = {}
         if parsed.database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_async_engine(parsed.set(drivername="sqlite+aiosqlite"))
+            # One transaction at a time writes. Those of a process queue here: SQLite has them look again and again, in no order.
+            queue = {"pool_size": 1, "max_overflow": 0, "pool_timeout": _BUSY_MILLISECONDS / 1000}
+        engine = create_async_engine(parsed.set(drivername="sqlite+aiosqlite"), **queue)
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_immediate)
         return engine
