@@ -59,7 +59,7 @@ def connect(url: str) -> AsyncEngine:
         queue: dict[str, Any] = {}
         if parsed.database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-            # One transaction at a time writes. Those of a process queue here: SQLite has them look again and again, in no order.
+            # One transaction at a time writes. Those of a process queue here: SQLite would have them look again, in no order.
             queue = {"pool_size": 1, "max_overflow": 0, "pool_timeout": _BUSY_MILLISECONDS / 1000}
         engine = create_async_engine(parsed.set(drivername="sqlite+aiosqlite"), **queue)
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)

@@ -39,6 +39,20 @@ async def test_two_may_migrate_at_once(database_url: str) -> None:
         await engine.dispose()
 
 
+async def test_transactions_of_a_process_take_their_turns_on_sqlite(tmp_path: Path) -> None:
+    """Who came first goes first, however many wait: nobody is passed over until it gives up."""
+    engine = database.connect(f"sqlite:///{tmp_path}/turns.db")
+    turns: list[int] = []
+
+    async def take(turn: int) -> None:
+        async with transaction(engine):
+            turns.append(turn)
+
+    await asyncio.gather(*(take(turn) for turn in range(30)))
+    assert turns == list(range(30))
+    await engine.dispose()
+
+
 async def test_a_database_that_is_away_is_said(tmp_path: Path) -> None:
     """It is a reason to try again, and readiness says no."""
     engine = database.connect(f"postgresql://nobody@/nothing?host={tmp_path}")
