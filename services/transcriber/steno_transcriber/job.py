@@ -38,7 +38,7 @@ from steno.kafka.messages import Message
 from steno.storage.objects import ObjectStore
 from steno.telemetry import traces
 from steno_transcriber import metrics
-from steno_transcriber.audio.decode import UnreadableAudio
+from steno_transcriber.audio.errors import UnreadableAudio
 from steno_transcriber.decode_pool import DecodePool
 from steno_transcriber.engines.port import Engine, UnsupportedLocale
 from steno_transcriber.fetch import Fetcher

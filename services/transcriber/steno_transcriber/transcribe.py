@@ -3,17 +3,20 @@
 import threading
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from steno.errors import Permanent
 from steno.events.records import RecordingSubmitted
 from steno_transcriber import metrics
-from steno_transcriber.audio.decode import AudioFile, Block, open_audio
 from steno_transcriber.decode_pool import DecodePool
 from steno_transcriber.engines.port import Engine
 from steno_transcriber.fetch import FetchedAudio
 from steno_transcriber.recognise import recognise
 from steno_transcriber.result import Spoken, Transcript, engine_name, phrases
 from steno_transcriber.segmenter import segment
+
+if TYPE_CHECKING:
+    from steno_transcriber.audio.decode import AudioFile, Block
 
 
 class AudioTooLong(Permanent):
@@ -45,6 +48,9 @@ def transcribe(
         AudioTooLong: it is longer than `max_audio_ms`.
         Stopped: `stop` was set.
     """
+    # It brings ffmpeg, and a worker that starts again has live calls to caption first.
+    from steno_transcriber.audio.decode import open_audio
+
     began = time.perf_counter()
     with open_audio(audio.path, name=audio.name) as file:
         blocks = _watched(file, max_audio_ms=max_audio_ms, stop=stop)
@@ -62,7 +68,7 @@ def transcribe(
     )
 
 
-def _watched(file: AudioFile, *, max_audio_ms: int, stop: threading.Event) -> Iterator[Block]:
+def _watched(file: "AudioFile", *, max_audio_ms: int, stop: threading.Event) -> "Iterator[Block]":
     for block in file.blocks():
         if stop.is_set():
             raise Stopped

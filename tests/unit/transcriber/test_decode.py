@@ -9,7 +9,8 @@ import av
 import numpy as np
 import numpy.typing as npt
 import pytest
-from steno_transcriber.audio.decode import AudioFormat, UnreadableAudio, open_audio
+from steno_transcriber.audio.decode import AudioFormat, open_audio
+from steno_transcriber.audio.errors import UnreadableAudio
 from steno_transcriber.speech import SAMPLE_RATE
 from support.recordings import sample_call
 

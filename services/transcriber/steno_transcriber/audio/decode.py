@@ -1,7 +1,4 @@
-"""Decodes what recorders write: any container and codec ffmpeg knows, as a stream of 16 kHz blocks, channels apart.
-
-Errors: UnreadableAudio   the file is not audio, or is broken beyond use (permanent: a retry reads the same bytes)
-"""
+"""Decodes what recorders write: any container and codec ffmpeg knows, as a stream of 16 kHz blocks, channels apart."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from steno.errors import Permanent
+from steno_transcriber.audio.errors import UnreadableAudio
 from steno_transcriber.speech import SAMPLE_RATE
 
 Block = npt.NDArray[np.float32]
@@ -37,12 +34,6 @@ CONTAINERS = (
     "aac,ac3,aiff,alaw,amr,amrnb,amrwb,ape,asf,au,avi,caf,eac3,flac,flv,g722,g723_1,g726,g729,gsm,ircam,m4a,matroska,"
     "mov,mp3,mp4,mpeg,mpegts,mulaw,nistsphere,ogg,rso,sox,tta,voc,w64,wav,webm,wv"
 )
-
-
-class UnreadableAudio(Permanent):
-    """The file cannot be decoded, now or ever. The message says why and names nothing but the file."""
-
-    error_class = "unreadable_audio"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
