@@ -27,6 +27,12 @@ log = structlog.get_logger("steno.kafka.tail")
 _POLL_SECONDS = 0.2
 _RECONNECT_SECONDS = 1.0
 
+_GATHER_SECONDS = 0.02
+"""How long messages gather before more are fetched: a fetch for each would cost more than they do."""
+
+_UNFOLLOWED_SECONDS = 0.5
+"""The same while nobody follows; whoever begins to is given at once what has gathered."""
+
 
 class Following:
     """The messages of one key from when it began to be followed: an async iterator that ends when the tail is stopped."""
@@ -93,6 +99,7 @@ class Tail:
         self._followers: dict[bytes, set[Following]] = {}
         # The next offset to come of each partition; empty until the ends are known.
         self._positions: dict[TopicPartition, int] = {}
+        self._followed = asyncio.Event()
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
@@ -113,6 +120,7 @@ class Tail:
     async def stop(self) -> None:
         """Ends what is followed, and lets `run` return."""
         self._stopping.set()
+        self._followed.set()
 
     def ready(self) -> bool:
         """Whether it knows from where it reads, so that keys can be followed."""
@@ -133,12 +141,15 @@ class Tail:
         following = Following(key, positions=self._positions_of(key), limit=limit, codec=self._codec)
         followers = self._followers.setdefault(key.encode(), set())
         followers.add(following)
+        self._followed.set()
         try:
             yield following
         finally:
             followers.discard(following)
             if not followers:
                 self._followers.pop(key.encode(), None)
+            if not self._followers and not self._stopping.is_set():
+                self._followed.clear()
 
     def _positions_of(self, key: str) -> dict[str, int]:
         counts = {name: sum(where.topic == name for where in self._positions) for name in self._topics}
@@ -155,6 +166,14 @@ class Tail:
         while not self._stopping.is_set():
             for where, records in (await client.getmany(timeout_ms=int(_POLL_SECONDS * 1000))).items():
                 self._hand_out(where, records)
+            await self._gather()
+
+    async def _gather(self) -> None:
+        if self._followed.is_set():
+            await asyncio.sleep(_GATHER_SECONDS)
+        else:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._followed.wait(), _UNFOLLOWED_SECONDS)
 
     async def _ends(self, client: AIOKafkaConsumer) -> dict[TopicPartition, int]:
         # Left to itself, the client learns of no topic it is not assigned.
