@@ -24,6 +24,7 @@ from faust.types import TP
 
 from steno.kafka.errors import ConsumerStuck
 from steno.kafka.watchdog import Watchdog
+from steno_enricher.loop_consumer import LoopConsumer
 
 
 class DoneConsumer(driver.Consumer):
@@ -35,6 +36,9 @@ class DoneConsumer(driver.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.prepare()
+
+    def _new_consumer_thread(self) -> LoopConsumer:
+        return LoopConsumer(self, loop=self.loop, beacon=self.beacon)
 
     def prepare(self) -> None:
         """Knows of no partition yet."""
