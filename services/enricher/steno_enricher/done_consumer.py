@@ -10,6 +10,8 @@ What Faust 0.15.3 does, and what is done instead:
 - It seeks only partitions for which something is committed: what was fetched of the others while the flow stood still is gone.
   Here they are sought to their beginning. What is committed is what the broker says: Faust notes an offset as committed when
   the broker refused it, too, and may do so after the partitions were taken back.
+- Once the table is recovered it leaves the changelog out of what it takes, and fetches it on: each row written came back, in a
+  fetch of its own. Here it is not fetched any more.
 - Should a record get lost between fetch and agent in yet another way, `done` for a later one of its partition raises, and a
   silence shows in `stalled_since`; a restart then begins at the last commit, which is before the hole.
 """
@@ -92,6 +94,20 @@ class DoneConsumer(driver.Consumer):
         async for found in super().getmany(timeout):
             yield found
         self.watchdog.polled()
+
+    def leave_changelog(self) -> None:
+        """Fetches no changelog from here on, until a recovery resumes it or partitions are assigned anew."""
+        client = self._thread._ensure_consumer()
+        client.pause(*(partition for partition in client.assignment() if self._is_changelog_tp(partition)))
+
+    def resume_partitions(self, tps: Iterable[TP]) -> None:
+        wanted = set(tps)
+        super().resume_partitions(wanted)
+        client = self._thread._ensure_consumer()
+        client.resume(*(partition for partition in client.assignment() if partition in wanted))
+
+    async def verify_all_partitions_active(self) -> None:
+        """Nothing: Faust would log what `stalled_since` and the watchdog act on, and of the changelog, too."""
 
     async def perform_seek(self) -> None:
         self.stop_flow()

@@ -74,6 +74,11 @@ class _TableManager(TableManager):
         await self._update_channels()
         await self.recovery.start()
 
+    def on_actives_ready(self) -> None:
+        """As Faust's; what comes to the changelog from here on was written by this member."""
+        super().on_actives_ready()
+        cast(App, self.app).done_consumer.leave_changelog()
+
 
 class App(faust.App):
     """A Faust app that leaves no folder behind and commits what is done."""

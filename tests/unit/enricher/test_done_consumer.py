@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from faust.types import TP
 from steno_enricher.done_consumer import DoneConsumer
 
@@ -113,3 +114,19 @@ async def test_a_partition_whose_only_commit_was_refused_is_read_from_its_beginn
     await consumer.perform_seek()
     assert not consumer.flow_active
     assert thread.positions == {HERE: 2, THERE: 3}
+
+
+async def test_the_changelog_is_not_fetched_until_it_is_to_be_recovered() -> None:
+    """Left, it is paused at the client, and nothing else is; resumed by Faust, it is fetched again."""
+    client = AIOKafkaConsumer(group_id=None)
+    client.assign([TopicPartition(*HERE), TopicPartition(*CHANGELOG)])
+    consumer = _Consumer()
+    consumer.app.tables = cast(Any, SimpleNamespace(changelog_topics={CHANGELOG.topic}))
+    consumer._thread = cast(Any, SimpleNamespace(_ensure_consumer=lambda: client))
+    consumer._active_partitions, consumer._paused_partitions = {HERE}, {CHANGELOG}
+    consumer.leave_changelog()
+    assert client.paused() == {TopicPartition(*CHANGELOG)}
+    # Faust may name partitions that were taken back by then.
+    consumer.resume_partitions([CHANGELOG, THERE])
+    assert client.paused() == set()
+    await client.stop()
