@@ -55,7 +55,7 @@ class Enricher:
     ) -> None:
         """
         Args:
-            analyse: Reads a phrase, off the event loop; the same phrase must always give the same.
+            analyse: Reads a phrase, a long one off the event loop; the same phrase must always give the same.
             clock: The time, with its zone.
             keep_summarised: How long a row outlives its summary.
             grace: After which silence a live call that is over is summarised without its whole transcript.

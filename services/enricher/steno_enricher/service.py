@@ -21,6 +21,7 @@ from steno_enricher.worker import Worker
 _TOPICS = (PHRASES, TRANSCRIPTS, CALLS, INSIGHTS, CALL_SUMMARIES, DEAD_LETTERS)
 
 _SWEEP_EVERY_SECONDS = 60.0
+_BRIEF_CHARACTERS = 300
 
 
 async def build(settings: EnricherSettings) -> Wiring:
@@ -43,7 +44,9 @@ async def build(settings: EnricherSettings) -> Wiring:
     )
 
     async def analyse(phrase: Phrase) -> Analysed:
-        return await asyncio.to_thread(await loading, phrase)
+        of = await loading
+        # Another thread costs as much as reading a brief phrase; only a long one would hold the event loop up.
+        return of(phrase) if len(phrase.text) <= _BRIEF_CHARACTERS else await asyncio.to_thread(of, phrase)
 
     worker.give(
         Enricher(
