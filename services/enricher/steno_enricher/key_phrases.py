@@ -19,6 +19,7 @@ logging.getLogger("yake").setLevel(logging.CRITICAL)
 _LONGEST_WORDS = 3
 _CANDIDATES = 100
 _MOST_PER_PHRASE = 5
+_WORD = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
 
 
 class KeyPhrases:
@@ -35,6 +36,9 @@ class KeyPhrases:
         if not telling:
             return ()
         extractor = self._extractor(locale.partition("-")[0].lower())
+        # A third of all phrases have no word that tells. How YAKE takes "wi-fi" or "it's" apart is left to it.
+        if not any(not word.isalpha() or self._tells([word], extractor.stopword_set) for word in _WORD.findall(telling)):
+            return ()
         found = {
             # Rounded, because the last digits of a float sum depend on the order in which a set was walked.
             str(words): round(1000 * (1 - min(1.0, float(score))))

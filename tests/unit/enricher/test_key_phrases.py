@@ -1,7 +1,9 @@
 """What phrases are about."""
 
+import re
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from steno_enricher.key_phrases import KeyPhrases
 from steno_enricher.ranking import KeyPhrase, distinct
@@ -68,3 +70,34 @@ def test_other_languages_have_key_phrases(key_phrases: KeyPhrases) -> None:
 def test_ranking_knows_no_order_of_arrival(candidates: list[KeyPhrase]) -> None:
     """Equals are put in alphabetical order, and what is part of another is left out."""
     assert [chosen.text for chosen in distinct(candidates, 3)] == ["card", "bank", "lost"]
+
+
+_WORDS = (
+    "the",
+    "to",
+    "okay",
+    "yes",
+    "i'm",
+    "it's",
+    "don't",
+    "wi-fi",
+    "well-being",
+    "b2b",
+    "$5",
+    "a.m.",
+    "o'clock",
+    "refund",
+    "no.",
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(words=st.lists(st.sampled_from(_WORDS), max_size=6))
+def test_leaving_yake_out_changes_nothing(key_phrases: KeyPhrases, words: list[str]) -> None:
+    """Where no word could tell YAKE is not asked: what it would say is the same."""
+    text = " ".join(words)
+    found = _texts(key_phrases, text)
+    with pytest.MonkeyPatch.context() as patch:
+        # All as one word, which is none: YAKE is asked of every text of two words.
+        patch.setattr("steno_enricher.key_phrases._WORD", re.compile(".+"))
+        assert _texts(key_phrases, text) == found
