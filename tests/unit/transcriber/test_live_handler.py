@@ -12,6 +12,7 @@ from steno_transcriber.engines.port import Pack, UnsupportedLocale
 from steno_transcriber.engines.scripted import ScriptedEngine
 from steno_transcriber.live.call import BrokenAudio
 from steno_transcriber.live.hypotheses import HypothesisBench
+from steno_transcriber.live.log_clock import LONGEST_STEP
 from steno_transcriber.live.partition import END_AFTER, REFRESH_AFTER, REST_AFTER
 from steno_transcriber.live.room import Room
 from steno_transcriber.live.transcriber import LiveTranscriber
@@ -287,33 +288,71 @@ async def test_a_paused_call_does_not_hold_the_log(bed: Bed) -> None:
     assert bed.topics.checkpoints["paused"].offset == other.log[-1].offset + 1
 
 
+class Elsewhere:
+    """Another call on the partition, so that the log goes on."""
+
+    def __init__(self, bed: Bed) -> None:
+        self.now = BEGAN
+        self.offset = 1000
+        self._bed = bed
+
+    async def goes_on(self, length: timedelta) -> None:
+        """For so long, with a record for each step that the clock of the log takes."""
+        until = self.now + length
+        while self.now < until:
+            self.now = min(until, self.now + LONGEST_STEP)
+            entry = Entry(offset=self.offset, record=CallUpdated(call_id="elsewhere", updated_at=BEGAN), written_at=self.now)
+            await self._bed.handler.take(message(entry))
+            self.offset += 1
+
+
 async def test_a_call_of_which_nothing_comes_holds_nothing_and_ends_at_last(bed: Bed) -> None:
     """What was open is said after minutes, and after a day the call is over."""
     log = log_of()[:-1]
     await bed.play(log[:30])
     before = len(bed.topics.of(Phrase))
-    later = CallWriter(call_id="later", offset=1000)
-    for _ in range(4):
-        later.write(CallUpdated(call_id="later", updated_at=BEGAN))
-    ticks = [BEGAN + REST_AFTER, BEGAN + REST_AFTER + timedelta(seconds=4)]
-    ticks += [BEGAN + END_AFTER, BEGAN + END_AFTER + timedelta(seconds=4)]
-    for entry, tick in zip(later.log[:2], ticks[:2], strict=True):
-        await bed.handler.take(message(entry, timestamp=tick))
+    later = Elsewhere(bed)
+    await later.goes_on(REST_AFTER + 2 * LONGEST_STEP)
     await bed.until(Phrase, before + 1)
     await asyncio.sleep(0.01)
     assert not bed.topics.of(TranscriptCompleted)
-    assert await bed.handler.settle(PARTITION) == later.log[1].offset + 1
-    for entry, tick in zip(later.log[2:], ticks[2:], strict=True):
-        await bed.handler.take(message(entry, timestamp=tick))
+    assert await bed.handler.settle(PARTITION) == later.offset
+    await later.goes_on(END_AFTER + LONGEST_STEP)
     await bed.until(TranscriptCompleted)
+
+
+@pytest.mark.parametrize("jump", [timedelta(hours=2), timedelta(days=400), -timedelta(hours=2)])
+async def test_a_clock_that_jumps_ends_no_utterance(bed: Bed, jump: timedelta) -> None:
+    """Of another call or its own: what is said is what would have been said."""
+    log = log_of()
+    await bed.play(log[:40])
+    later = Elsewhere(bed)
+    later.now += jump
+    await later.goes_on(LONGEST_STEP)
+    for entry in log[40:]:
+        await bed.handler.take(message(entry, timestamp=entry.written_at + 3 * jump))
+    await bed.until(TranscriptCompleted)
+    assert bed.topics.of(Phrase) == undisturbed(log, ScriptedEngine())
+
+
+async def test_machines_whose_clocks_differ_do_not_disturb_each_other(bed: Bed) -> None:
+    """A quarter of an hour apart, their records in turns."""
+    log = log_of()
+    later = Elsewhere(bed)
+    later.now += timedelta(minutes=15)
+    for entry in log:
+        await bed.handler.take(message(entry))
+        await later.goes_on(timedelta(milliseconds=100))
+    await bed.until(TranscriptCompleted)
+    assert bed.topics.of(Phrase) == undisturbed(log, ScriptedEngine())
 
 
 async def test_a_call_that_rested_goes_on(bed: Bed) -> None:
     """Its next audio is heard as if there had been a gap."""
     log = log_of()
     await bed.play(log[:30])
-    for entry in log[30:]:
-        await bed.handler.take(message(entry, timestamp=entry.written_at + 2 * REST_AFTER))
+    await Elsewhere(bed).goes_on(2 * REST_AFTER)
+    await bed.play(log[30:])
     await bed.until(TranscriptCompleted)
     assert len(bed.topics.of(Phrase)) >= len(undisturbed(log, ScriptedEngine()))
 

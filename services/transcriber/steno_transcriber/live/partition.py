@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from steno.events.records import CallCheckpoint
+from steno_transcriber.live.log_clock import LogClock
 from steno_transcriber.live.worker import CallWorker
 from steno_transcriber.recent import Recent
 
@@ -27,6 +28,8 @@ class OpenCall:
     def __init__(self, worker: CallWorker, *, first_offset: int, saved: CallCheckpoint | None = None) -> None:
         self.worker = worker
         self.saved = saved
+        #: When a record of it was taken last, by the clock of the log.
+        self.heard_at = timedelta(0)
         self._first_offset = first_offset
 
     @property
@@ -53,6 +56,7 @@ class PartitionCalls:
     def __init__(self) -> None:
         #: The offset behind the last record that was taken; None before the first.
         self.log_end: int | None = None
+        self._clock = LogClock()
         self._open: OrderedDict[str, OpenCall] = OrderedDict()
         self._resting: OrderedDict[str, OpenCall] = OrderedDict()
         self._over: Recent[str, None] = Recent(REMEMBERED)
@@ -66,6 +70,7 @@ class PartitionCalls:
 
     def add(self, call_id: str, call: OpenCall) -> None:
         """A call is open from now on."""
+        call.heard_at = self._clock.elapsed
         self._open[call_id] = call
 
     def close(self, call_id: str) -> None:
@@ -82,23 +87,25 @@ class PartitionCalls:
         """The open call of which a record has come."""
         call = self._open.get(call_id) or self._resting.pop(call_id, None)
         if call is not None:
+            call.heard_at = self._clock.elapsed
             self._open[call_id] = call
             self._open.move_to_end(call_id)
         return call
 
-    def sweep(self, moment: datetime) -> None:
-        """The log has come to a moment: calls of which nothing came for long rest, and end in the end."""
-        for call_id, call in _idle(self._open, moment - REST_AFTER):
+    def sweep(self, written_at: datetime) -> None:
+        """The log has come to a record: calls of which nothing came for long rest, and end in the end."""
+        now = self._clock.tell(written_at)
+        for call_id, call in _idle(self._open, now - REST_AFTER):
             call.worker.rest()
             self._resting[call_id] = self._open.pop(call_id)
-        for _, call in _idle(self._resting, moment - END_AFTER):
+        for _, call in _idle(self._resting, now - END_AFTER):
             call.worker.end()
 
 
-def _idle(calls: OrderedDict[str, OpenCall], since: datetime) -> list[tuple[str, OpenCall]]:
+def _idle(calls: OrderedDict[str, OpenCall], since: timedelta) -> list[tuple[str, OpenCall]]:
     found = []
     for call_id, call in calls.items():
-        if call.worker.last_record_at >= since:
+        if call.heard_at >= since:
             break
         found.append((call_id, call))
     return found

@@ -97,7 +97,6 @@ class LiveTranscriber:
             call.worker.take(message)
         elif isinstance(record, CallStarted):
             worker = CallWorker(begun(record, message.offset), self._bench, trace=message.headers)
-            worker.last_record_at = message.timestamp
             calls.add(record.call_id, OpenCall(worker, first_offset=message.offset))
         else:
             # The ledger of calls tells of it: here there is nothing that could be transcribed.

@@ -80,7 +80,6 @@ class CallWorker:
             trace: The headers of its start; of a call that begins now. One that was begun by another has none.
         """
         self.call = LiveCall(checkpoint)
-        self.last_record_at = checkpoint.saved_at
         self._codec = checkpoint.codec
         self._bench = bench
         self._hypotheses = Hypotheses(self.call, bench.hypotheses)
@@ -114,7 +113,6 @@ class CallWorker:
         Raises:
             BrokenAudio: it does not fit the call.
         """
-        self.last_record_at = message.timestamp
         if self._over or self._codec is AudioCodec.UNKNOWN or message.record is None:
             return
         before = self.call.duration_ms
