@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from steno_transcriber.live.log_clock import LONGEST_STEP, LogClock
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
-STEPS = st.lists(
-    st.timedeltas(-timedelta(days=400), timedelta(days=400)) | st.timedeltas(timedelta(0), LONGEST_STEP), max_size=30
-)
+YEAR = timedelta(days=365)
+STEPS = st.lists(st.timedeltas(-YEAR, YEAR) | st.timedeltas(timedelta(0), LONGEST_STEP), max_size=30)
 
 
 def told(steps: Sequence[timedelta]) -> list[timedelta]:
