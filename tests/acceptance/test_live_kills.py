@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from support.growth import nothing_waits, watched_memory
 from support.kafka import read_all
 from support.live_suite import Said, ended_call, finals, play_all
 from support.service_process import ServiceProcess
@@ -20,6 +21,8 @@ CALLS = 20
 SLOWLY = 0.5
 """Of real time: a call of 24 seconds leaves time for every fault."""
 QUICKLY = 6.0
+MOST_MB = 60
+"""By which a service may grow, whatever happens: 3 for each of the calls, or what Whisper holds to work with."""
 BEYOND_SESSION_SECONDS = 13
 SCRIPTED = {"STENO_TRANSCRIBER_ENGINE": "scripted", "STENO_INGEST_SECOND_PASS": "false"}
 
@@ -115,11 +118,11 @@ async def _survive(
 ) -> None:
     """Plays calls, lets the faults happen meanwhile, and compares what is said of them with what was said undisturbed."""
     playing = {f"call-{number}": SAMPLES[number % len(SAMPLES)] for number in range(calls)}
-    players = asyncio.create_task(play_all(suite, playing, speed=SLOWLY))
-    await _let_happen(faults)
-    clients = await players
-    assert [client.state for client in clients if not client.complete] == []
-    async with connected(suite) as client:
+    async with connected(suite) as client, watched_memory(suite) as memory:
+        players = asyncio.create_task(play_all(suite, playing, speed=SLOWLY))
+        await _let_happen(faults)
+        clients = await players
+        assert [client.state for client in clients if not client.complete] == []
         for call_id in playing:
             ended = await ended_call(client, call_id)
             assert (ended["state"], ended["complete"]) == ("completed", True), ended
@@ -129,6 +132,8 @@ async def _survive(
         ledger = await client.ledger()
     assert ledger["balanced"] is True, ledger
     assert await read_all(suite.kafka, "steno.dead-letters") == []
+    assert max(memory.grown.values()) <= MOST_MB, memory.grown
+    await nothing_waits(suite)
 
 
 async def _let_happen(faults: Mapping[str, Fault]) -> None:
