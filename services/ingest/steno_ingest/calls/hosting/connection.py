@@ -15,6 +15,7 @@ from steno.kafka.errors import FollowerTooSlow
 from steno.kafka.messages import Message
 from steno_ingest.calls.doors.port import Action, Close, Door, Ended, Offered, Resumed, SendBytes, SendText
 from steno_ingest.calls.hosting.admission import OfferRefused
+from steno_ingest.calls.hosting.completion import Completion
 from steno_ingest.calls.hosting.host import CallHost
 from steno_ingest.calls.hosting.hosted_call import HostedCall
 from steno_ingest.calls.hosting.outgoing import Outgoing, PeerNotReading
@@ -72,6 +73,7 @@ class Connection:
         self._now = now
         self._call: HostedCall | None = None
         self._outgoing = Outgoing()
+        self._completion = Completion()
         self._listening: asyncio.Task[None] | None = None
         self._reading: asyncio.Task[None] | None = None
         #: When the peer was last heard; None while it is not listened to.
@@ -146,6 +148,7 @@ class Connection:
             self._cut_off("idle", f"nothing came for {self._idle_seconds:g} s")
             return
         self._tell_progress(now)
+        self._tell_completion(now)
         self._do(self._door.tick(now=now))
         if self._over_since is not None and now - self._over_since > _AFTER_END_SECONDS:
             self._outgoing.close(Close(code=1000, reason="the call is over"))
@@ -235,10 +238,17 @@ class Connection:
                 self._do(self._door.caption(record, now=self._now()), droppable=True)
             case Phrase():
                 self._do(self._door.caption(record, now=self._now()))
+                self._completion.phrase(record.sequence)
             case TranscriptCompleted():
-                self._do(self._door.transcribed(phrase_count=record.phrase_count, now=self._now()))
+                self._completion.transcribed(record.phrase_count, at=self._now())
             case TranscriptFailed():
-                self._do(self._door.transcribed(phrase_count=0, now=self._now()))
+                self._completion.transcribed(0, at=self._now())
+        self._tell_completion(self._now())
+
+    def _tell_completion(self, now: float) -> None:
+        phrase_count = self._completion.due(now)
+        if phrase_count is not None:
+            self._do(self._door.transcribed(phrase_count=phrase_count, now=now))
 
     def _tell_progress(self, now: float) -> None:
         call = self._call
