@@ -130,8 +130,11 @@ class LocalBroker:
             await self._ended(_STOP_SECONDS)
 
     def pause(self) -> None:
-        """Freezes the broker (SIGSTOP): its connections stay open and nothing answers."""
+        """Freezes the broker (SIGSTOP), and returns once it stands still: its connections stay open and nothing answers."""
         self._signal(signal.SIGSTOP)
+        if self._process is not None:
+            # Its threads stop one by one; the system tells when the last one has.
+            os.waitpid(self._process.pid, os.WUNTRACED)
 
     def resume(self) -> None:
         """Lets a frozen broker go on (SIGCONT)."""
