@@ -14,6 +14,7 @@ from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
 from starlette.types import Message, Send
 
+from steno.http.paths import CALL_ID
 from steno_notifier.caption_streams import CaptionStream, CaptionStreams, NoSuchCall, TooManyReaders
 from steno_notifier.captions import Cursor
 from steno_notifier.problems import PROBLEM
@@ -80,7 +81,7 @@ class CaptionResponse(StreamingResponse):
 def add_captions(router: APIRouter, streams: CaptionStreams) -> None:
     """Adds the route."""
 
-    @router.get("/calls/{call_id}/captions", response_class=Response, responses=_RESPONSES)
+    @router.get(f"/calls/{CALL_ID}/captions", response_class=Response, responses=_RESPONSES)
     async def get_captions(call_id: CallId, cursor: CursorParameter = "", last_event_id: LastEventId = "") -> Response:
         """What is said in a call, as it is said: from its beginning on, or from where a cursor stands."""
         given = last_event_id or cursor

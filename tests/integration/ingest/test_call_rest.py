@@ -118,6 +118,19 @@ async def test_a_call_is_shown_with_its_events(ingest: Ingest) -> None:
     problem(await ingest.stranger.get(f"/v1/calls/{CALL}"), 401)
 
 
+async def test_a_call_whose_id_has_slashes_is_reached(ingest: Ingest, host: Host) -> None:
+    """By the paths that its answer names: to read it, its transcript, and to do something with it."""
+    call_id = "a/b c/d@pbx.example"
+    await begun(ingest, call_id)
+    (listed,) = (await ingest.client.get("/v1/calls")).json()["items"]
+    links = listed["links"]
+    assert links["self"] == "/v1/calls/a%2Fb%20c%2Fd%40pbx.example"
+    assert (await ingest.client.get(links["self"])).json()["call_id"] == call_id
+    assert (await ingest.client.get(links["transcript"])).json()["call_id"] == call_id
+    assert (await ingest.client.post(f"{links['self']}/pause")).status_code == 202
+    assert host.told[0][:3] == ("paused", call_id, True)
+
+
 async def test_pages_are_stable_and_filtered(ingest: Ingest) -> None:
     """Walking through pages while calls come in gives each that was there, once, the newest first; filters go together."""
     for number in range(9):

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from steno import cursors
 from steno.cursors import Position
 from steno.events.records import CallStatus
+from steno.http.paths import CALL_ID, LAST_CALL_ID
 from steno_ingest.calls.hosting.control import CallControl
 from steno_ingest.calls.ledger.queries import CallFilters, CallQueries
 from steno_ingest.calls.ledger.transcripts import CallTranscripts, WhichPass
@@ -60,13 +61,13 @@ def _add_reading(router: APIRouter, queries: CallQueries, transcripts: CallTrans
             next=None if last is None else cursors.encode(Position(at=last.accepted_at, id=last.call_id)),
         )
 
-    @router.get("/{call_id}", summary="Read a call", responses=documented(401, 404, 422, 503))
+    @router.get(f"/{LAST_CALL_ID}", summary="Read a call", responses=documented(401, 404, 422, 503))
     async def get_call(call_id: CallId) -> CallWithEvents:
         """Where a call stands, who speaks, and what happened in it."""
         return call_with_events(*await queries.with_events(call_id))
 
     @router.get(
-        "/{call_id}/transcript",
+        f"/{CALL_ID}/transcript",
         summary="Read a call's transcript",
         response_model=Transcript,
         responses={200: TRANSCRIPT_CONTENT, **documented(401, 404, 410, 422, 503)},
@@ -83,7 +84,7 @@ def _add_reading(router: APIRouter, queries: CallQueries, transcripts: CallTrans
 
 
 def _add_control(router: APIRouter, client: ClientName, control: CallControl) -> None:
-    @router.post("/{call_id}/pause", summary="Pause a call", responses={**_ASKED, **documented(400, 401, 404, 409, 422, 503)})
+    @router.post(f"/{CALL_ID}/pause", summary="Pause a call", responses={**_ASKED, **documented(400, 401, 404, 409, 422, 503)})
     async def pause_call(
         call_id: CallId, response: Response, name: Annotated[str, Depends(client)], request: PauseRequest | None = None
     ) -> PauseAnswer:
@@ -93,7 +94,9 @@ def _add_control(router: APIRouter, client: ClientName, control: CallControl) ->
         response.status_code = 200 if gated else 202
         return PauseAnswer(paused=True, in_effect=gated)
 
-    @router.post("/{call_id}/resume", summary="Resume a call", responses={**_ASKED, **documented(400, 401, 404, 409, 422, 503)})
+    @router.post(
+        f"/{CALL_ID}/resume", summary="Resume a call", responses={**_ASKED, **documented(400, 401, 404, 409, 422, 503)}
+    )
     async def resume_call(
         call_id: CallId, response: Response, name: Annotated[str, Depends(client)], request: PauseRequest | None = None
     ) -> PauseAnswer:
@@ -102,12 +105,12 @@ def _add_control(router: APIRouter, client: ClientName, control: CallControl) ->
         response.status_code = 200 if open_now else 202
         return PauseAnswer(paused=False, in_effect=open_now)
 
-    @router.put("/{call_id}/roles", summary="Correct the roles of a call", responses=documented(400, 401, 404, 422, 503))
+    @router.put(f"/{CALL_ID}/roles", summary="Correct the roles of a call", responses=documented(400, 401, 404, 422, 503))
     async def put_roles(call_id: CallId, request: RolesRequest, name: Annotated[str, Depends(client)]) -> CallAnswer:
         """Says who speaks on which channel, while people speak or afterwards; transcript and insights follow."""
         return call_answer(await control.correct_roles(call_id, request.corrected(), by=name))
 
-    @router.post("/{call_id}/end", status_code=202, summary="End a call", responses=documented(401, 404, 409, 422, 503))
+    @router.post(f"/{CALL_ID}/end", status_code=202, summary="End a call", responses=documented(401, 404, 409, 422, 503))
     async def end_call(call_id: CallId, name: Annotated[str, Depends(client)]) -> CallAnswer:
         """Asks for the end of a call; its state tells when it has ended. 409 where its audio is over already."""
         return call_answer(await control.end(call_id, by=name))

@@ -1,0 +1,33 @@
+"""Ids in the paths of routes.
+
+Call ids are their upstream system's, and some hold slashes: a SIP Call-ID may (RFC 3261 §25.1, `word`), and servers hand a
+`%2F` on as a slash. So a call's id is as much of the path as a route leaves.
+"""
+
+from starlette.convertors import Convertor, register_url_convertor
+
+_BEHIND_A_CALL = ("transcript", "captions", "pause", "resume", "roles", "end")
+
+
+class _Id(Convertor[str]):
+    regex = ".+"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+class _LastId(_Id):
+    regex = rf"(?!.*/(?:{'|'.join(_BEHIND_A_CALL)})$).+"
+
+
+register_url_convertor("id", _Id())
+register_url_convertor("last_id", _LastId())
+
+CALL_ID = "{call_id:id}"
+"""In the path of a route: the id of a call, with more behind it."""
+
+LAST_CALL_ID = "{call_id:last_id}"
+"""The same at the end of a path: no longer route is meant."""
