@@ -16,8 +16,8 @@ CALLS = 20
 SLOWLY = 0.5
 """Of real time: a call of 24 seconds leaves time for every fault."""
 QUICKLY = 6.0
-MOST_MB = 60
-"""By which a service may grow, whatever happens: 3 for each of the calls, or what Whisper holds to work with."""
+MOST_MB = 80
+"""By which a service may grow, whatever happens: 4 for each of the calls, or what Whisper holds to work with."""
 BEYOND_SESSION_SECONDS = 13
 
 Fault = Callable[[], Awaitable[None]]
@@ -58,7 +58,8 @@ async def survive(
         ledger = await client.ledger()
     assert ledger["balanced"] is True, ledger
     assert await read_all(suite.kafka, "steno.dead-letters") == []
-    assert max(memory.grown.values()) <= MOST_MB, memory.grown
+    print(f"grown by, in MB: {memory.grown}")
+    assert max(memory.grown.values()) <= MOST_MB
     await nothing_waits(suite)
 
 
