@@ -1,12 +1,14 @@
 """Ids in the paths of routes.
 
 Call ids are their upstream system's, and some hold slashes: a SIP Call-ID may (RFC 3261 §25.1, `word`), and servers hand a
-`%2F` on as a slash. So a call's id is as much of the path as a route leaves.
+`%2F` on as a slash. So a call's id is as much of the path as a route leaves; one that ends as a longer route does is not
+reached.
 """
 
 from starlette.convertors import Convertor, register_url_convertor
 
 _BEHIND_A_CALL = ("transcript", "captions", "pause", "resume", "roles", "end")
+"""How the routes of a call end, at all services: a new one belongs here, or asking for it finds no call of such an id."""
 
 
 class _Id(Convertor[str]):
