@@ -20,7 +20,7 @@ run: $(INSTALLED) .venv/fetched  ## Run the suite and the demo (ONCE=1: stop whe
 	$(BIN)/steno up --demo $(if $(ONCE),--once) $(if $(DATA),--data $(DATA))
 
 test: $(INSTALLED) .venv/fetched prerequisites  ## Run all tests (ARGS="-k name" for some)
-	$(BIN)/pytest -m 'not docker' --numprocesses 2 --dist loadfile --durations 20 --durations-min 10 $(ARGS)
+	$(BIN)/pytest -m 'not docker' --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 20 --durations-min 10 $(ARGS)
 
 lint: $(INSTALLED)  ## Check style, types, layers and generated files
 	$(BIN)/ruff check .
