@@ -6,6 +6,7 @@
 | `steno-error-class`, `steno-error-message` | what programs match on; what a person reads |
 | `steno-attempts` | how often it was tried |
 | `steno-service` | who gave it up |
+| `steno-left-out` | what Kafka did not take of it: its key, value and headers then stand at its origin only |
 
 Key, value and the headers it came with are kept, so that it can be sent again as it was.
 """
@@ -16,14 +17,16 @@ import structlog
 
 from steno.errors import StenoError
 from steno.events.catalogue import DEAD_LETTERS
+from steno.kafka.errors import RecordRefused
 from steno.kafka.messages import RawMessage
 from steno.kafka.metrics import DEAD_LETTERS as DEAD_LETTERS_COUNT
-from steno.kafka.producer import Producer
+from steno.kafka.producer import Headers, Producer
 
 log = structlog.get_logger("steno.kafka.dead_letters")
 
 _PREFIX = "steno-"
 _LONGEST_MESSAGE = 2000
+_BRIEF_MESSAGE = 200
 
 
 def error_class(error: BaseException) -> str:
@@ -55,12 +58,12 @@ class DeadLetters:
             "service": self._service,
         }
         kept = [(name, value) for name, value in raw.headers if not name.startswith(_PREFIX)]
-        await self._producer.send_raw(
-            DEAD_LETTERS,
-            key=raw.key,
-            value=raw.value,
-            headers=[*kept, *((_PREFIX + name, str(value).encode()) for name, value in added.items())],
-        )
+        # aiokafka sends nothing that has neither key nor value.
+        value = b"" if raw.key is None and raw.value is None else raw.value
+        try:
+            await self._producer.send_raw(DEAD_LETTERS, key=raw.key, value=value, headers=[*kept, *_headers(added)])
+        except RecordRefused as refusal:
+            await self._put_outline(raw, added, refusal)
         DEAD_LETTERS_COUNT.labels(raw.topic, error_class(error)).inc()
         log.error(
             "message.dead_lettered",
@@ -71,3 +74,26 @@ class DeadLetters:
             reason=reason[:_LONGEST_MESSAGE],
             attempts=attempts,
         )
+
+    async def _put_outline(self, raw: RawMessage, added: dict[str, Any], refusal: RecordRefused) -> None:
+        """Says at least where a message stands that Kafka does not take as a dead letter.
+
+        Where not even that is taken the log has it, and no other message waits for this one.
+        """
+        size = len(raw.key or b"") + len(raw.value or b"")
+        outline = {
+            **added,
+            "error-message": added["error-message"][:_BRIEF_MESSAGE],
+            "left-out": f"key, value and headers ({size} bytes and headers); read them at the origin",
+        }
+        where = {"topic": raw.topic, "partition": raw.partition, "offset": raw.offset}
+        log.error("message.dead_letter_too_large", **where, reason=str(refusal))
+        try:
+            await self._producer.send_raw(DEAD_LETTERS, key=None, value=b"", headers=_headers(outline))
+        except RecordRefused:
+            log.exception("message.dead_letter_refused", **where)
+
+
+def _headers(added: dict[str, Any]) -> Headers:
+    # Reasons repeat what others wrote, lone surrogates among it.
+    return [(_PREFIX + name, str(value).encode("utf-8", "backslashreplace")) for name, value in added.items()]

@@ -14,6 +14,11 @@ DEAD_LETTERS = Counter(
     "Records put into dead letters; each wants a person's look.",
     ["topic", "error_class"],
 )
+RECORDS_REFUSED = Counter(
+    "steno_kafka_records_refused",
+    "Records that Kafka will never take: too large, or not valid; each was set aside, and wants a person's look.",
+    ["topic"],
+)
 IN_FLIGHT = Gauge("steno_kafka_records_in_flight", "Records being handled now.", ["group"])
 SLOTS = Gauge("steno_kafka_slots", "Records that may be handled at once.", ["group"])
 LAG_RECORDS = Gauge("steno_kafka_lag_records", "Records of a partition that are not done yet.", ["group", "topic", "partition"])
@@ -42,6 +47,7 @@ KERNEL_METRICS = (
     FAILED,
     RETRIED,
     DEAD_LETTERS,
+    RECORDS_REFUSED,
     IN_FLIGHT,
     SLOTS,
     LAG_RECORDS,

@@ -3,6 +3,10 @@
 Idempotent, acks=all, bounded in flight. One aiokafka producer is underneath; it is replaced when it can no longer be used,
 because a batch that an idempotent producer gives up leaves a hole in its sequence, and the broker refuses all that follows on
 that partition (aiokafka raises no producer epoch, KIP-360).
+
+A record that Kafka will never take is refused by itself. One larger than the contract allows is refused before it is sent, so
+that it costs no other record anything; one that a broker with a smaller limit refuses, once it was sent alone. Until then
+it may have been the batch that was too large: batches are made smaller, and the record is sent again.
 """
 
 import asyncio
@@ -31,12 +35,12 @@ from aiokafka.partitioner import murmur2
 from prometheus_client import Histogram
 
 from steno.errors import StenoError
-from steno.events.catalogue import MAX_DEAD_LETTER_BYTES, Topic
+from steno.events.catalogue import DEAD_LETTERS, MAX_DEAD_LETTER_BYTES, MAX_RECORD_BYTES, Topic
 from steno.events.codec import CONTENT_TYPE, Codec
 from steno.events.records import Record
 from steno.kafka.client import client_options
 from steno.kafka.errors import KafkaUnavailable, RecordRefused, WrongRecord
-from steno.kafka.metrics import PRODUCE_SECONDS
+from steno.kafka.metrics import PRODUCE_SECONDS, RECORDS_REFUSED
 from steno.kafka.topics import topic_name
 from steno.settings import KafkaSettings, TopicSettings
 from steno.telemetry import traces
@@ -47,8 +51,13 @@ Headers = Sequence[tuple[str, bytes]]
 
 _LINGER_MS = 5
 _BATCH_BYTES = 131_072
+_SMALLEST_BATCH_BYTES = 1024
 _FLUSH_SECONDS = 10.0
-_REFUSALS = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidMessageError, InvalidTopicError)
+_TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
+_REFUSALS = (*_TOO_LARGE, InvalidMessageError, InvalidTopicError)
+# What Kafka adds to a record in a batch of its own, at most (record batch v2: 61 bytes, and some varints).
+_OVERHEAD_BYTES = 128
+_HEADER_OVERHEAD_BYTES = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,6 +93,7 @@ class Producer:
         self._codec = codec
         self._source = f"/steno/{source}".encode()
         self._linger_ms = linger_ms
+        self._batch_bytes = _BATCH_BYTES
         self._slots = asyncio.Semaphore(max_in_flight)
         self._opening = asyncio.Lock()
         self._client: AIOKafkaProducer | None = None
@@ -176,7 +186,7 @@ class Producer:
         self._sending += 1
         try:
             async with self._slots:
-                await self._deliver(topic_name(self._topics, topic), key, value, headers)
+                await self._deliver(topic_name(self._topics, topic), key, value, headers, most=_most_bytes(topic))
         finally:
             self._sending -= 1
             if not self._sending:
@@ -200,13 +210,13 @@ class Producer:
         self._sending += 1
         try:
             async with self._slots:
-                return await self._deliver_in_order(name, records)
+                return await self._deliver_in_order(name, records, most=_most_bytes(topic))
         finally:
             self._sending -= 1
             if not self._sending:
                 self._idle.set()
 
-    async def _deliver_in_order(self, name: str, records: Sequence[Encoded]) -> int:
+    async def _deliver_in_order(self, name: str, records: Sequence[Encoded], *, most: int) -> int:
         started = time.perf_counter()
         # All by one client: where it is replaced in between, those after would overtake those before.
         client = await self._connected()
@@ -214,14 +224,14 @@ class Producer:
         failure: StenoError | None = None
         for record in records:
             try:
-                deliveries.append(await self._hand_over(client, name, record.key, record.value, record.headers))
+                deliveries.append(await self._hand_over(client, name, record.key, record.value, record.headers, most=most))
             except StenoError as error:
                 failure = error
                 break
         delivered = 0
         for record, delivery in zip(records, deliveries, strict=False):
             try:
-                await self._acknowledged(client, name, delivery, size=len(record.value))
+                await self._acknowledged(client, name, delivery, size=_size(record.key, record.value, record.headers))
             except StenoError as error:
                 failure = error
                 break
@@ -233,21 +243,24 @@ class Producer:
         _produce_seconds(name).observe(time.perf_counter() - started)
         return delivered
 
-    async def _deliver(self, name: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
+    async def _deliver(self, name: str, key: bytes | None, value: bytes | None, headers: Headers, *, most: int) -> None:
         started = time.perf_counter()
         client = await self._connected()
-        delivery = await self._hand_over(client, name, key, value, headers)
-        await self._acknowledged(client, name, delivery, size=len(value or b""))
+        delivery = await self._hand_over(client, name, key, value, headers, most=most)
+        await self._acknowledged(client, name, delivery, size=_size(key, value, headers))
         _produce_seconds(name).observe(time.perf_counter() - started)
 
     async def _hand_over(
-        self, client: AIOKafkaProducer, name: str, key: bytes | None, value: bytes | None, headers: Headers
+        self, client: AIOKafkaProducer, name: str, key: bytes | None, value: bytes | None, headers: Headers, *, most: int
     ) -> asyncio.Future[Any]:
         """Puts a record in line; the future is its acknowledgement."""
+        size = _size(key, value, headers)
+        if size > most:
+            raise _refused(name, f"a record of {size} bytes is too large for {name}, which takes {most}")
         try:
             return cast("asyncio.Future[Any]", await client.send(name, value, key=key, headers=list(headers)))
         except MessageSizeTooLargeError as error:
-            raise RecordRefused(f"a record for {name} is too large for Kafka: {error}") from error
+            raise _refused(name, f"a record of {size} bytes for {name} is too large for Kafka: {error}") from error
         except KafkaError as error:
             # The record never left this process. Where it was not for want of a broker or topic, the client is beyond use.
             if not isinstance(error, (KafkaTimeoutError, UnknownTopicOrPartitionError)):
@@ -258,9 +271,17 @@ class Producer:
         try:
             await delivery
         except KafkaError as error:
+            # By a client that had larger batches than one has now, the record is to be sent again.
+            alone = size >= self._batch_bytes or self._batch_bytes <= _SMALLEST_BATCH_BYTES
+            in_use = client is self._client
             self._discard(client, error)
+            if isinstance(error, _TOO_LARGE) and not (alone and in_use):
+                if in_use:
+                    self._batch_bytes //= 2
+                    log.warning("producer.smaller_batches", topic=name, batch_bytes=self._batch_bytes)
+                raise KafkaUnavailable(f"Kafka refuses a batch for {name} as too large; its records are sent again") from error
             if isinstance(error, _REFUSALS):
-                raise RecordRefused(f"Kafka refuses a record of {size} bytes for {name}") from error
+                raise _refused(name, f"Kafka refuses a record of {size} bytes for {name}: {error!r}") from error
             raise KafkaUnavailable(f"Kafka did not acknowledge a record for {name}: {error!r}") from error
 
     async def _connected(self) -> AIOKafkaProducer:
@@ -278,8 +299,8 @@ class Producer:
             enable_idempotence=True,
             acks="all",
             linger_ms=self._linger_ms,
-            max_batch_size=_BATCH_BYTES,
-            max_request_size=MAX_DEAD_LETTER_BYTES,
+            max_batch_size=self._batch_bytes,
+            max_request_size=MAX_DEAD_LETTER_BYTES + _OVERHEAD_BYTES,
             compression_type="zstd",
             partitioner=_partition,
         )
@@ -301,6 +322,23 @@ class Producer:
         closing = asyncio.create_task(_close(client))
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)
+
+
+def _most_bytes(topic: Topic) -> int:
+    return MAX_DEAD_LETTER_BYTES if topic is DEAD_LETTERS else MAX_RECORD_BYTES
+
+
+def _size(key: bytes | None, value: bytes | None, headers: Headers) -> int:
+    """How large a record is in a batch of its own, at most, before it is compressed."""
+    size = _OVERHEAD_BYTES + len(key or b"") + len(value or b"")
+    for name, content in headers:
+        size += len(name.encode()) + len(content or b"") + _HEADER_OVERHEAD_BYTES
+    return size
+
+
+def _refused(name: str, reason: str) -> RecordRefused:
+    RECORDS_REFUSED.labels(name).inc()
+    return RecordRefused(reason)
 
 
 def _partition(key: bytes | None, partitions: list[int], available: list[int]) -> int:

@@ -4,12 +4,13 @@ import asyncio
 import os
 
 import pytest
-from support.kafka import read_all
+from support.kafka import create_topic, read_all
 from support.kernel import CODEC, GroupUnderTest, recording
 
-from steno.events.catalogue import RECORDINGS
+from steno.events.catalogue import PHRASES, RECORDINGS
 from steno.kafka.errors import KafkaUnavailable, RecordRefused
 from steno.kafka.producer import Producer
+from steno.kafka.topics import topic_name
 
 
 async def test_a_record_arrives_as_it_was_encoded_and_a_header_given_wins(group: GroupUnderTest) -> None:
@@ -28,10 +29,29 @@ async def test_a_record_that_kafka_refuses_harms_no_other(group: GroupUnderTest)
     """A batch given up leaves a hole in an idempotent producer's sequence; the records after it arrive all the same."""
     refused = os.urandom(1_500_000)
     for _ in range(2):
-        with pytest.raises(RecordRefused, match="1500000 bytes"):
+        with pytest.raises(RecordRefused, match="a record of 1500132 bytes is too large"):
             await group.producer.send_raw(RECORDINGS, key=b"call", value=refused, headers=[])
         await group.producer.send(RECORDINGS, recording("call"))
     assert len(await read_all(group.kafka.bootstrap_servers, group.topic)) == 2
+
+
+async def test_a_broker_with_a_small_limit_refuses_what_is_too_large_by_itself_and_nothing_else(group: GroupUnderTest) -> None:
+    """Batches of small records shrink until they fit; a record beyond the limit is refused, however many go beside it."""
+    name = topic_name(group.topics, PHRASES)
+    await create_topic(group.kafka.bootstrap_servers, name, configs={"max.message.bytes": "20000"})
+
+    async def send(value: bytes) -> None:
+        while True:
+            try:
+                return await group.producer.send_raw(PHRASES, key=b"call", value=value, headers=[])
+            except KafkaUnavailable:
+                await asyncio.sleep(0.01)
+
+    small = [number.to_bytes(2, "big") + os.urandom(998) for number in range(60)]
+    outcomes = await asyncio.gather(*map(send, [*small[:30], os.urandom(40_000), *small[30:]]), return_exceptions=True)
+    refused = [outcome for outcome in outcomes if outcome is not None]
+    assert [type(error) for error in refused] == [RecordRefused]
+    assert {record.value for record in await read_all(group.kafka.bootstrap_servers, name)} == set(small)
 
 
 async def test_the_order_of_one_key_is_that_of_the_sends(group: GroupUnderTest) -> None:
