@@ -1,17 +1,28 @@
 """API keys: made once, shown once, kept as SHA-256 only.
 
-The key file has a line `name sha256` for each key, so it can be mounted as a secret; it is read again when it changes. Keys are
-32 random bytes, so a plain digest is enough at rest (nothing to guess from a dictionary).
+The key file has a line for each key, so it can be mounted as a secret; it is read again when it changes:
+
+```
+NAME SHA256 [tenant=TENANT] [expires=2027-01-31T00:00:00Z]
+```
+
+Without a tenant a key is of a tenant of its own name; with `tenant=*` it sees everything (`steno.callers`). Keys are 32 random
+bytes, so a plain digest is enough at rest (nothing to guess from a dictionary).
 """
 
 import hashlib
+import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
-from steno.secret_file import SecretFile
+from steno.callers import EVERYTHING, Caller, is_name
+from steno.key_file import Key, KeyFile
+from steno.key_lines import Terms
 
 _PREFIX = "steno_"
+_DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 
 
 def make_key() -> str:
@@ -19,28 +30,55 @@ def make_key() -> str:
     return _PREFIX + secrets.token_urlsafe(32)
 
 
-def key_line(name: str, key: str) -> str:
+def key_line(name: str, key: str, *, tenant: str | None = None, expires: datetime | None = None) -> str:
     """The line of the key file for a key.
 
     Raises:
-        ValueError: the name is empty or has white space.
+        ValueError: the name or the tenant cannot be one.
     """
-    if not name or name.split() != [name]:
-        raise ValueError(f"a key's name is one word, not {name!r}")
-    return f"{name} {_digest(key)}\n"
+    if not is_name(name):
+        raise ValueError(f"a key's name is one word of letters, digits and _ . @ + : / -, not {name!r}")
+    if tenant is not None and tenant != EVERYTHING and not is_name(tenant):
+        raise ValueError(f"a tenant is one word of letters, digits and _ . @ + : / -, or *; not {tenant!r}")
+    terms = "" if tenant is None else f" tenant={tenant}"
+    if expires is not None:
+        terms += f" expires={expires.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return f"{name} {_digest(key)}{terms}\n"
+
+
+def read_api_key(fields: Sequence[str], terms: Terms) -> Key:
+    """A line of the API key file.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if len(fields) != 2:
+        raise ValueError("a line is NAME SHA256, with tenant=… and expires=… behind where wanted")
+    name, digest = fields
+    if not is_name(name):
+        raise ValueError("the first field is not a name")
+    if not _DIGEST.fullmatch(digest):
+        raise ValueError("the second field is not a SHA-256 in 64 hexadecimal digits")
+    caller = Caller(name, terms.owner(otherwise=name), terms.everything, digest.lower())
+    return Key(caller, terms.expires)
 
 
 class ApiKeys:
     """The keys that open a door. Without a file, or with an empty one, none does."""
 
-    def __init__(self, path: Path | None) -> None:
-        """Raises `SecretFileUnreadable`."""
-        self._names = SecretFile(path, _names_by_digest, what="API key file")
+    def __init__(self, path: Path | None, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        """Raises `steno.secret_file.SecretFileUnreadable`."""
+        self._keys = KeyFile(path, read_api_key, what="API key file", clock=clock)
 
-    def verify(self, key: str) -> str | None:
-        """The name of a key, or None where it opens nothing."""
+    def verify(self, key: str) -> Caller | None:
+        """Who brings a key, or None where it opens nothing."""
         # The look-up is by digest: how long it takes tells nothing about the key.
-        return self._names.current().get(_digest(key))
+        found = self._keys.of(_digest(key))
+        return found.caller if found is not None else None
+
+    def holds(self, caller: Caller) -> bool:
+        """Whether the key of a caller that was let in still opens, and says the same of it."""
+        return self._keys.holds(caller)
 
 
 def presented_key(headers: Mapping[str, str]) -> str | None:
@@ -55,10 +93,5 @@ def presented_key(headers: Mapping[str, str]) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-def _names_by_digest(text: str) -> dict[str, str]:
-    entries = (line.split() for line in text.splitlines())
-    return {digest: name for name, digest in (entry for entry in entries if len(entry) == 2)}
-
-
 def _digest(key: str) -> str:
-    return hashlib.sha256(key.encode("utf-8")).hexdigest()
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()

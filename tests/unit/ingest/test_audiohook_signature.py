@@ -13,6 +13,7 @@ from steno_ingest.calls.doors.audiohook_signature import (
     NotAuthentic,
 )
 from steno_ingest.calls.doors.port import Upgrade
+from structlog.testing import capture_logs
 
 from steno.cli.callers.audiohook_signing import sign
 from steno.secret_file import SecretFileUnreadable
@@ -255,19 +256,43 @@ def test_the_key_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
     secrets = ClientSecrets(path)
     assert secrets.of(API_KEY) is None
     path.write_text(f"{API_KEY} {SECRET}\nanother {SECRET}\n")
-    assert (secrets.of(API_KEY), secrets.of("another")) == (b64decode(SECRET), b64decode(SECRET))
+    assert [key.secret for key in (secrets.of(API_KEY), secrets.of("another")) if key] == [b64decode(SECRET)] * 2
     path.unlink()
     assert secrets.of(API_KEY) is None
 
 
-@pytest.mark.parametrize("content", ["key no-base64!\n", f"key {SECRET} more\n"])
-def test_a_key_file_that_cannot_be_read_says_which_line(tmp_path: Path, content: str) -> None:
-    """A line that is no key with a secret is named, and its content is not shown."""
+@pytest.mark.parametrize(
+    "content",
+    [
+        "key no-base64!",
+        f"key {SECRET} more",
+        f"#key {SECRET}",
+        f"key {SECRET} tenant=",
+        f"key tenant=a {SECRET}",
+        "key ====",
+        "#key",
+    ],
+)
+def test_a_line_that_is_no_key_opens_nothing_and_costs_no_other(tmp_path: Path, content: str) -> None:
+    """What is commented out or malformed opens nothing, not even unsigned; its line is told without what it holds."""
     path = tmp_path / "keys"
-    path.write_text(f"good {SECRET}\n{content}")
-    with pytest.raises(SecretFileUnreadable, match="line 2") as raised:
-        ClientSecrets(path)
-    assert SECRET not in str(raised.value)
+    path.write_text(f"good {SECRET}\n{content}\n")
+    with capture_logs() as logs:
+        secrets = ClientSecrets(path)
+    assert [secrets.of("key"), secrets.of("#key")] == [None, None]
+    assert secrets.of("good") is not None
+    assert [entry["line"] for entry in logs] == ([] if content.startswith("#") else [2])
+    assert SECRET not in str(logs)
+    assert "no-base64" not in str(logs)
+
+
+def test_a_line_says_whose_calls_its_key_brings(tmp_path: Path) -> None:
+    """With a tenant, calls are that tenant's; without, the house's. An expired key opens nothing."""
+    path = tmp_path / "keys"
+    path.write_text(f"a {SECRET} tenant=acme\nb {SECRET}\nc {SECRET} expires=2020-01-01T00:00:00Z\n")
+    secrets = ClientSecrets(path)
+    assert [key.caller.tenant for name in "ab" if (key := secrets.of(name))] == ["acme", ""]
+    assert secrets.of("c") is None
 
 
 def test_a_key_file_that_is_no_text_is_an_error(tmp_path: Path) -> None:

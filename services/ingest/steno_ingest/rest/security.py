@@ -25,14 +25,14 @@ def client_of(keys: ApiKeys) -> ClientName:
         request: Request, _bearer: Annotated[object, Depends(_BEARER)], _header: Annotated[object, Depends(_HEADER)]
     ) -> str:
         key = presented_key(request.headers)
-        name = None if key is None else keys.verify(key)
-        if name is None:
+        caller = None if key is None else keys.verify(key)
+        if caller is None:
             detail = (
                 "no API key was sent; send one as `Authorization: Bearer KEY` or `X-Api-Key: KEY`"
                 if key is None
                 else "the API key is not one of this service; ask its operator for one"
             )
             raise ApiProblem(401, "api_key", detail, headers={"WWW-Authenticate": 'Bearer realm="steno"'})
-        return name
+        return caller.name
 
     return client

@@ -13,14 +13,16 @@ import secrets
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from http_sf import StructuredFieldError, parse, ser
 
-from steno.secret_file import SecretFile
+from steno.callers import Caller
+from steno.key_file import Key, KeyFile
+from steno.key_lines import Terms
 from steno_ingest.calls.doors.port import Upgrade
 
 _REQUIRED = frozenset((
@@ -45,31 +47,33 @@ class ClientSecrets:
     """The API keys of AudioHook integrations with their client secrets. Without a file, or with an empty one, none opens.
 
     The file has a line `API_KEY CLIENT_SECRET` for each, the secret in base64 as it is entered in Genesys; a line with the key
-    alone lets requests in that are not signed.
+    alone lets requests in that are not signed. `tenant=…` and `expires=…` may stand behind.
     """
 
     def __init__(self, path: Path | None) -> None:
         """Raises `steno.secret_file.SecretFileUnreadable`."""
-        self._secrets = SecretFile(path, _secrets_by_digest, what="AudioHook key file")
+        self._keys = KeyFile(path, _read, what="AudioHook key file")
 
-    def of(self, api_key: str) -> bytes | None:
-        """The secret of a key, empty where it has none; None where the key is not known."""
+    def of(self, api_key: str) -> Key | None:
+        """What is known of a key, its secret empty where it has none; None where the key opens nothing."""
         # The look-up is by digest: how long it takes tells nothing about the key.
-        return self._secrets.current().get(_digest(api_key))
+        return self._keys.of(_digest(api_key))
+
+    def holds(self, caller: Caller) -> bool:
+        """Whether the key of a peer that was let in still opens, and says the same of it."""
+        return self._keys.holds(caller)
 
 
-def _secrets_by_digest(text: str) -> dict[bytes, bytes]:
-    secrets = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip():
-            continue
-        api_key, *rest = line.split()
-        try:
-            (secret,) = rest or [""]
-            secrets[_digest(api_key)] = b64decode(secret, validate=True)
-        except (ValueError, Base64Error) as error:
-            raise ValueError(f"line {number} must be an API key and its client secret in base64") from error
-    return secrets
+def _read(fields: Sequence[str], terms: Terms) -> Key:
+    try:
+        api_key, *rest = fields
+        (secret,) = rest or ("",)
+        decoded = b64decode(secret, validate=True)
+        if rest and not decoded:
+            raise ValueError("the secret is empty")
+    except (ValueError, Base64Error):
+        raise ValueError("a line is an API key and its client secret in base64") from None
+    return Key(Caller("audiohook", terms.owner(), terms.everything, _digest(api_key)), terms.expires, decoded)
 
 
 class NotAuthentic(Exception):
@@ -89,8 +93,8 @@ class Gatekeeper:
         self._public = urlsplit(public_url) if public_url else None
         self._nonces: OrderedDict[tuple[str, str], float] = OrderedDict()
 
-    def check(self, upgrade: Upgrade) -> None:
-        """Lets a request pass, once.
+    def check(self, upgrade: Upgrade) -> Caller:
+        """Lets a request pass, once, and says whose it is.
 
         Raises:
             NotAuthentic: it is not a request of Genesys for us, or it was here before.
@@ -102,19 +106,21 @@ class Gatekeeper:
         for name in _IDS:
             if not _UUID.fullmatch(headers.get(name, "")):
                 raise NotAuthentic(f"{name} is missing, or not a UUID")
-        secret = self._client_secrets.of(api_key)
+        known = self._client_secrets.of(api_key)
+        secret = known.secret if known is not None else None
         if "signature-input" not in headers and "signature" not in headers:
-            if secret != b"":
+            if known is None or known.secret:
                 raise NotAuthentic("the request is not signed, and its key is unknown or has a secret")
-            return
+            return known.caller
         claimed, signed, signature = _parsed(headers, headers | self._derived(upgrade))
         now = self._clock()
         _check_parameters(claimed, api_key, now)
         # An unknown key costs the same work as a known one.
         expected = hmac.digest(secret or secrets.token_bytes(32), signed.encode("utf-8"), "sha256")
-        if not hmac.compare_digest(signature, expected) or not secret:
+        if not hmac.compare_digest(signature, expected) or known is None or not secret:
             raise NotAuthentic("the signature is wrong, or its key unknown")
         self._use_nonce((api_key, claimed["nonce"]), now)
+        return known.caller
 
     def _derived(self, upgrade: Upgrade) -> dict[str, str]:
         path, authority = upgrade.path, upgrade.host
@@ -202,5 +208,5 @@ def _check_parameters(claimed: Mapping[str, Any], api_key: str, now: float) -> N
         raise NotAuthentic("the signature has expired")
 
 
-def _digest(api_key: str) -> bytes:
-    return hashlib.sha256(api_key.encode("utf-8")).digest()
+def _digest(api_key: str) -> str:
+    return hashlib.sha256(api_key.encode("utf-8", "surrogatepass")).hexdigest()

@@ -7,16 +7,19 @@ validator. Telnyx and SignalWire do not sign: SignalWire sends an API key as a b
 to the URL as it was given, with the key in the query (`?api_key=KEY`).
 """
 
+import hashlib
 import hmac
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import structlog
 
+from steno.callers import Caller
 from steno.http.auth import ApiKeys, presented_key
-from steno.secret_file import SecretFile
+from steno.key_file import Key, KeyFile
+from steno.key_lines import Terms
 from steno_ingest.calls.doors.port import Door, DoorFactory, Upgrade, UpgradeRefused
 from steno_ingest.calls.doors.twilio import TwilioDoor
 
@@ -31,16 +34,28 @@ _PORTS = {"wss": 443, "ws": 80}
 class AuthTokens:
     """The secrets that Twilio signs with, one a line; all of them are good, so that one can be replaced without a break.
 
-    Without a file, or with an empty one, no signature is right.
+    Without a file, or with an empty one, no signature is right. `tenant=…` and `expires=…` may stand behind a token.
     """
 
     def __init__(self, path: Path | None) -> None:
         """Raises `steno.secret_file.SecretFileUnreadable`."""
-        self._tokens = SecretFile(path, lambda text: tuple(text.split()), what="Twilio Auth Token file")
+        self._keys = KeyFile(path, _read, what="Twilio Auth Token file")
 
-    def current(self) -> tuple[str, ...]:
-        """The tokens as the file has them now."""
-        return self._tokens.current()
+    def current(self) -> list[Key]:
+        """The tokens that are good now."""
+        return self._keys.all()
+
+    def holds(self, caller: Caller) -> bool:
+        """Whether the token of a peer that was let in is still good, and says the same of it."""
+        return self._keys.holds(caller)
+
+
+def _read(fields: Sequence[str], terms: Terms) -> Key:
+    if len(fields) != 1:
+        raise ValueError("a line is an Auth Token, with tenant=… and expires=… behind where wanted")
+    token = fields[0].encode("utf-8")
+    caller = Caller("twilio", terms.owner(), terms.everything, hashlib.sha256(token).hexdigest())
+    return Key(caller, terms.expires, token)
 
 
 class Gatekeeper:
@@ -52,37 +67,42 @@ class Gatekeeper:
         self._keys = keys
         self._public_url = public_url
 
-    def check(self, upgrade: Upgrade) -> None:
-        """Lets a request pass.
+    def check(self, upgrade: Upgrade) -> Caller:
+        """Lets a request pass, and says whose it is.
 
         Raises:
             UpgradeRefused: it is not signed right, or carries no key of ours.
         """
         signature = upgrade.headers.get(_HEADER)
         if signature is not None:
-            if not self._signed(upgrade, signature):
+            caller = self._signer(upgrade, signature)
+            if caller is None:
                 # Without the query: a key may stand there.
                 urls = list(self._urls(upgrade, query=""))
                 log.warning("twilio.refused", reason="signature", urls=urls, client=upgrade.client)
                 raise UpgradeRefused(401, "X-Twilio-Signature is not right; the log of ingest says for which URLs")
-            return
+            return caller
         key = presented_key(upgrade.headers) or parse_qs(upgrade.query).get("api_key", [""])[0]
-        if not key or self._keys.verify(key) is None:
+        caller = self._keys.verify(key) if key else None
+        if caller is None:
             log.warning("twilio.refused", reason="api_key", client=upgrade.client)
             raise UpgradeRefused(
                 401, "send X-Twilio-Signature, or an API key as `Authorization: Bearer KEY`, `X-Api-Key: KEY` or `?api_key=KEY`"
             )
+        return caller
 
-    def _signed(self, upgrade: Upgrade, signature: str) -> bool:
+    def _signer(self, upgrade: Upgrade, signature: str) -> Caller | None:
         algorithm = _ALGORITHMS.get(_algorithm(upgrade.headers.get(_SETTINGS_HEADER, "")))
         if algorithm is None:
-            return False
+            return None
+        urls = list(self._urls(upgrade, query=upgrade.query))
         right = [
-            hmac.compare_digest(signature.encode("utf-8"), signature_of(token, url, algorithm=algorithm).encode("utf-8"))
+            token.caller
             for token in self._tokens.current()
-            for url in self._urls(upgrade, query=upgrade.query)
+            for url in urls
+            if hmac.compare_digest(signature.encode("utf-8"), _signature(token.secret, url, algorithm).encode("utf-8"))
         ]
-        return any(right)
+        return right[0] if right else None
 
     def _urls(self, upgrade: Upgrade, *, query: str) -> Iterator[str]:
         """The spellings of the URL that may have been signed. Whether a proxy took TLS off does not show, so both are tried."""
@@ -96,7 +116,11 @@ class Gatekeeper:
 
 def signature_of(token: str, url: str, *, algorithm: str = "sha1") -> str:
     """What Twilio sends as `X-Twilio-Signature` for a WebSocket."""
-    return b64encode(hmac.digest(token.encode("utf-8"), url.encode("utf-8"), algorithm)).decode("ascii")
+    return _signature(token.encode("utf-8"), url, algorithm)
+
+
+def _signature(token: bytes, url: str, algorithm: str) -> str:
+    return b64encode(hmac.digest(token, url.encode("utf-8"), algorithm)).decode("ascii")
 
 
 def spellings(url: str, *, query: str = "") -> list[str]:
