@@ -1,22 +1,23 @@
 """Outgoing HTTP that cannot be turned on the inside network.
 
-The check is made on the very address that is about to be connected to, after the name was resolved and for every redirect, so
-neither a name that changes its address nor a literal in odd notation gets through.
+The check is made on the very addresses that are about to be connected to, after the name was resolved and for every redirect,
+so neither a name that changes its address nor a literal in odd notation gets through. Of a name that has addresses on both
+sides, those inside count for nothing. What was resolved stands in the log, for the operator; whoever gave the URL is not told.
 """
 
 import socket
-from collections.abc import Sequence
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from collections.abc import Callable, Sequence
 
 import aiohttp
+import structlog
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from steno.errors import Permanent
+from steno.http.addresses import Network, address, is_public, parse_networks, within
 
-Network = IPv4Network | IPv6Network
+__all__ = ["ForbiddenAddress", "Network", "guarded_session", "is_public", "parse_networks"]
 
-# What `ipaddress.is_global` lets through although it can lead inside: NAT64, 6to4 (RFC 6052, RFC 3056) and multicast.
-_TRANSLATED = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"), ip_network("2002::/16"))
-_RELAY = ip_network("192.88.99.0/24")
+log = structlog.get_logger("steno.http.client")
 
 
 class ForbiddenAddress(Permanent):
@@ -24,26 +25,28 @@ class ForbiddenAddress(Permanent):
 
     error_class = "forbidden_address"
 
-
-def is_public(host: str) -> bool:
-    """Whether an IP address literal is one of the public internet."""
-    address = ip_address(host.partition("%")[0])
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return (
-        address.is_global
-        and not address.is_multicast
-        and not any(address in network for network in (*_TRANSLATED, _RELAY) if network.version == address.version)
-    )
+    def __init__(self) -> None:
+        super().__init__(
+            "the URL leads to what is not a public address; to allow it, add its network to the service's allowed networks"
+        )
 
 
-def parse_networks(text: str) -> tuple[Network, ...]:
-    """Networks from a setting, CIDR by commas, e.g. `127.0.0.0/8,10.1.0.0/16`.
+class _CheckedResolver(AbstractResolver):
+    """Resolves names to addresses that are allowed. Raises `ForbiddenAddress` where a name has no other."""
 
-    Raises:
-        ValueError: one is not a network.
-    """
-    return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+    def __init__(self, resolver: AbstractResolver, allowed: Callable[[str], bool]) -> None:
+        self._resolver = resolver
+        self._allowed = allowed
+
+    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
+        found = await self._resolver.resolve(host, port, family)
+        left = [result for result in found if self._allowed(result["host"])]
+        if found and not left:
+            raise ForbiddenAddress
+        return left
+
+    async def close(self) -> None:
+        await self._resolver.close()
 
 
 def guarded_session(
@@ -52,23 +55,33 @@ def guarded_session(
     timeout: aiohttp.ClientTimeout,
     limit: int = 100,
     limit_per_host: int = 10,
+    resolver: AbstractResolver | None = None,
 ) -> aiohttp.ClientSession:
     """A client whose connections reach public addresses and the allowed networks only.
 
-    A refused address raises `ForbiddenAddress` (not a client error) from the request. Proxies of the environment are not used.
+    A refused address raises `ForbiddenAddress` (not a client error) from the request. Proxies of the environment are not used,
+    and cookies are not kept: what one server sets is nothing to the next request. `resolver` looks names up; by default the
+    system does.
     """
 
+    def allowed(host: str) -> bool:
+        if is_public(host) or within(address(host), allowed_networks):
+            return True
+        log.warning("http.address_refused", address=host)
+        return False
+
     def checked_socket(info: aiohttp.AddrInfoType) -> socket.socket:
-        family, kind, protocol, _, address = info
-        host = str(address[0])
-        inside = ip_address(host.partition("%")[0])
-        if not is_public(host) and not any(
-            inside in network for network in allowed_networks if network.version == inside.version
-        ):
-            raise ForbiddenAddress(
-                f"{host} is not a public address; to allow it, add its network to the service's allowed networks"
-            )
+        family, kind, protocol, _, found = info
+        if not allowed(str(found[0])):
+            raise ForbiddenAddress
         return socket.socket(family, kind, protocol)
 
-    connector = aiohttp.TCPConnector(socket_factory=checked_socket, limit=limit, limit_per_host=limit_per_host)
-    return aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False)
+    connector = aiohttp.TCPConnector(
+        # Names are checked as they are resolved: of several addresses, those that are left are tried. Literals are never
+        # resolved, and are checked at the socket, as is whatever else should get that far.
+        resolver=_CheckedResolver(resolver or aiohttp.ThreadedResolver(), allowed),
+        socket_factory=checked_socket,
+        limit=limit,
+        limit_per_host=limit_per_host,
+    )
+    return aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False, cookie_jar=aiohttp.DummyCookieJar())

@@ -4,6 +4,7 @@ Source: Standard Webhooks, "Signature scheme", "Webhook headers" and "Webhook de
 """
 
 import asyncio
+import os
 import ssl
 import time
 from collections.abc import Callable, Mapping
@@ -108,7 +109,9 @@ def _explain(problem: Exception) -> str:
         case aiohttp.ClientConnectorDNSError():
             return f"the host name was not found: {problem.host}"
         case aiohttp.ClientConnectorError():
-            return f"no connection to {problem.host}:{problem.port}: {problem.strerror or problem}"
+            # By its number: what the error says itself has the addresses that the name was resolved to.
+            why = os.strerror(problem.os_error.errno) if problem.os_error.errno else "it failed at each of its addresses"
+            return f"no connection to {problem.host}:{problem.port}: {why}"
         case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError() | ValueError():
             return "the webhook's URL cannot be called; it must be http:// or https:// with a host name or address"
         case aiohttp.ClientError() | OSError():

@@ -202,6 +202,7 @@ async def test_a_closed_port_and_one_that_never_accepts_are_failures(start: Star
         silent, _ = await notifier.ends("full")
     assert (refused.state, silent.state) == ("failed", "failed")
     assert "no connection to 127.0.0.1" in refused.reason
+    assert "Connect call" not in refused.reason, "it has the addresses that a name was resolved to"
     assert "no answer in time" in silent.reason
 
 
@@ -283,7 +284,8 @@ async def test_loopback_is_refused_unless_allowed(start: Start) -> None:
         delivery, attempts = await notifier.ends("w")
         assert receiver.received == []
     assert delivery.state == "failed"
-    assert "127.0.0.1 is not a public address" in attempts[0].error
+    assert "not a public address" in attempts[0].error
+    assert "127.0.0.1" not in attempts[0].error
 
 
 async def test_a_secret_of_another_key_fails_visibly(start: Start, engine: AsyncEngine) -> None:

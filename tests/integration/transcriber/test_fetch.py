@@ -284,7 +284,7 @@ async def test_a_redirect_to_a_forbidden_address_is_refused(store: ObjectStore, 
     """Each hop is checked, not the first alone."""
     url = source.answer("/a.wav", redirect("http://127.0.0.2:1/a.wav"))
     async with guarded_session(allowed_networks=(ip_network("127.0.0.1/32"),), timeout=LIMITS.timeout) as session:
-        with pytest.raises(ForbiddenAddress, match=r"127\.0\.0\.2"):
+        with pytest.raises(ForbiddenAddress):
             await fetched(Fetcher(store=store, session=session, limits=LIMITS), url)
 
 
