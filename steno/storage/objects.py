@@ -1,13 +1,17 @@
 """Objects: recordings and result documents, in a local folder, S3, Azure Blob or Google Cloud Storage.
 
-An object is named by its URL, which is what travels on topics; a store reads only what is its own.
+An object is named by its URL, which is what travels on topics, and which anybody may have written: a store touches only what
+is its own. Its keys are plain ones (see `_is_plain`), and in a local folder no link leads out of it.
 """
 
 import asyncio
+import os
+import re
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -17,6 +21,13 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, from_url
 
 from steno.errors import Permanent, Retryable
+from steno.storage.contained import NoRegularFile, OutsideFolder, open_below, resolved_below
+
+_PIECE_BYTES = 1 << 20
+_MOST_KEY_BYTES = 1024
+"""As many as S3 and Google take."""
+
+_NOT_PLAIN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029?#\\]|(^|/)\.{0,2}(/|$)")
 
 
 class ObjectMissing(Permanent):
@@ -50,6 +61,7 @@ class ObjectStore:
         self._folder = Path(unquote(parts.path)) if parts.scheme == "file" else None
         if self._folder is not None:
             self._folder.mkdir(parents=True, exist_ok=True)
+            self._folder = self._folder.resolve()
             self._store: Any = LocalStore(self._folder)
         elif parts.scheme:
             self._store = from_url(self.url)
@@ -63,25 +75,32 @@ class ObjectStore:
             StoreUnavailable: it could not be kept.
         """
         with _translated(key):
-            await obstore.put_async(self._store, key, data)
+            await obstore.put_async(self._store, self._inside(key), data)
         return f"{self.url}/{key}"
 
     async def move(self, url: str, key: str) -> str:
         """Gives an object another key, in place of an older one there; returns its new URL. Raises like `get`."""
         with _translated(key):
-            await obstore.rename_async(self._store, self._key(url), key, overwrite=True)
+            await obstore.rename_async(self._store, self._key(url), self._inside(key), overwrite=True)
         return f"{self.url}/{key}"
 
-    async def get(self, url: str) -> bytes:
+    async def get(self, url: str, *, below: str = "") -> bytes:
         """The whole of an object.
+
+        Args:
+            below: The prefix, a path without its last slash, that its key must have; by default any key will do.
 
         Raises:
             ObjectMissing: there is none.
-            ForeignObject: the URL is not of this store.
+            ForeignObject: the URL is not of this store, or its key has not that prefix.
             StoreUnavailable: try again later.
         """
         key = self._key(url)
+        if below and not key.startswith(f"{below}/"):
+            raise ForeignObject(f"{url} is not below {below} in the store {self.url}")
         with _translated(key):
+            if self._folder is not None:
+                return await asyncio.to_thread(self._read, key)
             result = await obstore.get_async(self._store, key)
             return bytes(await result.bytes_async())
 
@@ -89,14 +108,21 @@ class ObjectStore:
         """An object piece by piece; raises like `get`."""
         key = self._key(url)
         with _translated(key):
+            if self._folder is not None:
+                with await asyncio.to_thread(self._open, key) as file:
+                    while piece := await asyncio.to_thread(file.read, _PIECE_BYTES):
+                        yield piece
+                return
             result = await obstore.get_async(self._store, key)
-            async for piece in result.stream(min_chunk_size=1 << 20):
+            async for piece in result.stream(min_chunk_size=_PIECE_BYTES):
                 yield bytes(piece)
 
     async def size(self, url: str) -> int:
         """The bytes of an object; raises like `get`."""
         key = self._key(url)
         with _translated(key):
+            if self._folder is not None:
+                return await asyncio.to_thread(self._size, key)
             return int((await obstore.head_async(self._store, key))["size"])
 
     async def delete(self, url: str) -> None:
@@ -126,7 +152,7 @@ class ObjectStore:
         """
         with _translated(prefix):
             if self._folder is not None:
-                await asyncio.to_thread(shutil.rmtree, self._folder / prefix, onerror=_unless_gone)
+                await asyncio.to_thread(shutil.rmtree, self._folder / self._inside(prefix), onerror=_unless_gone)
                 return
             async for page in obstore.list(self._store, prefix):
                 await obstore.delete_async(self._store, [entry["path"] for entry in page])
@@ -143,7 +169,7 @@ class ObjectStore:
         before = datetime.now(UTC) - older_than
         with _translated(prefix):
             if self._folder is not None:
-                return await asyncio.to_thread(_sweep_folder, self._folder / prefix, before.timestamp())
+                return await asyncio.to_thread(_sweep_folder, self._folder / self._inside(prefix), before.timestamp())
             old = [
                 entry["path"]
                 async for page in obstore.list(self._store, prefix)
@@ -155,12 +181,18 @@ class ObjectStore:
             return len(old)
 
     def owns(self, url: str) -> bool:
-        """Whether a URL names an object of this store."""
-        return url.startswith(f"{self.url}/") and ".." not in unquote(url).split("/")
+        """Whether a URL names what can be an object of this store."""
+        return url.startswith(f"{self.url}/") and _is_plain(url.removeprefix(f"{self.url}/"))
 
-    def local_path(self, url: str) -> Path | None:
-        """The file of an object, where the store is a local folder: it can be read in place."""
-        return None if self._folder is None else self._folder / self._key(url)
+    def open_local(self, url: str) -> BufferedReader | None:
+        """An object open for reading, where the store is a local folder: it can be read in place. Otherwise None.
+
+        Raises:
+            ObjectMissing, ForeignObject: as `get`.
+            OSError: it cannot be opened, for want of permission say.
+        """
+        key = self._key(url)
+        return None if self._folder is None else self._open(key)
 
     async def ping(self) -> bool:
         """Whether the store answers."""
@@ -175,7 +207,50 @@ class ObjectStore:
     def _key(self, url: str) -> str:
         if not self.owns(url):
             raise ForeignObject(f"{url} is not an object of the store {self.url}")
-        return url.removeprefix(f"{self.url}/")
+        return self._inside(url.removeprefix(f"{self.url}/"))
+
+    def _inside(self, key: str) -> str:
+        """The key, whose file lies in the folder of a local store even if it, or a folder above it, is a link."""
+        if self._folder is not None and not resolved_below(self._folder / key, self._folder):
+            raise ForeignObject(f"{key} leads out of the store {self.url}")
+        return key
+
+    def _open(self, key: str) -> BufferedReader:
+        assert self._folder is not None
+        try:
+            return open_below(self._folder / key, (self._folder,))
+        except OutsideFolder:  # it has become a link just now
+            raise ForeignObject(f"{key} leads out of the store {self.url}") from None
+        except NoRegularFile:
+            raise ObjectMissing(f"there is no object {key}") from None
+        except FileNotFoundError:
+            raise StoreUnavailable(f"the folder of the object store {self.url} is away") from None
+
+    def _read(self, key: str) -> bytes:
+        with self._open(key) as file:
+            return file.read()
+
+    def _size(self, key: str) -> int:
+        with self._open(key) as file:
+            return os.fstat(file.fileno()).st_size
+
+
+def _is_plain(key: str) -> bool:
+    """Whether a key means the same to every store and to a file system, however often its percent signs are decoded.
+
+    Not with empty parts, `.` or `..` in it, nor control characters, nor what ends a path in a URL (RFC 3986 §3) or parts it on
+    other systems.
+    """
+    try:
+        if len(key.encode()) > _MOST_KEY_BYTES:
+            return False
+    except UnicodeEncodeError:  # half a surrogate pair
+        return False
+    while not _NOT_PLAIN.search(key):
+        if (decoded := unquote(key)) == key:
+            return True
+        key = decoded
+    return False
 
 
 def _unless_gone(_function: Any, _path: str, failure: Any) -> None:

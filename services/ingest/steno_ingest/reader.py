@@ -9,7 +9,7 @@ from sqlalchemy import Row
 from steno.storage.objects import ForeignObject, ObjectMissing, ObjectStore
 from steno_ingest.errors import NeverToBe, NotYet
 from steno_ingest.states import State
-from steno_ingest.transcripts import Transcript
+from steno_ingest.transcripts import RESULTS, Transcript
 
 log = structlog.get_logger("steno.ingest.reader")
 
@@ -44,7 +44,7 @@ class Reader:
         if not row.result_url:
             return _empty(row).model_dump_json().encode()
         try:
-            return await self._objects.get(row.result_url)
+            return await self._objects.get(row.result_url, below=RESULTS)
         except (ObjectMissing, ForeignObject) as error:
             log.warning("result.missing", call_id=row.call_id, recording_id=row.recording_id, reason=str(error))
             raise NeverToBe(

@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict
 
 from steno.events.records import Role
 
+RESULTS = "transcripts"
+"""Where result documents are in the object store: a record that names another object as one is not believed."""
+
 
 class TranscriptWord(BaseModel):
     """A word with its time in the call's audio."""

@@ -5,12 +5,14 @@ The errors are in `fetch_errors`; their messages name URLs without their query a
 
 import asyncio
 import hashlib
+import os
 import re
 import tempfile
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path, PurePosixPath
 from typing import IO
 from urllib.parse import unquote, urlsplit
@@ -20,7 +22,8 @@ import structlog
 from yarl import URL
 
 from steno.kafka.retry import RetryPolicy
-from steno.storage.objects import ObjectMissing, ObjectStore
+from steno.storage.contained import NoRegularFile, OutsideFolder, open_below
+from steno.storage.objects import ForeignObject, ObjectMissing, ObjectStore
 from steno_transcriber import metrics
 from steno_transcriber.fetch_errors import (
     ChecksumMismatch,
@@ -100,10 +103,11 @@ class Fetcher:
             NoRoom, StoreUnavailable: try again later.
         """
         name = _name(url)
-        local = self._local_path(url)
+        local = await asyncio.to_thread(self._open_local, url)
         if local is not None:
-            await asyncio.to_thread(self._check_file, local, url, sha256)
-            yield FetchedAudio(path=local, name=name)
+            with local:
+                await asyncio.to_thread(self._check_file, local, url, sha256)
+                yield FetchedAudio(path=Path(f"/dev/fd/{local.fileno()}"), name=name)
             return
         with _translated_disk_errors():
             file = tempfile.TemporaryFile(prefix="steno-recording-", dir=self._temporary_folder)  # noqa: SIM115 - just below
@@ -111,38 +115,35 @@ class Fetcher:
             await self._fetch_to(file, url, sha256)
             yield FetchedAudio(path=Path(f"/dev/fd/{file.fileno()}"), name=name)
 
-    def _local_path(self, url: str) -> Path | None:
-        if self._store.owns(url):
-            return self._store.local_path(url)
-        return self._allowed_file(url) if urlsplit(url).scheme == "file" else None
+    def _open_local(self, url: str) -> BufferedReader | None:
+        """The file of a URL, open, where it can be read in place: it is what is read later, whatever its name becomes."""
+        try:
+            if self._store.owns(url):
+                return self._store.open_local(url)
+            return self._open_allowed(url) if urlsplit(url).scheme == "file" else None
+        except (NoRegularFile, ObjectMissing, FileNotFoundError):
+            raise RecordingMissing(f"there is no file at {shown(url)}") from None
+        except (OutsideFolder, ForeignObject):
+            raise FileForbidden(f"{shown(url)} is not in a folder named in STENO_TRANSCRIBER_FILE_FOLDERS") from None
+        except PermissionError:
+            raise RecordingRefused(f"the transcriber may not read {shown(url)}: check the file's permissions") from None
 
-    def _allowed_file(self, url: str) -> Path:
-        """The file of a URL, links and `..` followed. What lies outside the folders is not even looked at."""
+    def _open_allowed(self, url: str) -> BufferedReader:
+        """The file of a URL, links and `..` followed. Of what lies outside the folders nothing is told, not even if it is."""
         parts = urlsplit(url)
-        if parts.netloc not in ("", "localhost") or "\0" in unquote(parts.path):
+        path = unquote(parts.path)
+        if parts.netloc not in ("", "localhost") or "\0" in path or not path.startswith("/"):
             raise UnsupportedUrl(f"{shown(url)} does not name a file of this machine: write file:///folder/name")
         if not self._folders:
             raise FileForbidden("file:// URLs are not read here: name their folders in STENO_TRANSCRIBER_FILE_FOLDERS")
-        try:
-            path = Path(unquote(parts.path)).resolve()
-        except (OSError, RuntimeError):  # a loop of links
-            raise RecordingMissing(f"there is no file at {shown(url)}") from None
-        if not any(path.is_relative_to(folder) for folder in self._folders):
-            raise FileForbidden(f"{shown(url)} is not in a folder named in STENO_TRANSCRIBER_FILE_FOLDERS")
-        return path
+        return open_below(Path(path), self._folders)
 
-    def _check_file(self, path: Path, url: str, sha256: str) -> None:
-        try:
-            if not path.is_file():
-                raise RecordingMissing(f"there is no file at {shown(url)}")
-            self._check_size(path.stat().st_size, url)
-            if sha256:
-                with path.open("rb") as file:
-                    digest = hashlib.file_digest(file, "sha256").hexdigest()
-        except PermissionError:
-            raise RecordingRefused(f"the transcriber may not read {shown(url)}: check the file's permissions") from None
-        if sha256 and digest != sha256:
-            raise ChecksumMismatch(f"{shown(url)} has SHA-256 {digest}, not {sha256} as submitted")
+    def _check_file(self, file: BufferedReader, url: str, sha256: str) -> None:
+        self._check_size(os.fstat(file.fileno()).st_size, url)
+        if sha256:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            file.seek(0)
+            _check_digest(digest, sha256, url)
 
     async def _fetch_to(self, file: IO[bytes], url: str, sha256: str) -> None:
         """Fetches by one attempt after the other, with pauses, until it is there whole or given up."""
@@ -160,8 +161,8 @@ class Fetcher:
                 log.warning("recording.fetch_failed", attempt=attempt, reason=str(error))
                 await self._sleep(BETWEEN_ATTEMPTS.decide(error, attempt) or 0)
             attempt += 1
-        if sha256 and digest != sha256:
-            raise ChecksumMismatch(f"{shown(url)} gave bytes with SHA-256 {digest}, not {sha256} as submitted")
+        if sha256:
+            _check_digest(digest, sha256, url)
 
     async def _attempt(self, file: IO[bytes], url: str) -> str:
         """Streams the recording to the file, over what an attempt before left there; returns its SHA-256."""
@@ -221,6 +222,12 @@ class Fetcher:
     def _check_size(self, size: int, url: str) -> None:
         if size > self._limits.max_bytes:
             raise RecordingTooLarge(f"{shown(url)} has more than the {self._limits.max_bytes} bytes a recording may have")
+
+
+def _check_digest(digest: str, submitted: str, url: str) -> None:
+    """The digest that was found is told to nobody: whoever submits a URL might learn what is there."""
+    if digest != submitted:
+        raise ChecksumMismatch(f"{shown(url)} has not the bytes with the SHA-256 that was submitted, {submitted}")
 
 
 def _name(url: str) -> str:

@@ -48,7 +48,10 @@ def recording_id(recording: RecordingSubmitted) -> str:
 
 
 def document_key(identifier: str) -> str:
-    """The object key of a recording's result document. An id that is no plain file name stands there as a derived one."""
+    """The object key of a recording's result document. An id that is no plain file name stands there as a derived one.
+
+    Whoever reads result documents reads none that is not below this prefix.
+    """
     plain = re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}", identifier) is not None
     return f"transcripts/{identifier if plain else ids.recording_id('', identifier)}.json"
 

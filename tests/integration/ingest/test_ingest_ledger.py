@@ -229,6 +229,14 @@ async def test_a_transcript_is_read_in_each_format(ingest: Ingest) -> None:
     problem(await ingest.client.get(path), 410)
 
 
+@pytest.mark.parametrize("url", ["{store}/recordings/other/audio.wav", "{store}//etc/passwd", "file:///etc/passwd"])
+async def test_a_record_cannot_have_another_object_handed_out(ingest: Ingest, url: str) -> None:
+    """What is read as a transcript lies where transcripts are: 410 for anything else, as for what is gone."""
+    await ingest.objects.put("recordings/other/audio.wav", b"another caller's audio")
+    await apply(ingest, submitted(), completed(result_url=url.format(store=ingest.objects.url)))
+    problem(await ingest.client.get("/v1/recordings/recording-1/transcript"), 410)
+
+
 async def test_pages_are_stable(ingest: Ingest) -> None:
     """Walking through pages while recordings come in gives each that was there, once, the newest first."""
     for number in range(25):

@@ -2,8 +2,10 @@
 
 import asyncio
 import hashlib
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from io import BufferedReader
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -260,8 +262,9 @@ async def test_too_large_a_recording_is_not_fetched(fetcher: Fetcher, source: So
 async def test_other_bytes_than_submitted_are_refused(fetcher: Fetcher, source: Source) -> None:
     """Where the record has a digest, nothing else is transcribed."""
     url = source.answer("/a.wav", whole)
-    with pytest.raises(ChecksumMismatch, match="not " + "0" * 64):
+    with pytest.raises(ChecksumMismatch, match="0" * 64) as refused:
         await fetched(fetcher, url, sha256="0" * 64)
+    assert hashlib.sha256(AUDIO).hexdigest()[:8] not in str(refused.value), "what is there is not told"
 
 
 @asynccontextmanager
@@ -318,7 +321,7 @@ async def test_a_file_of_an_allowed_folder_is_read_in_place(fetcher: Fetcher, tm
     path.parent.mkdir()
     path.write_bytes(AUDIO)
     async with fetcher.fetch(path.as_uri()) as audio:
-        assert (audio.path, audio.name) == (path.resolve(), "a b.wav")
+        assert (audio.path.samefile(path), audio.name) == (True, "a b.wav")
 
 
 async def test_files_elsewhere_are_forbidden(fetcher: Fetcher, tmp_path: Path) -> None:
@@ -339,6 +342,54 @@ async def test_files_elsewhere_are_forbidden(fetcher: Fetcher, tmp_path: Path) -
     ):
         with pytest.raises(FileForbidden, match="STENO_TRANSCRIBER_FILE_FOLDERS"):
             await fetched(fetcher, url)
+
+
+async def test_no_url_of_the_store_leads_to_another_file(fetcher: Fetcher, store: ObjectStore, tmp_path: Path) -> None:
+    """And whether there is one, how large it is, or what is in it, is not told: each answer is the same but for the URL."""
+    secret = tmp_path / "secret.wav"
+    secret.write_bytes(AUDIO * 3)  # larger than a recording may be
+    (tmp_path / "objects" / "link.wav").symlink_to(secret)
+    (tmp_path / "objects" / "nowhere.wav").symlink_to(tmp_path / "nothing.wav")
+    (tmp_path / "objects" / "up").symlink_to(tmp_path)
+    os.mkfifo(tmp_path / "pipe.wav")
+    reasons = set()
+    for name in ("secret.wav", "nothing.wav", "pipe.wav", "objects"):
+        for way in (f"/{tmp_path}/{name}", f"//{tmp_path}/{name}", f"../{name}", f"%2e%2e/{name}", f"up/{name}", f"a//{name}"):
+            url = f"{store.url}/{way}"
+            for sha256 in ("", "0" * 64, hashlib.sha256(AUDIO * 3).hexdigest()):
+                with pytest.raises(FileForbidden) as refused:
+                    await fetched(fetcher, url, sha256=sha256)
+                reasons.add(str(refused.value).replace(url, "URL"))
+    for url in (
+        f"{store.url}/link.wav",
+        f"{store.url}/nowhere.wav",
+        f"{store.url}?a",
+        f"{store.url}/a.wav#b",
+        f"{store.url}/a?b",
+    ):
+        with pytest.raises(FileForbidden):
+            await fetched(fetcher, url)
+    assert len(reasons) == 1
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("place", ["calls", "objects"])
+async def test_a_pipe_is_refused_at_once(fetcher: Fetcher, tmp_path: Path, place: str) -> None:
+    """To open it would hold a thread until somebody writes to it."""
+    os.mkfifo(tmp_path / place / "pipe.wav")
+    with pytest.raises(RecordingMissing):
+        await fetched(fetcher, f"{(tmp_path / place).as_uri()}/pipe.wav", sha256="0" * 64)
+
+
+async def test_what_is_fetched_is_what_was_checked(fetcher: Fetcher, tmp_path: Path) -> None:
+    """A file whose name becomes a link to another one after the check is read all the same, not the other."""
+    (tmp_path / "secret.wav").write_bytes(b"secret")
+    audio_file = tmp_path / "calls" / "a.wav"
+    audio_file.write_bytes(AUDIO)
+    async with fetcher.fetch(audio_file.as_uri(), sha256=hashlib.sha256(AUDIO).hexdigest()) as audio:
+        audio_file.unlink()
+        audio_file.symlink_to(tmp_path / "secret.wav")
+        assert audio.path.read_bytes() == AUDIO
 
 
 async def test_files_are_forbidden_by_default(inside: aiohttp.ClientSession, store: ObjectStore, tmp_path: Path) -> None:
@@ -368,14 +419,15 @@ async def test_an_object_of_a_local_store_is_read_in_place(fetcher: Fetcher, sto
     """Whatever folders are allowed: the store is ours."""
     url = await store.put("recordings/1/audio.wav", AUDIO)
     async with fetcher.fetch(url, sha256=hashlib.sha256(AUDIO).hexdigest()) as audio:
-        assert audio.path == tmp_path / "objects" / "recordings" / "1" / "audio.wav"
+        assert audio.path.samefile(tmp_path / "objects" / "recordings" / "1" / "audio.wav")
 
 
 async def test_an_object_that_changed_is_refused(fetcher: Fetcher, store: ObjectStore) -> None:
     """The digest counts for objects too."""
     url = await store.put("recordings/1/audio.wav", AUDIO)
-    with pytest.raises(ChecksumMismatch):
+    with pytest.raises(ChecksumMismatch, match="0" * 64) as refused:
         await fetched(fetcher, url, sha256="0" * 64)
+    assert hashlib.sha256(AUDIO).hexdigest()[:8] not in str(refused.value), "what is there is not told"
 
 
 async def test_a_missing_object_is_missing(fetcher: Fetcher, store: ObjectStore) -> None:
@@ -387,7 +439,7 @@ async def test_a_missing_object_is_missing(fetcher: Fetcher, store: ObjectStore)
 class Remote(ObjectStore):
     """A store that is not a folder of this machine."""
 
-    def local_path(self, url: str) -> Path | None:
+    def open_local(self, url: str) -> BufferedReader | None:
         return None
 
 

@@ -1,6 +1,8 @@
 """Objects in a local folder."""
 
+import os
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -72,11 +74,124 @@ async def test_what_is_under_a_prefix_is_listed_and_cleared(url: str, tmp_path: 
     assert not (tmp_path / "objects/parts/b").exists()
 
 
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "https://example.com/a", "{store}/../secret", "{store}/%2e%2e/secret"])
-async def test_a_store_reads_only_its_own(store: ObjectStore, url: str) -> None:
-    """A URL on a topic cannot turn the store on the machine's files."""
+FOREIGN = [
+    "file:///etc/passwd",
+    "https://example.com/a",
+    "{store}",
+    "{store}/",
+    "{store}-beside/a",
+    "{store}//etc/passwd",
+    "{store}///etc/passwd",
+    "{store}/./a",
+    "{store}/a/.",
+    "{store}/a//b",
+    "{store}/a/",
+    "{store}/../secret",
+    "{store}/a/../../secret",
+    "{store}/%2e%2e/secret",
+    "{store}/%2E%2E%2Fsecret",
+    "{store}/%252e%252e/secret",
+    "{store}/%25252e./secret",
+    "{store}/.%2e/secret",
+    "{store}/%2fetc/passwd",
+    "{store}/a%2f%2fb",
+    "{store}/..%5csecret",
+    "{store}/..\\secret",
+    "{store}/a\0b",
+    "{store}/a%00b",
+    "{store}/a%2500b",
+    "{store}/a\nb",
+    "{store}/a%0ab",
+    "{store}/a\x7f",
+    "{store}/a\u2028b",
+    "{store}/a?versionId=1",
+    "{store}/a%3Fb",
+    "{store}/a#b",
+    "{store}/a%23b",
+    "{store}/\ud800",
+    "{store}/" + "x" * 1025,
+    "{upper}/a",
+]
+
+
+@pytest.mark.parametrize("url", FOREIGN)
+@pytest.mark.parametrize("kind", ["file", "memory"])
+async def test_a_store_touches_only_its_own(tmp_path: Path, kind: str, url: str) -> None:
+    """A URL on a topic cannot turn the store on the machine's files, nor on what a key means to another system."""
+    store = ObjectStore((tmp_path / "objects").as_uri() if kind == "file" else "memory:///bucket")
+    (tmp_path / "secret").write_bytes(b"secret")
+    named = url.format(store=store.url, upper=store.url.upper())
+    assert not store.owns(named)
+    for use in (store.get, store.size, store.delete, lambda named: store.move(named, "b")):
+        with pytest.raises(ForeignObject):
+            await use(named)
     with pytest.raises(ForeignObject):
-        await store.get(url.format(store=store.url))
+        [piece async for piece in store.stream(named)]
+    with pytest.raises(ForeignObject):
+        store.open_local(named)
+    assert (tmp_path / "secret").read_bytes() == b"secret"
+
+
+@pytest.mark.parametrize("key", ["a b/ü.wav", "a%20b.wav", "...", "a/..b", "電話　一.wav", "a+b&c=d;e,f@g:h", "100%.wav"])
+async def test_other_keys_are_plain(store: ObjectStore, key: str) -> None:
+    """Whatever a system upstream calls its recordings."""
+    assert await store.get(await store.put(key, b"x")) == b"x"
+
+
+async def test_no_link_leads_out_of_a_local_store(store: ObjectStore, tmp_path: Path) -> None:
+    """Neither an object that is a link nor a folder that is one, for reading, writing, moving or removing."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret").write_bytes(b"secret")
+    (tmp_path / "objects" / "link").symlink_to(outside / "secret")
+    (tmp_path / "objects" / "folder").symlink_to(outside)
+    inside = await store.put("inside", b"x")
+    for key in ("link", "folder/secret"):
+        for use in (store.get, store.size, store.delete, lambda url: store.move(url, "b")):
+            with pytest.raises(ForeignObject):
+                await use(f"{store.url}/{key}")
+        with pytest.raises(ForeignObject):
+            store.open_local(f"{store.url}/{key}")
+    for write in (
+        store.put("folder/new", b"x"),
+        store.move(inside, "folder/new"),
+        store.clear("folder"),
+        store.clear("folder/x"),
+    ):
+        with pytest.raises(ForeignObject):
+            await write
+    with pytest.raises(ForeignObject):
+        await store.sweep("folder", older_than=timedelta(0))
+    assert [path.name for path in outside.iterdir()] == ["secret"]
+
+
+async def test_a_store_whose_folder_is_a_link_works(tmp_path: Path) -> None:
+    """The operator may put it on another disk."""
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "objects").symlink_to(tmp_path / "disk")
+    store = ObjectStore((tmp_path / "objects").as_uri())
+    assert await store.get(await store.put("a/b", b"x")) == b"x"
+    assert (tmp_path / "disk/a/b").exists()
+
+
+@pytest.mark.timeout(5)
+async def test_what_is_no_file_is_no_object(store: ObjectStore, tmp_path: Path) -> None:
+    """A folder, a pipe, a name that is too long for a file: known at once, and not tried again."""
+    (tmp_path / "objects" / "folder").mkdir()
+    os.mkfifo(tmp_path / "objects" / "pipe")
+    for key in ("folder", "pipe", "pipe/a", "x" * 300):
+        for use in (store.get, store.size):
+            with pytest.raises(ObjectMissing):
+                await use(f"{store.url}/{key}")
+
+
+async def test_a_store_whose_folder_is_away_is_worth_another_try(store: ObjectStore, tmp_path: Path) -> None:
+    """A disk that is not mounted loses nobody's recording."""
+    url = await store.put("a", b"x")
+    (tmp_path / "objects").rename(tmp_path / "away")
+    with pytest.raises(StoreUnavailable):
+        await store.get(url)
+    assert not await store.ping()
 
 
 async def test_a_full_or_broken_disk_is_worth_another_try(tmp_path: Path) -> None:

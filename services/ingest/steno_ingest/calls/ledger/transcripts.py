@@ -14,7 +14,7 @@ from steno_ingest.calls.ledger.passes import Pass
 from steno_ingest.calls.ledger.queries import CallQueries
 from steno_ingest.calls.ledger.view import CallView
 from steno_ingest.errors import NeverToBe
-from steno_ingest.transcripts import Transcript
+from steno_ingest.transcripts import RESULTS, Transcript
 
 log = structlog.get_logger("steno.ingest.calls")
 
@@ -73,7 +73,7 @@ class CallTranscripts:
                 engine=current.engine,
             )
         try:
-            return Transcript.model_validate_json(await self._objects.get(current.result_url))
+            return Transcript.model_validate_json(await self._objects.get(current.result_url, below=RESULTS))
         except (ObjectMissing, ForeignObject, ValidationError) as error:
             log.error(
                 "call.result_missing", call_id=call.call_id, recording_id=current.recording_id, error=type(error).__name__
