@@ -67,6 +67,22 @@ def open_in(folder: int, name: str) -> BufferedReader:
     return file
 
 
+def open_folder(path: Path) -> int:
+    """Opens a folder by its absolute path, not following a link on the way; the caller closes it.
+
+    Raises:
+        OSError: it is not there, or a part of the path is a link or no folder.
+    """
+    here = os.open("/", _PASS)
+    for name in path.parts[1:]:
+        try:
+            deeper = os.open(name, _PASS, dir_fd=here)
+        finally:
+            os.close(here)
+        here = deeper
+    return here
+
+
 def resolved_below(path: Path, folder: Path) -> bool:
     """Whether a path lies below a folder once its links are followed; it need not exist."""
     real = Path(os.path.realpath(path))

@@ -7,6 +7,7 @@ StenoError
         ├── InvalidMetadata     what is said about the recording is not valid
         ├── ForeignUrl          the URL names an object of somebody else's store
         ├── EmptyAudio          there is no audio in it
+        ├── NotAlone            the file is somebody else's, too
         ├── TooLarge            it is larger than the settings allow
         ├── KeyReused           the Idempotency-Key was used for another request
         ├── AlreadyEnded        the recording has ended and cannot be cancelled
@@ -59,6 +60,10 @@ class ForeignUrl(Refused):
 
 class EmptyAudio(Refused):
     error_class = "empty_audio"
+
+
+class NotAlone(Refused):
+    error_class = "not_alone"
 
 
 class TooLarge(Refused):

@@ -3,20 +3,19 @@
 A file counts as complete when its size and time have not changed for a while. `NAME.json` beside it, complete as well, is its
 metadata (write it first); without a call id in it, the call id is `NAME`. What was taken in goes to `accepted/`, what cannot be
 to `rejected/` with the reason in `FILE.reason.txt`. Killed at any point, the file is taken up again and comes to the same
-recording, because the recording's id follows from the call id and the audio.
+recording, because the recording's id follows from the call id and the audio. Others may write to the folder: see `drop`.
 """
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 import structlog
 
 from steno.errors import Permanent, Retryable
+from steno_ingest.drop import ACCEPTED, REJECTED, SIDECAR, Aside, DropFolder, Dropped, Stamp
 from steno_ingest.errors import InvalidMetadata
 from steno_ingest.intake import Intake
 from steno_ingest.ledger import Door
@@ -28,18 +27,6 @@ log = structlog.get_logger("steno.ingest.folder")
 
 _PIECE_BYTES = 1 << 20
 _MAX_SIDECAR_BYTES = 1 << 20
-_SIDECAR = ".json"
-
-Stamp = tuple[int, int]
-"""Size in bytes and time of the last change in nanoseconds: what tells that a file changed."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Dropped:
-    """A complete recording in the folder."""
-
-    audio: Path
-    sidecar: Path | None
 
 
 class Settling:
@@ -70,7 +57,7 @@ class WatchedFolder:
         settle_seconds: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._folder = folder
+        self._folder = folder.resolve()
         self._intake = intake
         self._poll_seconds = poll_seconds
         self._settling = Settling(settle_seconds)
@@ -112,93 +99,78 @@ class WatchedFolder:
             Retryable: the store or the database is away; what was not taken in stays.
             OSError: the folder cannot be read.
         """
-        present = await asyncio.to_thread(_present, self._folder)
-        settled = self._settling.settled(present, self._clock())
-        for dropped in _complete(self._folder, present, settled):
-            if self._stopping.is_set():
-                return
-            try:
-                await self._take(dropped)
-            except OSError as error:
-                # Gone meanwhile, or not ours to read or move: that is no reason to leave the others.
-                log.warning("folder.file_waiting", file=dropped.audio.name, reason=str(error))
-            except Permanent as error:
-                await asyncio.to_thread(_reject, dropped, str(error))
-                FOLDER_FILES.labels("rejected").inc()
-                log.warning("folder.rejected", file=dropped.audio.name, reason=str(error))
+        with await asyncio.to_thread(DropFolder, self._folder) as folder:
+            present = await asyncio.to_thread(folder.present)
+            settled = self._settling.settled(present, self._clock())
+            for dropped in _complete(present, settled):
+                if self._stopping.is_set():
+                    return
+                try:
+                    await self._take(folder, dropped)
+                except OSError as error:
+                    # Gone or changed meanwhile, or not ours to read or move: that is no reason to leave the others.
+                    log.warning("folder.file_waiting", file=dropped.audio, reason=str(error))
+                except Permanent as error:
+                    await self._reject(folder, dropped, str(error))
 
-    async def _take(self, dropped: Dropped) -> None:
-        metadata = await asyncio.to_thread(_metadata, dropped)
-        file = await asyncio.to_thread(dropped.audio.open, "rb")
-        with file:
-            upload = await self._intake.upload(_pieces(file), door=Door.FOLDER)
-        await self._intake.accept_upload(upload, metadata, file_name=dropped.audio.name, door=Door.FOLDER)
-        await asyncio.to_thread(_put_aside, dropped, "accepted")
+    async def _take(self, folder: DropFolder, dropped: Dropped) -> None:
+        # First, so that what cannot be put aside is not taken in again at each look.
+        with await asyncio.to_thread(folder.aside, ACCEPTED) as accepted:
+            metadata = await asyncio.to_thread(_metadata, folder, dropped)
+            with await asyncio.to_thread(folder.open, dropped.audio, dropped.audio_stamp) as file:
+                upload = await self._intake.upload(_pieces(file), door=Door.FOLDER)
+            await self._intake.accept_upload(upload, metadata, file_name=dropped.audio, door=Door.FOLDER)
+            await asyncio.to_thread(_put_aside, accepted, dropped)
         FOLDER_FILES.labels("accepted").inc()
 
+    async def _reject(self, folder: DropFolder, dropped: Dropped, reason: str) -> None:
+        try:
+            with await asyncio.to_thread(folder.aside, REJECTED) as rejected:
+                name = await asyncio.to_thread(_put_aside, rejected, dropped)
+                await asyncio.to_thread(rejected.explain, name, reason)
+        except OSError as error:
+            log.warning("folder.file_waiting", file=dropped.audio, reason=str(error))
+            return
+        FOLDER_FILES.labels("rejected").inc()
+        log.warning("folder.rejected", file=dropped.audio, reason=reason)
 
-def _present(folder: Path) -> dict[str, Stamp]:
-    """The files of the folder that may be recordings or their metadata. Links are not followed: they lead elsewhere."""
-    folder.mkdir(parents=True, exist_ok=True)
-    found = {}
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_file(follow_symlinks=False) and not entry.name.startswith(".") and not entry.name.endswith(".part"):
-                status = entry.stat(follow_symlinks=False)
-                found[entry.name] = (status.st_size, status.st_mtime_ns)
-    return found
 
-
-def _complete(folder: Path, present: dict[str, Stamp], settled: set[str]) -> list[Dropped]:
+def _complete(present: dict[str, Stamp], settled: set[str]) -> list[Dropped]:
     complete = []
     for name in sorted(settled):
-        sidecar = Path(name).stem + _SIDECAR
-        if name.endswith(_SIDECAR) or (sidecar in present and sidecar not in settled):
+        sidecar = Path(name).stem + SIDECAR
+        if name.endswith(SIDECAR) or (sidecar in present and sidecar not in settled):
             continue
-        complete.append(Dropped(audio=folder / name, sidecar=folder / sidecar if sidecar in present else None))
+        beside = sidecar if sidecar in present else None
+        complete.append(
+            Dropped(audio=name, sidecar=beside, audio_stamp=present[name], sidecar_stamp=present[beside] if beside else None)
+        )
     return complete
 
 
-def _metadata(dropped: Dropped) -> Metadata:
-    if dropped.sidecar is None:
+def _metadata(folder: DropFolder, dropped: Dropped) -> Metadata:
+    if dropped.sidecar is None or dropped.sidecar_stamp is None:
         given = Metadata()
-    elif dropped.sidecar.stat().st_size > _MAX_SIDECAR_BYTES:
-        raise InvalidMetadata(f"{dropped.sidecar.name} is larger than {_MAX_SIDECAR_BYTES} bytes")
     else:
-        given = parse_metadata(dropped.sidecar.read_bytes())
+        with folder.open(dropped.sidecar, dropped.sidecar_stamp) as file:
+            text = file.read(_MAX_SIDECAR_BYTES + 1)
+        if len(text) > _MAX_SIDECAR_BYTES:
+            raise InvalidMetadata(f"{dropped.sidecar} is larger than {_MAX_SIDECAR_BYTES} bytes")
+        given = parse_metadata(text)
     if given.call_id is not None:
         return given
     # Checked like any other call id: a file name may hold nearly anything.
     return parse_metadata(given.model_copy(update={"call_id": _named(dropped.audio)}).model_dump_json().encode())
 
 
-def _named(audio: Path) -> str:
-    return audio.stem.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+def _named(audio: str) -> str:
+    return Path(audio).stem.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-async def _pieces(file: BinaryIO) -> AsyncIterator[bytes]:
+async def _pieces(file: BufferedReader) -> AsyncIterator[bytes]:
     while piece := await asyncio.to_thread(file.read, _PIECE_BYTES):
         yield piece
 
 
-def _reject(dropped: Dropped, reason: str) -> None:
-    audio = _put_aside(dropped, "rejected")
-    audio.with_name(audio.name + ".reason.txt").write_text(reason + "\n", "utf-8")
-
-
-def _put_aside(dropped: Dropped, where: str) -> Path:
-    """Moves a recording and its metadata to a folder where neither takes another's place.
-
-    The metadata go last: a recording that is taken up again must have them.
-    """
-    folder = dropped.audio.parent / where
-    folder.mkdir(exist_ok=True)
-    stem, suffix = dropped.audio.stem, dropped.audio.suffix
-    number = 1
-    while (folder / f"{stem}{suffix}").exists() or (folder / f"{stem}{_SIDECAR}").exists():
-        number += 1
-        stem = f"{dropped.audio.stem}-{number}"
-    audio = dropped.audio.rename(folder / f"{stem}{suffix}")
-    if dropped.sidecar is not None:
-        dropped.sidecar.rename(folder / f"{stem}{_SIDECAR}")
-    return audio
+def _put_aside(aside: Aside, dropped: Dropped) -> str:
+    return aside.take(dropped)

@@ -1,10 +1,13 @@
 """The watched folder: what is dropped there is taken in once, and put aside."""
 
 import json
+import os
+from io import BufferedReader
 from pathlib import Path
 
 import pytest
 from steno_ingest import folder as folder_module
+from steno_ingest.drop import DropFolder, Stamp
 from steno_ingest.folder import WatchedFolder
 from steno_ingest.tables import outbox, recordings
 from support.ingest import CODEC, MAX_BYTES, Ingest
@@ -162,3 +165,134 @@ async def test_a_store_that_is_away_is_waited_for(ingest: Ingest, watch: Watch) 
     blocker.unlink()
     await watch.folder.look()
     assert watch.files() == ["accepted/a.wav"]
+
+
+async def test_a_file_that_becomes_a_link_after_the_look_is_not_followed(
+    ingest: Ingest, watch: Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the recording nor its metadata: it is left, and looked at again."""
+    secret = tmp_path / "secret"
+    for name in ("a.wav", "b.wav", "b.json", "c.wav"):
+        (watch.path / name).write_bytes(b"{}")
+    really = DropFolder.open
+
+    def then_open(folder: DropFolder, name: str, stamp: Stamp) -> BufferedReader:
+        path = watch.path / name
+        if name in ("a.wav", "b.json"):
+            secret.write_bytes(path.read_bytes())
+            os.utime(secret, ns=(0, path.stat().st_mtime_ns))
+            path.unlink()
+            path.symlink_to(secret)
+        return really(folder, name, stamp)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DropFolder, "open", then_open)
+        await watch.settle()
+    assert [record.call_id for record in await submissions(ingest)] == ["c"]
+    assert watch.files() == ["a.wav", "accepted/c.wav", "b.json", "b.wav"]
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("becomes", ["pipe", "folder", "nothing", "another file", "a longer file"])
+async def test_a_file_that_is_another_after_the_look_is_left(
+    ingest: Ingest, watch: Watch, monkeypatch: pytest.MonkeyPatch, becomes: str
+) -> None:
+    """What was looked at is what is opened, and nothing is waited for."""
+    path = watch.path / "a.wav"
+    path.write_bytes(b"audio")
+    really = DropFolder.open
+
+    def then_open(folder: DropFolder, name: str, stamp: Stamp) -> BufferedReader:
+        match becomes:
+            case "a longer file":
+                path.write_bytes(b"audio and more")
+            case "another file":
+                other = path.with_name("other.part")
+                other.write_bytes(b"other")
+                os.utime(other, ns=(0, path.stat().st_mtime_ns))
+                other.replace(path)
+            case _:
+                path.unlink()
+        if becomes == "pipe":
+            os.mkfifo(path)
+        elif becomes == "folder":
+            path.mkdir()
+        return really(folder, name, stamp)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DropFolder, "open", then_open)
+        await watch.settle()
+    assert await submissions(ingest) == []
+    assert not (watch.path / "rejected").exists()
+
+
+async def test_special_files_are_left(ingest: Ingest, watch: Watch) -> None:
+    """A pipe is no recording, whatever it is called."""
+    os.mkfifo(watch.path / "a.wav")
+    os.mkfifo(watch.path / "b.json")
+    (watch.path / "b.wav").write_bytes(b"audio")
+    await watch.settle()
+    assert [record.call_id for record in await submissions(ingest)] == ["b"]
+
+
+async def test_a_file_with_another_name_elsewhere_is_rejected(ingest: Ingest, watch: Watch, tmp_path: Path) -> None:
+    """A hard link may be to a file that its maker could not read."""
+    (tmp_path / "secret").write_bytes(b"secret")
+    os.link(tmp_path / "secret", watch.path / "a.wav")
+    await watch.settle()
+    assert await submissions(ingest) == []
+    assert "hard link" in (watch.path / "rejected/a.wav.reason.txt").read_text()
+
+
+@pytest.mark.parametrize("planted", ["accepted", "rejected"])
+async def test_nothing_is_put_where_a_link_leads(ingest: Ingest, watch: Watch, tmp_path: Path, planted: str) -> None:
+    """Whoever drops files could else have them moved anywhere. What waits is not taken in again and again."""
+    (tmp_path / "elsewhere").mkdir()
+    (watch.path / planted).symlink_to(tmp_path / "elsewhere")
+    (watch.path / "a.wav").write_bytes(b"audio" if planted == "accepted" else b"")
+    await watch.settle()
+    await watch.folder.look()
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    assert (watch.path / "a.wav").exists()
+    assert await submissions(ingest) == []
+
+
+async def test_a_reason_is_not_written_through_a_link(ingest: Ingest, watch: Watch, tmp_path: Path) -> None:
+    """Nor over a file that is there."""
+    (tmp_path / "precious").write_text("precious")
+    (watch.path / "rejected").mkdir()
+    (watch.path / "rejected/a.wav.reason.txt").symlink_to(tmp_path / "precious")
+    (watch.path / "a.wav").write_bytes(b"")
+    await watch.settle()
+    assert (tmp_path / "precious").read_text() == "precious"
+    assert "empty" in (watch.path / "rejected/a-2.wav.reason.txt").read_text()
+
+
+async def test_a_folder_on_the_way_that_becomes_a_link_stops_the_watching(ingest: Ingest, tmp_path: Path) -> None:
+    """What the operator had made a link before is followed."""
+    (tmp_path / "disk" / "drop").mkdir(parents=True)
+    (tmp_path / "evil" / "drop").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+    watch = Watch(ingest, tmp_path / "link" / "drop")
+    (tmp_path / "disk" / "drop" / "a.wav").write_bytes(b"audio")
+    await watch.settle()
+    assert len(await submissions(ingest)) == 1
+    (tmp_path / "disk").rename(tmp_path / "moved")
+    (tmp_path / "disk").symlink_to(tmp_path / "evil")
+    (tmp_path / "evil" / "drop" / "b.wav").write_bytes(b"secret")
+    with pytest.raises(OSError, match="disk"):
+        await watch.settle()
+    assert len(await submissions(ingest)) == 1
+
+
+async def test_whoever_may_drop_files_may_read_what_became_of_them(ingest: Ingest, watch: Watch) -> None:
+    """The folders and reasons in it are open to those the folder itself is open to, whatever else the process keeps private."""
+    watch.path.chmod(0o2775)
+    (watch.path / "a.wav").write_bytes(b"")
+    before = os.umask(0o077)
+    try:
+        await watch.settle()
+    finally:
+        os.umask(before)
+    assert (watch.path / "rejected").stat().st_mode & 0o777 == 0o775
+    assert (watch.path / "rejected/a.wav.reason.txt").stat().st_mode & 0o777 == 0o664
