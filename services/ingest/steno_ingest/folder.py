@@ -8,7 +8,7 @@ recording, because the recording's id follows from the call id and the audio. Ot
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from io import BufferedReader
 from pathlib import Path
 
@@ -36,7 +36,7 @@ class Settling:
         self._seconds = seconds
         self._seen: dict[str, tuple[Stamp, float]] = {}
 
-    def settled(self, present: dict[str, Stamp], now: float) -> set[str]:
+    def settled(self, present: Mapping[str, Stamp], now: float) -> set[str]:
         """The files that have kept their stamp long enough, by what is there now; others are forgotten."""
         self._seen = {
             name: (stamp, self._seen[name][1] if name in self._seen and self._seen[name][0] == stamp else now)
