@@ -18,10 +18,14 @@ from typing import Any, Protocol, TypeVar
 import structlog
 import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 
 from steno import settings as settings_module
 from steno.errors import StenoError
+from steno.http.auth import ApiKeys
+from steno.http.gate import Gate
 from steno.http.health import Health
+from steno.http.rates import Rate
 from steno.settings import ServiceSettings, SettingsError
 from steno.telemetry import logs, traces
 
@@ -74,12 +78,17 @@ class After:
         await self._component.stop()
 
 
+def _closed() -> Starlette:
+    """An application without a key that opens it: all it answers is what is answered without one."""
+    return Starlette(middleware=[Middleware(Gate, keys=ApiKeys(None), wrong_keys=Rate(60))])
+
+
 @dataclass(kw_only=True)
 class Wiring:
     """What `build` of a service hands over to be run."""
 
-    #: Routes of the service; health and metrics are added to them.
-    app: Starlette = field(default_factory=Starlette)
+    #: Routes of the service, behind a `Gate`; health and metrics are added to them.
+    app: Starlette = field(default_factory=_closed)
     health: Health = field(default_factory=Health)
     #: In the order in which they are drained: doors first.
     components: Sequence[Component] = ()

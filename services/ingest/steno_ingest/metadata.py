@@ -8,6 +8,7 @@ from typing import Annotated, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from steno.events.records import ChannelRole, Role
+from steno.json_bounds import JsonTooLarge, check_json
 from steno_ingest.errors import Fault, InvalidMetadata
 from steno_ingest.urls import url_pattern
 
@@ -84,6 +85,10 @@ def parse_link(text: bytes) -> Link:
 
 
 def _parse(model: type[M], text: bytes, where: str) -> M:
+    try:
+        check_json(text)
+    except JsonTooLarge as error:
+        raise InvalidMetadata(f"{where}: {error}", faults=[Fault(where=where, problem=str(error))]) from error
     try:
         return model.model_validate_json(text)
     except ValidationError as error:

@@ -35,6 +35,7 @@ from steno_ingest.ledger import Ledger
 from steno_ingest.outbox import Outbox, Relay
 from steno_ingest.reader import Reader
 from steno_ingest.rest.app import Parts, make_app
+from steno_ingest.rest.rates import Rates
 from steno_ingest.results import Results
 from steno_ingest.settings import IngestSettings
 from steno_ingest.sweeper import Sweeper
@@ -98,6 +99,7 @@ async def build(settings: IngestSettings) -> Wiring:
             hosted=host,
             objects=objects,
             engine=engine,
+            rates=Rates.of(settings),
         )
     )
     app.router.routes.extend(server.routes())

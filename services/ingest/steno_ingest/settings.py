@@ -27,6 +27,27 @@ class IngestSettings(ServiceSettings):
     secret_key: SecretKeys = Field(
         description="Encrypts webhook secrets; the notifier has the same. New keys in front of old ones, by commas."
     )
+    wrong_keys_per_minute: float = Field(
+        default=60,
+        ge=0,
+        description="Wrong API keys that an address may send a minute, per process; then it gets 429. 0: any number.",
+    )
+    submissions_per_minute: float = Field(
+        default=60_000,
+        ge=0,
+        description="Recordings that one API key may submit a minute, per process; 0: any number.",
+    )
+    webhooks_per_minute: float = Field(
+        default=600, ge=0, description="Webhooks that one API key may register a minute, per process; 0: any number."
+    )
+    transcripts_per_minute: float = Field(
+        default=60_000, ge=0, description="Transcripts that one API key may read a minute, per process; 0: any number."
+    )
+    calls_per_minute: float = Field(
+        default=6_000,
+        ge=0,
+        description="Live calls that one address or API key may open a minute, per process; 0: any number.",
+    )
     max_upload_bytes: int = Field(default=1 << 30, gt=0, description="Largest recording that is taken, in bytes.")
     watch_folder: Path | None = Field(
         default=None, description="Recordings dropped into this folder are taken in; unset, none is watched."

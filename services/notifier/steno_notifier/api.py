@@ -3,19 +3,21 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Path, Query, Request, Security
+from fastapi import APIRouter, FastAPI, HTTPException, Path, Query, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Row
 
 from steno import cursors
-from steno.http.auth import ApiKeys, presented_key
+from steno.http.auth import ApiKeys
+from steno.http.gate import Gate
 from steno_notifier.caption_routes import add_captions
 from steno_notifier.caption_streams import CaptionStreams
 from steno_notifier.deliveries import Deliveries, Filter, NotReplayable
 from steno_notifier.delivery import State
 from steno_notifier.outgoing import EventType
 from steno_notifier.problems import MISSING, PROBLEM, RESPONSES, Documented, add_answers, missing
+from steno_notifier.rates import Rates
 
 
 class View(BaseModel):
@@ -82,7 +84,12 @@ _Id = Annotated[str, Path(max_length=256, pattern=r"^[^\x00]+$")]
 _Text = Annotated[str, Query(min_length=1, max_length=256, pattern=r"^[^\x00]+$")]
 
 
-def create_app(deliveries: Deliveries, captions: CaptionStreams, keys: ApiKeys) -> FastAPI:
+def create_app(
+    deliveries: Deliveries,
+    captions: CaptionStreams,
+    keys: ApiKeys,
+    rates: Rates = Rates(),  # noqa: B008 - nothing is limited
+) -> FastAPI:
     """The application, with its OpenAPI document under `/openapi.json` and a page to try it under `/docs`."""
     app = Documented(
         title="Steno notifier",
@@ -91,28 +98,19 @@ def create_app(deliveries: Deliveries, captions: CaptionStreams, keys: ApiKeys) 
         generate_unique_id_function=lambda route: route.name,
     )
     add_answers(app)
-    router = _router(keys)
+    app.add_middleware(Gate, keys=keys, wrong_keys=rates.wrong_keys, limited=rates.limited)
+    router = _router()
     _add_deliveries(router, deliveries)
     add_captions(router, captions)
     app.include_router(router)
     return app
 
 
-def _router(keys: ApiKeys) -> APIRouter:
+def _router() -> APIRouter:
     """Takes routes that want a key."""
-
-    async def authenticate(request: Request) -> None:
-        key = presented_key(request.headers)
-        if key is None or keys.verify(key) is None:
-            raise HTTPException(
-                401,
-                "a valid API key is needed: Authorization: Bearer KEY, or X-Api-Key: KEY",
-                headers={"WWW-Authenticate": "Bearer"},
-            )
-
-    # The schemes say in the OpenAPI document what `authenticate` looks at.
+    # The schemes say in the OpenAPI document what the gate looks at.
     schemes = [Security(HTTPBearer(auto_error=False)), Security(APIKeyHeader(name="X-Api-Key", auto_error=False))]
-    return APIRouter(prefix="/v1", dependencies=[Depends(authenticate), *schemes], responses=RESPONSES)
+    return APIRouter(prefix="/v1", dependencies=schemes, responses=RESPONSES)
 
 
 def _add_deliveries(router: APIRouter, ledger: Deliveries) -> None:

@@ -26,6 +26,7 @@ from steno_notifier.deliveries import Deliveries
 from steno_notifier.events import EventHandler
 from steno_notifier.intake import Intake
 from steno_notifier.queue import Queue
+from steno_notifier.rates import Rates
 from steno_notifier.schedule import RetrySchedule
 from steno_notifier.sender import Sender
 from steno_notifier.settings import NotifierSettings
@@ -61,7 +62,9 @@ async def build(settings: NotifierSettings) -> Wiring:
         tail, kafka=settings.kafka, topics=settings.topics, codec=codec, most_readers=settings.caption_readers
     )
     return Wiring(
-        app=create_app(Deliveries(engine, now=_now, wake=sender.wake), captions, ApiKeys(settings.api_keys_file)),
+        app=create_app(
+            Deliveries(engine, now=_now, wake=sender.wake), captions, ApiKeys(settings.api_keys_file), Rates.of(settings)
+        ),
         health=_health(engine, table, consumer, tail),
         components=(
             # By then the topics are there.

@@ -37,6 +37,19 @@ class NotifierSettings(ServiceSettings):
     api_keys_file: Path | None = Field(
         default=None, description="File of the API keys that open the door, hashed; without one, none does."
     )
+    wrong_keys_per_minute: float = Field(
+        default=60,
+        ge=0,
+        description="Wrong API keys that an address may send a minute, per process; then it gets 429. 0: any number.",
+    )
+    captions_per_minute: float = Field(
+        default=6_000,
+        ge=0,
+        description="Caption streams that one API key may open a minute, per process; 0: any number.",
+    )
+    replays_per_minute: float = Field(
+        default=6_000, ge=0, description="Deliveries that one API key may replay a minute, per process; 0: any number."
+    )
     secret_key: SecretKeys = Field(
         description="Decrypts webhook secrets; the same as ingest's. New keys in front of old ones, by commas."
     )

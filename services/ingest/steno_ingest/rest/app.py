@@ -1,6 +1,6 @@
 """The REST application: routes, API keys, problems, traces, OpenAPI."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -11,6 +11,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from steno.http.auth import ApiKeys
+from steno.http.gate import Gate, Streamed
 from steno.http.rest import RestApplication
 from steno.storage.objects import ObjectStore
 from steno.telemetry import traces
@@ -25,12 +26,17 @@ from steno_ingest.reader import Reader
 from steno_ingest.rest import calls as call_routes
 from steno_ingest.rest import problems, recordings, security
 from steno_ingest.rest import webhooks as webhook_routes
+from steno_ingest.rest.rates import Rates
+from steno_ingest.rest.submissions import MAX_METADATA_BYTES
 from steno_ingest.webhooks import Webhooks
 
 _DESCRIPTION = """\
 Recordings and live calls go in, transcripts come out. Send an API key with every request, as `Authorization: Bearer KEY` or
 `X-Api-Key: KEY`. Every error is an `application/problem+json` that says what was wrong, where, and what to do.
 """
+
+_FORM_BYTES = 1 << 20
+"""What a form may have beside its file and its metadata: boundaries and the headers of its parts."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,6 +52,7 @@ class Parts:
     hosted: HostedCalls
     objects: ObjectStore
     engine: AsyncEngine
+    rates: Rates = field(default_factory=Rates)
 
 
 def make_app(parts: Parts) -> FastAPI:
@@ -53,7 +60,9 @@ def make_app(parts: Parts) -> FastAPI:
     app = _Documented(title="Steno", version="1", description=_DESCRIPTION, separate_input_output_schemas=False)
     problems.install(app)
     app.add_middleware(Traced)
-    client = security.client_of(parts.keys)
+    upload = Streamed(method="POST", path="/v1/recordings", max_bytes=parts.intake.max_bytes + MAX_METADATA_BYTES + _FORM_BYTES)
+    app.add_middleware(Gate, keys=parts.keys, wrong_keys=parts.rates.wrong_keys, streamed=[upload], limited=parts.rates.limited)
+    client = security.client
     app.include_router(recordings.routes(client, parts.intake, parts.ledger, parts.reader, parts.engine))
     queries = CallQueries(parts.engine)
     transcripts = CallTranscripts(queries, parts.objects)

@@ -6,10 +6,9 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import APIKeyHeader, HTTPBearer
 
-from steno.http.auth import ApiKeys, presented_key
-from steno_ingest.rest.problems import ApiProblem
+from steno.callers import Caller
 
-# They document the two ways; `presented_key` reads them.
+# They document the two ways; the gate reads them (`steno.http.gate`).
 _BEARER = HTTPBearer(auto_error=False, scheme_name="bearer", description="The API key as a bearer token.")
 _HEADER = APIKeyHeader(name="X-Api-Key", auto_error=False, scheme_name="api_key", description="The API key.")
 
@@ -18,21 +17,9 @@ ClientName = Callable[..., Awaitable[str]]
 """A dependency: the name of the client whose key a request carries."""
 
 
-def client_of(keys: ApiKeys) -> ClientName:
-    """A dependency that gives the name of the client whose key a request carries, and refuses one without."""
-
-    async def client(
-        request: Request, _bearer: Annotated[object, Depends(_BEARER)], _header: Annotated[object, Depends(_HEADER)]
-    ) -> str:
-        key = presented_key(request.headers)
-        caller = None if key is None else keys.verify(key)
-        if caller is None:
-            detail = (
-                "no API key was sent; send one as `Authorization: Bearer KEY` or `X-Api-Key: KEY`"
-                if key is None
-                else "the API key is not one of this service; ask its operator for one"
-            )
-            raise ApiProblem(401, "api_key", detail, headers={"WWW-Authenticate": 'Bearer realm="steno"'})
-        return caller.name
-
-    return client
+async def client(
+    request: Request, _bearer: Annotated[object, Depends(_BEARER)], _header: Annotated[object, Depends(_HEADER)]
+) -> str:
+    """The name of the client whose key the gate has let in; an application without a gate lets nobody in."""
+    caller: Caller = request.state.caller
+    return caller.name

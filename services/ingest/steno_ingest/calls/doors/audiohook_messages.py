@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StrictInt, ValidationError
 
+from steno.json_bounds import JsonTooLarge, check_json
+
 SAMPLE_RATE = 8000
 LONGEST_TEXT = 65_535
 NIL_UUID = "00000000-0000-0000-0000-000000000000"
@@ -174,6 +176,10 @@ def parse_message(text: str) -> ClientMessage:
     """
     if len(text) > LONGEST_TEXT:
         raise BadMessage(f"the message is longer than {LONGEST_TEXT} characters")
+    try:
+        check_json(text)
+    except JsonTooLarge as error:
+        raise BadMessage(str(error)) from error
     try:
         envelope = _Envelope.model_validate_json(text)
         parameters = _PARAMETERS.get(envelope.type, Nothing).model_validate(envelope.parameters)

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from steno.events.records import AudioCodec, CallChannel, GapReason, Hypothesis, Identifier, Phrase, Position, Role
+from steno.json_bounds import JsonTooLarge, check_json
 
 _DAY_MS = 86_400_000
 
@@ -117,6 +118,10 @@ class BadMessage(Exception):
 
 def message_of(text: str) -> Message:
     """The message in a text frame. Raises `BadMessage`."""
+    try:
+        check_json(text)
+    except JsonTooLarge as error:
+        raise BadMessage("not_json", str(error)) from error
     try:
         return _MESSAGES.validate_json(text)
     except ValidationError as error:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from steno.events.records import AudioCodec, CallChannel, Role
+from steno.json_bounds import check_json
 from steno_ingest.calls.doors.port import Offered
 
 INBOUND, OUTBOUND = "inbound", "outbound"
@@ -152,8 +153,9 @@ class Start:
 def message_of(text: str) -> Mapping[str, Any]:
     """A text frame as the JSON object it should be."""
     try:
+        check_json(text)
         message = json.loads(text)
-    except (ValueError, RecursionError):
+    except ValueError:
         raise StreamError("a text frame is not JSON") from None
     if not isinstance(message, dict):
         raise StreamError("a message is not a JSON object")

@@ -1,0 +1,33 @@
+"""How often a key may ask for what costs, in this process."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from steno.http.gate import Limited
+from steno.http.rates import Rate
+from steno_ingest.settings import IngestSettings
+
+_SUBMISSIONS = re.compile(r"/v1/recordings")
+_WEBHOOKS = re.compile(r"/v1/webhooks")
+_TRANSCRIPTS = re.compile(r"/v1/(recordings|calls)/.+/transcript")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rates:
+    """The rates of the REST API; without settings nothing is limited."""
+
+    wrong_keys: Rate = field(default_factory=lambda: Rate(0))
+    limited: Sequence[Limited] = ()
+
+    @classmethod
+    def of(cls, settings: IngestSettings) -> "Rates":
+        """As they are set."""
+        return cls(
+            wrong_keys=Rate(settings.wrong_keys_per_minute),
+            limited=(
+                Limited(what="submissions", method="POST", path=_SUBMISSIONS, rate=Rate(settings.submissions_per_minute)),
+                Limited(what="webhooks", method="POST", path=_WEBHOOKS, rate=Rate(settings.webhooks_per_minute)),
+                Limited(what="transcripts", method="GET", path=_TRANSCRIPTS, rate=Rate(settings.transcripts_per_minute)),
+            ),
+        )

@@ -1,0 +1,31 @@
+"""How often a key may ask for what costs, in this process."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from steno.http.gate import Limited
+from steno.http.rates import Rate
+from steno_notifier.settings import NotifierSettings
+
+_CAPTIONS = re.compile(r"/v1/calls/.+/captions")
+_REPLAYS = re.compile(r"/v1/deliveries/.+/replay")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rates:
+    """The rates of the REST API; without settings nothing is limited."""
+
+    wrong_keys: Rate = field(default_factory=lambda: Rate(0))
+    limited: Sequence[Limited] = ()
+
+    @classmethod
+    def of(cls, settings: NotifierSettings) -> "Rates":
+        """As they are set."""
+        return cls(
+            wrong_keys=Rate(settings.wrong_keys_per_minute),
+            limited=(
+                Limited(what="captions", method="GET", path=_CAPTIONS, rate=Rate(settings.captions_per_minute)),
+                Limited(what="replays", method="POST", path=_REPLAYS, rate=Rate(settings.replays_per_minute)),
+            ),
+        )

@@ -1,0 +1,241 @@
+"""What stands before every route of a service: the key first, then the body, within bounds (ASGI).
+
+Nothing of a body is read before its request has shown a key, not even by `100 Continue`. What is not streamed is then read
+whole, up to `MAX_BODY_BYTES`, and looked through (`json_bounds`) before it becomes objects. Upgrades to WebSockets pass: their
+doors know other signs than keys, and decide by the head alone (`steno_ingest.calls.doors`).
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from steno.http.auth import ApiKeys, presented_key
+from steno.http.metrics import REFUSALS
+from steno.http.parties import party_of
+from steno.http.problem import Problem, answer
+from steno.http.rates import Rate
+from steno.json_bounds import JsonTooLarge, check_json
+
+OPEN_PATHS = frozenset({"/health/live", "/health/ready", "/metrics", "/openapi.json", "/docs"})
+"""What is answered without a key: what probes, scrapers and people who have no key yet ask for."""
+
+OPEN_FOLDER = "/docs/assets/"
+"""What the page under `/docs` loads."""
+
+MAX_BODY_BYTES = 1 << 20
+"""Of a body that is not streamed."""
+
+MAX_TARGET_BYTES = 8192
+"""Of path and query (RFC 9110 §4.1 asks for 8,000)."""
+
+MAX_PARAMETERS = 100
+"""Of a query."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Streamed:
+    """A route that takes uploads, and reads them piece by piece."""
+
+    method: str
+    path: str
+    #: Of the whole body.
+    max_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limited:
+    """Requests that cost more than others, counted by key."""
+
+    #: As it is told in `steno_http_refusals_total`, e.g. `submissions`.
+    what: str
+    method: str
+    path: re.Pattern[str]
+    rate: Rate
+
+
+class Gate:
+    """The middleware. A request that passes has what its key is of in `scope["state"]["caller"]`."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        keys: ApiKeys,
+        wrong_keys: Rate,
+        streamed: Sequence[Streamed] = (),
+        limited: Sequence[Limited] = (),
+    ) -> None:
+        """
+        Args:
+            wrong_keys: By address. Beyond it a wrong key is answered with 429 instead; a right one always opens.
+        """
+        self._app = app
+        self._keys = keys
+        self._wrong_keys = wrong_keys
+        self._streamed = {(route.method, route.path): route.max_bytes for route in streamed}
+        self._limited = tuple(limited)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        is_open = path in OPEN_PATHS or path.startswith(OPEN_FOLDER)
+        problem = _unreadable(scope)
+        if problem is None and not is_open:
+            problem = self._let_in(scope, headers) or self._paced(scope, path)
+        body = _Body(headers, receive, most=self._most(scope, headers, path))
+        problem = problem or body.stated_too_large()
+        if problem is None and body.expected and not body.streamed and not is_open:
+            try:
+                problem = await body.read()
+            except _Gone:
+                return
+        if problem is not None:
+            REFUSALS.labels(problem.kind).inc()
+            await answer(problem, send, close=not body.complete)
+        elif body.complete:
+            await self._app(scope, body.replayed, send)
+        else:
+            await self._app(scope, body.counted, body.closing(send))
+
+    def _let_in(self, scope: Scope, headers: Headers) -> Problem | None:
+        key = presented_key(headers)
+        caller = None if key is None else self._keys.verify(key)
+        state = scope.setdefault("state", {})
+        if caller is not None:
+            state["caller"] = caller
+            if (connection := state.get("connection")) is not None:
+                connection.known()
+            return None
+        if key is None:
+            return _no_key("no API key was sent; send one as `Authorization: Bearer KEY` or `X-Api-Key: KEY`")
+        if (seconds := self._wrong_keys.take(address_of(scope))) > 0:
+            return too_often("wrong_keys", "too many wrong API keys came from this address", seconds)
+        return _no_key("the API key is not one of this service; ask its operator for one")
+
+    def _paced(self, scope: Scope, path: str) -> Problem | None:
+        for limited in self._limited:
+            if limited.method == scope["method"] and limited.path.fullmatch(path):
+                if (seconds := limited.rate.take(scope["state"]["caller"].name)) > 0:
+                    return too_often(limited.what, f"this API key asks for {limited.what} more often than it may", seconds)
+                return None
+        return None
+
+    def _most(self, scope: Scope, headers: Headers, path: str) -> int | None:
+        """The bytes of a body that is streamed; None for all others."""
+        most = self._streamed.get((scope["method"], path))
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        return most if most is not None and kind == "multipart/form-data" else None
+
+
+def address_of(scope: Mapping[str, Any]) -> str:
+    """Who a request counts for by its address."""
+    client = scope.get("client")
+    return party_of(client[0]) if client else ""
+
+
+def too_often(what: str, detail: str, seconds: int) -> Problem:
+    """A rate is used up."""
+    return Problem(
+        status=429,
+        kind=f"rate_{what}",
+        detail=f"{detail}; try again in {seconds} s",
+        headers=((b"retry-after", str(seconds).encode()),),
+    )
+
+
+def _no_key(detail: str) -> Problem:
+    return Problem(status=401, kind="api_key", detail=detail, headers=((b"www-authenticate", b'Bearer realm="steno"'),))
+
+
+def _unreadable(scope: Scope) -> Problem | None:
+    query = scope["query_string"]
+    if len(scope.get("raw_path") or b"") + len(query) > MAX_TARGET_BYTES:
+        return Problem(status=414, kind="url", detail=f"the URL is longer than {MAX_TARGET_BYTES} bytes")
+    if query.count(b"&") >= MAX_PARAMETERS:
+        return Problem(status=414, kind="url", detail=f"the query has more than {MAX_PARAMETERS} parameters")
+    return None
+
+
+class _Gone(Exception):
+    """The client went away while its body was read."""
+
+
+class _Body:
+    """The body of one request."""
+
+    def __init__(self, headers: Headers, receive: Receive, *, most: int | None) -> None:
+        self._receive = receive
+        self._length = headers.get("content-length")
+        #: Whether one comes (RFC 9112 §6.3).
+        self.expected = "transfer-encoding" in headers or self._length not in (None, "0")
+        self.streamed = most is not None
+        self._most = MAX_BODY_BYTES if most is None else most
+        #: Whether all of it has come.
+        self.complete = not self.expected
+        self._read = 0
+        self._content: bytes | None = b""
+
+    def stated_too_large(self) -> Problem | None:
+        """Whether it says itself that it is."""
+        return self._too_large() if self._length is not None and int(self._length) > self._most else None
+
+    async def read(self) -> Problem | None:
+        """Reads it whole; what is wrong with it. Raises `_Gone`."""
+        content = bytearray()
+        while not self.complete:
+            message = await self._next()
+            if message["type"] == "http.disconnect":
+                raise _Gone
+            if self._read > self._most:
+                return self._too_large()
+            content += message.get("body", b"")
+        self._content = bytes(content)
+        try:
+            check_json(self._content)
+        except JsonTooLarge as error:
+            return Problem(status=400, kind="json", detail=f"{error}; nothing that is asked for here needs that")
+        return None
+
+    async def replayed(self) -> Message:
+        """What was read, once (ASGI)."""
+        if self._content is None:
+            return await self._receive()
+        content, self._content = self._content, None
+        return {"type": "http.request", "body": content, "more_body": False}
+
+    async def counted(self) -> Message:
+        """What comes of it, up to its bound (ASGI)."""
+        message = await self._next()
+        if self._read > self._most:
+            raise HTTPException(413, self._too_large().detail)
+        return message
+
+    def closing(self, send: Send) -> Send:
+        """Has an answer that does not wait for all of it say that the rest is not read."""
+
+        async def closing(message: Message) -> None:
+            if message["type"] == "http.response.start" and not self.complete:
+                message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
+            await send(message)
+
+        return closing
+
+    async def _next(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._read += len(message.get("body", b""))
+            self.complete = not message.get("more_body", False)
+        return message
+
+    def _too_large(self) -> Problem:
+        return Problem(
+            status=413, kind="too_large", detail=f"the body is larger than {self._most} bytes, the most that is taken"
+        )
