@@ -8,6 +8,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 _MODULES = {
     "The Kafka kernel, in every service": "steno.kafka.metrics",
+    "The HTTP server, in every service": "steno.http.metrics",
     "ingest": "steno_ingest.metrics",
     "transcriber": "steno_transcriber.metrics",
     "enricher": "steno_enricher.metrics",

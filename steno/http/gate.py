@@ -90,11 +90,13 @@ class Gate:
         problem = _unreadable(scope)
         if problem is None and not is_open:
             problem = self._let_in(scope, headers) or self._paced(scope, path)
-        body = _Body(headers, receive, most=self._most(scope, headers, path))
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        most = self._streamed.get((scope["method"], path)) if kind == "multipart/form-data" else None
+        body = _Body(headers, receive, most=most)
         problem = problem or body.stated_too_large()
         if problem is None and body.expected and not body.streamed and not is_open:
             try:
-                problem = await body.read()
+                problem = await body.read(is_json=not kind or "json" in kind)
             except _Gone:
                 return
         if problem is not None:
@@ -127,12 +129,6 @@ class Gate:
                     return too_often(limited.what, f"this API key asks for {limited.what} more often than it may", seconds)
                 return None
         return None
-
-    def _most(self, scope: Scope, headers: Headers, path: str) -> int | None:
-        """The bytes of a body that is streamed; None for all others."""
-        most = self._streamed.get((scope["method"], path))
-        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-        return most if most is not None and kind == "multipart/form-data" else None
 
 
 def address_of(scope: Mapping[str, Any]) -> str:
@@ -187,7 +183,7 @@ class _Body:
         """Whether it says itself that it is."""
         return self._too_large() if self._length is not None and int(self._length) > self._most else None
 
-    async def read(self) -> Problem | None:
+    async def read(self, *, is_json: bool) -> Problem | None:
         """Reads it whole; what is wrong with it. Raises `_Gone`."""
         content = bytearray()
         while not self.complete:
@@ -199,7 +195,8 @@ class _Body:
             content += message.get("body", b"")
         self._content = bytes(content)
         try:
-            check_json(self._content)
+            if is_json:
+                check_json(self._content)
         except JsonTooLarge as error:
             return Problem(status=400, kind="json", detail=f"{error}; nothing that is asked for here needs that")
         return None

@@ -21,23 +21,24 @@ class Rate:
             per_minute: 0 lets everything through.
             now: Seconds of a monotonic clock.
         """
-        self._most = float(per_minute)
+        self._per_second = per_minute / 60
+        self._most = max(1.0, float(per_minute))
         self._now = now
         #: What each party has left, and when that was so; who came last stands last.
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def take(self, party: str) -> int:
         """Takes one of a party's. 0 where it had one; otherwise the seconds until it has one again, at least 1."""
-        if self._most <= 0:
+        if self._per_second <= 0:
             return 0
         now = self._now()
         left, at = self._left.pop(party, (self._most, now))
-        left = min(self._most, left + (now - at) * self._most / 60)
+        left = min(self._most, left + (now - at) * self._per_second)
         taken = left >= 1
         self._left[party] = (left - 1 if taken else left, now)
         if len(self._left) > MOST_PARTIES:
             self._left.popitem(last=False)
-        return 0 if taken else max(1, math.ceil((1 - left) * 60 / self._most))
+        return 0 if taken else max(1, math.ceil((1 - left) / self._per_second))
 
     def __len__(self) -> int:
         return len(self._left)

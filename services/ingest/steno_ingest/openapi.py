@@ -4,6 +4,7 @@ import json
 import sys
 from typing import Any
 
+from fastapi import FastAPI
 from pydantic import SecretStr
 
 from steno.crypto import SecretBox, make_secret_key
@@ -24,8 +25,8 @@ from steno_ingest.rest.app import Parts, make_app
 from steno_ingest.webhooks import Webhooks
 
 
-def document() -> dict[str, Any]:
-    """The document, from an application that is connected to nothing."""
+def application() -> FastAPI:
+    """An application that is connected to nothing, and has no keys."""
     engine = database.connect("sqlite://")
     objects = ObjectStore("memory:///")
     outbox = Outbox(Producer(KafkaSettings(), TopicSettings(), Codec(ShippedSchemaIds()), source="ingest"))
@@ -41,7 +42,12 @@ def document() -> dict[str, Any]:
         objects=objects,
         engine=engine,
     )
-    return make_app(parts).openapi()
+    return make_app(parts)
+
+
+def document() -> dict[str, Any]:
+    """The document of the REST API."""
+    return application().openapi()
 
 
 if __name__ == "__main__":

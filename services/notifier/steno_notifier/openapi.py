@@ -4,6 +4,8 @@ import json
 import sys
 from datetime import UTC, datetime
 
+from fastapi import FastAPI
+
 from steno.events.codec import Codec
 from steno.events.schemas import ShippedSchemaIds
 from steno.http.auth import ApiKeys
@@ -15,14 +17,19 @@ from steno_notifier.caption_streams import FOLLOWED, CaptionStreams
 from steno_notifier.deliveries import Deliveries
 
 
-def document() -> str:
-    """The OpenAPI document of the notifier as JSON."""
+def application() -> FastAPI:
+    """An application that is connected to nothing, and has no keys."""
     # Nothing is asked of the database or of Kafka: the routes alone make the document.
     deliveries = Deliveries(database.connect("sqlite://"), now=lambda: datetime.now(UTC), wake=lambda: None)
     kafka, topics, codec = KafkaSettings(), TopicSettings(), Codec(ShippedSchemaIds())
     tail = Tail(kafka=kafka, topics=topics, codec=codec, subscribe=FOLLOWED)
     captions = CaptionStreams(tail, kafka=kafka, topics=topics, codec=codec, most_readers=1)
-    return json.dumps(create_app(deliveries, captions, ApiKeys(None)).openapi(), indent=2) + "\n"
+    return create_app(deliveries, captions, ApiKeys(None))
+
+
+def document() -> str:
+    """The OpenAPI document of the notifier as JSON."""
+    return json.dumps(application().openapi(), indent=2) + "\n"
 
 
 if __name__ == "__main__":

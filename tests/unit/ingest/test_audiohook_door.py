@@ -391,7 +391,7 @@ VIOLATIONS: dict[str, tuple[Wrong, str]] = {
     "no JSON": (lambda s: s.send("{"), "Invalid JSON"),
     "no object": (lambda s: s.send("[]"), "object"),
     "too much text": (lambda s: s.send(s.client.message("ping", {"x": "x" * 65_535})), "longer than 65535"),
-    "deep text": (lambda s: s.send('{"parameters":' + "[" * 60_000), "Invalid JSON"),
+    "deep text": (lambda s: s.send('{"parameters":' + "[" * 60_000), "the JSON has more than"),
     "a second open": (lambda s: s.send(s.client.open()), "opened before"),
     "half a sample": (lambda s: frame_of(s, FRAME[:3]), "3 bytes of audio"),
     "audio in a pause": (lambda s: (s.send(s.client.pause()), frame_of(s, FRAME)), "audio came while the session was paused"),
