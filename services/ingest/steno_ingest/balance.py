@@ -13,7 +13,7 @@ from steno_ingest import states
 from steno_ingest.calls.ledger import states as call_states
 from steno_ingest.calls.ledger.tables import call_entries, calls
 from steno_ingest.states import State
-from steno_ingest.tables import entries, outbox, recordings
+from steno_ingest.tables import entries, outbox, outbox_refused, recordings
 from steno_ingest.transactions import transaction
 
 S = TypeVar("S", bound=StrEnum)
@@ -71,7 +71,7 @@ class Books:
 
     recordings: Tally[State]
     calls: Tally[CallStatus]
-    #: Recordings accepted here that are neither on Kafka nor in the outbox.
+    #: Recordings accepted here that are neither on Kafka nor in the outbox, nor refused by Kafka.
     unpublished: int
 
     @property
@@ -83,9 +83,10 @@ class Books:
 async def books(engine: AsyncEngine) -> Books:
     """The counts of one moment."""
     in_outbox = exists().where(outbox.c.recording_id == recordings.c.recording_id)
+    refused = exists().where(outbox_refused.c.recording_id == recordings.c.recording_id)
     async with transaction(engine, snapshot=True) as connection:
         unpublished = await connection.execute(
-            select(func.count()).select_from(recordings).where(recordings.c.published_at.is_(None), ~in_outbox)
+            select(func.count()).select_from(recordings).where(recordings.c.published_at.is_(None), ~in_outbox, ~refused)
         )
         return Books(
             recordings=tally_of_recordings(*await _counts(connection, recordings, entries, State)),

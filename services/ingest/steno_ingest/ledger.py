@@ -15,8 +15,8 @@ from sqlalchemy import Row, Select, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from steno.cursors import Position
-from steno.events.catalogue import RECORDINGS
-from steno.events.records import RecordingCancelled, RecordingSubmitted
+from steno.events.catalogue import RECORDINGS, TRANSCRIPTS
+from steno.events.records import RecordingCancelled, RecordingSubmitted, TranscriptFailed
 from steno_ingest.errors import AlreadyEnded, KeyReused, NotThere
 from steno_ingest.metrics import ACCEPTED, SECONDS_TO_END, STATES
 from steno_ingest.outbox import Outbox, now
@@ -151,6 +151,25 @@ class Ledger:
         self._outbox.wake()
         self._note_step(row, step)
         return after
+
+    async def fail(self, recording_id: str, *, reason: str, error: str) -> None:
+        """Ends a recording that no transcriber will be told of, unless it has ended, and tells who waits for its transcript.
+
+        Raises:
+            NotThere: there is no such recording.
+        """
+        step = Step(state=State.FAILED, at=self._clock(), reason=reason, error=error)
+        async with transaction(self._engine) as connection:
+            row = await _locked(connection, recording_id)
+            if not await self._advance(connection, row, step):
+                return
+            # Without what is said of it: that may be what was too large.
+            record = TranscriptFailed(
+                call_id=row.call_id, recording_id=recording_id, reason=reason, error=error, failed_at=step.at
+            )
+            await self._outbox.add(connection, TRANSCRIPTS, record)
+        self._outbox.wake()
+        self._note_step(row, step)
 
     async def recording(self, recording_id: str) -> Row[Any]:
         """A recording. Raises `NotThere`."""

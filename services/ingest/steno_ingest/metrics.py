@@ -14,6 +14,10 @@ SECONDS_TO_END = Histogram(
 )
 OUTBOX_DEPTH = Gauge("steno_ingest_outbox_depth", "Records accepted and not yet on Kafka; a rise means Kafka is away.")
 OUTBOX_AGE = Gauge("steno_ingest_outbox_age_seconds", "Age of the oldest of them.")
+OUTBOX_REFUSED = Gauge(
+    "steno_ingest_outbox_refused",
+    "Records that Kafka will never take, in the table outbox_refused; each wants a person's look.",
+)
 UPLOADED_BYTES = Counter("steno_ingest_uploaded_bytes", "Bytes of audio taken in.", ["door"])
 FOLDER_FILES = Counter("steno_ingest_folder_files", "Files of the watched folder.", ["outcome"])
 CALLS_HOSTED = Gauge("steno_ingest_calls_hosted", "Calls whose peer is connected to this process, or may come back to it.")

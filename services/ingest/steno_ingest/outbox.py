@@ -2,27 +2,31 @@
 
 So a recording that was accepted gets onto Kafka whatever is killed when, and nothing gets there that was not accepted.
 A record may be published twice (killed after Kafka had it and before the row was gone), byte for byte the same both times.
+
+One that Kafka will never take is moved into a table of its own, where a person finds it; what depended on it is told
+(`steno_ingest.refusals`), and whatever stands behind it goes on.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import structlog
 from opentelemetry.trace import SpanKind
-from sqlalchemy import Row, delete, func, select, update
+from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from steno.errors import Retryable
 from steno.events.catalogue import Topic, catalogue
 from steno.events.records import Record
+from steno.kafka.errors import RecordRefused
 from steno.kafka.producer import Encoded, Headers
 from steno.telemetry import traces
 from steno_ingest.leader import Leader
-from steno_ingest.metrics import OUTBOX_AGE, OUTBOX_DEPTH
-from steno_ingest.tables import outbox, recordings
+from steno_ingest.metrics import OUTBOX_AGE, OUTBOX_DEPTH, OUTBOX_REFUSED
+from steno_ingest.tables import outbox, outbox_refused, recordings
 from steno_ingest.transactions import transaction
 
 log = structlog.get_logger("steno.ingest.outbox")
@@ -49,6 +53,10 @@ class Sender(Protocol):
     """Sends bytes and returns when Kafka has them; `steno.kafka.producer.Producer` does."""
 
     async def send_raw(self, topic: Topic, *, key: bytes | None, value: bytes | None, headers: Headers) -> None: ...
+
+
+OnRefused = Callable[[Row[Any], RecordRefused], Awaitable[None]]
+"""Told of a row that Kafka will never take, before it is set aside; told again where the process dies in between."""
 
 
 class Outbox:
@@ -107,9 +115,11 @@ class Relay:
         engine: AsyncEngine,
         sender: Sender,
         *,
+        on_refused: OnRefused,
         poll_seconds: float,
         clock: Callable[[], datetime] = now,
     ) -> None:
+        self._on_refused = on_refused
         self._outbox = outbox
         self._engine = engine
         self._sender = sender
@@ -164,6 +174,8 @@ class Relay:
             with suppress(Retryable):
                 async with transaction(self._engine) as connection:
                     depth, oldest = (await connection.execute(select(func.count(), func.min(outbox.c.created_at)))).one()
+                    refused = (await connection.execute(select(func.count()).select_from(outbox_refused))).scalar_one()
+                OUTBOX_REFUSED.set(refused)
                 OUTBOX_DEPTH.set(depth)
                 OUTBOX_AGE.set(0 if oldest is None else (self._clock() - oldest).total_seconds())
             await _either(_MEASURE_SECONDS, self._stopping)
@@ -181,8 +193,11 @@ class Relay:
             sent = [row for row, outcome in zip(together, outcomes, strict=True) if outcome is None]
             if sent:
                 await self._take_out(sent)
+            for row, outcome in zip(together, outcomes, strict=True):
+                if isinstance(outcome, RecordRefused):
+                    await self._set_aside(row, outcome)
             for outcome in outcomes:
-                if outcome is not None:
+                if outcome is not None and not isinstance(outcome, RecordRefused):
                     raise outcome
         return bool(rows)
 
@@ -190,6 +205,14 @@ class Relay:
         headers = tuple((name, value.encode("ascii")) for name, value in row.headers)
         with traces.continued(dict(headers), f"publish {row.topic}", kind=SpanKind.PRODUCER):
             await self._sender.send_raw(catalogue()[row.topic], key=row.key.encode(), value=row.value, headers=headers)
+
+    async def _set_aside(self, row: Row[Any], refusal: RecordRefused) -> None:
+        await self._on_refused(row, refusal)
+        moved = {name: value for name, value in row._mapping.items() if name != "id"}
+        async with transaction(self._engine) as connection:
+            await connection.execute(insert(outbox_refused).values(**moved, reason=str(refusal), refused_at=self._clock()))
+            await connection.execute(delete(outbox).where(outbox.c.id == row.id))
+        log.error("outbox.record_refused", topic=row.topic, key=row.key, reason=str(refusal), bytes=len(row.value or b""))
 
     async def _take_out(self, rows: Sequence[Row[Any]]) -> None:
         published = [row.recording_id for row in rows if row.recording_id]

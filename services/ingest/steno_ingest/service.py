@@ -34,6 +34,7 @@ from steno_ingest.intake import Intake
 from steno_ingest.ledger import Ledger
 from steno_ingest.outbox import Outbox, Relay
 from steno_ingest.reader import Reader
+from steno_ingest.refusals import Refusals
 from steno_ingest.rest.app import Parts, make_app
 from steno_ingest.rest.rates import Rates
 from steno_ingest.results import Results
@@ -86,7 +87,13 @@ async def build(settings: IngestSettings) -> Wiring:
         objects=objects,
         hosted=host.calls.__contains__,
     )
-    relay = Relay(outbox, engine, producer, poll_seconds=settings.outbox_poll_seconds)
+    relay = Relay(
+        outbox,
+        engine,
+        producer,
+        on_refused=Refusals(ledger, calls).tell,
+        poll_seconds=settings.outbox_poll_seconds,
+    )
     components: list[Component] = [] if settings.watch_folder is None else [WatchedFolder.of(settings, intake)]
     app = make_app(
         Parts(

@@ -109,6 +109,21 @@ outbox = Table(
     sqlite_autoincrement=True,
 )
 
+# What Kafka will never take: rows of the outbox, set aside for a person to look at, and to put back once the cause is gone.
+outbox_refused = Table(
+    "outbox_refused",
+    metadata,
+    Column("id", _SEQUENCE, primary_key=True, autoincrement=True),
+    Column("topic", String(64), nullable=False),
+    Column("key", _ID, nullable=False),
+    Column("value", LargeBinary),
+    Column("headers", JSON, nullable=False),
+    Column("recording_id", _ID, index=True),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("refused_at", UtcDateTime, nullable=False),
+)
+
 idempotency_keys = Table(
     "idempotency_keys",
     metadata,

@@ -9,17 +9,21 @@ import pytest
 from steno_ingest.balance import books
 from steno_ingest.leader import Leader
 from steno_ingest.outbox import Relay, Sender
-from steno_ingest.tables import outbox, recordings
+from steno_ingest.refusals import Refusals
+from steno_ingest.states import State
+from steno_ingest.tables import outbox, outbox_refused, recordings
+from support.calls import call_started
 from support.ingest import CODEC, Ingest, Wire, problem, running_ingest
 
-from steno.events.records import RecordingCancelled, RecordingSubmitted, WebhookState
-from steno.kafka.errors import KafkaUnavailable
+from steno.events.records import CallStatus, RecordingCancelled, RecordingSubmitted, TranscriptFailed, WebhookState
+from steno.kafka.errors import KafkaUnavailable, RecordRefused
 from steno.storage import database
 
 
 def relay_of(ingest: Ingest, sender: Sender, *, poll_seconds: float = 3600) -> Relay:
     """A relay that looks again only when it is woken."""
-    return Relay(ingest.outbox, ingest.engine, sender, poll_seconds=poll_seconds)
+    told = Refusals(ingest.ledger, ingest.calls).tell
+    return Relay(ingest.outbox, ingest.engine, sender, on_refused=told, poll_seconds=poll_seconds)
 
 
 @asynccontextmanager
@@ -161,6 +165,94 @@ async def test_what_is_of_one_key_keeps_its_order(ingest: Ingest) -> None:
     async with running(relay):
         await came(wire, 3)
     assert [type(sent.record) for sent in wire.sent] == [RecordingSubmitted, RecordingSubmitted, RecordingCancelled]
+
+
+class Narrow(Wire):
+    """A Kafka that takes no values beyond a size."""
+
+    most = 2000
+
+    async def send_raw(self, *arguments: object, **rest: object) -> None:
+        value = rest["value"]
+        if isinstance(value, bytes) and len(value) > self.most:
+            raise RecordRefused(f"a record of {len(value)} bytes is too large")
+        await super().send_raw(*arguments, **rest)  # type: ignore[arg-type]
+
+
+async def test_a_recording_whose_record_kafka_refuses_fails_and_the_others_go_on(ingest: Ingest) -> None:
+    """Its row is set aside with the reason, later rows of its call are published, it ends failed, and the books balance."""
+    refused = (await ingest.upload(b"audio", call_id="call-1", properties={"notes": "x" * 2048})).json()
+    later = (await ingest.upload(b"other", call_id="call-1")).json()
+    await ingest.upload(b"audio", call_id="call-2")
+    wire = Narrow()
+    relay = relay_of(ingest, wire)
+    while await relay.publish_some():
+        pass
+    published = [sent.record for sent in wire.sent]
+    assert {r.recording_id for r in published if isinstance(r, RecordingSubmitted)} >= {later["recording_id"]}
+    (failed,) = [record for record in published if isinstance(record, TranscriptFailed)]
+    assert (failed.recording_id, failed.error) == (refused["recording_id"], "record_refused")
+    answer = (await ingest.client.get(refused["links"]["self"])).json()
+    assert (answer["state"], answer["error"]) == (State.FAILED.value, "record_refused")
+    assert "too large" in answer["reason"]
+    assert await ingest.rows(outbox) == []
+    (aside,) = await ingest.rows(outbox_refused)
+    assert (aside.topic, aside.key, aside.recording_id) == ("recordings", "call-1", refused["recording_id"])
+    record = CODEC.decode(aside.value)
+    assert isinstance(record, RecordingSubmitted)
+    assert record.properties == {"notes": "x" * 2048}
+    assert (await books(ingest.engine)).balanced
+
+
+async def test_a_refused_row_is_told_before_it_is_set_aside(ingest: Ingest) -> None:
+    """Killed in between, the recording has failed once, and the row is set aside by the next relay."""
+    refused = (await ingest.upload(b"audio", call_id="call-1", properties={"notes": "x" * 2048})).json()
+
+    async def die(*_: object) -> None:
+        await Refusals(ingest.ledger, ingest.calls).tell(*_)  # type: ignore[arg-type]
+        raise asyncio.CancelledError
+
+    dying = Relay(ingest.outbox, ingest.engine, Narrow(), on_refused=die, poll_seconds=3600)
+    with pytest.raises(asyncio.CancelledError):
+        await dying.publish_some()
+    wire = Narrow()
+    relay = relay_of(ingest, wire)
+    while await relay.publish_some():
+        pass
+    assert [type(sent.record) for sent in wire.sent] == [TranscriptFailed]
+    assert len(await ingest.rows(outbox_refused)) == 1
+    assert (await ingest.client.get(refused["links"]["self"])).json()["state"] == State.FAILED.value
+    assert (await books(ingest.engine)).balanced
+
+
+async def test_a_call_whose_state_kafka_refuses_goes_on(ingest: Ingest) -> None:
+    """It is noted once in the call; the relay goes on with what follows."""
+    await ingest.calls.begin(
+        call_started("call-1", properties={"notes": "x" * 2048}), door="stream", instance="i", paused=False
+    )
+    wire = Narrow()
+    relay = relay_of(ingest, wire)
+    while await relay.publish_some():
+        pass
+    assert wire.sent == []
+    answer = (await ingest.client.get("/v1/calls/call-1")).json()
+    assert answer["state"] == CallStatus.ACTIVE.value
+    assert [event["kind"] for event in answer["events"]] == ["record_refused"]
+    assert (await books(ingest.engine)).balanced
+
+
+async def test_a_call_whose_end_kafka_refuses_fails(ingest: Ingest) -> None:
+    """Nothing will ever end its log, so no transcript of it is awaited."""
+    await ingest.calls.begin(call_started("call-1"), door="stream", instance="i", paused=False)
+    assert await ingest.calls.end_lost("call-1", instance="i", reason="lost", error="x" * 900)
+    wire = Narrow()
+    wire.most = 500
+    relay = relay_of(ingest, wire)
+    while await relay.publish_some():
+        pass
+    answer = (await ingest.client.get("/v1/calls/call-1")).json()
+    assert (answer["state"], answer["error"]) == (CallStatus.FAILED.value, "record_refused")
+    assert (await books(ingest.engine)).balanced
 
 
 async def test_one_instance_at_a_time_publishes(tmp_path: Path, postgres_url: str) -> None:

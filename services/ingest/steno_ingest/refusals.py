@@ -1,0 +1,46 @@
+"""What follows from a record of the outbox that Kafka will never take: whoever waits for it is told, with a reason.
+
+| the record | what follows |
+|---|---|
+| `RecordingSubmitted` | its recording fails; who follows the topic of transcripts is told |
+| `CallStarted`, `CallEnded` | its call fails: no transcript can come, or none will be complete |
+| another one of a call | noted in the call, which goes on: some will not know its newest state |
+| of a webhook | in the log and the metrics only |
+"""
+
+from typing import Any
+
+from sqlalchemy import Row
+
+from steno.events.catalogue import CALL_AUDIO, CALLS
+from steno.kafka.errors import RecordRefused
+from steno_ingest.calls.ledger.call_ledger import CallLedger
+from steno_ingest.errors import NotThere
+from steno_ingest.ledger import Ledger
+
+_ENDS_A_CALL = frozenset({"steno.CallStarted", "steno.CallEnded"})
+
+
+class Refusals:
+    """Tells the ledgers; every telling is idempotent (`steno_ingest.outbox.OnRefused`)."""
+
+    def __init__(self, ledger: Ledger, calls: CallLedger) -> None:
+        self._ledger = ledger
+        self._calls = calls
+
+    async def tell(self, row: Row[Any], refusal: RecordRefused) -> None:
+        """Tells of a row of the outbox. Raises `DatabaseUnavailable`."""
+        kind = str(dict(row.headers).get("ce_type", ""))
+        error = RecordRefused.error_class
+        reason = (
+            f"Kafka does not take its {kind.removeprefix('steno.')}: {refusal}; shorten what is said of it, or raise the limit"
+        )
+        try:
+            if row.recording_id is not None:
+                await self._ledger.fail(row.recording_id, reason=reason, error=error)
+            elif kind in _ENDS_A_CALL:
+                await self._calls.fail(row.key, reason=reason, error=error)
+            elif row.topic in (CALLS.name, CALL_AUDIO.name):
+                await self._calls.note_event(row.key, error, position_ms=0, detail=reason)
+        except NotThere:
+            return
