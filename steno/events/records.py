@@ -8,9 +8,24 @@ wall-clock times are timezone-aware UTC datetimes.
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+
+from steno.events import properties as bounds
+
+LONGEST_TEXT = 1024
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
+
 
 Identifier = Annotated[str, Field(min_length=1, max_length=256)]
+#: What is said for people to read: a reason, who asked. It is cut, for nothing depends on the end of it.
+Text = Annotated[str, AfterValidator(_shortened)]
+#: A BCP 47 language tag, as far as its length tells.
+Locale = Annotated[str, Field(max_length=64)]
+#: What a publisher says of its call or recording.
+Properties = Annotated[dict[str, str], AfterValidator(bounds.bounded)]
 Location = Annotated[str, Field(min_length=1, max_length=4096)]
 # As far as Avro's long and int go.
 Milliseconds = Annotated[int, Field(ge=0, le=2**63 - 1)]
@@ -58,9 +73,9 @@ class RecordingSubmitted(CallRecord):
     url: Location
     recording_id: str = Field(default="", max_length=256)
     supersedes: str = Field(default="", max_length=256)
-    channels: tuple[ChannelRole, ...] = ()
-    locale: str = "en-US"
-    properties: dict[str, str] = {}
+    channels: Annotated[tuple[ChannelRole, ...], Field(max_length=64)] = ()
+    locale: Locale = "en-US"
+    properties: Properties = {}
     sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
     submitted_at: AwareDatetime | None = None
 
@@ -128,8 +143,8 @@ class TranscriptFailed(CallRecord):
     """A recording could not be transcribed, and why."""
 
     recording_id: Identifier
-    reason: str
-    error: str
+    reason: Text
+    error: Text
     properties: dict[str, str] = {}
     failed_at: AwareDatetime
 
@@ -213,7 +228,7 @@ class CallChannel(Value):
 
     channel: Index
     role: Role = Role.UNKNOWN
-    participant: str = ""
+    participant: Text = ""
 
 
 Channels = Annotated[tuple[CallChannel, ...], Field(min_length=1, max_length=8)]
@@ -226,9 +241,9 @@ class CallStarted(CallRecord):
     codec: AudioCodec
     sample_rate: SampleRate
     channels: Channels
-    locale: str = "en-US"
-    protocol: str = ""
-    properties: dict[str, str] = {}
+    locale: Locale = "en-US"
+    protocol: Text = ""
+    properties: Properties = {}
     started_at: AwareDatetime
 
 
@@ -255,8 +270,8 @@ class CallPaused(CallRecord):
     """From here on no audio of the call is kept, until CallResumed."""
 
     position: Position
-    requested_by: str = ""
-    reason: str = ""
+    requested_by: Text = ""
+    reason: Text = ""
     paused_at: AwareDatetime
 
 
@@ -264,7 +279,7 @@ class CallResumed(CallRecord):
     """Audio of the call is kept again; what lies between pause and here is a gap."""
 
     position: Position
-    requested_by: str = ""
+    requested_by: Text = ""
     resumed_at: AwareDatetime
 
 
@@ -280,8 +295,8 @@ class DtmfPressed(CallRecord):
 class CallUpdated(CallRecord):
     """More is known of a call than when it started."""
 
-    properties: dict[str, str] = {}
-    locale: str = ""
+    properties: Properties = {}
+    locale: Locale = ""
     updated_at: AwareDatetime
 
 
@@ -289,7 +304,7 @@ class RolesCorrected(CallRecord):
     """Who speaks on which channel is known better than before."""
 
     channels: Channels
-    corrected_by: str = ""
+    corrected_by: Text = ""
     corrected_at: AwareDatetime
 
 
@@ -298,8 +313,8 @@ class CallEnded(CallRecord):
 
     position: Position
     complete: bool
-    reason: str = ""
-    error: str = ""
+    reason: Text = ""
+    error: Text = ""
     ended_at: AwareDatetime
 
 
@@ -311,12 +326,12 @@ class CallState(CallRecord):
     paused: bool = False
     channels: Channels
     locale: str = "en-US"
-    protocol: str = ""
+    protocol: Text = ""
     properties: dict[str, str] = {}
     roles_revision: Index = 0
     current_recording_id: str = ""
     complete: bool = False
-    reason: str = ""
+    reason: Text = ""
     started_at: AwareDatetime
     ended_at: AwareDatetime | None = None
     updated_at: AwareDatetime

@@ -21,6 +21,7 @@ from steno_ingest.ledger import Claim, Door, Ledger
 
 from steno.errors import Permanent
 from steno.events.catalogue import CALL_AUDIO
+from steno.events.properties import merged
 from steno.events.records import CallEnded, CallRecord, CallStarted, RecordingSubmitted
 from steno.kafka.messages import Message
 from steno.storage.objects import ObjectStore
@@ -126,6 +127,9 @@ class MortalLedger(CallLedger):
 
     async def set_paused(self, call_id: str, paused: bool, *, by: str, reason: str = "") -> CallView:
         return await self._change(call_id, paused=paused)
+
+    async def update(self, call_id: str, *, properties: Mapping[str, str], locale: str = "") -> None:
+        await self._change(call_id, properties=merged((await self.call(call_id)).properties, properties))
 
     async def audio_ended(self, ended: CallEnded) -> bool:
         await self._change(ended.call_id, ended_at=ended.ended_at, end_reason=ended.reason, complete=ended.complete)

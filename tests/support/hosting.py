@@ -14,6 +14,7 @@ from steno_ingest.errors import NotThere
 
 from steno.events.catalogue import Topic
 from steno.events.records import AudioCodec, CallChannel, CallStarted, CallStatus, Record
+from steno.kafka.errors import RecordRefused
 from steno.kafka.producer import Encoded
 from steno.storage.database import DatabaseUnavailable
 
@@ -57,6 +58,11 @@ class MemoryLedger:
     async def set_paused(self, call_id: str, paused: bool, *, by: str, reason: str = "") -> CallView:
         await self._reached()
         return self.change(call_id, **gated(self._there(call_id), paused, by=by, reason=reason))
+
+    async def fail(self, call_id: str, *, reason: str, error: str) -> bool:
+        await self._reached()
+        self.change(call_id, state=CallStatus.FAILED, ended_at=NOW, reason=reason, error=error)
+        return True
 
     async def standing(self, *, instance: str) -> list[Standing]:
         await self._reached()
@@ -106,6 +112,8 @@ class MemoryLog:
         self.taking = asyncio.Event()
         self.taking.set()
         self._encoded: dict[bytes, Record] = {}
+        #: Set, it never takes the start of a call.
+        self.refuses_starts = False
 
     def encode(self, _topic: Topic, record: Record) -> Encoded:
         value = str(len(self._encoded)).encode()
@@ -116,6 +124,8 @@ class MemoryLog:
 
     async def send_in_order(self, _topic: Topic, records: Sequence[Encoded]) -> int:
         await self.taking.wait()
+        if self.refuses_starts and isinstance(self._encoded[records[0].value], CallStarted):
+            raise RecordRefused("the start is too large")
         self.records += [self._encoded[record.value] for record in records]
         return len(records)
 
@@ -134,6 +144,9 @@ class ScriptedPeer:
 
     def ask_to_leave(self, reason: str) -> None:
         self.asked.append(reason)
+
+    def refuse(self, reason: str) -> None:
+        self.asked.append(f"refused: {reason}")
 
 
 class Hosting:

@@ -7,6 +7,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from steno.events.properties import LONGEST_NAME, LONGEST_VALUE, MOST_BYTES, MOST_PROPERTIES, bounded
 from steno.events.records import ChannelRole, Role
 from steno.json_bounds import JsonTooLarge, check_json
 from steno_ingest.errors import Fault, InvalidMetadata
@@ -53,9 +54,16 @@ class Metadata(BaseModel):
         default="en-US", description="BCP 47 language tag of the speech."
     )
     properties: Annotated[
-        dict[Annotated[str, Field(min_length=1, max_length=128, pattern=PRINTABLE)], Annotated[str, Field(max_length=2048)]],
-        Field(max_length=64),
-    ] = Field(default={}, description="Your own properties, handed through to results and webhooks.")
+        dict[
+            Annotated[str, Field(min_length=1, max_length=LONGEST_NAME, pattern=PRINTABLE)],
+            Annotated[str, Field(max_length=LONGEST_VALUE)],
+        ],
+        Field(max_length=MOST_PROPERTIES),
+        AfterValidator(bounded),
+    ] = Field(
+        default={},
+        description=f"Your own properties, handed through to results and webhooks; {MOST_BYTES} bytes of UTF-8 together.",
+    )
 
     def roles(self) -> tuple[ChannelRole, ...]:
         """The channels as the records have them."""

@@ -450,3 +450,24 @@ def test_what_comes_behind_closed_is_passed_over() -> None:
     assert session.door.receive_text(session.client.message("ping"), now=session.now) == []
     assert session.door.receive_bytes(FRAME, now=session.now) == []
     assert session.door.caption(phrase("late"), now=session.now) == []
+
+
+@pytest.mark.parametrize(
+    "config", [{"notes": "x" * 2049}, {f"field-{number}": "" for number in range(70)}, {f"f{n}": "x" * 2000 for n in range(20)}]
+)
+def test_more_than_is_kept_of_a_call_is_refused_by_name(config: dict[str, str]) -> None:
+    """Too large a customConfig is an error of the client: it is told, and no call is offered."""
+    session = Session(Conversation(custom_config={"n": 1, **{name: value or "x" for name, value in config.items()}}))
+    actions = session.door.receive_text(session.client.open(), now=session.now)
+    assert not [action for action in actions if isinstance(action, (Offered, Ended))]
+    (said,) = [json.loads(action.text) for action in actions if isinstance(action, SendText)]
+    assert (said["type"], said["parameters"]["reason"]) == ("disconnect", "error")
+    assert "are kept; send less of it" in said["parameters"]["info"]
+
+
+def test_what_the_call_cannot_take_ends_the_session_as_any_fault_of_the_client() -> None:
+    """It is told to close, and the call is over by a protocol error."""
+    session = opened()
+    session.take(session.door.violated("it is too much", now=session.now))
+    assert session.types[-2:] == ["disconnect", "closed"]
+    assert (ended(session).reason, ended(session).error) == ("protocol_error", "it is too much")

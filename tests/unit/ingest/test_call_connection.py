@@ -18,7 +18,7 @@ from support.hosting import Hosting
 
 from steno.events import ids
 from steno.events.catalogue import PHRASES, Topic
-from steno.events.records import CallEnded, Hypothesis, Record
+from steno.events.records import CallEnded, CallStatus, CallUpdated, Hypothesis, Record
 from steno.kafka.errors import KafkaUnavailable
 from steno.kafka.messages import Message
 
@@ -276,3 +276,48 @@ async def test_nothing_is_taken_behind_a_close() -> None:
     assert [await outgoing.get(), await outgoing.get()] == [SendText(text="a"), Close()]
     with pytest.raises(PeerNotReading, match="bytes wait"):
         Outgoing().put(SendText(text="x" * (1 << 21)))
+
+
+async def test_updates_beyond_what_is_kept_of_a_call_end_it_with_the_error_of_the_protocol() -> None:
+    """Forty updates of new properties: those that fit are on the log, the peer is told why the next was not, and closed."""
+    async with line() as (made, _):
+        for number in range(40):
+            made.wire.say({"type": "update", "properties": {f"p{number}-{i}": "x" * 1000 for i in range(3)}})
+        await made.hosting.settle()
+        *_, error, close = made.wire.sent
+        assert json.loads(error["text"])["code"] == "not_valid"
+        assert "32768 are kept" in json.loads(error["text"])["message"]
+        assert close["reason"] == "not_valid"
+        records = made.hosting.log.records
+        told: dict[str, str] = {}
+        for record in records:
+            told |= record.properties if isinstance(record, CallUpdated) else {}
+        assert 0 < sum(len(value) for value in told.values()) <= 32_768
+        (ended,) = [record for record in records if isinstance(record, CallEnded)]
+        assert (ended.complete, ended.reason) == (False, "protocol_error")
+
+
+async def test_one_update_that_is_too_large_by_itself_is_refused_by_its_field() -> None:
+    """60 kB in one message: the fault names the field and what is kept."""
+    for properties in ({"p": "x" * 60_000}, {f"p{i}": "x" * 1000 for i in range(60)}, {f"p{i}": "" for i in range(65)}):
+        async with line() as (made, _):
+            made.wire.say({"type": "update", "properties": properties})
+            await made.hosting.settle()
+            error = json.loads(made.wire.sent[-2]["text"])
+            assert error["code"] == "not_valid"
+            assert error["message"].startswith("update.properties: ")
+
+
+async def test_a_peer_whose_start_kafka_refuses_is_told_and_its_call_fails() -> None:
+    """The ledger has the reason, and nothing of the call goes to the log."""
+    made = Line()
+    made.hosting.log.refuses_starts = True
+    running = asyncio.create_task(made.connection.run())
+    made.wire.say(START)
+    await made.hosting.settle()
+    assert made.wire.told == ["started", "error", "1008"]
+    assert "the start is too large" in json.loads(made.wire.sent[1]["text"])["message"]
+    view = made.hosting.ledger.views["call-1"]
+    assert (view.state, view.error, made.hosting.log.records) == (CallStatus.FAILED, "record_refused", [])
+    made.wire.hang()
+    await running

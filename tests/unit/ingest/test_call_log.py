@@ -394,3 +394,22 @@ async def test_what_an_upstream_system_says_of_its_call_gets_into_the_ledger(mon
         (corrected, {}),
     ]
     assert world.ledger.events["c", "dtmf", 200] == (0, "#")
+
+
+async def test_updates_beyond_what_is_kept_are_put_aside_once_and_the_call_goes_on() -> None:
+    """Forty updates of an upstream system: those that fit are kept, one dead letter and one note tell of the rest."""
+    scene = Scene()
+    scene.start()
+    scene.send(800)
+    scene.records += [
+        CallUpdated(call_id="c", properties={f"p{number}-{i}": "x" * 1000 for i in range(3)}, updated_at=NOW)
+        for number in range(40)
+    ]
+    scene.send(800)
+    scene.end()
+    world = World(scene.records)
+    await read(world)
+    assert list(world.dead_letters.values()) == ["properties_too_large"]
+    assert 20 <= len(world.ledger.views["c"].properties) <= 33
+    assert [kind for _, kind, _ in world.ledger.events] == ["properties_too_large"]
+    assert await audio_of(world, scene) == scene.expected

@@ -64,6 +64,12 @@ async def no_sleep(_seconds: float) -> None:
     await asyncio.sleep(0)
 
 
+def sender_to(log: FakeLog, *, limit: int = 3, refused: list[str] | None = None) -> CallSender:
+    """A sender that notes why a start was refused."""
+    told = [] if refused is None else refused
+    return CallSender(log, limit=limit, on_start_refused=told.append, sleep=no_sleep)
+
+
 def chunk(number: int) -> Entry:
     """The chunk of this number."""
     return Entry(
@@ -92,7 +98,7 @@ def test_order_is_kept_and_nothing_is_lost(failures: list[tuple[int, int]], roun
 
     async def play() -> tuple[FakeLog, CallSender, int]:
         log, number = FakeLog(failures), 0
-        sender = CallSender(log, limit=1000, sleep=no_sleep)
+        sender = sender_to(log, limit=1000)
         running = asyncio.create_task(sender.run())
         for size in rounds:
             sender.put(chunk(number + more) for more in range(size))
@@ -112,7 +118,7 @@ async def test_a_sender_that_is_full_makes_its_caller_wait() -> None:
     """The back-pressure of Kafka reaches whoever reads from the peer, and ends when Kafka takes records again."""
     log = FakeLog()
     log.open.clear()
-    sender = CallSender(log, limit=3, sleep=no_sleep)
+    sender = sender_to(log)
     running = asyncio.create_task(sender.run())
     sender.put([chunk(0), chunk(1)])
     await asyncio.wait_for(sender.room(), 1)
@@ -129,7 +135,7 @@ async def test_a_sender_that_is_full_makes_its_caller_wait() -> None:
 async def test_only_audio_goes_without_headers() -> None:
     """The start of a call has the headers of all records, its chunks have none."""
     log = FakeLog()
-    sender = CallSender(log, limit=3, sleep=no_sleep)
+    sender = sender_to(log)
     sender.put([Entry(record=START, after=ResumePoint(sequence=0, position=0)), chunk(0)])
     sender.close()
     await sender.run()
@@ -141,8 +147,23 @@ async def test_a_record_that_kafka_will_never_take_does_not_hold_up_the_call() -
     """It is told and left out; what follows goes on."""
     log = FakeLog()
     log.refuse_from = 0
-    sender = CallSender(log, limit=3, sleep=no_sleep)
+    sender = sender_to(log)
     sender.put([chunk(0), chunk(1)])
     sender.close()
     await sender.run()
     assert log.records == [b"1"]
+
+
+async def test_a_start_that_kafka_will_never_take_is_told_and_nothing_of_it_goes_out() -> None:
+    """Without its start no record of a call is of use to anybody."""
+    log, refused = FakeLog(), list[str]()
+    log.refuse_from = 0
+    sender = sender_to(log, refused=refused)
+    sender.put([Entry(record=START, after=ResumePoint(sequence=0, position=0)), chunk(0)])
+
+    running = asyncio.create_task(sender.run())
+    while not refused:
+        await asyncio.sleep(0)
+    sender.close()
+    await running
+    assert (refused, log.records, sender.unacknowledged) == (["it is too large"], [], 0)

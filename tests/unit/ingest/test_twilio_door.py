@@ -380,3 +380,21 @@ def test_whatever_a_peer_says_the_call_ends_once(data: st.DataObject) -> None:
     offers = [action for action in talk.actions if isinstance(action, Offered)]
     ends = [action for action in talk.actions if isinstance(action, Ended)]
     assert len(ends) == len(offers) <= 1
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"notes": "x" * 2049},
+        {f"field-{number}": "x" for number in range(58)},
+        {f"field-{number}": "x" * 2000 for number in range(17)},
+    ],
+)
+def test_more_than_is_kept_of_a_call_is_refused_by_name(properties: dict[str, str]) -> None:
+    """Room is left for what is told of each track at the end: a stream that would pass the bounds then is not taken at all."""
+    talk = Talk()
+    talk.hear(*caller(properties=properties).connected())
+    assert [type(action) for action in talk.actions] == [Close]
+    (close,) = talk.actions
+    assert isinstance(close, Close)
+    assert (close.code, close.reason[:41]) == (1008, "the parameters of the stream are too many")

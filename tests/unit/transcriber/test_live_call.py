@@ -448,3 +448,20 @@ def test_roles_are_told_by_the_number_of_the_channel() -> None:
     call.say(speech(1000, 20_000))
     call.end()
     assert {(cut[0], cut[5]) for cut in undisturbed(call.log)} == {(0, "agent"), (1, "customer")}
+
+
+def test_updates_beyond_what_is_kept_of_a_call_change_nothing() -> None:
+    """As in the ledger: the first that does not fit is passed over whole, one that replaces a value still counts."""
+    call = CallWriter(codec=AudioCodec.PCMU, sample_rate=8000)
+    call.start()
+    for number in range(40):
+        properties = {f"p{number}-{i}": "x" * 1000 for i in range(3)}
+        call.write(CallUpdated(call_id=call.call_id, properties=properties, locale=f"en-{number}", updated_at=BEGAN))
+    call.write(CallUpdated(call_id=call.call_id, properties={"p0-0": "new"}, updated_at=BEGAN))
+    live = LiveCall(start_of(call.log))
+    for entry in call.log:
+        live.take(entry.record, offset=entry.offset, written_at=entry.written_at)
+    last = len(live.facts.properties) // 3 - 1
+    assert 6 < last < 11
+    assert (live.facts.locale, live.facts.properties["p0-0"]) == (f"en-{last}", "new")
+    assert sum(map(len, live.facts.properties.values())) <= 32_768

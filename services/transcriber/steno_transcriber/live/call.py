@@ -14,11 +14,13 @@ and utterances that begin before its final mark are known.
 | end | what was open ends; nothing is taken any more |
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from steno.errors import Permanent
+from steno.events.properties import PropertiesTooLarge, merged
 from steno.events.records import (
     AudioChunk,
     AudioGap,
@@ -210,8 +212,10 @@ class LiveCall:
             case RolesCorrected():
                 self._facts = replace(self._facts, channels=self._facts.corrected(record.channels))
             case CallUpdated():
-                properties: Mapping[str, str] = {**self._facts.properties, **record.properties}
-                self._facts = replace(self._facts, locale=record.locale or self._facts.locale, properties=properties)
+                # More than is kept changes nothing; the ledger of calls tells of it.
+                with suppress(PropertiesTooLarge):
+                    properties = merged(self._facts.properties, record.properties)
+                    self._facts = replace(self._facts, locale=record.locale or self._facts.locale, properties=properties)
             case CallEnded():
                 ahead = record.position - self._position
                 credible = 0 <= ahead <= MOST_SECONDS_AHEAD * self._first.sample_rate

@@ -196,6 +196,12 @@ class AudioHookDoor:
             self._disconnect("completed", reason)
         return self._done()
 
+    def violated(self, error: str, *, now: float) -> list[Action]:
+        """The client is told to close."""
+        self._now = now
+        self._violated(error)
+        return self._done()
+
     def tick(self, *, now: float) -> list[Action]:
         """Captions that are due, and answers that are late."""
         self._now = now
@@ -228,6 +234,7 @@ class AudioHookDoor:
         if wanted.is_probe:
             self._answer_open()
             return
+        properties = messages.properties_of(wanted, message.session_id)
         self._enter(State.OPENING, _OPENED_SECONDS)
         self._stream = MediaStream(media)
         self._call_open = True
@@ -238,7 +245,7 @@ class AudioHookDoor:
                 sample_rate=SAMPLE_RATE,
                 channels=self._stream.channels(wanted.participant.aniName or wanted.participant.ani),
                 locale=messages.locale_of(wanted.language or "en-US"),
-                properties=messages.properties_of(wanted, message.session_id),
+                properties=properties,
             )
         )
 

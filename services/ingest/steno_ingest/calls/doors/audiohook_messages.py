@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StrictInt, ValidationError
 
+from steno.events.properties import fault_of
 from steno.json_bounds import JsonTooLarge, check_json
 
 SAMPLE_RATE = 8000
@@ -204,7 +205,11 @@ def locale_of(language: str) -> str:
 
 
 def properties_of(opened: Open, session_id: str) -> dict[str, str]:
-    """What the client tells of a call, as the call's properties; what it leaves empty is left out."""
+    """What the client tells of a call, as the call's properties; what it leaves empty is left out.
+
+    Raises:
+        BadMessage: it is more than is kept of a call.
+    """
     told = {
         "audiohook.session_id": session_id,
         "audiohook.organization_id": opened.organizationId,
@@ -214,7 +219,10 @@ def properties_of(opened: Open, session_id: str) -> dict[str, str]:
         "dnis": opened.participant.dnis,
     }
     told |= {f"custom.{name}": _as_text(value) for name, value in opened.customConfig.items()}
-    return {name: value for name, value in told.items() if value}
+    said = {name: value for name, value in told.items() if value}
+    if (fault := fault_of(said)) is not None:
+        raise BadMessage(f"customConfig and participant: {fault}; send less of it")
+    return said
 
 
 def _as_text(value: Any) -> str:

@@ -10,6 +10,7 @@ ledger ─▶ accepted / refused ───────────────�
 log ────▶ acknowledged / settled ────────────────────────┼──▶ actions ──▶ SendText · SendBytes · Close        ──▶ peer
 Kafka ──▶ caption / transcribed ─────────────────────────┤             └▶ Offered · Audio · Gap · Paused · …  ──▶ call session
 API ────▶ ask_pause / ask_resume / ask_to_leave ─────────┤
+call ───▶ violated ──────────────────────────────────────┤
 clock ──▶ tick ──────────────────────────────────────────┘
 ```
 """
@@ -234,6 +235,9 @@ class Door(Protocol):
     def ask_to_leave(self, reason: str) -> Iterable[Action]:
         """The service stops (`service_stopping`), the call was closed here (`ended_by_api`), or its peer came back on another
         connection (`replaced`): asks the peer to end in its protocol's own way. The server closes soon after by itself."""
+
+    def violated(self, error: str, *, now: float) -> Iterable[Action]:
+        """The call cannot take what the peer told of it: the peer is told so as for any other fault, and its call is over."""
 
     def tick(self, *, now: float) -> Iterable[Action]:
         """Time has passed (called every 100 ms or so): paced captions, peers that said nothing for too long."""

@@ -166,6 +166,11 @@ class StreamDoor:
         else:
             yield from self._leave(reason, "the service is stopping; connect again and resume the call", code=1012)
 
+    def violated(self, error: str, *, now: float) -> Iterator[Action]:
+        """What was said is not valid in this call."""
+        if self._state is not State.CLOSED:
+            yield from self._fail("not_valid", error)
+
     def tick(self, *, now: float) -> Iterator[Action]:
         """Twice a second the peer is told what is safe."""
         if self._close_at is not None and now >= self._close_at:

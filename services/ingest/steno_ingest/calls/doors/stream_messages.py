@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from steno.events.records import AudioCodec, CallChannel, GapReason, Hypothesis, Identifier, Phrase, Position, Role
+from steno.events.records import AudioCodec, CallChannel, GapReason, Hypothesis, Identifier, Phrase, Position, Properties, Role
 from steno.json_bounds import JsonTooLarge, check_json
 
 _DAY_MS = 86_400_000
@@ -43,7 +43,7 @@ class Start(_Part):
     sample_rate: Literal[8000, 16000]
     channels: Annotated[tuple[Channel, ...], Field(min_length=1, max_length=8)] = (Channel(),)
     locale: Locale = "en-US"
-    properties: dict[str, str] = {}
+    properties: Properties = {}
     paused: bool = False
     resume: From | None = None
 
@@ -86,7 +86,7 @@ class Update(_Part):
     """More is known of the call."""
 
     type: Literal["update"]
-    properties: dict[str, str] = {}
+    properties: Properties = {}
     locale: Locale | Literal[""] = ""
     channels: Annotated[tuple[Channel, ...], Field(max_length=8)] = ()
 

@@ -116,6 +116,10 @@ class TwilioDoor:
         ended = self._end(Ended(complete=False, reason=reason))
         return [*ended, *self._close(1001, reason)]
 
+    def violated(self, error: str, *, now: float) -> Iterable[Action]:
+        """A stream has no message for it: its socket is closed."""
+        return self._fail(error)
+
     def tick(self, *, now: float) -> Iterable[Action]:
         """Closes a connection without a start; gives what waits for a peer that says nothing."""
         if self._opened_at is None:

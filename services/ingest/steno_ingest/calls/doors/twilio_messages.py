@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from steno.events.properties import fault_of
 from steno.events.records import AudioCodec, CallChannel, Role
 from steno.json_bounds import check_json
 from steno_ingest.calls.doors.port import Offered
@@ -25,6 +26,10 @@ _ENCODINGS = {
     "pcmu": AudioCodec.PCMU,
     "pcma": AudioCodec.PCMA,
 }
+
+
+# What is told of each track at the end of a stream: there must be room for it.
+_LOSSES = {f"{what}_ms_{track}": "0" * 20 for what in ("missing", "late") for track in (INBOUND, OUTBOUND)}
 
 
 class StreamError(Exception):
@@ -122,13 +127,18 @@ class Start:
         tracks = _tracks(start.get("tracks"), parameters.pop("tracks", ""))
         stream_id = str(message[dialect.stream_id])
         facts = {name: str(start[field]) for field, name in dialect.facts.items() if start.get(field)}
+        call_id, roles = _call_id(parameters.pop("call_id", ""), start, dialect), parameters.pop("roles", "")
+        locale = parameters.pop("locale", "") or "en-US"
+        properties = {"platform": dialect.name, "stream_id": stream_id, **facts, **parameters}
+        if (fault := fault_of({**properties, **_LOSSES})) is not None:
+            raise StreamError(f"the parameters of the stream are too many: {fault}; send fewer or shorter ones")
         call = Offered(
-            call_id=_call_id(parameters.pop("call_id", ""), start, dialect),
+            call_id=call_id,
             codec=_codec(part(start, dialect.media_format), dialect),
             sample_rate=SAMPLE_RATE,
-            channels=_channels(tracks, parameters.pop("roles", "")),
-            locale=parameters.pop("locale", "") or "en-US",
-            properties={"platform": dialect.name, "stream_id": stream_id, **facts, **parameters},
+            channels=_channels(tracks, roles),
+            locale=locale,
+            properties=properties,
         )
         return cls(dialect=dialect, stream_id=stream_id, sequence=number(message, dialect.sequence), tracks=tracks, call=call)
 

@@ -82,6 +82,7 @@ class Connection:
         self._leave_by: float | None = None
         self._over_since: float | None = None
         self._settled = False
+        self._violated = False
         self._cut_off_for: str | None = None
         self._failure: BaseException | None = None
 
@@ -120,6 +121,10 @@ class Connection:
         if self._leave_by is None:
             self._leave_by = self._now() + _LEAVE_SECONDS
             self._guarded(lambda: self._do(self._door.ask_to_leave(reason)))
+
+    def refuse(self, reason: str) -> None:
+        """Tells the peer that its call cannot be taken after all."""
+        self._guarded(lambda: self._violate(reason))
 
     def _guarded(self, work: Callable[[], None]) -> None:
         """Does what comes from elsewhere than the peer; where that fails, this connection ends with it and no other."""
@@ -287,18 +292,23 @@ class Connection:
                 self._cut_off("not_reading", str(error))
                 return
             except IllegalInput as error:
-                self._violated(str(error))
+                self._violate(str(error))
                 return
 
-    def _violated(self, error: str) -> None:
+    def _violate(self, error: str) -> None:
+        """The call cannot take what its peer said: the door tells it so. A door that cannot even end is ended."""
+        if self._violated:
+            self._outgoing.close(Close(code=1008, reason=error))
+        else:
+            self._violated = True
+            self._do(self._door.violated(error, now=self._now()))
         if self._call is not None:
             self._host.ended(self._call, Ended(complete=False, reason="protocol_error", error=error))
-        self._outgoing.close(Close(code=1008, reason=error))
 
     def _disconnected(self, code: int | None) -> None:
         if code == _TOO_BIG and not self._outgoing.closing:
             CALL_PEERS_CUT_OFF.labels(self._door.name, "frame_too_big").inc()
-            self._violated(f"a frame was larger than {MAX_FRAME_BYTES} bytes")
+            self._violate(f"a frame was larger than {MAX_FRAME_BYTES} bytes")
 
     def _cut_off(self, reason: str, detail: str) -> None:
         """Ends the connection without a word, for the peer does not listen."""

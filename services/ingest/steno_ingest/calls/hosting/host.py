@@ -10,6 +10,7 @@ import structlog
 
 from steno.errors import Retryable
 from steno.events.records import CallChannel, CallStarted
+from steno.kafka.errors import RecordRefused
 from steno_ingest.calls.doors.port import Ended, Offered, Paused, Refusal, ResumePoint
 from steno_ingest.calls.hosting import admission
 from steno_ingest.calls.hosting.admission import Admission, Admitted, OfferRefused
@@ -38,6 +39,7 @@ class Ledger(admission.Ledger, Protocol):
     """What is needed of `steno_ingest.calls.ledger.call_ledger.CallLedger`."""
 
     async def set_paused(self, call_id: str, paused: bool, *, by: str, reason: str = "") -> CallView: ...
+    async def fail(self, call_id: str, *, reason: str, error: str) -> bool: ...
 
 
 class CallHost:
@@ -270,7 +272,10 @@ class CallHost:
         return admitted
 
     def _host(self, admitted: Admitted, *, door: str, resumable: bool) -> HostedCall:
-        sender = CallSender(self._outlet, limit=self._most_waiting)
+        call_id = admitted.session.started.call_id
+        sender = CallSender(
+            self._outlet, limit=self._most_waiting, on_start_refused=lambda reason: self._start_refused(call_id, reason)
+        )
         call = HostedCall(admitted.session, sender, door=door, resumable=resumable)
         call.paused_in_ledger = admitted.paused_by is not None
         call.start(paused_by=admitted.paused_by, reason=admitted.reason)
@@ -281,6 +286,23 @@ class CallHost:
         CALLS_HOSTED.set(len(self._senders))
         task.add_done_callback(lambda done: self._sent(call, done))
         return call
+
+    def _start_refused(self, call_id: str, reason: str) -> None:
+        reason = f"the call cannot be taken: {reason}; send less of what is known of it"
+        self.calls[call_id].refuse(reason)
+        self._spawn(self._keep_failed(call_id, reason))
+
+    async def _keep_failed(self, call_id: str, reason: str) -> None:
+        while True:
+            try:
+                await self._ledger.fail(call_id, reason=reason, error=RecordRefused.error_class)
+            except Retryable as error:
+                log.warning("call.failure_not_kept", call_id=call_id, reason=str(error))
+                await asyncio.sleep(_RETRY_SECONDS)
+            except Refused:
+                return
+            else:
+                return
 
     def _sent(self, call: HostedCall, task: asyncio.Task[None]) -> None:
         self._senders.discard(task)

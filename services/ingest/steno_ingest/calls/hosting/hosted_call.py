@@ -23,6 +23,9 @@ class Peer(Protocol):
     def ask_to_leave(self, reason: str) -> None:
         """Asks the peer to end, and closes soon after."""
 
+    def refuse(self, reason: str) -> None:
+        """Tells the peer that its call cannot be taken after all."""
+
 
 class HostedCall:
     """A call of this process."""
@@ -127,6 +130,12 @@ class HostedCall:
             self.completed = complete
             self.sender.put(self.session.end(complete=complete, reason=reason, error=error))
             self.sender.close()
+
+    def refuse(self, reason: str) -> None:
+        """Kafka will never take its start, so nothing of it is sent."""
+        self.abandon()
+        if self.peer is not None:
+            self.peer.refuse(reason)
 
     def abandon(self) -> None:
         """The call goes on or was ended elsewhere: nothing more of it comes from here."""

@@ -15,7 +15,7 @@ import structlog
 
 from steno.errors import Retryable
 from steno.events.catalogue import CALL_AUDIO, Topic
-from steno.events.records import AudioChunk, Record
+from steno.events.records import AudioChunk, CallStarted, Record
 from steno.kafka.errors import RecordRefused
 from steno.kafka.producer import Encoded
 from steno_ingest.calls.doors.port import ResumePoint
@@ -42,16 +42,27 @@ class Outlet(Protocol):
 class _Waiting:
     encoded: Encoded
     after: ResumePoint
+    #: Without it nothing of the call is of use to anybody.
+    begins: bool
 
 
 class CallSender:
     """The line of one call's records. `run` works until all is sent after `close`."""
 
-    def __init__(self, outlet: Outlet, *, limit: int, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+    def __init__(
+        self,
+        outlet: Outlet,
+        *,
+        limit: int,
+        on_start_refused: Callable[[str], None],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         """
         Args:
             limit: Records not acknowledged from which on `room` makes its caller wait.
+            on_start_refused: Told why, where Kafka will never take the start of the call; what waited behind it is dropped.
         """
+        self._on_start_refused = on_start_refused
         self._outlet = outlet
         self._limit = limit
         self._sleep = sleep
@@ -74,7 +85,8 @@ class CallSender:
         for entry in entries:
             # Records of audio are many and small, and do without headers.
             encode = self._outlet.encode_bare if isinstance(entry.record, AudioChunk) else self._outlet.encode
-            self._line.append(_Waiting(encode(CALL_AUDIO, entry.record), entry.after))
+            begins = isinstance(entry.record, CallStarted)
+            self._line.append(_Waiting(encode(CALL_AUDIO, entry.record), entry.after, begins))
         if self._line:
             self._some.set()
         if len(self._line) >= self._limit:
@@ -107,6 +119,11 @@ class CallSender:
             # Kept, it would hold up the call for ever; without it, consumers see the hole by position and tell it as a gap.
             log.exception("call.record_refused", reason=str(error), error_class=error.error_class)
             CALL_RECORDS_REFUSED.inc()
+            if self._line[0].begins:
+                self._line.clear()
+                self._room.set()
+                self._on_start_refused(str(error))
+                return
             sent = 1
         except Retryable as error:
             if self._pause == _SHORTEST_PAUSE:

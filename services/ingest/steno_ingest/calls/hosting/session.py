@@ -24,6 +24,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from steno.errors import Permanent
+from steno.events.properties import PropertiesTooLarge, merged
 from steno.events.records import (
     AudioChunk,
     AudioGap,
@@ -135,6 +136,7 @@ class CallSession:
         """
         self.started = started
         self.channels = started.channels
+        self.properties: Mapping[str, str] = started.properties
         self.state = State.NEW
         self.holders: frozenset[Holder] = frozenset()
         self._at = at
@@ -240,8 +242,16 @@ class CallSession:
         ]
 
     def update(self, *, properties: Mapping[str, str], locale: str, channels: Iterable[CallChannel] = ()) -> list[Entry]:
-        """More is known of the call; what is said of its channels becomes a correction of roles."""
+        """More is known of the call; what is said of its channels becomes a correction of roles.
+
+        Raises:
+            IllegalInput: with what is known already it is more than is kept, or the call has no such channel.
+        """
         self._enter(Input.UPDATE)
+        try:
+            self.properties = merged(self.properties, properties)
+        except PropertiesTooLarge as error:
+            raise IllegalInput(str(error)) from error
         entries = []
         if properties or locale:
             entries.append(

@@ -13,6 +13,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from steno.events.catalogue import CALL_AUDIO, CALLS
+from steno.events.properties import merged
 from steno.events.records import (
     CallChannel,
     CallEnded,
@@ -121,10 +122,15 @@ class CallLedger:
         return await self._apply(record.call_id, lambda call: corrected(call, record.channels, record.corrected_at))
 
     async def update(self, call_id: str, *, properties: Mapping[str, str], locale: str = "") -> None:
-        """Keeps more of what is known of a call. Raises `NotThere`."""
+        """Keeps more of what is known of a call.
+
+        Raises:
+            NotThere: there is no such call.
+            PropertiesTooLarge: with what is known already it is more than is kept.
+        """
 
         def known(call: CallView) -> Changes:
-            return {"properties": {**call.properties, **properties}, "locale": clean(locale) or call.locale}
+            return {"properties": merged(call.properties, properties), "locale": clean(locale) or call.locale}
 
         await self._apply(call_id, known)
 

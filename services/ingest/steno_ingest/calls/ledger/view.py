@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from steno.events import ids
+from steno.events.properties import within_bounds
 from steno.events.records import AudioCodec, CallChannel, CallStarted, CallState, CallStatus
 
 
@@ -97,7 +98,7 @@ def record_of(view: CallView) -> CallState:
         channels=view.channels,
         locale=view.locale,
         protocol=view.protocol,
-        properties=dict(view.properties),
+        properties=within_bounds(view.properties),
         roles_revision=view.roles_revision,
         current_recording_id=view.current_recording_id,
         complete=view.complete,
@@ -117,7 +118,7 @@ def start_of(view: CallView) -> CallStarted:
         channels=view.channels,
         locale=view.locale,
         protocol=view.protocol,
-        properties=dict(view.properties),
+        properties=within_bounds(view.properties),
         started_at=view.started_at,
     )
 

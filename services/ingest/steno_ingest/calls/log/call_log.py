@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from steno.events.properties import PropertiesTooLarge
 from steno.events.records import (
     AudioChunk,
     AudioCodec,
@@ -42,7 +43,7 @@ from steno_ingest.calls.log.keeping import Keeping
 from steno_ingest.calls.log.open_call import OpenCall
 from steno_ingest.calls.log.pieces import PIECE_BYTES
 from steno_ingest.calls.log.strangers import Strangers
-from steno_ingest.calls.log.unusable import UnknownCodec, UnusableRecord
+from steno_ingest.calls.log.unusable import TooMuchSaid, UnknownCodec, UnusableRecord
 from steno_ingest.errors import CallAlreadyEnded, NotThere
 from steno_ingest.metrics import CALL_RECORDS_UNUSABLE
 
@@ -187,8 +188,9 @@ class CallLog:
             if not isinstance(record, RolesCorrected):
                 await self._refuse_stranger(record, message.offset)
         elif message.offset >= call.next_offset:
+            refused: UnusableRecord | None = None
             if isinstance(record, CallUpdated):
-                await self._ledger.update(record.call_id, properties=record.properties, locale=record.locale)
+                refused = await self._update(record)
             elif call.foreign:
                 await self._tell_gate(call.account, record)
             if isinstance(record, CallEnded):
@@ -196,6 +198,15 @@ class CallLog:
             # Nothing is awaited from here on: what was told is told again when that was cut short, and to no effect.
             call.taken(message.offset, self._clock())
             self._account_for(call, record)
+            if refused is not None:
+                self._refuse(call, refused, call.account.position)
+
+    async def _update(self, record: CallUpdated) -> UnusableRecord | None:
+        try:
+            await self._ledger.update(record.call_id, properties=record.properties, locale=record.locale)
+        except PropertiesTooLarge as error:
+            return TooMuchSaid(str(error))
+        return None
 
     async def _start(self, partition: _Partition, started: CallStarted, message: Message, *, known: OpenCall | None) -> None:
         """A call begins, or begins again: the ledger knows which, and refuses another one of the same id."""

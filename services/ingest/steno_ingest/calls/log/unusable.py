@@ -8,6 +8,7 @@ StenoError
         ├── CallIdReused        its call has started as another one
         ├── UnknownCodec        its call cannot be heard
         ├── BrokenAudio         its audio is no whole number of sample frames
+        ├── TooMuchSaid         with what is known of its call already, it says more than is kept
         ├── ImpossiblePlace     its position or sequence cannot follow what came before
         └── AfterTheEnd         its call is over
 ```
@@ -34,6 +35,10 @@ class UnknownCodec(UnusableRecord):
 
 class BrokenAudio(UnusableRecord):
     error_class = "broken_audio"
+
+
+class TooMuchSaid(UnusableRecord):
+    error_class = "properties_too_large"
 
 
 class ImpossiblePlace(UnusableRecord):
