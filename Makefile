@@ -11,7 +11,7 @@ BENCHMARKS := $(filter-out $(HELPERS),$(wildcard benchmarks/*.py))
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format docs bench clean prerequisites lock
+.PHONY: help run test lint fuzz format docs bench clean prerequisites lock
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*  ## ' $(MAKEFILE_LIST) | awk -F ':.*  ## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -29,6 +29,9 @@ lint: $(INSTALLED)  ## Check style, types, layers and generated files
 	$(BIN)/lint-imports
 	$(BIN)/python -m steno.events.publish --check
 	$(BIN)/python docs/generate.py --check
+
+fuzz: $(INSTALLED)  ## Put mutated inputs to every parser (SECONDS=60, SEED=1, TARGET="stream_door forms")
+	cd tests && ../$(BIN)/python -m fuzz --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED)) $(if $(TARGET),--target $(TARGET))
 
 format: $(INSTALLED)  ## Format the code
 	$(BIN)/ruff check --fix .

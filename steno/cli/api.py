@@ -161,6 +161,11 @@ async def connected(place: Place) -> AsyncIterator[Api]:
         yield Api(session, place)
 
 
+def shortened(error: Exception) -> str:
+    """What is wrong with an answer, on one short line: it may quote the answer."""
+    return f"{type(error).__name__} {str(error)[:100]}"
+
+
 def _secret(document: dict[str, Any], name: str) -> str:
     """The first line of a file that the run file names; the lines after it are good, too."""
     return Path(document[name]).read_text("utf-8").partition("\n")[0].strip()
@@ -169,6 +174,6 @@ def _secret(document: dict[str, Any], name: str) -> str:
 def _parsed(body: bytes) -> dict[str, Any]:
     try:
         document = json.loads(body) if body else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {"items": document}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
-from steno.cli.api import ApiError
+from steno.cli.api import ApiError, shortened
 
 SAMPLE_RATE = 8000
 NIL_UUID = "00000000-0000-0000-0000-000000000000"
@@ -181,7 +181,12 @@ class AudioHookClient:
         Raises:
             ServerError: it is none, or it may not be said now.
         """
-        message = json.loads(text)
+        try:
+            return self._take(json.loads(text), now)
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
+            raise ServerError(f"no message of the protocol: {shortened(error)}") from None
+
+    def _take(self, message: Mapping[str, Any], now: float) -> Said:
         if message["version"] != "2" or message["id"] != self._conversation.session_id:
             raise ServerError("another version, or another session")
         if message["seq"] != self.server_sequence + 1:

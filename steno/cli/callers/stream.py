@@ -13,7 +13,7 @@ from typing import Any
 
 import aiohttp
 
-from steno.cli.api import ApiError
+from steno.cli.api import ApiError, shortened
 from steno.cli.callers.audio import CallAudio
 
 _MOST_FRAME_BYTES = 32_768
@@ -148,7 +148,14 @@ class StreamClient:
         Raises:
             CallRefused: what it says cannot be.
         """
-        message: dict[str, Any] = json.loads(text)
+        try:
+            message: dict[str, Any] = json.loads(text)
+            self._take(message)
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
+            raise CallRefused(f"what the door said is no message of its protocol: {shortened(error)}") from None
+        return message
+
+    def _take(self, message: Mapping[str, Any]) -> None:
         match message["type"]:
             case "started":
                 self._go_on(message["position"])
@@ -161,7 +168,6 @@ class StreamClient:
                 self.state, self.phrase_count = State.DONE, message["phrase_count"]
             case "error":
                 self._error = message
-        return message
 
     def _go_on(self, position: int) -> None:
         """Sends what the door has not got, from where it says."""

@@ -1,0 +1,158 @@
+"""The doors of live calls: whole conversations, most of them nearly right."""
+
+import json
+from pathlib import Path
+from random import Random
+from typing import Any
+from uuid import UUID
+
+from fuzz.inputs import INTEGERS, TEXTS, changed, json_text, sometimes, text
+from fuzz.target import Target
+from fuzz.targets.door_stand import Ask, Binary, Stand, Step, Text, Wait
+from steno_ingest.calls.doors.audiohook import AudioHookDoor, AudioHookOptions
+from steno_ingest.calls.doors.stream import StreamDoor
+from steno_ingest.calls.doors.twilio import TwilioDoor
+
+from steno.cli.callers.audio import CallAudio
+from steno.cli.callers.audiohook_client import AudioHookClient, Conversation
+from steno.cli.callers.stream import CallDescription
+from steno.cli.callers.twilio import TwilioClient
+from steno.events.records import AudioCodec
+
+ORGANIZATION, SESSION = "d7934305-0972-4844-938e-9060eef73d05", "30b0e395-84d3-4570-ac13-9a62d8f514c0"
+_ASKED = ("pause", "resume", "leave", "settled", "transcribed", "acknowledged")
+
+
+def _message(chance: Random, message: Any, *, share: float = 0.25) -> Text:
+    """A message of the peer, that share of the time not as it should be."""
+    if chance.random() >= share:
+        return Text(json.dumps(message))
+    return Text(json_text(chance, sometimes(chance, 0.8, changed, message)))
+
+
+def _between(chance: Random) -> list[Step]:
+    """What happens between two messages, mostly nothing."""
+    match chance.randrange(12):
+        case 0:
+            return [Wait(chance.choice((0.01, 0.6, 5.0, 31.0, 100_000.0)))]
+        case 1:
+            return [Ask(chance.choice(_ASKED))]
+        case 2:
+            return [Binary(chance.randbytes(chance.choice((0, 1, 160, 320, 321, 3200))))]
+        case 3:
+            return [Text(chance.choice(TEXTS))]
+        case _:
+            return []
+
+
+def stream_script(chance: Random) -> list[Step]:
+    """A conversation at Steno's own door."""
+    start: dict[str, Any] = {
+        "type": "start",
+        "call_id": "call-1",
+        "codec": chance.choice(("PCMU", "PCMA", "S16LE")),
+        "sample_rate": chance.choice((8000, 16000)),
+        "channels": [{"role": "agent", "participant": "Ann"}, {"channel": 1, "role": "customer"}],
+        "locale": "en-GB",
+        "properties": {"queue": "sales"},
+        "paused": chance.random() < 0.1,
+    }
+    if chance.random() < 0.2:
+        start["resume"] = {"sequence": abs(chance.choice(INTEGERS)), "position": abs(chance.choice(INTEGERS))}
+    running: list[dict[str, Any]] = [
+        {"type": "pause"},
+        {"type": "resume", "skipped_ms": chance.choice((0, 20, 86_400_000))},
+        {"type": "gap", "length_ms": chance.choice((0, 20, 86_400_000)), "reason": "late"},
+        {"type": "dtmf", "digit": "5", "channel": 1},
+        {"type": "update", "properties": {"a": "b"}, "locale": "de-DE", "channels": [{"channel": 1, "role": "ivr"}]},
+        {"type": "ping"},
+    ]
+    steps: list[Step] = [_message(chance, start)]
+    for _ in range(chance.randrange(12)):
+        steps += [*_between(chance), _message(chance, chance.choice(running)), Binary(chance.randbytes(640))]
+    return [*steps, _message(chance, {"type": "end"}), *_between(chance), *_between(chance)]
+
+
+def audiohook_script(chance: Random) -> list[Step]:
+    """A session of AudioHook."""
+    conversation = Conversation(
+        conversation_id=str(UUID(int=chance.getrandbits(128))),
+        organization_id=ORGANIZATION,
+        session_id=SESSION,
+        participant_id=str(UUID(int=chance.getrandbits(128))),
+        custom_config={"a": {"b": [1, 2]}},
+    )
+    client = AudioHookClient(conversation)
+
+    def said(written: str) -> Text:
+        return _message(chance, json.loads(written), share=0.15)
+
+    steps: list[Step] = [said(client.open())]
+    client.state, client.channels = "open", ("external", "internal")
+    for _ in range(chance.randrange(12)):
+        steps += _between(chance)
+        match chance.randrange(9):
+            case 0:
+                steps.append(said(client.pause()))
+            case 1:
+                client.position += chance.choice((0, 160, 8000, 10**9))
+                steps.append(said(client.resume()))
+            case 2:
+                steps.append(said(client.discard(chance.choice((0, 160, 8000, 10**8)))))
+            case 3:
+                steps.append(said(client.message("dtmf", {"digit": chance.choice("5#A!")})))
+            case 4:
+                steps.append(said(client.message("update", {"language": "de-de"})))
+            case 5:
+                code = chance.choice((400, 429))
+                steps.append(said(client.message("error", {"code": code, "message": text(chance), "retryAfter": "PT3S"})))
+            case 6:
+                steps.append(said(client.message("ping")))
+            case _:
+                frame = client.audio(chance.randbytes(chance.choice((320, 3200))))
+                steps += [] if frame is None else [Binary(frame)]
+    return [*steps, said(client.close(chance.choice(("end", "error", "reconnect", "x")))), *_between(chance)]
+
+
+def twilio_script(chance: Random) -> list[Step]:
+    """A stream of Twilio's shape."""
+    channels = chance.choice((1, 2))
+    audio = CallAudio(path=Path("a.wav"), codec=AudioCodec.PCMU, sample_rate=8000, channels=channels)
+    roles = ("customer", "agent")[:channels]
+    client = TwilioClient(CallDescription(call_id="call-1", roles=roles, properties={"queue": "sales"}), audio)
+    written = list(client.connected())
+    for _ in range(chance.randrange(12)):
+        written += client.media(chance.randbytes(160 * channels))
+    written.append(client.stop())
+    if chance.random() < 0.5:
+        written = [_telnyx(message) for message in written]
+    if chance.random() < 0.1:
+        chance.shuffle(written)
+    steps: list[Step] = []
+    for message in written:
+        steps += [*_between(chance), _message(chance, json.loads(message), share=0.12)]
+    return [*steps, *_between(chance)]
+
+
+def _telnyx(message: str) -> str:
+    for twilio, telnyx in (
+        ("streamSid", "stream_id"),
+        ("sequenceNumber", "sequence_number"),
+        ("callSid", "call_control_id"),
+        ("customParameters", "custom_parameters"),
+        ("mediaFormat", "media_format"),
+        ("sampleRate", "sample_rate"),
+    ):
+        message = message.replace(twilio, telnyx)
+    return message
+
+
+def _audiohook_door() -> AudioHookDoor:
+    return AudioHookDoor(session_id=SESSION, organization_id=ORGANIZATION, options=AudioHookOptions())
+
+
+TARGETS = (
+    Target(name="stream_door", make=stream_script, put=lambda script: Stand(StreamDoor()).play(script)),
+    Target(name="audiohook_door", make=audiohook_script, put=lambda script: Stand(_audiohook_door()).play(script)),
+    Target(name="twilio_door", make=twilio_script, put=lambda script: Stand(TwilioDoor()).play(script)),
+)
