@@ -54,7 +54,8 @@ _BATCH_BYTES = 131_072
 _SMALLEST_BATCH_BYTES = 1024
 _FLUSH_SECONDS = 10.0
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
-_REFUSALS = (*_TOO_LARGE, InvalidMessageError, InvalidTopicError)
+REFUSALS = (*_TOO_LARGE, InvalidMessageError, InvalidTopicError)
+"""What aiokafka raises for a record that Kafka will never take."""
 # What Kafka adds to a record in a batch of its own, at most (record batch v2: 61 bytes, and some varints).
 _OVERHEAD_BYTES = 128
 _HEADER_OVERHEAD_BYTES = 10
@@ -280,7 +281,7 @@ class Producer:
                     self._batch_bytes //= 2
                     log.warning("producer.smaller_batches", topic=name, batch_bytes=self._batch_bytes)
                 raise KafkaUnavailable(f"Kafka refuses a batch for {name} as too large; its records are sent again") from error
-            if isinstance(error, _REFUSALS):
+            if isinstance(error, REFUSALS):
                 raise _refused(name, f"Kafka refuses a record of {size} bytes for {name}: {error!r}") from error
             raise KafkaUnavailable(f"Kafka did not acknowledge a record for {name}: {error!r}") from error
 

@@ -1,6 +1,6 @@
 """An enricher over a table and topics kept in memory, which can be killed between any two of its effects."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from steno_enricher.analysed import Analysed
@@ -9,6 +9,7 @@ from steno_enricher.ranking import KeyPhrase
 
 from steno.events.catalogue import CALLS, PHRASES, TRANSCRIPTS, Topic
 from steno.events.records import CallRecord, CallState, Phrase, Record
+from steno.kafka.errors import RecordRefused
 from steno.kafka.messages import Message
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -28,6 +29,10 @@ class World:
         self.changelog: dict[bytes, bytes] = {}
         self.lives: int | None = None
         self.now = NOW
+        #: What Kafka will never take.
+        self.refuses: Callable[[Record], bool] = lambda _: False
+        #: The most bytes of a row that it takes.
+        self.widest_row = 1_000_000
 
     def effect(self) -> None:
         """One more effect, unless this is where the process dies."""
@@ -38,6 +43,8 @@ class World:
 
     async def send(self, topic: Topic, record: Record, *, event_id: str | None = None) -> None:
         self.effect()
+        if self.refuses(record):
+            raise RecordRefused("too large")
         self.published.append((topic, record))
 
     def of(self, topic: Topic) -> list[Record]:
@@ -57,6 +64,8 @@ class Rows:
 
     async def put(self, key: bytes, row: bytes, *, partition: int) -> None:
         self._world.effect()
+        if len(row) > self._world.widest_row:
+            raise RecordRefused("too large")
         self._world.changelog[key] = self._memory[key] = row
 
     async def delete(self, key: bytes) -> None:

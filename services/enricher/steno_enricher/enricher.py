@@ -16,7 +16,7 @@ from structlog.contextvars import bound_contextvars
 
 from steno.events.catalogue import CALL_SUMMARIES, INSIGHTS, PHRASES, Topic
 from steno.events.records import CallRecord, CallState, Phrase, Record, TranscriptCompleted, TranscriptFailed
-from steno.kafka.errors import WrongRecord
+from steno.kafka.errors import RecordRefused, WrongRecord
 from steno.kafka.messages import Message
 from steno.telemetry import traces
 from steno_enricher import metrics
@@ -152,9 +152,17 @@ class Enricher:
             analysed = await self._analyse(phrase)
         state.take(analysed.finding)
         insight = analysed.insight
-        await self._publisher.send(INSIGHTS, insight, event_id=insight.insight_id)
-        metrics.INSIGHTS.inc()
+        refusal: RecordRefused | None = None
+        try:
+            await self._publisher.send(INSIGHTS, insight, event_id=insight.insight_id)
+        except RecordRefused as error:
+            refusal = error
+        else:
+            metrics.INSIGHTS.inc()
         await self._put(state, partition)
+        if refusal is not None:
+            # The phrase counts all the same: the summary must not wait for it.
+            raise refusal
 
     async def _completed(self, transcript: TranscriptCompleted, partition: int) -> None:
         state = await self._paid(transcript.call_id, transcript.recording_id, partition)
@@ -202,9 +210,21 @@ class Enricher:
         await self._write(state, partition)
         if state.owed:
             with traces.span("summarise call"):
-                summary = state.summary(at=self._clock())
-                # The same id in each revision: the newest of an id counts, as the record says.
-                await self._publisher.send(CALL_SUMMARIES, summary, event_id=f"{summary.summary_id}/{summary.revision}")
+                await self._summarise(state)
+            state.told()
+            await self._write(state, partition)
+
+    async def _summarise(self, state: PassState) -> None:
+        """Publishes a summary; without what others said of the call where it is too large with it. Raises `Retryable`."""
+        summary = state.summary(at=self._clock())
+        # The same id in each revision: the newest of an id counts, as the record says.
+        event_id = f"{summary.summary_id}/{summary.revision}"
+        for told in (summary, summary.model_copy(update={"properties": {}, "key_phrases": ()})):
+            try:
+                await self._publisher.send(CALL_SUMMARIES, told, event_id=event_id)
+            except RecordRefused as error:
+                log.error("summary.refused", recording_id=state.recording_id, reason=str(error))
+                continue
             metrics.SUMMARIES.inc()
             log.info(
                 "call.summarised",
@@ -213,10 +233,18 @@ class Enricher:
                 revision=summary.revision,
                 complete=state.is_complete,
             )
-            state.told()
-            await self._write(state, partition)
+            return
 
     async def _write(self, state: PassState, partition: int) -> None:
+        try:
+            await self._put_row(state, partition)
+        except RecordRefused as error:
+            log.error("pass.overgrown", call_id=state.call_id, recording_id=state.recording_id, reason=str(error))
+            metrics.OVERGROWN.inc()
+            state.outgrown()
+            await self._put_row(state, partition)
+
+    async def _put_row(self, state: PassState, partition: int) -> None:
         now = self._clock()
         wait = state.due_in(grace=self._grace, inactive=self._inactive)
         row = state.to_bytes(at=now, due_at=None if wait is None else now + wait)

@@ -28,7 +28,9 @@ from faust.types import TP
 from yarl import URL
 
 from steno.events.catalogue import CALLS, PHRASES, TRANSCRIPTS, Topic
-from steno.kafka.errors import KafkaUnavailable
+from steno.kafka.errors import KafkaUnavailable, RecordRefused
+from steno.kafka.metrics import RECORDS_REFUSED
+from steno.kafka.producer import REFUSALS
 from steno.kafka.topics import topic_name
 from steno.settings import KafkaSettings, TopicSettings
 from steno_enricher.done_consumer import DoneConsumer
@@ -167,6 +169,10 @@ class TableRows:
                 self._table.changelog_topic_name, key, row, partition=partition, timestamp=None, headers=None
             )
         except (KafkaError, FaustError) as error:
+            # Where Faust's producer raises of itself, what Kafka's client said is behind it.
+            if isinstance(error, REFUSALS) or isinstance(error.__cause__, REFUSALS):
+                RECORDS_REFUSED.labels(self._table.changelog_topic_name).inc()
+                raise RecordRefused(f"Kafka does not take a row of {len(row or b'')} bytes: {error!r}") from error
             raise KafkaUnavailable(f"Kafka did not acknowledge a row of the table: {error!r}") from error
 
 

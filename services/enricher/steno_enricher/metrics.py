@@ -20,6 +20,10 @@ TIMED_OUT = Counter(
     ["why"],
 )
 SWEPT = Counter("steno_enricher_rows_swept", "Rows taken out of the table, by why.", ["state"])
+OVERGROWN = Counter(
+    "steno_enricher_passes_overgrown",
+    "Passes over calls that are too large to be summed up; their phrases have insights still.",
+)
 
-ENRICHER_METRICS = (INSIGHTS, SUMMARIES, SEEN_BEFORE, ANALYSIS_SECONDS, ROWS, TIMED_OUT, SWEPT)
+ENRICHER_METRICS = (INSIGHTS, SUMMARIES, SEEN_BEFORE, ANALYSIS_SECONDS, ROWS, TIMED_OUT, SWEPT, OVERGROWN)
 """All of them, for the documentation."""

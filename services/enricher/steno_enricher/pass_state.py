@@ -2,6 +2,7 @@
 
 Pure, and the same whatever happens on the way: a phrase counts once, whose sequence was not seen before; phrases are taken in
 order of sequence, one that comes early waits for those before it; the topics may come in any order. About ten bytes a phrase.
+What others decide the size of is bounded: a thousand phrases wait for one that does not come, then it is not awaited any more.
 
 A summary is owed when the transcript is complete, when a live call's has not come in time, and when the roles of speakers that
 were told are corrected. Each that is told has a revision of its own.
@@ -25,6 +26,8 @@ from steno_enricher.speaker import Speaker
 
 _MOST_KEY_PHRASES = 10
 _MOST_TALLIED = 200
+_MOST_EARLY = 1000
+_MOST_SPEAKERS = 64
 _FORMAT = 2
 
 
@@ -70,11 +73,13 @@ class PassState:
         self.failed = False
         #: A live call of which nothing was heard for so long that nothing more is expected.
         self.closed = False
+        #: It has become too large to be kept, so nothing of it is, and it has no summary.
+        self.overgrown = False
 
     @property
     def phrase_count(self) -> int:
         """Phrases that came, those that wait for others included."""
-        return self._next_sequence + len(self._early)
+        return sum(speaker.count for speaker in self._speakers.values()) + len(self._early)
 
     @property
     def is_complete(self) -> bool:
@@ -91,7 +96,7 @@ class PassState:
         Raises:
             ContradictoryTranscript: the transcript was completed without it.
         """
-        if self.has_seen(finding.sequence):
+        if self.overgrown or self.has_seen(finding.sequence):
             return
         if self._completion is not None and finding.sequence >= self._completion.phrase_count:
             raise ContradictoryTranscript(
@@ -99,6 +104,8 @@ class PassState:
                 f"{self._completion.phrase_count} phrases; its producer must number phrases from 0 and count them all"
             )
         self._early[finding.sequence] = finding
+        if len(self._early) > _MOST_EARLY:
+            self._next_sequence = min(self._early)
         while (following := self._early.pop(self._next_sequence, None)) is not None:
             self._count(following)
             self._next_sequence += 1
@@ -118,7 +125,7 @@ class PassState:
                 f"but phrase {seen - 1} came; its producer must number phrases from 0 and count them all"
             )
         self.failed = False
-        if self._completion is None:
+        if self._completion is None and not self.overgrown:
             self._completion = _Completion(
                 phrase_count=transcript.phrase_count,
                 duration_ms=transcript.duration_ms,
@@ -129,7 +136,7 @@ class PassState:
 
     def hear_of(self, call: CallRow) -> bool:
         """Takes what is known of the call; False where that is nothing new."""
-        if call == self._call:
+        if call == self._call or self.overgrown:
             return False
         before = self._roles()
         self._call = call
@@ -151,6 +158,12 @@ class PassState:
         untold = self.phrase_count > self._told_count
         self.owed = self.owed or untold
         self.closed = not (self._call.over and untold)
+
+    def outgrown(self) -> None:
+        """It is too large to be kept: all of it is let go, and nothing more is taken."""
+        self._early, self._speakers, self._tally = {}, {}, {}
+        self._completion, self._call = None, CallRow()
+        self.overgrown, self.owed, self.closed = True, False, True
 
     def told(self) -> None:
         """The summary that was owed is out."""
@@ -202,6 +215,8 @@ class PassState:
         return {channel: corrected.get(channel, speaker.role) for channel, speaker in self._speakers.items()}
 
     def _count(self, finding: Finding) -> None:
+        if finding.channel not in self._speakers and len(self._speakers) >= _MOST_SPEAKERS:
+            return
         self._speakers.setdefault(finding.channel, Speaker(role=finding.role)).take(finding)
         for phrase in finding.key_phrases:
             self._tally[phrase.text] = self._tally.get(phrase.text, 0) + phrase.relevance
@@ -227,6 +242,7 @@ class PassState:
             "owed": self.owed,
             "failed": self.failed,
             "closed": self.closed,
+            "overgrown": self.overgrown,
         }
         if (completion := self._completion) is not None:
             document["completion"] = [
@@ -265,4 +281,5 @@ class PassState:
         state._call = CallRow.from_list(document["call"])
         state._revision, state._told_count = document["revision"], document["told"]
         state.owed, state.closed = document["owed"], document["closed"]
+        state.overgrown = document.get("overgrown", False)
         return state

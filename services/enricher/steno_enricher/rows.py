@@ -23,7 +23,7 @@ class Rows(Protocol):
         """A row."""
 
     async def put(self, key: bytes, row: bytes, *, partition: int) -> None:
-        """Keeps a row; returns when it is safe. Raises `Retryable`."""
+        """Keeps a row; returns when it is safe. Raises `Retryable`, and `RecordRefused` where it is too large to be kept."""
 
     async def delete(self, key: bytes) -> None:
         """Takes a row out; returns when that is safe. Raises `Retryable`."""

@@ -8,6 +8,9 @@ from steno_enricher import intervals
 from steno_enricher.finding import Finding
 from steno_enricher.intervals import Interval
 
+MOST_SPANS = 8000
+"""Spans of speech that are kept of a channel: hours of a call. Of more, those with the least silence between them become one."""
+
 _SENTIMENT_UNITS = 10_000
 """Sentiment is summed in ten-thousandths, the precision it is given in."""
 
@@ -34,6 +37,8 @@ class Speaker:
         self.last_ms = max(self.last_ms, x)
         self.role = finding.role
         intervals.add(self.spans, x, x + finding.duration_ms)
+        if len(self.spans) > MOST_SPANS:
+            intervals.close_least_gap(self.spans)
         self.count += 1
         self.x += x
         self.xx += x * x
