@@ -9,7 +9,7 @@ from steno_enricher.finding import Finding
 from steno_enricher.intervals import Interval
 
 MOST_SPANS = 8000
-"""Spans of speech that are kept of a channel: hours of a call. Of more, those with the least silence between them become one."""
+"""Spans of speech that are kept of a channel: hours of a call. Of more, two with little silence between them become one."""
 
 _SENTIMENT_UNITS = 10_000
 """Sentiment is summed in ten-thousandths, the precision it is given in."""

@@ -4,6 +4,7 @@
 |---|---|
 | it has a transcript | result document, then phrases, then `TranscriptCompleted` |
 | it is broken, missing, too long, in another language | `TranscriptFailed` with the reason; nothing in dead letters |
+| Kafka will never take a record of it | the same |
 | the object store, Kafka or the disk is away | `Retryable`: the kernel calls again, for ever |
 | an unexpected error, three times over | `TranscriptFailed`, so that the ledger ends; the message into dead letters |
 | it was cancelled before its results were being published | nothing more is published |
@@ -37,7 +38,7 @@ from steno.events.records import (
 from steno.kafka.messages import Message
 from steno.storage.objects import ObjectStore
 from steno.telemetry import traces
-from steno_transcriber import metrics
+from steno_transcriber import failures, metrics
 from steno_transcriber.audio.errors import UnreadableAudio
 from steno_transcriber.decode_pool import DecodePool
 from steno_transcriber.engines.port import Engine, UnsupportedLocale
@@ -246,7 +247,8 @@ class Transcriber:
             properties=recording.properties,
             failed_at=self._now(),
         )
-        await self._publisher.send(TRANSCRIPTS, failed, event_id=ids.event_id("transcript.failed", identifier))
+        event_id = ids.event_id("transcript.failed", identifier)
+        await failures.tell(failed, lambda record: self._publisher.send(TRANSCRIPTS, record, event_id=event_id))
         metrics.RECORDINGS.labels("failed").inc()
         metrics.FAILURES.labels(error).inc()
         log.warning("recording.failed", recording_id=identifier, error_class=error, reason=reason)

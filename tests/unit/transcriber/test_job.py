@@ -3,7 +3,7 @@
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +32,7 @@ from steno.events.records import (
     TranscriptStarted,
 )
 from steno.http.client import guarded_session
+from steno.kafka.errors import RecordRefused
 from steno.kafka.messages import Message
 from steno.storage.objects import ObjectStore, StoreUnavailable
 
@@ -43,10 +44,14 @@ class Published(list[Record]):
     """A publisher that keeps what it was given, and can look around at each."""
 
     documents: Path
+    #: What Kafka will never take.
+    refuses: Callable[[Record], bool] = staticmethod(lambda _: False)
 
     async def send(self, topic: Topic, record: Record, *, event_id: str | None = None) -> None:
         assert type(record).__name__ in topic.records
         assert event_id
+        if self.refuses(record):
+            raise RecordRefused("too large")
         if isinstance(record, Phrase):
             assert list(self.documents.glob("*.json")), "the result document stands before the first phrase"
         self.append(record)
@@ -358,3 +363,26 @@ async def test_a_tombstone_is_let_pass(transcriber: Transcriber, published: Publ
     """There is nothing to do for it."""
     await transcriber.handle(message(None))
     assert published == []
+
+
+@pytest.mark.parametrize("kind", [TranscriptStarted, Phrase, TranscriptCompleted])
+async def test_a_record_that_kafka_refuses_fails_its_recording(
+    transcriber: Transcriber, published: Published, call: RecordingSubmitted, kind: type[Record]
+) -> None:
+    """Whichever it is: nothing is tried again, and the ledger has an end with a reason."""
+    published.refuses = lambda record: isinstance(record, kind)
+    await transcriber.handle(message(call))
+    failed = published[-1]
+    assert isinstance(failed, TranscriptFailed)
+    assert (failed.error, failed.properties) == ("record_refused", {"queue": "cards"})
+
+
+async def test_a_failure_that_kafka_refuses_is_told_without_properties(
+    transcriber: Transcriber, published: Published, call: RecordingSubmitted
+) -> None:
+    """It may be they that are too large: that the recording failed is told all the same."""
+    published.refuses = lambda record: isinstance(record, (TranscriptCompleted, TranscriptFailed)) and bool(record.properties)
+    await transcriber.handle(message(call))
+    failed = published[-1]
+    assert isinstance(failed, TranscriptFailed)
+    assert (failed.error, failed.properties) == ("record_refused", {})

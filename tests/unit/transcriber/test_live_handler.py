@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import ParamSpec, TypeVar
 
@@ -35,7 +36,7 @@ from steno.events.records import (
     TranscriptFailed,
     TranscriptStarted,
 )
-from steno.kafka.errors import KafkaUnavailable
+from steno.kafka.errors import KafkaUnavailable, RecordRefused
 from steno.kafka.messages import Message
 
 P = ParamSpec("P")
@@ -52,6 +53,8 @@ class Topics:
         self.event_ids: list[str | None] = []
         self.checkpoints: dict[str, CallCheckpoint] = {}
         self.away = 0
+        #: What Kafka will never take.
+        self.refuses: Callable[[Record], bool] = lambda _: False
 
     async def send(self, topic: Topic, record: Record, *, event_id: str | None = None) -> None:
         await asyncio.sleep(0)
@@ -59,6 +62,8 @@ class Topics:
             self.away -= 1
             raise KafkaUnavailable("Kafka is away")
         assert type(record).__name__ in topic.records
+        if self.refuses(record):
+            raise RecordRefused("too large")
         if isinstance(record, CallCheckpoint):
             assert topic is CALL_CHECKPOINTS
             self.checkpoints[record.call_id] = record
@@ -405,6 +410,45 @@ async def test_a_fault_that_stays_fails_the_call(bed: Bed) -> None:
     assert isinstance(failed, TranscriptFailed)
     assert failed.error == "internal"
     assert "broken" not in failed.reason
+
+
+@pytest.mark.parametrize("kind", [TranscriptStarted, Phrase, TranscriptCompleted, CallCheckpoint])
+async def test_a_record_that_kafka_refuses_fails_its_call_and_no_other(bed: Bed, kind: type[Record]) -> None:
+    """Whichever it is, the call has failed with a reason, nothing is tried for ever, and the log goes on."""
+    bed.topics.refuses = lambda record: isinstance(record, kind) and record.call_id == "call-1"
+    log, other = log_of(), written("call-2", call_audio()[:, : 15 * 16_000])
+    for entry in log[:50]:
+        await bed.handler.take(message(entry))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        await bed.handler.settle(PARTITION)
+    await bed.play(log[50:])
+    await bed.until(TranscriptFailed)
+    (failed,) = bed.topics.of(TranscriptFailed)
+    assert isinstance(failed, TranscriptFailed)
+    assert (failed.call_id, failed.error) == ("call-1", "record_refused")
+    end = log[-1].offset + 1
+    assert await bed.handler.settle(PARTITION) == end
+    later = [replace(entry, offset=entry.offset + end) for entry in other]
+    await bed.play(later)
+    await bed.until(TranscriptCompleted)
+    assert await bed.handler.settle(PARTITION) == later[-1].offset + 1
+
+
+@pytest.mark.parametrize("stubborn", [False, True])
+async def test_a_failure_that_kafka_refuses_is_told_without_properties(bed: Bed, stubborn: bool) -> None:
+    """Where not even that is taken the log has it, and the partition goes on."""
+    bed.topics.refuses = lambda record: (
+        isinstance(record, (TranscriptCompleted, TranscriptFailed)) and (stubborn or bool(record.properties))
+    )
+    log = log_of(properties={"notes": "x"})
+    await bed.play(log)
+    async with asyncio.timeout(5):
+        while await bed.handler.settle(PARTITION) != log[-1].offset + 1 or not bed.topics.checkpoints["call-1"].done:
+            await asyncio.sleep(0)
+    assert [record.error for record in bed.topics.of(TranscriptFailed) if isinstance(record, TranscriptFailed)] == (
+        [] if stubborn else ["record_refused"]
+    )
 
 
 async def test_records_without_a_call_are_left_out(bed: Bed) -> None:

@@ -11,6 +11,7 @@ import structlog
 
 from steno.events.catalogue import CALL_CHECKPOINTS
 from steno.events.records import CallCheckpoint, CallRecord, CallStarted, Record
+from steno.kafka.errors import RecordRefused
 from steno.kafka.messages import Message
 from steno_transcriber import metrics
 from steno_transcriber.live.call import BrokenAudio, begun
@@ -73,13 +74,23 @@ class LiveTranscriber:
             return None
         now = self._bench.now()
         due = [(call, checkpoint) for call in calls if (checkpoint := call.due(log_end=log_end, now=now)) is not None]
-        await asyncio.gather(*(self._bench.publisher.send(CALL_CHECKPOINTS, checkpoint) for _, checkpoint in due))
-        for call, checkpoint in due:
-            call.saved = checkpoint
+        await asyncio.gather(*(self._save(call, checkpoint) for call, checkpoint in due))
+        for _, checkpoint in due:
             if checkpoint.done:
                 calls.close(checkpoint.call_id)
         self._count()
         return min([log_end, *(call.needed_offset for call in calls)])
+
+    async def _save(self, call: OpenCall, checkpoint: CallCheckpoint) -> None:
+        try:
+            await self._bench.publisher.send(CALL_CHECKPOINTS, checkpoint)
+        except RecordRefused as error:
+            # Without one the call would hold back the partition; whoever reads its start again comes to the same end.
+            log.error("live.checkpoint_refused", call_id=checkpoint.call_id, reason=str(error))
+            if not checkpoint.done:
+                call.worker.give_up(error)
+        else:
+            call.saved = checkpoint
 
     async def close(self, partition: int) -> None:
         """The partition is somebody else's."""

@@ -6,6 +6,7 @@
 | an utterance was decoded, and those before it are published | `Phrase`, if there is text |
 | the call is over and all phrases are out | `TranscriptCompleted` |
 | the engine does not know the language, the codec is unknown, an error that stays | `TranscriptFailed`, and nothing after it |
+| Kafka will never take a record of it | the same |
 | Kafka is away | the same record again, for ever |
 
 Whoever takes the call over says the same again under the same ids.
@@ -23,10 +24,11 @@ from steno.errors import Permanent
 from steno.events import ids
 from steno.events.catalogue import PHRASES, TRANSCRIPTS, Topic
 from steno.events.records import AudioCodec, CallCheckpoint, Record, TranscriptCompleted, TranscriptFailed, TranscriptStarted
+from steno.kafka.errors import RecordRefused
 from steno.kafka.messages import Message
 from steno.kafka.retry import RetryPolicy
 from steno.telemetry import traces
-from steno_transcriber import metrics
+from steno_transcriber import failures, metrics
 from steno_transcriber.engines.port import Engine
 from steno_transcriber.live.call import LiveCall, LiveUtterance
 from steno_transcriber.live.decoding import Decoder
@@ -86,7 +88,7 @@ class CallWorker:
         self._pass_id = ids.live_pass_id(checkpoint.call_id)
         self._trace = trace or {}
         self._announced = trace is None
-        self._decodings: asyncio.Queue[_Decoding | None] = asyncio.Queue()
+        self._decodings: asyncio.Queue[_Decoding | Permanent | None] = asyncio.Queue()
         self._done = False
         self._log = log.bind(call_id=checkpoint.call_id)
         self._task = asyncio.create_task(self._run(), name=f"call {checkpoint.call_id}")
@@ -134,6 +136,10 @@ class CallWorker:
         """Whether nothing more is taken."""
         return self.call.ended or self._task.done()
 
+    def give_up(self, error: Permanent) -> None:
+        """The call cannot go on: once what was said so far is published, its transcript has failed."""
+        self._decodings.put_nowait(error)
+
     async def stop(self) -> None:
         """Leave off; somebody else goes on from the last checkpoint."""
         await self._hypotheses.stop()
@@ -173,6 +179,8 @@ class CallWorker:
         # Asked for now rather than when somebody has spoken.
         self._bench.engine.stream(channel=0, start_ms=0, locale=self.call.facts.locale or None)
         while (decoding := await self._decodings.get()) is not None:
+            if isinstance(decoding, Permanent):
+                raise decoding
             try:
                 await self._publish(decoding)
             finally:
@@ -231,7 +239,13 @@ class CallWorker:
             properties=dict(self.call.facts.properties),
             failed_at=self._bench.now(),
         )
-        await self._send(TRANSCRIPTS, failed, ids.event_id("transcript.failed", self._pass_id))
+        event_id = ids.event_id("transcript.failed", self._pass_id)
+        try:
+            await failures.tell(failed, lambda record: self._send(TRANSCRIPTS, record, event_id))
+        except RecordRefused:
+            self._log.exception("live.failure_not_told")
+        # Where it had not been told that it starts, it need not be any more.
+        self._announced = True
         metrics.LIVE_CALLS.labels("failed").inc()
         self._log.warning("live.failed", error_class=error, reason=reason)
 
@@ -256,6 +270,6 @@ class CallWorker:
         """Nothing that was lined up will be published."""
         self._hypotheses.end()
         while not self._decodings.empty():
-            if (decoding := self._decodings.get_nowait()) is not None:
+            if isinstance(decoding := self._decodings.get_nowait(), _Decoding):
                 decoding.task.cancel()
                 self._bench.room.leave(decoding.spoken.utterance)
