@@ -5,9 +5,15 @@ from importlib.metadata import entry_points
 import typer
 from stamina.instrumentation import set_on_retry_hooks
 
-from steno.cli import call, calls, keys, recordings, topics, up
+from steno.cli import call, calls, keys, recordings, terminal, topics, up
 
-app = typer.Typer(name="steno", help="Call-center transcription on Apache Kafka.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    name="steno",
+    help="Call-center transcription on Apache Kafka.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # they would show what is in variables, keys too
+)
 app.command("up")(up.up)
 app.command("submit")(recordings.submit)
 app.command("call")(call.call)
@@ -23,7 +29,7 @@ def main() -> None:
     set_on_retry_hooks([])  # a retry that works is nothing to tell the user
     for entry in sorted(entry_points(group="steno.commands"), key=lambda found: found.name):
         app.add_typer(entry.load(), name=entry.name)
-    app()
+    terminal.run(app)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import aiohttp
 import stamina
 
 from steno.cli import run_file
+from steno.cli.terminal import clean
 
 ENDED = frozenset({"completed", "no_speech", "failed", "cancelled"})
 """States of a recording, and of a call, that do not change any more."""
@@ -85,7 +86,7 @@ class Api:
         async for attempt in stamina.retry_context(on=IngestAway, attempts=None, timeout=_PATIENCE_SECONDS, wait_max=1):
             with attempt, audio.open("rb") as stream:
                 form = aiohttp.FormData()
-                form.add_field("file", stream, filename=audio.name, content_type="application/octet-stream")
+                form.add_field("file", stream, filename=clean(audio.name), content_type="application/octet-stream")
                 form.add_field("metadata", json.dumps(metadata), content_type="application/json")
                 return await self._json("POST", "/v1/recordings", data=form, headers=headers)
         raise AssertionError("unreachable: the last attempt returns or raises")

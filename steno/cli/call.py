@@ -1,7 +1,6 @@
 """`steno call`: plays recordings as live calls, and shows what is understood of them as it comes."""
 
 import asyncio
-import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -22,7 +21,8 @@ from steno.cli.callers.audiohook_client import AudioHookClient, Conversation
 from steno.cli.callers.captions import Caption, CaptionView, follow
 from steno.cli.callers.stream import CallDescription, StreamCaller, StreamClient
 from steno.cli.callers.twilio import TwilioClient
-from steno.cli.recordings import DEFAULT_DATA, AsJson, Data, notes, out, sidecar
+from steno.cli.recordings import DEFAULT_DATA, AsJson, Data, sidecar
+from steno.cli.terminal import notes, out, refused, styled
 from steno.events.records import Role
 
 _FRAME_MS = 20
@@ -71,19 +71,19 @@ def call(
     Exit status 0 only where every call was completed.
     """
     if call_id is not None and len(files) > 1:
-        raise typer.BadParameter("--call-id names one call; give one recording")
+        raise refused("--call-id names one call; give one recording")
     told = None if roles is None else [role.strip() for role in roles.split(",")]
     if told is not None and not set(told) <= set(Role):
-        raise typer.BadParameter(f"--roles {roles}: write one of {', '.join(Role)} for each channel, by commas")
+        raise refused(f"--roles {roles}: write one of {', '.join(Role)} for each channel, by commas")
     options = {"call_id": call_id, "roles": told, "locale": locale}
     results = recordings.run(_play_all(files, door, data=data, speed=speed, options=options, as_json=as_json))
     for result in results:
         if as_json:
-            print(json.dumps({"type": "call", **result}))
+            out.json({"type": "call", **result}, indent=None)
         elif "error" in result:
-            notes.print(f"[red]{result['file']}:[/] {result['error']}")
+            notes.fail(result["error"], who=result["file"])
         else:
-            out.print(f"[dim]{result['file']}:[/] call {result['call_id']} [bold]{result['state']}[/]")
+            out.say(styled("dim", f"{result['file']}:"), f" call {result['call_id']} ", styled("bold", result["state"]))
     if any("error" in result or result["state"] == "failed" for result in results):
         raise typer.Exit(1)
 
@@ -92,7 +92,7 @@ async def _play_all(
     files: Sequence[Path], door: Door, *, data: Path, speed: float, options: dict[str, Any], as_json: bool
 ) -> list[dict[str, Any]]:
     place = api.find(data)
-    view = CaptionView(out, named=len(files) > 1)
+    view = CaptionView(out.console, named=len(files) > 1)
 
     printed = set[str]()
 
@@ -101,7 +101,7 @@ async def _play_all(
             view.hear(caption)
         elif caption["type"] == "phrase" and caption["phrase_id"] not in printed:
             printed.add(caption["phrase_id"])
-            print(json.dumps(caption), flush=True)
+            out.json(caption, indent=None)
 
     async def one(file: Path) -> dict[str, Any]:
         result: dict[str, Any] = {"file": str(file)}

@@ -1,15 +1,13 @@
 """`steno calls`: the live calls of a suite, from a terminal."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from steno.cli import api
-from steno.cli.recordings import DEFAULT_DATA, AsJson, Data, out, run
+from steno.cli.recordings import DEFAULT_DATA, AsJson, Data, run
+from steno.cli.terminal import out
 from steno.events.records import CallStatus
 
 
@@ -22,12 +20,9 @@ def calls(
     """List live calls, the newest first."""
     found = run(_listed(data, {"limit": str(limit), **({"state": state.value} if state else {})}))
     if as_json:
-        print(json.dumps(found, indent=2))
+        out.json(found)
         return
-    table = Table("call", "began", "door", "state", "heard", "speakers")
-    for call in found:
-        table.add_row(*map(escape, _row(call)))
-    out.print(table)
+    out.table(("call", "began", "door", "state", "heard", "speakers"), map(_row, found))
 
 
 def _row(call: dict[str, Any]) -> tuple[str, ...]:

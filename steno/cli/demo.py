@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
-from rich.console import Console
+from rich.text import Text
 
 import steno
 from steno.cli import api
 from steno.cli.api import Api, ApiError
 from steno.cli.recordings import phrase_line, sidecar
 from steno.cli.suite import Suite
+from steno.cli.terminal import out, styled
 from steno.cli.webhook_receiver import ReceivedEvent, WebhookReceiver
 from steno.events.catalogue import INSIGHTS
 from steno.events.codec import Codec
@@ -26,8 +27,6 @@ from steno.settings import KafkaSettings, TopicSettings
 
 _PATIENCE_SECONDS = 180
 _NEUTRAL = 0.05
-
-out = Console(highlight=False, soft_wrap=True)
 
 
 @dataclass
@@ -52,7 +51,7 @@ async def run(suite: Suite) -> bool:
     """Submits the samples and shows what comes back; True once every sample came all the way, its webhooks verified."""
     samples = sorted((Path(steno.__file__).parents[1] / "samples").glob("*.wav"))
     if not samples:
-        out.print("[red]the sample calls are not there[/]: run the demo from a checkout of the repository")
+        out.say(styled("red", "the sample calls are not there"), ": run the demo from a checkout of the repository")
         return False
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(api.connected(api.find(suite.data)))
@@ -60,7 +59,7 @@ async def run(suite: Suite) -> bool:
         webhook = await client.register_webhook(receiver.url)
         stack.push_async_callback(client.delete_webhook, webhook["webhook_id"])
         receiver.secret = webhook["secret"]
-        out.print(f"[dim]webhook[/]   {receiver.url} registered for every event, signed with a secret of its own")
+        out.say(styled("dim", "webhook"), f"   {receiver.url} registered for every event, signed with a secret of its own")
         insights = await _open_insights(suite, stack)
         calls = await _submit(client, samples)
         try:
@@ -68,13 +67,16 @@ async def run(suite: Suite) -> bool:
                 await _collect(client, receiver, insights, calls)
         except TimeoutError:
             missing = ", ".join(call.file.name for call in calls.values() if not call.is_back)
-            out.print(f"[red]not back after {_PATIENCE_SECONDS} s:[/] {missing}; the logs are in {suite.data / 'logs'}")
+            out.say(
+                styled("red", f"not back after {_PATIENCE_SECONDS} s:"), f" {missing}; the logs are in {suite.data / 'logs'}"
+            )
             return False
         balance = await client.ledger()
-        out.print(
-            f"\n[bold green]{len(calls)} of {len(calls)} samples came all the way back[/]: {receiver.verified} webhooks "
-            f"verified, {receiver.rejected} rejected; ledger: {balance['accepted']} accepted, "
-            f"{balance['completed']} completed, balanced: {str(balance['balanced']).lower()}"
+        out.say()
+        out.say(
+            styled("bold green", f"{len(calls)} of {len(calls)} samples came all the way back"),
+            f": {receiver.verified} webhooks verified, {receiver.rejected} rejected; ledger: {balance['accepted']} accepted, "
+            f"{balance['completed']} completed, balanced: {str(balance['balanced']).lower()}",
         )
         return bool(balance["balanced"]) and receiver.rejected == 0
 
@@ -86,7 +88,8 @@ async def _submit(client: Api, samples: list[Path]) -> dict[str, _SampleCall]:
         # A call id of this run: the same audio of the same call would be the same recording, and long done.
         accepted = await client.submit(sample, sidecar(sample) | {"call_id": f"{sample.stem}-{run_id}"})
         calls[accepted["recording_id"]] = _SampleCall(sample, time.monotonic())
-        out.print(f"[dim]accepted[/]  {sample.name} as call {accepted['call_id']}, recording {accepted['recording_id']}")
+        ids = f"call {accepted['call_id']}, recording {accepted['recording_id']}"
+        out.say(styled("dim", "accepted"), f"  {sample.name} as {ids}")
     return calls
 
 
@@ -123,7 +126,8 @@ async def _collect(client: Api, receiver: WebhookReceiver, insights: AIOKafkaCon
 
 async def _note(client: Api, event: ReceivedEvent, call: _SampleCall) -> None:
     seconds = event.received_at - call.submitted_at
-    out.print(f"[dim]webhook[/]   {event.type} of {call.file.name}, {seconds:.1f} s after it was submitted, signature verified")
+    what = f"{event.type} of {call.file.name}, {seconds:.1f} s after it was submitted, signature verified"
+    out.say(styled("dim", "webhook"), f"   {what}")
     if event.type == "transcript.completed":
         call.transcript = await client.transcript(event.recording_id)
     elif event.type == "call.summarised":
@@ -135,22 +139,23 @@ async def _note(client: Api, event: ReceivedEvent, call: _SampleCall) -> None:
 def _print_call(call: _SampleCall) -> None:
     assert call.transcript is not None
     assert call.summary is not None
-    out.print(f"\n[bold]{call.file.name}[/]")
+    out.say()
+    out.say(styled("bold", call.file.name))
     for sequence, phrase in enumerate(call.transcript["phrases"]):
         insight = call.insights[sequence]
-        topics = f"  [dim]{', '.join(insight.key_phrases)}[/]" if insight.key_phrases else ""
-        out.print(f"{_mood(insight.sentiment)}{phrase_line(phrase)}{topics}")
+        topics = styled("dim", f"  {', '.join(insight.key_phrases)}") if insight.key_phrases else ""
+        out.say(_mood(insight.sentiment), phrase_line(phrase), topics)
     summary = call.summary.data
     for speaker in summary["speakers"]:
-        out.print(
+        out.say(
             f"  {speaker['role']}: {speaker['talk_ms'] / 1000:.1f} s of talk, {speaker['phrase_count']} phrases, "
             f"sentiment {speaker['sentiment']:+.2f}, trend {speaker['sentiment_trend']:+.2f}"
         )
-    out.print(f"  silence {summary['silence_ms'] / 1000:.1f} s, overlap {summary['overlap_ms'] / 1000:.1f} s")
-    out.print(f"  about: {', '.join(summary['key_phrases'])}")
+    out.say(f"  silence {summary['silence_ms'] / 1000:.1f} s, overlap {summary['overlap_ms'] / 1000:.1f} s")
+    out.say(f"  about: {', '.join(summary['key_phrases'])}")
 
 
-def _mood(sentiment: float) -> str:
+def _mood(sentiment: float) -> Text:
     if abs(sentiment) < _NEUTRAL:
-        return "[dim]·[/]"
-    return "[green]+[/]" if sentiment > 0 else "[red]-[/]"
+        return styled("dim", "·")
+    return styled("green", "+") if sentiment > 0 else styled("red", "-")

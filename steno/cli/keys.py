@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from steno.cli.terminal import out, refused
 from steno.http.auth import key_line, make_key
 
 app = typer.Typer(help="Make API keys.", no_args_is_help=True)
@@ -22,9 +23,9 @@ def add(
 ) -> None:
     """Make an API key, print it once, and add its digest to the key file. Running services accept it at once."""
     try:
-        print(add_key(file, name))
+        out.say(add_key(file, name))
     except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
+        raise refused(error) from None
 
 
 def add_key(file: Path, name: str) -> str:

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from steno.cli import api
 from steno.cli.api import Api, ApiError
+from steno.cli.terminal import line, notes, out, refused, styled
 
 T = TypeVar("T")
 
@@ -31,9 +30,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")
 
 DEFAULT_DATA = Path("steno-data")
 
-out = Console(highlight=False, soft_wrap=True)
-notes = Console(stderr=True, highlight=False, soft_wrap=True)
-
 
 def submit(
     paths: Annotated[list[Path], typer.Argument(help="Recordings, or folders of them.", exists=True)],
@@ -49,15 +45,15 @@ def submit(
     """
     files = _audio_files(paths)
     if not files:
-        raise typer.BadParameter("no recordings there: " + ", ".join(map(str, paths)))
+        raise refused("no recordings there: " + ", ".join(map(str, paths)))
     options: dict[str, Any] = {"locale": locale} if locale else {}
     if role:
         options["channels"] = [_channel_role(entry) for entry in role]
     results = run(_submit_all(data, files, options, wait=wait))
     if as_json:
-        print(json.dumps(results, indent=2))
+        out.json(results)
     else:
-        out.print(_results_table(results))
+        out.table(("file", "recording", "state"), map(_result_row, results))
     if any("error" in result or result["state"] == "failed" for result in results):
         raise typer.Exit(1)
 
@@ -70,42 +66,40 @@ def show(
     """Show what became of a recording, with its transcript."""
     recording, transcript = run(_fetch(data, recording_id))
     if as_json:
-        print(json.dumps({"recording": recording, "transcript": transcript}, indent=2))
+        out.json({"recording": recording, "transcript": transcript})
         return
     reason = f" ({recording['reason']})" if recording.get("reason") else ""
-    out.print(f"call {recording['call_id']}  recording {recording['recording_id']}  [bold]{recording['state']}[/]{reason}")
+    ids = f"call {recording['call_id']}  recording {recording['recording_id']}  "
+    out.say(ids, styled("bold", recording["state"]), reason)
     for phrase in (transcript or {}).get("phrases", []):
-        out.print(phrase_line(phrase))
+        out.say(phrase_line(phrase))
 
 
 def ledger(data: Data = DEFAULT_DATA, as_json: AsJson = False) -> None:
     """Show that every accepted recording and call is accounted for. Exit status 1 where the ledger does not balance."""
     balance = run(_with_api(data, Api.ledger))
     if as_json:
-        print(json.dumps(balance, indent=2))
+        out.json(balance)
     else:
-        table = Table("state", "recordings", "calls")
         live = balance["calls"]
-        for name in dict.fromkeys([*balance, *live]):
-            if name not in ("calls", "balanced"):
-                table.add_row(name, str(balance.get(name, "")), str(live.get(name, "")))
-        out.print(table)
-        out.print("balanced" if balance["balanced"] else "[red]not balanced[/]")
+        names = [name for name in dict.fromkeys([*balance, *live]) if name not in ("calls", "balanced")]
+        out.table(("state", "recordings", "calls"), [(name, balance.get(name, ""), live.get(name, "")) for name in names])
+        out.say("balanced" if balance["balanced"] else styled("red", "not balanced"))
     if not balance["balanced"]:
         raise typer.Exit(1)
 
 
-def phrase_line(phrase: Mapping[str, Any]) -> str:
+def phrase_line(phrase: Mapping[str, Any]) -> Text:
     """A phrase as a line for the terminal: time, speaker, words."""
-    return spoken_line(phrase, escape(phrase["text"]))
+    return spoken_line(phrase, phrase["text"])
 
 
-def spoken_line(phrase: Mapping[str, Any], words: str) -> str:
-    """A phrase, or what is one so far, as a line for the terminal, its words in the terminal's markup."""
+def spoken_line(phrase: Mapping[str, Any], *words: object) -> Text:
+    """A phrase, or what is one so far, as a line for the terminal, its words in pieces."""
     minutes, seconds = divmod(phrase["start_ms"] / 1000, 60)
     speaker = phrase["role"] if phrase["role"] != "unknown" else f"channel {phrase['channel']}"
     colour = _ROLE_COLOURS.get(phrase["role"], "white")
-    return f"  {int(minutes):02}:{seconds:04.1f} [{colour}]{speaker:>9}[/]  {words}"
+    return line(f"  {int(minutes):02}:{seconds:04.1f} ", styled(colour, f"{speaker:>9}"), "  ", *words)
 
 
 def sidecar(audio: Path) -> dict[str, Any]:
@@ -139,15 +133,15 @@ def _audio_files(paths: Sequence[Path]) -> list[Path]:
 def _channel_role(entry: str) -> dict[str, Any]:
     channel, separator, role = entry.partition("=")
     if not separator or not channel.isdigit():
-        raise typer.BadParameter(f"--role {entry}: write CHANNEL=ROLE, e.g. --role 0=agent")
+        raise refused(f"--role {entry}: write CHANNEL=ROLE, e.g. --role 0=agent")
     return {"channel": int(channel), "role": role}
 
 
 async def _submit_all(data: Path, files: list[Path], options: dict[str, Any], *, wait: bool) -> list[dict[str, Any]]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     slots = asyncio.Semaphore(_UPLOADS_AT_ONCE)
     async with api.connected(api.find(data)) as client:
-        with Progress(*columns, console=notes, transient=True) as progress:
+        with notes.progress(*columns, transient=True) as progress:
             uploaded = progress.add_task("uploading", total=len(files))
             finished = progress.add_task("transcribing", total=len(files), visible=wait)
 
@@ -180,11 +174,8 @@ async def _with_api(data: Path, call: Any) -> dict[str, Any]:
         return result
 
 
-def _results_table(results: Sequence[dict[str, Any]]) -> Table:
-    table = Table("file", "recording", "state")
-    for result in results:
-        table.add_row(Path(result["file"]).name, result.get("recording_id", ""), result.get("error") or result["state"])
-    return table
+def _result_row(result: dict[str, Any]) -> tuple[str, str, str]:
+    return Path(result["file"]).name, result.get("recording_id", ""), result.get("error") or result["state"]
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -192,5 +183,5 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(coroutine)
     except ApiError as error:
-        notes.print(f"[red]steno:[/] {error}")
+        notes.fail(error)
         raise typer.Exit(1) from None

@@ -3,9 +3,8 @@
 import asyncio
 
 import typer
-from rich.console import Console
-from rich.table import Column, Table
 
+from steno.cli.terminal import out
 from steno.errors import StenoError
 from steno.events.catalogue import catalogue
 from steno.kafka.topics import create_topics, topic_name
@@ -13,18 +12,15 @@ from steno.settings import KafkaSettings, TopicSettings
 
 app = typer.Typer(help="The topics of Steno on a Kafka cluster.", no_args_is_help=True)
 
-out = Console(highlight=False, soft_wrap=True)
-
 
 @app.command("list")
 def show() -> None:
     """List the topics, by the prefix of STENO_TOPIC_PREFIX."""
-    table = Table(*(Column(name, overflow="fold") for name in ("topic", "key", "records", "written by", "cleanup")))
-    for topic in catalogue().values():
-        table.add_row(
-            topic_name(TopicSettings(), topic), topic.key, ", ".join(topic.records), ", ".join(topic.written_by), topic.cleanup
-        )
-    out.print(table)
+    rows = [
+        (topic_name(TopicSettings(), topic), topic.key, ", ".join(topic.records), ", ".join(topic.written_by), topic.cleanup)
+        for topic in catalogue().values()
+    ]
+    out.table(("topic", "key", "records", "written by", "cleanup"), rows, fold=True)
 
 
 @app.command()
@@ -33,6 +29,6 @@ def create() -> None:
     try:
         asyncio.run(create_topics(KafkaSettings(), TopicSettings()))
     except StenoError as error:
-        out.print(f"[red]steno:[/] {error}")
+        out.fail(error)
         raise typer.Exit(1) from None
-    out.print(f"{len(catalogue())} topics are there")
+    out.say(f"{len(catalogue())} topics are there")

@@ -4,21 +4,19 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, MutableMapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import structlog
 import typer
-from rich.console import Console
 
 from steno.broker import BrokerError
 from steno.cli import demo as demo_module
 from steno.cli.api import ApiError
 from steno.cli.recordings import DEFAULT_DATA
 from steno.cli.suite import Suite, SuiteError
-
-out = Console(highlight=False, soft_wrap=True)
+from steno.cli.terminal import clean, out, refused, styled
 
 
 def up(
@@ -33,15 +31,20 @@ def up(
     A process that ends is started again. Ctrl-C stops everything in order; what is not finished goes on at the next start.
     """
     if once and not demo:
-        raise typer.BadParameter("--once goes with --demo")
+        raise refused("--once goes with --demo")
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
-        processors=[structlog.processors.TimeStamper(fmt="%H:%M:%S"), structlog.dev.ConsoleRenderer(colors=out.is_terminal)],
+        processors=[
+            structlog.processors.TimeStamper(fmt="%H:%M:%S"),
+            structlog.processors.format_exc_info,
+            _cleaned,
+            structlog.dev.ConsoleRenderer(colors=out.console.is_terminal),
+        ],
     )
     try:
         raise typer.Exit(asyncio.run(_up(data, demo=demo, once=once)))
     except (SuiteError, BrokerError, ApiError) as error:
-        out.print(f"[red]steno:[/] {error}", markup=True)
+        out.fail(error)
         raise typer.Exit(1) from None
 
 
@@ -53,13 +56,13 @@ async def _up(data: Path, *, demo: bool, once: bool) -> int:
     suite = Suite(data, allow_loopback_webhooks=demo)
     began = time.monotonic()
 
-    def report(step: str) -> None:
-        out.print(f"[dim]{time.monotonic() - began:5.1f} s[/]  {step}")
+    def report(*step: object) -> None:
+        out.say(styled("dim", f"{time.monotonic() - began:5.1f} s"), "  ", *step)
 
     try:
         if not await _unless_stopped(suite.start(report), stopping):
             return 0
-        report(f"[bold green]Steno is up[/], its data in {suite.data}")
+        report(styled("bold green", "Steno is up"), f", its data in {suite.data}")
         came_back = True
         if demo:
             came_back = bool(await _unless_stopped(demo_module.run(suite), stopping))
@@ -69,9 +72,13 @@ async def _up(data: Path, *, demo: bool, once: bool) -> int:
         await stopping.wait()
         return 0
     finally:
-        out.print("stopping …")
+        out.say("stopping …")
         await suite.stop()
-        out.print("stopped")
+        out.say("stopped")
+
+
+def _cleaned(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return {name: clean(value) if isinstance(value, str) else value for name, value in event.items()}
 
 
 async def _unless_stopped(work: Coroutine[Any, Any, bool | None], stopping: asyncio.Event) -> bool:
@@ -89,16 +96,16 @@ async def _unless_stopped(work: Coroutine[Any, Any, bool | None], stopping: asyn
 
 def _say_what_next(suite: Suite) -> None:
     where = "" if suite.data == DEFAULT_DATA.absolute() else f" --data {suite.data}"
-    out.print()
-    out.print(f"  REST API         {suite.urls['ingest']}/docs")
-    out.print(f"  deliveries       {suite.urls['notifier']}/docs")
-    out.print(f"  API key          {suite.api_key_file}")
-    out.print(f"  Kafka            {suite.kafka}")
-    out.print(f"  logs             {suite.data / 'logs'}")
-    out.print()
-    out.print("Try, in another terminal:")
-    out.print(f"  steno submit samples --wait{where}")
-    out.print(f"  steno call samples/lost-card.wav{where}")
-    out.print(f"  steno ledger{where}")
-    out.print(f'  curl -H "X-Api-Key: $(cat {suite.api_key_file})" {suite.urls["ingest"]}/v1/recordings')
-    out.print("Ctrl-C stops everything.")
+    out.say()
+    out.say(f"  REST API         {suite.urls['ingest']}/docs")
+    out.say(f"  deliveries       {suite.urls['notifier']}/docs")
+    out.say(f"  API key          {suite.api_key_file}")
+    out.say(f"  Kafka            {suite.kafka}")
+    out.say(f"  logs             {suite.data / 'logs'}")
+    out.say()
+    out.say("Try, in another terminal:")
+    out.say(f"  steno submit samples --wait{where}")
+    out.say(f"  steno call samples/lost-card.wav{where}")
+    out.say(f"  steno ledger{where}")
+    out.say(f'  curl -H "X-Api-Key: $(cat {suite.api_key_file})" {suite.urls["ingest"]}/v1/recordings')
+    out.say("Ctrl-C stops everything.")

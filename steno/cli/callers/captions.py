@@ -8,13 +8,13 @@ from typing import Any, Self
 from urllib.parse import quote
 
 import aiohttp
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
-from rich.markup import escape
 from rich.text import Text
 
 from steno.cli.api import Place
 from steno.cli.recordings import phrase_line, spoken_line
+from steno.cli.terminal import line, styled
 
 Caption = Mapping[str, Any]
 """A hypothesis or a phrase as it stands on its topic, with its kind as `type`."""
@@ -40,7 +40,7 @@ class CaptionView:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         if self._live is not None:
-            self._live.update(Text(""), refresh=True)
+            self._live.update(line(), refresh=True)
             self._live.stop()
 
     def hear(self, caption: Caption) -> None:
@@ -50,19 +50,19 @@ class CaptionView:
             self._spoken.pop(phrase_id, None)
             if phrase_id not in self._said:
                 self._said.add(phrase_id)
-                self._console.print(self._name(caption) + phrase_line(caption))
+                self._console.print(line(self._name(caption), phrase_line(caption)))
         elif phrase_id not in self._said:
             self._spoken[phrase_id] = caption
         if self._live is not None:
-            self._live.update(Text.from_markup("\n".join(map(self._hypothesis_line, self._spoken.values()))), refresh=True)
+            self._live.update(Group(*map(self._hypothesis_line, self._spoken.values())), refresh=True)
 
-    def _hypothesis_line(self, caption: Caption) -> str:
+    def _hypothesis_line(self, caption: Caption) -> Text:
         stable = caption.get("stable_text", "")
         rest = caption["text"].removeprefix(stable)
-        return self._name(caption) + spoken_line(caption, f"{escape(stable)}[dim]{escape(rest)}[/]")
+        return line(self._name(caption), spoken_line(caption, stable, styled("dim", rest)))
 
-    def _name(self, caption: Caption) -> str:
-        return f"[dim]{escape(caption['call_id'])}[/]" if self._named else ""
+    def _name(self, caption: Caption) -> Text:
+        return styled("dim", caption["call_id"] if self._named else "")
 
 
 async def follow(place: Place, call_id: str, hear: Callable[[Caption], None]) -> None:

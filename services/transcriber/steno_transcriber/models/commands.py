@@ -4,10 +4,9 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-from rich.table import Table
+from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
 
+from steno.cli.terminal import notes, out
 from steno_transcriber.models.catalogue import Model, ModelFile, catalogue
 from steno_transcriber.models.errors import ModelError
 from steno_transcriber.models.sources import FolderSource, HubSource, IndexSource, Source
@@ -23,12 +22,12 @@ Folder = Annotated[Path | None, typer.Option(exists=True, file_okay=False, help=
 def list_models() -> None:
     """The models of the catalogue, and which of them are on this machine."""
     store = ModelStore()
-    table = Table("Model", "Languages", "Size", "Licence", "Here", "What it is")
+    rows = []
     for model in catalogue().values():
         size = f"{model.size / 1e6:.0f} MB"
         here = "yes" if store.has(model) else "no"
-        table.add_row(model.name, ", ".join(model.languages), size, model.licence, here, model.summary)
-    Console().print(table)
+        rows.append((model.name, ", ".join(model.languages), size, model.licence, here, model.summary))
+    out.table(("Model", "Languages", "Size", "Licence", "Here", "What it is"), rows, fold=True)
 
 
 @app.command()
@@ -43,7 +42,7 @@ def pull(name: Name, folder: Folder = None) -> None:
     finally:
         for source in sources:
             source.close()
-    typer.echo(f"{name} is in {directory}")
+    out.say(f"{name} is in {directory}")
 
 
 @app.command()
@@ -53,15 +52,15 @@ def verify(name: Name, folder: Folder = None) -> None:
     store = ModelStore()
     faults = store.verify(model, folder)
     for fault in faults:
-        typer.echo(f"{fault.path} {fault.reason}", err=True)
+        notes.say(f"{fault.path} {fault.reason}")
     if faults:
         _fail(f"{name}: {len(faults)} of {len(model.files)} files wrong; `steno models pull {name}` brings them anew")
-    typer.echo(f"{name}: {len(model.files)} files right in {folder or store.directory(model)}")
+    out.say(f"{name}: {len(model.files)} files right in {folder or store.directory(model)}")
 
 
 def _pull(model: Model, sources: list[Source]) -> Path:
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bars:
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with notes.progress(*columns) as bars:
         tasks = {file.name: bars.add_task(file.name, total=file.size) for file in model.files}
 
         def progress(file: ModelFile, done: int) -> None:
@@ -78,7 +77,7 @@ def _find(name: str) -> Model:
 
 
 def _fail(message: str) -> NoReturn:
-    typer.echo(f"steno models: {message}", err=True)
+    notes.fail(message, who="steno models")
     raise typer.Exit(1)
 
 

@@ -1,0 +1,117 @@
+"""The one way to the terminal: all text that the command line prints goes through here.
+
+Names, reasons, what was said in calls: most of it comes from somebody else, who could write what a terminal takes for commands
+(ECMA-48), what reverses the order of what is read (Unicode's bidirectional controls), a line that looks like one of ours, or
+what `rich` takes for markup. So lines are put together of pieces, each of which is cleaned, and nothing is ever read as markup:
+what is bold is said to be so by `styled`. A test sees to it that nothing else in `steno.cli` prints.
+"""
+
+import json
+import re
+import sys
+import traceback
+from collections.abc import Iterable, Sequence
+from io import TextIOWrapper
+from typing import Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, ProgressColumn
+from rich.table import Table
+from rich.text import Text
+from typer.rich_utils import rich_format_error
+
+# The base of all that typer says about arguments, which it does not export.
+_WRONG_USE: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+
+_LINE_ENDS = re.compile(r"[\t\n\v\f\r\x85\u2028\u2029]+")
+# C0, DEL and C1; marks, embeddings, overrides and isolates of direction (UAX #9); halves of surrogate pairs, which no terminal
+# takes; what is not seen at all: interlinear annotations, tags, and the mark of byte order.
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]")
+_HALVES = re.compile("[\ud800-\udfff]")
+
+
+def clean(text: object) -> str:
+    """A text without what is more than text to a terminal; where lines would end stands a space."""
+    return _HALVES.sub("\ufffd", _UNSEEN.sub("", _LINE_ENDS.sub(" ", str(text))))
+
+
+def styled(style: str, value: object) -> Text:
+    """A piece of a line in a style of `rich`: a colour, bold, dim."""
+    return Text(clean(value), style=style)
+
+
+def line(*pieces: object) -> Text:
+    """A line of pieces, one after the other; all but those of `styled` and `line` are cleaned here."""
+    made = Text()
+    for piece in pieces:
+        made.append_text(piece) if isinstance(piece, Text) else made.append(clean(piece))
+    return made
+
+
+class Terminal:
+    """Standard output or standard error."""
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        self.console = Console(stderr=stderr, highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+    def say(self, *pieces: object) -> None:
+        """Prints a line; without pieces, an empty one."""
+        self.console.print(line(*pieces))
+
+    def fail(self, message: object, *, who: str = "steno") -> None:
+        """Prints what went wrong. A message of several lines, with the end of a log say, keeps them, indented."""
+        first, *more = str(message).splitlines() or [""]
+        self.say(styled("red", f"{who}:"), " ", first)
+        for text in more:
+            self.say("  ", text)
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, fold: bool = False) -> None:
+        """Prints a table; with `fold`, what does not fit goes on in the next line of its cell."""
+        table = Table()
+        for name in columns:
+            table.add_column(line(name), overflow="fold" if fold else "ellipsis")
+        for row in rows:
+            table.add_row(*map(line, row))
+        self.console.print(table)
+
+    def json(self, document: Any, *, indent: int | None = 2) -> None:
+        """Prints a document for scripts: nothing but ASCII, controls as escapes (RFC 8259 §7), on one line without `indent`."""
+        sys.stdout.write(json.dumps(document, indent=indent).replace("\x7f", "\\u007f") + "\n")
+        sys.stdout.flush()
+
+    def progress(self, *columns: ProgressColumn, transient: bool = False) -> Progress:
+        """Bars that go on while they are entered."""
+        return Progress(*columns, console=self.console, transient=transient)
+
+
+out = Terminal()
+notes = Terminal(stderr=True)
+
+
+def refused(message: object) -> typer.BadParameter:
+    """The error of an argument, to be raised."""
+    return typer.BadParameter(clean(message))
+
+
+def run(app: typer.Typer) -> NoReturn:
+    """Runs the command line to its end, which is the process's. What is wrong with the arguments is cleaned: names are in it.
+
+    An error that no command expected is shown with where it came up, for a report.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that is not UTF-8 shows what it can
+    try:
+        status = app(standalone_mode=False)
+    except typer.Abort:
+        status = 1
+    except _WRONG_USE as error:
+        error.message = clean(error.message)
+        rich_format_error(error)
+        status = error.exit_code
+    except Exception as error:  # noqa: BLE001 - the end of the process either way
+        for text in "".join(traceback.format_exception(error)).splitlines():
+            notes.say(text)
+        status = 1
+    sys.exit(status)
