@@ -17,7 +17,7 @@ NATIVE = frozenset({"recordings"})
 
 
 BROKEN = frozenset({
-    "addresses", "call_audio_account", "captions_on_a_terminal", "checkpoints", "fetched_urls", "key_file", "moments",
+    "call_audio_account", "checkpoints", "key_file", "moments",
     "recordings", "stream_door",
 })  # fmt: skip
 """Those that are known to be broken."""

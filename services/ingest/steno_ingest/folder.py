@@ -157,10 +157,14 @@ def _metadata(folder: DropFolder, dropped: Dropped) -> Metadata:
         if len(text) > _MAX_SIDECAR_BYTES:
             raise InvalidMetadata(f"{dropped.sidecar} is larger than {_MAX_SIDECAR_BYTES} bytes")
         given = parse_metadata(text)
+    return _with_call_id(given, dropped.audio)
+
+
+def _with_call_id(given: Metadata, audio: str) -> Metadata:
     if given.call_id is not None:
         return given
     # Checked like any other call id: a file name may hold nearly anything.
-    return parse_metadata(given.model_copy(update={"call_id": _named(dropped.audio)}).model_dump_json().encode())
+    return parse_metadata(given.model_copy(update={"call_id": _named(audio)}).model_dump_json().encode())
 
 
 def _named(audio: str) -> str:

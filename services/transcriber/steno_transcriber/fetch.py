@@ -239,13 +239,17 @@ def _name(url: str) -> str:
 
 def _target(url: str) -> URL:
     """What is quoted already stays as it is: signatures in queries (Azure's SAS) hold for the very bytes."""
-    return URL(url, encoded=re.fullmatch("[!-~]+", url) is not None)
+    try:
+        return URL(url, encoded=re.fullmatch("[!-~]+", url) is not None)
+    except ValueError:  # a host, say, that no name can be (RFC 5890)
+        raise UnsupportedUrl(f"{shown(url)} is not a URL of HTTP") from None
 
 
 def shown(url: str) -> str:
     """A URL without what may be secret in it: its user and its query."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    authority, slash, path = (parts.netloc + parts.path).partition("/")
+    return f"{parts.scheme}://{authority.rpartition('@')[2]}{slash}{path}"
 
 
 @contextmanager

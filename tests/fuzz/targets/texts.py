@@ -6,7 +6,6 @@ import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from pathlib import Path
 from random import Random
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,9 +14,10 @@ from fuzz.inputs import MOMENTS, TEXTS, changed, integer, json_bytes, mutated, s
 from fuzz.target import Target
 from pydantic import TypeAdapter, ValidationError
 from steno_ingest import folder
+from steno_ingest.drop import Stamp
 from steno_ingest.errors import InvalidMetadata
 from steno_ingest.folder import Settling
-from steno_ingest.metadata import Link, parse_link, parse_metadata
+from steno_ingest.metadata import Link, Metadata, parse_link, parse_metadata
 from steno_ingest.rest.forms import Form
 from steno_ingest.rest.problems import ApiProblem
 from steno_ingest.rest.recordings import Moment
@@ -259,10 +259,10 @@ def take_name(name: str) -> None:
     if not name or name in (".", ".."):
         return
     settled = Settling(0.0)
-    stamps = {name: (3, 5)}
+    stamps: dict[str, Stamp] = {name: (7, 3, 5)}
     settled.settled(stamps, 0.0)
-    for dropped in folder._complete(Path("/nowhere"), stamps, settled.settled(stamps, 1.0)):
-        found = folder._metadata(dropped)
+    for dropped in folder._complete(stamps, settled.settled(stamps, 1.0)):
+        found = folder._with_call_id(Metadata(), dropped.audio)
         assert found.call_id
         found.call_id.encode()
 

@@ -308,7 +308,9 @@ async def test_a_redirect_to_a_file_is_refused(fetcher: Fetcher, source: Source)
         await fetched(fetcher, url)
 
 
-@pytest.mark.parametrize("url", ["ftp://host/a.wav", "calls/a.wav", "http://", "http://[::1", "s3://bucket/a.wav", "data:,x"])
+@pytest.mark.parametrize(
+    "url", ["ftp://host/a.wav", "calls/a.wav", "http://", "http://[::1", "http://a\ufffdb/", "s3://bucket/a.wav", "data:,x"]
+)
 async def test_what_is_no_url_of_recordings_fails(fetcher: Fetcher, url: str) -> None:
     """Said once, not tried again."""
     with pytest.raises(UnsupportedUrl):
@@ -465,3 +467,5 @@ async def test_a_temporary_folder_that_is_away_is_no_fault_of_the_recording(
 def test_secrets_of_a_url_are_not_shown() -> None:
     """Reasons go to logs, to REST and to webhooks."""
     assert shown("https://user:password@host:8443/a.wav?sig=secret#part") == "https://host:8443/a.wav"
+    assert shown("user:password@host/a@b.wav") == "user://host/a@b.wav"
+    assert shown("//user:password@host/a.wav?sig=secret") == "://host/a.wav"
