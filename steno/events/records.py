@@ -33,6 +33,8 @@ Position = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Index = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Confidence = Annotated[float, Field(ge=0, le=1)]
 Sentiment = Annotated[float, Field(ge=-1, le=1)]
+# Empty: the house's. What a name may be is said in `steno.callers`.
+Tenant = Annotated[str, Field(max_length=64, pattern=r"^(\w[\w.@+:/-]*)?$")]
 
 
 class Value(BaseModel):
@@ -78,6 +80,7 @@ class RecordingSubmitted(CallRecord):
     properties: Properties = {}
     sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
     submitted_at: AwareDatetime | None = None
+    tenant: Tenant = ""
 
     def role_of(self, channel: int) -> Role:
         """The role given for a channel; unknown where none was given."""
@@ -122,6 +125,7 @@ class Phrase(CallRecord):
     words: tuple[Word, ...] = ()
     locale: str = "en-US"
     revision: Index = 0
+    tenant: Tenant = ""
 
 
 class TranscriptCompleted(CallRecord):
@@ -137,6 +141,7 @@ class TranscriptCompleted(CallRecord):
     locale: str = "en-US"
     properties: dict[str, str] = {}
     completed_at: AwareDatetime
+    tenant: Tenant = ""
 
 
 class TranscriptFailed(CallRecord):
@@ -147,6 +152,7 @@ class TranscriptFailed(CallRecord):
     error: Text
     properties: dict[str, str] = {}
     failed_at: AwareDatetime
+    tenant: Tenant = ""
 
 
 class Insight(CallRecord):
@@ -189,6 +195,7 @@ class CallSummary(CallRecord):
     key_phrases: tuple[str, ...] = ()
     properties: dict[str, str] = {}
     summarised_at: AwareDatetime
+    tenant: Tenant = ""
 
 
 class AudioCodec(StrEnum):
@@ -245,6 +252,7 @@ class CallStarted(CallRecord):
     protocol: Text = ""
     properties: Properties = {}
     started_at: AwareDatetime
+    tenant: Tenant = ""
 
 
 class AudioChunk(CallRecord):
@@ -335,6 +343,7 @@ class CallState(CallRecord):
     started_at: AwareDatetime
     ended_at: AwareDatetime | None = None
     updated_at: AwareDatetime
+    tenant: Tenant = ""
 
 
 class Hypothesis(CallRecord):
@@ -379,6 +388,7 @@ class CallCheckpoint(CallRecord):
     next_sequence: Index
     done: bool = False
     saved_at: AwareDatetime
+    tenant: Tenant = ""
 
 
 class WebhookState(Record):
@@ -391,6 +401,7 @@ class WebhookState(Record):
     enabled: bool = True
     created_at: AwareDatetime
     updated_at: AwareDatetime
+    tenant: Tenant = ""
 
 
 RECORDS: dict[str, type[Record]] = {

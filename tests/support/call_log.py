@@ -19,6 +19,7 @@ from steno_ingest.errors import CallIdInUse, NotThere
 from steno_ingest.intake import Intake
 from steno_ingest.ledger import Claim, Door, Ledger
 
+from steno.callers import Caller
 from steno.errors import Permanent
 from steno.events.catalogue import CALL_AUDIO
 from steno.events.properties import merged
@@ -120,7 +121,7 @@ class MortalLedger(CallLedger):
         await self._fate().meet(lambda: self.views.update({started.call_id: view}))
         return True
 
-    async def call(self, call_id: str) -> CallView:
+    async def call(self, call_id: str, *, caller: Caller | None = None) -> CallView:
         if call_id not in self.views:
             raise NotThere(call_id)
         return self.views[call_id]
@@ -162,7 +163,9 @@ class MortalRecordings(Ledger):
         self.accepted: dict[str, RecordingSubmitted] = {}
         self._fate = fate
 
-    async def accept(self, record: RecordingSubmitted, *, door: Door, claim: Claim | None = None) -> tuple[Any, bool]:
+    async def accept(
+        self, record: RecordingSubmitted, *, door: Door, caller: Caller, claim: Claim | None = None
+    ) -> tuple[Any, bool]:
         assert door is Door.CALL
         created = record.recording_id not in self.accepted
         await self._fate().meet(lambda: self.accepted.setdefault(record.recording_id, record))

@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 from steno_ingest.calls.doors.port import Offered, ResumePoint
 from steno_ingest.calls.hosting.host import CallHost
 from steno_ingest.calls.hosting.lookout import Lookout
+from steno_ingest.calls.ledger.call_rows import seen
 from steno_ingest.calls.ledger.changes import begun, gated, in_use, over
 from steno_ingest.calls.ledger.view import CallView, Standing
 from steno_ingest.errors import NotThere
 
+from steno.callers import Caller
 from steno.events.catalogue import Topic
 from steno.events.records import AudioCodec, CallChannel, CallStarted, CallStatus, Record
 from steno.kafka.errors import RecordRefused
@@ -19,6 +21,7 @@ from steno.kafka.producer import Encoded
 from steno.storage.database import DatabaseUnavailable
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
+PEER = Caller("peer", "acme")
 
 
 def offer(call_id: str = "c", *, resume: tuple[int, int] | None = None, channels: int = 1, paused: bool = False) -> Offered:
@@ -49,8 +52,9 @@ class MemoryLedger:
             raise in_use(self.views[started.call_id])
         self.views[started.call_id] = begun(started, door=door, instance=instance, paused=paused, at=NOW)
 
-    async def resume(self, call_id: str, *, instance: str) -> CallView:
+    async def resume(self, call_id: str, *, instance: str, caller: Caller) -> CallView:
         await self._reached()
+        seen(self._there(call_id), call_id, caller)
         if not self._there(call_id).open:
             raise over(self.views[call_id], "go on")
         return self.change(call_id, instance=instance)
@@ -134,6 +138,7 @@ class MemoryLog:
 class ScriptedPeer:
     """A peer that notes what it is asked."""
 
+    caller: Caller = PEER
     asked: list[str] = field(default_factory=list)
 
     def ask_pause(self) -> None:

@@ -33,7 +33,7 @@ class IngestProcess(ServiceProcess):
             settings: Further settings, by the name behind `STENO_INGEST_`.
         """
         keys = folder / "api-keys"
-        keys.write_text(key_line("tester", KEY), "utf-8")
+        keys.write_text(key_line("tester", KEY, tenant="*"), "utf-8")
         super().__init__(
             "ingest",
             servers=servers,

@@ -42,6 +42,7 @@ def undisturbed(log: Sequence[Entry], engine: Engine) -> list[Phrase]:
                     sequence=len(phrases),
                     role=found.role,
                     locale=found.locale,
+                    tenant=call.tenant,
                 )
                 phrases.append(phrase)
     return phrases

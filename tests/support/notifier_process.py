@@ -16,7 +16,7 @@ class NotifierProcess(ServiceProcess):
 
     def __init__(self, folder: Path, servers: str, prefix: str, secret_key: str, **environment: str) -> None:
         key = make_key()
-        (folder / "keys").write_text(key_line("test", key), "utf-8")
+        (folder / "keys").write_text(key_line("test", key, tenant="*"), "utf-8")
         super().__init__(
             "notifier",
             servers=servers,

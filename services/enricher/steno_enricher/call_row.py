@@ -27,6 +27,7 @@ class CallRow:
     properties: dict[str, str] = field(default_factory=dict)
     #: When the properties were written, microseconds since 1970.
     updated_us: int = -1
+    tenant: str = ""
 
     def merged(self, state: CallState) -> "CallRow":
         """What is known with one record more."""
@@ -35,24 +36,25 @@ class CallRow:
             roles = {channel.channel: channel.role for channel in state.channels}
             row = replace(row, roles=roles, roles_revision=state.roles_revision)
         if (updated_us := _microseconds(state.updated_at)) > row.updated_us:
-            row = replace(row, properties=dict(state.properties), updated_us=updated_us)
+            row = replace(row, properties=dict(state.properties), updated_us=updated_us, tenant=state.tenant)
         return row
 
     def to_list(self) -> list[Any]:
         """As it stands in a row."""
         roles = [[channel, role.value] for channel, role in sorted(self.roles.items())]
-        return [roles, self.roles_revision, self.over, self.properties, self.updated_us]
+        return [roles, self.roles_revision, self.over, self.properties, self.updated_us, self.tenant]
 
     @classmethod
     def from_list(cls, values: list[Any]) -> "CallRow":
-        """What `to_list` gave."""
-        roles, roles_revision, over, properties, updated_us = values
+        """What `to_list` gave, also before calls had tenants."""
+        roles, roles_revision, over, properties, updated_us, *tenant = values
         return cls(
             roles={channel: Role(role) for channel, role in roles},
             roles_revision=roles_revision,
             over=over,
             properties=properties,
             updated_us=updated_us,
+            tenant=tenant[0] if tenant else "",
         )
 
     def to_bytes(self, *, at: datetime) -> bytes:

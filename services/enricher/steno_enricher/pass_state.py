@@ -45,6 +45,7 @@ class _Completion:
     duration_ms: int
     properties: Mapping[str, str]
     supersedes: str = ""
+    tenant: str = ""
 
 
 class PassState:
@@ -131,6 +132,7 @@ class PassState:
                 duration_ms=transcript.duration_ms,
                 properties=transcript.properties,
                 supersedes=transcript.supersedes,
+                tenant=transcript.tenant,
             )
         self._notice_completion()
 
@@ -196,6 +198,7 @@ class PassState:
             ),
             properties=dict(completion.properties if completion else self._call.properties),
             summarised_at=at,
+            tenant=completion.tenant if completion else self._call.tenant,
         )
 
     def _with_early(self) -> "PassState":
@@ -250,6 +253,7 @@ class PassState:
                 completion.duration_ms,
                 dict(completion.properties),
                 completion.supersedes,
+                completion.tenant,
             ]
         finished = self.summarised or self.failed or self.closed
         line = Line(written_at=at, kind=Kind.FINISHED if finished else Kind.OPEN, due_at=at if self.owed else due_at)
@@ -268,12 +272,13 @@ class PassState:
         state.summarised = document["summarised"]
         state.failed = document["failed"]
         if "completion" in document:
-            phrase_count, duration_ms, properties, *supersedes = document["completion"]
+            phrase_count, duration_ms, properties, *later = document["completion"]
             state._completion = _Completion(
                 phrase_count=phrase_count,
                 duration_ms=duration_ms,
                 properties=properties,
-                supersedes=supersedes[0] if supersedes else "",
+                supersedes=later[0] if later else "",
+                tenant=later[1] if len(later) > 1 else "",
             )
         if document["format"] == 1:
             state._revision, state._told_count = (1, state._next_sequence) if state.summarised else (0, 0)

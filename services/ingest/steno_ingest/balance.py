@@ -8,10 +8,12 @@ from typing import Generic, TypeVar
 from sqlalchemy import Table, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from steno.callers import Caller
 from steno.events.records import CallStatus
 from steno_ingest import states
 from steno_ingest.calls.ledger import states as call_states
 from steno_ingest.calls.ledger.tables import call_entries, calls
+from steno_ingest.owners import seen_by
 from steno_ingest.states import State
 from steno_ingest.tables import entries, outbox, outbox_refused, recordings
 from steno_ingest.transactions import transaction
@@ -80,28 +82,31 @@ class Books:
         return self.unpublished == 0 and self.recordings.balanced and self.calls.balanced
 
 
-async def books(engine: AsyncEngine) -> Books:
-    """The counts of one moment."""
+async def books(engine: AsyncEngine, caller: Caller) -> Books:
+    """The counts of one moment, of what a caller sees."""
     in_outbox = exists().where(outbox.c.recording_id == recordings.c.recording_id)
     refused = exists().where(outbox_refused.c.recording_id == recordings.c.recording_id)
     async with transaction(engine, snapshot=True) as connection:
         unpublished = await connection.execute(
-            select(func.count()).select_from(recordings).where(recordings.c.published_at.is_(None), ~in_outbox, ~refused)
+            select(func.count())
+            .select_from(recordings)
+            .where(recordings.c.published_at.is_(None), ~in_outbox, ~refused, seen_by(caller, recordings.c.tenant))
         )
         return Books(
-            recordings=tally_of_recordings(*await _counts(connection, recordings, entries, State)),
-            calls=tally_of_calls(*await _counts(connection, calls, call_entries, CallStatus)),
+            recordings=tally_of_recordings(*await _counts(connection, recordings, entries, State, caller)),
+            calls=tally_of_calls(*await _counts(connection, calls, call_entries, CallStatus, caller)),
             unpublished=unpublished.scalar_one(),
         )
 
 
 async def _counts(
-    connection: AsyncConnection, things: Table, steps: Table, state: type[S]
+    connection: AsyncConnection, things: Table, steps: Table, state: type[S], caller: Caller
 ) -> tuple[dict[S, int], dict[tuple[S | None, S], int]]:
-    rows = await connection.execute(select(things.c.state, func.count()).group_by(things.c.state))
-    made = await connection.execute(
-        select(steps.c.from_state, steps.c.to_state, func.count()).group_by(steps.c.from_state, steps.c.to_state)
-    )
+    mine = seen_by(caller, things.c.tenant)
+    rows = await connection.execute(select(things.c.state, func.count()).where(mine).group_by(things.c.state))
+    count = select(steps.c.from_state, steps.c.to_state, func.count()).group_by(steps.c.from_state, steps.c.to_state)
+    # The steps of all are counted without looking at whose they are.
+    made = await connection.execute(count if caller.everything else count.join(things).where(mine))
     return (
         {state(name): count for name, count in rows},
         {(None if origin is None else state(origin), state(to)): count for origin, to, count in made},

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import structlog
 
+from steno.callers import HOUSE, Caller
 from steno.errors import Permanent, Retryable
 from steno_ingest.drop import ACCEPTED, REJECTED, SIDECAR, Aside, DropFolder, Dropped, Stamp
 from steno_ingest.errors import InvalidMetadata
@@ -55,12 +56,15 @@ class WatchedFolder:
         *,
         poll_seconds: float,
         settle_seconds: float,
+        tenant: str = HOUSE,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._folder = folder.resolve()
         self._intake = intake
         self._poll_seconds = poll_seconds
         self._settling = Settling(settle_seconds)
+        # What is dropped for a call that is there already is of whoever has the call, unless the folder is of a tenant.
+        self._caller = Caller("folder", tenant, everything=tenant == HOUSE)
         self._clock = clock
         self._stopping = asyncio.Event()
 
@@ -74,6 +78,7 @@ class WatchedFolder:
             intake,
             poll_seconds=settings.watch_poll_seconds,
             settle_seconds=settings.watch_settle_seconds,
+            tenant=settings.watch_tenant,
         )
 
     async def run(self) -> None:
@@ -119,7 +124,9 @@ class WatchedFolder:
             metadata = await asyncio.to_thread(_metadata, folder, dropped)
             with await asyncio.to_thread(folder.open, dropped.audio, dropped.audio_stamp) as file:
                 upload = await self._intake.upload(_pieces(file), door=Door.FOLDER)
-            await self._intake.accept_upload(upload, metadata, file_name=dropped.audio, door=Door.FOLDER)
+            await self._intake.accept_upload(
+                upload, metadata, file_name=dropped.audio, door=Door.FOLDER, caller=self._caller
+            )
             await asyncio.to_thread(_put_aside, accepted, dropped)
         FOLDER_FILES.labels("accepted").inc()
 

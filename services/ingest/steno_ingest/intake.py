@@ -17,6 +17,7 @@ from uuid import uuid4
 import structlog
 from sqlalchemy import Row
 
+from steno.callers import Caller
 from steno.events import ids
 from steno.events.records import RecordingSubmitted
 from steno.storage.objects import ObjectStore
@@ -57,7 +58,7 @@ class KeptRecording:
 class ClientKey:
     """An Idempotency-Key and whose it is."""
 
-    client: str
+    client: Caller
     key: str
 
 
@@ -103,19 +104,27 @@ class Intake:
         await self._objects.delete(upload.url)
 
     async def accept_upload(
-        self, upload: Upload, metadata: Metadata, *, file_name: str, door: Door, key: ClientKey | None = None
+        self,
+        upload: Upload,
+        metadata: Metadata,
+        *,
+        file_name: str,
+        door: Door,
+        caller: Caller,
+        key: ClientKey | None = None,
     ) -> Row[Any]:
         """Makes a recording of an upload, or finds the one that there is of the same audio in the same call.
 
         Raises:
-            KeyReused: see `Ledger.accept`.
+            CallIdInUse, KeyReused: see `Ledger.accept`.
             StoreUnavailable, DatabaseUnavailable: try again later.
         """
         call_id = metadata.call_id or str(uuid4())
         recording_id = ids.recording_id(call_id, upload.sha256)
         claim = _claim(key, metadata, upload.sha256)
         try:
-            if claim is not None and (older := await self._ledger.claimed(claim)) is not None:
+            asked = claim is not None or metadata.call_id is not None
+            if asked and (older := await self._ledger.before(call_id, caller=caller, claim=claim)) is not None:
                 await self.discard(upload)
                 return older
             url = await self._objects.move(upload.url, f"recordings/{recording_id}/audio{suffix_of(file_name)}")
@@ -124,20 +133,22 @@ class Intake:
             raise
         # From here on the object may only go where a row says so: a lost answer of the database does not mean a lost row.
         row, created = await self._ledger.accept(
-            self._record(recording_id, call_id, url, upload.sha256, metadata), door=door, claim=claim
+            self._record(recording_id, call_id, url, upload.sha256, metadata), door=door, caller=caller, claim=claim
         )
         if not created and row.url != url:
             await self._objects.delete(url)
         return row
 
-    async def accept_link(self, link: Link, *, door: Door, key: ClientKey | None = None) -> Row[Any]:
+    async def accept_link(self, link: Link, *, door: Door, caller: Caller, key: ClientKey | None = None) -> Row[Any]:
         """Makes a recording of audio that lies elsewhere; raises like `accept_upload`, and `ForeignUrl`."""
-        if not link.url.startswith(("http://", "https://")) and not self._objects.owns(link.url):
+        # Whose an object of the store is does not show in its URL, so only those may name one who see what all have.
+        in_store = caller.everything and self._objects.owns(link.url)
+        if not link.url.startswith(("http://", "https://")) and not in_store:
             problem = "is not an object of this installation's store; give an http(s) URL, or upload the file"
             raise ForeignUrl(f"the URL {problem}", faults=[Fault(where="body.url", problem=problem)])
         call_id = link.call_id or str(uuid4())
         record = self._record(ids.recording_id(call_id, link.url), call_id, link.url, "", link)
-        row, _ = await self._ledger.accept(record, door=door, claim=_claim(key, link, ""))
+        row, _ = await self._ledger.accept(record, door=door, caller=caller, claim=_claim(key, link, ""))
         return row
 
     async def keep_call(self, call_id: str, pieces: AsyncIterator[bytes]) -> KeptRecording:
@@ -157,7 +168,8 @@ class Intake:
 
     async def accept_call(self, record: RecordingSubmitted) -> None:
         """Submits the recording of a live call, once. Raises `DatabaseUnavailable`."""
-        await self._ledger.accept(record.model_copy(update={"submitted_at": self._clock()}), door=Door.CALL)
+        owner = Caller("call", record.tenant, everything=True)
+        await self._ledger.accept(record.model_copy(update={"submitted_at": self._clock()}), door=Door.CALL, caller=owner)
 
     def _record(self, recording_id: str, call_id: str, url: str, sha256: str, metadata: Metadata) -> RecordingSubmitted:
         return RecordingSubmitted(

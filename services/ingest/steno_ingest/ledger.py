@@ -14,12 +14,15 @@ import structlog
 from sqlalchemy import Row, Select, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from steno.callers import Caller
 from steno.cursors import Position
 from steno.events.catalogue import RECORDINGS, TRANSCRIPTS
 from steno.events.records import RecordingCancelled, RecordingSubmitted, TranscriptFailed
+from steno_ingest.calls.ledger import call_rows
 from steno_ingest.errors import AlreadyEnded, KeyReused, NotThere
 from steno_ingest.metrics import ACCEPTED, SECONDS_TO_END, STATES
 from steno_ingest.outbox import Outbox, now
+from steno_ingest.owners import owner_for, seen_by
 from steno_ingest.states import State, may_become
 from steno_ingest.tables import entries, idempotency_keys, recordings
 from steno_ingest.transactions import insert_once, transaction
@@ -41,7 +44,7 @@ class Door(StrEnum):
 class Claim:
     """A client's promise that a request is the same as any other it sends with this key."""
 
-    client: str
+    client: Caller
     key: str
     #: Digest of what makes the request the same.
     fingerprint: str
@@ -80,14 +83,19 @@ class Ledger:
         self._outbox = outbox
         self._clock = clock
 
-    async def accept(self, record: RecordingSubmitted, *, door: Door, claim: Claim | None = None) -> tuple[Row[Any], bool]:
+    async def accept(
+        self, record: RecordingSubmitted, *, door: Door, caller: Caller, claim: Claim | None = None
+    ) -> tuple[Row[Any], bool]:
         """Takes a recording in, once, and has it published; gives its row, and whether this call took it in.
 
         Raises:
+            CallIdInUse: its call is somebody else's.
             KeyReused: the client used its key for another request.
             DatabaseUnavailable: nothing was kept.
         """
         async with transaction(self._engine) as connection:
+            await call_rows.lock(connection, record.call_id)
+            record = record.model_copy(update={"tenant": await owner_for(connection, record.call_id, caller)})
             if claim is not None and not await self._claim(connection, claim, record.recording_id):
                 return await _older(connection, claim), False
             created = await self._insert(connection, record, door)
@@ -99,10 +107,14 @@ class Ledger:
             self._note_accepted(row)
         return row, created
 
-    async def claimed(self, claim: Claim) -> Row[Any] | None:
-        """The recording of an earlier request with the same key; None where the key is new. Raises `KeyReused`."""
+    async def before(self, call_id: str, *, caller: Caller, claim: Claim | None) -> Row[Any] | None:
+        """What there is to know before audio is put in its place: the recording of an earlier request with the same key, or
+        None. Raises `KeyReused`, and `CallIdInUse` where the call is somebody else's."""
         async with transaction(self._engine) as connection:
-            return await _older_if_any(connection, claim)
+            if claim is not None and (older := await _older_if_any(connection, claim)) is not None:
+                return older
+            await owner_for(connection, call_id, caller)
+        return None
 
     async def note_submission(self, record: RecordingSubmitted) -> None:
         """Takes in a recording that is on Kafka already: by others, or our own come back."""
@@ -130,7 +142,7 @@ class Ledger:
             log.info("recording.step_ignored", recording_id=recording_id, state=row.state, ignored=step.state.value)
         return changed
 
-    async def cancel(self, recording_id: str) -> Row[Any]:
+    async def cancel(self, recording_id: str, *, caller: Caller) -> Row[Any]:
         """Ends a recording that is not wanted any more, and tells the transcribers.
 
         Raises:
@@ -139,7 +151,7 @@ class Ledger:
         """
         step = Step(state=State.CANCELLED, at=self._clock())
         async with transaction(self._engine) as connection:
-            row = await _locked(connection, recording_id)
+            row = _seen(await _locked(connection, recording_id), caller)
             if not await self._advance(connection, row, step):
                 raise AlreadyEnded(
                     f"recording {recording_id} has ended already ({row.state}), so it cannot be cancelled",
@@ -165,20 +177,21 @@ class Ledger:
                 return
             # Without what is said of it: that may be what was too large.
             record = TranscriptFailed(
-                call_id=row.call_id, recording_id=recording_id, reason=reason, error=error, failed_at=step.at
+                call_id=row.call_id, recording_id=recording_id, reason=reason, error=error, failed_at=step.at, tenant=row.tenant
             )
             await self._outbox.add(connection, TRANSCRIPTS, record)
         self._outbox.wake()
         self._note_step(row, step)
 
-    async def recording(self, recording_id: str) -> Row[Any]:
-        """A recording. Raises `NotThere`."""
+    async def recording(self, recording_id: str, *, caller: Caller) -> Row[Any]:
+        """A recording that a caller sees. Raises `NotThere`."""
         async with transaction(self._engine) as connection:
-            return await _one(connection, recording_id)
+            return _seen(await _one(connection, recording_id), caller)
 
-    async def page(self, filters: Filters, *, after: Position | None, limit: int) -> list[Row[Any]]:
-        """Recordings, the newest first, from after a position on; recordings accepted meanwhile do not shift them."""
-        query = _filtered(select(recordings), filters)
+    async def page(self, filters: Filters, *, caller: Caller, after: Position | None, limit: int) -> list[Row[Any]]:
+        """Recordings that a caller sees, the newest first, from after a position on; recordings accepted meanwhile do not shift
+        them."""
+        query = _filtered(select(recordings), filters).where(seen_by(caller, recordings.c.tenant))
         if after is not None:
             query = query.where(tuple_(recordings.c.accepted_at, recordings.c.recording_id) < tuple_(after.at, after.id))
         query = query.order_by(recordings.c.accepted_at.desc(), recordings.c.recording_id.desc()).limit(limit)
@@ -209,7 +222,7 @@ class Ledger:
             connection,
             idempotency_keys,
             {
-                "client": claim.client,
+                "client": claim.client.name,
                 "key": claim.key,
                 "fingerprint": claim.fingerprint,
                 "recording_id": recording_id,
@@ -258,6 +271,7 @@ def _details(record: RecordingSubmitted) -> dict[str, Any]:
         "channels": [{"channel": entry.channel, "role": entry.role.value} for entry in record.channels],
         "locale": record.locale,
         "properties": record.properties,
+        "tenant": record.tenant,
     }
 
 
@@ -269,16 +283,20 @@ async def _older(connection: AsyncConnection, claim: Claim) -> Row[Any]:
 
 
 async def _older_if_any(connection: AsyncConnection, claim: Claim) -> Row[Any] | None:
-    query = select(idempotency_keys).where(idempotency_keys.c.client == claim.client, idempotency_keys.c.key == claim.key)
+    query = select(idempotency_keys).where(idempotency_keys.c.client == claim.client.name, idempotency_keys.c.key == claim.key)
     older = (await connection.execute(query)).one_or_none()
     if older is None:
         return None
+    row = await _one(connection, older.recording_id)
+    if not claim.client.sees(row.tenant):
+        # A key of the same name was of another tenant then.
+        raise KeyReused("the Idempotency-Key was used for another request; use a new key for each new request")
     if older.fingerprint != claim.fingerprint:
         raise KeyReused(
             f"the Idempotency-Key was used for another request, which became recording {older.recording_id}; "
             "use a new key for each new request"
         )
-    return await _one(connection, older.recording_id)
+    return row
 
 
 async def _one(connection: AsyncConnection, recording_id: str) -> Row[Any]:
@@ -307,8 +325,19 @@ async def _locked(connection: AsyncConnection, recording_id: str) -> Row[Any]:
 
 def _found(row: Row[Any] | None, recording_id: str) -> Row[Any]:
     if row is None:
-        raise NotThere(f"there is no recording {recording_id}; GET /v1/recordings lists those there are")
+        raise _not_there(recording_id)
     return row
+
+
+def _seen(row: Row[Any], caller: Caller) -> Row[Any]:
+    """A row that a caller sees; somebody else's is not there."""
+    if not caller.sees(row.tenant):
+        raise _not_there(row.recording_id)
+    return row
+
+
+def _not_there(recording_id: str) -> NotThere:
+    return NotThere(f"there is no recording {recording_id}; GET /v1/recordings lists those there are")
 
 
 async def _enter(

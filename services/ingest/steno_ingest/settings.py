@@ -6,6 +6,7 @@ from typing import ClassVar
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
+from steno.callers import LONGEST_NAME
 from steno.crypto import SecretKeys
 from steno.settings import ServiceSettings
 from steno_ingest.urls import url_pattern
@@ -55,6 +56,12 @@ class IngestSettings(ServiceSettings):
     watch_poll_seconds: float = Field(default=1, gt=0, description="How often the watched folder is looked at.")
     watch_settle_seconds: float = Field(
         default=2, ge=0, description="How long a file must not have changed to count as complete."
+    )
+    watch_tenant: str = Field(
+        default="",
+        max_length=LONGEST_NAME,
+        pattern=r"^(\w[\w.@+:/-]*)?$",
+        description="Tenant that recordings of the watched folder belong to; unset, only keys with tenant=* see them.",
     )
     outbox_poll_seconds: float = Field(
         default=1, gt=0, description="How often the outbox is looked at when nobody says that something was added."

@@ -60,7 +60,10 @@ recordings = Table(
     Column("result_url", Text),
     Column("phrase_count", Integer),
     Column("duration_ms", BigInteger),
+    # Whose it is; empty: the house's.
+    Column("tenant", String(64), nullable=False, server_default=""),
     Index("ix_recordings_page", "accepted_at", "recording_id"),
+    Index("ix_recordings_tenant_page", "tenant", "accepted_at", "recording_id"),
     Index("ix_recordings_state_page", "state", "accepted_at", "recording_id"),
     Index(
         "ix_recordings_unpublished",
@@ -144,5 +147,7 @@ webhooks = Table(
     Column("enabled", Boolean, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
+    # Whose it is; empty: the house's.
+    Column("tenant", String(64), nullable=False, server_default=""),
     Index("ix_webhooks_page", "created_at", "webhook_id"),
 )

@@ -12,12 +12,14 @@ import structlog
 from sqlalchemy import Row, delete, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from steno.callers import Caller
 from steno.crypto import SecretBox
 from steno.cursors import Position
 from steno.events.catalogue import WEBHOOKS
 from steno.events.records import WebhookState
 from steno_ingest.errors import NotThere
 from steno_ingest.outbox import Outbox, now
+from steno_ingest.owners import seen_by
 from steno_ingest.tables import webhooks
 from steno_ingest.transactions import transaction
 
@@ -54,7 +56,7 @@ class Webhooks:
         self._box = box
         self._clock = clock
 
-    async def register(self, new: NewWebhook) -> Row[Any]:
+    async def register(self, new: NewWebhook, *, caller: Caller) -> Row[Any]:
         """Keeps a new webhook and tells the notifier."""
         webhook_id, at = str(uuid4()), self._clock()
         async with transaction(self._engine) as connection:
@@ -67,51 +69,53 @@ class Webhooks:
                     enabled=new.enabled,
                     created_at=at,
                     updated_at=at,
+                    tenant=caller.tenant,
                 )
             )
-            row = await self._publish(connection, webhook_id)
+            row = await self._publish(connection, await _one(connection, webhook_id, caller))
         self._outbox.wake()
         log.info("webhook.registered", webhook_id=webhook_id)
         return row
 
-    async def change(self, webhook_id: str, changes: Mapping[str, Any]) -> Row[Any]:
+    async def change(self, webhook_id: str, changes: Mapping[str, Any], *, caller: Caller) -> Row[Any]:
         """Changes `url`, `events`, `enabled` or `secret` of a webhook and tells the notifier. Raises `NotThere`."""
         values = dict(changes)
         if "secret" in values:
             values["encrypted_secret"] = self._box.encrypt(values.pop("secret").encode())
         async with transaction(self._engine) as connection:
-            await connection.execute(
-                update(webhooks).where(webhooks.c.webhook_id == webhook_id).values(**values, updated_at=self._clock())
-            )
-            row = await self._publish(connection, webhook_id)
+            mine = seen_by(caller, webhooks.c.tenant)
+            change = update(webhooks).where(webhooks.c.webhook_id == webhook_id, mine)
+            await connection.execute(change.values(**values, updated_at=self._clock()))
+            row = await self._publish(connection, await _one(connection, webhook_id, caller))
         self._outbox.wake()
         return row
 
-    async def delete(self, webhook_id: str) -> None:
+    async def delete(self, webhook_id: str, *, caller: Caller) -> None:
         """Removes a webhook and tells the notifier. Raises `NotThere`."""
         async with transaction(self._engine) as connection:
-            result = await connection.execute(delete(webhooks).where(webhooks.c.webhook_id == webhook_id))
+            mine = seen_by(caller, webhooks.c.tenant)
+            result = await connection.execute(delete(webhooks).where(webhooks.c.webhook_id == webhook_id, mine))
             if result.rowcount == 0:
                 raise _not_there(webhook_id)
             await self._outbox.add_tombstone(connection, WEBHOOKS, webhook_id)
         self._outbox.wake()
         log.info("webhook.deleted", webhook_id=webhook_id)
 
-    async def webhook(self, webhook_id: str) -> Row[Any]:
-        """A webhook. Raises `NotThere`."""
+    async def webhook(self, webhook_id: str, *, caller: Caller) -> Row[Any]:
+        """A webhook that a caller sees. Raises `NotThere`."""
         async with transaction(self._engine) as connection:
-            return await _one(connection, webhook_id)
+            return await _one(connection, webhook_id, caller)
 
-    async def page(self, *, after: Position | None, limit: int) -> list[Row[Any]]:
-        """Webhooks, the oldest first, from after a position on."""
-        query = select(webhooks).order_by(webhooks.c.created_at, webhooks.c.webhook_id).limit(limit)
+    async def page(self, *, caller: Caller, after: Position | None, limit: int) -> list[Row[Any]]:
+        """Webhooks that a caller sees, the oldest first, from after a position on."""
+        query = select(webhooks).where(seen_by(caller, webhooks.c.tenant))
+        query = query.order_by(webhooks.c.created_at, webhooks.c.webhook_id).limit(limit)
         if after is not None:
             query = query.where(tuple_(webhooks.c.created_at, webhooks.c.webhook_id) > tuple_(after.at, after.id))
         async with transaction(self._engine) as connection:
             return list((await connection.execute(query)).all())
 
-    async def _publish(self, connection: AsyncConnection, webhook_id: str) -> Row[Any]:
-        row = await _one(connection, webhook_id)
+    async def _publish(self, connection: AsyncConnection, row: Row[Any]) -> Row[Any]:
         record = WebhookState(
             webhook_id=row.webhook_id,
             url=row.url,
@@ -120,13 +124,15 @@ class Webhooks:
             enabled=row.enabled,
             created_at=row.created_at,
             updated_at=row.updated_at,
+            tenant=row.tenant,
         )
         await self._outbox.add(connection, WEBHOOKS, record)
         return row
 
 
-async def _one(connection: AsyncConnection, webhook_id: str) -> Row[Any]:
-    row = (await connection.execute(select(webhooks).where(webhooks.c.webhook_id == webhook_id))).one_or_none()
+async def _one(connection: AsyncConnection, webhook_id: str, caller: Caller) -> Row[Any]:
+    query = select(webhooks).where(webhooks.c.webhook_id == webhook_id, seen_by(caller, webhooks.c.tenant))
+    row = (await connection.execute(query)).one_or_none()
     if row is None:
         raise _not_there(webhook_id)
     return row

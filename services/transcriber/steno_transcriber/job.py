@@ -225,6 +225,7 @@ class Transcriber:
             locale=recording.locale,
             properties=recording.properties,
             completed_at=self._now(),
+            tenant=recording.tenant,
         )
         await self._publisher.send(TRANSCRIPTS, completed, event_id=ids.event_id("transcript.completed", identifier))
         metrics.RECORDINGS.labels("completed" if transcript.phrases else "no_speech").inc()
@@ -246,6 +247,7 @@ class Transcriber:
             error=error,
             properties=recording.properties,
             failed_at=self._now(),
+            tenant=recording.tenant,
         )
         event_id = ids.event_id("transcript.failed", identifier)
         await failures.tell(failed, lambda record: self._publisher.send(TRANSCRIPTS, record, event_id=event_id))

@@ -73,12 +73,13 @@ def phrases(recording: RecordingSubmitted, spoken: Iterable[Spoken]) -> tuple[Ph
             sequence=sequence,
             role=recording.role_of(part.channel),
             locale=recording.locale,
+            tenant=recording.tenant,
         )
         for sequence, part in enumerate(heard)
     )
 
 
-def phrase_of(part: Spoken, *, call_id: str, recording_id: str, sequence: int, role: Role, locale: str) -> Phrase:
+def phrase_of(part: Spoken, *, call_id: str, recording_id: str, sequence: int, role: Role, locale: str, tenant: str) -> Phrase:
     """The phrase of an utterance with text."""
     return Phrase(
         call_id=call_id,
@@ -96,6 +97,7 @@ def phrase_of(part: Spoken, *, call_id: str, recording_id: str, sequence: int, r
             for word in part.recognition.words
         ),
         locale=locale,
+        tenant=tenant,
     )
 
 

@@ -14,6 +14,7 @@ from steno_ingest.calls.ledger.tables import call_entries, call_events, call_phr
 from steno_ingest.errors import CallAlreadyEnded, CallIdInUse, InvalidMetadata, NotThere, UnusableId
 from steno_ingest.results import LivePass
 from steno_ingest.tables import outbox, recordings
+from support.callers import OPERATOR
 from support.calls import AT, CALL, CHANNELS, call_ended, call_started, live_completed, live_failed, live_phrase, live_started
 from support.ingest import CODEC, Ingest, running_ingest
 
@@ -122,7 +123,7 @@ async def test_the_order_plays_no_part(ingest: Ingest, ledger: CallLedger, rotat
     assert await ingest.rows(recordings) == []
     states = await told_of(ingest)
     assert [state.updated_at for state in states] == sorted({state.updated_at for state in states})
-    assert (await books(ingest.engine)).balanced
+    assert (await books(ingest.engine, OPERATOR)).balanced
 
 
 async def test_everything_at_once_ends_once(ingest: Ingest, ledger: CallLedger) -> None:
@@ -137,7 +138,7 @@ async def test_everything_at_once_ends_once(ingest: Ingest, ledger: CallLedger) 
     assert call.state.value == ends[0] == states[-1].state.value
     assert [state.updated_at for state in states] == sorted({state.updated_at for state in states})
     assert states[-1].updated_at == call.updated_at
-    assert (await books(ingest.engine)).balanced
+    assert (await books(ingest.engine, OPERATOR)).balanced
 
 
 async def test_a_call_id_is_used_once(ledger: CallLedger) -> None:
@@ -169,7 +170,7 @@ async def test_two_processes_begin_a_call(database_url: str, tmp_path: Path, ing
             )
             assert sorted(type(outcome).__name__ for outcome in outcomes) == ["CallIdInUse"] * 5 + ["NoneType"]
     assert len(await told_of(ingest)) == 10
-    assert (await books(ingest.engine)).calls.accepted == 10
+    assert (await books(ingest.engine, OPERATOR)).calls.accepted == 10
 
 
 async def test_a_result_and_a_start_at_once_meet(ingest: Ingest, ledger: CallLedger) -> None:
@@ -180,7 +181,7 @@ async def test_a_result_and_a_start_at_once_meet(ingest: Ingest, ledger: CallLed
             ledger.note_transcript(live_completed(call_id)), ledger.note_started(call_started(call_id, protocol="upstream"))
         )
         assert (await ledger.call(call_id)).state is CallStatus.COMPLETED
-    assert (await books(ingest.engine)).balanced
+    assert (await books(ingest.engine, OPERATOR)).balanced
 
 
 async def test_a_pause_is_kept_for_whoever_has_the_call(ingest: Ingest, ledger: CallLedger) -> None:
@@ -189,7 +190,7 @@ async def test_a_pause_is_kept_for_whoever_has_the_call(ingest: Ingest, ledger: 
     for _ in range(2):
         paused = await ledger.set_paused(CALL, True, by="tester", reason="card number")
     assert (paused.paused, paused.pause_requested_by, paused.pause_reason) == (True, "tester", "card number")
-    resumed = await ledger.resume(CALL, instance="ingest-2")
+    resumed = await ledger.resume(CALL, instance="ingest-2", caller=OPERATOR)
     assert (resumed.paused, resumed.instance) == (True, "ingest-2")
     assert [call.call_id for call in await ledger.open_calls(instance="ingest-2")] == [CALL]
     assert await ledger.open_calls(instance="ingest-1") == []
@@ -199,9 +200,9 @@ async def test_a_pause_is_kept_for_whoever_has_the_call(ingest: Ingest, ledger: 
     with pytest.raises(CallAlreadyEnded):
         await ledger.set_paused(CALL, True, by="tester")
     with pytest.raises(CallAlreadyEnded):
-        await ledger.resume(CALL, instance="ingest-2")
+        await ledger.resume(CALL, instance="ingest-2", caller=OPERATOR)
     with pytest.raises(NotThere):
-        await ledger.resume("unknown", instance="ingest-2")
+        await ledger.resume("unknown", instance="ingest-2", caller=OPERATOR)
 
 
 async def test_a_call_may_fail_before_its_audio_ends(ledger: CallLedger) -> None:
@@ -224,7 +225,7 @@ async def test_a_call_that_never_got_onto_its_log_fails(ingest: Ingest, ledger: 
     assert not await ledger.fail(CALL, reason="again", error="again")
     call = await ledger.call(CALL)
     assert (call.state, call.error, call.open) == (CallStatus.FAILED, "never_logged", False)
-    assert (await books(ingest.engine)).balanced
+    assert (await books(ingest.engine, OPERATOR)).balanced
 
 
 async def test_roles_are_corrected_once_each(ingest: Ingest, ledger: CallLedger) -> None:
@@ -350,4 +351,4 @@ async def test_a_call_that_nobody_ends_ends(ingest: Ingest, ledger: CallLedger) 
     assert [(await ledger.call(name)).state.value for name in ("unheard", "heard", "running")] == ["failed", "failed", "active"]
     call = await ledger.call("heard")
     assert (call.error, call.end_reason) == ("not_transcribed", "hangup")
-    assert (await books(ingest.engine)).balanced
+    assert (await books(ingest.engine, OPERATOR)).balanced

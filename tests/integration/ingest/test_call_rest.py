@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 from steno_ingest.balance import books
+from support.callers import OPERATOR
 from support.calls import AT, CALL, NO_CALLS, call_ended, call_started, live_completed, live_phrase
 from support.ingest import Ingest, problem, running_ingest
 
+from steno.callers import Caller
 from steno.events import ids
 from steno.events.records import CallChannel
 
@@ -22,8 +24,8 @@ class Host:
     def __init__(self) -> None:
         self.told: list[tuple[Any, ...]] = []
 
-    async def paused(self, call_id: str, paused: bool, *, by: str, reason: str) -> bool:
-        self.told.append(("paused", call_id, paused, by, reason))
+    async def paused(self, call_id: str, paused: bool, *, by: Caller, reason: str) -> bool:
+        self.told.append(("paused", call_id, paused, by.name, reason))
         return call_id == CALL
 
     async def pause_kept(self, call_id: str) -> None:
@@ -294,5 +296,5 @@ async def test_calls_are_in_the_ledger(ingest: Ingest) -> None:
     assert (answer["calls"], answer["balanced"]) == ({**NO_CALLS, "accepted": 2, "active": 1, "completed": 1}, True)
     async with ingest.engine.begin() as connection:
         await connection.execute(text("UPDATE calls SET state = 'failed' WHERE call_id = 'a'"))
-    assert not (await books(ingest.engine)).balanced
+    assert not (await books(ingest.engine, OPERATOR)).balanced
     assert not (await ingest.client.get("/v1/ledger")).json()["balanced"]

@@ -11,6 +11,7 @@ from steno_ingest.balance import books
 from steno_ingest.errors import UnusableId
 from steno_ingest.ledger import Filters
 from steno_ingest.tables import entries, outbox
+from support.callers import OPERATOR
 from support.calls import NO_CALLS
 from support.ingest import CODEC, Ingest, problem
 
@@ -145,7 +146,7 @@ async def test_others_may_leave_the_id_out(ingest: Ingest, sha256: str) -> None:
     """It is derived from the call and the digest, or the URL, as the transcriber derives it."""
     record = submitted(recording_id="", sha256=sha256)
     await apply(ingest, record, record)
-    (row,) = await ingest.ledger.page(Filters(), after=None, limit=10)
+    (row,) = await ingest.ledger.page(Filters(), caller=OPERATOR, after=None, limit=10)
     assert row.recording_id == ids.recording_id("call-1", sha256 or record.url)
 
 
@@ -280,7 +281,7 @@ async def test_the_books_tell_when_they_do_not_balance(ingest: Ingest) -> None:
     """A row changed past its entries, a row that is gone, a submission that will never be published: each shows."""
     for number in range(3):
         await ingest.upload(b"audio", call_id=f"call-{number}")
-    assert (await books(ingest.engine)).balanced
+    assert (await books(ingest.engine, OPERATOR)).balanced
     for harm, repair in [
         ("UPDATE recordings SET state = 'failed'", "UPDATE recordings SET state = 'accepted'"),
         ("UPDATE entries SET to_state = 'running'", "UPDATE entries SET to_state = 'accepted'"),

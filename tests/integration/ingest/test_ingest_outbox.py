@@ -12,6 +12,7 @@ from steno_ingest.outbox import Relay, Sender
 from steno_ingest.refusals import Refusals
 from steno_ingest.states import State
 from steno_ingest.tables import outbox, outbox_refused, recordings
+from support.callers import OPERATOR
 from support.calls import call_started
 from support.ingest import CODEC, Ingest, Wire, problem, running_ingest
 
@@ -71,7 +72,7 @@ async def test_a_crash_after_the_commit_loses_nothing(tmp_path: Path, database_u
         async with running(relay_of(second, wire)):
             pass
         assert await second.rows(outbox) == []
-        assert (await books(second.engine)).balanced
+        assert (await books(second.engine, OPERATOR)).balanced
     (sent,) = wire.sent
     assert isinstance(sent.record, RecordingSubmitted)
     assert sent.record.recording_id == answer["recording_id"]
@@ -88,13 +89,13 @@ async def test_a_crash_before_the_mark_sends_the_same_again(ingest: Ingest) -> N
     assert len(first.sent) == 1
     assert len(await ingest.rows(outbox)) == 1
     before = await ingest.rows(recordings)
-    assert (await books(ingest.engine)).balanced
+    assert (await books(ingest.engine, OPERATOR)).balanced
     async with running(relay_of(ingest, second)):
         await came(second, 1)
     assert (second.sent[0].value, second.sent[0].headers) == (first.sent[0].value, first.sent[0].headers)
     after = await ingest.rows(recordings)
     assert [(row.recording_id, row.state) for row in after] == [(row.recording_id, row.state) for row in before]
-    assert (await books(ingest.engine)).balanced
+    assert (await books(ingest.engine, OPERATOR)).balanced
 
 
 async def _die_after_send(relay: Relay, wire: Wire) -> None:
@@ -117,7 +118,7 @@ async def test_kafka_away_does_not_close_the_door(ingest: Ingest) -> None:
     with pytest.raises(KafkaUnavailable):
         await relay.publish_some()
     assert len(await ingest.rows(outbox)) == 5
-    assert (await books(ingest.engine)).balanced
+    assert (await books(ingest.engine, OPERATOR)).balanced
     wire.away = False
     async with running(relay):
         await came(wire, 5)

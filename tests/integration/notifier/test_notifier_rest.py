@@ -32,7 +32,7 @@ async def client(
     engine: AsyncEngine, clock: Clock, no_captions: CaptionStreams, tmp_path: Path
 ) -> AsyncIterator[httpx.AsyncClient]:
     keys = tmp_path / "keys"
-    keys.write_text(key_line("test", KEY), "utf-8")
+    keys.write_text(key_line("test", KEY, tenant="*"), "utf-8")
     app = create_app(Deliveries(engine, now=clock, wake=lambda: None), no_captions, ApiKeys(keys))
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://notifier", headers={"X-Api-Key": KEY}) as client:

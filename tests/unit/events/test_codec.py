@@ -141,4 +141,4 @@ def test_times_of_any_zone_are_the_same_instant() -> None:
 
 def test_the_frame_is_confluents() -> None:
     """A zero byte, the id in four bytes big-endian, then the Avro body."""
-    assert CODEC.encode(PHRASE)[:5] == b"\x00\x00\x00\x00\x04"
+    assert CODEC.encode(PHRASE)[:5] == b"\x00" + ShippedSchemaIds().id_of("Phrase").to_bytes(4, "big")

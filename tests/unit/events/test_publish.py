@@ -43,13 +43,13 @@ def test_the_repository_is_published() -> None:
 
 
 def test_a_changed_record_is_a_new_version_with_a_new_id(folder: Path) -> None:
-    """The next id goes to version 2, and the frozen file is the record as it stands."""
+    """The next id goes to version 3, and the frozen file is the record as it stands."""
     add_field(folder, default="")
     assert main([], folder=folder) == 0
     ids = json.loads((folder / "ids.json").read_text("utf-8"))
     newest = ids[str(len(published_ids()) + 1)]
-    assert (newest["record"], newest["version"]) == ("Phrase", 2)
-    assert (folder / "versions/Phrase.v2.avsc").read_bytes() == (folder / "records/Phrase.avsc").read_bytes()
+    assert (newest["record"], newest["version"]) == ("Phrase", 3)
+    assert (folder / "versions/Phrase.v3.avsc").read_bytes() == (folder / "records/Phrase.avsc").read_bytes()
     assert main(["--check"], folder=folder) == 0
 
 
@@ -59,7 +59,7 @@ def test_a_check_writes_nothing(folder: Path, capsys: pytest.CaptureFixture[str]
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert main(["--check"], folder=folder) == 1
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
-    assert "not published: schemas/versions/Phrase.v2.avsc" in capsys.readouterr().out
+    assert "not published: schemas/versions/Phrase.v3.avsc" in capsys.readouterr().out
 
 
 def test_doc_strings_may_change_without_a_version(folder: Path) -> None:
@@ -72,7 +72,7 @@ def test_a_breaking_change_is_refused(folder: Path, capsys: pytest.CaptureFixtur
     """A new field without a default would leave old records unreadable: nothing is written."""
     add_field(folder)
     assert main([], folder=folder) == 1
-    assert not (folder / "versions/Phrase.v2.avsc").exists()
+    assert not (folder / "versions/Phrase.v3.avsc").exists()
     assert "Phrase: v2 cannot read v1" in capsys.readouterr().err
 
 

@@ -42,7 +42,7 @@ def test_a_signed_request_gets_a_door_with_the_settings(keys_file: Path) -> None
     """A client whose key is in the file opens its session, and is told of the languages set."""
     conversation = Conversation()
     make = audiohook_door(settings(keys_file, audiohook_languages="en-US, de-DE"))
-    door = make(request(conversation, KEY, SECRET))
+    door = make(request(conversation, KEY, SECRET)).door
     opening = json.loads(AudioHookClient(conversation).open())
     opening["parameters"]["supportedLanguages"] = True
     (offered,) = door.receive_text(json.dumps(opening), now=0)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from steno_ingest.calls.doors.port import Close, SendText
+from steno_ingest.calls.doors.port import Close, Entered, SendText
 from steno_ingest.calls.doors.stream import StreamDoor
 from steno_ingest.calls.hosting import connection as connection_module
 from steno_ingest.calls.hosting.connection import Connection
@@ -16,6 +16,7 @@ from steno_ingest.calls.hosting.outgoing import Outgoing, PeerNotReading
 from support.calls import live_phrase
 from support.hosting import Hosting
 
+from steno.callers import Caller
 from steno.events import ids
 from steno.events.catalogue import PHRASES, Topic
 from steno.events.records import CallEnded, CallStatus, CallUpdated, Hypothesis, Record
@@ -84,11 +85,13 @@ class Line:
     """A connection, and all around it."""
 
     def __init__(self, door: StreamDoor | None = None) -> None:
+        self.caller = Caller("peer", "acme")
+        self.key_holds = True
         self.hosting = Hosting()
         self.wire = Wire()
         self.captions = ScriptedCaptions()
         self.connection = Connection(
-            door or StreamDoor(),
+            Entered(door=door or StreamDoor(), caller=self.caller, holds=lambda: self.key_holds),
             self.hosting.host,
             self.captions,
             receive=self.wire.incoming.get,
@@ -240,7 +243,7 @@ async def test_a_peer_is_told_how_far_its_audio_is_safe() -> None:
 async def test_a_peer_that_resumes_what_the_api_holds_is_told_so() -> None:
     """It hears `paused` again."""
     async with line() as (made, _):
-        await made.hosting.host.paused("call-1", True, by="desk", reason="")
+        await made.hosting.host.paused("call-1", True, by=Caller("desk", everything=True), reason="")
         made.wire.say({"type": "resume"})
         await made.hosting.settle()
         assert made.wire.told == ["started", "paused", "resumed", "paused"]

@@ -9,6 +9,7 @@ from steno_ingest.calls.hosting.admission import OfferRefused
 from steno_ingest.calls.hosting.hosted_call import HostedCall
 from support.hosting import Hosting, MemoryLedger, ScriptedPeer, offer
 
+from steno.callers import Caller
 from steno.events.records import AudioChunk, CallEnded, CallPaused, CallStarted
 
 SECOND = Audio(data=bytes(8000))
@@ -151,16 +152,16 @@ async def test_a_pause_by_the_api_closes_the_gate_at_once() -> None:
     """The peer is asked too, and its own `resumed` does not open what it did not close."""
     hosting = Hosting()
     call, peer = await taken(hosting)
-    assert await hosting.host.paused("c", True, by="desk", reason="card")
+    assert await hosting.host.paused("c", True, by=Caller("desk", everything=True), reason="card")
     hosting.host.take(call, SECOND)
     hosting.host.take(call, Paused())
     hosting.host.take(call, Resumed())
     assert call.session.paused
-    assert await hosting.host.paused("c", False, by="desk", reason="")
+    assert await hosting.host.paused("c", False, by=Caller("desk", everything=True), reason="")
     assert peer.asked == ["pause", "resume"]
     await hosting.settle()
     assert hosting.kinds == ["CallStarted", "CallPaused", "CallResumed"]
-    assert not await hosting.host.paused("unheard-of", True, by="desk", reason="")
+    assert not await hosting.host.paused("unheard-of", True, by=Caller("desk", everything=True), reason="")
 
 
 async def test_the_api_does_not_open_what_the_peer_closed() -> None:
@@ -170,7 +171,7 @@ async def test_the_api_does_not_open_what_the_peer_closed() -> None:
     hosting.host.take(call, Paused())
     await hosting.settle()
     await hosting.ledger.set_paused("c", False, by="desk")
-    assert not await hosting.host.paused("c", False, by="desk", reason="")
+    assert not await hosting.host.paused("c", False, by=Caller("desk", everything=True), reason="")
     await hosting.settle()
     assert peer.asked == ["resume"]
     assert hosting.ledger.views["c"].paused
@@ -204,7 +205,7 @@ async def test_an_answer_that_is_older_than_a_pause_opens_nothing() -> None:
     call.kept(paused=True)
     looked = asyncio.create_task(_slowly(hosting))
     await hosting.settle()
-    await hosting.host.paused("c", True, by="desk", reason="")
+    await hosting.host.paused("c", True, by=Caller("desk", everything=True), reason="")
     await hosting.host.pause_kept("c")
     hosting.ledger.answering.set()
     await looked
@@ -300,7 +301,7 @@ async def test_a_call_of_another_process_goes_on_here() -> None:
     hosting.host.take(call, SECOND)
     hosting.host.take(call, Resumed())
     assert call.session.paused
-    await hosting.host.paused("c", False, by="desk", reason="")
+    await hosting.host.paused("c", False, by=Caller("desk", everything=True), reason="")
     hosting.host.take(call, Audio(data=bytes(800)))
     await hosting.settle()
     assert hosting.kinds == ["CallPaused", "CallResumed", "AudioChunk"]

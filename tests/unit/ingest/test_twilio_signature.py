@@ -96,7 +96,7 @@ def test_a_platform_that_does_not_sign_brings_a_key(tmp_path: Path, way: str) ->
         "header": upgrade(x_api_key=key),
         "query": upgrade(query=f"api_key={key}"),
     }[way]
-    assert isinstance(door_factory(gatekeeper(tmp_path, keys=keys))(request), TwilioDoor)
+    assert isinstance(door_factory(gatekeeper(tmp_path, keys=keys))(request).door, TwilioDoor)
 
 
 def test_behind_a_proxy_the_public_url_counts(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Response
 
 from steno import cursors
+from steno.callers import Caller
 from steno.cursors import Position
 from steno.events.records import CallStatus
 from steno.http.paths import CALL_ID, LAST_CALL_ID
@@ -24,7 +25,7 @@ from steno_ingest.rest.call_models import (
 from steno_ingest.rest.models import Identifier
 from steno_ingest.rest.problems import documented
 from steno_ingest.rest.recordings import Cursor, Limit, Moment, position
-from steno_ingest.rest.security import ClientName
+from steno_ingest.rest.security import Client
 from steno_ingest.rest.written import TRANSCRIPT_CONTENT, Format, written
 from steno_ingest.transcripts import Transcript
 
@@ -34,17 +35,20 @@ _ASKED: dict[int | str, dict[str, Any]] = {
 }
 
 
-def routes(client: ClientName, queries: CallQueries, transcripts: CallTranscripts, control: CallControl) -> APIRouter:
+def routes(client: Client, queries: CallQueries, transcripts: CallTranscripts, control: CallControl) -> APIRouter:
     """The routes, on what they work with."""
-    router = APIRouter(prefix="/v1/calls", tags=["calls"], dependencies=[Depends(client)])
-    _add_reading(router, queries, transcripts)
+    router = APIRouter(prefix="/v1/calls", tags=["calls"])
+    _add_reading(router, client, queries, transcripts)
     _add_control(router, client, control)
     return router
 
 
-def _add_reading(router: APIRouter, queries: CallQueries, transcripts: CallTranscripts) -> None:
+def _add_reading(router: APIRouter, client: Client, queries: CallQueries, transcripts: CallTranscripts) -> None:
+    WhoAsks = Annotated[Caller, Depends(client)]
+
     @router.get("", summary="List calls", responses=documented(401, 404, 422, 503))
     async def get_calls(
+        caller: WhoAsks,
         state: Annotated[CallStatus | None, Query(description="Only those in this state.")] = None,
         door: Annotated[Identifier | None, Query(description="Only those that came in this way.")] = None,
         since: Annotated[Moment | None, Query(description="Only those accepted at this time or later.")] = None,
@@ -54,7 +58,7 @@ def _add_reading(router: APIRouter, queries: CallQueries, transcripts: CallTrans
     ) -> CallPage:
         """Live calls by filter, the newest first, in pages that new calls do not shift."""
         filters = CallFilters(state=state, door=door, since=since, until=until)
-        found = await queries.page(filters, after=position(cursor), limit=limit + 1)
+        found = await queries.page(filters, caller=caller, after=position(cursor), limit=limit + 1)
         last = found[limit - 1] if len(found) > limit else None
         return CallPage(
             items=[call_answer(call) for call in found[:limit]],
@@ -62,9 +66,9 @@ def _add_reading(router: APIRouter, queries: CallQueries, transcripts: CallTrans
         )
 
     @router.get(f"/{LAST_CALL_ID}", summary="Read a call", responses=documented(401, 404, 422, 503))
-    async def get_call(call_id: CallId) -> CallWithEvents:
+    async def get_call(call_id: CallId, caller: WhoAsks) -> CallWithEvents:
         """Where a call stands, who speaks, and what happened in it."""
-        return call_with_events(*await queries.with_events(call_id))
+        return call_with_events(*await queries.with_events(call_id, caller=caller))
 
     @router.get(
         f"/{CALL_ID}/transcript",
@@ -74,23 +78,26 @@ def _add_reading(router: APIRouter, queries: CallQueries, transcripts: CallTrans
     )
     async def get_call_transcript(
         call_id: CallId,
+        caller: WhoAsks,
         format: Format = "json",
         which: Annotated[
             WhichPass, Query(alias="pass", description="The pass that counts now, or the one made while people spoke.")
         ] = WhichPass.CURRENT,
     ) -> Response:
         """The phrases so far by time, with the roles as they are known now; all of them once the call has ended."""
-        return written(await transcripts.transcript(call_id, which), format)
+        return written(await transcripts.transcript(call_id, which, caller=caller), format)
 
 
-def _add_control(router: APIRouter, client: ClientName, control: CallControl) -> None:
+def _add_control(router: APIRouter, client: Client, control: CallControl) -> None:
+    WhoAsks = Annotated[Caller, Depends(client)]
+
     @router.post(f"/{CALL_ID}/pause", summary="Pause a call", responses={**_ASKED, **documented(400, 401, 404, 409, 422, 503)})
     async def pause_call(
-        call_id: CallId, response: Response, name: Annotated[str, Depends(client)], request: PauseRequest | None = None
+        call_id: CallId, response: Response, caller: WhoAsks, request: PauseRequest | None = None
     ) -> PauseAnswer:
         """Has the call's audio dropped before it is kept anywhere, until it is resumed. 409 where it is over, or where an
         upstream system has it."""
-        gated = await control.pause(call_id, by=name, reason=request.reason if request else "")
+        gated = await control.pause(call_id, by=caller, reason=request.reason if request else "")
         response.status_code = 200 if gated else 202
         return PauseAnswer(paused=True, in_effect=gated)
 
@@ -98,19 +105,19 @@ def _add_control(router: APIRouter, client: ClientName, control: CallControl) ->
         f"/{CALL_ID}/resume", summary="Resume a call", responses={**_ASKED, **documented(400, 401, 404, 409, 422, 503)}
     )
     async def resume_call(
-        call_id: CallId, response: Response, name: Annotated[str, Depends(client)], request: PauseRequest | None = None
+        call_id: CallId, response: Response, caller: WhoAsks, request: PauseRequest | None = None
     ) -> PauseAnswer:
         """Has the call's audio kept again."""
-        open_now = await control.resume(call_id, by=name, reason=request.reason if request else "")
+        open_now = await control.resume(call_id, by=caller, reason=request.reason if request else "")
         response.status_code = 200 if open_now else 202
         return PauseAnswer(paused=False, in_effect=open_now)
 
     @router.put(f"/{CALL_ID}/roles", summary="Correct the roles of a call", responses=documented(400, 401, 404, 422, 503))
-    async def put_roles(call_id: CallId, request: RolesRequest, name: Annotated[str, Depends(client)]) -> CallAnswer:
+    async def put_roles(call_id: CallId, request: RolesRequest, caller: WhoAsks) -> CallAnswer:
         """Says who speaks on which channel, while people speak or afterwards; transcript and insights follow."""
-        return call_answer(await control.correct_roles(call_id, request.corrected(), by=name))
+        return call_answer(await control.correct_roles(call_id, request.corrected(), by=caller))
 
     @router.post(f"/{CALL_ID}/end", status_code=202, summary="End a call", responses=documented(401, 404, 409, 422, 503))
-    async def end_call(call_id: CallId, name: Annotated[str, Depends(client)]) -> CallAnswer:
+    async def end_call(call_id: CallId, caller: WhoAsks) -> CallAnswer:
         """Asks for the end of a call; its state tells when it has ended. 409 where its audio is over already."""
-        return call_answer(await control.end(call_id, by=name))
+        return call_answer(await control.end(call_id, by=caller))

@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, BeforeValidator
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from steno import cursors
+from steno.callers import Caller
 from steno.cursors import Position
 from steno_ingest.balance import books
 from steno_ingest.errors import NotThere
@@ -26,7 +27,7 @@ from steno_ingest.rest.models import (
     recording_answer,
 )
 from steno_ingest.rest.problems import documented
-from steno_ingest.rest.security import ClientName
+from steno_ingest.rest.security import Client
 from steno_ingest.rest.submissions import REQUEST_BODY, submit
 from steno_ingest.rest.written import TRANSCRIPT_CONTENT, Format, written
 from steno_ingest.states import State
@@ -58,9 +59,10 @@ def position(cursor: str | None) -> Position | None:
         raise NotThere(str(error)) from None
 
 
-def routes(client: ClientName, intake: Intake, ledger: Ledger, reader: Reader, engine: AsyncEngine) -> APIRouter:
+def routes(client: Client, intake: Intake, ledger: Ledger, reader: Reader, engine: AsyncEngine) -> APIRouter:
     """The routes, on what they work with."""
-    router = APIRouter(prefix="/v1", tags=["recordings"], dependencies=[Depends(client)])
+    router = APIRouter(prefix="/v1", tags=["recordings"])
+    WhoAsks = Annotated[Caller, Depends(client)]
 
     @router.post(
         "/recordings",
@@ -75,7 +77,7 @@ def routes(client: ClientName, intake: Intake, ledger: Ledger, reader: Reader, e
     async def post_recording(
         request: Request,
         response: Response,
-        name: Annotated[str, Depends(client)],
+        caller: WhoAsks,
         idempotency_key: Annotated[
             str | None,
             Header(
@@ -91,13 +93,14 @@ def routes(client: ClientName, intake: Intake, ledger: Ledger, reader: Reader, e
         Once this has answered 202, the recording ends as completed, no_speech, failed (with a reason) or cancelled. The same
         audio for the same call is one recording, however often it is submitted.
         """
-        key = None if idempotency_key is None else ClientKey(client=name, key=idempotency_key)
-        answer = accepted_answer(await submit(request, intake, key))
+        key = None if idempotency_key is None else ClientKey(client=caller, key=idempotency_key)
+        answer = accepted_answer(await submit(request, intake, caller, key))
         response.headers["Location"] = location(answer.recording_id)
         return answer
 
     @router.get("/recordings", summary="List recordings", responses=documented(401, 404, 422, 503))
     async def get_recordings(
+        caller: WhoAsks,
         state: Annotated[State | None, Query(description="Only those in this state.")] = None,
         call_id: Annotated[Identifier | None, Query(description="Only those of this call.")] = None,
         since: Annotated[Moment | None, Query(description="Only those accepted at this time or later.")] = None,
@@ -108,7 +111,7 @@ def routes(client: ClientName, intake: Intake, ledger: Ledger, reader: Reader, e
         """Recordings by filter, the newest first, in pages that new recordings do not shift."""
         filters = Filters(state=state, call_id=call_id, since=since, until=until)
         after = position(cursor)
-        rows = await ledger.page(filters, after=after, limit=limit + 1)
+        rows = await ledger.page(filters, caller=caller, after=after, limit=limit + 1)
         last = rows[limit - 1] if len(rows) > limit else None
         return RecordingPage(
             items=[recording_answer(row) for row in rows[:limit]],
@@ -116,9 +119,9 @@ def routes(client: ClientName, intake: Intake, ledger: Ledger, reader: Reader, e
         )
 
     @router.get("/recordings/{recording_id}", summary="Read a recording", responses=documented(401, 404, 422, 503))
-    async def get_recording(recording_id: RecordingId) -> RecordingAnswer:
+    async def get_recording(recording_id: RecordingId, caller: WhoAsks) -> RecordingAnswer:
         """Where a recording stands, and what is known about it."""
-        return recording_answer(await ledger.recording(recording_id))
+        return recording_answer(await ledger.recording(recording_id, caller=caller))
 
     @router.get(
         "/recordings/{recording_id}/transcript",
@@ -126,9 +129,9 @@ def routes(client: ClientName, intake: Intake, ledger: Ledger, reader: Reader, e
         response_model=Transcript,
         responses={200: TRANSCRIPT_CONTENT, **documented(401, 404, 409, 410, 422, 503)},
     )
-    async def get_transcript(recording_id: RecordingId, format: Format = "json") -> Response:
+    async def get_transcript(recording_id: RecordingId, caller: WhoAsks, format: Format = "json") -> Response:
         """The phrases of a recording by time. 409 with `Retry-After` while there is none yet; 410 where there will be none."""
-        row = await ledger.recording(recording_id)
+        row = await ledger.recording(recording_id, caller=caller)
         if format == "json":
             return Response(await reader.document(row), media_type="application/json")
         return written(await reader.transcript(row), format)
@@ -136,13 +139,13 @@ def routes(client: ClientName, intake: Intake, ledger: Ledger, reader: Reader, e
     @router.post(
         "/recordings/{recording_id}/cancel", summary="Cancel a recording", responses=documented(401, 404, 409, 422, 503)
     )
-    async def cancel_recording(recording_id: RecordingId) -> RecordingAnswer:
+    async def cancel_recording(recording_id: RecordingId, caller: WhoAsks) -> RecordingAnswer:
         """Ends a recording that is not wanted any more. 409 where it has ended already."""
-        return recording_answer(await ledger.cancel(recording_id))
+        return recording_answer(await ledger.cancel(recording_id, caller=caller))
 
     @router.get("/ledger", summary="Read the ledger", tags=["ledger"], responses=documented(401, 503))
-    async def get_ledger() -> LedgerAnswer:
+    async def get_ledger(caller: WhoAsks) -> LedgerAnswer:
         """How many recordings and live calls were accepted, and what became of them."""
-        return ledger_answer(await books(engine))
+        return ledger_answer(await books(engine, caller))
 
     return router

@@ -13,13 +13,13 @@ _BEARER = HTTPBearer(auto_error=False, scheme_name="bearer", description="The AP
 _HEADER = APIKeyHeader(name="X-Api-Key", auto_error=False, scheme_name="api_key", description="The API key.")
 
 
-ClientName = Callable[..., Awaitable[str]]
-"""A dependency: the name of the client whose key a request carries."""
+Client = Callable[..., Awaitable[Caller]]
+"""A dependency: the caller whose key a request carries."""
 
 
 async def client(
     request: Request, _bearer: Annotated[object, Depends(_BEARER)], _header: Annotated[object, Depends(_HEADER)]
-) -> str:
-    """The name of the client whose key the gate has let in; an application without a gate lets nobody in."""
+) -> Caller:
+    """The caller whose key the gate has let in; an application without a gate lets nobody in."""
     caller: Caller = request.state.caller
-    return caller.name
+    return caller

@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import Request
 from sqlalchemy import Row
 
+from steno.callers import Caller
 from steno_ingest.errors import EmptyAudio, Fault, InvalidMetadata, TooLarge
 from steno_ingest.intake import ClientKey, Intake, Upload
 from steno_ingest.ledger import Door
@@ -35,7 +36,7 @@ REQUEST_BODY: dict[str, Any] = {
 }
 
 
-async def submit(request: Request, intake: Intake, key: ClientKey | None) -> Row[Any]:
+async def submit(request: Request, intake: Intake, caller: Caller, key: ClientKey | None) -> Row[Any]:
     """Takes in the recording that a request brings.
 
     Raises:
@@ -45,9 +46,9 @@ async def submit(request: Request, intake: Intake, key: ClientKey | None) -> Row
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type == "application/json":
         link = parse_link(await _whole(request.stream(), "body"))
-        return await intake.accept_link(link, door=Door.REST, key=key)
+        return await intake.accept_link(link, door=Door.REST, caller=caller, key=key)
     if media_type == "multipart/form-data":
-        return await _submit_form(Form(content_type, request.stream()), intake, key)
+        return await _submit_form(Form(content_type, request.stream()), intake, caller, key)
     raise ApiProblem(
         415,
         "content_type",
@@ -56,7 +57,7 @@ async def submit(request: Request, intake: Intake, key: ClientKey | None) -> Row
     )
 
 
-async def _submit_form(form: Form, intake: Intake, key: ClientKey | None) -> Row[Any]:
+async def _submit_form(form: Form, intake: Intake, caller: Caller, key: ClientKey | None) -> Row[Any]:
     upload: Upload | None = None
     metadata: Metadata | None = None
     file_name = ""
@@ -78,7 +79,9 @@ async def _submit_form(form: Form, intake: Intake, key: ClientKey | None) -> Row
         if upload is not None:
             await intake.discard(upload)
         raise
-    return await intake.accept_upload(upload, metadata or Metadata(), file_name=file_name, door=Door.REST, key=key)
+    return await intake.accept_upload(
+        upload, metadata or Metadata(), file_name=file_name, door=Door.REST, caller=caller, key=key
+    )
 
 
 async def _whole(pieces: AsyncIterator[bytes], where: str) -> bytes:

@@ -10,11 +10,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, St
 from sqlalchemy import Row
 
 from steno import cursors
+from steno.callers import Caller
 from steno.cursors import Position
 from steno_ingest.rest.models import Answer, Identifier
 from steno_ingest.rest.problems import documented
 from steno_ingest.rest.recordings import Cursor, Limit, position
-from steno_ingest.rest.security import ClientName
+from steno_ingest.rest.security import Client
 from steno_ingest.urls import url_pattern
 from steno_ingest.webhooks import SECRET_PATTERN, NewWebhook, Webhooks, make_secret
 
@@ -99,9 +100,10 @@ class WebhookPage(Answer):
     next: str | None = Field(description="The cursor of the next page; none after the last.")
 
 
-def routes(client: ClientName, webhooks: Webhooks) -> APIRouter:
+def routes(client: Client, webhooks: Webhooks) -> APIRouter:
     """The routes, on what they work with."""
-    router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], dependencies=[Depends(client)])
+    router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
+    WhoAsks = Annotated[Caller, Depends(client)]
 
     @router.post(
         "",
@@ -112,20 +114,21 @@ def routes(client: ClientName, webhooks: Webhooks) -> APIRouter:
             **documented(400, 401, 422, 503),
         },
     )
-    async def post_webhook(request: WebhookRequest, response: Response) -> CreatedWebhook:
+    async def post_webhook(request: WebhookRequest, response: Response, caller: WhoAsks) -> CreatedWebhook:
         """Registers a webhook. The answer has its signing secret, this once."""
         secret = make_secret() if request.secret is None else request.secret.get_secret_value()
         row = await webhooks.register(
-            NewWebhook(url=request.url, events=_unique(request.events), secret=secret, enabled=request.enabled)
+            NewWebhook(url=request.url, events=_unique(request.events), secret=secret, enabled=request.enabled),
+            caller=caller,
         )
         response.headers["Location"] = f"/v1/webhooks/{row.webhook_id}"
         return CreatedWebhook(**_answer(row).model_dump(), secret=secret)
 
     @router.get("", summary="List webhooks", responses=documented(401, 404, 422, 503))
-    async def get_webhooks(cursor: Cursor = None, limit: Limit = 50) -> WebhookPage:
+    async def get_webhooks(caller: WhoAsks, cursor: Cursor = None, limit: Limit = 50) -> WebhookPage:
         """The webhooks, the oldest first."""
         after = position(cursor)
-        rows = await webhooks.page(after=after, limit=limit + 1)
+        rows = await webhooks.page(caller=caller, after=after, limit=limit + 1)
         last = rows[limit - 1] if len(rows) > limit else None
         return WebhookPage(
             items=[_answer(row) for row in rows[:limit]],
@@ -133,24 +136,24 @@ def routes(client: ClientName, webhooks: Webhooks) -> APIRouter:
         )
 
     @router.get("/{webhook_id}", summary="Read a webhook", responses=documented(401, 404, 422, 503))
-    async def get_webhook(webhook_id: WebhookId) -> WebhookAnswer:
+    async def get_webhook(webhook_id: WebhookId, caller: WhoAsks) -> WebhookAnswer:
         """A webhook."""
-        return _answer(await webhooks.webhook(webhook_id))
+        return _answer(await webhooks.webhook(webhook_id, caller=caller))
 
     @router.patch("/{webhook_id}", summary="Change a webhook", responses=documented(400, 401, 404, 422, 503))
-    async def patch_webhook(webhook_id: WebhookId, change: WebhookChange) -> WebhookAnswer:
+    async def patch_webhook(webhook_id: WebhookId, change: WebhookChange, caller: WhoAsks) -> WebhookAnswer:
         """Changes what is given and leaves the rest."""
         changes: dict[str, Any] = {name: getattr(change, name) for name in change.model_fields_set}
         if "events" in changes:
             changes["events"] = list(_unique(change.events))
         if "secret" in changes:
             changes["secret"] = change.secret.get_secret_value()
-        return _answer(await webhooks.change(webhook_id, changes))
+        return _answer(await webhooks.change(webhook_id, changes, caller=caller))
 
     @router.delete("/{webhook_id}", status_code=204, summary="Delete a webhook", responses=documented(401, 404, 422, 503))
-    async def delete_webhook(webhook_id: WebhookId) -> None:
+    async def delete_webhook(webhook_id: WebhookId, caller: WhoAsks) -> None:
         """Ends deliveries to a webhook."""
-        await webhooks.delete(webhook_id)
+        await webhooks.delete(webhook_id, caller=caller)
 
     return router
 

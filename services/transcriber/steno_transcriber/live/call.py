@@ -78,6 +78,7 @@ def begun(started: CallStarted, offset: int) -> CallCheckpoint:
         marks=tuple(ChannelMark(channel=index, restart_ms=0, final_ms=0) for index in range(len(started.channels))),
         next_sequence=0,
         saved_at=started.started_at,
+        tenant=started.tenant,
     )
 
 
@@ -106,6 +107,11 @@ class LiveCall:
     def call_id(self) -> str:
         """The call's id."""
         return self._first.call_id
+
+    @property
+    def tenant(self) -> str:
+        """Whose it is."""
+        return self._first.tenant
 
     @property
     def channels(self) -> tuple[LiveChannel, ...]:
@@ -197,6 +203,7 @@ class LiveCall:
             next_sequence=next_phrase,
             done=done,
             saved_at=saved_at,
+            tenant=self.tenant,
         )
 
     def _take(self, record: Record, offset: int) -> Iterator[Utterance]:

@@ -207,6 +207,7 @@ class CallWorker:
                     sequence=self.call.next_phrase,
                     role=spoken.role,
                     locale=spoken.locale,
+                    tenant=self.call.tenant,
                 )
                 await self._send(PHRASES, phrase, phrase.phrase_id)
                 metrics.LIVE_FINAL_SECONDS.observe((self._bench.now() - spoken.said_at).total_seconds())
@@ -225,6 +226,7 @@ class CallWorker:
             locale=facts.locale,
             properties=dict(facts.properties),
             completed_at=self._bench.now(),
+            tenant=self.call.tenant,
         )
         await self._send(TRANSCRIPTS, completed, ids.event_id("transcript.completed", self._pass_id))
         metrics.LIVE_CALLS.labels("completed" if self.call.next_phrase else "no_speech").inc()
@@ -238,6 +240,7 @@ class CallWorker:
             error=error,
             properties=dict(self.call.facts.properties),
             failed_at=self._bench.now(),
+            tenant=self.call.tenant,
         )
         event_id = ids.event_id("transcript.failed", self._pass_id)
         try:

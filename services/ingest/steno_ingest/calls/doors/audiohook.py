@@ -188,7 +188,11 @@ class AudioHookDoor:
 
     def ask_to_leave(self, reason: str) -> list[Action]:
         """Asks the client to close; until it does, the session goes on."""
-        if self._state is State.OPEN and not self._left_because:
+        if reason == port.KEY_REVOKED:
+            if self._state in (State.CONNECTED, State.OPENING, State.OPEN, State.CLOSING):
+                self._end(complete=False, reason=reason)
+                self._disconnect("unauthorized", reason)
+        elif self._state is State.OPEN and not self._left_because:
             self._left_because = reason
             self._say("disconnect", {"reason": "completed", "info": reason})
         elif self._state in (State.CONNECTED, State.OPENING):

@@ -6,7 +6,7 @@ import structlog
 
 from steno_ingest.calls.doors.audiohook import AudioHookDoor, AudioHookOptions
 from steno_ingest.calls.doors.audiohook_signature import ClientSecrets, Gatekeeper, NotAuthentic
-from steno_ingest.calls.doors.port import Door, DoorFactory, Upgrade, UpgradeRefused
+from steno_ingest.calls.doors.port import DoorFactory, Entered, Upgrade, UpgradeRefused
 from steno_ingest.settings import IngestSettings
 
 log = structlog.get_logger()
@@ -21,9 +21,8 @@ def audiohook_door(settings: IngestSettings) -> DoorFactory:
     Raises:
         SecretFileUnreadable: the file of their keys cannot be read.
     """
-    gatekeeper = Gatekeeper(
-        ClientSecrets(settings.audiohook_keys_file), clock=time.time, public_url=settings.audiohook_public_url or ""
-    )
+    secrets = ClientSecrets(settings.audiohook_keys_file)
+    gatekeeper = Gatekeeper(secrets, clock=time.time, public_url=settings.audiohook_public_url or "")
     options = AudioHookOptions(
         messages_per_second=settings.audiohook_messages_per_second,
         message_burst=settings.audiohook_message_burst,
@@ -31,17 +30,18 @@ def audiohook_door(settings: IngestSettings) -> DoorFactory:
         languages=tuple(language.strip() for language in settings.audiohook_languages.split(",")),
     )
 
-    def make(upgrade: Upgrade) -> Door:
+    def make(upgrade: Upgrade) -> Entered:
         try:
-            gatekeeper.check(upgrade)
+            caller = gatekeeper.check(upgrade)
         except NotAuthentic as wrong:
             log.warning("audiohook.refused", reason=str(wrong), client=upgrade.client)
             reason = "the request is not authentic: the log of ingest says why"
             raise UpgradeRefused(401, reason, delay_seconds=_REFUSAL_SECONDS) from wrong
-        return AudioHookDoor(
+        door = AudioHookDoor(
             session_id=upgrade.headers["audiohook-session-id"],
             organization_id=upgrade.headers["audiohook-organization-id"],
             options=options,
         )
+        return Entered(door=door, caller=caller, holds=lambda: secrets.holds(caller))
 
     return make

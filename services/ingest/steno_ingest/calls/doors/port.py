@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from steno.callers import Caller
 from steno.events.records import AudioCodec, CallChannel, GapReason, Hypothesis, Phrase
 
 
@@ -234,7 +235,8 @@ class Door(Protocol):
 
     def ask_to_leave(self, reason: str) -> Iterable[Action]:
         """The service stops (`service_stopping`), the call was closed here (`ended_by_api`), or its peer came back on another
-        connection (`replaced`): asks the peer to end in its protocol's own way. The server closes soon after by itself."""
+        connection (`replaced`), or the key it came in with opens no more (`key_revoked`): asks the peer to end in its
+        protocol's own way. The server closes soon after by itself."""
 
     def violated(self, error: str, *, now: float) -> Iterable[Action]:
         """The call cannot take what the peer told of it: the peer is told so as for any other fault, and its call is over."""
@@ -243,5 +245,18 @@ class Door(Protocol):
         """Time has passed (called every 100 ms or so): paced captions, peers that said nothing for too long."""
 
 
-DoorFactory = Callable[[Upgrade], Door]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entered:
+    """A peer that may come in: its door, and whose it is."""
+
+    door: Door
+    caller: Caller
+    #: Whether what it came in with is still good; asked again while the connection lasts.
+    holds: Callable[[], bool]
+
+
+KEY_REVOKED = "key_revoked"
+"""Why a peer has to leave, and how its call ends, when what it came in with is good no more."""
+
+DoorFactory = Callable[[Upgrade], Entered]
 """Makes the door of one connection, once the peer has shown that it may come in. Raises `UpgradeRefused`; does not wait."""

@@ -13,6 +13,7 @@ from enum import Enum, auto
 from steno.events.records import Hypothesis, Phrase
 from steno_ingest.calls.doors import stream_messages as messages
 from steno_ingest.calls.doors.port import (
+    KEY_REVOKED,
     Action,
     Audio,
     Close,
@@ -163,6 +164,8 @@ class StreamDoor:
             yield from self._close(1000)
         elif reason == "replaced":
             yield from self._leave("replaced", "the call goes on elsewhere, or was ended there", code=1008)
+        elif reason == KEY_REVOKED:
+            yield from self._leave(reason, "the API key of this connection was removed, expired or changed", code=1008)
         else:
             yield from self._leave(reason, "the service is stopping; connect again and resume the call", code=1012)
 

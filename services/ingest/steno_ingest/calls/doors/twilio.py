@@ -12,7 +12,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from steno.events.records import AudioCodec, Hypothesis, Phrase
-from steno_ingest.calls.doors.port import Action, Audio, Close, Dtmf, Ended, Offered, Refusal, ResumePoint, Updated
+from steno_ingest.calls.doors.port import (
+    KEY_REVOKED,
+    Action,
+    Audio,
+    Close,
+    Dtmf,
+    Ended,
+    Offered,
+    Refusal,
+    ResumePoint,
+    Updated,
+)
 from steno_ingest.calls.doors.tracks import Interleaver
 from steno_ingest.calls.doors.twilio_messages import (
     INBOUND,
@@ -114,7 +125,7 @@ class TwilioDoor:
     def ask_to_leave(self, reason: str) -> Iterable[Action]:
         """A stream has no message for it: its socket is closed."""
         ended = self._end(Ended(complete=False, reason=reason))
-        return [*ended, *self._close(1001, reason)]
+        return [*ended, *self._close(1008 if reason == KEY_REVOKED else 1001, reason)]
 
     def violated(self, error: str, *, now: float) -> Iterable[Action]:
         """A stream has no message for it: its socket is closed."""

@@ -20,7 +20,7 @@ from steno.callers import Caller
 from steno.http.auth import ApiKeys, presented_key
 from steno.key_file import Key, KeyFile
 from steno.key_lines import Terms
-from steno_ingest.calls.doors.port import Door, DoorFactory, Upgrade, UpgradeRefused
+from steno_ingest.calls.doors.port import DoorFactory, Entered, Upgrade, UpgradeRefused
 from steno_ingest.calls.doors.twilio import TwilioDoor
 
 log = structlog.get_logger()
@@ -91,6 +91,10 @@ class Gatekeeper:
             )
         return caller
 
+    def holds(self, caller: Caller) -> bool:
+        """Whether what a peer came in with, token or key, is still good."""
+        return self._tokens.holds(caller) or self._keys.holds(caller)
+
     def _signer(self, upgrade: Upgrade, signature: str) -> Caller | None:
         algorithm = _ALGORITHMS.get(_algorithm(upgrade.headers.get(_SETTINGS_HEADER, "")))
         if algorithm is None:
@@ -143,9 +147,9 @@ def spellings(url: str, *, query: str = "") -> list[str]:
 def door_factory(gatekeeper: Gatekeeper) -> DoorFactory:
     """Makes the doors of requests that may come in, and refuses all others."""
 
-    def make(upgrade: Upgrade) -> Door:
-        gatekeeper.check(upgrade)
-        return TwilioDoor()
+    def make(upgrade: Upgrade) -> Entered:
+        caller = gatekeeper.check(upgrade)
+        return Entered(door=TwilioDoor(), caller=caller, holds=lambda: gatekeeper.holds(caller))
 
     return make
 

@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 
 from pydantic import ValidationError
 
+from steno.callers import Caller
 from steno.errors import Retryable
 from steno.events.records import CallStarted
 from steno_ingest.calls.doors.port import Offered, Refusal
@@ -40,7 +41,7 @@ class Ledger(Protocol):
     """What is needed of `steno_ingest.calls.ledger.call_ledger.CallLedger`."""
 
     async def begin(self, started: CallStarted, *, door: str, instance: str, paused: bool) -> None: ...
-    async def resume(self, call_id: str, *, instance: str) -> CallView: ...
+    async def resume(self, call_id: str, *, instance: str, caller: Caller) -> CallView: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +75,7 @@ class Admission:
         self._clock = clock
         self._late: set[asyncio.Task[None]] = set()
 
-    async def begin(self, offered: Offered, *, door: str, resumable: bool) -> Admitted:
+    async def begin(self, offered: Offered, *, door: str, resumable: bool, caller: Caller) -> Admitted:
         """Takes in a new call. Raises `OfferRefused`."""
         try:
             started = CallStarted(
@@ -86,6 +87,7 @@ class Admission:
                 protocol=door,
                 properties=dict(offered.properties),
                 started_at=self._clock(),
+                tenant=caller.tenant,
             )
         except ValidationError as error:
             faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))
@@ -98,14 +100,14 @@ class Admission:
 
         return await self._in_time(begun())
 
-    async def resume(self, offered: Offered) -> Admitted:
+    async def resume(self, offered: Offered, *, caller: Caller) -> Admitted:
         """Has a call go on here that was begun elsewhere, or in the process before this one. Raises `OfferRefused`.
 
         While the ledger has it paused it stays so: for whoever asked by the API, else for its peer.
         """
 
         async def resumed() -> Admitted:
-            view = await self._ledger.resume(offered.call_id, instance=self._instance)
+            view = await self._ledger.resume(offered.call_id, instance=self._instance, caller=caller)
             session = CallSession(start_of(view), chunk_ms=self._chunk_ms, clock=self._clock, at=offered.resume)
             holder = Holder.SERVICE if view.pause_requested_by else Holder.PEER
             paused_by = holder if view.paused else None

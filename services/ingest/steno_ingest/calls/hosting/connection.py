@@ -13,7 +13,17 @@ from steno.events.records import Hypothesis, Phrase, TranscriptCompleted, Transc
 from steno.http.websockets import MAX_FRAME_BYTES
 from steno.kafka.errors import FollowerTooSlow
 from steno.kafka.messages import Message
-from steno_ingest.calls.doors.port import Action, Close, Door, Ended, Offered, Resumed, SendBytes, SendText
+from steno_ingest.calls.doors.port import (
+    KEY_REVOKED,
+    Action,
+    Close,
+    Ended,
+    Entered,
+    Offered,
+    Resumed,
+    SendBytes,
+    SendText,
+)
 from steno_ingest.calls.hosting.admission import OfferRefused
 from steno_ingest.calls.hosting.completion import Completion
 from steno_ingest.calls.hosting.host import CallHost
@@ -29,6 +39,12 @@ _TOO_BIG = 1009
 
 _LEAVE_SECONDS = 5.0
 """How long a peer that was asked to leave may take."""
+
+_REVOKED_SECONDS = 1.0
+"""The same for one whose key opens no more."""
+
+_LOOKS_WITHOUT_KEY = 2
+"""How often in a row its key has to be missing: a file that is being written may lack it for a moment."""
 
 _AFTER_END_SECONDS = 60.0
 """How long a connection may outlive its call; doors end them sooner."""
@@ -50,7 +66,7 @@ class Connection:
 
     def __init__(
         self,
-        door: Door,
+        entered: Entered,
         host: CallHost,
         captions: Captions,
         *,
@@ -64,7 +80,10 @@ class Connection:
             idle_seconds: After so long without a message the connection counts as lost.
             now: Seconds of a monotonic clock.
         """
-        self._door = door
+        self._entered = entered
+        self._door = entered.door
+        #: Who the peer is, by what it came in with.
+        self.caller = entered.caller
         self._host = host
         self._captions = captions
         self._receive = receive
@@ -80,6 +99,7 @@ class Connection:
         self._heard_at: float | None = now()
         self._acknowledged: tuple[int, int] | None = None
         self._leave_by: float | None = None
+        self._without_key = 0
         self._over_since: float | None = None
         self._settled = False
         self._violated = False
@@ -108,6 +128,17 @@ class Connection:
         """Time has passed: what waits for a moment is done. Called about ten times a second."""
         self._guarded(self._tick)
 
+    def check_key(self) -> None:
+        """Looks again whether what the peer came in with is good. Called about twice a second."""
+        if self._revoked:
+            return
+        self._without_key = 0 if self._entered.holds() else self._without_key + 1
+        if self._without_key == _LOOKS_WITHOUT_KEY:
+            log.warning("call.key_revoked", door=self._door.name, key_name=self.caller.name)
+            CALL_PEERS_CUT_OFF.labels(self._door.name, KEY_REVOKED).inc()
+            self._leave_by = self._now() + _REVOKED_SECONDS
+            self._guarded(self._revoke)
+
     def ask_pause(self) -> None:
         """Asks the peer to pause."""
         self._guarded(lambda: self._do(self._door.ask_pause()))
@@ -125,6 +156,17 @@ class Connection:
     def refuse(self, reason: str) -> None:
         """Tells the peer that its call cannot be taken after all."""
         self._guarded(lambda: self._violate(reason))
+
+    @property
+    def _revoked(self) -> bool:
+        return self._without_key >= _LOOKS_WITHOUT_KEY
+
+    def _revoke(self) -> None:
+        self._do(self._door.ask_to_leave(KEY_REVOKED))
+        call = self._call
+        if call is not None and call.peer is self:
+            error = "the key that its peer came in with was removed, expired or changed"
+            self._host.ended(call, Ended(complete=False, reason=KEY_REVOKED, error=error))
 
     def _guarded(self, work: Callable[[], None]) -> None:
         """Does what comes from elsewhere than the peer; where that fails, this connection ends with it and no other."""
@@ -164,7 +206,11 @@ class Connection:
             if self._outgoing.closing:
                 self._cut_off("not_closing", "the connection was closed, and the peer does not answer")
             else:
-                self._outgoing.close(Close(code=1012, reason="the service closes the connection"))
+                self._outgoing.close(
+                    Close(code=1008, reason=KEY_REVOKED)
+                    if self._revoked
+                    else Close(code=1012, reason="the service closes the connection")
+                )
                 self._leave_by = None
 
     async def _read(self) -> None:
@@ -214,6 +260,9 @@ class Connection:
             self._do(self._door.refused(error.refusal, now=self._now()))
             return
         self._call = call
+        if self._revoked:
+            self._revoke()
+            return
         self._do(self._door.accepted(at=call.session.received, now=self._now()))
         if call.session.paused:
             self._do(self._door.ask_pause())

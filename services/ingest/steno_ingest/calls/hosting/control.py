@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from steno.callers import Caller
 from steno.events.records import CallChannel
 from steno_ingest.calls.ledger.call_ledger import KAFKA, CallLedger
 from steno_ingest.calls.ledger.view import CallView
@@ -12,8 +13,8 @@ from steno_ingest.errors import CallNotHere
 class HostedCalls(Protocol):
     """The calls whose socket is in this process."""
 
-    async def paused(self, call_id: str, paused: bool, *, by: str, reason: str) -> bool:
-        """Closes or opens the gate of a call and says so on its log. Says whether the call is here, and its gate is so now."""
+    async def paused(self, call_id: str, paused: bool, *, by: Caller, reason: str) -> bool:
+        """Closes or opens the gate of a call that a caller sees. Says whether it is here, and its gate is so now."""
 
     async def pause_kept(self, call_id: str) -> None:
         """The ledger has it that a call is paused; until it is told so, what the ledger says opens no gate."""
@@ -28,7 +29,7 @@ class HostedCalls(Protocol):
 class NoHostedCalls:
     """The calls of a process without doors."""
 
-    async def paused(self, call_id: str, paused: bool, *, by: str, reason: str) -> bool:
+    async def paused(self, call_id: str, paused: bool, *, by: Caller, reason: str) -> bool:
         """Never."""
         return False
 
@@ -54,42 +55,44 @@ class CallControl:
         self._ledger = ledger
         self._hosted = hosted
 
-    async def pause(self, call_id: str, *, by: str, reason: str) -> bool:
+    async def pause(self, call_id: str, *, by: Caller, reason: str) -> bool:
         """Has a call's audio dropped from now on. Says whether it is dropped now; False: another process has to.
 
         Raises:
-            NotThere: there is no such call.
+            NotThere: there is no such call, or it is somebody else's.
             CallAlreadyEnded: it is over.
             CallNotHere: an upstream system publishes it.
             DatabaseUnavailable: try again; where the call is in this process its audio is dropped already.
         """
         # The gate first: what comes afterwards may fail, and audio that is not to be kept must not be.
         gated = await self._hosted.paused(call_id, True, by=by, reason=reason)
-        await self._refuse_foreign(call_id, "paused")
-        await self._ledger.set_paused(call_id, True, by=by, reason=reason)
+        await self._refuse_foreign(call_id, by, "paused")
+        await self._ledger.set_paused(call_id, True, by=by.name, reason=reason)
         await self._hosted.pause_kept(call_id)
         return gated
 
-    async def resume(self, call_id: str, *, by: str, reason: str) -> bool:
+    async def resume(self, call_id: str, *, by: Caller, reason: str) -> bool:
         """Has a call's audio kept again. Says whether it is kept now; raises like `pause`."""
-        await self._refuse_foreign(call_id, "resumed")
-        await self._ledger.set_paused(call_id, False, by=by, reason=reason)
+        await self._refuse_foreign(call_id, by, "resumed")
+        await self._ledger.set_paused(call_id, False, by=by.name, reason=reason)
         return await self._hosted.paused(call_id, False, by=by, reason=reason)
 
-    async def correct_roles(self, call_id: str, channels: Sequence[CallChannel], *, by: str) -> CallView:
+    async def correct_roles(self, call_id: str, channels: Sequence[CallChannel], *, by: Caller) -> CallView:
         """Has other roles hold for a call, also one that is over. Raises like `CallLedger.correct_roles`."""
-        call = await self._ledger.correct_roles(call_id, channels, by=by)
+        await self._ledger.call(call_id, caller=by)
+        call = await self._ledger.correct_roles(call_id, channels, by=by.name)
         await self._hosted.roles_corrected(call_id, call.channels)
         return call
 
-    async def end(self, call_id: str, *, by: str) -> CallView:
+    async def end(self, call_id: str, *, by: Caller) -> CallView:
         """Has a call end. Raises like `CallLedger.request_end`."""
-        call = await self._ledger.request_end(call_id, by=by)
-        await self._hosted.end(call_id, by=by)
+        await self._ledger.call(call_id, caller=by)
+        call = await self._ledger.request_end(call_id, by=by.name)
+        await self._hosted.end(call_id, by=by.name)
         return call
 
-    async def _refuse_foreign(self, call_id: str, wish: str) -> None:
-        call = await self._ledger.call(call_id)
+    async def _refuse_foreign(self, call_id: str, by: Caller, wish: str) -> None:
+        call = await self._ledger.call(call_id, caller=by)
         if call.door == KAFKA:
             raise CallNotHere(
                 f"the audio of call {call_id} comes from an upstream system that publishes it to Kafka, so it cannot be {wish} "

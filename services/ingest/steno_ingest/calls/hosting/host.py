@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from steno.callers import Caller
 from steno.errors import Retryable
 from steno.events.records import CallChannel, CallStarted
 from steno.kafka.errors import RecordRefused
@@ -96,7 +97,7 @@ class CallHost:
             OfferRefused: it is not taken.
         """
         try:
-            call = await self._admit(offered, door=door, resumable=resumable)
+            call = await self._admit(offered, door=door, resumable=resumable, caller=peer.caller)
         except OfferRefused as error:
             CALLS_REFUSED.labels(door, error.refusal.value).inc()
             log.warning("call.refused", call_id=offered.call_id, door=door, reason=error.refusal.value, detail=str(error))
@@ -137,15 +138,15 @@ class CallHost:
         else:
             self.ended(call, ended)
 
-    async def paused(self, call_id: str, paused: bool, *, by: str, reason: str) -> bool:
-        """Closes or opens the gate of a call. Says whether the call is here, and its gate is so now."""
+    async def paused(self, call_id: str, paused: bool, *, by: Caller, reason: str) -> bool:
+        """Closes or opens the gate of a call that a caller sees. Says whether it is here, and its gate is so now."""
         call = self.calls.get(call_id)
-        if call is None or call.over:
+        if call is None or call.over or not by.sees(call.tenant):
             return False
         if paused:
-            call.close_gate(by=by, reason=reason)
+            call.close_gate(by=by.name, reason=reason)
         else:
-            self.open_gate(call, by=by)
+            self.open_gate(call, by=by.name)
         return call.session.paused is paused
 
     async def pause_kept(self, call_id: str) -> None:
@@ -220,10 +221,13 @@ class CallHost:
                     # Somebody else closed it meanwhile.
                     call.close_gate(by=view.pause_requested_by, reason=view.pause_reason)
 
-    async def _admit(self, offered: Offered, *, door: str, resumable: bool) -> HostedCall:
+    async def _admit(self, offered: Offered, *, door: str, resumable: bool, caller: Caller) -> HostedCall:
         if self.draining:
             raise OfferRefused(Refusal.SERVICE_STOPPING, "the service is stopping; try again soon")
         here = self.calls.get(offered.call_id)
+        if here is not None and not caller.sees(here.tenant):
+            # The ledger says of somebody else's call what it says of one that is not there.
+            here = None
         if here is not None and offered.resume is not None and here.ended and not here.completed:
             raise OfferRefused(Refusal.CALL_ALREADY_ENDED, f"call {here.call_id} has ended and cannot go on")
         if here is not None and offered.resume is not None and (here.completed or not here.over):
@@ -234,32 +238,32 @@ class CallHost:
         self.admitting.add(offered.call_id)
         try:
             if offered.resume is None:
-                admitted = await self._admission.begin(offered, door=door, resumable=resumable)
+                admitted = await self._admission.begin(offered, door=door, resumable=resumable, caller=caller)
             else:
-                admitted = await self._resume_or_begin(offered, door=door)
+                admitted = await self._resume_or_begin(offered, door=door, caller=caller)
             return self._host(admitted, door=door, resumable=resumable)
         finally:
             self.admitting.discard(offered.call_id)
 
-    async def _resume_or_begin(self, offered: Offered, *, door: str) -> Admitted:
+    async def _resume_or_begin(self, offered: Offered, *, door: str, caller: Caller) -> Admitted:
         """A peer comes back. One that was told of nothing yet cannot know whether its call was begun, so it is begun now."""
         try:
-            return await self._resume(offered)
+            return await self._resume(offered, caller)
         except OfferRefused as error:
             if error.refusal is not Refusal.NO_SUCH_CALL or offered.resume != _NOTHING_YET:
                 raise
         try:
-            return await self._admission.begin(offered, door=door, resumable=True)
+            return await self._admission.begin(offered, door=door, resumable=True, caller=caller)
         except OfferRefused as meanwhile:
             if meanwhile.refusal is not Refusal.CALL_ID_IN_USE:
                 raise
         # What its first connection had begun came to the ledger between the two.
-        return await self._resume(offered)
+        return await self._resume(offered, caller)
 
-    async def _resume(self, offered: Offered) -> Admitted:
+    async def _resume(self, offered: Offered, caller: Caller) -> Admitted:
         lost_until = self.awaited.pop(offered.call_id, None)
         try:
-            admitted = await self._admission.resume(offered)
+            admitted = await self._admission.resume(offered, caller=caller)
         except OfferRefused as error:
             if lost_until is not None and error.refusal.temporary:
                 self.awaited[offered.call_id] = lost_until

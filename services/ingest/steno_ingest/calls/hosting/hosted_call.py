@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from steno.callers import Caller
 from steno_ingest.calls.doors.port import Audio, Dtmf, Gap, Paused, Resumed, ResumePoint, Updated
 from steno_ingest.calls.hosting.sender import CallSender
 from steno_ingest.calls.hosting.session import CallSession, Holder, State
@@ -13,6 +14,9 @@ Told = Audio | Gap | Paused | Resumed | Dtmf | Updated
 
 class Peer(Protocol):
     """The connection of a call's peer."""
+
+    #: Who it is, by what it came in with.
+    caller: Caller
 
     def ask_pause(self) -> None:
         """Asks the peer to pause."""
@@ -54,6 +58,11 @@ class HostedCall:
         #: Once it is over and all on the log: until when it is known, by the monotonic clock.
         self.forget_at: float | None = None
         self._audio_bytes = CALL_AUDIO_BYTES.labels(door)
+
+    @property
+    def tenant(self) -> str:
+        """Whose it is."""
+        return self.session.started.tenant
 
     @property
     def over(self) -> bool:

@@ -17,6 +17,7 @@ from steno_ingest.calls.hosting.host import CallHost
 log = structlog.get_logger("steno.ingest.calls")
 
 _TICK_SECONDS = 0.1
+_LOOK_AT_KEYS_TICKS = 5
 _DRAIN_SECONDS = 6.0
 """How long connections may take to end once their peers were asked to leave."""
 
@@ -54,9 +55,13 @@ class CallServer:
 
     async def run(self) -> None:
         """Gives the doors their time until `stop`."""
+        ticks = 0
         while not self._stopping.is_set():
+            ticks += 1
             for connection in list(self._connections):
                 connection.tick()
+                if ticks % _LOOK_AT_KEYS_TICKS == 0:
+                    connection.check_key()
             await asyncio.sleep(_TICK_SECONDS)
 
     async def stop(self) -> None:
@@ -78,7 +83,7 @@ class CallServer:
         try:
             if self._host.draining:
                 raise UpgradeRefused(503, "the service is stopping; try again soon")
-            door = factory(upgrade_of(scope))
+            entered = factory(upgrade_of(scope))
         except UpgradeRefused as refused:
             await asyncio.sleep(refused.delay_seconds)
             await _refuse(refused, send)
@@ -89,7 +94,7 @@ class CallServer:
             # The peer is gone already.
             return
         connection = Connection(
-            door,
+            entered,
             self._host,
             self._captions,
             receive=receive,

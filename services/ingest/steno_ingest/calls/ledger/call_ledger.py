@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from steno.callers import Caller
 from steno.events.catalogue import CALL_AUDIO, CALLS
 from steno.events.properties import merged
 from steno.events.records import (
@@ -34,6 +35,7 @@ from steno_ingest.calls.ledger.tables import call_events, call_passes, calls
 from steno_ingest.calls.ledger.view import CallView, Standing, fingerprint, record_of, start_of
 from steno_ingest.metrics import CALL_STATES, CALLS_ACCEPTED
 from steno_ingest.outbox import Outbox, now
+from steno_ingest.owners import owner_for
 from steno_ingest.texts import check_ids, clean
 from steno_ingest.transactions import insert_once, transaction
 
@@ -58,7 +60,7 @@ class CallLedger:
         """Takes in a call that a door of this instance was offered; the same again changes nothing.
 
         Raises:
-            CallIdInUse: another call has this id, or had it.
+            CallIdInUse: another call has this id, or had it, or recordings of somebody else's.
             UnusableId: its id or locale has a NUL in it.
         """
         call, created = await self._take_in(started, door=door, instance=instance, paused=paused, heard_at=None)
@@ -74,15 +76,16 @@ class CallLedger:
         """
         return (await self._take_in(started, door=KAFKA, instance="", paused=False, heard_at=self._clock()))[1]
 
-    async def resume(self, call_id: str, *, instance: str) -> CallView:
+    async def resume(self, call_id: str, *, instance: str, caller: Caller) -> CallView:
         """Has a call go on at this instance, whose peer came back here.
 
         Raises:
-            NotThere: there is no such call.
+            NotThere: there is no such call, or it is somebody else's.
             CallAlreadyEnded: it is over.
         """
 
         def moved(call: CallView) -> Changes:
+            rows.seen(call, call_id, caller)
             if call.state is not CallStatus.ACTIVE:
                 raise over(call, "go on")
             return {"instance": instance}
@@ -249,10 +252,11 @@ class CallLedger:
         """Keeps which recording was made of a call's audio, and where it is. Raises `NotThere`."""
         await self._apply(call_id, lambda _: {"audio_recording_id": recording_id, "audio_url": url})
 
-    async def call(self, call_id: str) -> CallView:
-        """A call. Raises `NotThere`."""
+    async def call(self, call_id: str, *, caller: Caller | None = None) -> CallView:
+        """A call; of those that a caller sees, or of all. Raises `NotThere`."""
         async with transaction(self._engine) as connection:
-            return rows.there(await rows.find(connection, call_id), call_id)
+            call = await rows.find(connection, call_id)
+            return rows.there(call, call_id) if caller is None else rows.seen(call, call_id, caller)
 
     async def open_calls(self, *, instance: str | None = None) -> list[CallView]:
         """The calls whose audio is not over, the oldest first; of one instance only, or of all."""
@@ -285,6 +289,9 @@ class CallLedger:
         async with transaction(self._engine) as connection:
             await rows.lock(connection, started.call_id)
             call = await rows.find(connection, started.call_id)
+            if door != KAFKA:
+                # What is on Kafka already cannot be refused: who may write there is not asked here.
+                await owner_for(connection, started.call_id, Caller(door, started.tenant))
             if call is not None:
                 if call.fingerprint != fingerprint(started):
                     raise in_use(call)

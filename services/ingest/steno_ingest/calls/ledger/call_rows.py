@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Row, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from steno.callers import Caller
 from steno.events.records import AudioCodec, CallChannel, CallStatus
 from steno_ingest.calls.ledger.passes import Pass
 from steno_ingest.calls.ledger.tables import call_entries, call_passes, calls
@@ -52,8 +53,19 @@ def view_of(row: Row[Any]) -> CallView:
 def there(call: CallView | None, call_id: str) -> CallView:
     """The call. Raises `NotThere` where there is none."""
     if call is None:
-        raise NotThere(f"there is no call {call_id}; GET /v1/calls lists those there are")
+        raise _not_there(call_id)
     return call
+
+
+def seen(call: CallView | None, call_id: str, caller: Caller) -> CallView:
+    """The call. Raises `NotThere` where there is none, and where it is not one that the caller sees."""
+    if call is None or not caller.sees(call.tenant):
+        raise _not_there(call_id)
+    return call
+
+
+def _not_there(call_id: str) -> NotThere:
+    return NotThere(f"there is no call {call_id}; GET /v1/calls lists those there are")
 
 
 async def insert(connection: AsyncConnection, call: CallView) -> None:

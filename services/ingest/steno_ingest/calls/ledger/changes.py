@@ -49,6 +49,7 @@ def begun(started: CallStarted, *, door: str, instance: str, paused: bool, at: d
         started_at=started.started_at,
         ended_at=None,
         updated_at=at,
+        tenant=started.tenant,
     )
 
 

@@ -8,12 +8,14 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from steno.callers import Caller
 from steno.cursors import Position
 from steno.events.records import CallStatus
 from steno_ingest.calls.ledger import call_rows as rows
 from steno_ingest.calls.ledger.passes import Pass
 from steno_ingest.calls.ledger.tables import call_events, call_phrases, calls
 from steno_ingest.calls.ledger.view import CallView
+from steno_ingest.owners import seen_by
 from steno_ingest.transactions import transaction
 from steno_ingest.transcripts import TranscriptPhrase
 
@@ -38,27 +40,27 @@ class CallQueries:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def page(self, filters: CallFilters, *, after: Position | None, limit: int) -> list[CallView]:
-        """Calls, the newest first, from after a position on; calls accepted meanwhile do not shift them."""
-        query = select(calls).where(*_conditions(filters))
+    async def page(self, filters: CallFilters, *, caller: Caller, after: Position | None, limit: int) -> list[CallView]:
+        """Calls that a caller sees, the newest first, from after a position on; calls accepted meanwhile do not shift them."""
+        query = select(calls).where(*_conditions(filters), seen_by(caller, calls.c.tenant))
         if after is not None:
             query = query.where(tuple_(calls.c.accepted_at, calls.c.call_id) < tuple_(after.at, after.id))
         query = query.order_by(calls.c.accepted_at.desc(), calls.c.call_id.desc()).limit(limit)
         async with transaction(self._engine) as connection:
             return [rows.view_of(row) for row in await connection.execute(query)]
 
-    async def with_events(self, call_id: str) -> tuple[CallView, Sequence[Row[Any]]]:
-        """A call, and what happened in it, by time. Raises `NotThere`."""
+    async def with_events(self, call_id: str, *, caller: Caller) -> tuple[CallView, Sequence[Row[Any]]]:
+        """A call that a caller sees, and what happened in it, by time. Raises `NotThere`."""
         query = select(call_events).where(call_events.c.call_id == call_id)
         query = query.order_by(call_events.c.position_ms, call_events.c.kind)
         async with transaction(self._engine) as connection:
-            call = rows.there(await rows.find(connection, call_id), call_id)
+            call = rows.seen(await rows.find(connection, call_id), call_id, caller)
             return call, (await connection.execute(query)).all()
 
-    async def with_passes(self, call_id: str) -> tuple[CallView, list[Pass]]:
-        """A call, and the passes over it that completed or failed. Raises `NotThere`."""
+    async def with_passes(self, call_id: str, *, caller: Caller) -> tuple[CallView, list[Pass]]:
+        """A call that a caller sees, and the passes over it that completed or failed. Raises `NotThere`."""
         async with transaction(self._engine) as connection:
-            call = rows.there(await rows.find(connection, call_id), call_id)
+            call = rows.seen(await rows.find(connection, call_id), call_id, caller)
             return call, await rows.passes(connection, call_id)
 
     async def never_heard(self, before: datetime) -> list[CallView]:

@@ -64,7 +64,10 @@ calls = Table(
     Column("started_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),
     Column("updated_at", UtcDateTime, nullable=False),
+    # Whose it is; empty: the house's.
+    Column("tenant", String(64), nullable=False, server_default=""),
     Index("ix_calls_page", "accepted_at", "call_id"),
+    Index("ix_calls_tenant_page", "tenant", "accepted_at", "call_id"),
     Index("ix_calls_state_page", "state", "accepted_at", "call_id"),
     Index("ix_calls_open", "instance", sqlite_where=_OPEN, postgresql_where=_OPEN),
 )

@@ -8,6 +8,7 @@ from enum import StrEnum
 import structlog
 from pydantic import ValidationError
 
+from steno.callers import Caller
 from steno.events.records import Role
 from steno.storage.objects import ForeignObject, ObjectMissing, ObjectStore
 from steno_ingest.calls.ledger.passes import Pass
@@ -35,7 +36,7 @@ class CallTranscripts:
         self._queries = queries
         self._objects = objects
 
-    async def transcript(self, call_id: str, which: WhichPass) -> Transcript:
+    async def transcript(self, call_id: str, which: WhichPass, *, caller: Caller) -> Transcript:
         """The transcript of a call, as far as it is.
 
         Raises:
@@ -43,7 +44,7 @@ class CallTranscripts:
             NeverToBe: the result document of the current pass is not kept any more.
             DatabaseUnavailable, StoreUnavailable: try again later.
         """
-        call, passes = await self._queries.with_passes(call_id)
+        call, passes = await self._queries.with_passes(call_id, caller=caller)
         known = {entry.recording_id: entry for entry in passes}
         if which is WhichPass.CURRENT and call.current_recording_id not in ("", call.recording_id):
             transcript = await self._of_recording(call, known[call.current_recording_id])

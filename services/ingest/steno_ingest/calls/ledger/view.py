@@ -57,6 +57,8 @@ class CallView:
     started_at: datetime
     ended_at: datetime | None
     updated_at: datetime
+    #: Whose it is; empty: the house's.
+    tenant: str
 
     @property
     def recording_id(self) -> str:
@@ -106,6 +108,7 @@ def record_of(view: CallView) -> CallState:
         started_at=view.started_at,
         ended_at=view.ended_at,
         updated_at=view.updated_at,
+        tenant=view.tenant,
     )
 
 
@@ -120,11 +123,13 @@ def start_of(view: CallView) -> CallStarted:
         protocol=view.protocol,
         properties=within_bounds(view.properties),
         started_at=view.started_at,
+        tenant=view.tenant,
     )
 
 
 def fingerprint(started: CallStarted) -> str:
-    """The digest of a call's start, the same after a way through Kafka."""
+    """The digest of a call's start, the same after a way through Kafka, and as it was before calls had tenants."""
+    left_out = {"started_at"} if started.tenant else {"started_at", "tenant"}
     canonical = started.model_copy(update={"properties": dict(sorted(started.properties.items()))})
-    text = f"{canonical.started_at.timestamp():.6f} {canonical.model_dump_json(exclude={'started_at'})}"
+    text = f"{canonical.started_at.timestamp():.6f} {canonical.model_dump_json(exclude=left_out)}"
     return hashlib.sha256(text.encode()).hexdigest()

@@ -92,6 +92,7 @@ class Recorder:
                 locale=call.locale,
                 properties=dict(call.properties),
                 sha256=recording.sha256,
+                tenant=call.tenant,
             )
         )
 

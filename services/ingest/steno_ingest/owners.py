@@ -1,0 +1,33 @@
+"""Whose calls are: a call id belongs to the tenant that brought it first, with all its recordings."""
+
+from sqlalchemy import ColumnElement, literal, select, true
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from steno.callers import Caller
+from steno_ingest.calls.ledger.tables import calls
+from steno_ingest.errors import CallIdInUse
+from steno_ingest.tables import recordings
+
+
+def seen_by(caller: Caller, tenant: ColumnElement[str]) -> ColumnElement[bool]:
+    """The condition that a row is one that a caller sees."""
+    return true() if caller.everything else tenant == caller.tenant
+
+
+async def owner_for(connection: AsyncConnection, call_id: str, caller: Caller) -> str:
+    """The tenant that what a caller brings of a call belongs to: that of the call, where one is known by this id.
+
+    Raises:
+        CallIdInUse: it is somebody else's; the message tells nothing of it.
+    """
+    call = select(calls.c.tenant, literal(0).label("rank")).where(calls.c.call_id == call_id)
+    recorded = select(recordings.c.tenant, literal(1)).where(recordings.c.call_id == call_id).distinct()
+    owners = [tenant for tenant, _ in await connection.execute(call.union_all(recorded).order_by("rank"))]
+    if not all(map(caller.sees, owners)):
+        raise taken(call_id)
+    return owners[0] if owners else caller.tenant
+
+
+def taken(call_id: str) -> CallIdInUse:
+    """What is said to whoever brings something by the id of somebody else's call."""
+    return CallIdInUse(f"the call id {call_id} cannot be used; give each call an id of its own")
