@@ -124,9 +124,7 @@ class WatchedFolder:
             metadata = await asyncio.to_thread(_metadata, folder, dropped)
             with await asyncio.to_thread(folder.open, dropped.audio, dropped.audio_stamp) as file:
                 upload = await self._intake.upload(_pieces(file), door=Door.FOLDER)
-            await self._intake.accept_upload(
-                upload, metadata, file_name=dropped.audio, door=Door.FOLDER, caller=self._caller
-            )
+            await self._intake.accept_upload(upload, metadata, file_name=dropped.audio, door=Door.FOLDER, caller=self._caller)
             await asyncio.to_thread(_put_aside, accepted, dropped)
         FOLDER_FILES.labels("accepted").inc()
 

@@ -202,7 +202,7 @@ async def test_a_recording_whose_record_kafka_refuses_fails_and_the_others_go_on
     record = CODEC.decode(aside.value)
     assert isinstance(record, RecordingSubmitted)
     assert record.properties == {"notes": "x" * 2048}
-    assert (await books(ingest.engine)).balanced
+    assert (await books(ingest.engine, OPERATOR)).balanced
 
 
 async def test_a_refused_row_is_told_before_it_is_set_aside(ingest: Ingest) -> None:
@@ -223,7 +223,7 @@ async def test_a_refused_row_is_told_before_it_is_set_aside(ingest: Ingest) -> N
     assert [type(sent.record) for sent in wire.sent] == [TranscriptFailed]
     assert len(await ingest.rows(outbox_refused)) == 1
     assert (await ingest.client.get(refused["links"]["self"])).json()["state"] == State.FAILED.value
-    assert (await books(ingest.engine)).balanced
+    assert (await books(ingest.engine, OPERATOR)).balanced
 
 
 async def test_a_call_whose_state_kafka_refuses_goes_on(ingest: Ingest) -> None:
@@ -239,7 +239,7 @@ async def test_a_call_whose_state_kafka_refuses_goes_on(ingest: Ingest) -> None:
     answer = (await ingest.client.get("/v1/calls/call-1")).json()
     assert answer["state"] == CallStatus.ACTIVE.value
     assert [event["kind"] for event in answer["events"]] == ["record_refused"]
-    assert (await books(ingest.engine)).balanced
+    assert (await books(ingest.engine, OPERATOR)).balanced
 
 
 async def test_a_call_whose_end_kafka_refuses_fails(ingest: Ingest) -> None:
@@ -253,7 +253,7 @@ async def test_a_call_whose_end_kafka_refuses_fails(ingest: Ingest) -> None:
         pass
     answer = (await ingest.client.get("/v1/calls/call-1")).json()
     assert (answer["state"], answer["error"]) == (CallStatus.FAILED.value, "record_refused")
-    assert (await books(ingest.engine)).balanced
+    assert (await books(ingest.engine, OPERATOR)).balanced
 
 
 async def test_one_instance_at_a_time_publishes(tmp_path: Path, postgres_url: str) -> None:

@@ -73,7 +73,7 @@ def test_a_breaking_change_is_refused(folder: Path, capsys: pytest.CaptureFixtur
     add_field(folder)
     assert main([], folder=folder) == 1
     assert not (folder / "versions/Phrase.v3.avsc").exists()
-    assert "Phrase: v2 cannot read v1" in capsys.readouterr().err
+    assert "Phrase: v3 cannot read v1" in capsys.readouterr().err
 
 
 def test_a_stale_document_is_written_again(folder: Path) -> None:
