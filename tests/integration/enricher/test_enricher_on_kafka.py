@@ -10,6 +10,7 @@ from steno_enricher.analysis import Analysis
 from steno_enricher.faust_app import changelog
 from steno_enricher.pass_state import PassState
 from support.enricher_process import EnricherProcess, Steno, interleaved, make_call
+from support.kafka import create_topic
 
 from steno.broker import LocalCluster
 from steno.events.catalogue import CALL_SUMMARIES, DEAD_LETTERS, INSIGHTS, PHRASES, TRANSCRIPTS
@@ -165,6 +166,23 @@ async def test_a_changelog_that_ends_in_a_hole_is_recovered(steno: Steno, enrich
     await steno.publish([*phrases[7:], completed])
     await steno.wait_for(CALL_SUMMARIES, 1)
     await _check(steno, [(phrases, completed)])
+
+
+async def test_a_row_that_kafka_refuses_stops_no_other_call(kafka: str, steno: Steno, enricher: EnricherProcess) -> None:
+    """A changelog that takes little: the call that outgrows it has its insights and no summary, the one behind it has both."""
+    name = topic_name(steno.topics, changelog())
+    limit = {"cleanup.policy": "compact", "max.message.bytes": "700"}
+    await create_topic(kafka, name, partitions=steno.topics.partitions, configs=limit)
+    await enricher.ready()
+    outgrown, small = make_call("call-1", 150), make_call("call-2", 2)
+    await steno.publish(outgrown[0])
+    await steno.wait_for(INSIGHTS, 150)
+    await steno.publish([outgrown[1], *small[0], small[1]])
+    await steno.wait_for(CALL_SUMMARIES, 1)
+    (summary,) = [steno.codec.decode(raw.value) for raw in await steno.read(CALL_SUMMARIES)]
+    assert isinstance(summary, CallSummary)
+    assert (summary.call_id, await steno.read(DEAD_LETTERS)) == ("call-2", [])
+    assert "steno_enricher_passes_overgrown_total 1.0" in await enricher.metrics()
 
 
 async def test_two_share_the_calls(kafka: str, steno: Steno, enricher: EnricherProcess) -> None:
