@@ -386,6 +386,9 @@ class CallCheckpoint(CallRecord):
     started_at: AwareDatetime
     marks: tuple[ChannelMark, ...]
     next_sequence: Index
+    missing: Position = 0
+    elapsed_ms: Position = 0
+    written_at: AwareDatetime | None = None
     done: bool = False
     saved_at: AwareDatetime
     tenant: Tenant = ""

@@ -3,15 +3,17 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from steno_ingest.calls.log.account import LONGEST_JUMP_SECONDS, MOST_NOTES, Account
+from steno_ingest.calls.log.account import MOST_NOTES, Account
 from steno_ingest.calls.log.pieces import MOST_PIECE_BYTES, Growing, Shape, Span, blocks_of_silence, layout, masked
 from steno_ingest.calls.log.unusable import AfterTheEnd, BrokenAudio, ImpossiblePlace, UnusableRecord
 from support.call_scenes import NOW, STEPS, Scene, Step, act
 
+from steno.call_clock import CallClock
 from steno.events.records import (
     AudioChunk,
     AudioCodec,
@@ -192,10 +194,20 @@ def test_a_silent_channel_is_noted_with_the_time_since_when() -> None:
         (chunk(1, 800, b"abc"), BrokenAudio),
         (chunk(1, 800, b""), BrokenAudio),
         (chunk(0, 800, b"ab"), ImpossiblePlace),
-        (chunk(1, 802 + LONGEST_JUMP_SECONDS * RATE, b"ab"), ImpossiblePlace),
+        (chunk(1, 802 + 38 * RATE, b"ab"), ImpossiblePlace),
+        (chunk(2**31 - 1, 800, b"ab"), ImpossiblePlace),
+        (gap(800, 38 * RATE), ImpossiblePlace),
         (gap(800, 2**62), ImpossiblePlace),
     ],
-    ids=["odd", "empty", "old sequence, new audio", "years ahead", "a gap of years"],
+    ids=[
+        "odd",
+        "empty",
+        "old sequence, new audio",
+        "ahead of time",
+        "sequence",
+        "a gap ahead of time",
+        "a gap of years",
+    ],
 )
 def test_what_cannot_be_is_put_aside_and_the_call_goes_on(record: CallRecord, error: type[UnusableRecord]) -> None:
     """Told once a call for each reason, so that one broken publisher does not stop everybody's consumer."""
@@ -207,6 +219,73 @@ def test_what_cannot_be_is_put_aside_and_the_call_goes_on(record: CallRecord, er
         assert of.refuse(raised.value, 800) is first
     assert of.chunk(chunk(2, 800, b"cd")) == (800, b"cd")
     assert kinds(of) == [(error.error_class, 100, 0)]
+
+
+def test_a_pause_that_begins_ahead_of_time_is_one_all_the_same() -> None:
+    """Nothing is kept that was not to be."""
+    of = account()
+    of.chunk(chunk(0, 0, b"ab"))
+    with pytest.raises(ImpossiblePlace):
+        of.pause(paused(2**62))
+    assert of.paused_from == 2
+    assert of.chunk(chunk(1, 2, b"ab")) is None
+
+
+LATER = NOW + timedelta(minutes=10)
+
+
+def test_as_much_can_be_missing_as_the_call_has_had_time_for() -> None:
+    """All gaps of a call together: by the times its records were written, half a minute before them, and a quarter more."""
+    of = account()
+    of.written(NOW)
+    of.gap(gap(0, 30 * RATE))
+    with pytest.raises(ImpossiblePlace):
+        of.gap(gap(30 * RATE, 8 * RATE))
+    of.written(LATER)
+    of.gap(gap(30 * RATE, 757 * RATE))
+    with pytest.raises(ImpossiblePlace):
+        of.chunk(chunk(0, (787 + 1) * RATE, b"ab"))
+    assert of.chunk(chunk(0, 787 * RATE, b"ab")) == (787 * RATE, b"ab")
+
+
+def test_audio_that_is_there_needs_no_time() -> None:
+    """A call that was published after the fact is recorded whole, with its gaps: it has had the time that its audio lasts."""
+    of = account()
+    for number in range(100):
+        of.written(NOW)
+        assert of.chunk(chunk(number, number * 8000, b"a" * 8000)) is not None
+    of.gap(gap(100 * 8000, 162 * RATE))
+
+
+def test_a_call_may_be_paused_for_as_long_as_it_was() -> None:
+    """Also where nothing of it came meanwhile."""
+    of = account()
+    of.written(NOW)
+    of.pause(paused(800))
+    of.written(LATER)
+    of.resume(resumed(600 * RATE))
+    assert of.chunk(chunk(0, 600 * RATE, b"ab")) == (600 * RATE, b"ab")
+
+
+def test_the_time_of_a_call_is_kept_with_its_account() -> None:
+    """Whoever reads on judges the same; for an account of an earlier version it begins."""
+    of = account()
+    of.written(NOW)
+    of.gap(gap(0, 30 * RATE))
+    of.written(NOW + timedelta(seconds=90))
+    kept = json.loads(json.dumps(of.kept()))
+    again = Account.restored(kept)
+    assert (again.clock, again.missing) == (of.clock, 30 * RATE)
+    for name in ("elapsed_ms", "written_at", "missing"):
+        del kept[name]
+    assert Account.restored(kept).clock == CallClock()
+
+
+def test_a_key_pressed_far_ahead_is_noted_where_the_call_can_be() -> None:
+    """No database takes any number."""
+    of = account()
+    of.dtmf(DtmfPressed(call_id="c", position=2**62, digit="5", pressed_at=NOW))
+    assert [note.position_ms for note in of.notes] == [37_500]
 
 
 def test_nothing_follows_the_end() -> None:

@@ -52,7 +52,7 @@ def exact(found: LiveUtterance) -> Exact:
 
 def start_of(log: list[Entry]) -> CallCheckpoint:
     assert isinstance(log[0].record, CallStarted)
-    return begun(log[0].record, log[0].offset)
+    return begun(log[0].record, log[0].offset, written_at=log[0].written_at)
 
 
 @dataclass

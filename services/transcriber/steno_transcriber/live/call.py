@@ -10,6 +10,7 @@ and utterances that begin before its final mark are known.
 | chunk with a sequence that was taken, or audio that was heard | nothing: a peer or a producer said it again |
 | chunk that begins later than expected | what was open ends, hearing begins anew: audio was lost |
 | gap, pause, resume | the same, where it lies ahead |
+| any of these, further on than the call has had time for (`steno.call_clock`) | it cannot be |
 | roles, update | utterances that end from now on have the new ones |
 | end | what was open ends; nothing is taken any more |
 """
@@ -19,6 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from steno.call_clock import CallClock, most_missing
 from steno.errors import Permanent
 from steno.events.properties import PropertiesTooLarge, merged
 from steno.events.records import (
@@ -40,10 +42,8 @@ from steno_transcriber.live.channel import LiveChannel
 from steno_transcriber.live.places import CallFacts, Place, Places
 from steno_transcriber.speech import Utterance
 
-MOST_SECONDS_AHEAD = 86_400
-"""No audio is lost for longer than the log is kept: who says so is mistaken about positions."""
-
 HOUR_MS = 3_600_000
+_MILLISECOND = timedelta(milliseconds=1)
 LAST_SEQUENCE = 2**31 - 1
 
 
@@ -51,6 +51,12 @@ class BrokenAudio(Permanent):
     """A record does not fit the audio of its call."""
 
     error_class = "broken_audio"
+
+
+class ImpossiblePlace(BrokenAudio):
+    """A position or sequence is further on than the call has had time for."""
+
+    error_class = "impossible_place"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +70,8 @@ class LiveUtterance:
     said_at: datetime
 
 
-def begun(started: CallStarted, offset: int) -> CallCheckpoint:
-    """From where a call is read whose `CallStarted` stands at an offset."""
+def begun(started: CallStarted, offset: int, *, written_at: datetime | None = None) -> CallCheckpoint:
+    """From where a call is read whose `CallStarted` stands at an offset, and was written then."""
     return CallCheckpoint(
         call_id=started.call_id,
         offset=offset + 1,
@@ -77,6 +83,7 @@ def begun(started: CallStarted, offset: int) -> CallCheckpoint:
         started_at=started.started_at,
         marks=tuple(ChannelMark(channel=index, restart_ms=0, final_ms=0) for index in range(len(started.channels))),
         next_sequence=0,
+        written_at=written_at,
         saved_at=started.started_at,
         tenant=started.tenant,
     )
@@ -97,6 +104,10 @@ class LiveCall:
         self._next_offset = checkpoint.offset
         self._position = checkpoint.position
         self._sequence = checkpoint.sequence
+        self._missing = checkpoint.missing
+        self._clock = CallClock(elapsed=checkpoint.elapsed_ms * _MILLISECOND, written_at=checkpoint.written_at)
+        #: The record that is being taken, or was taken last, and the clock before it.
+        self._taking, self._clock_before = checkpoint.offset - 1, self._clock
         self._next_phrase = checkpoint.next_sequence
         self._unpublished = 0
         self._ended = False
@@ -149,10 +160,12 @@ class LiveCall:
         A record that was taken before is taken no second time.
 
         Raises:
-            BrokenAudio: it cannot be audio of this call; the call is as it was before.
+            BrokenAudio: it cannot be audio of this call, which goes on as if it had not come.
         """
         if offset < self._next_offset or self._ended:
             return []
+        self._taking, self._clock_before = offset, CallClock(self._clock.elapsed, self._clock.written_at)
+        self._clock.tell(written_at)
         found = list(self._take(record, offset))
         self._heard_at = written_at
         self._next_offset = offset + 1
@@ -201,6 +214,9 @@ class LiveCall:
             started_at=self._first.started_at,
             marks=marks,
             next_sequence=next_phrase,
+            missing=place.missing,
+            elapsed_ms=place.elapsed // _MILLISECOND,
+            written_at=place.written_at,
             done=done,
             saved_at=saved_at,
             tenant=self.tenant,
@@ -224,8 +240,7 @@ class LiveCall:
                     properties = merged(self._facts.properties, record.properties)
                     self._facts = replace(self._facts, locale=record.locale or self._facts.locale, properties=properties)
             case CallEnded():
-                ahead = record.position - self._position
-                credible = 0 <= ahead <= MOST_SECONDS_AHEAD * self._first.sample_rate
+                credible = self._position <= record.position <= self._furthest
                 yield from self._interrupt(record.position if credible else self._position, offset=offset)
                 self._ended = True
             case _:
@@ -240,6 +255,9 @@ class LiveCall:
                 f"chunk {chunk.sequence} of call {self.call_id} has {len(chunk.audio)} bytes: not whole samples of "
                 f"{self._first.codec.value} on {len(self._channels)} channels"
             )
+        skipped = chunk.sequence - self._sequence
+        if skipped and skipped >= self._most_missing:
+            raise ImpossiblePlace(f"chunk {chunk.sequence} of call {self.call_id} comes where {self._sequence} was expected")
         if chunk.position > self._position:
             yield from self._interrupt(chunk.position, offset=offset)
         end, begin = chunk.position + length, self._position
@@ -269,12 +287,16 @@ class LiveCall:
 
     def _interrupt(self, until: int, *, offset: int) -> Iterator[Utterance]:
         """The audio breaks off, and may go on at `until`, with the record at `offset`."""
-        if until - self._position > MOST_SECONDS_AHEAD * self._first.sample_rate:
-            raise BrokenAudio(f"a record of call {self.call_id} goes on at sample {until}, where {self._position} was expected")
+        if until > (furthest := self._furthest):
+            raise ImpossiblePlace(
+                f"a record of call {self.call_id} goes on at sample {until}, where {self._position} was expected; by the times of "
+                f"its records the call cannot be beyond {furthest}"
+            )
         if self._hearing:
             for channel in self._channels:
                 yield from channel.finish()
             self._hearing = False
+        self._missing += until - self._position
         self._position = until
         for channel in self._channels:
             channel.begin(self._whole_ms())
@@ -293,13 +315,27 @@ class LiveCall:
         ]
 
     def _place(self, offset: int, *, exact_from: int, sequence: int | None = None) -> Place:
+        clock = self._clock_before if offset == self._taking else self._clock
         return Place(
             offset=offset,
             position=self._position,
             sequence=self._sequence if sequence is None else sequence,
             exact_from=exact_from,
+            missing=self._missing,
+            elapsed=clock.elapsed,
+            written_at=clock.written_at,
             facts=self._facts,
         )
+
+    @property
+    def _furthest(self) -> int:
+        """The call cannot have come further than this without more audio."""
+        return self._position + self._most_missing - self._missing
+
+    @property
+    def _most_missing(self) -> int:
+        rate = self._first.sample_rate
+        return most_missing(self._clock.elapsed, audio=self._position - self._missing, sample_rate=rate)
 
     def _whole_ms(self) -> int:
         """The position in milliseconds, rounded up."""

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from steno.events.records import CallChannel, Role
 
@@ -37,6 +38,11 @@ class Place:
     position: int
     sequence: int
     exact_from: int
+    #: Of the samples before `position`, those of which nobody sent audio.
+    missing: int
+    #: `steno.call_clock.CallClock`, as it stood with that record.
+    elapsed: timedelta
+    written_at: datetime | None
     facts: CallFacts
 
 

@@ -107,7 +107,7 @@ class LiveTranscriber:
         if call is not None:
             call.worker.take(message)
         elif isinstance(record, CallStarted):
-            worker = CallWorker(begun(record, message.offset), self._bench, trace=message.headers)
+            worker = CallWorker(begun(record, message.offset, written_at=message.timestamp), self._bench, trace=message.headers)
             calls.add(record.call_id, OpenCall(worker, first_offset=message.offset))
         else:
             # The ledger of calls tells of it: here there is nothing that could be transcribed.

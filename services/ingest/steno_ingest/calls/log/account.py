@@ -9,21 +9,21 @@ that was kept, comes to the same audio and the same notes.
 | a chunk whose sequence was taken already | the same audio again: dropped |
 | a chunk that begins behind what was taken | its new part is taken |
 | a chunk that begins beyond it | a gap of reason lost |
+| audio, a gap or a pause further on than the call has had time for (`steno.call_clock`) | cannot be |
 | audio while the call is paused | dropped, and noted: the pause is a hard gate here too |
 | a pause that begins within audio taken already | that audio is masked |
 """
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
+from steno.call_clock import CallClock, most_missing
 from steno.events.records import AudioChunk, AudioCodec, AudioGap, CallEnded, CallPaused, CallResumed, DtmfPressed
 from steno_ingest.calls.log.one_legged import Leg, Legs
 from steno_ingest.calls.log.pieces import Shape
 from steno_ingest.calls.log.unusable import AfterTheEnd, BrokenAudio, ImpossiblePlace, UnusableRecord
-
-#: A position this far beyond the last one is a mistake of whoever made it, not a gap.
-LONGEST_JUMP_SECONDS = 4 * 3600
 
 #: What is noted of one call; a publisher that loses every other chunk of a day fills no database.
 MOST_NOTES = 1000
@@ -57,6 +57,10 @@ class Account:
     position: int = 0
     #: Of the last chunk that was taken.
     sequence: int = -1
+    #: Samples before `position` of which nobody sent audio.
+    missing: int = 0
+    #: The time that the call has had.
+    clock: CallClock = field(default_factory=CallClock)
     #: Where the pause began that lasts.
     paused_from: int | None = None
     #: Where the last pause ended: a pause told to begin before that is one told again.
@@ -72,18 +76,20 @@ class Account:
     notes: list[Note] = field(default_factory=list)
     legs: Legs = field(init=False, repr=False, compare=False)
     _frame_bytes: int = field(init=False)
-    _longest_jump: int = field(init=False)
 
     def __post_init__(self) -> None:
         samples = self.one_legged_seconds * self.sample_rate
         self.legs = Legs(self.codec, self.channel_count, samples=samples)
         self._frame_bytes = self.codec.sample_bytes * self.channel_count
-        self._longest_jump = LONGEST_JUMP_SECONDS * self.sample_rate
 
     @property
     def shape(self) -> Shape:
         """What its samples look like."""
         return Shape(codec=self.codec, sample_rate=self.sample_rate, channels=self.channel_count)
+
+    def written(self, at: datetime) -> None:
+        """The next record of the call was written then; told before it is taken."""
+        self.clock.tell(at)
 
     def chunk(self, chunk: AudioChunk) -> Heard | None:
         """Takes audio; gives what of it is new, None where nothing is.
@@ -99,8 +105,10 @@ class Account:
             if position >= expected and self.paused_from is None:
                 raise self._out_of_sequence(chunk)
             return None
-        if position - expected > self._longest_jump:
-            raise self._too_far(position)
+        if position > expected:
+            self._check_jump(position)
+        if chunk.sequence - self.sequence > 1:
+            self._check_sequence(chunk)
         self.sequence = chunk.sequence
         if self.paused_from is not None:
             self._note_fault("audio_while_paused", position, "dropped: the call is paused")
@@ -159,13 +167,13 @@ class Account:
         """Takes that a key was pressed; not while paused, when card numbers are."""
         if not self.ended and self.paused_from is None:
             channel = "" if pressed.channel is None else f" on channel {pressed.channel}"
-            self._note("dtmf", pressed.position, detail=f"{pressed.digit}{channel}")
+            self._note("dtmf", min(pressed.position, self._furthest), detail=f"{pressed.digit}{channel}")
 
     def end(self, ended: CallEnded) -> None:
         """No audio follows. What is missing up to the end is lost; an end that is impossibly far is where the audio is."""
         if self.ended:
             return
-        end = ended.position if ended.position - self.position <= self._longest_jump else self.position
+        end = ended.position if ended.position <= self._furthest else self.position
         if self.paused_from is not None:
             self._end_pause(end)
         self._lose_until(end)
@@ -181,6 +189,9 @@ class Account:
         return {
             **own,
             "codec": self.codec.value,
+            "missing": self.missing,
+            "elapsed_ms": self.clock.elapsed // _MILLISECOND,
+            "written_at": None if self.clock.written_at is None else self.clock.written_at.isoformat(),
             "faults": sorted(self.faults),
             "legs": [asdict(leg) for leg in self.legs.legs],
         }
@@ -191,6 +202,8 @@ class Account:
         values = {
             **{name: kept[name] for name in _KEPT},
             "codec": AudioCodec(kept["codec"]),
+            "missing": kept.get("missing", 0),
+            "clock": _clock_of(kept),
             "faults": set(kept["faults"]),
             "masks": [(start, end) for start, end in kept["masks"]],
         }
@@ -212,15 +225,30 @@ class Account:
             f"{self.position} is expected): number the chunks of a call upwards from 0"
         )
 
-    def _too_far(self, position: int) -> UnusableRecord:
-        return ImpossiblePlace(
-            f"sample {position} is more than {LONGEST_JUMP_SECONDS // 3600} hours beyond sample {self.position}, which is "
-            "expected next; positions count samples of one channel since the call's start"
-        )
+    @property
+    def _furthest(self) -> int:
+        """The call cannot have come further than this without more audio."""
+        return self.position + self._most_missing - self.missing
+
+    @property
+    def _most_missing(self) -> int:
+        return most_missing(self.clock.elapsed, audio=self.position - self.missing, sample_rate=self.sample_rate)
 
     def _check_jump(self, position: int) -> None:
-        if position - self.position > self._longest_jump:
-            raise self._too_far(position)
+        if position > (furthest := self._furthest):
+            raise ImpossiblePlace(
+                f"sample {position} is further on than the call has had time for: sample {self.position} is expected next, and by "
+                f"the times of its records the call cannot be beyond {furthest}; positions count samples of one channel since "
+                "the call's start, and go on as fast as time does"
+            )
+
+    def _check_sequence(self, chunk: AudioChunk) -> None:
+        # A chunk has a sample at least, so that no more chunks can be missing than samples.
+        if chunk.sequence - self.sequence > self._most_missing:
+            raise ImpossiblePlace(
+                f"sequence {chunk.sequence} comes after {self.sequence}, and the call has had no time for so many chunks in "
+                "between: number the chunks of a call upwards from 0"
+            )
 
     def _end_pause(self, end: int) -> None:
         start = self.position if self.paused_from is None else self.paused_from
@@ -230,7 +258,7 @@ class Account:
             self.masks[-1] = (self.masks[-1][0], max(self.masks[-1][0], end))
         if end > start:
             self._note("gap_paused", start, samples=end - start)
-        self.position = max(self.position, end)
+        self._go_to(max(self.position, end))
         self.resumed_at = end
 
     def _lose_until(self, position: int) -> None:
@@ -239,7 +267,12 @@ class Account:
 
     def _skip_until(self, end: int, kind: str) -> None:
         self._note(kind, self.position, samples=end - self.position)
-        self.position = end
+        self._go_to(end)
+
+    def _go_to(self, position: int) -> None:
+        """Nobody sends audio of what lies before."""
+        self.missing += position - self.position
+        self.position = position
 
     def _note_silent(self, silent: Sequence[tuple[int, int]]) -> None:
         for since in sorted({since for _, since in silent}):
@@ -250,7 +283,7 @@ class Account:
         if kind in self.faults:
             return False
         self.faults.add(kind)
-        self._note(kind, min(position, self.position + self._longest_jump), detail=detail)
+        self._note(kind, min(position, self._furthest), detail=detail)
         return True
 
     def _note(self, kind: str, position: int, *, samples: int = 0, detail: str = "") -> None:
@@ -268,6 +301,17 @@ class Account:
             )
         )
 
+
+def _clock_of(kept: dict[str, Any]) -> CallClock:
+    """Where an earlier version kept the account, which knew of no clock, it begins now."""
+    written_at = kept.get("written_at")
+    return CallClock(
+        elapsed=kept.get("elapsed_ms", 0) * _MILLISECOND,
+        written_at=None if written_at is None else datetime.fromisoformat(written_at),
+    )
+
+
+_MILLISECOND = timedelta(milliseconds=1)
 
 _KEPT = (
     "call_id",

@@ -135,6 +135,7 @@ class CallLog:
                 await self._refuse_stranger(record, message.offset)
             elif message.offset >= call.next_offset:
                 await self._keeping.make_room(call)
+                call.account.written(message.timestamp)
                 self._take_audio(call, record, message.offset)
         elif isinstance(record, CallRecord):
             await self._take_event(partition, record, message)
@@ -188,6 +189,7 @@ class CallLog:
             if not isinstance(record, RolesCorrected):
                 await self._refuse_stranger(record, message.offset)
         elif message.offset >= call.next_offset:
+            call.account.written(message.timestamp)
             refused: UnusableRecord | None = None
             if isinstance(record, CallUpdated):
                 refused = await self._update(record)
@@ -224,6 +226,7 @@ class CallLog:
                 one_legged_seconds=self._one_legged_seconds,
                 partition=message.partition,
                 offset=message.offset,
+                written_at=message.timestamp,
                 foreign=foreign,
                 now=self._clock(),
             )

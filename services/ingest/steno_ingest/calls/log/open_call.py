@@ -1,6 +1,7 @@
 """What the call log holds of one call in memory: its account, its audio on the way into the object store, what is not safe."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from steno.events.records import CallStarted
 from steno_ingest.calls.ledger.account_rows import KeptAccount
@@ -49,9 +50,17 @@ class OpenCall:
 
     @classmethod
     def begun(
-        cls, started: CallStarted, *, one_legged_seconds: int, partition: int, offset: int, foreign: bool, now: float
+        cls,
+        started: CallStarted,
+        *,
+        one_legged_seconds: int,
+        partition: int,
+        offset: int,
+        written_at: datetime,
+        foreign: bool,
+        now: float,
     ) -> "OpenCall":
-        """A call whose start stands at this offset."""
+        """A call whose start stands at this offset, and was written then."""
         account = Account(
             call_id=started.call_id,
             codec=started.codec,
@@ -59,6 +68,7 @@ class OpenCall:
             channel_count=len(started.channels),
             one_legged_seconds=one_legged_seconds,
         )
+        account.written(written_at)
         call = cls(account=account, partition=partition, foreign=foreign, next_offset=offset, taken_at=now)
         call.taken(offset, now)
         return call

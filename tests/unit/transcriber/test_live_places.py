@@ -1,0 +1,142 @@
+"""Where in a call its audio may lie: the live transcript judges as the recording does."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from steno_ingest.calls.log.account import Account
+from steno_ingest.calls.log.unusable import UnusableRecord
+from steno_transcriber.live.call import ImpossiblePlace, LiveCall, begun
+
+from steno.events.records import (
+    AudioChunk,
+    AudioCodec,
+    AudioGap,
+    CallChannel,
+    CallEnded,
+    CallPaused,
+    CallRecord,
+    CallResumed,
+    CallStarted,
+    GapReason,
+)
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+RATE = 8000
+STARTED = CallStarted(
+    call_id="c",
+    codec=AudioCodec.PCMU,
+    sample_rate=RATE,
+    channels=(CallChannel(channel=0),),
+    started_at=datetime(1970, 1, 1, tzinfo=UTC),
+)
+
+
+def gap(position: int, length: int) -> AudioGap:
+    return AudioGap(call_id="c", position=position, length=length, reason=GapReason.LOST)
+
+
+def chunk(sequence: int, position: int) -> AudioChunk:
+    return AudioChunk(call_id="c", sequence=sequence, position=position, audio=b"\xff" * 800)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        gap(0, 38 * RATE),
+        gap(2**62, 2**62),
+        chunk(0, 38 * RATE),
+        chunk(2**31 - 1, 0),
+        CallPaused(call_id="c", position=38 * RATE, paused_at=NOW),
+        CallResumed(call_id="c", position=2**62, resumed_at=NOW),
+    ],
+    ids=["gap", "gap beyond all", "chunk", "sequence", "pause", "resume"],
+)
+def test_a_place_that_the_call_has_had_no_time_for_cannot_be(record: CallRecord) -> None:
+    """The call is where it was, and its audio is taken afterwards."""
+    call = LiveCall(begun(STARTED, 0, written_at=NOW))
+    with pytest.raises(ImpossiblePlace):
+        call.take(record, offset=1, written_at=NOW)
+    assert call.duration_ms == 0
+    call.take(chunk(0, 0), offset=2, written_at=NOW)
+    assert call.duration_ms == 100
+
+
+def test_a_start_that_is_said_to_be_long_ago_gives_no_time() -> None:
+    """What counts is when the records were written."""
+    call = LiveCall(begun(STARTED, 0, written_at=NOW))
+    with pytest.raises(ImpossiblePlace):
+        call.take(gap(0, 3600 * RATE), offset=1, written_at=NOW)
+
+
+SECONDS = st.integers(0, 120)
+RECORDS = st.one_of(
+    st.tuples(st.just("chunk"), SECONDS, SECONDS),
+    st.tuples(st.just("gap"), SECONDS, SECONDS),
+    st.tuples(st.just("pause"), SECONDS, SECONDS),
+    st.tuples(st.just("end"), SECONDS, SECONDS),
+)
+
+
+@given(st.lists(RECORDS, max_size=20), st.integers(0, 20))
+def test_recording_and_live_transcript_judge_alike_also_after_a_takeover(steps: list[tuple[str, int, int]], died: int) -> None:
+    """So what was said stands at the same place in both. Time goes by as the log tells; one that takes over goes on with it."""
+    account = Account(call_id="c", codec=AudioCodec.PCMU, sample_rate=RATE, channel_count=1, one_legged_seconds=30)
+    account.written(NOW)
+    call = LiveCall(begun(STARTED, 0, written_at=NOW))
+    at, log = NOW, list[tuple[int, CallRecord, datetime]]()
+    for number, (kind, ahead, later) in enumerate(steps):
+        at += timedelta(seconds=later)
+        place = account.position + ahead * RATE
+        records: list[CallRecord] = {
+            "chunk": [chunk(number, place)],
+            "gap": [gap(account.position, ahead * RATE)],
+            "pause": [
+                CallPaused(call_id="c", position=account.position, paused_at=NOW),
+                CallResumed(call_id="c", position=place, resumed_at=NOW),
+            ],
+            "end": [CallEnded(call_id="c", position=place, complete=True, ended_at=NOW)],
+        }[kind]
+        for record in records:
+            log.append((len(log) + 1, record, at))
+            assert _accounts_for(account, record, at) is _takes(call, *log[-1])
+            assert call.duration_ms == account.position * 1000 // RATE
+        if number == died:
+            saved = call.checkpoint(log_end=len(log) + 1, saved_at=NOW)
+            call = LiveCall(saved)
+            for entry in log:
+                _takes(call, *entry)
+        if account.ended:
+            break
+
+
+def _accounts_for(account: Account, record: CallRecord, at: datetime) -> bool:
+    account.written(at)
+    try:
+        match record:
+            case AudioChunk():
+                account.chunk(record)
+            case AudioGap():
+                account.gap(record)
+            case CallPaused():
+                account.pause(record)
+            case CallResumed():
+                account.resume(record)
+                if account.paused_from is not None:
+                    account.resume(record.model_copy(update={"position": account.position}))
+            case CallEnded():
+                account.end(record)
+    except UnusableRecord:
+        if account.paused_from is not None:
+            account.resume(CallResumed(call_id="c", position=account.position, resumed_at=NOW))
+        return False
+    return True
+
+
+def _takes(call: LiveCall, offset: int, record: CallRecord, at: datetime) -> bool:
+    try:
+        call.take(record, offset=offset, written_at=at)
+    except ImpossiblePlace:
+        return False
+    return True
