@@ -1,6 +1,7 @@
 """WebSockets for a service that has doors: uvicorn's protocol over the `websockets` library, with a peer that hangs cut off."""
 
 import asyncio
+import socket
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,10 @@ MAX_FRAME_BYTES = 65_536
 
 _LINGER_SECONDS = 5.0
 
+_RECEIVE_BYTES = 65_536
+"""What the kernel may take ahead of us. A peer that is made to wait has its pings answered behind what it has sent: the less of
+that lies in between, the sooner. It is enough for the most that a call has, over the longest line."""
+
 _MESSAGES_AHEAD = 4
 """Messages that may wait for the application before nothing more is read."""
 
@@ -19,6 +24,13 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     """uvicorn's, but a peer learns why it was closed, and a connection that is done does not wait for ever for its peer."""
 
     _discarding = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """The request for a WebSocket has come."""
+        connection: socket.socket | None = transport.get_extra_info("socket")
+        if connection is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
+        super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
         """More came in; behind what is no frame of this protocol nothing is looked at."""

@@ -36,4 +36,7 @@ CALL_RECORDS_UNUSABLE = Counter(
 )
 CALL_RECORDS_REFUSED = Counter("steno_ingest_call_records_refused", "Records of calls that Kafka will never take.")
 CALL_PEERS_CUT_OFF = Counter("steno_ingest_call_peers_cut_off", "Connections closed for the peer's fault.", ["door", "reason"])
+CALL_SECONDS_HELD_BACK = Counter(
+    "steno_ingest_call_seconds_held_back", "Seconds that peers were not read because they sent faster than live.", ["door"]
+)
 HYPOTHESES_DROPPED = Counter("steno_ingest_hypotheses_dropped", "Hypotheses not sent to a peer that reads too slowly.")

@@ -72,6 +72,7 @@ async def build(settings: IngestSettings) -> Wiring:
         resume_seconds=settings.resume_seconds,
         max_calls=settings.max_calls,
         drain_seconds=settings.drain_seconds,
+        live_speed=settings.live_speed,
     )
     server = CallServer(door_table(settings, keys), host, tail, idle_seconds=settings.idle_seconds)
     lookout = Lookout(host, calls, instance=settings.instance, resumable=RESUMABLE)

@@ -87,6 +87,11 @@ class IngestSettings(ServiceSettings):
         default="en-US", description="Languages that Genesys is told where it asks, by commas, e.g. en-US,de-DE."
     )
     chunk_ms: int = Field(default=100, ge=20, le=1000, description="Length of a record of a live call's audio, milliseconds.")
+    live_speed: float = Field(
+        default=1.25,
+        ge=1,
+        description="How many times as fast as it is spoken a live call may come in, after 40 s at once; its peer has to wait.",
+    )
     resume_seconds: float = Field(
         default=30,
         ge=0,

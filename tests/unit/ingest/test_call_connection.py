@@ -2,126 +2,20 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator, MutableMapping
-from contextlib import asynccontextmanager, contextmanager
-from datetime import UTC, datetime
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from steno_ingest.calls.doors.port import Close, Entered, SendText
+from steno_ingest.calls.doors.port import Close, SendText
 from steno_ingest.calls.doors.stream import StreamDoor
 from steno_ingest.calls.hosting import connection as connection_module
-from steno_ingest.calls.hosting.connection import Connection
 from steno_ingest.calls.hosting.outgoing import Outgoing, PeerNotReading
 from support.calls import live_phrase
-from support.hosting import Hosting
+from support.wire import START, Line, line
 
 from steno.callers import Caller
 from steno.events import ids
-from steno.events.catalogue import PHRASES, Topic
-from steno.events.records import CallEnded, CallStatus, CallUpdated, Hypothesis, Record
-from steno.kafka.errors import KafkaUnavailable
-from steno.kafka.messages import Message
-
-START = {"type": "start", "call_id": "call-1", "codec": "PCMU", "sample_rate": 8000, "channels": [{}, {}]}
-
-
-class ScriptedCaptions:
-    """What is understood, as the test says it."""
-
-    def __init__(self) -> None:
-        self.records: asyncio.Queue[Record] = asyncio.Queue()
-        self.away = 0
-
-    @contextmanager
-    def follow(self, key: str, *, limit: int = 1000) -> Iterator[AsyncIterator[Message]]:
-        assert (key, limit) == ("call-1", 1000)
-        if self.away:
-            self.away -= 1
-            raise KafkaUnavailable("away")
-        yield self._messages(PHRASES)
-
-    async def _messages(self, topic: Topic) -> AsyncIterator[Message]:
-        while True:
-            record = await self.records.get()
-            yield Message(
-                topic=topic, partition=0, offset=0, key="call-1", record=record, headers={}, timestamp=datetime.now(UTC)
-            )
-
-
-class Wire:
-    """A WebSocket whose other end is the test."""
-
-    def __init__(self) -> None:
-        self.incoming: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
-        self.sent: list[MutableMapping[str, Any]] = []
-        #: Cleared, the peer does not read.
-        self.reading = asyncio.Event()
-        self.reading.set()
-
-    def say(self, message: object) -> None:
-        """The peer sends a message."""
-        self.incoming.put_nowait({"type": "websocket.receive", "text": json.dumps(message), "bytes": None})
-
-    def speak(self, audio: bytes) -> None:
-        """The peer sends audio."""
-        self.incoming.put_nowait({"type": "websocket.receive", "bytes": audio})
-
-    def hang(self, code: int = 1006) -> None:
-        """The connection is gone."""
-        self.incoming.put_nowait({"type": "websocket.disconnect", "code": code})
-
-    async def send(self, message: MutableMapping[str, Any]) -> None:
-        await self.reading.wait()
-        self.sent.append(message)
-
-    @property
-    def told(self) -> list[str]:
-        """The kinds of the messages that the peer got, and the code of a close."""
-        return [json.loads(m["text"])["type"] if "text" in m else str(m["code"]) for m in self.sent]
-
-
-class Line:
-    """A connection, and all around it."""
-
-    def __init__(self, door: StreamDoor | None = None) -> None:
-        self.caller = Caller("peer", "acme")
-        self.key_holds = True
-        self.hosting = Hosting()
-        self.wire = Wire()
-        self.captions = ScriptedCaptions()
-        self.connection = Connection(
-            Entered(door=door or StreamDoor(), caller=self.caller, holds=lambda: self.key_holds),
-            self.hosting.host,
-            self.captions,
-            receive=self.wire.incoming.get,
-            send=self.wire.send,
-            idle_seconds=60,
-            now=lambda: self.hosting.seconds,
-        )
-
-    def tick(self, seconds: float) -> None:
-        """So much time passes."""
-        self.hosting.seconds += seconds
-        self.connection.tick()
-
-    def understand(self, record: Record) -> None:
-        """Something is understood."""
-        self.captions.records.put_nowait(record)
-
-
-@asynccontextmanager
-async def line(door: StreamDoor | None = None) -> AsyncIterator[tuple[Line, asyncio.Task[None]]]:
-    """A connection whose call has started."""
-    made = Line(door)
-    running = asyncio.create_task(made.connection.run())
-    made.wire.say(START)
-    await made.hosting.settle()
-    try:
-        yield made, running
-    finally:
-        made.wire.hang()
-        await asyncio.wait({running}, timeout=5)
+from steno.events.records import CallEnded, CallStatus, CallUpdated, Hypothesis
 
 
 def hypothesis(number: int) -> Hypothesis:

@@ -89,7 +89,7 @@ def test_recording_and_live_transcript_judge_alike_also_after_a_takeover(steps: 
     for number, (kind, ahead, later) in enumerate(steps):
         at += timedelta(seconds=later)
         place = account.position + ahead * RATE
-        records: list[CallRecord] = {
+        log_of: dict[str, list[CallRecord]] = {
             "chunk": [chunk(number, place)],
             "gap": [gap(account.position, ahead * RATE)],
             "pause": [
@@ -97,8 +97,8 @@ def test_recording_and_live_transcript_judge_alike_also_after_a_takeover(steps: 
                 CallResumed(call_id="c", position=place, resumed_at=NOW),
             ],
             "end": [CallEnded(call_id="c", position=place, complete=True, ended_at=NOW)],
-        }[kind]
-        for record in records:
+        }
+        for record in log_of[kind]:
             log.append((len(log) + 1, record, at))
             assert _accounts_for(account, record, at) is _takes(call, *log[-1])
             assert call.duration_ms == account.position * 1000 // RATE

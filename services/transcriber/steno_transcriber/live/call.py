@@ -289,8 +289,8 @@ class LiveCall:
         """The audio breaks off, and may go on at `until`, with the record at `offset`."""
         if until > (furthest := self._furthest):
             raise ImpossiblePlace(
-                f"a record of call {self.call_id} goes on at sample {until}, where {self._position} was expected; by the times of "
-                f"its records the call cannot be beyond {furthest}"
+                f"a record of call {self.call_id} goes on at sample {until}, where {self._position} was expected; by the times "
+                f"of its records the call cannot be beyond {furthest}"
             )
         if self._hearing:
             for channel in self._channels:

@@ -1,6 +1,7 @@
 """Whether a call that is offered is taken: the ledger decides, in bounded time."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -54,6 +55,8 @@ class Admitted:
     reason: str = ""
     #: Its peer may come back for it.
     resumable: bool
+    #: Samples of one channel that the call log has heard of it.
+    heard_position: int = 0
 
 
 class Admission:
@@ -67,12 +70,14 @@ class Admission:
         chunk_ms: int,
         too_late: Callable[[Admitted], None],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ledger = ledger
         self._instance = instance
         self._chunk_ms = chunk_ms
         self._too_late = too_late
         self._clock = clock
+        self._now = now
         self._late: set[asyncio.Task[None]] = set()
 
     async def begin(self, offered: Offered, *, door: str, resumable: bool, caller: Caller) -> Admitted:
@@ -95,7 +100,7 @@ class Admission:
 
         async def begun() -> Admitted:
             await self._ledger.begin(started, door=door, instance=self._instance, paused=offered.paused)
-            session = CallSession(started, chunk_ms=self._chunk_ms, clock=self._clock)
+            session = CallSession(started, chunk_ms=self._chunk_ms, clock=self._clock, now=self._now)
             return Admitted(session=session, paused_by=Holder.PEER if offered.paused else None, resumable=resumable)
 
         return await self._in_time(begun())
@@ -108,10 +113,16 @@ class Admission:
 
         async def resumed() -> Admitted:
             view = await self._ledger.resume(offered.call_id, instance=self._instance, caller=caller)
-            session = CallSession(start_of(view), chunk_ms=self._chunk_ms, clock=self._clock, at=offered.resume)
+            session = CallSession(start_of(view), chunk_ms=self._chunk_ms, clock=self._clock, now=self._now, at=offered.resume)
             holder = Holder.SERVICE if view.pause_requested_by else Holder.PEER
             paused_by = holder if view.paused else None
-            return Admitted(session=session, paused_by=paused_by, reason=view.pause_reason, resumable=True)
+            return Admitted(
+                session=session,
+                paused_by=paused_by,
+                reason=view.pause_reason,
+                resumable=True,
+                heard_position=view.heard_position,
+            )
 
         return await self._in_time(resumed())
 

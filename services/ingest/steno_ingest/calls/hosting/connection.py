@@ -30,7 +30,7 @@ from steno_ingest.calls.hosting.host import CallHost
 from steno_ingest.calls.hosting.hosted_call import HostedCall
 from steno_ingest.calls.hosting.outgoing import Outgoing, PeerNotReading
 from steno_ingest.calls.hosting.session import IllegalInput
-from steno_ingest.metrics import CALL_PEERS_CUT_OFF
+from steno_ingest.metrics import CALL_PEERS_CUT_OFF, CALL_SECONDS_HELD_BACK
 
 log = structlog.get_logger("steno.ingest.calls")
 
@@ -237,6 +237,9 @@ class Connection:
                 self._do((action,))
         if self._call is not None and not self._call.over:
             await self._call.sender.room()
+            if (seconds := self._call.pace.wait_seconds) > 0:
+                CALL_SECONDS_HELD_BACK.labels(self._door.name).inc(seconds)
+                await asyncio.sleep(seconds)
 
     async def _write(self) -> None:
         try:

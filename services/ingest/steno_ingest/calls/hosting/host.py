@@ -10,12 +10,14 @@ import structlog
 
 from steno.callers import Caller
 from steno.errors import Retryable
-from steno.events.records import CallChannel, CallStarted
+from steno.events.records import CallChannel
 from steno.kafka.errors import RecordRefused
 from steno_ingest.calls.doors.port import Ended, Offered, Paused, Refusal, ResumePoint
 from steno_ingest.calls.hosting import admission
 from steno_ingest.calls.hosting.admission import Admission, Admitted, OfferRefused
 from steno_ingest.calls.hosting.hosted_call import HostedCall, Peer, Told
+from steno_ingest.calls.hosting.pace import Pace
+from steno_ingest.calls.hosting.resuming import check_like, check_place
 from steno_ingest.calls.hosting.sender import CallSender, Outlet
 from steno_ingest.calls.hosting.session import Holder
 from steno_ingest.calls.ledger.view import CallView
@@ -56,6 +58,7 @@ class CallHost:
         resume_seconds: float,
         max_calls: int,
         drain_seconds: float,
+        live_speed: float = 1.25,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         now: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -66,6 +69,7 @@ class CallHost:
             resume_seconds: How long a peer that may come back is awaited.
             max_calls: Calls at once; further ones are refused.
             drain_seconds: How long `stop` waits for Kafka.
+            live_speed: How many times as fast as it is spoken a call may come in.
             clock: The time of day, in UTC.
             now: Seconds of a monotonic clock.
         """
@@ -75,8 +79,18 @@ class CallHost:
         self.resume_seconds = resume_seconds
         self._max_calls = max_calls
         self._drain_seconds = drain_seconds
+        self._live_speed = live_speed
+        # A peer that comes back sends what was said while it was away, and once more what Kafka had not taken by then.
+        self._burst_seconds = resume_seconds + _UNACKNOWLEDGED_MS / 1000
         self._now = now
-        self._admission = Admission(ledger, instance=instance, chunk_ms=chunk_ms, too_late=self._admitted_too_late, clock=clock)
+        self._admission = Admission(
+            ledger,
+            instance=instance,
+            chunk_ms=chunk_ms,
+            too_late=self._admitted_too_late,
+            clock=clock,
+            now=now,
+        )
         self.calls: dict[str, HostedCall] = {}
         #: Calls that the ledger has here and that no process has audio of, and until when their peers are awaited.
         self.awaited: dict[str, float] = {}
@@ -231,7 +245,7 @@ class CallHost:
         if here is not None and offered.resume is not None and here.ended and not here.completed:
             raise OfferRefused(Refusal.CALL_ALREADY_ENDED, f"call {here.call_id} has ended and cannot go on")
         if here is not None and offered.resume is not None and (here.completed or not here.over):
-            _check_like(here.session.started, offered)
+            check_like(here.session.started, offered)
             return here
         if len(self._senders) >= self._max_calls:
             raise OfferRefused(Refusal.TOO_MANY_CALLS, f"{self._max_calls} calls are open here already; try again soon")
@@ -269,7 +283,10 @@ class CallHost:
                 self.awaited[offered.call_id] = lost_until
             raise
         try:
-            _check_like(admitted.session.started, offered)
+            check_like(admitted.session.started, offered)
+            check_place(
+                admitted.session, speed=self._live_speed, burst_seconds=self._burst_seconds, heard=admitted.heard_position
+            )
         except OfferRefused:
             self.awaited[offered.call_id] = self._now() + self.resume_seconds
             raise
@@ -280,7 +297,8 @@ class CallHost:
         sender = CallSender(
             self._outlet, limit=self._most_waiting, on_start_refused=lambda reason: self._start_refused(call_id, reason)
         )
-        call = HostedCall(admitted.session, sender, door=door, resumable=resumable)
+        pace = Pace(speed=self._live_speed, burst_seconds=self._burst_seconds, now=self._now)
+        call = HostedCall(admitted.session, sender, door=door, resumable=resumable, pace=pace)
         call.paused_in_ledger = admitted.paused_by is not None
         call.start(paused_by=admitted.paused_by, reason=admitted.reason)
         self.calls[call.call_id] = call
@@ -331,13 +349,3 @@ class CallHost:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _check_like(started: CallStarted, offered: Offered) -> None:
-    before = (started.codec, started.sample_rate, len(started.channels))
-    if before != (offered.codec, offered.sample_rate, len(offered.channels)):
-        raise OfferRefused(
-            Refusal.NOT_AS_BEFORE,
-            f"call {started.call_id} has {len(started.channels)} channels of {started.codec} at {started.sample_rate} Hz; "
-            "a call goes on with the audio it began with",
-        )

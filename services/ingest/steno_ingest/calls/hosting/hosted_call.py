@@ -4,6 +4,7 @@ from typing import Protocol
 
 from steno.callers import Caller
 from steno_ingest.calls.doors.port import Audio, Dtmf, Gap, Paused, Resumed, ResumePoint, Updated
+from steno_ingest.calls.hosting.pace import TOLD_SECONDS, Pace
 from steno_ingest.calls.hosting.sender import CallSender
 from steno_ingest.calls.hosting.session import CallSession, Holder, State
 from steno_ingest.metrics import CALL_AUDIO_BYTES
@@ -34,14 +35,16 @@ class Peer(Protocol):
 class HostedCall:
     """A call of this process."""
 
-    def __init__(self, session: CallSession, sender: CallSender, *, door: str, resumable: bool) -> None:
+    def __init__(self, session: CallSession, sender: CallSender, *, door: str, resumable: bool, pace: Pace) -> None:
         """
         Args:
             door: The protocol its peer speaks.
             resumable: It waits for its peer when the connection is lost.
+            pace: How fast it may come in.
         """
         self.session = session
         self.sender = sender
+        self.pace = pace
         self.door = door
         self.resumable = resumable
         self.call_id = session.started.call_id
@@ -97,6 +100,7 @@ class HostedCall:
         if self.over:
             return
         session, put = self.session, self.sender.put
+        self.pace.spend(session.seconds_of(told.data) if isinstance(told, Audio) else TOLD_SECONDS)
         match told:
             case Audio():
                 self._audio_bytes.inc(len(told.data))

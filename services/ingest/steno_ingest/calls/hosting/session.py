@@ -18,11 +18,13 @@ The pause is a hard gate: while anybody holds it, no audio and no key gets past,
 peer and the service (who asked by the API) hold it each for themselves, so that neither opens it for the other.
 """
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
+from steno.call_clock import most_missing
 from steno.errors import Permanent
 from steno.events.properties import PropertiesTooLarge, merged
 from steno.events.records import (
@@ -125,6 +127,7 @@ class CallSession:
         *,
         chunk_ms: int,
         clock: Callable[[], datetime],
+        now: Callable[[], float] = time.monotonic,
         at: ResumePoint | None = None,
     ) -> None:
         """
@@ -132,6 +135,7 @@ class CallSession:
             started: What the call is; the first record of a new one.
             chunk_ms: Length of a chunk, milliseconds.
             clock: The time of day, in UTC.
+            now: Seconds of a monotonic clock.
             at: The call was started elsewhere and goes on here.
         """
         self.started = started
@@ -141,6 +145,11 @@ class CallSession:
         self.holders: frozenset[Holder] = frozenset()
         self._at = at
         self._clock = clock
+        self._now = now
+        #: The time that the call had had by its time of day, and when that was by a clock that does not jump.
+        self._had, self._since = max(timedelta(0), clock() - started.started_at), now()
+        #: Samples that went by here and of which no audio is kept; and those of which some is.
+        self._missing = self._kept = 0
         self._call_id = started.call_id
         self._chunk_samples = started.sample_rate * chunk_ms // 1000
         self._frame_bytes = started.codec.sample_bytes * len(started.channels)
@@ -160,9 +169,18 @@ class CallSession:
         return ResumePoint(sequence=self._sequence, position=self._position + len(self._buffer) // self._frame_bytes)
 
     @property
+    def had(self) -> timedelta:
+        """The time that the call has had since its start."""
+        return self._had + timedelta(seconds=self._now() - self._since)
+
+    @property
     def paused(self) -> bool:
         """Whether the gate is closed."""
         return self.state is State.PAUSED
+
+    def seconds_of(self, audio: bytes) -> float:
+        """How long so much audio lasts."""
+        return len(audio) / (self._frame_bytes * self.started.sample_rate)
 
     def start(self, *, paused_by: Holder | None = None, reason: str = "") -> list[Entry]:
         """The call begins, or goes on here; `paused_by`: with the gate closed.
@@ -186,16 +204,19 @@ class CallSession:
         """The next audio, all channels interleaved. While the gate is closed nothing comes of it.
 
         Raises:
-            IllegalInput: it is no whole number of sample frames.
+            IllegalInput: it is no whole number of sample frames, or so much cannot have gone by in a pause.
         """
         if len(data) % self._frame_bytes:
             raise IllegalInput(
                 f"{len(data)} bytes of audio are no whole number of sample frames of {self._frame_bytes} bytes "
                 f"({len(self.channels)} channels of {self.started.codec})"
             )
+        samples = len(data) // self._frame_bytes
         if self._enter(Input.AUDIO) is State.PAUSED:
-            self._position += len(data) // self._frame_bytes
+            self._allow(samples)
+            self._skip(samples)
             return []
+        self._kept += samples
         self._buffer += data
         entries = []
         while len(self._buffer) >= (size := self._to_border() * self._frame_bytes):
@@ -205,13 +226,18 @@ class CallSession:
         return entries
 
     def gap(self, length: int, reason: GapReason) -> list[Entry]:
-        """So many samples are missing. While the gate is closed they belong to the pause."""
+        """So many samples are missing. While the gate is closed they belong to the pause.
+
+        Raises:
+            IllegalInput: the call has had no time for it.
+        """
+        self._allow(length)
         if self._enter(Input.GAP) is State.PAUSED or not length:
-            self._position += length
+            self._skip(length)
             return []
         entries = self._flush()
         gap = AudioGap(call_id=self._call_id, position=self._position, length=length, reason=reason)
-        self._position += length
+        self._skip(length)
         return [*entries, self._entry(gap)]
 
     def pause(self, holder: Holder, *, by: str = "", reason: str = "") -> list[Entry]:
@@ -226,9 +252,10 @@ class CallSession:
         if self.state is not State.PAUSED:
             self._enter(Input.RESUME)
             return []
+        self._allow(skipped)
         remaining = self.holders - {holder}
         self._enter(Input.RELEASE if remaining else Input.RESUME)
-        self._position += skipped
+        self._skip(skipped)
         self.holders = remaining
         return [] if remaining else [self._resumed(by or holder)]
 
@@ -295,6 +322,21 @@ class CallSession:
             ended_at=self._clock(),
         )
         return [*ended, self._entry(record)]
+
+    def _allow(self, samples: int) -> None:
+        """Raises `IllegalInput` where the call has had no time for so much to go by without audio (`steno.call_clock`)."""
+        rate = self.started.sample_rate
+        most = most_missing(self.had, audio=self._kept, sample_rate=rate)
+        if self._missing + samples > most:
+            raise IllegalInput(
+                f"{samples / rate:.1f} s are said to be missing, {self._missing / rate:.1f} s were before, and by now no more "
+                f"than {most / rate:.1f} s of the call can be"
+            )
+
+    def _skip(self, samples: int) -> None:
+        """So many samples went by of which no audio is kept."""
+        self._missing += samples
+        self._position += samples
 
     def _enter(self, told: Input) -> State:
         following = TRANSITIONS[self.state].get(told)

@@ -237,9 +237,9 @@ class Account:
     def _check_jump(self, position: int) -> None:
         if position > (furthest := self._furthest):
             raise ImpossiblePlace(
-                f"sample {position} is further on than the call has had time for: sample {self.position} is expected next, and by "
-                f"the times of its records the call cannot be beyond {furthest}; positions count samples of one channel since "
-                "the call's start, and go on as fast as time does"
+                f"sample {position} is further on than the call has had time for: sample {self.position} is expected next, and "
+                f"by the times of its records the call cannot be beyond {furthest}; positions count samples of one channel "
+                "since the call's start, and go on as fast as time does"
             )
 
     def _check_sequence(self, chunk: AudioChunk) -> None:

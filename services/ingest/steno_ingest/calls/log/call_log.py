@@ -221,15 +221,15 @@ class CallLog:
             await self._ledger.fail(started.call_id, reason=reason, error=UnknownCodec.error_class)
             raise UnknownCodec(reason)
         if known is None and below is None:
-            partition.calls[started.call_id] = OpenCall.begun(
+            call = partition.calls[started.call_id] = OpenCall.begun(
                 started,
                 one_legged_seconds=self._one_legged_seconds,
                 partition=message.partition,
                 offset=message.offset,
-                written_at=message.timestamp,
                 foreign=foreign,
                 now=self._clock(),
             )
+            call.account.written(message.timestamp)
             self._strangers.forget(started.call_id)
 
     async def _tell_gate(self, account: Account, record: CallRecord) -> None:

@@ -1,7 +1,6 @@
 """What the call log holds of one call in memory: its account, its audio on the way into the object store, what is not safe."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from steno.events.records import CallStarted
 from steno_ingest.calls.ledger.account_rows import KeptAccount
@@ -56,11 +55,10 @@ class OpenCall:
         one_legged_seconds: int,
         partition: int,
         offset: int,
-        written_at: datetime,
         foreign: bool,
         now: float,
     ) -> "OpenCall":
-        """A call whose start stands at this offset, and was written then."""
+        """A call whose start stands at this offset."""
         account = Account(
             call_id=started.call_id,
             codec=started.codec,
@@ -68,7 +66,6 @@ class OpenCall:
             channel_count=len(started.channels),
             one_legged_seconds=one_legged_seconds,
         )
-        account.written(written_at)
         call = cls(account=account, partition=partition, foreign=foreign, next_offset=offset, taken_at=now)
         call.taken(offset, now)
         return call
