@@ -1,16 +1,20 @@
-"""The threads that decode speech, shared by all calls and recordings of the process: the most urgent first."""
+"""The threads that decode speech, shared by all calls and recordings of the process: the most urgent first, and each in turn.
+
+Among what is equally urgent, calls and recordings take turns, whatever each has in line: one of which much came at once
+waits for itself, and delays another by the one utterance that is being decoded. Of one, what came first comes first.
+"""
 
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Hashable
 from concurrent.futures import Executor, Future
 from enum import IntEnum
 from functools import partial
-from itertools import count
-from queue import Empty, PriorityQueue
 from typing import Any, ParamSpec, TypeVar
 
 from steno_transcriber import metrics
+from steno_transcriber.fair_line import FairLine
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -21,20 +25,17 @@ PACKS_FOR_EACH_THREAD = 2
 
 
 class Urgency(IntEnum):
-    """Who comes first; among equals, who came first."""
+    """Who comes first."""
 
     #: What was said in a live call.
     FINAL = 0
     #: What is being said in a live call, of which nobody has heard for long.
     HYPOTHESIS = 1
-    #: A pack of a recording.
+    #: A pack of a recording, or what was said in a call that comes faster than live: nobody waits for that just now.
     RECORDING = 2
     #: What is being said in a live call, again.
     SPARE = 3
 
-
-_END = len(Urgency)
-"""Behind all work, where the threads end."""
 
 _Work = tuple[Callable[[], Any], Future[Any]]
 
@@ -48,10 +49,12 @@ class DecodePool(Executor):
 
     def __init__(self, threads: int) -> None:
         self.places = PACKS_FOR_EACH_THREAD * threads
-        self._free_places = threading.Semaphore(self.places)
-        self._line: PriorityQueue[tuple[int, int, _Work | None]] = PriorityQueue()
-        self._numbers = count()
         self._lock = threading.Lock()
+        self._some = threading.Condition(self._lock)
+        self._line: FairLine[_Work] = FairLine(len(Urgency))
+        self._free_places = self.places
+        #: Recordings that wait for a place, in their order: one that is free is handed to the first.
+        self._wait_for_place: deque[threading.Event] = deque()
         self._under_way = 0
         self._ended = False
         # Daemons: a process that dies of an error does not wait for what was lined up.
@@ -65,49 +68,69 @@ class DecodePool(Executor):
         return self._under_way < len(self._threads)
 
     def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Line up a pack of a recording. Blocks while there is no place in the line.
+        """Line up a pack of a recording, from the thread that has the recording. Blocks while there is no place in the line.
 
         Raises:
             RuntimeError: the pool was shut down.
         """
-        self._free_places.acquire()
+        self._take_place()
         try:
-            future = self._line_up(Urgency.RECORDING, partial(function, *args, **kwargs))
+            future = self._line_up(Urgency.RECORDING, threading.get_ident(), partial(function, *args, **kwargs))
         except BaseException:
-            self._free_places.release()
+            self._give_place()
             raise
-        future.add_done_callback(lambda _: self._free_places.release())
+        future.add_done_callback(lambda _: self._give_place())
         return future
 
-    def submit_urgent(self, urgency: Urgency, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Line up a call of the engine, without blocking.
+    def submit_urgent(
+        self, urgency: Urgency, owner: Hashable, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Future[T]:
+        """Line up a call of the engine, without blocking. `owner` is the call that it is for.
 
         Raises:
             RuntimeError: the pool was shut down.
         """
-        return self._line_up(urgency, partial(function, *args, **kwargs))
+        return self._line_up(urgency, owner, partial(function, *args, **kwargs))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take nothing more; what was lined up is done, or cancelled."""
         with self._lock:
             self._ended = True
-        if cancel_futures:
-            self._cancel_waiting()
-        self._line.put((_END, next(self._numbers), None))
+            waiting = self._line.clear() if cancel_futures else []
+            self._some.notify_all()
+        for _, future in waiting:
+            future.cancel()
         if wait:
             for thread in self._threads:
                 thread.join()
 
-    def _line_up(self, urgency: Urgency, function: Callable[[], T]) -> Future[T]:
+    def _line_up(self, urgency: Urgency, owner: Hashable, function: Callable[[], T]) -> Future[T]:
         future: Future[T] = Future()
         with self._lock:
             if self._ended:
                 raise RuntimeError("the pool was shut down")
             self._under_way += 1
             metrics.DECODE_QUEUE.inc()
-            self._line.put((urgency, next(self._numbers), (function, future)))
+            self._line.put(urgency, owner, (function, future))
+            self._some.notify()
         future.add_done_callback(self._leave)
         return future
+
+    def _take_place(self) -> None:
+        with self._lock:
+            if self._free_places:
+                self._free_places -= 1
+                return
+            free = threading.Event()
+            self._wait_for_place.append(free)
+        free.wait()
+
+    def _give_place(self) -> None:
+        with self._lock:
+            if self._wait_for_place:
+                self._wait_for_place.popleft().set()
+            else:
+                self._free_places += 1
 
     def _leave(self, future: Future[Any]) -> None:
         with self._lock:
@@ -115,20 +138,19 @@ class DecodePool(Executor):
         if future.cancelled():
             metrics.DECODE_QUEUE.dec()
 
-    def _cancel_waiting(self) -> None:
-        while True:
-            try:
-                _, _, work = self._line.get_nowait()
-            except Empty:
-                return
-            if work is not None:
-                work[1].cancel()
-
     def _decode(self) -> None:
-        while (work := self._line.get()[2]) is not None:
+        while (work := self._next()) is not None:
             _run(*work)
             del work  # it may hold audio
-        self._line.put((_END, next(self._numbers), None))  # for the next thread
+
+    def _next(self) -> _Work | None:
+        """What is to be done next, once there is something; None once all is done and nothing more comes."""
+        with self._lock:
+            while not self._line:
+                if self._ended:
+                    return None
+                self._some.wait()
+            return self._line.get()
 
 
 def _run(function: Callable[[], T], future: Future[T]) -> None:

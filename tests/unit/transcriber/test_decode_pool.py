@@ -1,7 +1,8 @@
 """The line before the engine: who comes first, who waits, and what an end leaves behind."""
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
 
@@ -23,7 +24,7 @@ def busy(pool: DecodePool) -> Iterator[None]:
         began.set()
         assert go_on.wait(WAITS_SECONDS)
 
-    working = [pool.submit_urgent(Urgency.FINAL, work, began) for began in begun]
+    working = [pool.submit_urgent(Urgency.FINAL, "call", work, began) for began in begun]
     for began in begun:
         assert began.wait(WAITS_SECONDS)
     try:
@@ -40,7 +41,7 @@ def test_the_most_urgent_comes_first_and_among_equals_the_first(line: list[Urgen
     done: list[tuple[Urgency, int]] = []
     with DecodePool(1) as pool, busy(pool):
         for number, urgency in enumerate(line):
-            pool.submit_urgent(urgency, done.append, (urgency, number))
+            pool.submit_urgent(urgency, "call", done.append, (urgency, number))
     assert done == sorted((urgency, number) for number, urgency in enumerate(line))
 
 
@@ -48,10 +49,10 @@ def test_live_calls_come_before_recordings_and_spare_captions_behind_them() -> N
     """A pack that waits lets finals and captions that are due pass."""
     done: list[str] = []
     with DecodePool(1) as pool, busy(pool):
-        pool.submit_urgent(Urgency.SPARE, done.append, "spare")
+        pool.submit_urgent(Urgency.SPARE, "call", done.append, "spare")
         pool.submit(done.append, "recording")
-        pool.submit_urgent(Urgency.HYPOTHESIS, done.append, "hypothesis")
-        pool.submit_urgent(Urgency.FINAL, done.append, "final")
+        pool.submit_urgent(Urgency.HYPOTHESIS, "call", done.append, "hypothesis")
+        pool.submit_urgent(Urgency.FINAL, "call", done.append, "final")
     assert done == ["final", "hypothesis", "recording", "spare"]
 
 
@@ -68,7 +69,7 @@ def test_only_recordings_wait_for_a_place() -> None:
 
             recording = threading.Thread(target=one_more)
             recording.start()
-            finals = [pool.submit_urgent(Urgency.FINAL, int) for _ in range(10 * pool.places)]
+            finals = [pool.submit_urgent(Urgency.FINAL, "call", int) for _ in range(10 * pool.places)]
             assert not lined_up.is_set()
         recording.join(WAITS_SECONDS)
         assert lined_up.is_set()
@@ -94,7 +95,7 @@ def test_it_is_idle_while_a_thread_has_nothing_to_do() -> None:
         assert pool.idle
         with busy(pool):
             assert not pool.idle
-            pool.submit_urgent(Urgency.SPARE, int).cancel()
+            pool.submit_urgent(Urgency.SPARE, "call", int).cancel()
             assert not pool.idle
         assert pool.idle
 
@@ -114,13 +115,13 @@ def test_an_end_waits_for_what_was_lined_up() -> None:
     done: list[int] = []
     pool = DecodePool(2)
     for number in range(20):
-        pool.submit_urgent(Urgency.SPARE, done.append, number)
+        pool.submit_urgent(Urgency.SPARE, "call", done.append, number)
     pool.shutdown()
     assert sorted(done) == list(range(20))
     with pytest.raises(RuntimeError, match="shut down"):
         pool.submit(int)
     with pytest.raises(RuntimeError, match="shut down"):
-        pool.submit_urgent(Urgency.FINAL, int)
+        pool.submit_urgent(Urgency.FINAL, "call", int)
 
 
 def test_an_end_can_cancel_what_waits() -> None:
@@ -152,10 +153,66 @@ def test_what_waits_is_counted() -> None:
     """The gauge shows the line, and comes back to where it was."""
     before = metrics.DECODE_QUEUE._value.get()
     with DecodePool(1) as pool, busy(pool):
-        cancelled = [pool.submit_urgent(Urgency.SPARE, int) for _ in range(2)]
-        pool.submit_urgent(Urgency.HYPOTHESIS, int)
+        cancelled = [pool.submit_urgent(Urgency.SPARE, "call", int) for _ in range(2)]
+        pool.submit_urgent(Urgency.HYPOTHESIS, "call", int)
         assert metrics.DECODE_QUEUE._value.get() == before + 3
         for future in cancelled:
             future.cancel()
         assert metrics.DECODE_QUEUE._value.get() == before + 1
     assert metrics.DECODE_QUEUE._value.get() == before
+
+
+@given(st.lists(st.tuples(st.sampled_from([Urgency.FINAL, Urgency.SPARE]), st.sampled_from("abc")), max_size=30))
+def test_calls_take_turns_among_what_is_equally_urgent(line: list[tuple[Urgency, str]]) -> None:
+    """Each call's own in its order; between two of one call every other that waited has had one."""
+    done: list[tuple[Urgency, str, int]] = []
+    with DecodePool(1) as pool, busy(pool):
+        for number, (urgency, call) in enumerate(line):
+            pool.submit_urgent(urgency, call, done.append, (urgency, call, number))
+    assert [urgency for urgency, _, _ in done] == sorted(urgency for urgency, _ in line)
+    for urgency in (Urgency.FINAL, Urgency.SPARE):
+        rounds = [(call, number) for of, call, number in done if of is urgency]
+        for call in "abc":
+            own = [number for of, number in rounds if of == call]
+            assert own == sorted(own)
+        for place, (call, _) in enumerate(rounds):
+            between = next(
+                (rounds[place + 1 : later] for later in range(place + 1, len(rounds)) if rounds[later][0] == call), None
+            )
+            if between is not None:
+                assert {of for of, _ in between} == {of for of, _ in rounds[place + 1 :]} - {call}
+
+
+def test_one_call_of_which_much_came_delays_another_by_one_utterance() -> None:
+    """However much of it waits."""
+    done: list[str] = []
+    with DecodePool(1) as pool, busy(pool):
+        for _ in range(1000):
+            pool.submit_urgent(Urgency.FINAL, "flood", done.append, "flood")
+        pool.submit_urgent(Urgency.FINAL, "call", done.append, "call")
+    assert done[:3] == ["flood", "call", "flood"]
+
+
+def test_a_recording_of_thousands_of_packs_does_not_delay_another() -> None:
+    """The other one's packs get places in turn, and are decoded in turn."""
+    done: list[str] = []
+    with DecodePool(1) as pool:
+        with busy(pool):
+            long = threading.Thread(target=lambda: [pool.submit(done.append, "long") for _ in range(2000)])
+            long.start()
+            _until(lambda: len(pool._wait_for_place) == 1)
+            short = threading.Thread(target=lambda: [pool.submit(done.append, "short") for _ in range(20)])
+            short.start()
+            _until(lambda: len(pool._wait_for_place) == 2)
+        short.join(WAITS_SECONDS)
+        long.join(WAITS_SECONDS)
+    assert len(done) == 2020
+    last = max(place for place, of in enumerate(done) if of == "short")
+    assert last <= 4 * 20 + pool.places
+
+
+def _until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAITS_SECONDS
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)

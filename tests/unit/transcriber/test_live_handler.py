@@ -1,7 +1,7 @@
 """The handler of the log of live calls, with the scripted engine and topics in memory."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -89,7 +89,7 @@ class HeldDecoder:
         self.errors: list[Exception] = []
         self.begun = 0
 
-    async def decode(self, utterance: Utterance, *, locale: str | None) -> Recognition:
+    async def decode(self, utterance: Utterance, *, call_id: str, locale: str | None) -> Recognition:
         self.begun += 1
         await self.go_on.wait()
         if self.errors:
@@ -103,7 +103,9 @@ class Occupied:
 
     idle = False
 
-    def submit_urgent(self, urgency: Urgency, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+    def submit_urgent(
+        self, urgency: Urgency, owner: Hashable, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Future[T]:
         raise AssertionError("nothing was due")
 
 

@@ -1,7 +1,7 @@
 """Hypotheses of a live call: how often, of what, and none behind the phrase; with a clock and threads that tests move."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
@@ -70,7 +70,9 @@ class Bed:
         bench = HypothesisBench(engine=self.engine, pool=self, publisher=self, slack=self.slack, clock=lambda: self.now)
         self.hypotheses = Hypotheses(self.call, bench)
 
-    def submit_urgent(self, urgency: Urgency, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+    def submit_urgent(
+        self, urgency: Urgency, owner: Hashable, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Future[T]:
         job = Job(at=self.now, urgency=urgency, function=partial(function, *args, **kwargs), future=Future())
         self.jobs.append(job)
         if self.quick:

@@ -12,7 +12,7 @@ Nothing is kept of them: who takes a call over begins anew, and while Kafka is a
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import ParamSpec, Protocol, TypeVar
@@ -53,8 +53,10 @@ class Pool(Protocol):
     def idle(self) -> bool:
         """Whether a thread has nothing to do."""
 
-    def submit_urgent(self, urgency: Urgency, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Line up work, without blocking."""
+    def submit_urgent(
+        self, urgency: Urgency, owner: Hashable, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Future[T]:
+        """Line up work, without blocking; owners take turns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +131,7 @@ class Hypotheses:
             return
         growing.take(channel.open_audio(after=growing.taken))
         if growing.has_news:
-            decoding = self._bench.pool.submit_urgent(urgency, growing.decode)
+            decoding = self._bench.pool.submit_urgent(urgency, self._call.call_id, growing.decode)
             growing.asked(decoding, at=now)
             task = asyncio.create_task(self._hypothesise(growing, decoding))
             self._tasks.add(task)

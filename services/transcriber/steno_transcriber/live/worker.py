@@ -157,7 +157,9 @@ class CallWorker:
 
     async def _decode(self, spoken: LiveUtterance) -> Recognition:
         locale = spoken.locale or None
-        return await self._patiently(lambda: self._bench.decoder.decode(spoken.utterance, locale=locale))
+        return await self._patiently(
+            lambda: self._bench.decoder.decode(spoken.utterance, call_id=self.call.call_id, locale=locale)
+        )
 
     async def _run(self) -> None:
         try:
