@@ -20,6 +20,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
+from steno import private
 from steno import settings as settings_module
 from steno.errors import StenoError
 from steno.http.auth import ApiKeys
@@ -100,6 +101,7 @@ class Wiring:
 
 def run(settings_type: type[S], build: Callable[[S], Awaitable[Wiring]]) -> int:
     """The whole life of a service's process; returns its exit status."""
+    private.keep_private()
     try:
         settings = settings_module.read(settings_type)
     except SettingsError as error:

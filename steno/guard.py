@@ -1,5 +1,7 @@
 """Turns itself into a program of this machine's suite: takes its lock, ties its life to its parent's, then becomes it.
 
+What the program creates is private to its user (see `steno.private`).
+
 It runs as a program of its own between the supervisor and the broker or service (same process id before and after), because
 both must be done inside the new process: the lock then lives exactly as long as the program does, whatever kills it, and a
 supervisor that is killed leaves nothing behind. It imports the standard library only, so that it costs milliseconds.
@@ -31,7 +33,7 @@ def lock(path: Path) -> int | None:
 
     The file says which process that is, for people; the lock itself is the kernel's (flock), so it cannot be stale.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -64,6 +66,7 @@ def main() -> None:
     """See the module."""
     parent, path, *program = sys.argv[1:]
     die_with(int(parent))
+    os.umask(0o077)
     held = lock(Path(path))
     if held is None:
         print(in_use(Path(path)), file=sys.stderr)  # noqa: T201

@@ -9,6 +9,8 @@ DATA/1/broker.log          the broker's own log, rolled at 10 MB
 DATA/1/kafka/              the records
 DATA/2/…
 ```
+
+All of it is private to the user that runs the broker: it holds what was said in calls.
 """
 
 import base64
@@ -21,7 +23,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from steno import guard
+from steno import guard, private
 from steno.broker import jars
 from steno.broker.errors import BrokerError, BrokerFailed, DataFolderInUse
 from steno.broker.properties import JVM_FLAGS, SHORT_LIVED_FLAGS, Node, log_properties, render, server_properties
@@ -80,11 +82,12 @@ def prepare_cluster(
     if brokers not in (1, 3):
         raise BrokerError(f"a cluster on one machine has 1 or 3 brokers, not {brokers}")
     data = data.absolute()
+    private.make_folder(data)
     program = find_java(java)
     classpath = os.pathsep.join(str(path) for path in jars.fetch(progress=progress))
     with ExitStack() as held:
         for node_id in range(1, brokers + 1):
-            (data / str(node_id)).mkdir(parents=True, exist_ok=True)
+            private.make_folder(data / str(node_id))
             lock_file = data / str(node_id) / "lock"
             descriptor = guard.lock(lock_file)
             if descriptor is None:
@@ -94,8 +97,8 @@ def prepare_cluster(
         for node in nodes:
             folder = data / str(node.node_id)
             properties = server_properties(node, nodes, folder / "kafka")
-            (folder / "server.properties").write_text(render(properties))
-            (folder / "log4j2.properties").write_text(render(log_properties(folder / "broker.log")))
+            private.write(folder / "server.properties", render(properties))
+            private.write(folder / "log4j2.properties", render(log_properties(folder / "broker.log")))
         with ThreadPoolExecutor() as pool:
             for formatted in [pool.submit(_format, data / str(node.node_id), cluster_id, program, classpath) for node in nodes]:
                 formatted.result()
@@ -135,6 +138,7 @@ def _format(folder: Path, cluster_id: str, java: Path, classpath: str) -> None:
         text=True,
         timeout=60,
         check=False,
+        umask=private.UMASK,
     )
     if done.returncode != 0:
         raise BrokerFailed(f"{folder} could not be formatted for Kafka:\n{done.stdout.strip()}")
@@ -161,11 +165,5 @@ def _cluster(data: Path, brokers: int) -> tuple[str, tuple[Node, ...]]:
     nodes = tuple(
         Node(node_id=node_id, broker_port=ports.pop(), controller_port=ports.pop()) for node_id in range(1, brokers + 1)
     )
-    _write_whole(path, json.dumps({"cluster_id": cluster_id, "nodes": [asdict(node) for node in nodes]}, indent=2))
+    private.write(path, json.dumps({"cluster_id": cluster_id, "nodes": [asdict(node) for node in nodes]}, indent=2))
     return cluster_id, nodes
-
-
-def _write_whole(path: Path, text: str) -> None:
-    temporary = path.with_suffix(".new")
-    temporary.write_text(text)
-    temporary.replace(path)

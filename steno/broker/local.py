@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from steno import guard
+from steno import guard, private
 from steno.broker.data import BrokerCommand, prepare_cluster
 from steno.broker.errors import BrokerFailed, DataFolderInUse
 from steno.broker.jars import Progress
@@ -86,7 +86,7 @@ class LocalBroker:
             await asyncio.sleep(_POLL_SECONDS)
 
     def _popen(self) -> subprocess.Popen[bytes]:
-        with self._output_path.open("wb") as output:
+        with open(self._output_path, "wb", opener=private.opener) as output:
             return subprocess.Popen(
                 self._command.argv,
                 env=self._command.env,

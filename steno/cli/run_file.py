@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from steno import private
+
 NAME = "run.json"
 
 
@@ -30,9 +32,7 @@ def write(data: Path, *, kafka: str, processes: dict[str, RunningProcess], secre
         name: {"pid": process.pid} | ({"url": process.url} if process.url else {}) for name, process in processes.items()
     }
     document = {"kafka": kafka, "services": services} | {name: str(path) for name, path in secrets.items()}
-    temporary = data / f"{NAME}.new"
-    temporary.write_text(json.dumps(document, indent=2) + "\n", "utf-8")
-    temporary.replace(data / NAME)
+    private.write(data / NAME, json.dumps(document, indent=2) + "\n")
 
 
 def read(data: Path) -> dict[str, Any]:

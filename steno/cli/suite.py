@@ -23,7 +23,7 @@ from uuid import uuid4
 
 import aiohttp
 
-from steno import guard
+from steno import guard, private
 from steno.broker import prepare, wait_ready
 from steno.cli import run_file
 from steno.cli.keys import add_key
@@ -40,6 +40,12 @@ _LOG_TAIL_LINES = 15
 _TELL_EVERY_SECONDS = 2.0
 _ENDS_AT_START = 3
 """How often a program may end while it starts before the start is given up."""
+
+_OURS = (
+    *("run.json*", "ports.json*", "api-key", "api-keys", "secret-key", "twilio-auth-tokens", "audiohook-keys"),
+    *(BROKER, "objects", "logs", "*.db", "*.db-wal", "*.db-shm", "*.lock"),
+)
+"""What is ours in the data folder, which may be any folder: only that is made private, beside the folder itself."""
 
 Report = Callable[[str], None]
 
@@ -80,7 +86,9 @@ class Suite:
             SuiteError: something did not become ready in time, with the end of its log.
             steno.broker.BrokerError: the broker cannot run.
         """
-        (self.data / "logs").mkdir(parents=True, exist_ok=True)
+        private.make_folder(self.data)
+        await asyncio.to_thread(private.mend, [path for pattern in _OURS for path in self.data.glob(pattern)])
+        private.make_folder(self.data / "logs")
         self._make_keys()
         if self._own_broker:
             await self._start_broker(report)
@@ -147,15 +155,15 @@ class Suite:
 
     def _make_keys(self) -> None:
         if not self.api_key_file.exists():
-            _write_private(self.api_key_file, add_key(self.data / "api-keys", "local"))
+            private.write(self.api_key_file, add_key(self.data / "api-keys", "local"))
         secret_key = self.data / "secret-key"
         if not secret_key.exists():
-            _write_private(secret_key, make_secret_key())
+            private.write(secret_key, make_secret_key())
         audiohook_secret = b64encode(secrets.token_bytes(32)).decode("ascii")
         made = {"twilio_auth_tokens_file": secrets.token_hex(16), "audiohook_keys_file": f"{uuid4()} {audiohook_secret}"}
         for name, path in self._caller_secrets.items():
             if not path.exists():
-                _write_private(path, made[name] + "\n")
+                private.write(path, made[name] + "\n")
 
     def _write_run_file(self) -> None:
         names = [BROKER, *self.urls] if self._own_broker else [*self.urls]
@@ -211,10 +219,5 @@ def _choose_ports(path: Path) -> dict[str, int]:
     for name in SERVICES:
         before, taken = known.get(name), ports.values()
         ports[name] = before if before and before not in taken and is_free(before) else free_port(other_than=taken)
-    path.write_text(json.dumps(ports) + "\n", "utf-8")
+    private.write(path, json.dumps(ports) + "\n")
     return ports
-
-
-def _write_private(path: Path, text: str) -> None:
-    path.touch(mode=0o600)
-    path.write_text(text, "utf-8")

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import structlog
 
+from steno import private
+
 log = structlog.get_logger("steno.supervisor")
 
 FIRST_WAIT = 0.1
@@ -78,7 +80,7 @@ class Supervisor:
     async def _spawn(self, program: Program) -> None:
         if program.log_path.exists() and program.log_path.stat().st_size > _LOG_BYTES:
             program.log_path.replace(program.log_path.with_suffix(".log.1"))
-        with program.log_path.open("ab") as output:
+        with open(program.log_path, "ab", opener=private.opener) as output:  # noqa: ASYNC230 - of this disk, at a start
             self._processes[program.name] = await asyncio.create_subprocess_exec(
                 *program.argv,
                 env=dict(program.env),

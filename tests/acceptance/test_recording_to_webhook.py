@@ -110,3 +110,11 @@ async def test_the_ledger_balances(api: Api, receiver: WebhookReceiver) -> None:
     assert balance["balanced"]
     assert balance["accepted"] == balance["completed"] >= 1
     assert receiver.rejected == 0
+
+
+async def test_nobody_else_can_read_what_is_kept(suite: SuiteUnderTest) -> None:
+    """Kafka's files, the databases with their logs, keys, recordings: but for what the test itself made in the folder."""
+    own = {"up.log", "watched", "shared"}
+    kept = [suite.data, *(path for path in suite.data.rglob("*") if path.relative_to(suite.data).parts[0] not in own)]
+    assert len(kept) > 20
+    assert [path for path in kept if path.lstat().st_mode & 0o077] == []

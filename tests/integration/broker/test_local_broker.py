@@ -45,6 +45,8 @@ async def test_records_outlive_a_stop_and_a_kill(tmp_path: Path) -> None:
         await cluster.start()
         assert cluster.bootstrap_servers == address
         assert [record.value for record in await read_all(address, "kept")] == [b"before the stop", b"before the kill"]
+        files = [tmp_path / "data", *(tmp_path / "data").rglob("*")]
+        assert [path for path in files if path.stat().st_mode & 0o077] == [], "what is said in calls is for this user alone"
     finally:
         await cluster.kill()
 

@@ -1,0 +1,60 @@
+"""Files and folders for nobody but the user that the suite runs as.
+
+A recording, what was said in it, keys: all that lies in a data folder is private. Every process of the house has a umask that
+makes it so (`keep_private`); what it finds there from before is mended at the start (`mend`).
+"""
+
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+UMASK = 0o077
+_OTHERS = 0o077
+
+
+def keep_private() -> None:
+    """Makes what this process and its children create private. For the start of a program: it holds for all threads."""
+    os.umask(UMASK)
+
+
+def make_folder(path: Path) -> None:
+    """Makes a private folder, and those above it that are missing, or makes one that is there private."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.mkdir(mode=0o700, exist_ok=True)
+    _close(path.resolve())
+
+
+def opener(path: str, flags: int) -> int:
+    """For `open`: a file that it makes is private, whatever the umask."""
+    return os.open(path, flags, 0o600)
+
+
+def write(path: Path, text: str) -> None:
+    """Replaces a file by a private one, as a whole, so that a reader never sees half of it."""
+    temporary = path.with_name(f"{path.name}.new")
+    temporary.unlink(missing_ok=True)
+    with open(temporary, "x", encoding="utf-8", opener=opener) as file:
+        file.write(text)
+    temporary.replace(path)
+
+
+def mend(paths: Iterable[Path]) -> None:
+    """Makes files and folders private with all that is in them.
+
+    A path stands for what it leads to; links in a folder, and what another user owns, are left as they are.
+    """
+    for path in paths:
+        _close(path.resolve())
+        for folder, folders, files in os.walk(path.resolve()):
+            for name in (*folders, *files):
+                _close(Path(folder, name))
+
+
+def _close(path: Path) -> None:
+    try:
+        status = path.lstat()
+        if status.st_mode & _OTHERS and not stat.S_ISLNK(status.st_mode) and status.st_uid == os.geteuid():
+            path.chmod(stat.S_IMODE(status.st_mode) & ~_OTHERS)
+    except FileNotFoundError:
+        pass  # gone meanwhile: logs are moved, temporary files removed
