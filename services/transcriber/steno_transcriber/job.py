@@ -6,6 +6,7 @@
 | it is broken, missing, too long, in another language | `TranscriptFailed` with the reason; nothing in dead letters |
 | Kafka will never take a record of it | the same |
 | the object store, Kafka or the disk is away | `Retryable`: the kernel calls again, for ever |
+| its decoder dies twice, or the transcriber with it (`attempts`) | `TranscriptFailed` with the reason |
 | an unexpected error, three times over | `TranscriptFailed`, so that the ledger ends; the message into dead letters |
 | it was cancelled before its results were being published | nothing more is published |
 
@@ -36,16 +37,19 @@ from steno.events.records import (
     TranscriptStarted,
 )
 from steno.kafka.messages import Message
-from steno.storage.objects import ObjectStore
+from steno.storage.objects import ObjectStore, StoreUnavailable
 from steno.telemetry import traces
 from steno_transcriber import failures, metrics
-from steno_transcriber.audio.errors import UnreadableAudio
+from steno_transcriber.attempts import Attempts, DecodingGivenUp, Past
+from steno_transcriber.audio.decoders import Decoders
+from steno_transcriber.audio.errors import DecoderDied, Stopped, UnreadableAudio
 from steno_transcriber.decode_pool import DecodePool
 from steno_transcriber.engines.port import Engine, UnsupportedLocale
-from steno_transcriber.fetch import Fetcher
+from steno_transcriber.fetch import FetchedAudio, Fetcher
 from steno_transcriber.recent import Recent
 from steno_transcriber.result import Transcript, document, document_key, recording_id
-from steno_transcriber.transcribe import Stopped, transcribe
+from steno_transcriber.transcribe import transcribe
+from steno_transcriber.turns import Turns
 
 log = structlog.get_logger("steno.transcriber")
 
@@ -93,16 +97,21 @@ class Transcriber:
         fetcher: Fetcher,
         store: ObjectStore,
         publisher: Publisher,
+        decoders: Decoders,
         pool: DecodePool,
         recordings_pool: Executor,
+        at_once: int,
         max_audio_ms: int,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """`pool` decodes speech; `recordings_pool` has a thread for each recording that is decoded at once."""
+        """`pool` decodes speech; `recordings_pool` has a thread for each of the recordings that are decoded `at_once`."""
         self._engine = engine
         self._fetcher = fetcher
         self._store = store
         self._publisher = publisher
+        self._decoders = decoders
+        self._attempts = Attempts(store)
+        self._turns = Turns(at_once)
         self._pool = pool
         self._recordings_pool = recordings_pool
         self._max_audio_ms = max_audio_ms
@@ -181,7 +190,7 @@ class Transcriber:
         if transcript is None:
             transcript = self._kept[key] = await self._transcribe(recording, work)
         if work.cancelled:
-            raise Stopped
+            raise Stopped("the recording is no longer wanted")
         await self._publish(recording, transcript)
 
     async def _transcribe(self, recording: RecordingSubmitted, work: Work) -> Transcript:
@@ -192,18 +201,53 @@ class Transcriber:
             with traces.span("recording.fetch"):
                 audio = await while_read.enter_async_context(self._fetcher.fetch(recording.url, sha256=recording.sha256))
             with traces.span("recording.decode"):
-                return await asyncio.get_running_loop().run_in_executor(
-                    self._recordings_pool,
-                    partial(
-                        transcribe,
-                        audio,
-                        recording,
-                        engine=self._engine,
-                        pool=self._pool,
-                        max_audio_ms=self._max_audio_ms,
-                        stop=work.stop,
-                    ),
-                )
+                return await self._decode(audio, recording, work)
+
+    async def _decode(self, audio: FetchedAudio, recording: RecordingSubmitted, work: Work) -> Transcript:
+        """Decodes, again where a decoder dies, and leaves a mark in the store for as long as that takes."""
+        identifier = recording_id(recording)
+        past = await self._attempts.past(identifier)
+        while True:
+            past.check()
+            async with self._turns.taken(alone=past.suspect):
+                await self._attempts.keep(identifier, past.begun())
+                try:
+                    transcript = await asyncio.get_running_loop().run_in_executor(
+                        self._recordings_pool, self._work_of(audio, recording, work)
+                    )
+                except DecoderDied as error:
+                    log.warning("recording.decoder_died", recording_id=identifier, reason=str(error))
+                    metrics.DECODER_DEATHS.inc()
+                    past = past.after(error)
+                    await self._attempts.keep(identifier, past)
+                    continue
+                except BaseException as error:
+                    # It is over, or another comes to it: this attempt is not held against it.
+                    work.stop.set()  # the thread must not go on when the file is closed
+                    left = Past() if isinstance(error, Permanent) or work.cancelled else past
+                    await asyncio.shield(self._attempts.keep(identifier, left))
+                    raise
+            await self._forget(identifier)
+            return transcript
+
+    async def _forget(self, identifier: str) -> None:
+        """Takes the mark away. One that stays does no harm but that the recording, if it comes again, is decoded alone."""
+        try:
+            await self._attempts.keep(identifier, Past())
+        except StoreUnavailable as error:
+            log.warning("recording.mark_left", recording_id=identifier, reason=str(error))
+
+    def _work_of(self, audio: FetchedAudio, recording: RecordingSubmitted, work: Work) -> Callable[[], Transcript]:
+        return partial(
+            transcribe,
+            audio,
+            recording,
+            decoders=self._decoders,
+            engine=self._engine,
+            pool=self._pool,
+            max_audio_ms=self._max_audio_ms,
+            stop=work.stop,
+        )
 
     async def _publish(self, recording: RecordingSubmitted, transcript: Transcript) -> None:
         """The result document first, so that whoever reads of it finds it; then the phrases; then that it is complete."""
@@ -251,6 +295,8 @@ class Transcriber:
         )
         event_id = ids.event_id("transcript.failed", identifier)
         await failures.tell(failed, lambda record: self._publisher.send(TRANSCRIPTS, record, event_id=event_id))
+        if error == DecodingGivenUp.error_class:
+            await self._forget(identifier)
         metrics.RECORDINGS.labels("failed").inc()
         metrics.FAILURES.labels(error).inc()
         log.warning("recording.failed", recording_id=identifier, error_class=error, reason=reason)

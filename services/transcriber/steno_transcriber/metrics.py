@@ -20,6 +20,10 @@ DECODE_QUEUE = Gauge(
     "steno_transcriber_decode_queue", "Packs of utterances that wait for a thread; 0 for long means idle threads."
 )
 ENGINE_SECONDS = Counter("steno_transcriber_engine_seconds", "Time that threads spent in the engine.")
+DECODER_DEATHS = Counter(
+    "steno_transcriber_decoder_deaths",
+    "Processes that decoded a recording and died of it, or stood still; a rise means damaged media, or an attack.",
+)
 FETCH_SECONDS = Histogram(
     "steno_transcriber_fetch_seconds",
     "Length of one attempt to fetch a recording that is not read in place.",
@@ -53,6 +57,7 @@ TRANSCRIBER_METRICS = (
     REAL_TIME_FACTOR,
     DECODE_QUEUE,
     ENGINE_SECONDS,
+    DECODER_DEATHS,
     FETCH_SECONDS,
     FETCH_FAILURES,
     LIVE_OPEN_CALLS,

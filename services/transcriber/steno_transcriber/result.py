@@ -47,13 +47,15 @@ def recording_id(recording: RecordingSubmitted) -> str:
     return recording.recording_id or ids.recording_id(recording.call_id, recording.sha256 or recording.url)
 
 
-def document_key(identifier: str) -> str:
-    """The object key of a recording's result document. An id that is no plain file name stands there as a derived one.
-
-    Whoever reads result documents reads none that is not below this prefix.
-    """
+def plain_name(identifier: str) -> str:
+    """A recording's id as the name of a file: one that is no plain name stands there as a derived one."""
     plain = re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}", identifier) is not None
-    return f"transcripts/{identifier if plain else ids.recording_id('', identifier)}.json"
+    return identifier if plain else ids.recording_id("", identifier)
+
+
+def document_key(identifier: str) -> str:
+    """The object key of a recording's result document. Whoever reads them reads none that is not below this prefix."""
+    return f"transcripts/{plain_name(identifier)}.json"
 
 
 def engine_name(info: EngineInfo) -> str:

@@ -25,6 +25,7 @@ from steno.kafka.producer import Producer
 from steno.kafka.topics import create_topics
 from steno.storage.objects import ObjectStore
 from steno_transcriber import engines
+from steno_transcriber.audio.decoders import Decoders
 from steno_transcriber.decode_pool import DecodePool
 from steno_transcriber.engines.port import Engine, EngineUnavailable
 from steno_transcriber.fetch import Fetcher
@@ -140,6 +141,8 @@ async def _transcriber(
     session = await resources.enter_async_context(
         guarded_session(allowed_networks=settings.allowed_networks, timeout=limits.timeout)
     )
+    decoders = Decoders()
+    resources.push_async_callback(asyncio.to_thread, decoders.close)
     recordings_pool = ThreadPoolExecutor(settings.decoding_at_once, thread_name_prefix="recording")
     resources.push_async_callback(_end, recordings_pool)
     return Transcriber(
@@ -153,8 +156,10 @@ async def _transcriber(
         ),
         store=store,
         publisher=producer,
+        decoders=decoders,
         pool=pool,
         recordings_pool=recordings_pool,
+        at_once=settings.decoding_at_once,
         max_audio_ms=int(settings.max_audio_hours * HOUR_MS),
     )
 

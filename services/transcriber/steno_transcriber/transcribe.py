@@ -3,20 +3,19 @@
 import threading
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from steno.errors import Permanent
 from steno.events.records import RecordingSubmitted
 from steno_transcriber import metrics
+from steno_transcriber.audio.decoders import DecodedAudio, Decoders
+from steno_transcriber.audio.errors import Stopped
+from steno_transcriber.audio.wire import Block
 from steno_transcriber.decode_pool import DecodePool
 from steno_transcriber.engines.port import Engine
 from steno_transcriber.fetch import FetchedAudio
 from steno_transcriber.recognise import recognise
 from steno_transcriber.result import Spoken, Transcript, engine_name, phrases
 from steno_transcriber.segmenter import segment
-
-if TYPE_CHECKING:
-    from steno_transcriber.audio.decode import AudioFile, Block
 
 
 class AudioTooLong(Permanent):
@@ -25,14 +24,11 @@ class AudioTooLong(Permanent):
     error_class = "audio_too_long"
 
 
-class Stopped(Exception):
-    """The work was told to stop, and did, between two blocks of audio."""
-
-
 def transcribe(
     audio: FetchedAudio,
     recording: RecordingSubmitted,
     *,
+    decoders: Decoders,
     engine: Engine,
     pool: DecodePool,
     max_audio_ms: int,
@@ -44,15 +40,15 @@ def transcribe(
 
     Raises:
         UnreadableAudio: the file is not audio.
+        DecoderDied: the process that decoded the file did.
         UnsupportedLocale: the engine does not know the recording's language.
         AudioTooLong: it is longer than `max_audio_ms`.
         Stopped: `stop` was set.
     """
-    # It brings ffmpeg, and a worker that starts again has live calls to caption first.
-    from steno_transcriber.audio.decode import open_audio
-
     began = time.perf_counter()
-    with open_audio(audio.path, name=audio.name) as file:
+    if stop.is_set():  # its file may be gone
+        raise Stopped("the recording is no longer wanted")
+    with decoders.open(audio.path, name=audio.name, stop=stop.is_set) as file:
         blocks = _watched(file, max_audio_ms=max_audio_ms, stop=stop)
         recognised = recognise(engine, segment(blocks), executor=pool, in_flight=pool.places, locale=recording.locale or None)
         spoken = [Spoken.of(utterance, recognition) for utterance, recognition in recognised]
@@ -68,10 +64,10 @@ def transcribe(
     )
 
 
-def _watched(file: "AudioFile", *, max_audio_ms: int, stop: threading.Event) -> "Iterator[Block]":
+def _watched(file: DecodedAudio, *, max_audio_ms: int, stop: threading.Event) -> Iterator[Block]:
     for block in file.blocks():
         if stop.is_set():
-            raise Stopped
+            raise Stopped("the recording is no longer wanted")
         if file.duration_ms > max_audio_ms:
             raise AudioTooLong(f"the audio is longer than the {max_audio_ms / 3_600_000:g} hours a recording may have")
         yield block

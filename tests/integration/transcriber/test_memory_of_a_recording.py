@@ -11,14 +11,18 @@ import resource, sys, threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from steno_transcriber import engines
-from steno_transcriber.audio.decode import open_audio
+from steno_transcriber.audio.decoders import Decoders
 from steno_transcriber.recognise import recognise
 from steno_transcriber.segmenter import segment
 
 engine = engines.load("scripted")
-with ThreadPoolExecutor(2) as pool, open_audio(Path(sys.argv[1])) as audio:
+decoders = Decoders()
+with ThreadPoolExecutor(2) as pool, decoders.open(Path(sys.argv[1]), name="call.wav") as audio:
     heard = sum(1 for _ in recognise(engine, segment(audio.blocks()), executor=pool, in_flight=4))
-print(heard, audio.duration_ms, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+decoders.close()
+# Of the children it is the largest: the one that decoded.
+peaks = [resource.getrusage(who).ru_maxrss // 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+print(heard, audio.duration_ms, sum(peaks))
 """
 HALF_A_MINUTE_MS = 30_000
 
@@ -37,7 +41,7 @@ def repeated(short: Path, long: Path, *, times: int) -> Path:
 
 
 def transcribe(path: Path) -> tuple[int, int, int]:
-    """Utterances heard, milliseconds of audio, and the process's greatest memory in MiB."""
+    """Utterances heard, milliseconds of audio, and the greatest memory in MiB of the process and of its decoder."""
     result = subprocess.run([sys.executable, "-c", SCRIPT, str(path)], capture_output=True, text=True, check=True)
     heard, duration_ms, peak = result.stdout.split()
     return int(heard), int(duration_ms), int(peak)

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import threading
 from collections.abc import AsyncIterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import psutil
 import pytest
 from aiohttp import web
 from steno_transcriber import engines
+from steno_transcriber.audio.decoders import Decoders
 from steno_transcriber.decode_pool import DecodePool
 from steno_transcriber.engines.port import Engine
 from steno_transcriber.engines.scripted import ScriptedEngine
@@ -41,10 +43,12 @@ LOOPBACK_ALLOWED = {
 
 def undisturbed(path: Path, recording: RecordingSubmitted, engine: Engine) -> Sequence[Phrase]:
     """What the recording's phrases are when nothing goes wrong, transcribed here."""
-    with DecodePool(1) as pool:
+    decoders = Decoders()
+    with closing(decoders), DecodePool(1) as pool:
         transcript = transcribe(
             FetchedAudio(path=path, name=path.name),
             recording,
+            decoders=decoders,
             engine=engine,
             pool=pool,
             max_audio_ms=10**9,

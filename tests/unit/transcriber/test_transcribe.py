@@ -6,13 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from steno_transcriber.audio.decoders import Decoders
+from steno_transcriber.audio.errors import Stopped
 from steno_transcriber.decode_pool import DecodePool
 from steno_transcriber.engines.port import Pack
 from steno_transcriber.engines.scripted import ScriptedEngine
 from steno_transcriber.fetch import FetchedAudio
 from steno_transcriber.result import Transcript
 from steno_transcriber.speech import Recognition, Utterance
-from steno_transcriber.transcribe import Stopped, transcribe
+from steno_transcriber.transcribe import transcribe
 from support.recordings import excerpt, sample_call
 
 from steno.events.records import RecordingSubmitted
@@ -20,10 +22,13 @@ from steno.events.records import RecordingSubmitted
 RECORDING = RecordingSubmitted(call_id="call-1", url="https://recorder.example/call-1.wav")
 
 
-def run(path: Path, engine: ScriptedEngine, pool: DecodePool, stop: threading.Event | None = None) -> Transcript:
+def run(
+    path: Path, engine: ScriptedEngine, pool: DecodePool, decoders: Decoders, stop: threading.Event | None = None
+) -> Transcript:
     return transcribe(
         FetchedAudio(path=path, name=path.name),
         RECORDING,
+        decoders=decoders,
         engine=engine,
         pool=pool,
         max_audio_ms=3_600_000,
@@ -46,11 +51,11 @@ class MeetingEngine(ScriptedEngine):
         return super().decode(pack, locale=locale)
 
 
-def test_packs_of_one_recording_are_decoded_side_by_side(tmp_path: Path) -> None:
+def test_packs_of_one_recording_are_decoded_side_by_side(tmp_path: Path, decoders: Decoders) -> None:
     """One call keeps every thread busy."""
     engine = MeetingEngine()
     with DecodePool(2) as pool:
-        transcript = run(excerpt(tmp_path / "call.wav", seconds=8), engine, pool)
+        transcript = run(excerpt(tmp_path / "call.wav", seconds=8), engine, pool, decoders)
     assert len(engine.met) == 2
     assert len(transcript.phrases) >= 2
 
@@ -80,11 +85,11 @@ class CountingEngine(ScriptedEngine):
         return recognitions
 
 
-def test_audio_is_decoded_only_a_little_ahead_of_the_engine() -> None:
+def test_audio_is_decoded_only_a_little_ahead_of_the_engine(decoders: Decoders) -> None:
     """Memory does not grow with the length of a recording: two packs a thread are open at most."""
     engine = CountingEngine()
     with DecodePool(1) as pool:
-        run(sample_call(), engine, pool)
+        run(sample_call(), engine, pool, decoders)
     assert engine.packs_made > 4
     assert engine.most_ahead <= 2
 
@@ -104,18 +109,18 @@ def test_the_line_before_the_engine_is_bounded_over_all_recordings() -> None:
         assert (running.result(20), fourth.result(20)) == (True, 0)
 
 
-def test_threads_make_no_difference_to_the_transcript() -> None:
+def test_threads_make_no_difference_to_the_transcript(decoders: Decoders) -> None:
     """One thread or three: the same phrases."""
     transcripts = []
     for threads in (1, 3):
         with DecodePool(threads) as pool:
-            transcripts.append(run(sample_call(), ScriptedEngine(), pool))
+            transcripts.append(run(sample_call(), ScriptedEngine(), pool, decoders))
     assert transcripts[0] == transcripts[1]
 
 
-def test_work_stops_when_it_is_told_to() -> None:
+def test_work_stops_when_it_is_told_to(decoders: Decoders) -> None:
     """At the next second of audio."""
     stop = threading.Event()
     stop.set()
     with DecodePool(1) as pool, pytest.raises(Stopped):
-        run(sample_call(), ScriptedEngine(), pool, stop)
+        run(sample_call(), ScriptedEngine(), pool, decoders, stop)
