@@ -9,14 +9,12 @@ import asyncio
 import gc
 import resource
 import signal
-import socket
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 import structlog
-import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
@@ -26,7 +24,9 @@ from steno.errors import StenoError
 from steno.http.auth import ApiKeys
 from steno.http.gate import Gate
 from steno.http.health import Health
+from steno.http.ports import Port, ports_of
 from steno.http.rates import Rate
+from steno.http.tls import TlsFilesUnusable
 from steno.settings import ServiceSettings, SettingsError
 from steno.telemetry import logs, traces
 
@@ -144,34 +144,27 @@ async def serve(settings: S, build: Callable[[S], Awaitable[Wiring]]) -> int:
     gc.collect()
     gc.freeze()
     async with wiring.resources:
-        wiring.app.router.routes.extend(wiring.health.routes())
-        listener = _listen(settings)
-        server = _Server(
-            uvicorn.Config(
-                wiring.app,
-                log_config=None,
-                access_log=False,
-                lifespan="on",
-                timeout_graceful_shutdown=max(1, int(settings.drain_seconds)),
-                **{"ws": "none", **wiring.server_options},
-            )
-        )
-        host, port = listener.getsockname()[:2]
-        log.info("service.listening", url=f"http://{host}:{port}")
-        running = {asyncio.create_task(server.serve(sockets=[listener])): "http"}
+        try:
+            ports = ports_of(settings, wiring.app, wiring.health, wiring.server_options)
+        except TlsFilesUnusable as error:
+            log.error("service.cannot_start", error_class=error.error_class, reason=str(error))
+            return 1
+        for port in ports:
+            log.info("service.listening" if port is ports[0] else "service.listening_for_operators", url=port.url)
+        running = {asyncio.create_task(port.serve()): port.name for port in ports}
         for component in wiring.components:
             running[asyncio.create_task(component.run())] = type(component).__name__
         stop_requested = asyncio.create_task(stopping.wait())
         await asyncio.wait({*running, stop_requested}, return_when=asyncio.FIRST_COMPLETED)
         stop_requested.cancel()
         failed = _report([task for task in running if task.done()], running)
-        failed = await _drain(wiring, server, running, settings.drain_seconds) or failed
+        failed = await _drain(wiring, ports, running, settings.drain_seconds) or failed
     log.info("service.stopped", failed=failed)
     return 1 if failed else 0
 
 
-async def _drain(wiring: Wiring, server: uvicorn.Server, running: dict[asyncio.Task[None], str], seconds: float) -> bool:
-    """Stops the components in their order, then the HTTP server; True where one took too long or failed meanwhile."""
+async def _drain(wiring: Wiring, ports: Sequence[Port], running: dict[asyncio.Task[None], str], seconds: float) -> bool:
+    """Stops the components in their order, then the HTTP servers; True where one took too long or failed meanwhile."""
     failed = False
     ended_early = [task for task in running if task.done()]
     wiring.health.drain()
@@ -182,26 +175,14 @@ async def _drain(wiring: Wiring, server: uvicorn.Server, running: dict[asyncio.T
         except TimeoutError:
             log.error("service.drain_exceeded", component=type(component).__name__)
             failed = True
-    server.should_exit = True
+    for port in ports:
+        port.server.should_exit = True
     ended, unfinished = await asyncio.wait(running, timeout=_END_SECONDS)
     for task in unfinished:
         log.error("service.drain_exceeded", component=running[task])
         task.cancel()
     broken = [task for task in ended.difference(ended_early) if task.exception() is not None]
     return _report(broken, running) or bool(unfinished) or failed
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without signal handlers of its own: the chassis drains components before it closes the door."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def _listen(settings: ServiceSettings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.http_host else socket.AF_INET
-    return socket.create_server((settings.http_host, settings.http_port), family=family, backlog=2048)
 
 
 def _report(ended: Sequence[asyncio.Task[None]], names: dict[asyncio.Task[None], str]) -> bool:

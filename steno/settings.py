@@ -7,14 +7,23 @@ error at start, not a silent default.
 
 import os
 from difflib import get_close_matches
-from typing import Any, ClassVar, Literal, TypeVar
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from steno.http.addresses import parse_networks
 
 S = TypeVar("S", bound="ServiceSettings")
 
-_ELSEWHERE = ("STENO_CACHE", "STENO_BROKER_", "STENO_UP_")
+
+def _networks(text: str) -> str:
+    parse_networks(text)
+    return text
+
+
+_ELSEWHERE = ("STENO_CACHE", "STENO_CA_FILE", "STENO_BROKER_", "STENO_UP_")
 """Variables that belong to the command line and the local broker, not to a service."""
 
 SERVICES = ("ingest", "transcriber", "enricher", "notifier")
@@ -107,6 +116,49 @@ class ServiceSettings(SettingsGroup):
 
     http_host: str = Field(default="127.0.0.1", description="Address the HTTP server binds to.")
     http_port: int = Field(default=0, ge=0, le=65535, description="Port the HTTP server binds to; 0 takes a free one.")
+    admin_host: str = Field(default="127.0.0.1", description="Address the admin port is bound to.")
+    admin_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="A port of its own for metrics, `/docs`, `/openapi.json` and what health is made of, which the HTTP port "
+        "then has not. 0 takes a free one.",
+    )
+    tls_certificate_file: Path | None = Field(
+        default=None,
+        description="PEM file of the certificate, with its chain, that all ports show; with one, all of them speak TLS 1.2 or "
+        "newer only. Read again when it changes.",
+    )
+    tls_key_file: Path | None = Field(
+        default=None, description="PEM file of the certificate's key, without a password; unset, it is in the same file."
+    )
+    tls_client_ca_file: Path | None = Field(
+        default=None,
+        description="PEM file of authorities: clients of the HTTP port must show a certificate of theirs, beside their key.",
+    )
+    trusted_proxies: Annotated[str, AfterValidator(_networks)] = Field(
+        default="",
+        description="Networks of proxies, CIDR by commas, whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed, and "
+        "which are not bounded by address.",
+    )
+    max_connections: int = Field(
+        default=4000,
+        ge=16,
+        description="Connections at once; beyond, strangers make room, the first one first. Fewer where not so many files may "
+        "be open.",
+    )
+    max_connections_per_address: int = Field(
+        default=500,
+        ge=1,
+        description="Connections of one address (IPv6: of one /64) that have shown no key; beyond, the first one makes room.",
+    )
+    head_seconds: float = Field(
+        default=10, gt=0, description="How long a TLS handshake, the head of a request and an upgrade to a WebSocket may take."
+    )
+    min_bytes_per_second: float = Field(
+        default=1000, gt=0, description="Bodies must come, and answers be read, as fast on average, beside 10 s."
+    )
+    keep_alive_seconds: float = Field(default=20, gt=0, description="How long a connection may be idle between two requests.")
     instance: str = Field(
         default="0", description="Name of this slot among its like (a pod ordinal): Kafka's static membership uses it."
     )

@@ -35,6 +35,10 @@ class Health:
         """From now on the service is not ready, whatever its checks say."""
         self._draining = True
 
+    def bare_routes(self) -> list[Route]:
+        """Whether it is live and ready, and not why, for a port that strangers reach."""
+        return [Route("/health/live", self._answer_bare_live), Route("/health/ready", self._answer_bare_ready)]
+
     def routes(self) -> list[Route]:
         """The three routes, for the service's HTTP server."""
         return [
@@ -47,10 +51,19 @@ class Health:
         return _answer(await _run(self._live))
 
     async def _answer_ready(self, _request: Request) -> JSONResponse:
+        return _answer(await self._readiness())
+
+    async def _answer_bare_live(self, _request: Request) -> JSONResponse:
+        return _answer(await _run(self._live), bare=True)
+
+    async def _answer_bare_ready(self, _request: Request) -> JSONResponse:
+        return _answer(await self._readiness(), bare=True)
+
+    async def _readiness(self) -> dict[str, bool]:
         results = await _run(self._ready)
         if self._draining:
             results["draining"] = False
-        return _answer(results)
+        return results
 
 
 async def _run(checks: dict[str, Check]) -> dict[str, bool]:
@@ -61,9 +74,10 @@ async def _run(checks: dict[str, Check]) -> dict[str, bool]:
     return results
 
 
-def _answer(results: dict[str, bool]) -> JSONResponse:
+def _answer(results: dict[str, bool], *, bare: bool = False) -> JSONResponse:
     healthy = all(results.values())
-    return JSONResponse({"healthy": healthy, "checks": results}, status_code=200 if healthy else 503)
+    said = {"healthy": healthy} if bare else {"healthy": healthy, "checks": results}
+    return JSONResponse(said, status_code=200 if healthy else 503)
 
 
 async def _metrics(_request: Request) -> Response:

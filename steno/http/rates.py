@@ -40,5 +40,7 @@ class Rate:
             self._left.popitem(last=False)
         return 0 if taken else max(1, math.ceil((1 - left) / self._per_second))
 
-    def __len__(self) -> int:
+    @property
+    def parties(self) -> int:
+        """Of how many something is kept."""
         return len(self._left)

@@ -7,6 +7,8 @@ from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from steno.http.connections import Connection
+
 #: The largest frame that is taken, bytes; behind a larger one the connection is closed with 1009 (RFC 6455 §7.4.1).
 MAX_FRAME_BYTES = 65_536
 
@@ -25,12 +27,28 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     _discarding = False
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._link: Connection | None = self.app_state.get("connection")
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """The request for a WebSocket has come."""
         connection: socket.socket | None = transport.get_extra_info("socket")
         if connection is not None:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
         super().connection_made(transport)
+
+    def start_keepalive(self) -> None:
+        """Its door has let it in."""
+        super().start_keepalive()
+        if self._link is not None:
+            self._link.has_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is over."""
+        if self._link is not None:
+            self._link.lost()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """More came in; behind what is no frame of this protocol nothing is looked at."""

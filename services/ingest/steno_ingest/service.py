@@ -74,7 +74,15 @@ async def build(settings: IngestSettings) -> Wiring:
         drain_seconds=settings.drain_seconds,
         live_speed=settings.live_speed,
     )
-    server = CallServer(door_table(settings, keys), host, tail, idle_seconds=settings.idle_seconds)
+    rates = Rates.of(settings)
+    server = CallServer(
+        door_table(settings, keys),
+        host,
+        tail,
+        idle_seconds=settings.idle_seconds,
+        openings=rates.calls,
+        wrong_keys=rates.wrong_keys,
+    )
     lookout = Lookout(host, calls, instance=settings.instance, resumable=RESUMABLE)
     consumer = _consumer(settings, codec, Results(ledger, calls), producer)
     accounts = AccountRows(engine)
@@ -107,7 +115,7 @@ async def build(settings: IngestSettings) -> Wiring:
             hosted=host,
             objects=objects,
             engine=engine,
-            rates=Rates.of(settings),
+            rates=rates,
         )
     )
     app.router.routes.extend(server.routes())

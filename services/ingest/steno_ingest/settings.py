@@ -47,7 +47,7 @@ class IngestSettings(ServiceSettings):
     calls_per_minute: float = Field(
         default=6_000,
         ge=0,
-        description="Live calls that one address or API key may open a minute, per process; 0: any number.",
+        description="Live calls that one key, of any kind, may open a minute, per process; 0: any number.",
     )
     max_upload_bytes: int = Field(default=1 << 30, gt=0, description="Largest recording that is taken, in bytes.")
     watch_folder: Path | None = Field(

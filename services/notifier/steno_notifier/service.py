@@ -58,17 +58,13 @@ async def build(settings: NotifierSettings) -> Wiring:
     table = WebhookTable(kafka=settings.kafka, topics=settings.topics, codec=codec, intake=intake, dead_letters=dead_letters)
     consumer = _consumer(settings, codec, EventHandler(intake, public_url=settings.public_url), dead_letters)
     tail = Tail(kafka=settings.kafka, topics=settings.topics, codec=codec, subscribe=FOLLOWED)
-    keys = ApiKeys(settings.api_keys_file)
     captions = CaptionStreams(
-        tail,
-        kafka=settings.kafka,
-        topics=settings.topics,
-        codec=codec,
-        most_readers=settings.caption_readers,
-        holds=keys.holds,
+        tail, kafka=settings.kafka, topics=settings.topics, codec=codec, most_readers=settings.caption_readers
     )
     return Wiring(
-        app=create_app(Deliveries(engine, now=_now, wake=sender.wake), captions, keys, Rates.of(settings)),
+        app=create_app(
+            Deliveries(engine, now=_now, wake=sender.wake), captions, ApiKeys(settings.api_keys_file), Rates.of(settings)
+        ),
         health=_health(engine, table, consumer, tail),
         components=(
             # By then the topics are there.

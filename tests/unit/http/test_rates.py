@@ -41,7 +41,7 @@ def test_zero_limits_nothing() -> None:
     """0 a minute is no limit, and nothing is kept of anybody."""
     rate = Rate(0)
     assert not any(rate.take("a") for _ in range(1000))
-    assert len(rate) == 0
+    assert rate.parties == 0
 
 
 def test_many_addresses_do_not_make_it_grow() -> None:
@@ -49,7 +49,7 @@ def test_many_addresses_do_not_make_it_grow() -> None:
     rate = Rate(1, now=_Clock())
     for number in range(3 * MOST_PARTIES):
         rate.take(str(number))
-    assert len(rate) == MOST_PARTIES
+    assert rate.parties == MOST_PARTIES
     assert rate.take(str(3 * MOST_PARTIES - 1)) > 0
 
 

@@ -15,9 +15,10 @@ _TRANSCRIPTS = re.compile(r"/v1/(recordings|calls)/.+/transcript")
 
 @dataclass(frozen=True, kw_only=True)
 class Rates:
-    """The rates of the REST API; without settings nothing is limited."""
+    """The rates of REST and of live calls; without settings nothing is limited."""
 
     wrong_keys: Rate = field(default_factory=lambda: Rate(0))
+    calls: Rate = field(default_factory=lambda: Rate(0))
     limited: Sequence[Limited] = ()
 
     @classmethod
@@ -25,6 +26,7 @@ class Rates:
         """As they are set."""
         return cls(
             wrong_keys=Rate(settings.wrong_keys_per_minute),
+            calls=Rate(settings.calls_per_minute),
             limited=(
                 Limited(what="submissions", method="POST", path=_SUBMISSIONS, rate=Rate(settings.submissions_per_minute)),
                 Limited(what="webhooks", method="POST", path=_WEBHOOKS, rate=Rate(settings.webhooks_per_minute)),

@@ -45,15 +45,16 @@ class Upgrade:
 class UpgradeRefused(Exception):
     """The peer may not open this door: the upgrade is answered with an HTTP status, and there is no WebSocket."""
 
-    def __init__(self, status: int, reason: str, *, delay_seconds: float = 0) -> None:
+    def __init__(self, status: int, reason: str, *, delay_seconds: float = 0, retry_seconds: int = 0) -> None:
         """
         Args:
             status: 401, 400, 503, ...
             reason: What was wrong, for the person who set up the peer; the body of the answer.
             delay_seconds: How long the answer is held back, against guessing.
+            retry_seconds: When it may be tried again; 0 where that is not known.
         """
         super().__init__(reason)
-        self.status, self.reason, self.delay_seconds = status, reason, delay_seconds
+        self.status, self.reason, self.delay_seconds, self.retry_seconds = status, reason, delay_seconds, retry_seconds
 
 
 class Refusal(StrEnum):

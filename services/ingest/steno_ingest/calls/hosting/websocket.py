@@ -10,6 +10,8 @@ from starlette.requests import HTTPConnection
 from starlette.routing import WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
+from steno.http.gate import address_of
+from steno.http.rates import Rate
 from steno_ingest.calls.doors.port import DoorFactory, Upgrade, UpgradeRefused
 from steno_ingest.calls.hosting.connection import Captions, Connection
 from steno_ingest.calls.hosting.host import CallHost
@@ -32,15 +34,21 @@ class CallServer:
         captions: Captions,
         *,
         idle_seconds: float,
+        openings: Rate | None = None,
+        wrong_keys: Rate | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """
         Args:
             doors: The table of the doors, by path: `{"/v1/stream": …, "/v1/audiohook": …, "/v1/twilio": …}`.
             idle_seconds: After so long without a message a connection counts as lost.
+            openings: How often a key, or what else lets in, may open a connection; None for any number.
+            wrong_keys: How often an address may be refused for its key before it is told to wait.
             now: Seconds of a monotonic clock.
         """
         self._doors = doors
+        self._openings = openings or Rate(0)
+        self._wrong_keys = wrong_keys or Rate(0)
         self._host = host
         self._captions = captions
         self._idle_seconds = idle_seconds
@@ -84,10 +92,17 @@ class CallServer:
             if self._host.draining:
                 raise UpgradeRefused(503, "the service is stopping; try again soon")
             entered = factory(upgrade_of(scope))
+            if (seconds := self._openings.take(entered.caller.name)) > 0:
+                raise UpgradeRefused(429, "too many calls are opened in a minute; try again soon", retry_seconds=seconds)
         except UpgradeRefused as refused:
+            if refused.status == 401 and (seconds := self._wrong_keys.take(address_of(scope))) > 0:
+                refused = UpgradeRefused(429, "too many wrong keys came from this address", retry_seconds=seconds)
             await asyncio.sleep(refused.delay_seconds)
             await _refuse(refused, send)
             return
+        if (link := scope.get("state", {}).get("connection")) is not None:
+            # From here on no stranger puts it out.
+            link.known()
         try:
             await send({"type": "websocket.accept"})
         except OSError:
@@ -140,6 +155,8 @@ async def _refuse(refused: UpgradeRefused, send: Send) -> None:
     """Answers the upgrade with a status instead (ASGI, WebSocket denial response)."""
     body = f"{refused.reason}\n".encode()
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
+    if refused.retry_seconds:
+        headers.append((b"retry-after", str(refused.retry_seconds).encode()))
     try:
         await send({"type": "websocket.http.response.start", "status": refused.status, "headers": headers})
         await send({"type": "websocket.http.response.body", "body": body})

@@ -1,0 +1,20 @@
+"""What operators ask a service for, on a port of its own: metrics, the API's documents, and what its health is made of."""
+
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute, Mount, Route
+
+from steno.http.health import Health
+
+_DOCUMENTS = frozenset({"/openapi.json", "/docs", "/docs/assets"})
+
+
+def move_to_admin_port(app: Starlette, health: Health) -> Starlette:
+    """The application of the admin port; of its routes the public one keeps whether the service is healthy, and no more."""
+    documents = [route for route in app.router.routes if _is_document(route)]
+    app.router.routes[:] = [route for route in app.router.routes if route not in documents]
+    app.router.routes.extend(health.bare_routes())
+    return Starlette(routes=[*health.routes(), *documents])
+
+
+def _is_document(route: BaseRoute) -> bool:
+    return isinstance(route, Route | Mount) and route.path in _DOCUMENTS

@@ -1,0 +1,127 @@
+"""Takes connections from a listening socket, as many as there may be.
+
+asyncio's own server takes up to `backlog` of them in one go, makes a transport for each before anybody can refuse it, and is
+not told when files run out.
+"""
+
+import asyncio
+import errno
+import socket
+import ssl
+from collections.abc import Callable
+
+import structlog
+
+from steno.http.connections import Connection, Connections
+from steno.http.metrics import CLOSED
+
+log = structlog.get_logger("steno.http")
+
+_AT_ONCE = 64
+"""Connections taken before others have their turn on the event loop."""
+
+_BACKLOG = 2048
+"""Connections that the system keeps for us meanwhile."""
+
+_OUT_OF_FILES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_PAUSE_SECONDS = 0.1
+_SHED = 32
+"""Connections that make room when files run out: logs, databases and Kafka need some too."""
+
+_TLS_SHUTDOWN_SECONDS = 5.0
+
+Factory = Callable[[Connection], asyncio.Protocol]
+
+
+class Listener:
+    """One listening socket."""
+
+    def __init__(
+        self,
+        listening: socket.socket,
+        factory: Factory,
+        connections: Connections,
+        *,
+        tls: Callable[[], ssl.SSLContext] | None,
+    ) -> None:
+        """
+        Args:
+            tls: What a new connection agrees on TLS with; None for a socket without.
+        """
+        self._socket = listening
+        self._factory = factory
+        self._connections = connections
+        self._tls = tls
+        self._loop = asyncio.get_running_loop()
+        self._connecting: set[asyncio.Task[None]] = set()
+        self._pause: asyncio.TimerHandle | None = None
+        self._told_of_files = False
+
+    def start(self) -> None:
+        """Takes connections from now on."""
+        self._socket.setblocking(False)
+        self._socket.listen(_BACKLOG)
+        self._loop.add_reader(self._socket.fileno(), self._accept)
+
+    def stop(self) -> None:
+        """Takes no more, and closes the socket."""
+        if self._pause is not None:
+            self._pause.cancel()
+        self._loop.remove_reader(self._socket.fileno())
+        self._socket.close()
+        for task in self._connecting:
+            task.cancel()
+
+    def _accept(self) -> None:
+        for _ in range(_AT_ONCE):
+            try:
+                accepted, address = self._socket.accept()
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:
+                if error.errno in _OUT_OF_FILES:
+                    self._make_files()
+                    return
+                # What went wrong with a connection before it was taken (accept(2), "Error handling") concerns no other.
+                continue
+            self._told_of_files = False
+            connection = self._connections.admit(str(address[0]))
+            if connection is None:
+                accepted.close()
+                continue
+            accepted.setblocking(False)
+            task = self._loop.create_task(self._connect(accepted, connection))
+            connection.close = task.cancel  # type: ignore[assignment]
+            self._connecting.add(task)
+            task.add_done_callback(self._connecting.discard)
+
+    async def _connect(self, accepted: socket.socket, connection: Connection) -> None:
+        tls = self._tls() if self._tls is not None else None
+        connected = False
+        try:
+            await self._loop.connect_accepted_socket(
+                lambda: self._factory(connection),
+                accepted,
+                ssl=tls,
+                ssl_handshake_timeout=None if tls is None else self._connections.bounds.head_seconds,
+                ssl_shutdown_timeout=None if tls is None else _TLS_SHUTDOWN_SECONDS,
+            )
+            connected = True
+        except OSError:
+            # It broke off, or spoke no TLS that we take.
+            CLOSED.labels("handshake").inc()
+        finally:
+            if not connected:
+                connection.lost()
+                accepted.close()
+
+    def _make_files(self) -> None:
+        """No file is left for a connection: those that came first of strangers go, and it is tried again soon."""
+        if not self._told_of_files:
+            self._told_of_files = True
+            log.warning("http.out_of_files", connections=len(self._connections), strangers=self._connections.strangers)
+        for _ in range(_SHED):
+            if not self._connections.make_room():
+                break
+        self._loop.remove_reader(self._socket.fileno())
+        self._pause = self._loop.call_later(_PAUSE_SECONDS, self._loop.add_reader, self._socket.fileno(), self._accept)

@@ -1,0 +1,93 @@
+"""What happens at the entrance of live calls, before there is a call."""
+
+import asyncio
+from typing import Any
+
+from steno_ingest.calls.doors.port import Entered, Upgrade, UpgradeRefused
+from steno_ingest.calls.hosting.websocket import CallServer
+from support.hosting import PEER
+
+from steno.http.rates import Rate
+
+
+class _Host:
+    draining = False
+
+
+class _Link:
+    shown = False
+
+    def known(self) -> None:
+        self.shown = True
+
+
+class _StopHere(Exception):
+    """A call would begin."""
+
+
+def _let_in(_: Upgrade) -> Entered:
+    class _Door:
+        def __getattr__(self, name: str) -> Any:
+            raise _StopHere
+
+    return Entered(door=_Door(), caller=PEER, holds=lambda: True)
+
+
+def _refuse(_: Upgrade) -> Entered:
+    raise UpgradeRefused(401, "no key")
+
+
+async def _knock(server: CallServer, factory: Any, client: str = "192.0.2.1") -> tuple[int, dict[bytes, bytes], bool]:
+    """The status that an upgrade is answered with (101 where it is accepted), its headers, and whether it is known then."""
+    sent: list[dict[str, Any]] = []
+    link = _Link()
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "websocket.connect" if not sent else "websocket.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+        if message["type"] == "websocket.accept":
+            raise OSError
+
+    scope = {
+        "type": "websocket",
+        "path": "/v1/stream",
+        "query_string": b"",
+        "headers": [],
+        "client": (client, 1),
+        "state": {"connection": link},
+    }
+    await asyncio.wait_for(server.serve(factory, scope, receive, send), 5)
+    first = sent[0]
+    return first.get("status", 101), dict(first.get("headers", ())), link.shown
+
+
+def _server(**rates: Rate) -> CallServer:
+    return CallServer({}, _Host(), None, idle_seconds=60, **rates)  # type: ignore[arg-type]
+
+
+async def test_who_is_let_in_is_no_stranger() -> None:
+    """A connection whose door lets it in is never put out for strangers; one that is refused stays one."""
+    server = _server()
+    assert await _knock(server, _let_in) == (101, {}, True)
+    status, _, known = await _knock(server, _refuse)
+    assert (status, known) == (401, False)
+
+
+async def test_openings_are_counted_by_who_opens() -> None:
+    """Beyond its rate a key is told when to come back; what was refused for its key counts for nobody's openings."""
+    server = _server(openings=Rate(2, now=lambda: 0.0))
+    for _ in range(10):
+        assert (await _knock(server, _refuse))[0] == 401
+    assert [(await _knock(server, _let_in))[0] for _ in range(3)] == [101, 101, 429]
+    status, headers, known = await _knock(server, _let_in)
+    assert (status, headers[b"retry-after"], known) == (429, b"30", False)
+
+
+async def test_guessing_is_slowed_down() -> None:
+    """Wrong keys are counted by address, together with those of REST; a right one from there opens."""
+    server = _server(wrong_keys=Rate(2, now=lambda: 0.0))
+    assert [(await _knock(server, _refuse))[0] for _ in range(4)] == [401, 401, 429, 429]
+    assert (await _knock(server, _let_in))[0] == 101
+    assert (await _knock(server, _refuse, client="192.0.2.2"))[0] == 401
