@@ -179,6 +179,8 @@ class World:
     log: list[CallRecord] = field(default_factory=list)
     committed: int = 0
     now: float = 0.0
+    #: When records were written, by offset, where that was not at once.
+    times: dict[int, datetime] = field(default_factory=dict)
     #: What was put aside, by offset.
     dead_letters: dict[int, str] = field(default_factory=dict)
 
@@ -230,7 +232,13 @@ class Process:
         offset, record = self.offset, self.world.log[self.offset]
         self.offset += 1
         message = Message(
-            topic=CALL_AUDIO, partition=0, offset=offset, key=record.call_id, record=record, headers={}, timestamp=NOW
+            topic=CALL_AUDIO,
+            partition=0,
+            offset=offset,
+            key=record.call_id,
+            record=record,
+            headers={},
+            timestamp=self.world.times.get(offset, NOW),
         )
         try:
             await self.call_log.take(message)

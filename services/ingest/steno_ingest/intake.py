@@ -151,8 +151,8 @@ class Intake:
         row, _ = await self._ledger.accept(record, door=door, caller=caller, claim=_claim(key, link, ""))
         return row
 
-    async def keep_call(self, call_id: str, pieces: AsyncIterator[bytes]) -> KeptRecording:
-        """Makes the recording of a live call, a WAVE file, at the place that follows from its bytes.
+    async def keep_call(self, call_id: str, pieces: AsyncIterator[bytes], *, suffix: str) -> KeptRecording:
+        """Makes the recording of a live call, at the place that follows from its bytes.
 
         Raises:
             StoreUnavailable: try again later.
@@ -160,7 +160,7 @@ class Intake:
         upload = await self.upload(pieces, door=Door.CALL, max_bytes=_MOST_CALL_BYTES)
         recording_id = ids.recording_id(call_id, upload.sha256)
         try:
-            url = await self._objects.move(upload.url, f"recordings/{recording_id}/audio.wav")
+            url = await self._objects.move(upload.url, f"recordings/{recording_id}/audio{suffix}")
         except BaseException:
             await self.discard(upload)
             raise

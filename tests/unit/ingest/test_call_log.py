@@ -1,8 +1,12 @@
 """The call log: what it makes of records, and that it makes the same of them wherever it is killed."""
 
 import asyncio
+import io
+from datetime import timedelta
 from itertools import chain, repeat
 
+import av
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,9 +17,13 @@ from support.call_scenes import NOW, STEPS, Scene, Step, act
 
 from steno.events import ids
 from steno.events.records import (
+    AudioChunk,
     AudioCodec,
     CallChannel,
+    CallEnded,
+    CallPaused,
     CallRecord,
+    CallResumed,
     CallStarted,
     CallUpdated,
     DtmfPressed,
@@ -413,3 +421,30 @@ async def test_updates_beyond_what_is_kept_are_put_aside_once_and_the_call_goes_
     assert 20 <= len(world.ledger.views["c"].properties) <= 33
     assert [kind for _, kind, _ in world.ledger.events] == ["properties_too_large"]
     assert await audio_of(world, scene) == scene.expected
+
+
+async def test_a_call_of_which_most_is_missing_is_recorded_with_its_times_and_takes_no_room() -> None:
+    """Hours of a pause are next to nothing in the store; what was said stands where it was said."""
+    world, scene = World(), Scene(call_id="c")
+    scene.start()
+    scene.send(900)
+    pause = CallPaused(call_id="c", position=900, paused_at=NOW)
+    late = 4 * 3600 * 8000
+    resumed = CallResumed(call_id="c", position=late, resumed_at=NOW)
+    chunk = AudioChunk(call_id="c", sequence=5, position=late, audio=b"\x10" * 800)
+    end = CallEnded(call_id="c", position=late + 800, complete=True, ended_at=NOW)
+    world.log = [*scene.records, pause, resumed, chunk, end]
+    world.times = dict.fromkeys(range(3, len(world.log)), NOW + timedelta(hours=4))
+    process = world.process()
+    await process.open()
+    await process.read_all()
+    url = world.ledger.views["c"].audio_url
+    assert url.endswith("/audio.flac")
+    file = await world.recording("c")
+    assert len(file) < 100_000
+    with av.open(io.BytesIO(file), "r") as found:
+        samples = np.concatenate([frame.to_ndarray()[0] for frame in found.decode(audio=0)])
+    assert len(samples) == late + 800
+    assert samples[:900].any()
+    assert not samples[900:late].any()
+    assert samples[late:].all()

@@ -14,13 +14,13 @@ _CLICKS_PERCENT = 2
 _STEP = 4
 
 
-def _ulaw_magnitude(code: int) -> int:
+def ulaw_magnitude(code: int) -> int:
     """ITU-T G.711 table 2, on a scale of 16 bits."""
     inverted = ~code & 0xFF
     return ((((inverted & 0x0F) << 3) + 0x84) << ((inverted & 0x70) >> 4)) - 0x84
 
 
-def _alaw_magnitude(code: int) -> int:
+def alaw_magnitude(code: int) -> int:
     """ITU-T G.711 table 1, on a scale of 16 bits."""
     toggled = code ^ 0x55
     exponent, mantissa = (toggled & 0x70) >> 4, toggled & 0x0F
@@ -28,8 +28,8 @@ def _alaw_magnitude(code: int) -> int:
 
 
 _QUIET = {
-    AudioCodec.PCMU: bytes(code for code in range(256) if _ulaw_magnitude(code) < LOUD),
-    AudioCodec.PCMA: bytes(code for code in range(256) if _alaw_magnitude(code) < LOUD),
+    AudioCodec.PCMU: bytes(code for code in range(256) if ulaw_magnitude(code) < LOUD),
+    AudioCodec.PCMA: bytes(code for code in range(256) if alaw_magnitude(code) < LOUD),
     # The upper byte of a sample: from -256 up to 255.
     AudioCodec.S16LE: b"\x00\xff",
 }

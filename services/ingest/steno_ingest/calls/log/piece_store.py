@@ -8,7 +8,7 @@ from urllib.parse import unquote
 from steno.errors import Retryable
 from steno.events import ids
 from steno.storage.objects import ObjectMissing, ObjectStore
-from steno_ingest.calls.log.pieces import Shape, Span, blocks_of_silence, layout, masked
+from steno_ingest.calls.log.pieces import Shape, Span, layout, masked
 from steno_ingest.metrics import RECORDED_BYTES
 
 #: Pieces of an open call are here; a call's end removes them.
@@ -47,16 +47,15 @@ class PieceStore:
 
     async def audio(
         self, call_id: str, shape: Shape, spans: Sequence[Span], *, samples: int, masks: Sequence[tuple[int, int]]
-    ) -> AsyncIterator[bytes]:
-        """So many samples of a call from its start, interleaved: from its pieces, and silence where there are none.
+    ) -> AsyncIterator[bytes | int]:
+        """So many samples of a call from its start, interleaved: from its pieces, and so much silence where there are none.
 
         Raises:
             PieceGone: a piece is not there any more.
         """
         for part in layout(spans, samples):
             if part.piece is None:
-                for block in blocks_of_silence(shape, part.span.end - part.span.start):
-                    yield block
+                yield part.span.end - part.span.start
                 continue
             content = await self._get(call_id, part.piece)
             first = (part.span.start - part.piece.start) * shape.frame_bytes

@@ -1,8 +1,8 @@
 """The recorder: of a call that is over, the pieces of its audio become a recording in the object store.
 
-The recording is a WAVE file in the codec the call came in, its channels kept, with silence for what is missing. The same pieces
-make the same bytes and so the same recording id, wherever a process was killed: what was done already is done again to no
-effect, and the pieces go last.
+The recording is a WAVE file in the codec the call came in, its channels kept, with silence for what is missing; where that
+would be most of it, a FLAC file, in which silence takes no room. The same pieces make the same bytes and so the same
+recording id, wherever a process was killed: what was done already is done again to no effect, and the pieces go last.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -14,12 +14,16 @@ from steno_ingest.calls.ledger.account_rows import AccountRows, KeptAccount
 from steno_ingest.calls.ledger.call_ledger import CallLedger
 from steno_ingest.calls.ledger.view import CallView
 from steno_ingest.calls.log.account import Account
+from steno_ingest.calls.log.flac_file import flac
 from steno_ingest.calls.log.piece_store import PieceStore
-from steno_ingest.calls.log.pieces import Shape, Span
+from steno_ingest.calls.log.pieces import Shape, Span, blocks_of_silence, layout
 from steno_ingest.calls.log.wave_file import most_samples, padding, wave_header
 from steno_ingest.intake import Intake, KeptRecording
 
 log = structlog.get_logger("steno.ingest.recorder")
+
+MOST_SILENCE_BYTES = 1 << 20
+"""Silence that a WAVE file may hold beside less audio than that: a minute of two channels."""
 
 
 class Recorder:
@@ -71,7 +75,9 @@ class Recorder:
                 account.call_id, "recording_cut", position_ms=at, detail="a WAVE file holds 4 GiB; the rest is not recorded"
             )
         audio = self._pieces.audio(account.call_id, shape, spans, samples=samples, masks=account.masks)
-        recording = await self._intake.keep_call(account.call_id, _wave(shape, samples, audio))
+        sparse = _is_sparse(shape, spans, samples)
+        file, suffix = (flac(shape, samples, audio), ".flac") if sparse else (_wave(shape, samples, audio), ".wav")
+        recording = await self._intake.keep_call(account.call_id, file, suffix=suffix)
         log.info(
             "call.recorded",
             call_id=account.call_id,
@@ -97,8 +103,18 @@ class Recorder:
         )
 
 
-async def _wave(shape: Shape, samples: int, audio: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+def _is_sparse(shape: Shape, spans: Sequence[Span], samples: int) -> bool:
+    """Whether silence that nobody sent would be most of a file, and much."""
+    missing = sum(part.span.end - part.span.start for part in layout(spans, samples) if part.piece is None)
+    return 2 * missing > samples and missing * shape.frame_bytes > MOST_SILENCE_BYTES
+
+
+async def _wave(shape: Shape, samples: int, audio: AsyncIterator[bytes | int]) -> AsyncIterator[bytes]:
     yield wave_header(shape.codec, sample_rate=shape.sample_rate, channels=shape.channels, samples=samples)
-    async for block in audio:
-        yield block
+    async for part in audio:
+        if isinstance(part, int):
+            for block in blocks_of_silence(shape, part):
+                yield block
+        else:
+            yield part
     yield padding(samples * shape.frame_bytes)
