@@ -83,7 +83,7 @@ async def build(settings: IngestSettings) -> Wiring:
         openings=rates.calls,
         wrong_keys=rates.wrong_keys,
     )
-    lookout = Lookout(host, calls, instance=settings.instance, resumable=RESUMABLE)
+    lookout = Lookout(host, calls, instance=settings.instance, resumable=RESUMABLE, most_seconds=settings.max_call_hours * 3600)
     consumer = _consumer(settings, codec, Results(ledger, calls), producer)
     accounts = AccountRows(engine)
     call_log = read_call_log(

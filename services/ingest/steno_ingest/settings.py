@@ -101,6 +101,11 @@ class IngestSettings(ServiceSettings):
         default=60, gt=0, description="A peer of a live call that sends nothing for so long has lost its connection."
     )
     max_calls: int = Field(default=2000, ge=1, description="Live calls at once; further ones are refused.")
+    max_call_hours: float = Field(
+        default=12,
+        gt=0,
+        description="A live call that goes on for so long is ended, with the reason `too_long`.",
+    )
     record_calls: bool = Field(
         default=True, description="Whether live calls are recorded; off, their audio is kept in Kafka only, for a day."
     )

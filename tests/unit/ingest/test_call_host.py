@@ -348,3 +348,23 @@ async def test_a_stop_does_not_wait_for_ever_for_kafka() -> None:
     await asyncio.wait_for(hosting.host.stop(), 5)
     await asyncio.wait_for(hosting.host.run(), 5)
     assert not hosting.log.records
+
+
+@pytest.mark.parametrize("connected", [True, False], ids=["connected", "away"])
+async def test_a_call_that_goes_on_for_too_long_is_ended_once(connected: bool) -> None:
+    """At the door, where its audio is; its peer is told, and cannot come back for it."""
+    hosting = Hosting()
+    call, peer = await taken(hosting)
+    hosting.host.take(call, SECOND)
+    hosting.seconds = 12 * 3600 - 1
+    await hosting.lookout.look()
+    assert not call.over
+    if not connected:
+        hosting.host.lost(call, peer, TORN)
+    hosting.seconds += 1
+    for _ in range(3):
+        await hosting.lookout.look()
+    assert await ending(hosting) == (False, "too_long", 8000)
+    assert hosting.kinds.count("CallEnded") == 1
+    assert peer.asked == (["too_long"] if connected else [])
+    assert await refusal(hosting, resume=(0, 0)) is Refusal.CALL_ALREADY_ENDED

@@ -1,7 +1,7 @@
 """Calls of which nothing comes any more, at a clock that a test moves."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from steno_ingest.calls.log.inactivity import Inactivity
@@ -168,3 +168,32 @@ async def test_it_runs_until_it_is_stopped() -> None:
     calls = Calls()
     await calls.inactivity.stop()
     await calls.inactivity.run()
+
+
+@pytest.mark.parametrize("by", ["audio", "clock"])
+async def test_a_call_that_goes_on_for_too_long_is_ended_once(by: str) -> None:
+    """Where its audio is, by its audio or by the times of its records, though it goes on; a door's call is left to the door."""
+    calls = Calls()
+    for foreign in (True, False):
+        call = calls.begin("long" if foreign else "of-a-door", foreign=foreign)
+        if by == "audio":
+            call.account.position = 12 * 3600 * 8000
+        else:
+            call.account.clock.elapsed = timedelta(hours=12)
+    assert await calls.look_after(5) == ["long"]
+    (end,) = calls.sent
+    assert (end.reason, end.complete, end.position) == ("too_long", False, calls.calls[0].account.position)
+    assert end.error == "the call has gone on for 12 hours, as long as one may"
+    for number in range(60):
+        for call in calls.calls:
+            call.taken(10 + number, calls.now)
+        assert await calls.look_after(5) == []
+
+
+async def test_a_call_of_almost_too_long_goes_on() -> None:
+    """And so does one that is paused meanwhile."""
+    calls = Calls()
+    call = calls.begin("long")
+    call.account.position = 12 * 3600 * 8000 - 1
+    call.account.clock.elapsed = timedelta(hours=11)
+    assert await calls.look_after(5) == []

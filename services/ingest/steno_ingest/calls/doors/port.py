@@ -235,9 +235,10 @@ class Door(Protocol):
         """Asks the peer to go on, where the protocol can."""
 
     def ask_to_leave(self, reason: str) -> Iterable[Action]:
-        """The service stops (`service_stopping`), the call was closed here (`ended_by_api`), or its peer came back on another
-        connection (`replaced`), or the key it came in with opens no more (`key_revoked`): asks the peer to end in its
-        protocol's own way. The server closes soon after by itself."""
+        """The service stops (`service_stopping`), the call was closed here (`ended_by_api`), has gone on for too long
+        (`too_long`), or its peer came back on another connection (`replaced`), or the key it came in with opens no
+        more (`key_revoked`): asks the peer to end in its protocol's own way. The server closes soon after by
+        itself."""
 
     def violated(self, error: str, *, now: float) -> Iterable[Action]:
         """The call cannot take what the peer told of it: the peer is told so as for any other fault, and its call is over."""

@@ -46,6 +46,10 @@ _REFUSALS = {
 }
 
 
+_ENDED = {"ended_by_api": "closed", "too_long": "too_long"}
+"""The reasons to leave that are the end of a call, as its peer is told of them."""
+
+
 class State(Enum):
     """Where a connection stands."""
 
@@ -159,8 +163,8 @@ class StreamDoor:
         if self._state is State.CLOSED:
             return
         yield from self._ack()
-        if reason == "ended_by_api":
-            yield SendText(text=text_of("ended", complete=False, reason="closed"))
+        if reason in _ENDED:
+            yield SendText(text=text_of("ended", complete=False, reason=_ENDED[reason]))
             yield from self._close(1000)
         elif reason == "replaced":
             yield from self._leave("replaced", "the call goes on elsewhere, or was ended there", code=1008)

@@ -43,18 +43,21 @@ class Lookout:
         *,
         instance: str,
         resumable: Collection[str],
+        most_seconds: float = 43_200,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """
         Args:
             instance: Name of this process among its like, the same after a restart.
             resumable: The protocols whose peers come back for a call.
+            most_seconds: How long a call may go on, by its audio and by the clock.
             now: Seconds of a monotonic clock.
         """
         self._host = host
         self._ledger = ledger
         self._instance = instance
         self._resumable = frozenset(resumable)
+        self._most_seconds = most_seconds
         self._now = now
         self._stopping = asyncio.Event()
 
@@ -102,6 +105,8 @@ class Lookout:
                     await self._follow(call, standing.get(call.call_id))
         now = self._now()
         for call in list(host.calls.values()):
+            if not call.over and call.session.lasted_seconds >= self._most_seconds:
+                self._end_overlong(call)
             if call.forget_at is not None and call.forget_at <= now:
                 del host.calls[call.call_id]
             elif not call.over and call.held_until is not None and call.held_until <= now:
@@ -137,6 +142,12 @@ class Lookout:
                 call.close_gate(by=standing.pause_requested_by, reason=standing.pause_reason)
         elif call.paused_in_ledger:
             self._host.open_gate(call, by=standing.pause_requested_by)
+
+    def _end_overlong(self, call: HostedCall) -> None:
+        error = f"the call has gone on for {self._most_seconds / 3600:g} hours, as long as one may"
+        self._host.ended(call, Ended(complete=False, reason="too_long", error=error))
+        if call.peer is not None:
+            call.peer.ask_to_leave("too_long")
 
     async def _end_lost(self, call_id: str) -> None:
         try:

@@ -174,6 +174,11 @@ class CallSession:
         return self._had + timedelta(seconds=self._now() - self._since)
 
     @property
+    def lasted_seconds(self) -> float:
+        """How long the call is, by its audio or by the clock."""
+        return max(self.had.total_seconds(), self.received.position / self.started.sample_rate)
+
+    @property
     def paused(self) -> bool:
         """Whether the gate is closed."""
         return self.state is State.PAUSED

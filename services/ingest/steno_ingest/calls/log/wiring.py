@@ -77,5 +77,6 @@ def read_call_log(
         hosted=hosted,
         inactive_seconds=settings.inactive_seconds,
         paused_seconds=settings.paused_seconds,
+        most_seconds=settings.max_call_hours * 3600,
     )
     return CallLogParts(inactivity=inactivity, consumer=consumer)
