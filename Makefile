@@ -11,7 +11,7 @@ BENCHMARKS := $(filter-out $(HELPERS),$(wildcard benchmarks/*.py))
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fuzz format docs bench clean prerequisites lock
+.PHONY: help run test lint campaigns fuzz format docs bench clean prerequisites lock
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*  ## ' $(MAKEFILE_LIST) | awk -F ':.*  ## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -20,7 +20,7 @@ run: $(INSTALLED) .venv/fetched  ## Run the suite and the demo (ONCE=1: stop whe
 	$(BIN)/steno up --demo $(if $(ONCE),--once) $(if $(DATA),--data $(DATA))
 
 test: $(INSTALLED) .venv/fetched prerequisites  ## Run all tests (ARGS="-k name" for some)
-	$(BIN)/pytest -m 'not docker' --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 20 --durations-min 10 $(ARGS)
+	$(BIN)/pytest -m 'not docker and not campaign' --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 20 --durations-min 10 $(ARGS)
 
 lint: $(INSTALLED)  ## Check style, types, layers and generated files
 	$(BIN)/ruff check .
@@ -29,6 +29,9 @@ lint: $(INSTALLED)  ## Check style, types, layers and generated files
 	$(BIN)/lint-imports
 	$(BIN)/python -m steno.events.publish --check
 	$(BIN)/python docs/generate.py --check
+
+campaigns: $(INSTALLED) .venv/fetched prerequisites  ## Run what takes minutes and no test can: good calls beside attackers
+	$(BIN)/pytest -m campaign -s tests/acceptance $(ARGS)
 
 fuzz: $(INSTALLED)  ## Put mutated inputs to every parser (SECONDS=60, SEED=1, TARGET="stream_door forms")
 	cd tests && ../$(BIN)/python -m fuzz --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED)) $(if $(TARGET),--target $(TARGET))

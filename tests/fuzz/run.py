@@ -60,9 +60,10 @@ def tried(target: Target, given: Any) -> str:
     held, began = _most_held_mb(), time.process_time()
     try:
         target.put(given)
-    except target.own:
-        pass
     except Exception as error:  # noqa: BLE001 - it is what is looked for
+        # The very class: a `UnicodeEncodeError` is a `ValueError`, too, and nobody's own.
+        if type(error) in target.own:
+            return ""
         where = traceback.extract_tb(error.__traceback__)[-1]
         return f"{type(error).__name__}: {str(error)[:300]} ({where.filename.rpartition('/')[2]}:{where.lineno})"
     taken, grown = time.process_time() - began, _most_held_mb() - held

@@ -12,9 +12,9 @@ from rich.console import Console
 
 from steno.cli import api
 from steno.cli.callers.audio import CallAudio
-from steno.cli.callers.audiohook_client import AudioHookClient, Conversation
+from steno.cli.callers.audiohook_client import AudioHookClient, Conversation, ServerError
 from steno.cli.callers.captions import CaptionView, ServerSentEvents
-from steno.cli.callers.stream import CallDescription, StreamClient
+from steno.cli.callers.stream import CallDescription, CallRefused, StreamClient
 from steno.events.records import AudioCodec
 
 PHRASE: dict[str, Any] = {
@@ -156,9 +156,9 @@ _SESSION = "30b0e395-84d3-4570-ac13-9a62d8f514c0"
 _PATH = Path("a.wav")
 
 TARGETS = (
-    Target(name="answers", make=answer, put=read_answer),
-    Target(name="stream_client", make=told, put=hear, own=(api.ApiError,)),
-    Target(name="audiohook_client", make=told_by_audiohook, put=hear_audiohook, own=(api.ApiError,)),
+    Target(name="answers", make=answer, put=read_answer, known=(b"[" * 100_000,)),
+    Target(name="stream_client", make=told, put=hear, own=(CallRefused,)),
+    Target(name="audiohook_client", make=told_by_audiohook, put=hear_audiohook, own=(ServerError,)),
     Target(name="server_sent_events", make=events, put=read_events),
     Target(name="captions_on_a_terminal", make=caption, put=show),
 )

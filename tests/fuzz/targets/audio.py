@@ -3,6 +3,7 @@
 import io
 import struct
 import tempfile
+from collections.abc import Sequence
 from contextlib import closing
 from functools import cache
 from pathlib import Path
@@ -161,4 +162,12 @@ def decode(given: tuple[str, bytes]) -> None:
         assert abs(heard / 16 - audio.duration_ms) < 1500, f"{heard} samples of {audio.duration_ms} ms"
 
 
-TARGETS = (Target(name="recordings", make=recording, put=decode, own=(UnreadableAudio,), seconds=2.0),)
+def _known() -> Sequence[tuple[str, bytes]]:
+    pcm = struct.pack("<HHIIHH", 1, 2, 8000, 128_000, 16, 64)
+    unknown = struct.pack("<HHIIHH", 0x1234, 1, 8000, 16_000, 2, 16)
+    head = b"RIFF\xff\0\0\0WAVEfmt \x10\0\0\0"
+    data = b"data\xc8\0\0\0" + bytes(200)
+    return [("bits-64.wav", head + pcm + data), ("unknown.wav", head + unknown + data)]
+
+
+TARGETS = (Target(name="recordings", make=recording, put=decode, own=(UnreadableAudio,), seconds=2.0, known=_known()),)

@@ -151,8 +151,15 @@ def _audiohook_door() -> AudioHookDoor:
     return AudioHookDoor(session_id=SESSION, organization_id=ORGANIZATION, options=AudioHookOptions())
 
 
+_START = {"type": "start", "call_id": "c", "codec": "PCMU", "sample_rate": 8000}
+_FAR: list[Step] = [
+    Text(json.dumps(_START | {"resume": {"sequence": 2**31 - 1, "position": 65_535}})),
+    *[Binary(bytes(1600))] * 3,
+]
+"""It goes on where no number comes after."""
+
 TARGETS = (
-    Target(name="stream_door", make=stream_script, put=lambda script: Stand(StreamDoor()).play(script)),
+    Target(name="stream_door", make=stream_script, put=lambda script: Stand(StreamDoor()).play(script), known=(_FAR,)),
     Target(name="audiohook_door", make=audiohook_script, put=lambda script: Stand(_audiohook_door()).play(script)),
     Target(name="twilio_door", make=twilio_script, put=lambda script: Stand(TwilioDoor()).play(script)),
 )

@@ -149,6 +149,9 @@ def key_file(chance: Random) -> bytes:
     return mutated(chance, content) if chance.random() < 0.4 else content
 
 
+_COMMENTED = f"#{key_line('bob', KEY)}".encode()
+
+
 def read_key_file(content: bytes) -> None:
     """A key opens by a line of its own alone, and never by one that is commented out."""
     path = _folder() / "any-keys"
@@ -171,6 +174,6 @@ TARGETS = (
     Target(name="audiohook_signature", make=audiohook_request, put=check_audiohook, own=(audiohook_signature.NotAuthentic,)),
     Target(name="twilio_signature", make=twilio_request, put=check_twilio, own=(UpgradeRefused,)),
     Target(name="presented_keys", make=headers, put=check_key),
-    Target(name="key_file", make=key_file, put=read_key_file, own=_UNREADABLE),
+    Target(name="key_file", make=key_file, put=read_key_file, own=_UNREADABLE, known=(_COMMENTED,)),
     Target(name="secret_files", make=key_file, put=read_secrets_file, own=_UNREADABLE),
 )

@@ -56,6 +56,10 @@ _URLS = (
 )
 
 
+_REFUSED = ("http://host:99999/a", "http://[::1]:x/", "http://a\ufffdb/", "http://a\\b[::1]/", "http://u:pass@")
+"""What the parsers of URLs refuse with errors of their own."""
+
+
 def _document(chance: Random, document: Any) -> bytes:
     return json_bytes(chance, sometimes(chance, 0.8, changed, document))
 
@@ -134,7 +138,8 @@ def cursor(chance: Random) -> str:
         case 0:
             return made
         case 1:
-            inside = json.dumps([chance.choice((integer(chance), 1.5, True)), chance.choice((text(chance), 1, None))])
+            microseconds = chance.choice((integer(chance), 1.5, True))
+            inside = json.dumps([microseconds, chance.choice((text(chance), "\ud800", "a\0", 1, None))])
             return base64.urlsafe_b64encode(inside.encode("utf-8", "surrogatepass")).decode().rstrip("=")
         case 2:
             return mutated(chance, made.encode(), most=3).decode("utf-8", "replace")
@@ -272,11 +277,11 @@ _OWN_METADATA = (InvalidMetadata,)
 TARGETS = (
     Target(name="metadata", make=lambda chance: _document(chance, METADATA), put=metadata, own=_OWN_METADATA),
     Target(name="links", make=lambda chance: _document(chance, METADATA | {"url": url(chance)}), put=link, own=_OWN_METADATA),
-    Target(name="fetched_urls", make=url, put=fetched_url, own=(UnsupportedUrl,)),
+    Target(name="fetched_urls", make=url, put=fetched_url, own=(UnsupportedUrl,), known=_REFUSED),
     Target(name="addresses", make=address, put=guard),
-    Target(name="list_cursors", make=cursor, put=read_cursor, own=(ValueError,)),
+    Target(name="list_cursors", make=cursor, put=read_cursor, own=(ValueError,), known=("WzksIlx1ZDgwMCJd",)),
     Target(name="caption_ids", make=caption_id, put=read_caption_id, own=(ValueError,)),
-    Target(name="moments", make=moment, put=read_moment, own=(ValidationError,)),
+    Target(name="moments", make=moment, put=read_moment, own=(ValidationError,), known=MOMENTS),
     Target(name="retry_after", make=retry_after, put=read_retry_after),
     Target(name="forms", make=form, put=read_form, own=(ApiProblem,)),
     Target(name="folder_names", make=sidecar_name, put=take_name, own=_OWN_METADATA),

@@ -1,0 +1,11 @@
+"""The table of the attacks."""
+
+from support.attacks import connections, kafka_records, live_calls, recordings, rest
+
+ATTACKS = (
+    *connections.ATTACKS,
+    *kafka_records.ATTACKS,
+    *live_calls.ATTACKS,
+    *recordings.ATTACKS,
+    *rest.ATTACKS,
+)

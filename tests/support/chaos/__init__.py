@@ -1,0 +1,1 @@
+"""The chaos of inputs: good callers, what they are told and when, beside attackers of every kind."""
