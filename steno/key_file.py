@@ -22,6 +22,8 @@ class Key:
     #: What its bearer signs with, where it does.
     secret: bytes = field(default=b"", repr=False)
     line: int = field(default=0, compare=False)
+    #: The tenant as the line says it; None where it says none.
+    tenant: str | None = None
 
     def opens(self, now: datetime) -> bool:
         """Whether it has not expired."""

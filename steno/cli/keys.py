@@ -1,39 +1,111 @@
 """`steno keys`: API keys for people and systems that come in."""
 
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
+from steno.callers import EVERYTHING
+from steno.cli import key_store
+from steno.cli.recordings import DEFAULT_DATA, Data
 from steno.cli.terminal import out, refused
-from steno.http.auth import key_line, make_key
+from steno.key_file import Key
+from steno.key_lines import moment
 
-app = typer.Typer(help="Make API keys.", no_args_is_help=True)
+app = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
 
+T = TypeVar("T")
 
-@app.callback()
-def _group() -> None:
-    """Keeps `add` a command of its own while it is the only one."""
+File = Annotated[
+    Path | None,
+    typer.Option(
+        help="Key file of the services (STENO_INGEST_API_KEYS_FILE); without one, that of `steno up`.",
+        envvar=["STENO_INGEST_API_KEYS_FILE", "STENO_NOTIFIER_API_KEYS_FILE"],
+    ),
+]
+_DURATION = re.compile(r"(\d{1,5})([dh])")
+_SHOWN = 8
 
 
 @app.command()
 def add(
     name: Annotated[str, typer.Argument(help="Who the key is for, one word; it stands in the key file and in logs.")],
-    file: Annotated[Path, typer.Option(help="Key file of the services (STENO_INGEST_API_KEYS_FILE); made when missing.")],
+    file: File = None,
+    data: Data = DEFAULT_DATA,
+    tenant: Annotated[
+        str | None,
+        typer.Option(
+            help="Whose what it brings is, and what it sees; * sees everything. Without: NAME, or as NAME's other keys."
+        ),
+    ] = None,
+    expires: Annotated[
+        str | None, typer.Option(help="When it opens no more: 2027-01-31, 2027-01-31T12:00:00Z, 90d or 12h from now.")
+    ] = None,
 ) -> None:
     """Make an API key, print it once, and add its digest to the key file. Running services accept it at once."""
+    until = None if expires is None else _checked(lambda: until_when(expires, now=datetime.now(UTC)))
+    out.say(_checked(lambda: key_store.add_key(_file(file, data), name, tenant=tenant, expires=until)))
+
+
+@app.command("list")
+def list_keys(file: File = None, data: Data = DEFAULT_DATA) -> None:
+    """List the keys of the key file, and the lines in it that are none."""
+    keys, faults = key_store.read_keys(_checked(lambda: key_store.text_of(_file(file, data))))
+    now = datetime.now(UTC)
+    rows = sorted(keys.values(), key=lambda key: (key.caller.name, key.line))
+    out.table(("name", "tenant", "expires", "digest", "line"), [_row(key, now) for key in rows], fold=True)
+    for fault in faults:
+        out.say(f"line {fault.line} opens nothing: {fault.reason}")
+
+
+@app.command()
+def revoke(
+    name: Annotated[str, typer.Argument(help="Whose keys are removed, all of them.")],
+    file: File = None,
+    data: Data = DEFAULT_DATA,
+) -> None:
+    """Remove the keys of a name from the key file. Running services refuse them at once, and end what they have open."""
+    where = _file(file, data)
+    gone = _checked(lambda: key_store.revoke(where, name)) if where.exists() else []
+    if not gone:
+        raise refused(f"there is no key of {name} in {where}; `steno keys list` shows those there are")
+    out.say(f"removed {len(gone)} of {name}" if {*gone} == {name} else f"removed {len(gone)}, of {', '.join(sorted({*gone}))}")
+
+
+def until_when(text: str, *, now: datetime) -> datetime:
+    """When a key expires, as it is given to the command.
+
+    Raises:
+        ValueError: it is no time to come.
+    """
+    if duration := _DURATION.fullmatch(text):
+        hours = int(duration[1]) * (24 if duration[2] == "d" else 1)
+        return now + timedelta(hours=hours)
     try:
-        out.say(add_key(file, name))
-    except ValueError as error:
+        when = moment(f"{text}T00:00:00Z" if re.fullmatch(r"\d{4}-\d\d-\d\d", text) else text)
+    except ValueError:
+        raise ValueError(f"{text} is no time; give 2027-01-31, 2027-01-31T12:00:00Z, 90d or 12h") from None
+    if when <= now:
+        raise ValueError(f"{text} is over already")
+    return when
+
+
+def _file(file: Path | None, data: Path) -> Path:
+    return data / "api-keys" if file is None else file
+
+
+def _row(key: Key, now: datetime) -> tuple[str, ...]:
+    expires = "" if key.expires is None else f"{key.expires:%Y-%m-%d %H:%M} UTC"
+    tenant = EVERYTHING if key.caller.everything else key.caller.tenant
+    over = "" if key.opens(now) else ", over"
+    return key.caller.name, tenant, expires + over, f"{key.caller.key[:_SHOWN]}…", str(key.line)
+
+
+def _checked(work: Callable[[], T]) -> T:
+    try:
+        return work()
+    except (ValueError, OSError) as error:
         raise refused(error) from None
-
-
-def add_key(file: Path, name: str) -> str:
-    """Adds a new key's digest to a key file and returns the key, which is kept nowhere."""
-    key = make_key()
-    line = key_line(name, key)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.touch(mode=0o600, exist_ok=True)
-    with file.open("a", encoding="utf-8") as stream:
-        stream.write(line)
-    return key

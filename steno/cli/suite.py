@@ -25,8 +25,9 @@ import aiohttp
 
 from steno import guard, private
 from steno.broker import prepare, wait_ready
+from steno.callers import EVERYTHING
 from steno.cli import run_file
-from steno.cli.keys import add_key
+from steno.cli.key_store import add_key, let_see_everything
 from steno.cli.run_file import RunningProcess
 from steno.cli.supervisor import Program, Supervisor
 from steno.crypto import make_secret_key
@@ -154,8 +155,10 @@ class Suite:
         return {**ours, **os.environ, "KAFKA_BOOTSTRAP_SERVERS": self.kafka, "PYTHONUNBUFFERED": "1"}
 
     def _make_keys(self) -> None:
-        if not self.api_key_file.exists():
-            private.write(self.api_key_file, add_key(self.data / "api-keys", "local"))
+        keys, mine = self.data / "api-keys", self.api_key_file
+        # One that was revoked is replaced by another.
+        if not (mine.exists() and let_see_everything(keys, mine.read_text("utf-8").strip())):
+            private.write(mine, add_key(keys, "local", tenant=EVERYTHING))
         secret_key = self.data / "secret-key"
         if not secret_key.exists():
             private.write(secret_key, make_secret_key())

@@ -43,7 +43,7 @@ def key_line(name: str, key: str, *, tenant: str | None = None, expires: datetim
     terms = "" if tenant is None else f" tenant={tenant}"
     if expires is not None:
         terms += f" expires={expires.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-    return f"{name} {_digest(key)}{terms}\n"
+    return f"{name} {digest_of(key)}{terms}\n"
 
 
 def read_api_key(fields: Sequence[str], terms: Terms) -> Key:
@@ -60,7 +60,7 @@ def read_api_key(fields: Sequence[str], terms: Terms) -> Key:
     if not _DIGEST.fullmatch(digest):
         raise ValueError("the second field is not a SHA-256 in 64 hexadecimal digits")
     caller = Caller(name, terms.owner(otherwise=name), terms.everything, digest.lower())
-    return Key(caller, terms.expires)
+    return Key(caller, terms.expires, tenant=terms.tenant)
 
 
 class ApiKeys:
@@ -73,7 +73,7 @@ class ApiKeys:
     def verify(self, key: str) -> Caller | None:
         """Who brings a key, or None where it opens nothing."""
         # The look-up is by digest: how long it takes tells nothing about the key.
-        found = self._keys.of(_digest(key))
+        found = self._keys.of(digest_of(key))
         return found.caller if found is not None else None
 
     def holds(self, caller: Caller) -> bool:
@@ -93,5 +93,6 @@ def presented_key(headers: Mapping[str, str]) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-def _digest(key: str) -> str:
+def digest_of(key: str) -> str:
+    """The digest of a key, as it stands in the key file."""
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()

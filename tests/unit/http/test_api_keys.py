@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from steno.callers import Caller
-from steno.cli.keys import add_key
+from steno.cli.key_store import add_key
 from steno.http.auth import ApiKeys, key_line, presented_key, read_api_key
 from steno.key_file import parse_keys
 from steno.secret_file import SecretFileUnreadable, lines_of
