@@ -21,7 +21,7 @@ from support.growth import SERVICES, nothing_waits, watched_memory
 from support.live_suite import Said
 from support.suite import SuiteUnderTest, connected, running_suite
 
-from steno.cli.keys import add_key
+from steno.cli.key_store import add_key
 
 CALLS, RECORDINGS = 20, 100
 RECORDINGS_APART_SECONDS = 0.15
