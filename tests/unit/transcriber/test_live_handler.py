@@ -1,158 +1,32 @@
 """The handler of the log of live calls, with the scripted engine and topics in memory."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Hashable, Sequence
-from concurrent.futures import Future
-from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import ParamSpec, TypeVar
+from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
-from steno_transcriber.decode_pool import Urgency
-from steno_transcriber.engines.port import Pack, UnsupportedLocale
+from steno_transcriber.engines.port import UnsupportedLocale
 from steno_transcriber.engines.scripted import ScriptedEngine
 from steno_transcriber.live.call import BrokenAudio
-from steno_transcriber.live.hypotheses import HypothesisBench
 from steno_transcriber.live.log_clock import LONGEST_STEP
 from steno_transcriber.live.partition import END_AFTER, REFRESH_AFTER, REST_AFTER
 from steno_transcriber.live.room import Room
-from steno_transcriber.live.transcriber import LiveTranscriber
-from steno_transcriber.live.worker import Bench
-from steno_transcriber.speech import Recognition, Utterance
+from support.live_bed import PARTITION, Bed, log_of, message
 from support.live_calls import BEGAN, CallWriter, Entry
-from support.live_transcriber import undisturbed, written
+from support.live_transcriber import undisturbed
 from support.speech import call_audio
 
 from steno.events import ids
-from steno.events.catalogue import CALL_AUDIO, CALL_CHECKPOINTS, Topic
 from steno.events.records import (
     AudioChunk,
     AudioCodec,
-    CallCheckpoint,
     CallUpdated,
     Phrase,
-    Record,
     TranscriptCompleted,
     TranscriptFailed,
     TranscriptStarted,
 )
-from steno.kafka.errors import KafkaUnavailable, RecordRefused
-from steno.kafka.messages import Message
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-PARTITION = 3
-
-
-class Topics:
-    """What was published, and the newest checkpoint of each call."""
-
-    def __init__(self) -> None:
-        self.published: list[Record] = []
-        self.event_ids: list[str | None] = []
-        self.checkpoints: dict[str, CallCheckpoint] = {}
-        self.away = 0
-        #: What Kafka will never take.
-        self.refuses: Callable[[Record], bool] = lambda _: False
-
-    async def send(self, topic: Topic, record: Record, *, event_id: str | None = None) -> None:
-        await asyncio.sleep(0)
-        if self.away:
-            self.away -= 1
-            raise KafkaUnavailable("Kafka is away")
-        assert type(record).__name__ in topic.records
-        if self.refuses(record):
-            raise RecordRefused("too large")
-        if isinstance(record, CallCheckpoint):
-            assert topic is CALL_CHECKPOINTS
-            self.checkpoints[record.call_id] = record
-        else:
-            self.published.append(record)
-            self.event_ids.append(event_id)
-
-    async def read(self, partition: int) -> dict[str, Record]:
-        assert partition == PARTITION
-        return dict(self.checkpoints)
-
-    def of(self, kind: type[Record]) -> list[Record]:
-        return [record for record in self.published if isinstance(record, kind)]
-
-
-class HeldDecoder:
-    """Decodes at once, or when told to; can fail."""
-
-    def __init__(self) -> None:
-        self.engine = ScriptedEngine()
-        self.go_on = asyncio.Event()
-        self.go_on.set()
-        self.errors: list[Exception] = []
-        self.begun = 0
-
-    async def decode(self, utterance: Utterance, *, call_id: str, locale: str | None) -> Recognition:
-        self.begun += 1
-        await self.go_on.wait()
-        if self.errors:
-            raise self.errors.pop()
-        (recognition,) = self.engine.decode(Pack(utterances=(utterance,)), locale=locale)
-        return recognition
-
-
-class Occupied:
-    """Threads that have no time for hypotheses."""
-
-    idle = False
-
-    def submit_urgent(
-        self, urgency: Urgency, owner: Hashable, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
-    ) -> Future[T]:
-        raise AssertionError("nothing was due")
-
-
-class Bed:
-    """A handler and what lies around it."""
-
-    def __init__(self) -> None:
-        self.topics = Topics()
-        self.decoder = HeldDecoder()
-        self.now = BEGAN
-        self.room = Room()
-        self.handler = self.another()
-
-    def another(self) -> LiveTranscriber:
-        """A handler in another process."""
-        bench = Bench(
-            engine=self.decoder.engine,
-            decoder=self.decoder,
-            publisher=self.topics,
-            hypotheses=HypothesisBench(engine=self.decoder.engine, pool=Occupied(), publisher=self.topics, clock=lambda: 0.0),
-            room=self.room,
-            now=lambda: self.now,
-            sleep=lambda _: asyncio.sleep(0),
-        )
-        return LiveTranscriber(bench, read_checkpoints=self.topics.read)
-
-    async def play(self, log: Sequence[Entry]) -> None:
-        for entry in log:
-            await self.handler.take(message(entry))
-
-    async def until(self, kind: type[Record], count: int = 1) -> None:
-        """Lets tasks run until so many records of a kind are published."""
-        async with asyncio.timeout(5):
-            while len(self.topics.of(kind)) < count:
-                await asyncio.sleep(0)
-
-
-def message(entry: Entry, *, timestamp: datetime | None = None) -> Message:
-    return Message(
-        topic=CALL_AUDIO,
-        partition=PARTITION,
-        offset=entry.offset,
-        key=entry.record.call_id,
-        record=entry.record,
-        headers={},
-        timestamp=timestamp or entry.written_at,
-    )
+from steno.kafka.errors import KafkaUnavailable
 
 
 @pytest.fixture
@@ -161,10 +35,6 @@ async def bed() -> AsyncIterator[Bed]:
     assert await made.handler.open(PARTITION) is None
     yield made
     await made.handler.close(PARTITION)
-
-
-def log_of(seconds: int = 15, **fields: object) -> list[Entry]:
-    return written("call-1", call_audio()[:, : seconds * 16_000], **fields)
 
 
 async def test_a_call_is_told_from_start_to_end(bed: Bed) -> None:
@@ -412,45 +282,6 @@ async def test_a_fault_that_stays_fails_the_call(bed: Bed) -> None:
     assert isinstance(failed, TranscriptFailed)
     assert failed.error == "internal"
     assert "broken" not in failed.reason
-
-
-@pytest.mark.parametrize("kind", [TranscriptStarted, Phrase, TranscriptCompleted, CallCheckpoint])
-async def test_a_record_that_kafka_refuses_fails_its_call_and_no_other(bed: Bed, kind: type[Record]) -> None:
-    """Whichever it is, the call has failed with a reason, nothing is tried for ever, and the log goes on."""
-    bed.topics.refuses = lambda record: isinstance(record, kind) and getattr(record, "call_id", "") == "call-1"
-    log, other = log_of(), written("call-2", call_audio()[:, : 15 * 16_000])
-    for entry in log[:50]:
-        await bed.handler.take(message(entry))
-        for _ in range(5):
-            await asyncio.sleep(0)
-        await bed.handler.settle(PARTITION)
-    await bed.play(log[50:])
-    await bed.until(TranscriptFailed)
-    (failed,) = bed.topics.of(TranscriptFailed)
-    assert isinstance(failed, TranscriptFailed)
-    assert (failed.call_id, failed.error) == ("call-1", "record_refused")
-    end = log[-1].offset + 1
-    assert await bed.handler.settle(PARTITION) == end
-    later = [replace(entry, offset=entry.offset + end) for entry in other]
-    await bed.play(later)
-    await bed.until(TranscriptCompleted)
-    assert await bed.handler.settle(PARTITION) == later[-1].offset + 1
-
-
-@pytest.mark.parametrize("stubborn", [False, True])
-async def test_a_failure_that_kafka_refuses_is_told_without_properties(bed: Bed, stubborn: bool) -> None:
-    """Where not even that is taken the log has it, and the partition goes on."""
-    bed.topics.refuses = lambda record: (
-        isinstance(record, (TranscriptCompleted, TranscriptFailed)) and (stubborn or bool(record.properties))
-    )
-    log = log_of(properties={"notes": "x"})
-    await bed.play(log)
-    async with asyncio.timeout(5):
-        while await bed.handler.settle(PARTITION) != log[-1].offset + 1 or not bed.topics.checkpoints["call-1"].done:
-            await asyncio.sleep(0)
-    assert [record.error for record in bed.topics.of(TranscriptFailed) if isinstance(record, TranscriptFailed)] == (
-        [] if stubborn else ["record_refused"]
-    )
 
 
 async def test_records_without_a_call_are_left_out(bed: Bed) -> None:
