@@ -33,6 +33,7 @@ def decode(cursor: str) -> Position:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
         microseconds, last = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
         if type(microseconds) is int and type(last) is str and "\0" not in last:
+            last.encode()  # JSON may bring lone surrogates, which no database keeps
             return Position(at=_EPOCH + timedelta(microseconds=microseconds), id=last)
     except (ValueError, TypeError, OverflowError, RecursionError):
         pass

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from steno.events import properties as bounds
+from steno.moments import with_room
 
 LONGEST_TEXT = 1024
 
@@ -22,6 +23,8 @@ def _shortened(text: str) -> str:
 Identifier = Annotated[str, Field(min_length=1, max_length=256)]
 #: What is said for people to read: a reason, who asked. It is cut, for nothing depends on the end of it.
 Text = Annotated[str, AfterValidator(_shortened)]
+#: By the clock of whoever wrote the record.
+Moment = Annotated[AwareDatetime, AfterValidator(with_room)]
 #: A BCP 47 language tag, as far as its length tells.
 Locale = Annotated[str, Field(max_length=64)]
 #: What a publisher says of its call or recording.
@@ -79,7 +82,7 @@ class RecordingSubmitted(CallRecord):
     locale: Locale = "en-US"
     properties: Properties = {}
     sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
-    submitted_at: AwareDatetime | None = None
+    submitted_at: Moment | None = None
     tenant: Tenant = ""
 
     def role_of(self, channel: int) -> Role:
@@ -91,14 +94,14 @@ class RecordingCancelled(CallRecord):
     """A recording is not wanted any more."""
 
     recording_id: Identifier
-    cancelled_at: AwareDatetime
+    cancelled_at: Moment
 
 
 class TranscriptStarted(CallRecord):
     """A transcriber has taken up a recording."""
 
     recording_id: Identifier
-    started_at: AwareDatetime
+    started_at: Moment
 
 
 class Word(Value):
@@ -140,7 +143,7 @@ class TranscriptCompleted(CallRecord):
     engine: str = ""
     locale: str = "en-US"
     properties: dict[str, str] = {}
-    completed_at: AwareDatetime
+    completed_at: Moment
     tenant: Tenant = ""
 
 
@@ -151,7 +154,7 @@ class TranscriptFailed(CallRecord):
     reason: Text
     error: Text
     properties: dict[str, str] = {}
-    failed_at: AwareDatetime
+    failed_at: Moment
     tenant: Tenant = ""
 
 
@@ -194,7 +197,7 @@ class CallSummary(CallRecord):
     speakers: tuple[SpeakerSummary, ...] = ()
     key_phrases: tuple[str, ...] = ()
     properties: dict[str, str] = {}
-    summarised_at: AwareDatetime
+    summarised_at: Moment
     tenant: Tenant = ""
 
 
@@ -251,7 +254,7 @@ class CallStarted(CallRecord):
     locale: Locale = "en-US"
     protocol: Text = ""
     properties: Properties = {}
-    started_at: AwareDatetime
+    started_at: Moment
     tenant: Tenant = ""
 
 
@@ -280,7 +283,7 @@ class CallPaused(CallRecord):
     position: Position
     requested_by: Text = ""
     reason: Text = ""
-    paused_at: AwareDatetime
+    paused_at: Moment
 
 
 class CallResumed(CallRecord):
@@ -288,7 +291,7 @@ class CallResumed(CallRecord):
 
     position: Position
     requested_by: Text = ""
-    resumed_at: AwareDatetime
+    resumed_at: Moment
 
 
 class DtmfPressed(CallRecord):
@@ -297,7 +300,7 @@ class DtmfPressed(CallRecord):
     position: Position
     digit: str = Field(pattern=r"^[0-9*#A-D]$")
     channel: Index | None = None
-    pressed_at: AwareDatetime
+    pressed_at: Moment
 
 
 class CallUpdated(CallRecord):
@@ -305,7 +308,7 @@ class CallUpdated(CallRecord):
 
     properties: Properties = {}
     locale: Locale = ""
-    updated_at: AwareDatetime
+    updated_at: Moment
 
 
 class RolesCorrected(CallRecord):
@@ -313,7 +316,7 @@ class RolesCorrected(CallRecord):
 
     channels: Channels
     corrected_by: Text = ""
-    corrected_at: AwareDatetime
+    corrected_at: Moment
 
 
 class CallEnded(CallRecord):
@@ -323,7 +326,7 @@ class CallEnded(CallRecord):
     complete: bool
     reason: Text = ""
     error: Text = ""
-    ended_at: AwareDatetime
+    ended_at: Moment
 
 
 class CallState(CallRecord):
@@ -340,9 +343,9 @@ class CallState(CallRecord):
     current_recording_id: str = ""
     complete: bool = False
     reason: Text = ""
-    started_at: AwareDatetime
-    ended_at: AwareDatetime | None = None
-    updated_at: AwareDatetime
+    started_at: Moment
+    ended_at: Moment | None = None
+    updated_at: Moment
     tenant: Tenant = ""
 
 
@@ -383,14 +386,14 @@ class CallCheckpoint(CallRecord):
     channels: Channels
     locale: str = "en-US"
     properties: dict[str, str] = {}
-    started_at: AwareDatetime
+    started_at: Moment
     marks: tuple[ChannelMark, ...]
     next_sequence: Index
     missing: Position = 0
     elapsed_ms: Position = 0
     written_at: AwareDatetime | None = None
     done: bool = False
-    saved_at: AwareDatetime
+    saved_at: Moment
     tenant: Tenant = ""
 
 
@@ -402,8 +405,8 @@ class WebhookState(Record):
     events: tuple[str, ...] = ()
     encrypted_secret: bytes = Field(repr=False)
     enabled: bool = True
-    created_at: AwareDatetime
-    updated_at: AwareDatetime
+    created_at: Moment
+    updated_at: Moment
     tenant: Tenant = ""
 
 

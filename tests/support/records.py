@@ -1,6 +1,6 @@
 """Any valid record, made from what its model says about itself."""
 
-from datetime import UTC
+from datetime import UTC, datetime
 from enum import Enum
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -55,7 +55,7 @@ def _limits(field: FieldInfo) -> dict[str, Any]:
 def _value(kind: Any, limits: dict[str, Any]) -> st.SearchStrategy[Any]:
     origin, inner = get_origin(kind), get_args(kind)
     if origin is Annotated:
-        return _value(inner[0], _limits(inner[1]))
+        return _value(inner[0], _limits(inner[1]) if hasattr(inner[1], "metadata") else {})
     if origin in (UnionType, Union):
         return st.one_of([_value(branch, limits) for branch in inner])
     if origin is tuple:
@@ -65,7 +65,7 @@ def _value(kind: Any, limits: dict[str, Any]) -> st.SearchStrategy[Any]:
     if kind is str and "pattern" in limits:
         return st.from_regex(limits["pattern"], fullmatch=True).filter(lambda text: not text.endswith("\n"))
     if kind is AwareDatetime:
-        return st.datetimes(timezones=st.just(UTC))
+        return st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC))
     if origin is Literal:
         return st.sampled_from(inner)
     if issubclass(kind, Value):

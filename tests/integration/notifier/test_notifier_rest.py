@@ -18,6 +18,7 @@ from steno_notifier.openapi import document
 from steno_notifier.outgoing import outgoing
 from steno_notifier.queue import Queue
 from steno_notifier.schedule import RetrySchedule
+from support.edges import Walk
 from support.webhooks import completed, webhook
 
 from steno.crypto import SecretBox
@@ -34,7 +35,7 @@ async def client(
     keys = tmp_path / "keys"
     keys.write_text(key_line("test", KEY, tenant="*"), "utf-8")
     app = create_app(Deliveries(engine, now=clock, wake=lambda: None), no_captions, ApiKeys(keys))
-    transport = httpx.ASGITransport(app)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://notifier", headers={"X-Api-Key": KEY}) as client:
         yield client
 
@@ -149,3 +150,13 @@ async def test_captions_before_kafka_is_there(client: httpx.AsyncClient) -> None
     assert "the id of the last event" in assert_problem(await client.get(path, params={"cursor": "x"}), 404)
     assert "the id of the last event" in assert_problem(await client.get(path, headers={"Last-Event-ID": "x"}), 404)
     assert (await client.get(path, headers={"Last-Event-ID": "1-2-3-4-end"})).status_code == 204
+
+
+async def test_no_value_of_any_field_is_an_error_of_the_server(client: httpx.AsyncClient, failed: str) -> None:
+    """Every parameter of every route but the captions' own: answered by 2xx or 4xx, never by 5xx."""
+    app = client._transport.app  # type: ignore[attr-defined]
+    endless = tuple(path for path in app.openapi()["paths"] if "captions" in path)
+    walk = Walk(app, client, {"delivery_id": failed, "webhook_id": "w"}, endless=endless)
+    faults = await walk.faults()
+    assert not faults, "\n".join(faults)
+    assert walk.requests > 300

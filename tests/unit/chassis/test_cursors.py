@@ -3,6 +3,7 @@
 from base64 import urlsafe_b64encode
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,3 +33,9 @@ def test_what_is_no_cursor_is_refused(text: str) -> None:
     else:
         assert decode(encode(position)) == position
     assert refusal == "" or "`next`" in refusal
+
+
+def test_a_cursor_with_a_lone_surrogate_is_refused() -> None:
+    """JSON may have one, and no database takes it."""
+    with pytest.raises(ValueError, match="`next`"):
+        decode(urlsafe_b64encode(b'[0, "\\ud800"]').decode())

@@ -4,12 +4,13 @@ import re
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
-from pydantic import AwareDatetime, BeforeValidator
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from steno import cursors
 from steno.callers import Caller
 from steno.cursors import Position
+from steno.moments import in_utc
 from steno_ingest.balance import books
 from steno_ingest.errors import NotThere
 from steno_ingest.intake import ClientKey, Intake
@@ -44,7 +45,7 @@ def _written_out(value: object) -> object:
 RecordingId = Annotated[Identifier, Path(description="The recording.")]
 Cursor = Annotated[str | None, Query(max_length=1024, description="`next` of the page before; none for the first page.")]
 Limit = Annotated[int, Query(ge=1, le=500, description="Entries of a page at most.")]
-Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(in_utc)]
 
 
 def position(cursor: str | None) -> Position | None:
