@@ -111,7 +111,7 @@ class Walk:
         plain = path
         for parameter in operation.get("parameters", ()):
             if parameter["in"] == "path":
-                plain = plain.replace("{%s}" % parameter["name"], quote(self.known.get(parameter["name"], "nobody"), safe=""))
+                plain = plain.replace(_slot(parameter["name"]), quote(self.known.get(parameter["name"], "nobody"), safe=""))
         body = None
         schema = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
         for parameter in operation.get("parameters", ()):
@@ -121,7 +121,7 @@ class Walk:
             if parameter["in"] == "query":
                 yield from ((method, f"{plain}?{name}={value}", body) for value in _encoded())
             elif parameter["in"] == "path" and method != "DELETE":
-                yield from ((method, path.replace("{%s}" % name, value), body) for value in _encoded() if value)
+                yield from ((method, path.replace(_slot(name), value), body) for value in _encoded() if value)
         if schema is not None and not self.only:
             resolved = _resolved(document, schema)
             for name in _fields(document, resolved):
@@ -130,6 +130,10 @@ class Walk:
             yield from ((method, plain, value.encode()) for value in JSON)
             yield method, plain, b"\xff\xfe"
             yield method, plain, b""
+
+
+def _slot(name: str) -> str:
+    return "{" + name + "}"
 
 
 def _encoded() -> Iterator[str]:
