@@ -366,6 +366,16 @@ def test_asked_to_leave_the_client_closes() -> None:
     assert session.types[2:] == ["disconnect", "closed"]
 
 
+def test_a_client_whose_key_is_gone_is_told_so() -> None:
+    """Its call ends at once, `disconnect` says unauthorized, its audio is nothing any more, and its close is answered."""
+    session = opened()
+    told = len(session.said)
+    session.take(session.door.ask_to_leave("key_revoked"))
+    assert ended(session) == Ended(complete=False, reason="key_revoked")
+    assert session.said[told].parameters == {"reason": "unauthorized", "info": "key_revoked"}
+    assert session.types[told:] == ["disconnect", "closed"]
+
+
 def frame_of(session: Session, data: bytes) -> list[Action]:
     """Bytes that the client would not send."""
     return session.take(session.door.receive_bytes(data, now=session.now))

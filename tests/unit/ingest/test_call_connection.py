@@ -11,6 +11,7 @@ from steno_ingest.calls.doors.stream import StreamDoor
 from steno_ingest.calls.hosting import connection as connection_module
 from steno_ingest.calls.hosting.outgoing import Outgoing, PeerNotReading
 from support.calls import live_phrase
+from support.hosting import ScriptedPeer, offer
 from support.wire import START, Line, line
 
 from steno.callers import Caller
@@ -218,3 +219,83 @@ async def test_a_peer_whose_start_kafka_refuses_is_told_and_its_call_fails() -> 
     assert (view.state, view.error, made.hosting.log.records) == (CallStatus.FAILED, "record_refused", [])
     made.wire.hang()
     await running
+
+
+def look_twice(made: Line) -> None:
+    """Keys are looked at, as often as it takes."""
+    made.connection.check_key()
+    made.connection.check_key()
+
+
+async def test_a_peer_whose_key_is_gone_is_told_and_closed() -> None:
+    """Its call ends with the reason, what came before is on the log, what comes afterwards is not."""
+    async with line() as (made, running):
+        made.wire.speak(bytes(800))
+        await made.hosting.settle()
+        made.key_holds = False
+        look_twice(made)
+        made.wire.speak(bytes(800))
+        await made.hosting.settle()
+        assert made.wire.told[-2:] == ["error", "1008"]
+        assert json.loads(made.wire.sent[-2]["text"])["code"] == "key_revoked"
+        end = made.hosting.log.records[-1]
+        assert isinstance(end, CallEnded)
+        assert (end.reason, end.complete, end.position) == ("key_revoked", False, 400)
+        made.wire.hang(1008)
+        await asyncio.wait_for(running, 5)
+
+
+async def test_a_key_that_is_missing_for_a_moment_costs_no_call() -> None:
+    """A file that is being written may lack it at one look."""
+    async with line() as (made, _):
+        for _ in range(3):
+            made.key_holds = False
+            made.connection.check_key()
+            made.key_holds = True
+            made.connection.check_key()
+        await made.hosting.settle()
+        assert made.wire.told == ["started"]
+
+
+async def test_a_peer_without_a_call_is_closed_too() -> None:
+    """A connection that waits for its start is none that a revoked key may keep."""
+    made = Line()
+    running = asyncio.create_task(made.connection.run())
+    await made.hosting.settle()
+    made.key_holds = False
+    look_twice(made)
+    made.wire.say(START)
+    await made.hosting.settle()
+    assert made.wire.told == ["error", "1008"]
+    assert made.hosting.ledger.views == {}
+    made.wire.hang()
+    await running
+
+
+async def test_a_call_that_is_being_taken_when_the_key_goes_ends() -> None:
+    """The ledger has it by then, so it is to say how it ended."""
+    made = Line()
+    made.hosting.ledger.answering.clear()
+    running = asyncio.create_task(made.connection.run())
+    made.wire.say(START)
+    await made.hosting.settle()
+    made.key_holds = False
+    look_twice(made)
+    made.hosting.ledger.answering.set()
+    await made.hosting.settle()
+    (end,) = [record for record in made.hosting.log.records if isinstance(record, CallEnded)]
+    assert end.reason == "key_revoked"
+    made.wire.hang()
+    await running
+
+
+async def test_a_connection_that_was_replaced_takes_no_call_with_it() -> None:
+    """The call goes on with another key: the old one's end is not the call's."""
+    async with line() as (made, _):
+        call = made.hosting.host.calls["call-1"]
+        again = ScriptedPeer(caller=made.caller)
+        await made.hosting.host.offer(offer("call-1", resume=(0, 0), channels=2), door="stream", resumable=True, peer=again)
+        made.key_holds = False
+        look_twice(made)
+        await made.hosting.settle()
+        assert not call.over

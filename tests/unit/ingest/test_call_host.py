@@ -368,3 +368,43 @@ async def test_a_call_that_goes_on_for_too_long_is_ended_once(connected: bool) -
     assert hosting.kinds.count("CallEnded") == 1
     assert peer.asked == (["too_long"] if connected else [])
     assert await refusal(hosting, resume=(0, 0)) is Refusal.CALL_ALREADY_ENDED
+
+
+async def test_nobody_goes_on_with_somebody_elses_call() -> None:
+    """While its peer is there, while it is awaited, and once it is over: the answer is that of no call; its peer stays."""
+    hosting = Hosting()
+    call, peer = await taken(hosting)
+    stranger = ScriptedPeer(caller=Caller("other", "other"))
+
+    async def tried(resume: tuple[int, int] | None) -> Refusal:
+        with pytest.raises(OfferRefused) as refused:
+            await hosting.host.offer(offer(resume=resume), door="stream", resumable=True, peer=stranger)
+        return refused.value.refusal
+
+    assert await tried((1, 800)) is Refusal.NO_SUCH_CALL
+    assert await tried(None) is Refusal.CALL_ID_IN_USE
+    assert (call.peer, peer.asked) == (peer, [])
+    hosting.host.lost(call, peer, TORN)
+    assert await tried((1, 800)) is Refusal.NO_SUCH_CALL
+    assert call.peer is None
+    hosting.host.ended(call, HANGUP)
+    assert await tried((1, 800)) is Refusal.NO_SUCH_CALL
+    assert [record.tenant for record in hosting.log.records if isinstance(record, CallStarted)] == ["acme"]
+
+
+async def test_another_key_of_the_tenant_goes_on_with_a_call() -> None:
+    """A key is replaced while calls run."""
+    hosting = Hosting()
+    call, _ = await taken(hosting)
+    again = ScriptedPeer(caller=Caller("newer", "acme", key="2"))
+    assert await hosting.host.offer(offer(resume=(1, 800)), door="stream", resumable=True, peer=again) is call
+    assert call.peer is again
+
+
+async def test_nobody_pauses_somebody_elses_call() -> None:
+    """Its gate stays as it is."""
+    hosting = Hosting()
+    call, _ = await taken(hosting)
+    assert not await hosting.host.paused("c", True, by=Caller("other", "other"), reason="")
+    assert not call.session.paused
+    assert await hosting.host.paused("c", True, by=Caller("desk", "acme"), reason="")

@@ -200,7 +200,8 @@ def test_a_refused_call_is_told_why_and_whether_to_try_again(reason: Refusal, co
 
 
 @pytest.mark.parametrize(
-    ("reason", "code"), [("service_stopping", 1012), ("replaced", 1008), ("ended_by_api", 1000), ("too_long", 1000)]
+    ("reason", "code"),
+    [("service_stopping", 1012), ("replaced", 1008), ("ended_by_api", 1000), ("too_long", 1000), ("key_revoked", 1008)],
 )
 def test_a_peer_that_is_to_leave_learns_what_is_safe_first(reason: str, code: int) -> None:
     """The last ack, why, and a close code that says whether to come back."""

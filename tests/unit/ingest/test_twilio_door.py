@@ -259,13 +259,14 @@ def test_a_connection_without_a_start_is_closed() -> None:
     assert talk.only(Close).code == 1008
 
 
-@pytest.mark.parametrize("reason", ["service_stopping", "ended_by_api"])
-def test_asked_to_leave_the_stream_is_closed(reason: str) -> None:
+@pytest.mark.parametrize(("reason", "code"), [("service_stopping", 1001), ("ended_by_api", 1001), ("key_revoked", 1008)])
+def test_asked_to_leave_the_stream_is_closed(reason: str, code: int) -> None:
     """There is no message for it: what came is given, the call ends, the socket is closed."""
     client, talk = caller(), Talk()
     talk.hear(*client.connected(), *client.media(b"\1\2" * 160))
     talk.did(talk.door.ask_to_leave(reason))
     assert [type(action) for action in talk.actions] == [Offered, Audio, Ended, Close]
+    assert (talk.only(Ended).reason, talk.only(Close).code) == (reason, code)
     assert list(talk.door.settled(now=0)) == []
 
 
