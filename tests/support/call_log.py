@@ -18,6 +18,7 @@ from steno_ingest.calls.log.recorder import Recorder
 from steno_ingest.errors import CallIdInUse, NotThere
 from steno_ingest.intake import Intake
 from steno_ingest.ledger import Claim, Door, Ledger
+from support.call_scenes import Scene
 
 from steno.callers import Caller
 from steno.errors import Permanent
@@ -26,6 +27,8 @@ from steno.events.properties import merged
 from steno.events.records import CallEnded, CallRecord, CallStarted, RecordingSubmitted
 from steno.kafka.messages import Message
 from steno.storage.objects import ObjectStore
+
+HEADER_BYTES = 58
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -265,3 +268,25 @@ class Process:
         await self.settle()
         while self.ended:
             await self.finish()
+
+
+async def audio_of(world: World, scene: Scene) -> bytes:
+    """What the recording of a call holds behind its header, without the padding."""
+    return (await world.recording(scene.call_id))[HEADER_BYTES:][: len(scene.expected)]
+
+
+async def read(world: World, **options: bool) -> World:
+    """What a process comes to that reads the whole log."""
+    process = world.process(**options)
+    await process.open()
+    await process.read_all()
+    return world
+
+
+def a_call(call_id: str = "c", *, audio: int = 800) -> Scene:
+    """A call with so much audio."""
+    scene = Scene(call_id=call_id)
+    scene.start()
+    scene.send(audio)
+    scene.end()
+    return scene

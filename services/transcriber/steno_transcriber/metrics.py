@@ -49,6 +49,10 @@ LIVE_HYPOTHESIS_SECONDS = Histogram(
 LIVE_STRAY_RECORDS = Counter(
     "steno_transcriber_live_stray_records", "Records of live calls whose start was not on the log, left out."
 )
+LIVE_UNUSABLE_RECORDS = Counter(
+    "steno_transcriber_live_unusable_records",
+    "Records of live calls that did not fit their call, left out; many fail it.",
+)
 
 TRANSCRIBER_METRICS = (
     RECORDINGS,
@@ -67,5 +71,6 @@ TRANSCRIBER_METRICS = (
     LIVE_HYPOTHESES,
     LIVE_HYPOTHESIS_SECONDS,
     LIVE_STRAY_RECORDS,
+    LIVE_UNUSABLE_RECORDS,
 )
 """All of them, for the documentation and for the test that dashboards name only what exists."""

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from steno_ingest.calls.log.call_log import KEPT_AFTER_SECONDS
 from steno_ingest.calls.log.pieces import PIECE_BYTES
-from support.call_log import Fate, Killed, World
+from support.call_log import Fate, Killed, World, a_call, audio_of, read
 from support.call_scenes import NOW, STEPS, Scene, Step, act
 
 from steno.events import ids
@@ -32,8 +32,6 @@ from steno.events.records import (
 )
 from steno.storage.objects import StoreUnavailable
 
-HEADER_BYTES = 58
-
 
 def interleaved(scenes: list[Scene], order: list[int]) -> list[CallRecord]:
     """The records of calls as they may stand in one partition: each call's in its order."""
@@ -52,11 +50,6 @@ def scenes_of(plans: list[list[tuple[Step, int]]]) -> list[Scene]:
         scene.start()
         act(scene, plan)
     return scenes
-
-
-async def audio_of(world: World, scene: Scene) -> bytes:
-    """What the recording of a call holds behind its header, without the padding."""
-    return (await world.recording(scene.call_id))[HEADER_BYTES:][: len(scene.expected)]
 
 
 def sent_any(scene: Scene) -> bool:
@@ -150,21 +143,6 @@ async def test_killed_at_each_effect_it_comes_to_the_same(after: bool) -> None:
         assert await audio_of(world, scene) == scene.expected
         assert len(world.recordings.accepted) == 1
     assert steps > 15
-
-
-async def read(world: World, **options: bool) -> World:
-    process = world.process(**options)
-    await process.open()
-    await process.read_all()
-    return world
-
-
-def a_call(call_id: str = "c", *, audio: int = 800) -> Scene:
-    scene = Scene(call_id=call_id)
-    scene.start()
-    scene.send(audio)
-    scene.end()
-    return scene
 
 
 async def test_a_recording_is_submitted_for_a_second_pass() -> None:

@@ -7,7 +7,6 @@ from datetime import timedelta
 import pytest
 from steno_transcriber.engines.port import UnsupportedLocale
 from steno_transcriber.engines.scripted import ScriptedEngine
-from steno_transcriber.live.call import BrokenAudio
 from steno_transcriber.live.log_clock import LONGEST_STEP
 from steno_transcriber.live.partition import END_AFTER, REFRESH_AFTER, REST_AFTER
 from steno_transcriber.live.room import Room
@@ -290,18 +289,6 @@ async def test_records_without_a_call_are_left_out(bed: Bed) -> None:
     await bed.play(log[5:10])
     assert await bed.handler.settle(PARTITION) == log[9].offset + 1
     assert not bed.topics.published
-
-
-async def test_a_record_that_does_not_fit_goes_to_dead_letters_and_the_log_goes_on(bed: Bed) -> None:
-    """The kernel puts it there; nothing holds it."""
-    log = log_of()
-    await bed.play(log[:10])
-    chunk = AudioChunk(call_id="call-1", sequence=99, position=8000, audio=b"\0\0\0")
-    broken = Entry(offset=log[9].offset + 1, record=chunk, written_at=BEGAN)
-    with pytest.raises(BrokenAudio):
-        await bed.handler.take(message(broken))
-    await bed.until(TranscriptStarted)
-    assert await bed.handler.settle(PARTITION) is not None
 
 
 async def test_the_log_waits_while_too_much_audio_waits_for_the_engine() -> None:

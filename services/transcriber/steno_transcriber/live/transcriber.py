@@ -16,7 +16,7 @@ from steno.kafka.messages import Message
 from steno_transcriber import metrics
 from steno_transcriber.live.call import BrokenAudio, begun
 from steno_transcriber.live.partition import OpenCall, PartitionCalls
-from steno_transcriber.live.worker import Bench, CallWorker
+from steno_transcriber.live.worker import Bench, CallWorker, InternalFault
 
 log = structlog.get_logger("steno.transcriber.live")
 
@@ -53,25 +53,34 @@ class LiveTranscriber:
     async def take(self, message: Message) -> None:
         """The next record of a partition. Waits while there is too much audio that waits for the engine.
 
-        Raises:
-            BrokenAudio: it does not fit its call.
+        What does not fit its call is left out, and ingest puts the first of it aside; too much of it fails the call.
         """
         await self._bench.room.wait()
         calls = self._partitions[message.partition]
         calls.sweep(message.timestamp)
-        try:
-            self._take(calls, message)
-        except BrokenAudio:
-            calls.log_end = message.offset + 1
-            raise
-        calls.log_end = message.offset + 1
+        self._take(calls, message)
+        # Behind one that was held, others were taken before it.
+        calls.log_end = max(message.offset + 1, calls.log_end or 0)
 
-    async def settle(self, partition: int) -> int | None:
+    async def give_up(self, message: Message, error: Exception) -> None:
+        """The call of a record that could not be taken by a fault of ours fails."""
+        record, calls = message.record, self._partitions[message.partition]
+        if not isinstance(record, CallRecord) or calls.is_over(record.call_id):
+            return
+        call = calls.heard_of(record.call_id)
+        if call is None and isinstance(record, CallStarted):
+            call = self._begin(calls, record, message)
+        if call is not None:
+            call.worker.give_up(InternalFault())
+
+    async def settle(self, partition: int, held_from: int | None = None) -> int | None:
         """Save what has changed; gives the offset below which the log is not needed any more."""
         calls = self._partitions[partition]
         log_end = calls.log_end
         if log_end is None:
             return None
+        if held_from is not None:
+            log_end = min(log_end, held_from)
         now = self._bench.now()
         due = [(call, checkpoint) for call in calls if (checkpoint := call.due(log_end=log_end, now=now)) is not None]
         await asyncio.gather(*(self._save(call, checkpoint) for call, checkpoint in due))
@@ -105,13 +114,22 @@ class LiveTranscriber:
             return
         call = calls.heard_of(record.call_id)
         if call is not None:
-            call.worker.take(message)
+            try:
+                call.worker.take(message)
+            except BrokenAudio as error:
+                metrics.LIVE_UNUSABLE_RECORDS.inc()
+                call.worker.refuse(error)
         elif isinstance(record, CallStarted):
-            worker = CallWorker(begun(record, message.offset, written_at=message.timestamp), self._bench, trace=message.headers)
-            calls.add(record.call_id, OpenCall(worker, first_offset=message.offset))
+            self._begin(calls, record, message)
         else:
             # The ledger of calls tells of it: here there is nothing that could be transcribed.
             metrics.LIVE_STRAY_RECORDS.inc()
+
+    def _begin(self, calls: PartitionCalls, started: CallStarted, message: Message) -> OpenCall:
+        worker = CallWorker(begun(started, message.offset, written_at=message.timestamp), self._bench, trace=message.headers)
+        call = OpenCall(worker, first_offset=message.offset)
+        calls.add(started.call_id, call)
+        return call
 
     def _count(self) -> None:
         metrics.LIVE_OPEN_CALLS.set(sum(map(len, self._partitions.values())))

@@ -7,6 +7,7 @@
 | the call is over and all phrases are out | `TranscriptCompleted` |
 | the engine does not know the language, the codec is unknown, an error that stays | `TranscriptFailed`, and nothing after it |
 | Kafka will never take a record of it | the same |
+| too many of its records are unusable, or a fault of ours keeps one from being taken | what was said before, then the same |
 | Kafka is away | the same record again, for ever |
 
 Whoever takes the call over says the same again under the same ids.
@@ -28,6 +29,7 @@ from steno.kafka.errors import RecordRefused
 from steno.kafka.messages import Message
 from steno.kafka.retry import RetryPolicy
 from steno.telemetry import traces
+from steno.unusable import ERROR, Unusable, reason
 from steno_transcriber import failures, metrics
 from steno_transcriber.engines.port import Engine
 from steno_transcriber.live.call import LiveCall, LiveUtterance
@@ -43,6 +45,21 @@ log = structlog.get_logger("steno.transcriber.live")
 T = TypeVar("T")
 
 INTERNAL = "an internal error of the transcriber; its log has the details"
+
+
+class InternalFault(Permanent):
+    """A fault of ours ends a call."""
+
+    error_class = "internal"
+
+    def __init__(self) -> None:
+        super().__init__(INTERNAL)
+
+
+class UnusableCall(Permanent):
+    """So many records of a call are unusable that the call is."""
+
+    error_class = ERROR
 
 
 class UnknownCodec(Permanent):
@@ -89,6 +106,8 @@ class CallWorker:
         self._trace = trace or {}
         self._announced = trace is None
         self._decodings: asyncio.Queue[_Decoding | Permanent | None] = asyncio.Queue()
+        self._unusable = Unusable()
+        self._given_up = False
         self._done = False
         self._log = log.bind(call_id=checkpoint.call_id)
         self._task = asyncio.create_task(self._run(), name=f"call {checkpoint.call_id}")
@@ -119,6 +138,7 @@ class CallWorker:
             return
         before = self.call.duration_ms
         self._line_up(self.call.take(message.record, offset=message.offset, written_at=message.timestamp))
+        self._unusable.good()
         metrics.LIVE_AUDIO_SECONDS.inc((self.call.duration_ms - before) / 1000)
 
     def rest(self) -> None:
@@ -134,10 +154,18 @@ class CallWorker:
     @property
     def _over(self) -> bool:
         """Whether nothing more is taken."""
-        return self.call.ended or self._task.done()
+        return self.call.ended or self._given_up or self._task.done()
+
+    def refuse(self, error: Permanent) -> None:
+        """A record did not fit the call: the first is logged, and too many fail it."""
+        if not self._unusable.weight:
+            self._log.warning("live.unusable", error_class=error.error_class, reason=str(error))
+        if self._unusable.bad():
+            self.give_up(UnusableCall(reason(str(error))))
 
     def give_up(self, error: Permanent) -> None:
         """The call cannot go on: once what was said so far is published, its transcript has failed."""
+        self._given_up = True
         self._decodings.put_nowait(error)
 
     async def stop(self) -> None:
@@ -168,7 +196,7 @@ class CallWorker:
             await self._fail(str(error), error.error_class)
         except Exception:
             log.exception("live.failed_unexpectedly", call_id=self.call.call_id)
-            await self._fail(INTERNAL, "internal")
+            await self._fail(INTERNAL, InternalFault.error_class)
         finally:
             self._let_go()
         self._done = True

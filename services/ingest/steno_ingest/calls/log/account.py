@@ -17,10 +17,12 @@ that was kept, comes to the same audio and the same notes.
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from steno.call_clock import CallClock, most_missing
+from steno.errors import Permanent
 from steno.events.records import AudioChunk, AudioCodec, AudioGap, CallEnded, CallPaused, CallResumed, DtmfPressed
+from steno.unusable import ERROR, Unusable, reason
 from steno_ingest.calls.log.one_legged import Leg, Legs
 from steno_ingest.calls.log.pieces import Shape
 from steno_ingest.calls.log.unusable import AfterTheEnd, BrokenAudio, ImpossiblePlace, UnusableRecord
@@ -37,6 +39,13 @@ class Note:
     position_ms: int
     duration_ms: int = 0
     detail: str = ""
+
+
+class Failure(NamedTuple):
+    """Why a call failed, for programs and for a person."""
+
+    error: str
+    reason: str
 
 
 Heard = tuple[int, bytes]
@@ -72,6 +81,10 @@ class Account:
     noted: int = 0
     #: The faults that were told, each once a call.
     faults: set[str] = field(default_factory=set)
+    #: How much of it could not be used.
+    unusable: Unusable = field(default_factory=Unusable)
+    #: Why it failed as a whole; nothing more of it is taken then.
+    failure: Failure | None = None
     #: What is to be told and was not yet.
     notes: list[Note] = field(default_factory=list)
     legs: Legs = field(init=False, repr=False, compare=False)
@@ -122,6 +135,7 @@ class Account:
                 audio = audio[(expected - position) * self._frame_bytes :]
                 length, position = position + length - expected, expected
         self.position = position + length
+        self.unusable.good()
         if silent := self.legs.listen(position, length, audio):
             self._note_silent(silent)
         return position, audio
@@ -180,8 +194,17 @@ class Account:
         self.ended = True
 
     def refuse(self, error: UnusableRecord, position: int) -> bool:
-        """Keeps that a record of the call was put aside; False where one was for the same reason: one a call is told."""
+        """Keeps that a record of the call could not be used; False where one was not for the same reason: one a call is told.
+
+        Too many of them fail the call.
+        """
+        if self.unusable.bad():
+            self.failure = Failure(ERROR, reason(str(error)))
         return self._note_fault(error.error_class, position, str(error))
+
+    def note_refused(self, error: Permanent) -> bool:
+        """The same of what the ledger refuses, which somebody else may say of the call: it counts nothing against it."""
+        return self._note_fault(error.error_class, self.position, str(error))
 
     def kept(self) -> dict[str, Any]:
         """All of it, for JSON; the notes are told before it is kept."""
@@ -193,6 +216,8 @@ class Account:
             "elapsed_ms": self.clock.elapsed // _MILLISECOND,
             "written_at": None if self.clock.written_at is None else self.clock.written_at.isoformat(),
             "faults": sorted(self.faults),
+            "unusable": self.unusable.weight,
+            "failure": self.failure,
             "legs": [asdict(leg) for leg in self.legs.legs],
         }
 
@@ -205,6 +230,9 @@ class Account:
             "missing": kept.get("missing", 0),
             "clock": _clock_of(kept),
             "faults": set(kept["faults"]),
+            # Accounts of before have neither.
+            "unusable": Unusable(kept.get("unusable", 0)),
+            "failure": Failure(*failure) if (failure := kept.get("failure")) else None,
             "masks": [(start, end) for start, end in kept["masks"]],
         }
         account = cls(**values)

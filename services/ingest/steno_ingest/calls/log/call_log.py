@@ -9,17 +9,19 @@ comes to the same pieces and notes again.
 |---|---|
 | of a call that is open | accounted for; its audio kept |
 | that an account covers already | dropped: it was taken before the last crash or rebalance |
-| that cannot be (see `unusable`) | to dead letters the first time in a call, afterwards counted only |
+| that cannot be (see `unusable`) | to dead letters the first time in a call, afterwards counted only; too many fail the call |
 | `CallStarted` | in the ledger, where it is not: an upstream system publishes the call |
 | `CallEnded` | the call's audio is over; its recording is made |
 """
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
 
+from steno.errors import Permanent
 from steno.events.properties import PropertiesTooLarge
 from steno.events.records import (
     AudioChunk,
@@ -37,14 +39,14 @@ from steno.events.records import (
 from steno.kafka.messages import Message
 from steno_ingest.calls.ledger.account_rows import AccountRows
 from steno_ingest.calls.ledger.call_ledger import KAFKA, CallLedger
-from steno_ingest.calls.log.account import Account
+from steno_ingest.calls.log.account import Account, Failure
 from steno_ingest.calls.log.finishing import Finishing
 from steno_ingest.calls.log.keeping import Keeping
 from steno_ingest.calls.log.open_call import OpenCall
 from steno_ingest.calls.log.pieces import PIECE_BYTES
 from steno_ingest.calls.log.strangers import Strangers
 from steno_ingest.calls.log.unusable import TooMuchSaid, UnknownCodec, UnusableRecord
-from steno_ingest.errors import CallAlreadyEnded, NotThere
+from steno_ingest.errors import CallAlreadyEnded, NotThere, Refused
 from steno_ingest.metrics import CALL_RECORDS_UNUSABLE
 
 log = structlog.get_logger("steno.ingest.call_log")
@@ -53,6 +55,8 @@ log = structlog.get_logger("steno.ingest.call_log")
 KEPT_AFTER_SECONDS = 30.0
 
 _TELL_SECONDS = 5.0
+
+INTERNAL = Failure("internal", "an internal error of ingest; its log and the dead letters have the details")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -127,21 +131,37 @@ class CallLog:
             Retryable: a store or database is away.
         """
         partition = self._partitions[message.partition]
-        partition.next_offset = message.offset
+        # Behind one that was held, others were taken before it.
+        partition.next_offset = max(message.offset, partition.next_offset or 0)
         record = message.record
         if type(record) is AudioChunk:
             call = partition.calls.get(record.call_id)
             if call is None:
-                await self._refuse_stranger(record, message.offset)
+                await self._strangers.judge(record, message.offset)
             elif message.offset >= call.next_offset:
                 await self._keeping.make_room(call)
                 call.account.written(message.timestamp)
                 self._take_audio(call, record, message.offset)
         elif isinstance(record, CallRecord):
-            await self._take_event(partition, record, message)
-        partition.next_offset = message.offset + 1
+            await self._take_event_or_refuse(partition, record, message)
+        partition.next_offset = max(message.offset + 1, partition.next_offset)
 
-    async def settle(self, partition: int) -> int | None:
+    async def give_up(self, message: Message, error: Exception) -> None:
+        """A call of which a record could not be taken by a fault of ours: it fails; its audio is kept as far as it goes.
+
+        Raises:
+            Retryable: the database is away.
+        """
+        record = message.record
+        if not isinstance(record, CallRecord) or "\0" in record.call_id:
+            return
+        found = self._partitions[message.partition].calls.get(record.call_id)
+        if found is not None:
+            found.account.failure = found.account.failure or INTERNAL
+        with suppress(NotThere):
+            await self._ledger.fail(record.call_id, reason=INTERNAL.reason, error=INTERNAL.error)
+
+    async def settle(self, partition: int, held_from: int | None = None) -> int | None:
         """Makes safe what is due; the offset below which everything is.
 
         Raises:
@@ -152,12 +172,14 @@ class CallLog:
         await self._keeping.keep([call for call in found.calls.values() if _is_due(call, now)])
         ended = [call for call in found.calls.values() if call.account.ended]
         await self._tell(found, now, at_once=bool(ended))
+        await self._tell_failures(found)
         for call in ended:
             del found.calls[call.account.call_id]
             self._strangers.remember(call.account.call_id, call.next_offset)
             self._finishing.begin(call.to_keep())
         unkept = [call.unkept_from for call in found.calls.values() if call.unkept_from is not None]
-        return min(unkept, default=found.next_offset)
+        below = [*unkept, *(offset for offset in (found.next_offset, held_from) if offset is not None)]
+        return min(below, default=None)
 
     async def close(self, partition: int) -> None:
         """Forgets the calls of a partition; recordings that are being made are left to whoever has it next."""
@@ -166,6 +188,10 @@ class CallLog:
         await self._finishing.abandon(partition)
 
     def _take_audio(self, call: OpenCall, chunk: AudioChunk, offset: int) -> None:
+        if call.account.failure is not None:
+            CALL_RECORDS_UNUSABLE.labels(call.account.failure.error).inc()
+            call.taken(offset, call.taken_at)
+            return
         try:
             heard = call.account.chunk(chunk)
         except UnusableRecord as error:
@@ -177,6 +203,17 @@ class CallLog:
         if heard is not None and self._record_calls:
             self._keeping.hold(call, *heard)
 
+    async def _take_event_or_refuse(self, partition: _Partition, record: CallRecord, message: Message) -> None:
+        try:
+            await self._take_event(partition, record, message)
+        except (Refused, UnknownCodec) as error:
+            call = partition.calls.get(record.call_id)
+            if call is None:
+                await self._strangers.refuse(record.call_id, error)
+            elif message.offset >= call.next_offset:
+                call.taken(message.offset, call.taken_at)
+                self._refuse_event(call, error)
+
     async def _take_event(self, partition: _Partition, record: CallRecord, message: Message) -> None:
         if isinstance(record, RolesCorrected):
             # The later correction counts whichever comes first, so it may come again at any time.
@@ -187,7 +224,7 @@ class CallLog:
                 await self._start(partition, record, message, known=call)
         elif call is None:
             if not isinstance(record, RolesCorrected):
-                await self._refuse_stranger(record, message.offset)
+                await self._strangers.judge(record, message.offset)
         elif message.offset >= call.next_offset:
             call.account.written(message.timestamp)
             refused: UnusableRecord | None = None
@@ -201,7 +238,7 @@ class CallLog:
             call.taken(message.offset, self._clock())
             self._account_for(call, record)
             if refused is not None:
-                self._refuse(call, refused, call.account.position)
+                self._refuse_event(call, refused)
 
     async def _update(self, record: CallUpdated) -> UnusableRecord | None:
         try:
@@ -267,16 +304,26 @@ class CallLog:
         except NotThere:
             log.warning("call.ended_unknown", call_id=ended.call_id)
 
+    def _refuse_event(self, call: OpenCall, error: Permanent) -> None:
+        """The same of what the ledger does not take: somebody else may say it of the call, so it counts nothing against it."""
+        CALL_RECORDS_UNUSABLE.labels(error.error_class).inc()
+        if call.account.note_refused(error):
+            raise error
+
     def _refuse(self, call: OpenCall, error: UnusableRecord, position: int) -> None:
         """Raises the first of its kind in a call, and counts the others."""
         CALL_RECORDS_UNUSABLE.labels(error.error_class).inc()
         if call.account.refuse(error, position):
             raise error
 
-    async def _refuse_stranger(self, record: CallRecord, offset: int) -> None:
-        error = await self._strangers.judge(record, offset)
-        if error is not None:
-            raise error
+    async def _tell_failures(self, partition: _Partition) -> None:
+        """Tells the ledger which calls failed."""
+        for call_id, call in partition.calls.items():
+            failure = call.account.failure
+            if failure is not None and not call.failure_told:
+                await self._ledger.fail(call_id, reason=failure.reason, error=failure.error)
+                call.failure_told = True
+                log.warning("call.failed", call_id=call_id, error_class=failure.error, reason=failure.reason)
 
     async def _tell(self, partition: _Partition, now: float, *, at_once: bool) -> None:
         """Tells the ledger how far calls were heard, those of the partition together."""

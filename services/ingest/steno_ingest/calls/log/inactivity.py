@@ -138,7 +138,7 @@ class Inactivity:
         """Ends a call that has been suspected for long enough; since when it is suspected."""
         now = self._clock()
         since, last = self._suspected.get(call.account.call_id, (now, call.next_offset))
-        if last != call.next_offset:
+        if last != call.next_offset and call.account.failure is None:
             since = now
         if now - since < self._grace_seconds:
             return since, call.next_offset

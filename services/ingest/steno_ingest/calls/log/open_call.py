@@ -36,6 +36,8 @@ class OpenCall:
     #: Of the first record whose effects are not kept; None where all are.
     unkept_from: int | None = None
     unkept_since: float = 0.0
+    #: Whether the ledger has been told that it failed.
+    failure_told: bool = False
     #: How far the ledger has been told that it was heard.
     told_position: int = 0
     #: Behind this sample a recording can hold no more.

@@ -1,7 +1,8 @@
 """Calls that records come of and that are not open: those that have ended, and those that never started."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from steno.errors import Permanent
 from steno.events.records import AudioChunk, CallRecord
 from steno_ingest.calls.ledger.account_rows import AccountRows
 from steno_ingest.calls.log.unusable import AfterTheEnd, UnknownCall, UnusableRecord
@@ -16,8 +17,8 @@ class _Stranger:
 
     #: What stands on the log below this offset was accounted for; None: the call never started.
     accounted_below: int | None
-    #: Whether a record of it was put aside already.
-    told: bool = False
+    #: For what records of it were put aside already.
+    told: set[str] = field(default_factory=set)
 
 
 class Strangers:
@@ -31,22 +32,31 @@ class Strangers:
         """Where the account of a call that has ended goes to; None where there never was one. Raises `DatabaseUnavailable`."""
         return (await self._find(call_id)).accounted_below
 
-    async def judge(self, record: CallRecord, offset: int) -> UnusableRecord | None:
-        """What is wrong with a record, where somebody is to be told. Raises `DatabaseUnavailable`."""
+    async def judge(self, record: CallRecord, offset: int) -> None:
+        """Counts what is wrong with a record.
+
+        Raises:
+            UnusableRecord: it is the first of its kind of its call.
+            DatabaseUnavailable: to be called again.
+        """
         stranger = await self._find(record.call_id)
         name, below = type(record).__name__, stranger.accounted_below
         error: UnusableRecord
         if below is None:
             error = UnknownCall(f"call {record.call_id} has not started: publish CallStarted before its first {name}")
         elif offset < below or not isinstance(record, AudioChunk):
-            return None
+            return
         else:
             error = AfterTheEnd(f"call {record.call_id} has ended; audio came after its end")
+        await self.refuse(record.call_id, error)
+
+    async def refuse(self, call_id: str, error: Permanent) -> None:
+        """Counts a record that cannot be used, and raises the first of its kind. Raises `DatabaseUnavailable`, too."""
+        told = (await self._find(call_id)).told
         CALL_RECORDS_UNUSABLE.labels(error.error_class).inc()
-        if stranger.told:
-            return None
-        stranger.told = True
-        return error
+        if error.error_class not in told:
+            told.add(error.error_class)
+            raise error
 
     def remember(self, call_id: str, accounted_below: int) -> None:
         """A call has ended, and is accounted for up to there."""
