@@ -1,5 +1,6 @@
 """Reading a span of one partition, without a group: what stood there before, up to an end that is known."""
 
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
@@ -10,9 +11,11 @@ from aiokafka.errors import KafkaError
 from steno.errors import Permanent
 from steno.events.catalogue import Topic
 from steno.events.codec import Codec
+from steno.kafka import metrics
 from steno.kafka.client import client_options
-from steno.kafka.errors import KafkaUnavailable
+from steno.kafka.errors import KafkaUnavailable, NewerRecord
 from steno.kafka.messages import Message, RawMessage, decode
+from steno.kafka.seldom import Seldom
 from steno.settings import KafkaSettings
 
 log = structlog.get_logger("steno.kafka.reading")
@@ -69,14 +72,21 @@ def begin_at(client: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int]) ->
         client.seek(where, offset)
 
 
+_seldom = Seldom()
+
+
 async def readable(raw: RawMessage, topic: Topic, codec: Codec) -> Message | None:
-    """The message in bytes that nobody can put aside: None, and a line in the log, where they are no record of their topic.
+    """The message in bytes that nobody can put aside; None, counted and logged, where they are no record of their topic.
 
     Raises:
         Retryable: the registry that may know its schema did not answer.
     """
     try:
         return await decode(raw, topic, codec)
-    except Permanent as error:
-        log.error("message.unreadable", topic=raw.topic, partition=raw.partition, offset=raw.offset, reason=str(error))
+    except (Permanent, NewerRecord) as error:
+        metrics.PASSED_OVER.labels("", raw.topic, error.error_class).inc()
+        left_out = _seldom.left_out((raw.topic, error.error_class), time.monotonic())
+        if left_out is not None:
+            where = {"topic": raw.topic, "partition": raw.partition, "offset": raw.offset}
+            log.error("message.unreadable", **where, reason=str(error), left_out=left_out)
         return None

@@ -37,6 +37,9 @@ _CONNECT_SECONDS = 5.0
 # Beyond the time an attempt may take: to settle it, on a slow day of the database.
 _LEASE_MARGIN = timedelta(seconds=15)
 
+CONSUMED = (CALLS, PHRASES, TRANSCRIPTS, CALL_SUMMARIES)
+"""What is read as a group."""
+
 
 async def build(settings: NotifierSettings) -> Wiring:
     """Builds the service: database migrated, nothing running yet."""
@@ -54,9 +57,8 @@ async def build(settings: NotifierSettings) -> Wiring:
     sender = _sender(settings, queue, session)
     retention = timedelta(days=settings.retention_days)
     intake = Intake(engine, retention=retention, now=_now, wake=sender.wake)
-    dead_letters = DeadLetters(producer, settings.service)
-    table = WebhookTable(kafka=settings.kafka, topics=settings.topics, codec=codec, intake=intake, dead_letters=dead_letters)
-    consumer = _consumer(settings, codec, EventHandler(intake, public_url=settings.public_url), dead_letters)
+    table = WebhookTable(kafka=settings.kafka, topics=settings.topics, codec=codec, intake=intake)
+    consumer = _consumer(settings, codec, EventHandler(intake, public_url=settings.public_url), producer)
     tail = Tail(kafka=settings.kafka, topics=settings.topics, codec=codec, subscribe=FOLLOWED)
     captions = CaptionStreams(
         tail, kafka=settings.kafka, topics=settings.topics, codec=codec, most_readers=settings.caption_readers
@@ -105,15 +107,15 @@ def _sender(settings: NotifierSettings, queue: Queue, session: aiohttp.ClientSes
     )
 
 
-def _consumer(settings: NotifierSettings, codec: Codec, handler: EventHandler, dead_letters: DeadLetters) -> Consumer:
+def _consumer(settings: NotifierSettings, codec: Codec, handler: EventHandler, producer: Producer) -> Consumer:
     return Consumer(
         kafka=settings.kafka,
         topics=settings.topics,
         codec=codec,
         group=f"{settings.topics.prefix}{settings.service}",
-        subscribe=(CALLS, PHRASES, TRANSCRIPTS, CALL_SUMMARIES),
+        subscribe=CONSUMED,
         handler=handler,
-        dead_letters=dead_letters,
+        dead_letters=DeadLetters(producer, settings.service),
         concurrency=settings.consumer_concurrency,
         instance=settings.instance,
         drain_seconds=settings.drain_seconds,
@@ -127,4 +129,5 @@ def _health(engine: AsyncEngine, table: WebhookTable, consumer: Consumer, tail: 
     health.add_readiness("webhooks", table.complete.is_set)
     health.add_readiness("consumer", consumer.ready)
     health.add_readiness("captions", tail.ready)
+    health.add_notice("consumer_holds_nothing", consumer.holds_nothing)
     return health

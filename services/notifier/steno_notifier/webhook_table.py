@@ -13,14 +13,13 @@ import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
-from steno.errors import Permanent, Retryable
+from steno.errors import Retryable
 from steno.events.catalogue import CALL_SUMMARIES, CALLS, DEAD_LETTERS, HYPOTHESES, PHRASES, TRANSCRIPTS, WEBHOOKS
-from steno.events.codec import Codec, UndecodableRecord
+from steno.events.codec import Codec
 from steno.events.records import WebhookState
 from steno.kafka.client import client_options
-from steno.kafka.dead_letters import DeadLetters
 from steno.kafka.errors import KafkaUnavailable
-from steno.kafka.messages import decode
+from steno.kafka.reading import readable
 from steno.kafka.topics import create_topics, topic_name
 from steno.settings import KafkaSettings, TopicSettings
 from steno_notifier.intake import Intake
@@ -40,15 +39,12 @@ class WebhookTable:
     What it cannot read goes to dead letters, once at each start for as long as the topic keeps it.
     """
 
-    def __init__(
-        self, *, kafka: KafkaSettings, topics: TopicSettings, codec: Codec, intake: Intake, dead_letters: DeadLetters
-    ) -> None:
+    def __init__(self, *, kafka: KafkaSettings, topics: TopicSettings, codec: Codec, intake: Intake) -> None:
         self._kafka = kafka
         self._topics = topics
         self._topic = topic_name(topics, WEBHOOKS)
         self._codec = codec
         self._intake = intake
-        self._dead_letters = dead_letters
         self._stopping = asyncio.Event()
         #: Set once all that the topic held at start is applied.
         self.complete = asyncio.Event()
@@ -131,16 +127,20 @@ class WebhookTable:
         self.complete.set()
 
     async def _apply(self, raw: Any) -> None:
+        message = await readable(raw, WEBHOOKS, self._codec)
+        if message is None or message.key is None:
+            # It stays on the topic, and says nothing: what it may have stood for is as it was.
+            return
         try:
-            message = await decode(raw, WEBHOOKS, self._codec)
-            if message.key is None:
-                raise UndecodableRecord("a webhook's record has no key; its key is the webhook's id")
             if isinstance(message.record, WebhookState):
                 await self._intake.put_webhook(message.record)
             else:
                 await self._intake.delete_webhook(message.key)
-        except Permanent as error:
-            await self._dead_letters.put(raw, error, attempts=1)
+        except Retryable:
+            raise
+        except Exception:
+            # A fault of ours with one webhook costs that one; it is applied again when the process starts again.
+            log.exception("webhooks.not_applied", webhook_id=message.key)
 
     async def _insist(self, work: Callable[[], Awaitable[Any]]) -> Any:
         """Repeats a step until Kafka and the database take it, or `stop` is called."""

@@ -17,8 +17,8 @@ from support.webhooks import webhook
 from steno.crypto import SecretBox
 from steno.events.catalogue import DEAD_LETTERS, WEBHOOKS
 from steno.events.codec import Codec
+from steno.events.records import WebhookState
 from steno.events.schemas import ShippedSchemaIds
-from steno.kafka.dead_letters import DeadLetters
 from steno.kafka.producer import Producer
 from steno.kafka.topics import create_topics
 from steno.settings import KafkaSettings, TopicSettings
@@ -63,7 +63,6 @@ async def run(kafka: str, topics: TopicSettings, producer: Producer, intake: Int
             topics=topics,
             codec=Codec(ShippedSchemaIds()),
             intake=intake,
-            dead_letters=DeadLetters(producer, "test"),
         )
         running.append((table, asyncio.create_task(table.run())))
         await asyncio.wait_for(table.complete.wait(), 60)
@@ -104,6 +103,36 @@ async def test_a_webhook_that_the_topic_forgot_is_deleted(
     await producer.send(WEBHOOKS, webhook("known", "http://a/", box))
     await run()
     assert set(await kept(engine)) == {"known"}
+
+
+async def test_rubbish_is_passed_over_and_so_is_a_webhook_that_a_fault_of_ours_does_not_bear(
+    engine: AsyncEngine, intake: Intake, producer: Producer, run: Run, box: SecretBox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Records that are none, before and after it is complete: the others are in force."""
+    put = intake.put_webhook
+
+    async def put_or_fail(state: WebhookState) -> None:
+        if state.webhook_id == "hit":
+            raise KeyError("a bug")
+        await put(state)
+
+    monkeypatch.setattr(intake, "put_webhook", put_or_fail)
+
+    async def rubbish() -> None:
+        for key in (b"w0", b"\xff\xfe", *(b"r%d" % number for number in range(500))):
+            await producer.send_raw(WEBHOOKS, key=key, value=b"{}", headers=[])
+
+    await producer.send(WEBHOOKS, webhook("hit", "http://a/", box))
+    await rubbish()
+    await producer.send(WEBHOOKS, webhook("w1", "http://a/", box))
+    await run()
+    assert set(await kept(engine)) == {"w1"}
+    await rubbish()
+    await producer.send(WEBHOOKS, webhook("hit", "http://b/", box, updated_at=CHANGED))
+    await producer.send(WEBHOOKS, webhook("w2", "http://a/", box))
+    async with asyncio.timeout(20):
+        while set(await kept(engine)) != {"w1", "w2"}:
+            await asyncio.sleep(0.05)
 
 
 async def test_reading_it_again_does_not_lift_what_410_disabled(
