@@ -27,6 +27,9 @@ every version reads every other.
 Headers: `content-type`, `traceparent` (W3C) and CloudEvents in binary mode (`ce_id`, `ce_source`, `ce_type`, `ce_time`,
 `ce_specversion`). A producer outside Steno may leave them all out.
 
+The key must be the one that the record names. What is no record of its topic is put into `dead-letters` by one service, named
+below; the others that read the topic pass over it.
+
 """
 
 
@@ -46,11 +49,12 @@ def _overview() -> str:
             code(topic.key) if topic.records else topic.key,
             ", ".join(f"[{name}](#{name.lower()})" for name in topic.records) or "the original bytes",
             ", ".join(topic.written_by),
+            topic.bad_records_to,
             _kept(topic),
         ]
         for topic in catalogue().values()
     ]
-    return table(["Topic", "What", "Key", "Records", "Written by", "Kept"], rows)
+    return table(["Topic", "What", "Key", "Records", "Written by", "Bad records to dead letters by", "Kept"], rows)
 
 
 def _kept(topic: Topic) -> str:
