@@ -30,6 +30,9 @@ class Topic:
     #: Names of the records that may stand on it.
     records: tuple[str, ...]
     written_by: tuple[str, ...]
+    #: The service that puts what is no record of the topic into dead letters; others that read it pass over it. Empty where the
+    #: newest of each key counts, or nobody reads it as a member of a group: then it is passed over, and stays where it is.
+    bad_records_to: str
     description: str
     #: Kafka's cleanup.policy.
     cleanup: str
@@ -51,6 +54,7 @@ def catalogue() -> Mapping[str, Topic]:
             key=entry["key"],
             records=tuple(entry["records"]),
             written_by=tuple(entry["written_by"]),
+            bad_records_to=entry.get("bad_records_to", ""),
             description=entry["description"],
             cleanup=entry["cleanup"],
             retention_ms=_milliseconds(entry["retention"]) if "retention" in entry else None,

@@ -9,7 +9,6 @@ from io import BytesIO
 from typing import Any
 
 from fastavro import schemaless_reader, schemaless_writer
-from fastavro.read import SchemaResolutionError
 from pydantic import ValidationError
 
 from steno.errors import Permanent
@@ -19,8 +18,7 @@ from steno.events.schemas import SchemaIds, load_schema
 CONTENT_TYPE = "application/vnd.confluent.avro"
 _MAGIC = b"\x00"
 _HEADER_BYTES = 5
-# What fastavro raises on bytes that are not of the schema, or on a foreign schema that ours cannot read.
-_AVRO_ERRORS = (EOFError, ValueError, LookupError, TypeError, ArithmeticError, AttributeError, SchemaResolutionError)
+_MOST_PROBLEMS = 10
 
 
 class UndecodableRecord(Permanent):
@@ -64,12 +62,23 @@ class Codec:
         body = BytesIO(value[_HEADER_BYTES:])
         try:
             fields: Any = schemaless_reader(body, writer_schema, self._reader_schemas[name])
+        except Exception as error:
+            # Whatever the reader raises: the bytes are not of the schema, or ours cannot read what that writes.
+            raise UndecodableRecord(f"the value is not an Avro {name}: {error or type(error).__name__}") from error
+        try:
             return record_type.model_validate(fields)
         except ValidationError as error:
-            problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+            problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:_MOST_PROBLEMS])
             raise UndecodableRecord(f"{name} is not valid: {problems}") from error
-        except _AVRO_ERRORS as error:
-            raise UndecodableRecord(f"the value is not an Avro {name}: {error or type(error).__name__}") from error
+
+    def is_current(self, value: bytes, name: str) -> bool:
+        """Whether bytes are a record of this name as this version writes it, whatever schema id they are framed with."""
+        body = BytesIO(value[_HEADER_BYTES:])
+        try:
+            schemaless_reader(body, self._reader_schemas[name], None)
+        except Exception:  # noqa: BLE001 - whatever the reader raises says that they are not
+            return False
+        return not body.read(1)
 
     async def learn(self, schema_id: int) -> None:
         """Looks up a schema id that `decode` did not know. Raises `UnknownSchema` or `Retryable`."""

@@ -15,6 +15,9 @@ from steno.errors import Permanent
 
 Schema = dict[str, Any]
 
+# The shipped ids are counted up: those of a newer version are among the next ones.
+_TO_COME = 100
+
 
 def schemas_folder() -> Traversable:
     """The folder of the contract with the world: records, frozen versions, ids, topic catalogue."""
@@ -49,12 +52,14 @@ class UnknownSchema(Permanent):
 
     error_class = "unknown_schema"
 
-    def __init__(self, schema_id: int) -> None:
+    def __init__(self, schema_id: int, *, is_newer: bool = False) -> None:
+        """`is_newer`: a version of Steno that is newer than this one may write with it."""
         super().__init__(
             f"schema id {schema_id} is known neither to the shipped schemas nor to a registry; "
             "upgrade this consumer, or set STENO_SCHEMA_REGISTRY_URL to the registry the producer used"
         )
         self.schema_id = schema_id
+        self.is_newer = is_newer
 
 
 class SchemaIds(Protocol):
@@ -97,7 +102,8 @@ class ShippedSchemaIds:
         try:
             return self._schemas[schema_id]
         except KeyError:
-            raise UnknownSchema(schema_id) from None
+            newest = max(self._schemas)
+            raise UnknownSchema(schema_id, is_newer=newest < schema_id <= newest + _TO_COME) from None
 
     async def learn(self, schema_id: int) -> None:
         self.schema_of(schema_id)

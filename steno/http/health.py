@@ -21,6 +21,7 @@ class Health:
     def __init__(self) -> None:
         self._live: dict[str, Check] = {}
         self._ready: dict[str, Check] = {}
+        self._noticed: dict[str, Check] = {}
         self._draining = False
 
     def add_liveness(self, name: str, check: Check) -> None:
@@ -30,6 +31,10 @@ class Health:
     def add_readiness(self, name: str, check: Check) -> None:
         """A check that must hold for the service to be given work."""
         self._ready[name] = check
+
+    def add_notice(self, name: str, check: Check) -> None:
+        """A check that a person is to be told of where it does not hold; the service is ready all the same."""
+        self._noticed[name] = check
 
     def drain(self) -> None:
         """From now on the service is not ready, whatever its checks say."""
@@ -51,7 +56,7 @@ class Health:
         return _answer(await _run(self._live))
 
     async def _answer_ready(self, _request: Request) -> JSONResponse:
-        return _answer(await self._readiness())
+        return _answer(await self._readiness(), notices=await _run(self._noticed))
 
     async def _answer_bare_live(self, _request: Request) -> JSONResponse:
         return _answer(await _run(self._live), bare=True)
@@ -74,9 +79,11 @@ async def _run(checks: dict[str, Check]) -> dict[str, bool]:
     return results
 
 
-def _answer(results: dict[str, bool], *, bare: bool = False) -> JSONResponse:
+def _answer(results: dict[str, bool], *, bare: bool = False, notices: dict[str, bool] | None = None) -> JSONResponse:
     healthy = all(results.values())
-    said = {"healthy": healthy} if bare else {"healthy": healthy, "checks": results}
+    said: dict[str, object] = {"healthy": healthy} if bare else {"healthy": healthy, "checks": results}
+    if notices:
+        said["notices"] = notices
     return JSONResponse(said, status_code=200 if healthy else 503)
 
 

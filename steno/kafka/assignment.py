@@ -14,6 +14,12 @@ from steno.kafka.slots import Job, Partition
 
 log = structlog.get_logger("steno.kafka.consumer")
 
+# Past records that are held others are taken: so many of a partition are held or wait for one that is, of so many bytes, ...
+_MOST_HELD = 10_000
+_MOST_HELD_BYTES = 16 << 20
+# ... and so far is taken beyond the oldest of them, which a crash makes us do again.
+_MOST_PAST_HELD = 100_000
+
 
 class Assignment:
     """The partitions of one consumer between two rebalances."""
@@ -92,10 +98,20 @@ class Assignment:
         metrics.OLDEST_UNCOMMITTED.labels(self._group).set(oldest)
         metrics.IN_FLIGHT.labels(self._group).set(running)
 
+    @property
+    def held_up(self) -> bool:
+        """Whether nothing more is taken of a partition because of what is held of it."""
+        return any(_is_held_up(partition) for partition in self._partitions.values())
+
     def _is_full(self, where: TopicPartition, paused: bool) -> bool:
         # A paused partition resumes only when half of the gap is free: aiokafka drops what it has prefetched at each pause.
         partition = self._partitions.get(where)
-        return partition is not None and partition.tracker.gap >= (self._max_gap // 2 if paused else self._max_gap)
+        if partition is None:
+            return False
+        most = self._max_gap // 2 if paused else self._max_gap
+        if not partition.held:
+            return partition.tracker.gap >= most
+        return partition.tracker.under_way - partition.held >= most or _is_held_up(partition)
 
     def _of(self, where: TopicPartition, first_offset: int) -> Partition:
         partition = self._partitions.get(where)
@@ -110,3 +126,11 @@ class Assignment:
         for gauge in (metrics.LAG_RECORDS, metrics.LAG_SECONDS):
             gauge.labels(self._group, where.topic, str(where.partition)).set(0)
         return partition
+
+
+def _is_held_up(partition: Partition) -> bool:
+    return (
+        partition.held >= _MOST_HELD
+        or partition.held_bytes >= _MOST_HELD_BYTES
+        or (partition.held > 0 and partition.tracker.gap >= _MOST_PAST_HELD)
+    )

@@ -1,26 +1,42 @@
-"""One attempt at one record: decode, handle, and decide what follows from a failure."""
+"""One attempt at one record: decode, handle, and decide what follows from a failure.
+
+| what failed | what follows |
+|---|---|
+| a dependency is away (`Retryable`) | again, for ever |
+| it is no record of its topic (`decode`) | dead letters, by the one service that the catalogue names; others pass over it |
+| the handler cannot use it (`Permanent`) | dead letters |
+| a fault of ours (anything else) | again a few times; then `steno.kafka.holding` decides: dead letters, or held |
+"""
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable, Hashable
 from functools import cache, partial
 from typing import Any
 
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from steno.errors import Retryable
-from steno.events.catalogue import Topic
+from steno.errors import Permanent, Retryable
 from steno.events.codec import Codec
 from steno.kafka import metrics
-from steno.kafka.breaker import Breaker
 from steno.kafka.dead_letters import DeadLetters, error_class
-from steno.kafka.errors import BreakerOpen
-from steno.kafka.messages import Handler, RawMessage, decode
+from steno.kafka.errors import NewerRecord
+from steno.kafka.holding import Holding
+from steno.kafka.messages import Handler, Message, decode
 from steno.kafka.retry import RetryPolicy
-from steno.kafka.slots import Job
+from steno.kafka.rubbish import Rubbish
+from steno.kafka.seldom import Seldom
+from steno.kafka.slots import HELD, Job, Outcome
 from steno.telemetry import traces
 
 log = structlog.get_logger("steno.kafka.consumer")
+
+GiveUp = Callable[[Message, Exception], Awaitable[None]]
+"""Told of a message that goes to dead letters for a fault of ours, before it does: what it stands for is to end with a reason.
+
+It may be told again, and raises `Retryable` to be.
+"""
 
 
 class HandlerCancelledItself(Exception):
@@ -48,25 +64,37 @@ class Attempts:
         handler: Handler,
         dead_letters: DeadLetters,
         retry: RetryPolicy,
-        breaker: Breaker,
-        fail: Callable[[BaseException], None],
+        try_again: Callable[[Job], None],
+        give_up: GiveUp | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """
         Args:
-            fail: Ends the consumer; told `BreakerOpen`.
+            try_again: Told of a job that was held and is to be tried again.
+            give_up: Told of messages that are given up.
+            clock: Seconds of a monotonic clock.
         """
         self._group = group
         self._codec = codec
         self._handler = handler
         self._dead_letters = dead_letters
         self._retry = retry
-        self._breaker = breaker
-        self._fail = fail
+        self._try_again = try_again
+        self._given_up = give_up
+        self._clock = clock
+        self._holding: Holding[Job] = Holding()
+        self._rubbish: dict[str, Rubbish] = {}
+        self._seldom = Seldom()
         # Looked up once a topic: records come ten thousand a second.
         self._done = cache(partial(metrics.CONSUMED.labels, group))
 
-    async def __call__(self, job: Job) -> float | None:
-        """Tries a job once: None when it is done (handled or safe in dead letters), else the seconds until the next try.
+    @property
+    def holding(self) -> bool:
+        """Whether records are held: a fault of ours keeps a kind of them from going through."""
+        return any(self._holding.counts.values())
+
+    async def __call__(self, job: Job) -> Outcome:
+        """Tries a job once: None when it is done (handled or safe in dead letters), seconds until the next try, or `HELD`.
 
         Raises:
             asyncio.CancelledError: the job was taken away; it counts neither as done nor as failed.
@@ -75,80 +103,200 @@ class Attempts:
             job.attempts += 1
             error = await self._handle(job)
             if error is None:
-                self._breaker.handled()
-                self._done(job.raw.topic).inc()
+                self._handled(job)
                 return None
-            delay = self._judge(job, error)
-            if delay is not None:
-                return delay
+            outcome = self._judge(job, error)
+            if outcome is not None:
+                return outcome
             job.verdict = error
-        return await self._give_up(job, job.verdict)
+        return await self._put_aside(job, job.verdict)
+
+    def look(self, *, full: bool = False) -> None:
+        """Has those tried again whose time has come, and sets the gauges; called about once a second.
+
+        Args:
+            full: What is held leaves no room for others.
+        """
+        # Offsets that went back, say: what was taken before comes again.
+        self._holding.forget(lambda job: job.partition.revoked)
+        self._release(full=full)
+        self._measure()
+
+    def let_go(self) -> None:
+        """The partitions are others' now, and with them what was held."""
+        self._holding.clear()
+        self._measure()
+
+    def _measure(self) -> None:
+        counts: dict[str, int] = {}
+        for kind, count in self._holding.counts.items():
+            topic = _topic_of(kind)
+            counts[topic] = counts.get(topic, 0) + count
+        for topic, count in counts.items():
+            metrics.HELD.labels(self._group, topic).set(count)
+        for topic, rubbish in self._rubbish.items():
+            metrics.BAD_SHARE.labels(self._group, topic).set(rubbish.share)
 
     async def _handle(self, job: Job) -> Exception | None:
+        job.message = None
         try:
-            await self._process(job.raw, job.partition.topic)
+            job.message = await decode(job.raw, job.partition.topic, self._codec)
+            await self._process(job.message)
         except asyncio.CancelledError as error:
             return cancelled_from_within(error)
-        except Exception as error:  # noqa: BLE001 - every failure is judged: tried again or put into dead letters
+        except Exception as error:  # noqa: BLE001 - every failure is judged: tried again, held, or put into dead letters
             return error
         return None
 
-    async def _process(self, raw: RawMessage, topic: Topic) -> None:
-        message = await decode(raw, topic, self._codec)
+    async def _process(self, message: Message) -> None:
+        topic = message.topic
         with (
-            traces.continued(message.headers, f"process {topic.name}", **self._attributes(raw)),
+            traces.continued(message.headers, f"process {topic.name}", **self._attributes(message)),
             bound_contextvars(**{topic.key: message.key}),
         ):
             await self._handler(message)
 
-    def _attributes(self, raw: RawMessage) -> dict[str, Any]:
+    def _attributes(self, message: Message) -> dict[str, Any]:
         # OpenTelemetry semantic conventions for messaging.
         return {
             "messaging.system": "kafka",
-            "messaging.destination.name": raw.topic,
-            "messaging.destination.partition.id": str(raw.partition),
-            "messaging.kafka.offset": raw.offset,
+            "messaging.destination.name": message.topic.name,
+            "messaging.destination.partition.id": str(message.partition),
+            "messaging.kafka.offset": message.offset,
         }
 
-    def _judge(self, job: Job, error: Exception) -> float | None:
-        raw = job.raw
-        metrics.FAILED.labels(self._group, raw.topic, error_class(error)).inc()
-        delay = self._retry.decide(error, job.attempts)
+    def _handled(self, job: Job) -> None:
+        topic = job.raw.topic
+        kind = (topic, type(job.message and job.message.record))
+        self._holding.handled(kind, job, self._clock())
+        self._done(topic).inc()
+        self._note(topic, bad=False)
+        if job.was_held:
+            self._went_through(kind)
+
+    def _judge(self, job: Job, error: Exception) -> Outcome:
+        """What follows from a failure; None: the record is put aside."""
+        if isinstance(error, Permanent):
+            outcome: Outcome = None
+        elif isinstance(error, Retryable):
+            outcome = self._retry.decide(error, job.attempts)
+        else:
+            outcome = self._blame(job, error)
+        self._tell(job, error, outcome)
+        return outcome
+
+    def _blame(self, job: Job, error: Exception) -> Outcome:
+        kind = job.fault = _kind_of(job, error)
+        lasting = isinstance(error, NewerRecord)
+        if lasting or job.was_held:
+            again = None
+        elif self._holding.is_held(kind):
+            return self._hold(job, kind, error)
+        else:
+            again = self._retry.decide(error, job.attempts)
+        if again is not None:
+            return again
+        if self._holding.may_be_put_aside(kind):
+            return None
+        return self._hold(job, kind, error)
+
+    def _hold(self, job: Job, kind: Hashable, error: Exception) -> Outcome:
+        job.was_held, job.message = True, None
+        if self._holding.hold(kind, job, self._clock()):
+            log.error(
+                "consumer.holding",
+                group=self._group,
+                topic=job.raw.topic,
+                error_class=error_class(error),
+                reason=str(error),
+                exc_info=error,
+                what="records of this kind fail and none goes through: they are kept back and tried again; mend the fault",
+            )
+        return HELD
+
+    def _tell(self, job: Job, error: Exception, outcome: Outcome) -> None:
+        raw, found = job.raw, error_class(error)
+        metrics.FAILED.labels(self._group, raw.topic, found).inc()
+        if isinstance(outcome, float):
+            metrics.RETRIED.labels(self._group, raw.topic).inc()
+        left_out = self._seldom.left_out((raw.topic, found), self._clock())
+        if left_out is None:
+            return
         log.warning(
             "message.failed",
             topic=raw.topic,
             partition=raw.partition,
             offset=raw.offset,
             attempts=job.attempts,
-            error_class=error_class(error),
+            error_class=found,
             reason=str(error),
-            again_in_seconds=None if delay is None else round(delay, 3),
-            exc_info=error if error_class(error) == "unexpected" else None,
+            again_in_seconds=round(outcome, 3) if isinstance(outcome, float) else None,
+            left_out=left_out,
+            exc_info=error if found == "unexpected" else None,
         )
-        if delay is not None:
-            metrics.RETRIED.labels(self._group, raw.topic).inc()
-        return delay
 
-    async def _give_up(self, job: Job, verdict: Exception) -> float | None:
+    async def _put_aside(self, job: Job, verdict: Exception) -> float | None:
+        raw = job.raw
+        bad = isinstance(verdict, Permanent)
         try:
-            await self._dead_letters.put(job.raw, verdict, job.attempts)
+            if job.fault is not None and job.message is not None:
+                await self._give_up(job.message, verdict)
+            if bad and job.message is None and not self._dead_letters.owns(job.partition.topic):
+                metrics.PASSED_OVER.labels(self._group, raw.topic, error_class(verdict)).inc()
+            else:
+                await self._dead_letters.put(raw, verdict, job.attempts)
         except Retryable as error:
-            log.warning("message.dead_letter_delayed", topic=job.raw.topic, offset=job.raw.offset, reason=str(error))
+            log.warning("message.dead_letter_delayed", topic=raw.topic, offset=raw.offset, reason=str(error))
             return self._retry.decide(error, job.attempts)
-        self._done(job.raw.topic).inc()
-        self._breaker.dead_lettered()
-        if self._breaker.reason is not None:
-            self._fail(
-                BreakerOpen(
-                    f"{self._group}: {self._breaker.reason}, the last one as {error_class(verdict)} ({verdict}); "
-                    "the messages are safe there; look at the cause before this goes on"
-                )
-            )
+        self._done(raw.topic).inc()
+        self._note(raw.topic, bad=bad)
+        if job.fault is not None:
+            self._holding.put_aside(job.fault, job)
+            self._went_through(job.fault)
         return None
+
+    async def _give_up(self, message: Message, verdict: Exception) -> None:
+        if self._given_up is None:
+            return
+        try:
+            await self._given_up(message, verdict)
+        except Retryable:
+            raise
+        except Exception:
+            # The record itself is safe in dead letters all the same.
+            log.exception("message.not_ended", topic=message.topic.name, partition=message.partition, offset=message.offset)
+
+    def _note(self, topic: str, *, bad: bool) -> None:
+        rubbish = self._rubbish.get(topic)
+        if rubbish is None:
+            rubbish = self._rubbish[topic] = Rubbish()
+        if rubbish.note(bad):
+            event = "topic.mostly_bad" if rubbish.much else "topic.good_again"
+            log.warning(event, group=self._group, topic=topic, bad_share=round(rubbish.share, 3))
+
+    def _went_through(self, kind: Hashable) -> None:
+        if not self._holding.is_held(kind):
+            log.info("consumer.holds_no_more", group=self._group, topic=_topic_of(kind))
+        self._release()
+
+    def _release(self, *, full: bool = False) -> None:
+        for job in self._holding.due(self._clock(), full=full):
+            self._try_again(job)
 
 
 class PlainAttempts(Attempts):
     """The same without a span and a bound context for each record: for records that come ten thousand a second."""
 
-    async def _process(self, raw: RawMessage, topic: Topic) -> None:
-        await self._handler(await decode(raw, topic, self._codec))
+    async def _process(self, message: Message) -> None:
+        await self._handler(message)
+
+
+def _kind_of(job: Job, error: Exception) -> Hashable:
+    if isinstance(error, NewerRecord):
+        return job.raw.topic, error.schema_id
+    return job.raw.topic, type(job.message and job.message.record)
+
+
+def _topic_of(kind: Hashable) -> str:
+    assert isinstance(kind, tuple)
+    return str(kind[0])

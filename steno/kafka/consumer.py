@@ -14,8 +14,7 @@ from steno.events.catalogue import Topic
 from steno.events.codec import Codec
 from steno.kafka import metrics
 from steno.kafka.assignment import Assignment
-from steno.kafka.attempts import Attempts
-from steno.kafka.breaker import Breaker
+from steno.kafka.attempts import Attempts, GiveUp
 from steno.kafka.dead_letters import DeadLetters
 from steno.kafka.member import CANCEL_SECONDS, POLL_SECONDS, GroupMember, Membership
 from steno.kafka.messages import Handler, Message, RawMessage
@@ -51,7 +50,7 @@ class Consumer(GroupMember):
         stuck_seconds: float = 300.0,
         max_gap: int = 500,
         retry: RetryPolicy | None = None,
-        breaker: Breaker | None = None,
+        give_up: GiveUp | None = None,
     ) -> None:
         """
         Args:
@@ -65,6 +64,7 @@ class Consumer(GroupMember):
             max_poll_seconds: How long the poll loop may be held up before the member leaves the group; work is no part of it.
             stuck_seconds: How long no poll or commit may go through before `run` raises.
             max_gap: Messages of one partition taken beyond its lowest unfinished one: how much a crash makes it do again.
+            give_up: Told of messages that go to dead letters for a fault of ours.
         """
         if not subscribe or any(not topic.records for topic in subscribe):
             raise ValueError("subscribe to at least one topic, and to topics whose records the catalogue names")
@@ -84,16 +84,16 @@ class Consumer(GroupMember):
             Assignment(group=group, topics={topic_name(topics, topic): topic for topic in subscribe}, max_gap=max_gap),
         )
         metrics.SLOTS.labels(group).set(concurrency)
-        attempts = Attempts(
+        self._attempts = Attempts(
             group=group,
             codec=codec,
             handler=handler,
             dead_letters=dead_letters,
             retry=retry or RetryPolicy(),
-            breaker=breaker or Breaker(),
-            fail=self._fail,
+            try_again=lambda job: self._slots.try_again(job),
+            give_up=give_up,
         )
-        self._slots = Slots(concurrency=concurrency, line=max(_LINE, concurrency), attempt=attempts, fail=self._fail)
+        self._slots = Slots(concurrency=concurrency, line=max(_LINE, concurrency), attempt=self._attempts, fail=self._fail)
 
     async def _fetch(self, client: AIOKafkaConsumer) -> Mapping[TopicPartition, Sequence[RawMessage]]:
         has_room = await self._slots.wait_for_room(POLL_SECONDS)

@@ -11,16 +11,18 @@
 Key, value and the headers it came with are kept, so that it can be sent again as it was.
 """
 
+import time
 from typing import Any
 
 import structlog
 
 from steno.errors import StenoError
-from steno.events.catalogue import DEAD_LETTERS
+from steno.events.catalogue import DEAD_LETTERS, Topic
 from steno.kafka.errors import RecordRefused
 from steno.kafka.messages import RawMessage
 from steno.kafka.metrics import DEAD_LETTERS as DEAD_LETTERS_COUNT
 from steno.kafka.producer import Headers, Producer
+from steno.kafka.seldom import Seldom
 
 log = structlog.get_logger("steno.kafka.dead_letters")
 
@@ -40,6 +42,11 @@ class DeadLetters:
     def __init__(self, producer: Producer, service: str) -> None:
         self._producer = producer
         self._service = service
+        self._seldom = Seldom()
+
+    def owns(self, topic: Topic) -> bool:
+        """Whether it is this service that puts aside what is no record of a topic; others would do so once more."""
+        return topic.bad_records_to == self._service
 
     async def put(self, raw: RawMessage, error: BaseException, attempts: int) -> None:
         """Puts a message aside; returns when all replicas have it.
@@ -57,7 +64,7 @@ class DeadLetters:
             "attempts": attempts,
             "service": self._service,
         }
-        kept = [(name, value) for name, value in raw.headers if not name.startswith(_PREFIX)]
+        kept: list[tuple[str, Any]] = [(name, value) for name, value in raw.headers if not name.startswith(_PREFIX)]
         # aiokafka sends nothing that has neither key nor value.
         value = b"" if raw.key is None and raw.value is None else raw.value
         try:
@@ -65,6 +72,9 @@ class DeadLetters:
         except RecordRefused as refusal:
             await self._put_outline(raw, added, refusal)
         DEAD_LETTERS_COUNT.labels(raw.topic, error_class(error)).inc()
+        left_out = self._seldom.left_out((raw.topic, error_class(error)), time.monotonic())
+        if left_out is None:
+            return
         log.error(
             "message.dead_lettered",
             topic=raw.topic,
@@ -73,6 +83,7 @@ class DeadLetters:
             error_class=error_class(error),
             reason=reason[:_LONGEST_MESSAGE],
             attempts=attempts,
+            left_out=left_out,
         )
 
     async def _put_outline(self, raw: RawMessage, added: dict[str, Any], refusal: RecordRefused) -> None:

@@ -8,10 +8,10 @@ StenoError
 ├── Permanent
 │   ├── RecordRefused      the broker will never take this record (too large, not valid)
 │   └── WrongRecord        the record does not belong on its topic
+├── NewerRecord            a service of ours of a newer version wrote it: upgrade this one; held until then
 ├── TopicMismatch          an operator must act: a topic is not as the settings say
 └── ConsumerEnded          end the process; whoever supervises it starts a new one
     ├── DuplicateInstance  two processes work under one name: give each its own
-    ├── BreakerOpen        everything goes to dead letters: a person must look
     └── ConsumerStuck      no progress that only a new start will bring back
 ```
 """
@@ -45,6 +45,18 @@ class WrongRecord(Permanent):
     error_class = "wrong_record"
 
 
+class NewerRecord(StenoError):
+    """The schema is newer than this program, and the record is of one of our services: the fault is not the record's."""
+
+    error_class = "newer_record"
+
+    def __init__(self, schema_id: int) -> None:
+        super().__init__(
+            f"a newer version of Steno wrote it, with schema id {schema_id}, which is unknown here: upgrade this service"
+        )
+        self.schema_id = schema_id
+
+
 class TopicMismatch(StenoError):
     """A topic is not as the settings of this installation say it is."""
 
@@ -61,12 +73,6 @@ class DuplicateInstance(ConsumerEnded):
     """Another process works under the same instance name, and the two put each other out of the group."""
 
     error_class = "duplicate_instance"
-
-
-class BreakerOpen(ConsumerEnded):
-    """So much goes to dead letters that the fault is here or with a producer, not with single records."""
-
-    error_class = "breaker_open"
 
 
 class ConsumerStuck(ConsumerEnded):

@@ -28,7 +28,7 @@ class LogAssignment(Assignment):
             raise ValueError(
                 f"partition {where.partition}: {offset} is said to be settled, but only what is below {done} is taken"
             )
-        partition.settled = offset
+        partition.settled = max(offset, partition.settled or 0)
 
     def committable(self) -> dict[TopicPartition, int]:
         """What is settled and has not been committed."""

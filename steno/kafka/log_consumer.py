@@ -18,7 +18,6 @@ from aiokafka.errors import KafkaError
 from steno.events.catalogue import Topic
 from steno.events.codec import Codec
 from steno.kafka.attempts import PlainAttempts
-from steno.kafka.breaker import Breaker
 from steno.kafka.dead_letters import DeadLetters
 from steno.kafka.errors import KafkaUnavailable
 from steno.kafka.log_assignment import LogAssignment
@@ -59,7 +58,6 @@ class LogConsumer(GroupMember):
         from_beginning: bool = True,
         gather_seconds: float = 0.0,
         retry: RetryPolicy | None = None,
-        breaker: Breaker | None = None,
     ) -> None:
         """
         Args:
@@ -93,14 +91,14 @@ class LogConsumer(GroupMember):
         )
         self._handler = handler
         self._retry = retry or RetryPolicy()
-        self._attempt = PlainAttempts(
+        self._attempts = PlainAttempts(
             group=group,
             codec=codec,
             handler=handler.take,
             dead_letters=dead_letters,
             retry=self._retry,
-            breaker=breaker or Breaker(),
-            fail=self._fail,
+            try_again=self._try_again,
+            give_up=handler.give_up,
         )
         self._partitions: dict[int, LogPartition] = {}
 
@@ -130,7 +128,7 @@ class LogConsumer(GroupMember):
             partition = self._partitions[where.partition] = LogPartition(
                 where,
                 handler=self._handler,
-                attempt=self._attempt,
+                attempt=self._attempts,
                 retry=self._retry,
                 begin=self._begin_at,
                 settle=self._settle,
@@ -154,6 +152,9 @@ class LogConsumer(GroupMember):
                 f"where partition {where.partition} of {where.topic} begins is not known: {error!r}"
             ) from error
         self._log_assignment.open(where, begin)
+
+    def _try_again(self, job: Job) -> None:
+        self._partitions[job.raw.partition].try_again(job)
 
     def _settle(self, where: TopicPartition, offset: int) -> None:
         self._log_assignment.settle(where, offset)
@@ -184,6 +185,7 @@ class LogConsumer(GroupMember):
         return await drain(tasks, seconds, grace_seconds=CANCEL_SECONDS)
 
     async def _let_go(self) -> None:
+        await super()._let_go()
         partitions, self._partitions = self._partitions, {}
         for partition in partitions.values():
             await partition.close()

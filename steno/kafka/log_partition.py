@@ -12,7 +12,7 @@ from steno.errors import Retryable
 from steno.kafka.attempts import cancelled_from_within
 from steno.kafka.messages import Message
 from steno.kafka.retry import RetryPolicy
-from steno.kafka.slots import Attempt, Job
+from steno.kafka.slots import HELD, Attempt, Job
 
 log = structlog.get_logger("steno.kafka.consumer")
 
@@ -41,15 +41,26 @@ class LogHandler(Protocol):
         """The next message of a partition; the one after it waits until this returns, and the log is read no further.
 
         It raises `Retryable` to be given the same message again after a back-off, for ever; `Permanent` to have it put into
-        dead letters; any other exception is tried a few times more, then the message goes to dead letters. A message may be
-        given again after a rebalance or a crash. It is cancelled where it outlasts the drain time of the consumer.
+        dead letters; any other exception is a fault of ours: the message is tried again, beside those of other keys, while
+        those of its own key wait; it goes to dead letters where others go through, and is held until some do where none does
+        (`steno.kafka.holding`). A message may be given again after a rebalance or a crash. It is cancelled where it outlasts
+        the drain time of the consumer.
         """
 
-    async def settle(self, partition: int) -> int | None:
+    async def give_up(self, message: Message, error: Exception) -> None:
+        """A message goes to dead letters for a fault of ours: what it was to change is as it may be, so its key is to end.
+
+        It raises `Retryable` to be told again.
+        """
+
+    async def settle(self, partition: int, held_from: int | None = None) -> int | None:
         """Makes the effects of what was taken safe, and returns the offset below which nothing is needed any more.
 
         Called about each second, and before the partition is let go; what it returns is committed. None: nothing to commit
         yet. Where it raises `Retryable`, what it returned before stands.
+
+        Args:
+            held_from: The lowest offset of a record that is held, and will be taken after those behind it; None where none is.
         """
 
     async def close(self, partition: int) -> None:
@@ -92,6 +103,9 @@ class LogPartition:
         self._settle_due = False
         self._backing_off = False
         self._taken = 0
+        # By key: a record that failed by a fault of ours, with those of its key behind it; and the keys to be gone on with.
+        self._lines: dict[bytes | None, deque[Job]] = {}
+        self._ready: deque[bytes | None] = deque()
         #: Whether a record is being taken now.
         self.busy = False
         #: The work; it ends after `finish`.
@@ -100,7 +114,7 @@ class LogPartition:
     @property
     def waiting(self) -> int:
         """Records that were not taken yet, the one that is being taken among them."""
-        return len(self._jobs)
+        return len(self._jobs) + sum(map(len, self._lines.values()))
 
     def start(self, fail: Callable[[BaseException], None]) -> None:
         """Begins to work; `fail` is told of what ends the consumer."""
@@ -115,6 +129,11 @@ class LogPartition:
     def add(self, job: Job) -> None:
         """The next record."""
         self._jobs.append(job)
+        self._wake.set()
+
+    def try_again(self, job: Job) -> None:
+        """A record that was held is to be taken again."""
+        self._ready.append(job.raw.key)
         self._wake.set()
 
     def settle_soon(self) -> None:
@@ -144,30 +163,78 @@ class LogPartition:
                 if self._settle_due:
                     self._settle_due = False
                     await self._settle()
-                elif self._jobs and not self._backing_off:
-                    await self._take(self._jobs[0])
+                elif self._backing_off:
+                    await self._news()
+                elif self._ready:
+                    await self._go_on_with(self._ready.popleft())
+                elif self._jobs:
+                    await self._take_next()
                 else:
-                    self._wake.clear()
-                    await self._wake.wait()
+                    await self._news()
             await self._settle()
         except asyncio.CancelledError as error:
             raise cancelled_from_within(error) from error
 
-    async def _take(self, job: Job) -> None:
-        if not job.partition.revoked:
-            self.busy = True
-            again = await self._attempt(job)
-            self.busy = False
-            if again is not None:
-                self._backing_off = True
-                asyncio.get_running_loop().call_later(again, self._go_on)
-                return
-            if not job.partition.revoked:
-                job.partition.tracker.finish(job.raw.offset)
-        self._jobs.popleft()
+    async def _news(self) -> None:
+        self._wake.clear()
+        await self._wake.wait()
+
+    async def _take_next(self) -> None:
+        job = self._jobs[0]
+        line = self._lines.get(job.raw.key)
+        if line is None:
+            if await self._take(job):
+                self._jobs.popleft()
+            elif not self._backing_off:
+                self._line_up(self._jobs.popleft())
+        else:
+            self._line_up(self._jobs.popleft())
+        await self._let_others_in()
+
+    async def _let_others_in(self) -> None:
         self._taken += 1
         if self._taken % _TURN == 0:
             await asyncio.sleep(0)
+
+    async def _go_on_with(self, key: bytes | None) -> None:
+        """Takes the next record of a key of which one had failed."""
+        line = self._lines.get(key)
+        if line is None:
+            return
+        if await self._take(line[0]):
+            job = line.popleft()
+            job.partition.release(job)
+            if not line:
+                del self._lines[key]
+            else:
+                self._ready.append(key)
+        elif self._backing_off:
+            self._ready.appendleft(key)
+        await self._let_others_in()
+
+    def _line_up(self, job: Job) -> None:
+        job.partition.hold(job)
+        self._lines.setdefault(job.raw.key, deque()).append(job)
+
+    async def _take(self, job: Job) -> bool:
+        """Tries a record; False where it is to be tried again, after all of the partition or (a fault of ours) beside it."""
+        if job.partition.revoked:
+            return True
+        self.busy = True
+        again = await self._attempt(job)
+        self.busy = False
+        if again is None:
+            if not job.partition.revoked:
+                job.partition.tracker.finish(job.raw.offset)
+            return True
+        if again is HELD:
+            return False
+        if job.fault is None:
+            self._backing_off = True
+            asyncio.get_running_loop().call_later(again, self._go_on)
+        else:
+            asyncio.get_running_loop().call_later(again, self.try_again, job)
+        return False
 
     def _go_on(self) -> None:
         self._backing_off = False
@@ -175,12 +242,13 @@ class LogPartition:
 
     async def _settle(self) -> None:
         try:
-            offset = await self._handler.settle(self.where.partition)
+            held_from = min((line[0].raw.offset for line in self._lines.values()), default=None)
+            offset = await self._handler.settle(self.where.partition, held_from)
         except Retryable as error:
             log.warning("consumer.settle_delayed", topic=self.where.topic, partition=self.where.partition, reason=str(error))
             return
         if offset is not None:
-            self._settled(self.where, offset)
+            self._settled(self.where, offset if held_from is None else min(offset, held_from))
 
     async def _patiently(self, what: str, call: Callable[[], Awaitable[T]]) -> T:
         attempts = 0

@@ -19,6 +19,7 @@ from aiokafka.protocol.group import JoinGroupRequest
 
 from steno.kafka import metrics
 from steno.kafka.assignment import Assignment
+from steno.kafka.attempts import Attempts
 from steno.kafka.client import client_options
 from steno.kafka.commits import Commits
 from steno.kafka.errors import ConsumerStuck, DuplicateInstance
@@ -85,6 +86,13 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         self._losses = 0
         self._started = False
 
+    #: What tries its records; a subclass sets it.
+    _attempts: Attempts
+
+    def holds_nothing(self) -> bool:
+        """Whether it keeps no records back that fail by a fault of ours; False asks for a person, not for a restart."""
+        return not self._attempts.holding
+
     @abstractmethod
     async def _fetch(self, client: AIOKafkaConsumer) -> Mapping[TopicPartition, Sequence[RawMessage]]:
         """Polls once, for as much as there is room for, in bounded time."""
@@ -114,13 +122,13 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
 
     async def _let_go(self) -> None:
         """The partitions are not ours any more: drained, and what was to be committed is."""
+        self._attempts.let_go()
 
     async def run(self) -> None:
         """Works until `stop`; where Kafka is away it waits for it.
 
         Raises:
             DuplicateInstance: another process works under the same instance name.
-            BreakerOpen: so much goes to dead letters that a person must look.
             ConsumerStuck: no poll or no commit has gone through for `stuck_seconds`.
             aiokafka.errors.KafkaError: the group does not let this member in, or its coordination failed.
         """
@@ -283,6 +291,7 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
     async def _watch(self) -> None:
         while True:
             self._assignment.measure(self._client, running=self._running)
+            self._attempts.look(full=self._assignment.held_up)
             if (reason := self._watchdog.stuck) is not None:
                 raise ConsumerStuck(f"{self._group}: {reason}; the process must be started again")
             await asyncio.sleep(1)

@@ -19,6 +19,21 @@ RECORDS_REFUSED = Counter(
     "Records that Kafka will never take: too large, or not valid; each was set aside, and wants a person's look.",
     ["topic"],
 )
+PASSED_OVER = Counter(
+    "steno_kafka_records_passed_over",
+    "Records that are none of their topic, and that another service puts into dead letters or (without a group) nobody does.",
+    ["group", "topic", "error_class"],
+)
+BAD_SHARE = Gauge(
+    "steno_kafka_bad_share",
+    "Share of a topic's last 1,000 records that were bad in themselves, from 0 to 1; a rise: some publisher is mistaken.",
+    ["group", "topic"],
+)
+HELD = Gauge(
+    "steno_kafka_records_held",
+    "Records that fail by a fault of ours while none of their kind goes through: kept back, and tried again until one does.",
+    ["group", "topic"],
+)
 IN_FLIGHT = Gauge("steno_kafka_records_in_flight", "Records being handled now.", ["group"])
 SLOTS = Gauge("steno_kafka_slots", "Records that may be handled at once.", ["group"])
 LAG_RECORDS = Gauge("steno_kafka_lag_records", "Records of a partition that are not done yet.", ["group", "topic", "partition"])
@@ -48,6 +63,9 @@ KERNEL_METRICS = (
     RETRIED,
     DEAD_LETTERS,
     RECORDS_REFUSED,
+    PASSED_OVER,
+    BAD_SHARE,
+    HELD,
     IN_FLIGHT,
     SLOTS,
     LAG_RECORDS,

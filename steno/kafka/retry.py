@@ -4,7 +4,7 @@
 |---|---|
 | `Retryable` | again, for ever, with a capped back-off: the fault is elsewhere and will pass |
 | `Permanent` | dead letters at once: the record itself is wrong |
-| anything else | again a few times, then dead letters: a fault of ours that may be tied to this record |
+| anything else | again a few times; then it is a fault of ours, see `steno.kafka.holding` |
 """
 
 import random
@@ -23,7 +23,7 @@ class RetryPolicy:
     unexpected_attempts: int = 4
 
     def decide(self, error: Exception, attempts: int, *, jitter: Callable[[], float] = random.random) -> float | None:
-        """Seconds until the next attempt, or None for dead letters, after `attempts` of them (from 1).
+        """Seconds until the next attempt, or None for no other, after `attempts` of them (from 1).
 
         The wait doubles with each attempt up to the longest, less a random half of it, so that what failed together does not
         come back together.

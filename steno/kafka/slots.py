@@ -2,11 +2,13 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Hashable, Iterable
 from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final, Literal
 
 from steno.events.catalogue import Topic
-from steno.kafka.messages import RawMessage
+from steno.kafka.messages import Message, RawMessage
 from steno.kafka.offsets import OffsetTracker
 
 
@@ -25,6 +27,19 @@ class Partition:
     head_since: float = 0.0
     #: Taken away: what is left of it is no longer ours to do.
     revoked: bool = False
+    #: Records that are held, and those that wait for one of them; and the bytes of both.
+    held: int = 0
+    held_bytes: int = 0
+
+    def hold(self, job: "Job") -> None:
+        """A record of it is held, or waits for one that is."""
+        self.held += 1
+        self.held_bytes += job.bytes
+
+    def release(self, job: "Job") -> None:
+        """It is not any more."""
+        self.held -= 1
+        self.held_bytes -= job.bytes
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -34,12 +49,35 @@ class Job:
     partition: Partition
     raw: RawMessage
     attempts: int = 0
+    #: What it holds, as the last attempt decoded it; None where it could not.
+    message: Message | None = None
+    #: What kind of records it is one of, once it has failed by a fault of ours.
+    fault: Hashable = None
+    #: Whether it was held.
+    was_held: bool = False
     #: Why it is to go to dead letters; set once that is decided.
     verdict: Exception | None = None
 
+    @property
+    def bytes(self) -> int:
+        """How large its value is."""
+        return len(self.raw.value or b"")
 
-Attempt = Callable[[Job], Awaitable[float | None]]
-"""Tries a job once: None means done, a number of seconds means again after that long."""
+
+class Held(Enum):
+    """The type of `HELD`."""
+
+    HELD = "held"
+
+
+HELD: Final = Held.HELD
+
+Outcome = float | Literal[Held.HELD] | None
+"""What became of an attempt: None means done, a number of seconds means again after that long, `HELD` means again when the one
+that tried it says so."""
+
+Attempt = Callable[[Job], Awaitable[Outcome]]
+"""Tries a job once."""
 
 
 class Slots:
@@ -134,8 +172,17 @@ class Slots:
             if again is None:
                 if not job.partition.revoked:
                     job.partition.tracker.finish(job.raw.offset)
+            elif again is HELD:
+                job.partition.hold(job)
             else:
                 asyncio.get_running_loop().call_later(again, self._put_back, job)
+
+    def try_again(self, job: Job) -> None:
+        """A job that was held is to be tried again, behind those that wait."""
+        job.partition.release(job)
+        if not (job.partition.revoked or self._holding):
+            self._waiting.append(job)
+            self._serve()
 
     def _put_back(self, job: Job) -> None:
         if not (job.partition.revoked or self._holding):

@@ -100,7 +100,7 @@ class GroupUnderTest:
             "topics": self.topics,
             "codec": CODEC,
             "group": self.name,
-            "dead_letters": DeadLetters(self.producer, "test"),
+            "dead_letters": DeadLetters(self.producer, "ingest"),
             "drain_seconds": 5.0,
             "session_seconds": 6.0,
             **options,

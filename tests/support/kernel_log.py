@@ -20,6 +20,8 @@ class RecordedLog:
         self.calls: list[tuple[str, int, int | None]] = []
         #: Partition, offset and key of what was taken.
         self.taken: list[tuple[int, int, str]] = []
+        #: The keys of what was given up.
+        self.given_up: list[str] = []
         #: Where `open` says it begins, by partition.
         self.begins: dict[int, int] = {}
         #: The highest offset it settles.
@@ -39,11 +41,14 @@ class RecordedLog:
         self.calls.append(("take", message.partition, message.offset))
         self.taken.append((message.partition, message.offset, message.key or ""))
 
-    async def settle(self, partition: int) -> int | None:
+    async def give_up(self, message: Message, error: Exception) -> None:
+        self.given_up.append(message.key or "")
+
+    async def settle(self, partition: int, held_from: int | None = None) -> int | None:
         if self.settle_errors:
             raise self.settle_errors.pop()
         taken = self.offsets(partition)
-        offset = taken[-1] + 1 if taken else None
+        offset = max(taken) + 1 if taken else None
         if offset is not None and self.settles_up_to is not None:
             offset = min(offset, self.settles_up_to)
         self.calls.append(("settle", partition, offset))

@@ -49,6 +49,8 @@ class DoneConsumer(driver.Consumer):
         self._on_broker: dict[TP, int] = {}
         #: Offsets fetched since the last seek, oldest first, until they are done.
         self._fetched: defaultdict[TP, deque[int]] = defaultdict(deque)
+        #: Offsets that are held: neither done nor lost, while those behind them are done.
+        self._held: defaultdict[TP, set[int]] = defaultdict(set)
         #: The last offset fetched of each changelog partition.
         self.fetched_changelog: dict[TP, int] = {}
         self._progress_at = time.monotonic()
@@ -63,14 +65,31 @@ class DoneConsumer(driver.Consumer):
         self._progress_at = time.monotonic()
         if message.generation_id != self.app.consumer_generation_id:
             return
+        if offset in self._held[partition]:
+            self._held[partition].remove(offset)
+            return
         before = self._done.get(partition, -1)
         fetched = self._fetched[partition]
         while fetched and fetched[0] <= offset:
-            if before < (skipped := fetched.popleft()) < offset:
+            skipped = fetched.popleft()
+            if before < skipped < offset and skipped not in self._held[partition]:
                 raise ConsumerStuck(
                     f"record {skipped} of {partition.topic}-{partition.partition} was fetched but never handled"
                 )
         self._done[partition] = max(before, offset)
+
+    def hold(self, message: Any) -> None:
+        """A message is not done, and those behind it may be done before it: nothing from it on is committed until it is."""
+        self._progress_at = time.monotonic()
+        if message.generation_id == self.app.consumer_generation_id:
+            held = self._held[message.tp]
+            if message.offset not in held:
+                held.add(message.offset)
+                self._done[message.tp] = max(self._done.get(message.tp, -1), message.offset)
+
+    def go_on(self) -> None:
+        """Whoever handles messages waits, and is not stuck."""
+        self._progress_at = time.monotonic()
 
     @property
     def stalled_since(self) -> float | None:
@@ -112,6 +131,7 @@ class DoneConsumer(driver.Consumer):
     async def perform_seek(self) -> None:
         self.stop_flow()
         self._fetched.clear()
+        self._held.clear()
         await super().perform_seek()
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
@@ -130,11 +150,11 @@ class DoneConsumer(driver.Consumer):
             self._done.pop(partition, None)
             self._on_broker.pop(partition, None)
             self._fetched.pop(partition, None)
+            self._held.pop(partition, None)
 
     def _filter_committable_offsets(self, _tps: Iterable[TP]) -> dict[TP, int]:
-        new = {
-            partition: offset + 1 for partition, offset in self._done.items() if self._on_broker.get(partition) != offset + 1
-        }
+        committable = {partition: min([done + 1, *self._held.get(partition, ())]) for partition, done in self._done.items()}
+        new = {partition: offset for partition, offset in committable.items() if self._on_broker.get(partition) != offset}
         if new:
             self.watchdog.committing()
         else:

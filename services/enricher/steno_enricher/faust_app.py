@@ -60,6 +60,7 @@ def changelog() -> Topic:
         key="call_id",
         records=(),
         written_by=("enricher",),
+        bad_records_to="",
         description="Faust's changelog of the table of calls that are under way; internal.",
         cleanup="compact",
         retention_ms=None,

@@ -63,6 +63,7 @@ async def build(settings: EnricherSettings) -> Wiring:
     wiring = Wiring(components=[worker])
     wiring.health.add_readiness("partitions", worker.ready)
     wiring.health.add_liveness("worker", worker.alive)
+    wiring.health.add_notice("worker_holds_nothing", worker.holds_nothing)
     wiring.resources.push_async_callback(producer.stop)
     return wiring
 

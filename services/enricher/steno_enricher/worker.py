@@ -9,14 +9,14 @@ from typing import Any
 import structlog
 
 from steno.errors import Retryable
+from steno.events.catalogue import PHRASES
 from steno.events.codec import Codec
 from steno.kafka.attempts import Attempts
-from steno.kafka.breaker import Breaker
 from steno.kafka.dead_letters import DeadLetters
 from steno.kafka.errors import ConsumerStuck
 from steno.kafka.messages import Handler
 from steno.kafka.retry import RetryPolicy
-from steno.kafka.slots import Job, Partition
+from steno.kafka.slots import HELD, Job, Partition
 from steno.kafka.topics import topic_name
 from steno.kafka.watchdog import LoopGuard, Watchdog
 from steno.settings import KafkaSettings, TopicSettings
@@ -29,6 +29,9 @@ log = structlog.get_logger("steno.enricher.worker")
 _LOOK_EVERY_SECONDS = 0.5
 _STALLED_SECONDS = 15.0
 _STOOD_STILL_SECONDS = 5.0
+_MOST_HELD = 10_000
+#: The partition of a message that is another member's now.
+_GONE = Partition(topic=PHRASES, revoked=True)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -41,7 +44,7 @@ class _Raw:
     timestamp: int
     key: bytes | None
     value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
+    headers: Sequence[tuple[str, bytes | None]]
 
 
 class Worker:
@@ -74,6 +77,9 @@ class Worker:
         self.rows = TableRows(self._app, partitions=topics.partitions)
         self._watchdog = Watchdog(stuck_seconds=stuck_seconds, clock=time.monotonic)
         self._work: Attempts | None = None
+        # Messages that are held, and those of them that are to be worked on again.
+        self._held: dict[Job, Any] = {}
+        self._again: asyncio.Queue[Job] = asyncio.Queue()
         self._partitions = {topic_name(topics, topic): Partition(topic=topic) for topic in SOURCES}
         self._working_since: float | None = None
         self._unready_since = time.monotonic()
@@ -100,11 +106,14 @@ class Worker:
         """Whether it makes progress; False asks for a restart."""
         return self._failure is None and self._stuck() is None
 
+    def holds_nothing(self) -> bool:
+        """Whether it keeps no messages back that fail by a fault of ours; False asks for a person, not for a restart."""
+        return not self._held
+
     async def run(self) -> None:
         """Works until `stop`.
 
         Raises:
-            BreakerOpen: so much goes to dead letters that a person must look.
             ConsumerStuck: Faust does not go on by itself.
         """
         self._started = True
@@ -113,7 +122,7 @@ class Worker:
             self._app.done_consumer.watchdog = self._watchdog
             guard.start(asyncio.get_running_loop())
             tasks: list[asyncio.Task[Any]] = [
-                asyncio.create_task(part) for part in (self._app.start(), self._look(), self._sweep())
+                asyncio.create_task(part) for part in (self._app.start(), self._look(), self._sweep(), self._work_on_held())
             ]
             if self._preparing is not None:
                 tasks.append(self._preparing)
@@ -140,8 +149,7 @@ class Worker:
             handler=handler,
             dead_letters=self._dead_letters,
             retry=RetryPolicy(),
-            breaker=Breaker(),
-            fail=self._fail,
+            try_again=self._again.put_nowait,
         )
 
     async def _one(self, message: Any) -> None:
@@ -156,19 +164,47 @@ class Worker:
             value=message.value,
             headers=tuple(message.headers or ()),
         )
-        job = Job(partition=self._partitions[message.topic], raw=raw)
+        while len(self._held) >= _MOST_HELD and not self._stopping.is_set():
+            self._app.done_consumer.go_on()
+            await self._pause(_LOOK_EVERY_SECONDS)
+        await self._do(Job(partition=self._partitions[message.topic], raw=raw), message)
+
+    async def _do(self, job: Job, message: Any) -> None:
+        assert self._work is not None
         self._working_since = time.monotonic()
         try:
             while not self._stopping.is_set():
-                delay = await self._work(job)
-                if delay is None:
+                outcome = await self._work(job)
+                if outcome is None:
+                    self._held.pop(job, None)
                     self._app.done_consumer.done(message)
                     return
-                await self._pause(delay)
+                if outcome is HELD:
+                    self._held[job] = message
+                    self._app.done_consumer.hold(message)
+                    return
+                await self._pause(outcome)
         except ConsumerStuck as error:
             self._fail(error)
         finally:
             self._working_since = None
+
+    async def _work_on_held(self) -> None:
+        """Works on messages again that were held, beside those that come."""
+        while True:
+            job = await self._again.get()
+            message = self._held.get(job)
+            if message is not None:
+                await self._do(job, message)
+
+    def _look_after_held(self) -> None:
+        assert self._work is not None
+        generation = self._app.consumer_generation_id
+        for job in [job for job, message in self._held.items() if message.generation_id != generation]:
+            # Whoever has its partition now reads it again.
+            del self._held[job]
+            job.partition = _GONE
+        self._work.look(full=len(self._held) >= _MOST_HELD)
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -181,6 +217,7 @@ class Worker:
             if self.ready():
                 self._unready_since = time.monotonic()
             metrics.ROWS.set(len(self.rows))
+            self._look_after_held()
             if self._app.crashed:
                 raise ConsumerStuck(f"Faust crashed: {self._app.crash_reason!r}") from self._app.crash_reason
             if (reason := self._stuck()) is not None:

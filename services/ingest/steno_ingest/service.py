@@ -45,6 +45,9 @@ from steno_ingest.webhooks import Webhooks
 
 _TOPICS = (RECORDINGS, CALL_AUDIO, CALLS, HYPOTHESES, PHRASES, TRANSCRIPTS, WEBHOOKS, DEAD_LETTERS)
 
+CONSUMED = (RECORDINGS, TRANSCRIPTS, PHRASES)
+"""What is read as a group, beside `call-audio`."""
+
 
 async def build(settings: IngestSettings) -> Wiring:
     """Builds the service: database migrated, nothing running yet. It does not need Kafka to be there."""
@@ -144,7 +147,7 @@ def _consumer(settings: IngestSettings, codec: Codec, results: Results, producer
         topics=settings.topics,
         codec=codec,
         group=f"{settings.topics.prefix}{settings.service}",
-        subscribe=(RECORDINGS, TRANSCRIPTS, PHRASES),
+        subscribe=CONSUMED,
         handler=results.handle,
         dead_letters=DeadLetters(producer, settings.service),
         concurrency=settings.consumer_concurrency,
@@ -162,4 +165,6 @@ def _health(engine: AsyncEngine, objects: ObjectStore, topics: Topics, consumer:
     health.add_readiness("topics", topics.made.is_set)
     health.add_readiness("consumer", consumer.ready)
     health.add_readiness("call_log", call_log.ready)
+    health.add_notice("consumer_holds_nothing", consumer.holds_nothing)
+    health.add_notice("call_log_holds_nothing", call_log.holds_nothing)
     return health

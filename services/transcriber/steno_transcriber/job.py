@@ -7,7 +7,7 @@
 | Kafka will never take a record of it | the same |
 | the object store, Kafka or the disk is away | `Retryable`: the kernel calls again, for ever |
 | its decoder dies twice, or the transcriber with it (`attempts`) | `TranscriptFailed` with the reason |
-| an unexpected error, three times over | `TranscriptFailed`, so that the ledger ends; the message into dead letters |
+| an error that nobody foresaw | it is tried again, held, or given up (`steno.kafka.holding`): then `TranscriptFailed` |
 | it was cancelled before its results were being published | nothing more is published |
 
 A recording is handled again after a crash or a rebalance: the same ids and the same text are written again.
@@ -53,17 +53,8 @@ from steno_transcriber.turns import Turns
 
 log = structlog.get_logger("steno.transcriber")
 
-UNEXPECTED_ATTEMPTS = 3
-"""How often an unexpected error may hit one recording before it fails."""
-
 REMEMBERED = 10_000
 KEPT_TRANSCRIPTS = 16
-
-
-class RecordingPutAside(Permanent):
-    """A recording failed by a fault of ours: its message goes to dead letters for a person to look at."""
-
-    error_class = "internal"
 
 
 class Publisher(Protocol):
@@ -118,7 +109,6 @@ class Transcriber:
         self._now = now
         self._under_way: dict[Key, Work] = {}
         self._cancelled: Recent[Key, None] = Recent(REMEMBERED)
-        self._unexpected: Recent[Key, int] = Recent(REMEMBERED)
         # Transcripts that could not be stored or published yet, so that the next attempt need not decode again.
         self._kept: Recent[Key, Transcript] = Recent(KEPT_TRANSCRIPTS)
 
@@ -131,6 +121,17 @@ class Transcriber:
                 self._cancel((cancellation.call_id, cancellation.recording_id))
             case _:
                 log.info("recordings.ignored", partition=message.partition, offset=message.offset)
+
+    async def give_up(self, message: Message, error: Exception) -> None:
+        """Ends a recording whose message goes to dead letters for a fault of ours.
+
+        Raises:
+            Retryable: Kafka is away.
+        """
+        recording = message.record
+        if isinstance(recording, RecordingSubmitted) and (recording.call_id, recording_id(recording)) not in self._cancelled:
+            reason = "an internal error of the transcriber; its log and the dead letters have the details"
+            await self._fail(recording, reason, "internal")
 
     def _cancel(self, key: Key) -> None:
         """Stops a recording that is under way, and keeps one that comes, or comes again, from being taken up."""
@@ -156,7 +157,6 @@ class Transcriber:
             await self._end(recording, work, key)
             work.done = True
             self._kept.pop(key, None)
-            self._unexpected.pop(key, None)
         finally:
             work.stop.set()
             work.ended.set()
@@ -177,13 +177,6 @@ class Transcriber:
             await self._fail(recording, str(error), "unsupported_locale")
         except Permanent as error:
             await self._fail(recording, str(error), error.error_class)
-        except Exception as error:
-            attempts = self._unexpected[key] = self._unexpected.get(key, 0) + 1
-            if attempts < UNEXPECTED_ATTEMPTS:
-                raise
-            reason = "an internal error of the transcriber; its log and the dead letters have the details"
-            await self._fail(recording, reason, RecordingPutAside.error_class)
-            raise RecordingPutAside(f"recording {key[1]} failed {attempts} times: {error!r}") from error
 
     async def _complete(self, recording: RecordingSubmitted, work: Work, key: Key) -> None:
         transcript = self._kept.get(key)

@@ -77,6 +77,7 @@ async def build(settings: TranscriberSettings) -> Wiring:
             group=f"{settings.topics.prefix}{settings.service}",
             subscribe=[RECORDINGS],
             handler=transcriber.handle,
+            give_up=transcriber.give_up,
             dead_letters=DeadLetters(producer, settings.service),
             concurrency=settings.decoding_at_once + settings.fetch_ahead,
             instance=settings.instance,
@@ -90,6 +91,8 @@ async def build(settings: TranscriberSettings) -> Wiring:
         health.add_liveness("consumer", consumer.alive)
         health.add_readiness("live", live.ready)
         health.add_liveness("live", live.alive)
+        health.add_notice("consumer_holds_nothing", consumer.holds_nothing)
+        health.add_notice("live_holds_nothing", live.holds_nothing)
         return Wiring(health=health, components=[consumer, live, slack], resources=resources.pop_all())
 
 

@@ -4,14 +4,16 @@ import asyncio
 
 import pytest
 from support.kafka import read_all
-from support.kernel import GroupUnderTest, recording, until
+from support.kernel import GroupUnderTest, recording, running, until
 
-from steno.errors import Permanent, Retryable
+from steno.errors import Retryable
 from steno.events.catalogue import PHRASES, RECORDINGS
 from steno.events.records import TranscriptStarted
-from steno.kafka.breaker import Breaker
-from steno.kafka.consumer import Message
-from steno.kafka.errors import BreakerOpen, RecordRefused, WrongRecord
+from steno.kafka.consumer import Consumer, Message
+from steno.kafka.dead_letters import DeadLetters
+from steno.kafka.errors import RecordRefused, WrongRecord
+from steno.kafka.holding import AT_START
+from steno.kafka.metrics import HELD
 from steno.kafka.retry import RetryPolicy
 
 QUICK = RetryPolicy(first_seconds=0.02, longest_seconds=0.05, unexpected_attempts=3)
@@ -51,7 +53,7 @@ async def test_poison_goes_to_dead_letters_as_it_came(group: GroupUnderTest) -> 
         assert int(headers["steno-origin-partition"]) == originals[key].partition
         assert int(headers["steno-origin-offset"]) == originals[key].offset
         assert headers["steno-attempts"] == b"1"
-        assert headers["steno-service"] == b"test"
+        assert headers["steno-service"] == b"ingest"
         assert headers["steno-error-message"]
     assert [pair for pair in letters[b"a"].headers if pair[0] == "x"] == [("x", b"1"), ("x", b"2")]
     assert sum((await group.committed()).values()) == 6
@@ -71,19 +73,92 @@ async def test_a_message_as_large_as_kafka_takes_still_fits_into_dead_letters(gr
     await group.produce(["after"])
 
 
-async def test_the_breaker_ends_the_consumer(group: GroupUnderTest) -> None:
-    """When all goes to dead letters, `run` raises; what is in dead letters is committed, the rest is not touched."""
-    await group.produce([f"c{number}" for number in range(40)])
+async def test_a_thousand_bad_records_cost_themselves(group: GroupUnderTest) -> None:
+    """Each is one dead letter with one error class, from the one service that the catalogue names; good ones are done."""
+    good = [f"good{number}" for number in range(20)]
+    await asyncio.gather(
+        *(group.producer.send_raw(RECORDINGS, key=b"bad%d" % number, value=b"{}", headers=[]) for number in range(1000)),
+        group.produce(good),
+    )
+    others: list[str] = []
 
     async def handle(message: Message) -> None:
-        raise Permanent("nothing works since this version")
+        group.handled.append(message.key or "")
 
-    consumer = group.consumer(handle, concurrency=1, breaker=Breaker(run_limit=5))
-    with pytest.raises(BreakerOpen, match=r"5 records in a row.*nothing works"):
-        await asyncio.wait_for(consumer.run(), 20)
-    assert not consumer.alive()
-    assert len(await read_all(group.kafka.bootstrap_servers, group.dead_letter_topic)) == 5
-    assert sum((await group.committed()).values()) == 5
+    async def handle_too(message: Message) -> None:
+        others.append(message.key or "")
+
+    other = Consumer(
+        **{**group._settings({}), "group": f"{group.name}-other", "dead_letters": DeadLetters(group.producer, "transcriber")},
+        subscribe=[RECORDINGS],
+        handler=handle_too,
+        concurrency=4,
+        instance="0",
+    )
+    async with group.member(handle) as (consumer, one), running(other) as (_, two):
+        await until(lambda: len(group.handled) == len(others) == 20, running=[one, two])
+        await _until_dead_letters(group, 1000)
+        await group.produce(["behind"])
+        await until(lambda: "behind" in group.handled and "behind" in others, running=[one, two])
+        assert consumer.alive()
+        assert consumer.ready()
+        assert consumer.holds_nothing()
+    letters = await read_all(group.kafka.bootstrap_servers, group.dead_letter_topic)
+    assert sorted({letter.key for letter in letters}) == sorted(b"bad%d" % number for number in range(1000))
+    assert len(letters) == 1000
+    assert {dict(letter.headers)["steno-error-class"] for letter in letters} == {b"undecodable"}
+    assert sum((await group.committed()).values()) == 1021
+
+
+async def test_a_fault_of_ours_that_hits_everything_drains_nothing_and_mends_itself(group: GroupUnderTest) -> None:
+    """All is held, whatever comes, a restart too; when the fault goes, all is handled, and the few set aside are told."""
+    broken = asyncio.Event()
+    broken.set()
+    given_up: list[str] = []
+
+    async def handle(message: Message) -> None:
+        if broken.is_set():
+            raise RuntimeError("nothing works since this version")
+        group.handled.append(message.key or "")
+
+    async def give_up(message: Message, error: Exception) -> None:
+        given_up.append(message.key or "")
+
+    names = [f"c{number}" for number in range(300)]
+    held = HELD.labels(group.name, group.topic)._value
+    await group.produce(names)
+    for _ in range(2):
+        async with group.member(handle, retry=QUICK, give_up=give_up) as (consumer, running):
+            await until(lambda: held.get() >= 290, running=[running])
+            assert consumer.alive()
+            assert consumer.ready()
+            assert not consumer.holds_nothing()
+    aside = len(given_up)
+    assert aside <= 2 * AT_START
+    async with group.member(handle, retry=QUICK, give_up=give_up) as (consumer, running):
+        await until(lambda: held.get() >= 290, running=[running])
+        broken.clear()
+        await until(lambda: {*group.handled, *given_up} == set(names), running=[running])
+        assert consumer.holds_nothing()
+    assert len(given_up) <= 3 * AT_START
+    letters = await read_all(group.kafka.bootstrap_servers, group.dead_letter_topic)
+    assert sorted((letter.key or b"").decode() for letter in letters) == sorted(given_up)
+    assert sum((await group.committed()).values()) == 300
+    assert len(group.handled) >= 300 - 3 * AT_START
+
+
+async def test_what_hits_a_fault_of_ours_holds_up_nobody(group: GroupUnderTest) -> None:
+    """Two thousand records that no handler bears, far more than are taken at once otherwise: what is behind them is handled."""
+
+    async def handle(message: Message) -> None:
+        if (message.key or "").startswith("bad"):
+            raise RuntimeError("a bug")
+        group.handled.append(message.key or "")
+
+    await group.produce(f"bad{number}" for number in range(2000))
+    await group.produce(["good"])
+    async with group.member(handle, retry=QUICK) as (_, running):
+        await until(lambda: group.handled == ["good"], running=[running])
 
 
 async def test_a_retryable_message_waits_for_its_dependency_and_holds_up_no_other(group: GroupUnderTest) -> None:

@@ -11,27 +11,31 @@ from structlog.contextvars import get_contextvars
 from support.kernel import CODEC, recording
 
 from steno.errors import Permanent, Retryable
-from steno.events.catalogue import DEAD_LETTERS, RECORDINGS, WEBHOOKS, Topic
+from steno.events.catalogue import DEAD_LETTERS, PHRASES, RECORDINGS, Topic
 from steno.events.codec import Codec
-from steno.events.schemas import ShippedSchemaIds, UnknownSchema
+from steno.events.schemas import ShippedSchemaIds, UnknownSchema, published_ids
 from steno.kafka.attempts import Attempts, HandlerCancelledItself
-from steno.kafka.breaker import Breaker
 from steno.kafka.consumer import Consumer
 from steno.kafka.dead_letters import DeadLetters
-from steno.kafka.errors import BreakerOpen, KafkaUnavailable, RecordRefused
+from steno.kafka.errors import KafkaUnavailable, NewerRecord, RecordRefused
+from steno.kafka.holding import AT_START
 from steno.kafka.messages import Message, RawMessage
+from steno.kafka.metrics import BAD_SHARE, PASSED_OVER
+from steno.kafka.metrics import HELD as HOLDS
 from steno.kafka.retry import RetryPolicy
-from steno.kafka.slots import Job, Partition
+from steno.kafka.slots import HELD, Job, Outcome, Partition
 from steno.settings import KafkaSettings, TopicSettings
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
-HEADERS = (("traceparent", f"00-{TRACE_ID}-b7ad6b7169203331-01".encode()),)
+Headers = tuple[tuple[str, bytes | None], ...]
+HEADERS: Headers = (("traceparent", f"00-{TRACE_ID}-b7ad6b7169203331-01".encode()),)
 
 
 class KeptLetters(DeadLetters):
     """Dead letters in memory; each error in `errors` is raised once before one is taken."""
 
-    def __init__(self) -> None:
+    def __init__(self, service: str) -> None:
+        self._service = service
         self.letters: list[tuple[int, str, int]] = []
         self.errors: list[Exception] = []
 
@@ -47,22 +51,26 @@ class Bench:
 
     raises: BaseException | None = None
     codec: Codec = CODEC
-    run_limit: int = 100
+    service: str = "ingest"
+    now: float = 0.0
     messages: list[Message] = field(default_factory=list)
-    failures: list[BaseException] = field(default_factory=list)
+    again: list[Job] = field(default_factory=list)
+    ended: list[tuple[str | None, str]] = field(default_factory=list)
+    end_errors: list[Exception] = field(default_factory=list)
     context: dict[str, Any] = field(default_factory=dict)
     trace_id: str = ""
 
     def __post_init__(self) -> None:
-        self.dead_letters = KeptLetters()
+        self.dead_letters = KeptLetters(self.service)
         self.attempt = Attempts(
             group="group",
             codec=self.codec,
             handler=self._handle,
             dead_letters=self.dead_letters,
             retry=RetryPolicy(first_seconds=1, unexpected_attempts=3),
-            breaker=Breaker(run_limit=self.run_limit),
-            fail=self.failures.append,
+            try_again=self.again.append,
+            give_up=self._end,
+            clock=lambda: self.now,
         )
 
     async def _handle(self, message: Message) -> None:
@@ -72,9 +80,27 @@ class Bench:
         if self.raises is not None:
             raise self.raises
 
+    async def _end(self, message: Message, error: Exception) -> None:
+        if self.end_errors:
+            raise self.end_errors.pop()
+        self.ended.append((message.key, type(error).__name__))
 
-def job(value: bytes | None, *, topic: Topic = RECORDINGS, key: bytes | None = b"call") -> Job:
-    raw = ConsumerRecord(f"t.{topic.name}", 3, 7, 1_767_225_600_500, 0, key, value, None, 0, 0, HEADERS)
+    async def exhaust(self, taken: Job) -> Outcome:
+        """Tries a job until it is done or held."""
+        while isinstance(outcome := await self.attempt(taken), float):
+            pass
+        return outcome
+
+
+def job(
+    value: bytes | None,
+    *,
+    topic: Topic = RECORDINGS,
+    key: bytes | None = b"call",
+    headers: Headers = HEADERS,
+    timestamp: int = 1_767_225_600_500,
+) -> Job:
+    raw = ConsumerRecord(f"t.{topic.name}", 3, 7, timestamp, 0, key, value, None, 0, 0, headers)
     return Job(partition=Partition(topic=topic), raw=raw)
 
 
@@ -98,7 +124,7 @@ async def test_a_handled_message_is_done() -> None:
 async def test_a_retryable_error_comes_back_later_for_ever() -> None:
     """Each attempt names a longer wait; nothing goes to dead letters."""
     bench, again = Bench(raises=Retryable("away")), job(GOOD)
-    waits = [await bench.attempt(again) or 0 for _ in range(20)]
+    waits = [wait for _ in range(20) if isinstance(wait := await bench.attempt(again), float)]
     assert 0.5 <= waits[0] <= 1
     assert 15 <= waits[-1] <= 30
     assert bench.dead_letters.letters == []
@@ -166,13 +192,15 @@ async def test_a_handler_that_cancels_itself_is_a_failure() -> None:
         (b"{}", RECORDINGS, b"call", "UndecodableRecord"),
         (b"", RECORDINGS, b"call", "UndecodableRecord"),
         (b"\x00\x00\x00\x03\xe7x", RECORDINGS, b"call", "UnknownSchema"),
-        (GOOD, WEBHOOKS, b"call", "WrongRecord"),
+        (GOOD, PHRASES, b"call", "WrongRecord"),
         (GOOD, RECORDINGS, b"\xff", "UndecodableRecord"),
+        (GOOD, RECORDINGS, b"another call", "WrongRecord"),
+        (GOOD, RECORDINGS, None, "WrongRecord"),
     ],
 )
 async def test_what_is_no_message_never_reaches_the_handler(value: bytes, topic: Topic, key: bytes, error: str) -> None:
-    """Not framed, empty, unknown schema, a record of another topic, a key that is not text: dead letters at once."""
-    bench = Bench()
+    """Not framed, empty, unknown schema, a record of another topic, a key that is not its own: dead letters at once."""
+    bench = Bench(service=topic.bad_records_to)
     assert await bench.attempt(job(value, topic=topic, key=key)) is None
     assert bench.dead_letters.letters == [(7, error, 1)]
     assert bench.messages == []
@@ -210,15 +238,114 @@ async def test_an_unknown_schema_is_learned_first() -> None:
     assert bench.dead_letters.letters == []
 
 
-async def test_the_breaker_ends_the_consumer_after_the_letter_is_safe() -> None:
-    """The last letter is put aside and its job done; then the consumer is told to end."""
-    bench = Bench(raises=Permanent("wrong"), run_limit=2)
+async def test_only_one_service_puts_aside_what_is_no_record() -> None:
+    """The catalogue names it; another one counts it and passes over it, and it is done."""
+    bench = Bench(service="transcriber")
+    passed_over = PASSED_OVER.labels("group", "t.recordings", "undecodable")
+    before = passed_over._value.get()
+    assert await bench.attempt(job(b"{}")) is None
+    assert bench.dead_letters.letters == []
+    assert passed_over._value.get() == before + 1
+    bench.raises = Permanent("what the handler finds wrong, no other does")
     assert await bench.attempt(job(GOOD)) is None
-    assert bench.failures == []
+    assert bench.dead_letters.letters == [(7, "Permanent", 1)]
+
+
+@pytest.mark.parametrize("timestamp", [2**62, -(2**62)])
+async def test_a_time_that_is_none_is_the_fault_of_the_record(timestamp: int) -> None:
+    """A producer may set any."""
+    bench = Bench()
+    assert await bench.attempt(job(GOOD, timestamp=timestamp)) is None
+    assert bench.dead_letters.letters == [(7, "UndecodableRecord", 1)]
+
+
+async def test_headers_of_any_bytes_and_of_none_are_borne() -> None:
+    """They are not ours."""
+    bench = Bench()
+    assert await bench.attempt(job(GOOD, headers=(("traceparent", b"\xff\xfe"), ("tracestate", None), ("x", None)))) is None
+    assert bench.messages[0].headers["x"] == b""
+
+
+async def test_a_thousand_bad_records_cost_themselves() -> None:
+    """Whatever their number and share: each is put aside once, and what comes among them is handled."""
+    bench = Bench()
+    for _ in range(1000):
+        assert await bench.attempt(job(b"{}")) is None
     assert await bench.attempt(job(GOOD)) is None
+    assert len(bench.dead_letters.letters) == 1000
+    assert len(bench.messages) == 1
+    bench.attempt.look()
+    assert BAD_SHARE.labels("group", "t.recordings")._value.get() > 0.99
+    assert not bench.attempt.holding
+
+
+async def test_what_hits_everything_is_held() -> None:
+    """A few are put aside; the rest is neither done nor lost, and comes back when it is time, and goes when the fault does."""
+    bench = Bench(raises=KeyError("a bug"))
+    jobs = [job(GOOD, key=b"call") for _ in range(30)]
+    outcomes = [await bench.exhaust(each) for each in jobs]
+    assert outcomes == [None] * AT_START + [HELD] * (30 - AT_START)
+    assert bench.attempt.holding
+    bench.attempt.look()
+    assert (bench.again, HOLDS.labels("group", "t.recordings")._value.get()) == ([], 30 - AT_START)
+    bench.now = 1.0
+    bench.attempt.look()
+    assert bench.again == [jobs[AT_START]]
+    bench.raises = None
+    while bench.again:
+        assert await bench.attempt(bench.again.pop()) is None
+    assert not bench.attempt.holding
+    assert len(bench.dead_letters.letters) == AT_START
+
+
+async def test_what_is_given_up_ends_what_it_stands_for_before_it_is_put_aside() -> None:
+    """The handler is told, again where it asks for that, and its own fault keeps no record from dead letters."""
+    bench, taken = Bench(raises=KeyError("a bug")), job(GOOD)
+    bench.end_errors = [Retryable("away")]
+    assert await bench.exhaust(taken) is None
+    assert bench.ended == [("call", "KeyError")]
+    assert bench.dead_letters.letters == [(7, "KeyError", 3)]
+    bench.end_errors = [ValueError("another bug")]
+    assert await bench.exhaust(job(GOOD)) is None
     assert len(bench.dead_letters.letters) == 2
-    (failure,) = bench.failures
-    assert isinstance(failure, BreakerOpen)
+    bench.raises = Permanent("the record's own fault")
+    assert await bench.attempt(job(GOOD)) is None
+    assert len(bench.ended) == 1
+
+
+async def test_what_a_newer_version_of_ours_wrote_is_held_and_what_anybody_wrote_is_not() -> None:
+    """An id that is soon to come, from a service of ours: held at once. From others, or another id: the record's own fault."""
+    soon = GOOD[:1] + (max(published_ids()) + 3).to_bytes(4, "big") + GOOD[5:]
+    newer = soon + b"\0"
+    ours = (("ce_source", b"/steno/ingest"), ("ce_type", b"steno.RecordingSubmitted"))
+    bench = Bench()
+    assert [await bench.attempt(job(newer, headers=ours)) for _ in range(AT_START)] == [None] * AT_START
+    held = job(newer, headers=ours)
+    assert await bench.attempt(held) is HELD
+    assert await bench.attempt(job(GOOD)) is None
+    assert bench.again == []
+    bench.dead_letters.letters.clear()
+    assert await bench.attempt(job(newer)) is None
+    assert await bench.attempt(job(newer, headers=ours[:1])) is None
+    assert await bench.attempt(job(soon, headers=ours)) is None
+    assert await bench.attempt(job(newer[:1] + b"\x7f" + newer[2:], headers=ours)) is None
+    assert bench.dead_letters.letters == [(7, "UnknownSchema", 1)] * 4
+    bench.now = 1.0
+    bench.attempt.look()
+    assert bench.again == [held]
+    assert await bench.attempt(held) is HELD
+    assert NewerRecord(7).error_class == "newer_record"
+
+
+async def test_what_was_held_is_others_when_the_partitions_are() -> None:
+    """Nothing of it is tried again here."""
+    bench = Bench(raises=KeyError("a bug"))
+    for _ in range(5):
+        await bench.exhaust(job(GOOD))
+    bench.attempt.let_go()
+    bench.now = 100
+    bench.attempt.look()
+    assert (bench.again, bench.attempt.holding) == ([], False)
 
 
 async def test_a_consumer_needs_topics_with_records_and_a_slot() -> None:

@@ -16,14 +16,14 @@ from steno.kafka.log_assignment import LogAssignment
 from steno.kafka.log_partition import LogPartition
 from steno.kafka.messages import Message
 from steno.kafka.retry import RetryPolicy
-from steno.kafka.slots import Job
+from steno.kafka.slots import HELD, Job, Outcome
 
 WHERE = TopicPartition("call-audio", 4)
 AT_ONCE = RetryPolicy(first_seconds=0, longest_seconds=0)
 
 
-def record(offset: int) -> ConsumerRecord:
-    return ConsumerRecord(WHERE.topic, WHERE.partition, offset, 0, 0, None, b"", None, 0, 0, ())
+def record(offset: int, key: str = "call") -> ConsumerRecord:
+    return ConsumerRecord(WHERE.topic, WHERE.partition, offset, 0, 0, key.encode(), b"", None, 0, 0, ())
 
 
 @dataclass
@@ -35,6 +35,9 @@ class Bench:
     errors: dict[str, list[BaseException]] = field(default_factory=dict)
     held: dict[str, asyncio.Event] = field(default_factory=dict)
     waits: list[float | None] = field(default_factory=list)
+    #: By offset: what comes of its attempts, each a fault of ours.
+    faults: dict[int, list[Outcome]] = field(default_factory=dict)
+    kept: list[Job] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     failures: list[BaseException] = field(default_factory=list)
 
@@ -51,17 +54,25 @@ class Bench:
     async def take(self, message: Message) -> None:
         raise NotImplementedError
 
-    async def settle(self, partition: int) -> int | None:
+    async def give_up(self, message: Message, error: Exception) -> None:
+        raise NotImplementedError
+
+    async def settle(self, partition: int, held_from: int | None = None) -> int | None:
         await self._called("settle")
         return self.settles
 
     async def close(self, partition: int) -> None:
         await self._called("close")
 
-    def comes(self, *offsets: int) -> None:
-        """Records are polled."""
-        for job in self.assignment.take({WHERE: [record(offset) for offset in offsets]}):
+    def comes(self, *offsets: int, keys: str = "") -> None:
+        """Records are polled; `keys` has a letter for each, or there is one key."""
+        records = [record(offset, keys[at : at + 1] or "call") for at, offset in enumerate(offsets)]
+        for job in self.assignment.take({WHERE: records}):
             self.partition.add(job)
+
+    @property
+    def taken(self) -> list[int]:
+        return [int(call.removeprefix("take ")) for call in self.calls if call.startswith("take ")]
 
     async def soon(self) -> None:
         """Lets what is ready run."""
@@ -83,8 +94,12 @@ class Bench:
         await self._called(f"begin {offset}")
         self.assignment.open(where, offset or 0)
 
-    async def _attempt(self, job: Job) -> float | None:
+    async def _attempt(self, job: Job) -> Outcome:
         await self._called(f"take {job.raw.offset}")
+        if faults := self.faults.get(job.raw.offset):
+            job.fault, outcome = "fault", faults.pop(0)
+            self.kept.append(job)
+            return outcome
         return self.waits.pop(0) if self.waits else None
 
     async def _called(self, call: str) -> None:
@@ -227,3 +242,61 @@ async def test_others_are_let_in_while_many_records_wait_for_nothing() -> None:
             await asyncio.sleep(0)
             turns += 1
     assert turns > 30
+
+
+async def test_what_fails_by_a_fault_of_ours_holds_up_its_key_alone() -> None:
+    """Records of other keys go on, those of its own wait behind it in their order, and nothing from it on is committed."""
+    bench = Bench(faults={1: [HELD, HELD]}, settles=6)
+    async with bench.running():
+        bench.comes(0, 1, 2, 3, 4, 5, keys="abcbca")
+        await bench.soon()
+        bench.partition.settle_soon()
+        await bench.soon()
+        assert bench.taken == [0, 1, 2, 4, 5]
+        assert bench.assignment.committable() == {WHERE: 1}
+        assert bench.partition.waiting == 2
+        bench.partition.try_again(bench.kept[0])
+        await bench.soon()
+        assert bench.taken == [0, 1, 2, 4, 5, 1]
+        bench.partition.try_again(bench.kept[0])
+        await bench.soon()
+        assert bench.taken == [0, 1, 2, 4, 5, 1, 1, 3]
+        bench.partition.settle_soon()
+        await bench.soon()
+        assert bench.assignment.committable() == {WHERE: 6}
+        bench.comes(6, keys="b")
+        await bench.soon()
+        assert bench.taken[-1] == 6
+    assert bench.failures == []
+    assert (bench.kept[0].partition.held, bench.kept[0].partition.held_bytes) == (0, 0)
+
+
+async def test_what_is_tried_again_soon_holds_up_its_key_alone_too() -> None:
+    """Before it is held it is tried a few times, and others do not wait for that."""
+    bench = Bench(faults={0: [0.001, 0.001]})
+    async with bench.running():
+        bench.comes(0, 1, 2, keys="aba")
+        await bench.soon()
+        assert bench.taken[:2] == [0, 1]
+        while bench.partition.waiting:
+            await asyncio.sleep(0.001)
+    assert bench.taken == [0, 1, 0, 0, 2]
+
+
+async def test_past_what_is_held_more_is_taken_than_there_is_room_for_otherwise() -> None:
+    """A partition of which much waits for one that is held does not count as full, until that is very much."""
+    bench = Bench(faults={0: [HELD]})
+    async with bench.running():
+        for offset in range(100):
+            bench.comes(offset, keys="ab"[offset % 2])
+            await bench.soon()
+            assert not bench.assignment._is_full(WHERE, False)
+        assert bench.taken == [0, *range(1, 100, 2)]
+        assert not bench.assignment.held_up
+        for offset in range(100, 10_100):
+            bench.comes(offset, keys="a")
+        await asyncio.sleep(0)
+        while bench.partition._jobs:
+            await bench.soon()
+        assert bench.assignment.held_up
+        assert bench.assignment._is_full(WHERE, False)

@@ -15,7 +15,7 @@ from steno_transcriber.decode_pool import DecodePool
 from steno_transcriber.engines.port import Pack
 from steno_transcriber.engines.scripted import ScriptedEngine
 from steno_transcriber.fetch import Fetcher, FetchLimits
-from steno_transcriber.job import RecordingPutAside, Transcriber
+from steno_transcriber.job import Transcriber
 from steno_transcriber.speech import Recognition
 from support.recordings import excerpt, silence
 
@@ -282,20 +282,25 @@ async def test_a_full_store_is_tried_again_without_decoding_again(
     assert engine.decoded == decoded
 
 
-async def test_an_unexpected_error_ends_the_recording_and_is_put_aside(
+async def test_an_error_that_nobody_foresaw_ends_the_recording_only_when_it_is_given_up(
     transcriber: Transcriber, published: Published, engine: WatchedEngine, call: RecordingSubmitted
 ) -> None:
-    """Twice the kernel is left to try again; then the recording fails, and the message goes to dead letters."""
+    """The kernel is left to try again, and to hold it; where it gives it up, the recording fails with a reason."""
     engine.error = RuntimeError("a bug")
-    for _ in range(2):
+    for _ in range(5):
         with pytest.raises(RuntimeError):
             await transcriber.handle(message(call))
-        assert published.of(TranscriptFailed) == []
-    with pytest.raises(RecordingPutAside, match="a bug"):
-        await transcriber.handle(message(call))
+    assert published.of(TranscriptFailed) == []
+    await transcriber.give_up(message(call), engine.error)
     failed = published[-1]
     assert isinstance(failed, TranscriptFailed)
     assert failed.error == "internal"
+    assert "a bug" not in failed.reason
+    await transcriber.handle(message(CANCELLATION))
+    published.clear()
+    await transcriber.give_up(message(call), engine.error)
+    await transcriber.give_up(message(CANCELLATION), engine.error)
+    assert published == []
 
 
 async def test_a_recording_cancelled_before_is_skipped(

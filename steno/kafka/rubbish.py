@@ -1,0 +1,41 @@
+"""How much of what stands on a topic is no record of it: noticed, and nothing more follows from it. Pure."""
+
+from collections import deque
+
+WINDOW = 1000
+"""The share is taken of so many records, the last ones."""
+
+ENOUGH = 100
+"""Of fewer nothing is said."""
+
+MUCH = 0.5
+LITTLE = 0.25
+
+
+class Rubbish:
+    """The share of bad records among the last ones of a topic."""
+
+    def __init__(self) -> None:
+        self._window: deque[bool] = deque(maxlen=WINDOW)
+        self._bad = 0
+        #: Whether the topic is mostly rubbish: from half of its records on, until it is less than a quarter.
+        self.much = False
+
+    @property
+    def share(self) -> float:
+        """The share, from 0 to 1; 0 before anything has come."""
+        return self._bad / len(self._window) if self._window else 0.0
+
+    def note(self, bad: bool) -> bool:
+        """A record has come; True where `much` changed with it."""
+        window = self._window
+        if len(window) == WINDOW:
+            self._bad -= window[0]
+        window.append(bad)
+        self._bad += bad
+        before = self.much
+        if len(window) >= ENOUGH and self._bad >= MUCH * len(window):
+            self.much = True
+        elif self._bad <= LITTLE * len(window):
+            self.much = False
+        return self.much is not before
