@@ -25,6 +25,7 @@ class SpokenCall:
     call_id: str
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     spoken: int = 0
+    tenant: str = ""
 
     async def state(self, state: CallStatus, *, reason: str = "") -> None:
         """Says how the call stands."""
@@ -38,6 +39,7 @@ class SpokenCall:
             started_at=self.started_at,
             ended_at=None if state is CallStatus.ACTIVE else datetime.now(UTC),
             updated_at=datetime.now(UTC),
+            tenant=self.tenant,
         )
         await self.producer.send(CALLS, record)
 

@@ -5,6 +5,7 @@ import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 from support.captions import CaptionReader, SpokenCall
 from support.notifier_process import PARTITIONS, NotifierProcess
@@ -12,6 +13,7 @@ from support.notifier_process import PARTITIONS, NotifierProcess
 from steno.events.codec import Codec
 from steno.events.records import CallStatus
 from steno.events.schemas import ShippedSchemaIds
+from steno.http.auth import key_line
 from steno.kafka.producer import Producer
 from steno.settings import KafkaSettings, TopicSettings
 
@@ -99,3 +101,25 @@ async def test_a_stop_ends_the_readers(notifier: NotifierProcess, producer: Prod
         assert await answer.content.readline() == b"retry: 1000\n"
         assert await notifier.stop() == 0
         assert b": closed: the service is stopping" in await answer.content.read()
+
+
+async def test_a_reader_whose_key_is_revoked_is_let_go(notifier: NotifierProcess, producer: Producer, tmp_path: Path) -> None:
+    """Its stream ends within two seconds or so and says why, and it does not come back; another tenant never got one."""
+    keys = tmp_path / "keys"
+    operator = keys.read_text("utf-8")
+    keys.write_text(operator + key_line("acme", "acme-key") + key_line("other", "other-key"), "utf-8")
+    await SpokenCall(producer, "call", tenant="acme").state(CallStatus.ACTIVE)
+    url = f"{await notifier.url()}/v1/calls/call/captions"
+    mine, others = {"X-Api-Key": "acme-key"}, {"X-Api-Key": "other-key"}
+    async with aiohttp.ClientSession() as session:
+        async with session.get(url, headers=others) as refused:
+            assert refused.status == 404
+        async with session.get(url, headers=mine) as answer, notifier.session() as operators, operators.get(url) as watching:
+            assert await answer.content.readline() == b"retry: 1000\n"
+            assert await watching.content.readline() == b"retry: 1000\n"
+            keys.write_text(operator, "utf-8")
+            async with asyncio.timeout(4):
+                assert b": closed: the API key was removed, expired or changed" in await answer.content.read()
+            assert not watching.content.at_eof()
+        async with session.get(url, headers=mine) as again:
+            assert again.status == 401
