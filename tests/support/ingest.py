@@ -126,7 +126,7 @@ async def running_ingest(
     box = SecretBox(SecretStr(make_secret_key()))
     webhooks = Webhooks(engine, outbox, box)
     keys = folder / "api-keys"
-    keys.write_text(key_line("tester", KEY, tenant="*") + key_line("other", KEY + "2"), "utf-8")
+    keys.write_text(key_line("tester", KEY, tenant="*") + key_line("other", KEY + "2") + key_line("acme", KEY + "3"), "utf-8")
     app = make_app(
         Parts(
             keys=ApiKeys(keys),

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Row
 
 from steno import cursors
+from steno.callers import Caller
 from steno.http.auth import ApiKeys
 from steno.http.gate import Gate
 from steno_notifier.caption_routes import add_captions
@@ -18,6 +19,7 @@ from steno_notifier.delivery import State
 from steno_notifier.outgoing import EventType
 from steno_notifier.problems import MISSING, PROBLEM, RESPONSES, Documented, add_answers, missing
 from steno_notifier.rates import Rates
+from steno_notifier.who_asks import WhoAsks
 
 
 class View(BaseModel):
@@ -116,6 +118,7 @@ def _router() -> APIRouter:
 def _add_deliveries(router: APIRouter, ledger: Deliveries) -> None:
     @router.get("/deliveries", responses={404: PROBLEM | {"description": "There is no such page."}})
     async def list_deliveries(
+        caller: WhoAsks,
         webhook_id: _Text | None = None,
         call_id: _Text | None = None,
         recording_id: _Text | None = None,
@@ -129,43 +132,43 @@ def _add_deliveries(router: APIRouter, ledger: Deliveries) -> None:
         except ValueError as error:
             raise HTTPException(404, str(error)) from None
         wanted = Filter(webhook_id=webhook_id, call_id=call_id, recording_id=recording_id, state=state)
-        rows, last = await ledger.page(wanted, after=after, limit=limit)
+        rows, last = await ledger.page(wanted, caller=caller, after=after, limit=limit)
         return DeliveryPage(
             deliveries=[DeliveryView.model_validate(row) for row in rows],
             next=cursors.encode(last) if last is not None else None,
         )
 
     @router.get("/deliveries/{delivery_id}", responses=MISSING)
-    async def get_delivery(delivery_id: _Id) -> DeliveryDetail:
+    async def get_delivery(delivery_id: _Id, caller: WhoAsks) -> DeliveryDetail:
         """A delivery with its attempts."""
-        return await _detail(ledger, delivery_id)
+        return await _detail(ledger, delivery_id, caller)
 
     @router.post(
         "/deliveries/{delivery_id}/replay",
         status_code=202,
         responses=MISSING | {409: PROBLEM | {"description": "It is on its way, or its webhook takes none."}},
     )
-    async def replay_delivery(delivery_id: _Id) -> DeliveryDetail:
+    async def replay_delivery(delivery_id: _Id, caller: WhoAsks) -> DeliveryDetail:
         """Sends a delivery again that came to an end, under the same `webhook-id`."""
         try:
-            if not await ledger.replay(delivery_id):
+            if not await ledger.replay(delivery_id, caller=caller):
                 raise missing("delivery", delivery_id)
         except NotReplayable as error:
             raise HTTPException(409, str(error)) from None
-        return await _detail(ledger, delivery_id)
+        return await _detail(ledger, delivery_id, caller)
 
     @router.get("/webhooks/{webhook_id}/health", responses=MISSING)
-    async def get_webhook_health(webhook_id: _Id) -> WebhookHealth:
+    async def get_webhook_health(webhook_id: _Id, caller: WhoAsks) -> WebhookHealth:
         """Whether deliveries are made to a webhook, and how they fare."""
-        found = await ledger.webhook(webhook_id)
+        found = await ledger.webhook(webhook_id, caller=caller)
         if found is None:
             raise missing("webhook", webhook_id)
         row, counts = found
         return WebhookHealth.model_validate(dict(row._mapping) | {"deliveries": counts})
 
 
-async def _detail(ledger: Deliveries, delivery_id: str) -> DeliveryDetail:
-    found = await ledger.one(delivery_id)
+async def _detail(ledger: Deliveries, delivery_id: str, caller: Caller) -> DeliveryDetail:
+    found = await ledger.one(delivery_id, caller=caller)
     if found is None:
         raise missing("delivery", delivery_id)
     row, made = found

@@ -18,6 +18,7 @@ from steno.http.paths import CALL_ID
 from steno_notifier.caption_streams import CaptionStream, CaptionStreams, NoSuchCall, TooManyReaders
 from steno_notifier.captions import Cursor
 from steno_notifier.problems import PROBLEM
+from steno_notifier.who_asks import WhoAsks
 
 log = structlog.get_logger("steno.notifier.captions")
 
@@ -82,7 +83,9 @@ def add_captions(router: APIRouter, streams: CaptionStreams) -> None:
     """Adds the route."""
 
     @router.get(f"/calls/{CALL_ID}/captions", response_class=Response, responses=_RESPONSES)
-    async def get_captions(call_id: CallId, cursor: CursorParameter = "", last_event_id: LastEventId = "") -> Response:
+    async def get_captions(
+        call_id: CallId, caller: WhoAsks, cursor: CursorParameter = "", last_event_id: LastEventId = ""
+    ) -> Response:
         """What is said in a call, as it is said: from its beginning on, or from where a cursor stands."""
         given = last_event_id or cursor
         try:
@@ -92,7 +95,7 @@ def add_captions(router: APIRouter, streams: CaptionStreams) -> None:
         if after is not None and after.ended:
             return Response(status_code=204)
         try:
-            return CaptionResponse(await streams.open(call_id, after))
+            return CaptionResponse(await streams.open(call_id, after, caller))
         except NoSuchCall:
             raise HTTPException(404, f"no call {call_id} was live within the last day; ingest has the older ones") from None
         except TooManyReaders as error:

@@ -5,12 +5,13 @@ and what is told is decided by offsets (`steno_notifier.captions`). Nothing is k
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
 import structlog
 
+from steno.callers import Caller
 from steno.errors import Retryable
 from steno.events.catalogue import CALLS, HYPOTHESES, PHRASES, TRANSCRIPTS, Topic
 from steno.events.codec import Codec
@@ -33,6 +34,9 @@ _LOOK_BACK = (timedelta(minutes=10), timedelta(hours=2), timedelta(days=1))
 _CLOCK_DIFFERENCE = timedelta(minutes=1)
 _UNKNOWN_SECONDS = 1.0
 _LAST_SECONDS = 1.0
+_LOOK_AT_KEYS_SECONDS = 0.5
+_LOOKS_WITHOUT_KEY = 2
+"""How often in a row a reader's key has to be missing: a file that is being written may lack it for a moment."""
 
 
 class NoSuchCall(Exception):
@@ -48,8 +52,8 @@ class TooManyReaders(Retryable):
 class CaptionStream:
     """What one reader gets.
 
-    It ends after the end of the call. It ends early when the process stops, and when its reader is too slow: `closed_because`
-    tells so, and the reader comes back with its cursor.
+    It ends after the end of the call. It ends early when the process stops, when its reader is too slow, and when its reader's
+    key opens no more: `closed_because` tells so, and the reader comes back with its cursor.
     """
 
     def __init__(
@@ -69,6 +73,15 @@ class CaptionStream:
         self.closed_because = ""
         #: How long the reader may still take with what is being sent to it; None while nothing is.
         self.patience: asyncio.Timeout | None = None
+        #: What the next message is awaited under.
+        self._waiting: asyncio.Timeout | None = None
+
+    def leave(self, reason: str) -> None:
+        """Ends it now, whatever it waits for."""
+        self.closed_because = reason
+        if self._waiting is not None:
+            self._waiting.reschedule(asyncio.get_running_loop().time())
+        self.hurry()
 
     def hurry(self) -> None:
         """Gives a reader that takes nothing a second more."""
@@ -85,11 +98,15 @@ class CaptionStream:
             for message in self._history:
                 for caption in self._captions.take(message):
                     yield caption
-            while not self._captions.ended:
+                if self.closed_because:
+                    return
+            while not (self._captions.ended or self.closed_because):
                 try:
-                    async with asyncio.timeout(self._heartbeat_seconds):
+                    async with asyncio.timeout(self._heartbeat_seconds) as self._waiting:
                         message = await anext(self._following)
                 except TimeoutError:
+                    if self.closed_because:
+                        return
                     yield None
                     for caption in self._captions.silence():
                         yield caption
@@ -116,25 +133,44 @@ class CaptionStreams:
         topics: TopicSettings,
         codec: Codec,
         most_readers: int,
+        holds: Callable[[Caller], bool],
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
     ) -> None:
         """
         Args:
             most_readers: So many at once; each may have a thousand messages waiting.
+            holds: Whether the key of a caller that was let in still opens.
         """
         self._tail = tail
         self._kafka = kafka
         self._topics = topics
         self._codec = codec
         self._most_readers = most_readers
+        self._holds = holds
         self._heartbeat_seconds = heartbeat_seconds
-        self._streams: set[CaptionStream] = set()
+        self._streams: dict[CaptionStream, Caller] = {}
+        #: How often in a row the keys of these readers were missing.
+        self._without_key: dict[CaptionStream, int] = {}
         self._opening = 0
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
-        """Waits for `stop`."""
-        await self._stopping.wait()
+        """Looks at the keys of its readers again and again until `stop`."""
+        stopping = asyncio.create_task(self._stopping.wait())
+        while not stopping.done():
+            self.check_keys()
+            await asyncio.wait({stopping}, timeout=_LOOK_AT_KEYS_SECONDS)
+
+    def check_keys(self) -> None:
+        """Ends the streams of readers whose keys open no more."""
+        held = {caller: self._holds(caller) for caller in set(self._streams.values())}
+        self._without_key = {
+            stream: self._without_key.get(stream, 0) + 1 for stream, caller in self._streams.items() if not held[caller]
+        }
+        for stream, looks in self._without_key.items():
+            if looks == _LOOKS_WITHOUT_KEY:
+                log.warning("captions.key_revoked", key_name=self._streams[stream].name)
+                stream.leave("the API key was removed, expired or changed")
 
     async def stop(self) -> None:
         """Leaves the readers that take nothing."""
@@ -142,11 +178,11 @@ class CaptionStreams:
             stream.hurry()
         self._stopping.set()
 
-    async def open(self, call_id: str, cursor: Cursor | None) -> CaptionStream:
-        """The captions of a call from a cursor on, from its beginning where there is none; to be closed.
+    async def open(self, call_id: str, cursor: Cursor | None, caller: Caller) -> CaptionStream:
+        """The captions of a call that a caller sees, from a cursor on, from its beginning where there is none; to be closed.
 
         Raises:
-            NoSuchCall: there is none, or it is older than a day.
+            NoSuchCall: there is none, or it is older than a day, or somebody else's.
             TooManyReaders: a later reader may find a place.
             Retryable: Kafka is away.
         """
@@ -155,23 +191,23 @@ class CaptionStreams:
         self._opening += 1
         try:
             with ExitStack() as held:
-                stream = await self._opened(call_id, cursor, held)
+                stream = await self._opened(call_id, cursor, caller, held)
                 held.callback(self._leave, stream)
                 stream.held = held.pop_all()
         finally:
             self._opening -= 1
-        self._streams.add(stream)
+        self._streams[stream] = caller
         metrics.CAPTION_READERS.set(len(self._streams))
         return stream
 
-    async def _opened(self, call_id: str, cursor: Cursor | None, held: ExitStack) -> CaptionStream:
+    async def _opened(self, call_id: str, cursor: Cursor | None, caller: Caller, held: ExitStack) -> CaptionStream:
         following = held.enter_context(self._tail.follow(call_id))
-        states = await self._states(call_id, following)
+        states = await self._states(call_id, following, caller)
         if not states:
             # A reader may know of a call a moment before Kafka does.
             await asyncio.sleep(_UNKNOWN_SECONDS)
             following = held.enter_context(self._tail.follow(call_id))
-            states = await self._states(call_id, following)
+            states = await self._states(call_id, following, caller)
         if not states:
             raise NoSuchCall(call_id)
         if cursor is None:
@@ -181,16 +217,17 @@ class CaptionStreams:
         return CaptionStream(Captions(call_id, cursor), following, history, heartbeat_seconds=self._heartbeat_seconds)
 
     def _leave(self, stream: CaptionStream) -> None:
-        self._streams.discard(stream)
+        self._streams.pop(stream, None)
         metrics.CAPTION_READERS.set(len(self._streams))
 
-    async def _states(self, call_id: str, following: Following) -> Sequence[Message]:
-        """The states of a call that are there, at least the newest one."""
+    async def _states(self, call_id: str, following: Following, caller: Caller) -> Sequence[Message]:
+        """The states of a call that are there, at least the newest one; none of a call that the caller does not see, so that
+        nothing tells it from one that is not there."""
         now = datetime.now(UTC)
         for back in _LOOK_BACK:
             start = await self._offset_at(CALLS, call_id, now - back)
             if found := [message for message in await self._range(CALLS, call_id, start, following) if message.record]:
-                return found
+                return found if _sees(caller, found[-1]) else ()
         return ()
 
     async def _history(
@@ -214,3 +251,7 @@ class CaptionStreams:
         partition, end = partition_of(call_id, self._topics.partitions), following.positions[topic.name]
         found = read_range(self._kafka, self._topics, self._codec, topic, partition, key=call_id, start=start, end=end)
         return [message async for message in found]
+
+
+def _sees(caller: Caller, newest: Message) -> bool:
+    return isinstance(newest.record, CallState) and caller.sees(newest.record.tenant)

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, func, select, tuple_, update
+from sqlalchemy import ColumnElement, Row, Select, func, select, true, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from steno.callers import Caller
 from steno.cursors import Position
 from steno_notifier.delivery import Event, IllegalTransition, State, sources, target, transition
 from steno_notifier.tables import attempts, deliveries, events, transaction, webhooks
@@ -35,12 +36,14 @@ class Deliveries:
         self._now = now
         self._wake = wake
 
-    async def page(self, wanted: Filter, *, after: Position | None, limit: int) -> tuple[Sequence[Row[Any]], Position | None]:
-        """The newest deliveries that are wanted, and where the page after this one begins (None: there is none).
+    async def page(
+        self, wanted: Filter, *, caller: Caller, after: Position | None, limit: int
+    ) -> tuple[Sequence[Row[Any]], Position | None]:
+        """The newest deliveries that are wanted, of those a caller sees, and where the next page begins (None: there is none).
 
         A delivery that is added meanwhile moves nothing: pages are told apart by time of creation and id.
         """
-        query = _rows().order_by(deliveries.c.created_at.desc(), deliveries.c.delivery_id.desc()).limit(limit + 1)
+        query = _rows(caller).order_by(deliveries.c.created_at.desc(), deliveries.c.delivery_id.desc()).limit(limit + 1)
         columns = {
             deliveries.c.webhook_id: wanted.webhook_id,
             events.c.call_id: wanted.call_id,
@@ -60,24 +63,25 @@ class Deliveries:
         last = rows[limit - 1]
         return rows[:limit], Position(at=last.created_at, id=last.delivery_id)
 
-    async def one(self, delivery_id: str) -> tuple[Row[Any], Sequence[Row[Any]]] | None:
-        """A delivery with its attempts, oldest first."""
+    async def one(self, delivery_id: str, *, caller: Caller) -> tuple[Row[Any], Sequence[Row[Any]]] | None:
+        """A delivery that a caller sees, with its attempts, oldest first."""
         async with transaction(self._engine) as connection:
-            found = (await connection.execute(_rows().where(deliveries.c.delivery_id == delivery_id))).first()
+            found = (await connection.execute(_rows(caller).where(deliveries.c.delivery_id == delivery_id))).first()
             if found is None:
                 return None
             made = select(attempts).where(attempts.c.delivery_id == delivery_id).order_by(attempts.c.number)
             return found, list(await connection.execute(made))
 
-    async def replay(self, delivery_id: str) -> bool:
-        """Makes a delivery that came to an end due now, with all its attempts before it; False where there is none such.
+    async def replay(self, delivery_id: str, *, caller: Caller) -> bool:
+        """Makes a delivery that came to an end due now, with all its attempts before it; False where there is none that a
+        caller sees.
 
         Raises:
             NotReplayable: it has not come to an end, or its webhook takes none.
         """
         now = self._now()
         async with transaction(self._engine) as connection:
-            found = (await connection.execute(_rows().where(deliveries.c.delivery_id == delivery_id))).first()
+            found = (await connection.execute(_rows(caller).where(deliveries.c.delivery_id == delivery_id))).first()
             if found is None:
                 return False
             try:
@@ -93,10 +97,11 @@ class Deliveries:
         self._wake()
         return True
 
-    async def webhook(self, webhook_id: str) -> tuple[Row[Any], dict[State, int]] | None:
-        """A webhook and how many of its deliveries are in each state."""
+    async def webhook(self, webhook_id: str, *, caller: Caller) -> tuple[Row[Any], dict[State, int]] | None:
+        """A webhook that a caller sees, and how many of its deliveries are in each state."""
         async with transaction(self._engine) as connection:
-            found = (await connection.execute(select(webhooks).where(webhooks.c.webhook_id == webhook_id))).first()
+            mine = select(webhooks).where(webhooks.c.webhook_id == webhook_id, _seen_by(caller, webhooks.c.tenant))
+            found = (await connection.execute(mine)).first()
             if found is None:
                 return None
             counted = (
@@ -108,10 +113,14 @@ class Deliveries:
         return found, {state: counts.get(state, 0) for state in State}
 
 
-def _rows() -> Select[Any]:
-    return select(deliveries, events.c.type, events.c.call_id, events.c.recording_id, events.c.occurred_at).join(
-        events, events.c.event_id == deliveries.c.event_id
-    )
+def _rows(caller: Caller) -> Select[Any]:
+    told = (events.c.type, events.c.call_id, events.c.recording_id, events.c.occurred_at)
+    both = select(deliveries, *told).join(events, events.c.event_id == deliveries.c.event_id)
+    return both.where(_seen_by(caller, deliveries.c.tenant))
+
+
+def _seen_by(caller: Caller, tenant: ColumnElement[str]) -> ColumnElement[bool]:
+    return true() if caller.everything else tenant == caller.tenant
 
 
 async def _check_takes(connection: AsyncConnection, webhook_id: str) -> None:

@@ -18,7 +18,7 @@ class EventHandler:
     async def __call__(self, message: Message) -> None:
         """Raises `DatabaseUnavailable`: again after a back-off."""
         record = message.record
-        if record is None or (isinstance(record, Phrase) and not self._intake.is_named(EventType.PHRASE_FINAL)):
+        if record is None or (isinstance(record, Phrase) and not self._intake.is_named(EventType.PHRASE_FINAL, record.tenant)):
             return
         event = outgoing(record, message.timestamp, public_url=self._public_url)
         if event is None:

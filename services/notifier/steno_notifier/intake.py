@@ -5,6 +5,7 @@ events since. All of it is idempotent, so a replay of the topics changes nothing
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
@@ -14,6 +15,7 @@ from sqlalchemy import Row, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from steno.callers import HOUSE
 from steno.events.records import WebhookState
 from steno_notifier.delivery import Event, State, sources, target
 from steno_notifier.outgoing import BY_NAME_ONLY, EventType, OutgoingEvent
@@ -24,6 +26,15 @@ log = structlog.get_logger("steno.notifier.intake")
 # The clocks of whoever registers and whoever finishes a transcript may differ by this much without an event being missed.
 _CLOCK_DIFFERENCE = timedelta(seconds=5)
 _INSERTS: dict[str, Callable[..., Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """An event and a webhook that wants it, and whose that is."""
+
+    event_id: str
+    webhook_id: str
+    tenant: str
 
 
 def wants(webhook: Row[Any], event_type: str, occurred_at: datetime, *, since: datetime) -> bool:
@@ -50,12 +61,12 @@ class Intake:
         self._retention = retention
         self._now = now
         self._wake = wake
-        #: What the webhooks name that were heard of since the process started, which is all of them.
-        self._named: dict[str, frozenset[str]] = {}
+        #: Whose they are, and what they name: of the webhooks heard of since the process started, which is all of them.
+        self._named: dict[str, tuple[str, frozenset[str]]] = {}
 
-    def is_named(self, event_type: EventType) -> bool:
-        """Whether a webhook names an event type. It costs nothing, so that events by the hundred a second cost nothing."""
-        return any(event_type in named for named in self._named.values())
+    def is_named(self, event_type: EventType, tenant: str) -> bool:
+        """Whether a webhook that hears of a tenant's events names a type. It costs nothing: there are hundreds a second."""
+        return any(event_type in named and owner in (HOUSE, tenant) for owner, named in self._named.values())
 
     async def add_event(self, event: OutgoingEvent, *, traceparent: str | None) -> int:
         """Keeps an event and a delivery of it for each webhook that wants it; returns how many are new.
@@ -79,10 +90,11 @@ class Intake:
                 "received_at": now,
                 "body": event.body,
                 "traceparent": traceparent,
+                "tenant": event.tenant,
             }
             wanting = [
-                (event.event_id, webhook.webhook_id)
-                for webhook in await connection.execute(select(webhooks))
+                _Pair(event.event_id, webhook.webhook_id, webhook.tenant)
+                for webhook in await connection.execute(select(webhooks).where(webhooks.c.tenant.in_((HOUSE, event.tenant))))
                 if wants(webhook, event.type, event.occurred_at, since=webhook.created_at)
             ]
             if not wanting and event.type in BY_NAME_ONLY:
@@ -103,7 +115,7 @@ class Intake:
             DatabaseUnavailable: try again.
         """
         now = self._now()
-        self._named[state.webhook_id] = frozenset(state.events) if state.enabled else frozenset()
+        self._named[state.webhook_id] = (state.tenant, frozenset(state.events) if state.enabled else frozenset())
         async with transaction(self._engine) as connection:
             await lock_matching(connection, exclusive=True)
             kept = (await connection.execute(select(webhooks).where(webhooks.c.webhook_id == state.webhook_id))).first()
@@ -114,13 +126,12 @@ class Intake:
             insert = _INSERTS[connection.dialect.name](webhooks).values(values)
             await connection.execute(insert.on_conflict_do_update(index_elements=["webhook_id"], set_=values))
             webhook = (await connection.execute(select(webhooks).where(webhooks.c.webhook_id == state.webhook_id))).one()
-            recent = await connection.execute(
-                select(events.c.event_id, events.c.type, events.c.occurred_at).where(
-                    events.c.occurred_at >= state.updated_at - _CLOCK_DIFFERENCE
-                )
+            since = select(events.c.event_id, events.c.type, events.c.occurred_at).where(
+                events.c.occurred_at >= state.updated_at - _CLOCK_DIFFERENCE
             )
+            recent = await connection.execute(since if state.tenant == HOUSE else since.where(events.c.tenant == state.tenant))
             wanted = [
-                (event.event_id, webhook.webhook_id)
+                _Pair(event.event_id, webhook.webhook_id, webhook.tenant)
                 for event in recent
                 if wants(webhook, event.type, event.occurred_at, since=state.updated_at)
             ]
@@ -159,17 +170,18 @@ class Intake:
             log.info("webhook.deleted", webhook_id=webhook_id, cancelled=cancelled.rowcount)
 
 
-async def _add_deliveries(connection: AsyncConnection, pairs: Sequence[tuple[str, str]], now: datetime) -> int:
-    """Adds a pending delivery, due now, for each (event id, webhook id) that has none; returns how many it added."""
+async def _add_deliveries(connection: AsyncConnection, pairs: Sequence[_Pair], now: datetime) -> int:
+    """Adds a pending delivery, due now, for each pair that has none; returns how many it added."""
     added = 0
     insert = _INSERTS[connection.dialect.name]
     for some in _batches(pairs, 500):
         rows = [
             {
                 # Computed from what it describes, so that a replay finds the same one.
-                "delivery_id": str(uuid5(UUID(event_id), webhook_id)),
-                "event_id": event_id,
-                "webhook_id": webhook_id,
+                "delivery_id": str(uuid5(UUID(pair.event_id), pair.webhook_id)),
+                "event_id": pair.event_id,
+                "webhook_id": pair.webhook_id,
+                "tenant": pair.tenant,
                 "state": State.PENDING,
                 "due_at": now,
                 "attempts": 0,
@@ -177,12 +189,12 @@ async def _add_deliveries(connection: AsyncConnection, pairs: Sequence[tuple[str
                 "created_at": now,
                 "updated_at": now,
             }
-            for event_id, webhook_id in some
+            for pair in some
         ]
         result = await connection.execute(insert(deliveries).values(rows).on_conflict_do_nothing())
         added += result.rowcount
     return added
 
 
-def _batches(pairs: Sequence[tuple[str, str]], size: int) -> Iterable[Sequence[tuple[str, str]]]:
+def _batches(pairs: Sequence[_Pair], size: int) -> Iterable[Sequence[_Pair]]:
     return (pairs[start : start + size] for start in range(0, len(pairs), size))

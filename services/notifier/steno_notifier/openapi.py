@@ -23,7 +23,7 @@ def application() -> FastAPI:
     deliveries = Deliveries(database.connect("sqlite://"), now=lambda: datetime.now(UTC), wake=lambda: None)
     kafka, topics, codec = KafkaSettings(), TopicSettings(), Codec(ShippedSchemaIds())
     tail = Tail(kafka=kafka, topics=topics, codec=codec, subscribe=FOLLOWED)
-    captions = CaptionStreams(tail, kafka=kafka, topics=topics, codec=codec, most_readers=1)
+    captions = CaptionStreams(tail, kafka=kafka, topics=topics, codec=codec, most_readers=1, holds=lambda _: False)
     return create_app(deliveries, captions, ApiKeys(None))
 
 

@@ -53,6 +53,8 @@ class OutgoingEvent:
     recording_id: str
     occurred_at: datetime
     body: str
+    #: Whose it is; empty: the house's.
+    tenant: str
 
 
 def outgoing(record: Record, written_at: datetime, *, public_url: str = "") -> OutgoingEvent | None:
@@ -145,6 +147,7 @@ def _event(
         recording_id=record.recording_id,
         occurred_at=occurred_at.astimezone(UTC),
         body=_body(type_, occurred_at, {"call_id": record.call_id, "recording_id": record.recording_id} | data),
+        tenant=record.tenant,
     )
 
 

@@ -60,13 +60,17 @@ async def build(settings: NotifierSettings) -> Wiring:
     table = WebhookTable(kafka=settings.kafka, topics=settings.topics, codec=codec, intake=intake)
     consumer = _consumer(settings, codec, EventHandler(intake, public_url=settings.public_url), producer)
     tail = Tail(kafka=settings.kafka, topics=settings.topics, codec=codec, subscribe=FOLLOWED)
+    keys = ApiKeys(settings.api_keys_file)
     captions = CaptionStreams(
-        tail, kafka=settings.kafka, topics=settings.topics, codec=codec, most_readers=settings.caption_readers
+        tail,
+        kafka=settings.kafka,
+        topics=settings.topics,
+        codec=codec,
+        most_readers=settings.caption_readers,
+        holds=keys.holds,
     )
     return Wiring(
-        app=create_app(
-            Deliveries(engine, now=_now, wake=sender.wake), captions, ApiKeys(settings.api_keys_file), Rates.of(settings)
-        ),
+        app=create_app(Deliveries(engine, now=_now, wake=sender.wake), captions, keys, Rates.of(settings)),
         health=_health(engine, table, consumer, tail),
         components=(
             # By then the topics are there.

@@ -54,6 +54,8 @@ webhooks = Table(
     Column("disabled_reason", Text),
     # Until when the receiver asked to be left alone (Retry-After).
     Column("paused_until", UtcDateTime),
+    # Whose it is; empty: the house's, which hears of every tenant's events.
+    Column("tenant", String(64), nullable=False, server_default=""),
 )
 
 events = Table(
@@ -67,6 +69,8 @@ events = Table(
     Column("received_at", UtcDateTime, nullable=False),
     Column("body", Text, nullable=False),
     Column("traceparent", String(64)),
+    # Whose it is; empty: the house's.
+    Column("tenant", String(64), nullable=False, server_default=""),
     Index("events_call_id", "call_id"),
     Index("events_recording_id", "recording_id"),
     Index("events_occurred_at", "occurred_at"),
@@ -91,9 +95,12 @@ deliveries = Table(
     Column("reason", Text),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
+    # Its webhook's, which may be gone.
+    Column("tenant", String(64), nullable=False, server_default=""),
     UniqueConstraint("event_id", "webhook_id"),
     Index("deliveries_due", "webhook_id", "due_at"),
     Index("deliveries_created", "created_at", "delivery_id"),
+    Index("deliveries_tenant", "tenant", "created_at", "delivery_id"),
     Index("deliveries_settled", "updated_at"),
 )
 

@@ -80,4 +80,4 @@ def no_captions() -> CaptionStreams:
     """Captions of a process that has not reached Kafka."""
     kafka, topics, codec = KafkaSettings(bootstrap_servers="127.0.0.1:1"), TopicSettings(), Codec(ShippedSchemaIds())
     tail = Tail(kafka=kafka, topics=topics, codec=codec, subscribe=FOLLOWED)
-    return CaptionStreams(tail, kafka=kafka, topics=topics, codec=codec, most_readers=1)
+    return CaptionStreams(tail, kafka=kafka, topics=topics, codec=codec, most_readers=1, holds=lambda _: True)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -153,7 +154,7 @@ async def test_a_phrase_is_for_webhooks_that_name_it(engine: AsyncEngine, intake
     await handle(_live_phrase(clock()))
     assert await states(engine) == {"named": "pending"}
     await intake.delete_webhook("named")
-    assert not intake.is_named(EventType.PHRASE_FINAL)
+    assert not intake.is_named(EventType.PHRASE_FINAL, "")
 
 
 async def test_phrases_that_nobody_names_leave_the_database_alone(
@@ -169,3 +170,38 @@ async def test_phrases_that_nobody_names_leave_the_database_alone(
     assert transactions == []
     await intake.webhook_ids()
     assert transactions == ["begun"]
+
+
+async def test_events_are_told_to_webhooks_of_their_tenant(
+    intake: Intake, engine: AsyncEngine, box: SecretBox, event: Callable[[int], OutgoingEvent]
+) -> None:
+    """And to the house's; what is the house's, to the house's alone. Whichever of the two comes first."""
+    early = {"before-acme": "acme", "before-other": "other", "before-house": ""}
+    late = {"after-acme": "acme", "after-other": "other", "after-house": ""}
+    for name, tenant in early.items():
+        await intake.put_webhook(webhook(name, "http://a/", box).model_copy(update={"tenant": tenant}))
+    for number, tenant in enumerate(("acme", "other", ""), 1):
+        await intake.add_event(replace(event(number), tenant=tenant), traceparent=None)
+    for name, tenant in late.items():
+        await intake.put_webhook(webhook(name, "http://a/", box).model_copy(update={"tenant": tenant}))
+    async with engine.connect() as connection:
+        rows = await connection.execute(
+            select(deliveries.c.webhook_id, deliveries.c.tenant, events.c.tenant).join(
+                events, events.c.event_id == deliveries.c.event_id
+            )
+        )
+        told = sorted(tuple(row) for row in rows)
+    everybody = early | late
+    assert told == sorted(
+        (name, owner, of_event)
+        for name, owner in everybody.items()
+        for of_event in ("acme", "other", "")
+        if owner in ("", of_event)
+    )
+
+
+async def test_a_type_that_must_be_named_is_named_for_its_tenant(intake: Intake, box: SecretBox) -> None:
+    """A webhook of one tenant has nobody else's phrases kept."""
+    named = webhook("w", "http://a/", box, events=("phrase.final",)).model_copy(update={"tenant": "acme"})
+    await intake.put_webhook(named)
+    assert [intake.is_named(EventType.PHRASE_FINAL, tenant) for tenant in ("acme", "other", "")] == [True, False, False]

@@ -15,6 +15,7 @@ from steno_notifier.queue import Claim, Queue
 from steno_notifier.schedule import RetrySchedule
 from steno_notifier.sweeper import Sweeper
 from steno_notifier.tables import deliveries, events, transaction
+from support.callers import OPERATOR
 from support.webhooks import completed, webhook
 
 from steno.crypto import SecretBox
@@ -69,7 +70,7 @@ async def answered(queue: Queue, claimed: Claim, clock: Clock, status_code: int,
 
 async def state_of(ledger: Deliveries, delivery_id: str) -> tuple[str, int]:
     """The state of a delivery and how many of its attempts were answered."""
-    found = await ledger.one(delivery_id)
+    found = await ledger.one(delivery_id, caller=OPERATOR)
     assert found is not None
     return found[0].state, len(found[1])
 
@@ -133,7 +134,7 @@ async def test_attempts_follow_the_schedule_to_the_end(
     await answered(queue, claimed, clock, 500)
     assert await state_of(ledger, claimed.delivery_id) == ("failed", 3)
     assert await queue.next_due(now=clock()) is None
-    assert await ledger.replay(claimed.delivery_id)
+    assert await ledger.replay(claimed.delivery_id, caller=OPERATOR)
     (again,) = await claim(queue, clock)
     assert (again.event_id, again.number, again.tries) == (claimed.event_id, 4, 0)
     await answered(queue, again, clock, 204)
@@ -148,15 +149,15 @@ async def test_410_disables_the_webhook_until_it_is_changed(
     await fill(3)
     (claimed,) = await claim(queue, clock, free=1)
     await answered(queue, claimed, clock, 410)
-    page, _ = await ledger.page(Filter(), after=None, limit=10)
+    page, _ = await ledger.page(Filter(), caller=OPERATOR, after=None, limit=10)
     assert {(row.state, "410" in row.reason) for row in page} == {("failed", True)}
     with pytest.raises(NotReplayable, match="disabled"):
-        await ledger.replay(claimed.delivery_id)
+        await ledger.replay(claimed.delivery_id, caller=OPERATOR)
     await intake.put_webhook(webhook("w", "http://a/", box))
     await fill(4)
     assert await claim(queue, clock) == []
     await intake.put_webhook(webhook("w", "http://a/", box, updated_at=clock()))
-    assert await ledger.replay(claimed.delivery_id)
+    assert await ledger.replay(claimed.delivery_id, caller=OPERATOR)
     assert claimed.delivery_id in {one.delivery_id for one in await claim(queue, clock)}
 
 
@@ -213,7 +214,7 @@ async def test_what_is_cancelled_under_way_stays_cancelled(
     assert not await answered(queue, claimed, clock, 500)
     assert await state_of(ledger, claimed.delivery_id) == ("cancelled", 1)
     with pytest.raises(NotReplayable, match="cancelled"):
-        await ledger.replay(claimed.delivery_id)
+        await ledger.replay(claimed.delivery_id, caller=OPERATOR)
 
 
 async def test_the_backlog_counts_what_is_due_and_not_under_way(
@@ -270,12 +271,12 @@ async def test_pages_are_stable(
     await fill(7)
     seen, after = [], None
     while True:
-        page, after = await ledger.page(Filter(webhook_id="w"), after=after, limit=3)
+        page, after = await ledger.page(Filter(webhook_id="w"), caller=OPERATOR, after=after, limit=3)
         seen += [row.delivery_id for row in page]
         if after is None:
             break
         clock.pass_by(seconds=1)
         await intake.put_webhook(webhook(f"later-{len(seen)}", "http://b/", box))
     assert len(seen) == len(set(seen)) == 7
-    (one,), _ = await ledger.page(Filter(recording_id="recording-3", webhook_id="w"), after=None, limit=3)
+    (one,), _ = await ledger.page(Filter(recording_id="recording-3", webhook_id="w"), caller=OPERATOR, after=None, limit=3)
     assert one.call_id == "call-3"

@@ -21,6 +21,7 @@ from steno_notifier.outgoing import outgoing
 from steno_notifier.queue import Queue
 from steno_notifier.schedule import RetrySchedule
 from steno_notifier.sender import Sender
+from support.callers import OPERATOR
 from support.webhooks import completed, receiving, status, webhook
 
 from steno.crypto import SecretBox, make_secret_key
@@ -71,9 +72,9 @@ class Notifier:
     async def becomes(self, webhook_id: str, states: set[str], *, seconds: float = 20) -> tuple[Any, list[Any]]:
         async with asyncio.timeout(seconds):
             while True:
-                page, _ = await self.deliveries.page(Filter(webhook_id=webhook_id), after=None, limit=1)
+                page, _ = await self.deliveries.page(Filter(webhook_id=webhook_id), caller=OPERATOR, after=None, limit=1)
                 if page and page[0].state in states:
-                    found = await self.deliveries.one(page[0].delivery_id)
+                    found = await self.deliveries.one(page[0].delivery_id, caller=OPERATOR)
                     assert found is not None
                     return found[0], list(found[1])
                 await asyncio.sleep(0.02)
@@ -142,7 +143,7 @@ async def test_a_receiver_that_always_fails_ends_in_failed_and_can_be_replayed(s
         delivery, attempts = await notifier.ends("w")
         assert (delivery.state, len(attempts)) == ("failed", 4)
         assert "given up after 4 attempts: answered 500" in delivery.reason
-        await notifier.deliveries.replay(delivery.delivery_id)
+        await notifier.deliveries.replay(delivery.delivery_id, caller=OPERATOR)
         delivery, attempts = await notifier.becomes("w", {"delivered"})
         assert len(attempts) == 5
         assert {request.webhook_id for request in receiver.received} == {event_id}
@@ -256,7 +257,7 @@ async def test_410_disables_the_webhook(start: Start) -> None:
         await notifier.tell(1)
         delivery, attempts = await notifier.ends("w")
         await notifier.tell(2)
-        found = await notifier.deliveries.webhook("w")
+        found = await notifier.deliveries.webhook("w", caller=OPERATOR)
     assert (delivery.state, len(attempts)) == ("failed", 1)
     assert found is not None
     assert found[0].disabled_at is not None

@@ -1,16 +1,17 @@
 """The stream of one reader: heartbeats, readers that are too slow or take nothing, and how many there may be."""
 
 import asyncio
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from datetime import UTC, datetime
 
 import pytest
 from steno_notifier import caption_streams
 from steno_notifier.caption_routes import CaptionResponse
-from steno_notifier.caption_streams import FOLLOWED, CaptionStream, CaptionStreams, TooManyReaders
+from steno_notifier.caption_streams import FOLLOWED, CaptionStream, CaptionStreams, NoSuchCall, TooManyReaders
 from steno_notifier.captions import Caption, Captions, Cursor
 from support.kernel import CODEC
 
+from steno.callers import Caller
 from steno.events.catalogue import CALLS, Topic
 from steno.events.ids import live_pass_id
 from steno.events.records import CallChannel, CallState, CallStatus
@@ -19,10 +20,11 @@ from steno.kafka.tail import Following, Tail
 from steno.settings import KafkaSettings, TopicSettings
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+ACME = Caller("reader", "acme")
 NOBODY = KafkaSettings(bootstrap_servers="127.0.0.1:1")
 
 
-def _state(state: CallStatus) -> Message:
+def _state(state: CallStatus, tenant: str = "acme") -> Message:
     record = CallState(
         call_id="call",
         recording_id=live_pass_id("call"),
@@ -30,6 +32,7 @@ def _state(state: CallStatus) -> Message:
         channels=(CallChannel(channel=0),),
         started_at=NOW,
         updated_at=NOW,
+        tenant=tenant,
     )
     return Message(topic=CALLS, partition=0, offset=0, key="call", record=record, headers={}, timestamp=NOW)
 
@@ -98,14 +101,122 @@ async def test_there_are_so_many_readers_and_no_more(monkeypatch: pytest.MonkeyP
     """The one after the last place is refused; a place that is left is taken by the next."""
     topics = TopicSettings()
     tail = Tail(kafka=NOBODY, topics=topics, codec=CODEC, subscribe=FOLLOWED)
-    streams = CaptionStreams(tail, kafka=NOBODY, topics=topics, codec=CODEC, most_readers=2)
+    streams = CaptionStreams(tail, kafka=NOBODY, topics=topics, codec=CODEC, most_readers=2, holds=lambda _: True)
 
-    async def opened(_self: CaptionStreams, _call_id: str, _cursor: Cursor | None, _held: ExitStack) -> CaptionStream:
+    async def opened(
+        _self: CaptionStreams, _call_id: str, _cursor: Cursor | None, _caller: Caller, _held: ExitStack
+    ) -> CaptionStream:
         return _stream(_following())
 
     monkeypatch.setattr(CaptionStreams, "_opened", opened)
-    first, _ = [await streams.open("call", None) for _ in range(2)]
+    first, _ = [await streams.open("call", None, ACME) for _ in range(2)]
     with pytest.raises(TooManyReaders):
-        await streams.open("call", None)
+        await streams.open("call", None, ACME)
     first.close()
-    await streams.open("call", None)
+    await streams.open("call", None, ACME)
+
+
+class Keys:
+    """Which callers' keys open."""
+
+    def __init__(self) -> None:
+        self.gone: set[str] = set()
+
+    def holds(self, caller: Caller) -> bool:
+        return caller.name not in self.gone
+
+
+def _streams(keys: Keys) -> CaptionStreams:
+    topics = TopicSettings()
+    tail = Tail(kafka=NOBODY, topics=topics, codec=CODEC, subscribe=FOLLOWED)
+    return CaptionStreams(tail, kafka=NOBODY, topics=topics, codec=CODEC, most_readers=9, holds=keys.holds)
+
+
+@pytest.fixture
+def states(monkeypatch: pytest.MonkeyPatch) -> list[Message]:
+    """What stands on `calls` of the call that is asked for."""
+    found = [_state(CallStatus.ACTIVE)]
+
+    async def of_call(_self: CaptionStreams, topic: Topic, *_: object) -> list[Message]:
+        return found if topic is CALLS else []
+
+    async def nowhere(*_: object) -> int:
+        return 0
+
+    monkeypatch.setattr(CaptionStreams, "_range", of_call)
+    monkeypatch.setattr(CaptionStreams, "_offset_at", nowhere)
+    monkeypatch.setattr(Tail, "follow", lambda *_: nullcontext(_following()))
+    monkeypatch.setattr(caption_streams, "_UNKNOWN_SECONDS", 0.0)
+    return found
+
+
+@pytest.mark.parametrize(("tenant", "seen"), [("acme", ["ours", "operator"]), ("other", ["operator"]), ("", ["operator"])])
+async def test_captions_are_shown_to_whose_call_it_is(states: list[Message], tenant: str, seen: list[str]) -> None:
+    """And to those who see everything; to others the call is not there."""
+    states[:] = [_state(CallStatus.ACTIVE, tenant)]
+    streams, shown = _streams(Keys()), list[str]()
+    for caller in (Caller("ours", "acme"), Caller("strangers", "elsewhere"), Caller("operator", everything=True)):
+        try:
+            await streams.open("call", None, caller)
+        except NoSuchCall:
+            continue
+        shown.append(caller.name)
+    assert shown == seen
+
+
+async def test_somebody_elses_call_is_looked_for_as_long_as_none(
+    states: list[Message], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time that a refusal takes does not tell that there is a call."""
+    looks: list[str] = []
+
+    def follow(*_: object) -> AbstractContextManager[Following]:
+        looks.append("follow")
+        return nullcontext(_following())
+
+    monkeypatch.setattr(Tail, "follow", follow)
+    for found in ([], [_state(CallStatus.ACTIVE, "other")]):
+        states[:] = found
+        with pytest.raises(NoSuchCall):
+            await _streams(Keys()).open("call", None, ACME)
+    assert looks == ["follow"] * 4
+
+
+async def test_a_reader_whose_key_is_gone_is_let_go(states: list[Message]) -> None:
+    """Told why, at the second look: a file that is being written may lack a key for a moment. Others read on."""
+    keys = Keys()
+    streams = _streams(keys)
+    leaving, staying = [await streams.open("call", None, Caller(name, "acme")) for name in ("leaving", "staying")]
+    told = asyncio.create_task(_told(leaving))
+    await asyncio.sleep(0)
+    keys.gone = {"leaving"}
+    streams.check_keys()
+    keys.gone = set()
+    streams.check_keys()
+    keys.gone = {"leaving"}
+    streams.check_keys()
+    assert leaving.closed_because == ""
+    streams.check_keys()
+    assert (await told)[0] == "state"
+    assert leaving.closed_because == "the API key was removed, expired or changed"
+    assert staying.closed_because == ""
+
+
+async def test_a_reader_without_a_key_that_hangs_is_left(states: list[Message], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its connection stands still in the middle of a send, and ends a second later all the same."""
+    monkeypatch.setattr(caption_streams, "_LAST_SECONDS", 0.0)
+    keys = Keys()
+    streams, blocked = _streams(keys), asyncio.Event()
+    stream = await streams.open("call", None, ACME)
+
+    async def send(_message: object) -> None:
+        blocked.set()
+        await asyncio.Event().wait()
+
+    sending = asyncio.create_task(CaptionResponse(stream).stream_response(send))
+    await blocked.wait()
+    keys.gone = {ACME.name}
+    streams.check_keys()
+    streams.check_keys()
+    async with asyncio.timeout(5):
+        await sending

@@ -29,6 +29,7 @@ _STATUS: Mapping[type[StenoError], int] = {
     errors.TooLarge: 413,
     errors.KeyReused: 409,
     errors.AlreadyEnded: 409,
+    errors.CallIdInUse: 409,
     errors.CallAlreadyEnded: 409,
     errors.CallNotHere: 409,
     errors.NotThere: 404,
