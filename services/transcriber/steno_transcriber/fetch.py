@@ -256,7 +256,8 @@ def shown(url: str) -> str:
 def _translated_http_errors(url: str) -> Iterator[None]:
     try:
         yield
-    except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):  # the recording's, or that of a redirect
+    # The recording's, or that of a redirect; Python finds some wrong by itself: a port, a host that no name can be (RFC 5890).
+    except (ValueError, aiohttp.NonHttpUrlClientError):
         raise UnsupportedUrl(f"{shown(url)} is not, or leads to what is not, a URL of HTTP") from None
     except aiohttp.TooManyRedirects:
         raise RecordingRefused(f"{shown(url)} redirects more than {MAX_REDIRECTS} times") from None

@@ -317,6 +317,17 @@ async def test_what_is_no_url_of_recordings_fails(fetcher: Fetcher, url: str) ->
         await fetched(fetcher, url)
 
 
+@pytest.mark.parametrize(
+    "authority", ["a" * 64 + ".example", "a..b", ".a", "a" * 300, "a:99999", "[::1]:99999", "a:-1", "a:b", "256.1.1.1"]
+)
+async def test_what_no_server_can_be_fails(fetcher: Fetcher, source: Source, authority: str) -> None:
+    """By a reason, be it the recording's URL or where a server leads."""
+    with pytest.raises(UnsupportedUrl):
+        await fetched(fetcher, f"http://{authority}/a.wav")
+    with pytest.raises(UnsupportedUrl):
+        await fetched(fetcher, source.answer("/a.wav", redirect(f"http://{authority}/a.wav")))
+
+
 async def test_a_file_of_an_allowed_folder_is_read_in_place(fetcher: Fetcher, tmp_path: Path) -> None:
     """Without a copy."""
     path = tmp_path / "calls" / "monday" / "a b.wav"
