@@ -76,7 +76,7 @@ class HeldDecoder:
         self.errors: list[Exception] = []
         self.begun = 0
 
-    async def decode(self, utterance: Utterance, *, call_id: str, locale: str | None) -> Recognition:
+    async def decode(self, utterance: Utterance, *, call_id: str, urgency: Urgency, locale: str | None) -> Recognition:
         self.begun += 1
         await self.go_on.wait()
         if self.errors:

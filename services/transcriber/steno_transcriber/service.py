@@ -120,6 +120,7 @@ def _live(
         decoder=PoolDecoder(engine, pool),
         publisher=producer,
         hypotheses=HypothesisBench(engine=engine, pool=pool, publisher=producer, slack=slack),
+        aside_folder=settings.temporary_folder,
     )
     return LogConsumer(
         kafka=settings.kafka,

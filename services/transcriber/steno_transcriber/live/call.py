@@ -140,6 +140,12 @@ class LiveCall:
         return self._position // self._samples_per_ms
 
     @property
+    def ahead(self) -> bool:
+        """Whether its audio has come faster than it can have been spoken, by the times of its records (`steno.call_clock`)."""
+        audio = self._position - self._missing
+        return audio > most_missing(self._clock.elapsed, audio=0, sample_rate=self._first.sample_rate)
+
+    @property
     def next_phrase(self) -> int:
         """The sequence of the next phrase that is published."""
         return self._next_phrase

@@ -11,7 +11,7 @@ from steno_transcriber.speech import Recognition, Utterance
 class Decoder(Protocol):
     """Whoever decodes finals."""
 
-    async def decode(self, utterance: Utterance, *, call_id: str, locale: str | None) -> Recognition:
+    async def decode(self, utterance: Utterance, *, call_id: str, urgency: Urgency, locale: str | None) -> Recognition:
         """What was said. A function of the utterance alone; calls take turns.
 
         Raises:
@@ -26,10 +26,10 @@ class PoolDecoder:
         self._engine = engine
         self._pool = pool
 
-    async def decode(self, utterance: Utterance, *, call_id: str, locale: str | None) -> Recognition:
+    async def decode(self, utterance: Utterance, *, call_id: str, urgency: Urgency, locale: str | None) -> Recognition:
         """Decode off the event loop. How many are lined up is bounded by the room for their audio."""
         pack = Pack(utterances=(utterance,))
         (recognition,) = await asyncio.wrap_future(
-            self._pool.submit_urgent(Urgency.FINAL, call_id, self._engine.decode, pack, locale=locale)
+            self._pool.submit_urgent(urgency, call_id, self._engine.decode, pack, locale=locale)
         )
         return recognition

@@ -42,6 +42,9 @@ class OpenCall:
         worker, saved = self.worker, self.saved
         if not worker.announced:
             return None
+        if (aside := worker.aside_from) is not None:
+            # What lies aside is to be read again by whoever takes the call over.
+            log_end = min(log_end, aside)
         if saved is not None and not worker.done and worker.call.progress == (saved.marks, saved.next_sequence):
             if now - saved.saved_at < REFRESH_AFTER:
                 return None

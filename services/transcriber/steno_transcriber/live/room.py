@@ -15,6 +15,11 @@ class Room:
         self._free = asyncio.Event()
         self._free.set()
 
+    @property
+    def full(self) -> bool:
+        """Whether there is no room."""
+        return not self._free.is_set()
+
     async def wait(self) -> None:
         """Return when there is room."""
         await self._free.wait()

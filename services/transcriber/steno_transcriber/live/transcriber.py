@@ -117,7 +117,6 @@ class LiveTranscriber:
             try:
                 call.worker.take(message)
             except BrokenAudio as error:
-                metrics.LIVE_UNUSABLE_RECORDS.inc()
                 call.worker.refuse(error)
         elif isinstance(record, CallStarted):
             self._begin(calls, record, message)

@@ -17,6 +17,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TypeVar
 
 import structlog
@@ -31,8 +32,11 @@ from steno.kafka.retry import RetryPolicy
 from steno.telemetry import traces
 from steno.unusable import ERROR, Unusable, reason
 from steno_transcriber import failures, metrics
+from steno_transcriber.decode_pool import Urgency
 from steno_transcriber.engines.port import Engine
-from steno_transcriber.live.call import LiveCall, LiveUtterance
+from steno_transcriber.live.aside import Laid, TooFarAhead
+from steno_transcriber.live.call import BrokenAudio, LiveCall, LiveUtterance
+from steno_transcriber.live.catching_up import AHEAD_SECONDS, CatchingUp
 from steno_transcriber.live.decoding import Decoder
 from steno_transcriber.live.hypotheses import Hypotheses, HypothesisBench
 from steno_transcriber.live.publisher import Publisher
@@ -77,6 +81,10 @@ class Bench:
     publisher: Publisher
     hypotheses: HypothesisBench
     room: Room = field(default_factory=Room)
+    #: For calls that come faster than live.
+    ahead_room: Room = field(default_factory=lambda: Room(AHEAD_SECONDS))
+    #: Where what is put aside of them lies; None: where the system has temporary files.
+    aside_folder: Path | None = None
     policy: RetryPolicy = field(default_factory=lambda: RetryPolicy(longest_seconds=2.0))
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -86,6 +94,13 @@ class Bench:
 class _Decoding:
     spoken: LiveUtterance
     task: asyncio.Task[Recognition]
+    #: Where its audio counts while it waits.
+    rooms: tuple[Room, ...]
+
+    def leave_rooms(self) -> None:
+        """It waits no longer."""
+        for room in self.rooms:
+            room.leave(self.spoken.utterance)
 
 
 class CallWorker:
@@ -108,6 +123,7 @@ class CallWorker:
         self._decodings: asyncio.Queue[_Decoding | Permanent | None] = asyncio.Queue()
         self._unusable = Unusable()
         self._given_up = False
+        self._catching_up = CatchingUp(checkpoint.call_id, self._hear_later, room=lambda: self._room, folder=bench.aside_folder)
         self._done = False
         self._log = log.bind(call_id=checkpoint.call_id)
         self._task = asyncio.create_task(self._run(), name=f"call {checkpoint.call_id}")
@@ -136,19 +152,34 @@ class CallWorker:
         """
         if self._over or self._codec is AudioCodec.UNKNOWN or message.record is None:
             return
-        before = self.call.duration_ms
-        self._line_up(self.call.take(message.record, offset=message.offset, written_at=message.timestamp))
-        self._unusable.good()
-        metrics.LIVE_AUDIO_SECONDS.inc((self.call.duration_ms - before) / 1000)
+        record, offset, written_at = message.record, message.offset, message.timestamp
+        full = self._catching_up.share.full or (self._bench.ahead_room.full and self.call.ahead)
+        if self.aside_from is None and not full:
+            self._hear(record, offset=offset, written_at=written_at)
+            return
+        try:
+            self._catching_up.put_aside(Laid(offset=offset, written_at=written_at, record=record))
+        except TooFarAhead as error:
+            self._catching_up.stop()
+            self.give_up(error)
+
+    @property
+    def aside_from(self) -> int | None:
+        """The offset of the first record that was taken and lies aside; None where none does."""
+        return self._catching_up.first_offset
 
     def rest(self) -> None:
         """Nothing has come for long."""
-        if not self._over:
+        if self.aside_from is not None:
+            self._catching_up.once_done(self.rest)
+        elif not self._over:
             self._line_up(self.call.rest())
 
     def end(self) -> None:
         """Nothing will come any more."""
-        if not self._over:
+        if self.aside_from is not None:
+            self._catching_up.once_done(self.end)
+        elif not self._over:
             self._line_up(self.call.end())
 
     @property
@@ -158,6 +189,7 @@ class CallWorker:
 
     def refuse(self, error: Permanent) -> None:
         """A record did not fit the call: the first is logged, and too many fail it."""
+        metrics.LIVE_UNUSABLE_RECORDS.inc()
         if not self._unusable.weight:
             self._log.warning("live.unusable", error_class=error.error_class, reason=str(error))
         if self._unusable.bad():
@@ -170,23 +202,53 @@ class CallWorker:
 
     async def stop(self) -> None:
         """Leave off; somebody else goes on from the last checkpoint."""
+        self._catching_up.stop()
         await self._hypotheses.stop()
         self._task.cancel()
         await asyncio.wait([self._task])
 
+    @property
+    def _room(self) -> Room:
+        """Where audio of the call counts beside that of others."""
+        return self._bench.ahead_room if self.call.ahead else self._bench.room
+
+    def _hear(self, record: Record, *, offset: int, written_at: datetime) -> None:
+        before = self.call.duration_ms
+        self._line_up(self.call.take(record, offset=offset, written_at=written_at))
+        self._unusable.good()
+        metrics.LIVE_AUDIO_SECONDS.inc((self.call.duration_ms - before) / 1000)
+
+    def _hear_later(self, laid: Laid) -> None:
+        if self._over:
+            return
+        try:
+            self._hear(laid.record, offset=laid.offset, written_at=laid.written_at)
+        except BrokenAudio as error:
+            self.refuse(error)
+        except Exception:
+            log.exception("live.failed_unexpectedly", call_id=self.call.call_id)
+            self.give_up(InternalFault())
+
     def _line_up(self, found: list[LiveUtterance]) -> None:
-        # First: of what has ended there are no hypotheses any more.
-        self._hypotheses.heard()
+        late = self.aside_from is not None or self.call.ahead
+        # First: of what has ended there are no hypotheses any more, and of a call that nobody can follow now there are none.
+        if late:
+            self._hypotheses.end()
+        else:
+            self._hypotheses.heard()
+        rooms = (self._room, self._catching_up.share) if found else ()
+        urgency = Urgency.RECORDING if late else Urgency.FINAL
         for spoken in found:
-            self._bench.room.enter(spoken.utterance)
-            self._decodings.put_nowait(_Decoding(spoken, asyncio.create_task(self._decode(spoken))))
+            for room in rooms:
+                room.enter(spoken.utterance)
+            self._decodings.put_nowait(_Decoding(spoken, asyncio.create_task(self._decode(spoken, urgency)), rooms))
         if self.call.ended:
             self._decodings.put_nowait(None)
 
-    async def _decode(self, spoken: LiveUtterance) -> Recognition:
-        locale = spoken.locale or None
+    async def _decode(self, spoken: LiveUtterance, urgency: Urgency) -> Recognition:
+        call_id, locale = self.call.call_id, spoken.locale or None
         return await self._patiently(
-            lambda: self._bench.decoder.decode(spoken.utterance, call_id=self.call.call_id, locale=locale)
+            lambda: self._bench.decoder.decode(spoken.utterance, call_id=call_id, urgency=urgency, locale=locale)
         )
 
     async def _run(self) -> None:
@@ -214,7 +276,7 @@ class CallWorker:
             try:
                 await self._publish(decoding)
             finally:
-                self._bench.room.leave(decoding.spoken.utterance)
+                decoding.leave_rooms()
         await self._complete()
 
     async def _begin(self) -> None:
@@ -301,8 +363,9 @@ class CallWorker:
 
     def _let_go(self) -> None:
         """Nothing that was lined up will be published."""
+        self._catching_up.stop()
         self._hypotheses.end()
         while not self._decodings.empty():
             if isinstance(decoding := self._decodings.get_nowait(), _Decoding):
                 decoding.task.cancel()
-                self._bench.room.leave(decoding.spoken.utterance)
+                decoding.leave_rooms()

@@ -1,0 +1,119 @@
+"""Records of a call that comes faster than it can be transcribed, put aside on disk: no other call waits for it.
+
+They are given back in their order, and what they hold is as it was. In memory there is a megabyte of them at most.
+"""
+
+import struct
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+
+from steno.errors import Permanent
+from steno.events.records import RECORDS, AudioChunk, Record
+
+MOST_BYTES = 1 << 30
+"""What may lie aside of one call: eighteen hours of two channels of G.711."""
+
+_IN_MEMORY_BYTES = 1 << 20
+
+_FRAME = struct.Struct("<qqBI")
+"""Offset, when it was written (microseconds since 1970), whether it is audio, and the bytes that follow."""
+
+_CHUNK = struct.Struct("<iq")
+"""Sequence and position."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class TooFarAhead(Permanent):
+    """So much of a call has come that was not transcribed yet that nothing more of it can be put aside."""
+
+    error_class = "too_far_ahead"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Laid:
+    """A record that was put aside."""
+
+    offset: int
+    written_at: datetime
+    record: Record
+
+
+class Aside:
+    """What lies aside of one call."""
+
+    def __init__(self, call_id: str, folder: Path | None, *, most_bytes: int = MOST_BYTES) -> None:
+        """
+        Args:
+            folder: Where temporary files lie; None: where the system has them.
+        """
+        self._call_id = call_id
+        self._folder = folder
+        self._most_bytes = most_bytes
+        self._file: SpooledTemporaryFile[bytes] | None = None
+        self._written = self._read = 0
+        #: Of the first record that lies there; None where none does.
+        self.first_offset: int | None = None
+
+    def __bool__(self) -> bool:
+        return self.first_offset is not None
+
+    def put(self, laid: Laid) -> None:
+        """Puts the next record aside. Raises `TooFarAhead` where there is no room."""
+        record = laid.record
+        if isinstance(record, AudioChunk):
+            content = _CHUNK.pack(record.sequence, record.position) + record.audio
+        else:
+            content = f"{type(record).__name__}\n{record.model_dump_json()}".encode()
+        written_at = (laid.written_at - _EPOCH) // _MICROSECOND
+        frame = _FRAME.pack(laid.offset, written_at, isinstance(record, AudioChunk), len(content)) + content
+        if self._written + len(frame) > self._most_bytes:
+            raise TooFarAhead(
+                f"{self._written >> 20} MB of the call came faster than they can be transcribed, and wait; publish calls as "
+                "they are spoken, or submit them as recordings"
+            )
+        try:
+            if self._file is None:
+                folder = None if self._folder is None else str(self._folder)
+                self._file = SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES, dir=folder)  # noqa: SIM115 - closed by `clear`
+            self._file.seek(self._written)
+            self._file.write(frame)
+        except OSError as error:
+            raise TooFarAhead(f"the call came faster than it can be transcribed, and cannot be put aside: {error}") from error
+        self._written += len(frame)
+        if self.first_offset is None:
+            self.first_offset = laid.offset
+
+    def take(self) -> Laid:
+        """Takes the first; there must be one."""
+        assert self._file is not None
+        offset, written_at, is_audio, length = self._header()
+        content = self._file.read(length)
+        self._read += _FRAME.size + length
+        if self._read == self._written:
+            self.clear()
+        else:
+            self.first_offset = self._header()[0]
+        record: Record
+        if is_audio:
+            sequence, position = _CHUNK.unpack_from(content)
+            record = AudioChunk(call_id=self._call_id, sequence=sequence, position=position, audio=content[_CHUNK.size :])
+        else:
+            name, _, said = content.partition(b"\n")
+            record = RECORDS[name.decode()].model_validate_json(said)
+        return Laid(offset=offset, written_at=_EPOCH + written_at * _MICROSECOND, record=record)
+
+    def clear(self) -> None:
+        """Nothing of it is needed any more."""
+        if self._file is not None:
+            self._file.close()
+        self._file, self._written, self._read, self.first_offset = None, 0, 0, None
+
+    def _header(self) -> tuple[int, int, bool, int]:
+        assert self._file is not None
+        self._file.seek(self._read)
+        offset, written_at, is_audio, length = _FRAME.unpack(self._file.read(_FRAME.size))
+        return offset, written_at, bool(is_audio), length

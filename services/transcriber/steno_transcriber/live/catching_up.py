@@ -1,0 +1,83 @@
+"""A call of which more comes than the engine has time for is heard as there is room, beside the log rather than before it.
+
+| a record of a call | what follows |
+|---|---|
+| little of the call waits for the engine | it is heard at once; where too much of all calls waits, the log waits |
+| the same, of a call that is ahead of its time (`LiveCall.ahead`) | the same, but the log does not wait for such calls |
+| a minute of the call waits for the engine | it is put aside, and so are those that follow it |
+| the call is ahead of its time, and five minutes of all such calls wait | the same |
+
+What lies aside is heard in its order as soon as there is room: the call comes to the same utterances, later.
+"""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from steno_transcriber.live.aside import Aside, Laid
+from steno_transcriber.live.room import Room
+
+SHARE_SECONDS = 60.0
+"""Audio of one call that may wait for the engine."""
+
+AHEAD_SECONDS = 300.0
+"""Audio of all calls that are ahead of their time."""
+
+_TURN = 16
+"""Others on the event loop are let in after so many records."""
+
+
+class CatchingUp:
+    """The share of one call."""
+
+    def __init__(self, call_id: str, hear: Callable[[Laid], None], *, room: Callable[[], Room], folder: Path | None) -> None:
+        """
+        Args:
+            hear: Hears one record; it raises nothing.
+            room: The room that the call shares with others just now.
+            folder: Where what is put aside lies.
+        """
+        self._hear = hear
+        self._aside = Aside(call_id, folder)
+        self._room = room
+        #: The room for the call's own audio.
+        self.share = Room(SHARE_SECONDS)
+        self._afterwards: Callable[[], None] | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def first_offset(self) -> int | None:
+        """Of the first record that lies aside; None where none does."""
+        return self._aside.first_offset
+
+    def put_aside(self, laid: Laid) -> None:
+        """The record is heard later, and before any that follows it. Raises `TooFarAhead`."""
+        self._aside.put(laid)
+        self._afterwards = None
+        if self._task is None:
+            self._task = asyncio.create_task(self._catch_up())
+
+    def once_done(self, work: Callable[[], None]) -> None:
+        """Does something once nothing lies aside, unless more comes."""
+        self._afterwards = work
+
+    def stop(self) -> None:
+        """What lies aside is not heard."""
+        self._aside.clear()
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _catch_up(self) -> None:
+        taken = 0
+        while self._aside:
+            await self.share.wait()
+            await self._room().wait()
+            if not self._aside:
+                break
+            self._hear(self._aside.take())
+            taken += 1
+            if taken % _TURN == 0:
+                await asyncio.sleep(0)
+        self._task = None
+        if self._afterwards is not None:
+            self._afterwards()

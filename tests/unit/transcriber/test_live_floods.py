@@ -1,0 +1,260 @@
+"""Calls that come faster than live, straight on Kafka: they wait for themselves, and say the same in the end."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from steno_transcriber.decode_pool import Urgency
+from steno_transcriber.engines.scripted import ScriptedEngine
+from steno_transcriber.live.aside import Aside, Laid, TooFarAhead
+from steno_transcriber.live.room import Room
+from steno_transcriber.live.worker import INTERNAL
+from steno_transcriber.speech import Recognition, Utterance
+from support.live_bed import PARTITION, Bed, HeldDecoder
+from support.live_calls import BEGAN, CallWriter, Entry
+from support.live_transcriber import undisturbed
+from support.speech import call_audio
+
+from steno.events.records import (
+    AudioChunk,
+    AudioGap,
+    CallEnded,
+    CallRecord,
+    GapReason,
+    Phrase,
+    TranscriptCompleted,
+    TranscriptFailed,
+)
+
+
+class FairDecoder(HeldDecoder):
+    """Decodes what it is let, and notes for whom, and how urgent it was."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple[str, Urgency]] = []
+        #: Calls that the engine has no time for.
+        self.held: set[str] = set()
+        self.let_go = asyncio.Event()
+
+    async def decode(self, utterance: Utterance, *, call_id: str, urgency: Urgency, locale: str | None) -> Recognition:
+        self.asked.append((call_id, urgency))
+        if call_id in self.held:
+            await self.let_go.wait()
+        return await super().decode(utterance, call_id=call_id, urgency=urgency, locale=locale)
+
+
+class FloodBed(Bed):
+    """With an engine that says for whom it is asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.decoder: FairDecoder = FairDecoder()
+        self.handler = self.another()
+
+
+@pytest.fixture
+async def bed() -> AsyncIterator[FloodBed]:
+    made = FloodBed()
+    assert await made.handler.open(PARTITION) is None
+    yield made
+    await made.handler.close(PARTITION)
+
+
+def flood(call_id: str = "flood", *, minutes: int = 6) -> list[Entry]:
+    """A call that says so much within a second."""
+    call = CallWriter(call_id=call_id)
+    call.start()
+    said = call_audio()
+    for _ in range(minutes * 60 * 16_000 // said.shape[1] + 1):
+        call.say(said, chunk=2000)
+    call.end()
+    return [replace(entry, written_at=BEGAN + timedelta(milliseconds=index)) for index, entry in enumerate(call.log)]
+
+
+def live(call_id: str, offset: int) -> list[Entry]:
+    """A call that keeps its time."""
+    call = CallWriter(call_id=call_id, offset=offset)
+    call.start()
+    call.say(call_audio()[:, : 15 * 16_000])
+    call.end()
+    return call.log
+
+
+def phrases(bed: Bed, call_id: str) -> list[Phrase]:
+    return [record for record in bed.topics.of(Phrase) if isinstance(record, Phrase) and record.call_id == call_id]
+
+
+async def test_a_flood_waits_for_itself_and_the_next_call_of_the_partition_does_not(bed: FloodBed) -> None:
+    """The engine has no time at all for it, and the log behind it is read; then it comes to what it says undisturbed."""
+    log = flood()
+    after = live("call", log[-1].offset + 10)
+    bed.decoder.held = {"flood"}
+    async with asyncio.timeout(20):
+        await bed.play(log)
+        await bed.play(after)
+        await bed.until(TranscriptCompleted)
+    assert phrases(bed, "call") == undisturbed(after, ScriptedEngine())
+    assert phrases(bed, "flood") == []
+    bed.decoder.let_go.set()
+    await bed.until(TranscriptCompleted, 2)
+    assert phrases(bed, "flood") == undisturbed(log, ScriptedEngine())
+
+
+async def test_little_of_a_flood_waits_for_the_engine(bed: FloodBed) -> None:
+    """A minute or so, whatever has come; the rest lies aside. The room for all other calls is as before."""
+    bed.decoder.held = {"flood"}
+    await bed.play(flood(minutes=10))
+    assert bed.decoder.begun == 0
+    calls = bed.handler._partitions[PARTITION]
+    (call,) = calls
+    waiting = sum(decoding.spoken.utterance.duration_ms for decoding in call.worker._decodings._queue)  # type: ignore[attr-defined]
+    assert waiting < (38 + 60 + 30) * 1000 * 2
+    assert not bed.room.full
+    bed.decoder.let_go.set()
+    await bed.until(TranscriptCompleted)
+
+
+async def test_finals_of_a_flood_are_less_urgent_than_those_of_live_calls(bed: FloodBed) -> None:
+    """Once it is ahead of its time; a call of which much comes late, by the times of its records, is live."""
+    log = flood(minutes=3)
+    await bed.play(log)
+    late = [replace(entry, offset=entry.offset + log[-1].offset) for entry in live("late", 0)]
+    await bed.play(late)
+    await bed.until(TranscriptCompleted, 2)
+    assert {urgency for call_id, urgency in bed.decoder.asked if call_id == "late"} == {Urgency.FINAL}
+    urgencies = [urgency for call_id, urgency in bed.decoder.asked if call_id == "flood"]
+    assert set(urgencies[:3]) == {Urgency.FINAL}
+    assert set(urgencies[-10:]) == {Urgency.RECORDING}
+
+
+@pytest.mark.parametrize("share", [0.2, 0.6, 0.95])
+async def test_another_process_goes_on_with_a_flood_to_the_bit(bed: FloodBed, share: float) -> None:
+    """What lay aside is read again; the log below it is not let go."""
+    log = flood()
+    died = int(len(log) * share)
+    bed.decoder.held = {"flood"}
+    await bed.play(log[:died])
+    for _ in range(50):
+        await asyncio.sleep(0)
+    settled = await bed.handler.settle(PARTITION)
+    await bed.handler.close(PARTITION)
+    bed.decoder.held = set()
+    bed.handler = bed.another()
+    wanted = await bed.handler.open(PARTITION)
+    begin = min(offset for offset in (settled, wanted) if offset is not None)
+    async with asyncio.timeout(30):
+        await bed.play([entry for entry in log if entry.offset >= begin])
+        await bed.until(TranscriptCompleted)
+    said = {phrase.phrase_id: phrase for phrase in phrases(bed, "flood")}
+    assert list(said.values()) == undisturbed(log, ScriptedEngine())
+
+
+async def test_a_flood_beyond_all_bounds_fails_its_live_pass_alone(bed: FloodBed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a reason; what was said before stands, and its recording is made and transcribed all the same."""
+    monkeypatch.setattr(Aside.__init__, "__kwdefaults__", {"most_bytes": 1})
+    bed.decoder.held = {"flood"}
+    log = flood()
+    await bed.play(log)
+    bed.decoder.let_go.set()
+    await bed.until(TranscriptFailed)
+    (failed,) = bed.topics.of(TranscriptFailed)
+    assert isinstance(failed, TranscriptFailed)
+    assert failed.error == "too_far_ahead"
+    assert "publish calls as they are spoken" in failed.reason
+    after = live("call", log[-1].offset + 10)
+    await bed.play(after)
+    await bed.until(TranscriptCompleted)
+    assert phrases(bed, "call") == undisturbed(after, ScriptedEngine())
+
+
+async def test_what_lies_aside_ends_with_a_fault_of_ours_in_words(bed: FloodBed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is lost in silence."""
+
+    def broken(_: Aside) -> Laid:
+        return Laid(offset=2**40, written_at=BEGAN, record=None)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Aside, "take", broken)
+    monkeypatch.setattr("steno_transcriber.live.call.LiveCall._take", _fails)
+    await bed.play(flood()[:1])
+    (call,) = bed.handler._partitions[PARTITION]
+    call.worker._hear_later(broken(Aside("flood", None)))
+    await bed.until(TranscriptFailed)
+    (failed,) = bed.topics.of(TranscriptFailed)
+    assert isinstance(failed, TranscriptFailed)
+    assert (failed.error, failed.reason) == ("internal", INTERNAL)
+
+
+def _fails(*_: object) -> None:
+    raise RuntimeError("broken")
+
+
+# What lies aside.
+
+PLACES, C = st.integers(0, 2**62), st.just("c")
+LAID: st.SearchStrategy[CallRecord] = st.one_of(
+    st.builds(AudioChunk, call_id=C, sequence=st.integers(0, 2**31 - 1), position=PLACES, audio=st.binary(max_size=3000)),
+    st.builds(AudioGap, call_id=C, position=PLACES, length=PLACES, reason=st.sampled_from(GapReason)),
+    st.builds(CallEnded, call_id=C, position=PLACES, complete=st.booleans(), reason=st.text(), ended_at=st.just(BEGAN)),
+)
+
+
+@given(st.lists(st.one_of(st.none(), LAID), max_size=40))
+def test_what_was_put_aside_comes_back_in_its_order_as_it_was(steps: Sequence[CallRecord | None]) -> None:
+    """Whenever it is taken; None takes one."""
+    aside, expected = Aside("c", None), list[Laid]()
+    for offset, record in enumerate(steps):
+        if record is not None:
+            laid = Laid(offset=offset, written_at=BEGAN + timedelta(microseconds=offset), record=record)
+            aside.put(laid)
+            expected.append(laid)
+        elif expected:
+            assert aside.take() == expected.pop(0)
+        assert aside.first_offset == (expected[0].offset if expected else None)
+    while expected:
+        assert aside.take() == expected.pop(0)
+    assert not aside
+    aside.clear()
+
+
+def test_there_is_a_bound_to_what_lies_aside() -> None:
+    """And no more than a megabyte of it in memory."""
+    aside = Aside("c", None, most_bytes=3_000_000)
+    chunk = AudioChunk(call_id="c", sequence=0, position=0, audio=np.zeros(1_000_000, dtype=np.uint8).tobytes())
+    for offset in range(2):
+        aside.put(Laid(offset=offset, written_at=BEGAN, record=chunk))
+    with pytest.raises(TooFarAhead):
+        aside.put(Laid(offset=2, written_at=BEGAN, record=chunk))
+    assert aside._file is not None
+    assert aside._file._rolled  # type: ignore[attr-defined]
+    aside.clear()
+
+
+def test_a_room_says_when_it_is_full() -> None:
+    """Asked before more is taken."""
+    assert not Room(1).full
+
+
+async def test_a_flood_that_lies_about_its_time_has_its_share_and_no_more(bed: FloodBed) -> None:
+    """Each record is stamped as if it came in its time; the log behind it is read all the same."""
+    call = CallWriter(call_id="flood")
+    call.start()
+    for _ in range(8):
+        call.say(call_audio())
+    call.end()
+    bed.decoder.held = {"flood"}
+    after = live("call", call.offset + 10)
+    async with asyncio.timeout(20):
+        await bed.play(call.log)
+        await bed.play(after)
+        await bed.until(TranscriptCompleted)
+    assert phrases(bed, "call") == undisturbed(after, ScriptedEngine())
+    assert not bed.room.full
+    bed.decoder.let_go.set()
+    await bed.until(TranscriptCompleted, 2)
+    assert phrases(bed, "flood") == undisturbed(call.log, ScriptedEngine())
