@@ -69,7 +69,7 @@ class IngestSettings(ServiceSettings):
     consumer_concurrency: int = Field(default=16, ge=1, description="Results applied to the ledger side by side.")
     audiohook_keys_file: Path | None = Field(
         default=None,
-        description="File of the AudioHook integrations that may come in, `API_KEY CLIENT_SECRET` a line; without one, none.",
+        description="File of the AudioHook integrations that may come in, `API_KEY CLIENT_SECRET [tenant=T]` a line; without one, none.",
     )
     audiohook_public_url: str | None = Field(
         default=None,
@@ -129,7 +129,8 @@ class IngestSettings(ServiceSettings):
         description="The same while a call is paused, and for calls of this service's own doors whose process never came back.",
     )
     twilio_auth_tokens_file: Path | None = Field(
-        default=None, description="File of the Twilio Auth Tokens that sign streams, one a line; without one, API keys only."
+        default=None,
+        description="File of the Twilio Auth Tokens that sign streams, `TOKEN [tenant=T]` a line; without one, API keys only.",
     )
     twilio_public_url: str | None = Field(
         default=None,

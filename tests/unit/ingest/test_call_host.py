@@ -408,3 +408,18 @@ async def test_nobody_pauses_somebody_elses_call() -> None:
     assert not await hosting.host.paused("c", True, by=Caller("other", "other"), reason="")
     assert not call.session.paused
     assert await hosting.host.paused("c", True, by=Caller("desk", "acme"), reason="")
+
+
+async def test_a_call_is_awaited_on_when_a_stranger_asks_for_it() -> None:
+    """One that was lost with the process before: who it is not for does not make it forgotten."""
+    hosting = Hosting()
+    started = (await taken(Hosting()))[0].session.started
+    await hosting.ledger.begin(started, door="stream", instance="0", paused=False)
+    await hosting.lookout.recover()
+    before = dict(hosting.host.awaited)
+    with pytest.raises(OfferRefused):
+        await hosting.host.offer(
+            offer(resume=(1, 800)), door="stream", resumable=True, peer=ScriptedPeer(caller=Caller("other", "other"))
+        )
+    assert list(before) == ["c"]
+    assert hosting.host.awaited == before

@@ -278,8 +278,9 @@ class CallHost:
         lost_until = self.awaited.pop(offered.call_id, None)
         try:
             admitted = await self._admission.resume(offered, caller=caller)
-        except OfferRefused as error:
-            if lost_until is not None and error.refusal.temporary:
+        except OfferRefused:
+            if lost_until is not None:
+                # It is awaited still: who was refused may be somebody else.
                 self.awaited[offered.call_id] = lost_until
             raise
         try:
