@@ -38,7 +38,7 @@ CURSORS = (
         for at in (0, -1, 10**15, 253402300799999999, 253402300800000000, -62135596800000000, 10**30, 1.5, True)
     ),
     *(_cursor([0, last]) for last in ("\ud800", "a\0b", "", "x" * 500, "\N{PILE OF POO}", 1, None)),
-    *(_cursor(value) for value in ([], {}, [0], [0, "a", 1], "a", None, [[[]], "a"])),
+    *map(_cursor, ([], {}, [0], [0, "a", 1], "a", None, [[[]], "a"])),
     *("", "a", "====", "_-_-", "[" * 500, "eyJ", "\N{SNOWMAN}"),
 )
 TEXTS = (

@@ -17,13 +17,14 @@ from steno_notifier.intake import Intake
 from steno_notifier.outgoing import outgoing
 from support.webhooks import completed, webhook
 
+from steno.callers import Caller
 from steno.crypto import SecretBox
 from steno.http.auth import ApiKeys, key_line, make_key
 
 RUN = ("--max-examples", "10", "--seed", "1", "--request-timeout", "20", "--warnings", "off", "--no-color")
 
 
-async def _no_call(_streams: CaptionStreams, call_id: str, _cursor: Cursor | None) -> None:
+async def _no_call(_streams: CaptionStreams, call_id: str, _cursor: Cursor | None, _caller: Caller) -> None:
     raise NoSuchCall(call_id)
 
 
