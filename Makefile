@@ -11,7 +11,7 @@ BENCHMARKS := $(filter-out $(HELPERS),$(wildcard benchmarks/*.py))
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint campaigns fuzz format docs bench clean prerequisites lock
+.PHONY: help run test lint campaigns fuzz format docs bench sbom advisories clean prerequisites lock
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*  ## ' $(MAKEFILE_LIST) | awk -F ':.*  ## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -46,6 +46,12 @@ docs: $(INSTALLED)  ## Freeze changed schemas and write the generated documents
 
 bench: $(INSTALLED) .venv/fetched  ## Measure; each benchmark ends with one JSON line
 	@for benchmark in $(BENCHMARKS); do echo "== $$benchmark"; $(BIN)/python $$benchmark || exit 1; done
+
+sbom: $(INSTALLED)  ## List what the suite and each image are made of (CycloneDX, in build/sbom)
+	PYTHONPATH=deploy $(BIN)/python -m supply.sbom build/sbom
+
+advisories: $(INSTALLED)  ## Look the parts up among known faults; fails at one that a newer version mends
+	@PYTHONPATH=deploy $(BIN)/python -m supply.advisories
 
 clean:  ## Remove what was built and installed here (not the data of `make run`)
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

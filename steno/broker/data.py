@@ -65,7 +65,7 @@ def prepare_cluster(
     """Makes a data folder ready: finds Java, fetches and verifies the jars, chooses ports, formats what is new.
 
     A folder that was used before keeps its records, its cluster id, and its ports where they are still free. It blocks (the
-    jars, 44 MB, are fetched the first time; formatting takes half a second): call it from a thread.
+    jars, 43 MB, are fetched the first time; formatting takes half a second): call it from a thread.
 
     Args:
         data: the folder, made when missing.
@@ -119,7 +119,7 @@ def _command(folder: Path, node: Node, servers: str, java: Path, classpath: str)
 
 
 def _environment(classpath: str) -> dict[str, str]:
-    # The class path goes by the environment: 46 paths would drown the command line that people look at.
+    # The class path goes by the environment: so many paths would drown the command line that people look at.
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR") if name in os.environ}
     return {**kept, "CLASSPATH": classpath}
 

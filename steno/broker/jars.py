@@ -28,6 +28,12 @@ Progress = Callable[[int, int], None]
 
 _BROKER = "org.apache.kafka:kafka_2.13"
 _LOGGING = "org.apache.logging.log4j:log4j-slf4j-impl"
+_NEEDLESS = frozenset(
+    f"{name}:{name}" for name in ("commons-beanutils", "commons-collections", "commons-digester", "commons-logging")
+)
+"""What commons-validator names as needed, of which Kafka uses one class that needs none of it (a test looks). The old
+collections are known for what they let a hostile object do, and have had no release since 2015."""
+
 _DOWNLOADS_AT_ONCE = 4
 _TRIES = 3
 
@@ -177,6 +183,7 @@ def write_lock(path: Path = LOCK_FILE) -> tuple[Jar, ...]:
         coordinates = {f"{found.groupId}:{found.artifactId}:{found.version}" for found in needed}
         (logging,) = (found.version for found in needed if found.artifactId == "log4j-core")
         coordinates.add(f"{_LOGGING}:{logging}")
+        coordinates = {coordinate for coordinate in coordinates if coordinate.rpartition(":")[0] not in _NEEDLESS}
         jars = []
         for coordinate in sorted(coordinates):
             file = _download(Jar(coordinate=coordinate, sha256="", size=0), folder, count)
