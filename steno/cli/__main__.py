@@ -1,11 +1,14 @@
 """`steno`: the command line. Other packages add commands by the entry point group `steno.commands`."""
 
+import os
 from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Annotated
 
 import typer
 from stamina.instrumentation import set_on_retry_hooks
 
-from steno.cli import call, calls, keys, recordings, terminal, topics, up
+from steno.cli import call, calls, keys, recordings, terminal, topics, trust, up
 
 app = typer.Typer(
     name="steno",
@@ -14,6 +17,20 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,  # they would show what is in variables, keys too
 )
+
+
+@app.callback()
+def options(
+    ca: Annotated[
+        Path | None,
+        typer.Option(help="PEM file of an authority to trust beside the usual ones.", envvar=trust.VARIABLE, exists=True),
+    ] = None,
+) -> None:
+    """Call-center transcription on Apache Kafka."""
+    if ca is not None:
+        os.environ[trust.VARIABLE] = str(ca)
+
+
 app.command("up")(up.up)
 app.command("submit")(recordings.submit)
 app.command("call")(call.call)

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 import aiohttp
 import stamina
 
-from steno.cli import run_file
+from steno.cli import run_file, trust
 from steno.cli.terminal import clean
 
 ENDED = frozenset({"completed", "no_speech", "failed", "cancelled"})
@@ -158,7 +158,7 @@ async def connected(place: Place) -> AsyncIterator[Api]:
     """An `Api` on a place, its connections closed afterwards."""
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
     headers = {"Authorization": f"Bearer {place.key}"}
-    async with aiohttp.ClientSession(timeout=timeout, headers=headers) as session:
+    async with aiohttp.ClientSession(connector=trust.connector(), timeout=timeout, headers=headers) as session:
         yield Api(session, place)
 
 

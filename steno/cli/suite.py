@@ -95,13 +95,15 @@ class Suite:
             await self._start_broker(report)
         # The services start beside Kafka and wait for it: their own start takes as long.
         ports = _choose_ports(self.data / "ports.json")
-        self.urls = {name: f"http://{HOST}:{ports[name]}" for name in SERVICES}
+        self.urls = {name: f"{_scheme(name)}://{HOST}:{ports[name]}" for name in SERVICES}
         for name in SERVICES:
             await self._supervisor.start(self._service(name, ports[name]))
         if self._own_broker:
             await wait_ready(self.kafka, check=lambda: self._check(BROKER))
             report(f"Kafka is ready at {self.kafka}")
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
+        # Whether they are up is all that is asked, of our own children: whose certificates they show does not matter.
+        trusting = aiohttp.TCPConnector(ssl=False)
+        async with aiohttp.ClientSession(connector=trusting, timeout=aiohttp.ClientTimeout(total=2)) as session:
             await asyncio.gather(*(self._wait_ready(session, name, report) for name in SERVICES))
 
     async def stop(self) -> None:
@@ -177,7 +179,7 @@ class Suite:
     async def _wait_ready(self, session: aiohttp.ClientSession, name: str, report: Report) -> None:
         try:
             async with asyncio.timeout(_READY_SECONDS):
-                while not await _is_ready(session, self.urls[name]):
+                while not await _is_ready(session, _admin_url(name) or self.urls[name]):
                     self._check(name)
                     await asyncio.sleep(0.1)
         except TimeoutError:
@@ -205,6 +207,17 @@ class _Megabytes:
         if (now := time.monotonic()) - self._told_at >= _TELL_EVERY_SECONDS:
             self._told_at = now
             self._report(f"fetching Kafka: {done / 1e6:.0f} of {total / 1e6:.0f} MB")
+
+
+def _scheme(name: str) -> str:
+    return "https" if os.environ.get(f"STENO_{name.upper()}_TLS_CERTIFICATE_FILE") else "http"
+
+
+def _admin_url(name: str) -> str:
+    """The operators' port of a service, where one is set: it asks for no client certificates."""
+    prefix = f"STENO_{name.upper()}_ADMIN_"
+    port = os.environ.get(f"{prefix}PORT", "0")
+    return "" if port == "0" else f"{_scheme(name)}://{os.environ.get(f'{prefix}HOST', HOST)}:{port}"
 
 
 async def _is_ready(session: aiohttp.ClientSession, url: str) -> bool:

@@ -36,11 +36,18 @@ MAX_HEADERS = 100
 _MOST_HELD = 65_536
 """Of a body that nobody has asked for yet; then nothing more is read from the socket."""
 
+_SLICE_BYTES = 16_384
+"""Of a chunked body that are taken apart at a time."""
+
+_LEAST_CONTENT = 0.8
+"""How much of a chunked body must be content: each chunk takes h11 as long as a kilobyte."""
+
 _LINGER_SECONDS = 2.0
 """How long what nobody wants is thrown away: closed at once, TCP would reset the connection before its answer is read."""
 
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 
+_TOO_CHOPPED = Problem(status=400, kind="chunks", detail="the body comes in chunks of a few bytes; send larger ones")
 _TOO_SLOW = Problem(status=408, kind="too_slow", detail="the request came too slowly; send it again, faster")
 
 
@@ -62,7 +69,9 @@ class HttpProtocol(H11Protocol):
         self._stage = _Stage.HEAD
         self._head = bytearray()
         self._held = bytearray()
-        self._received = 0
+        #: Of the body that comes now: its bytes as they came, and what of them is content.
+        self._received = self._handed_on = 0
+        self._chunked = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """It is accepted, and its TLS agreed on."""
@@ -83,10 +92,7 @@ class HttpProtocol(H11Protocol):
     def data_received(self, data: bytes) -> None:
         """More came in."""
         if self._stage is _Stage.BODY:
-            self._received += len(data)
-            super().data_received(data)
-            if self._stage is _Stage.BODY and self.conn.their_state is not h11.SEND_BODY:
-                self._has_body()
+            self._take_body(data)
         elif self._stage is _Stage.HEAD:
             self._take_head(data)
         elif self._stage is _Stage.HELD:
@@ -159,6 +165,8 @@ class HttpProtocol(H11Protocol):
         self._head.clear()
         self._link.has_head()
         self._stage = _Stage.HELD
+        self._received = self._handed_on = 0
+        self._chunked = False
         super().data_received(head)
 
     def _asked(self) -> None:
@@ -166,11 +174,30 @@ class HttpProtocol(H11Protocol):
         if self._stage is not _Stage.HELD or self.conn.their_state is not h11.SEND_BODY or self.cycle.response_complete:
             return
         self._stage = _Stage.BODY
+        self._chunked = any(name == b"transfer-encoding" for name, _ in self.headers)
         self._link.awaits_bytes("slow_body", lambda: -1 if self.flow.read_paused else self._received)
         if self._held:
             data = bytes(self._held)
             self._held.clear()
             self.data_received(data)
+
+    def _take_body(self, data: bytes) -> None:
+        # Slices for chunks only: of a body with a length each piece is handed on as it comes.
+        step = _SLICE_BYTES if self._chunked else len(data)
+        for start in range(0, len(data), step):
+            piece, held = data[start : start + step], len(self.cycle.body)
+            self._received += len(piece)
+            super().data_received(piece)
+            if self._stage is not _Stage.BODY:
+                return
+            self._handed_on += len(self.cycle.body) - held
+            if self.conn.their_state is not h11.SEND_BODY:
+                self._held += data[start + step :]
+                self._has_body()
+                return
+            if self._chunked and self._received > _SLICE_BYTES and self._handed_on < _LEAST_CONTENT * self._received:
+                self._refuse(_TOO_CHOPPED)
+                return
 
     def _has_body(self) -> None:
         self._stage = _Stage.HELD

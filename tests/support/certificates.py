@@ -2,6 +2,7 @@
 
 import ssl
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
@@ -26,10 +27,16 @@ class Authority:
 
     def server(self, name: str) -> ssl.SSLContext:
         """The TLS of a server that shows a certificate for a host name."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.pem(name))
+        return context
+
+    def pem(self, name: str) -> Path:
+        """The file of a new certificate for a name, or for an address, with its key."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = (
             self._builder(name, key)
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+            .add_extension(x509.SubjectAlternativeName([_called(name)]), critical=False)
             .sign(self._key, hashes.SHA256())
         )
         file = self._folder / f"{name}.pem"
@@ -37,9 +44,7 @@ class Authority:
             key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
             + certificate.public_bytes(serialization.Encoding.PEM)
         )
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(file)
-        return context
+        return file
 
     def _builder(self, name: str, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
         now = datetime.now(UTC)
@@ -52,6 +57,13 @@ class Authority:
             .not_valid_before(now - timedelta(hours=1))
             .not_valid_after(now + timedelta(days=1))
         )
+
+
+def _called(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
 
 
 def _name(name: str) -> x509.Name:

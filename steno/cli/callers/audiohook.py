@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 
+from steno.cli import trust
 from steno.cli.api import ApiError
 from steno.cli.callers.audiohook_client import AudioHookClient, Conversation, ServerError, new_id, offers_of
 from steno.cli.callers.audiohook_signing import sign
@@ -117,7 +118,7 @@ class AudioHookCaller:
         """
         try:
             async with (
-                aiohttp.ClientSession(headers=self._headers) as session,
+                aiohttp.ClientSession(connector=trust.connector(), headers=self._headers) as session,
                 session.ws_connect(self._url, autoping=True) as socket,
             ):
                 await self._hold(socket, frames)

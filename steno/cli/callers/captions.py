@@ -12,6 +12,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from steno.cli import trust
 from steno.cli.api import Place
 from steno.cli.recordings import phrase_line, spoken_line
 from steno.cli.terminal import line, styled
@@ -74,7 +75,7 @@ async def follow(place: Place, call_id: str, hear: Callable[[Caption], None]) ->
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
     headers = {"Authorization": f"Bearer {place.key}", "Accept": "text/event-stream"}
     cursor = ""
-    async with aiohttp.ClientSession(timeout=timeout, headers=headers) as session:
+    async with aiohttp.ClientSession(connector=trust.connector(), timeout=timeout, headers=headers) as session:
         while True:
             try:
                 async with session.get(url, headers={"Last-Event-ID": cursor} if cursor else {}) as response:

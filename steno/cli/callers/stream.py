@@ -13,6 +13,7 @@ from typing import Any
 
 import aiohttp
 
+from steno.cli import trust
 from steno.cli.api import ApiError, shortened
 from steno.cli.callers.audio import CallAudio
 
@@ -241,7 +242,8 @@ class StreamCaller:
     async def _stay_connected(self) -> None:
         loop = asyncio.get_running_loop()
         seen_at, wait = loop.time(), _FIRST_WAIT_SECONDS
-        async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {self._key}"}) as session:
+        headers = {"Authorization": f"Bearer {self._key}"}
+        async with aiohttp.ClientSession(connector=trust.connector(), headers=headers) as session:
             while True:
                 if await self._connect(session):
                     seen_at, wait = loop.time(), _FIRST_WAIT_SECONDS

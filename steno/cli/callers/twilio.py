@@ -13,6 +13,7 @@ from typing import Any
 
 import aiohttp
 
+from steno.cli import trust
 from steno.cli.api import ApiError
 from steno.cli.callers.audio import CallAudio
 from steno.cli.callers.stream import CallDescription, CallLost, CallRefused
@@ -119,7 +120,10 @@ async def play(client: TwilioClient, frames: AsyncIterator[bytes], *, url: str, 
     """
     headers = {"X-Twilio-Signature": signature(token, url)} if token else {"Authorization": f"Bearer {key}"}
     try:
-        async with aiohttp.ClientSession(headers=headers) as session, session.ws_connect(url) as socket:
+        async with (
+            aiohttp.ClientSession(connector=trust.connector(), headers=headers) as session,
+            session.ws_connect(url) as socket,
+        ):
             sending = asyncio.create_task(_send(client, frames, socket))
             try:
                 await _until_closed(socket, sending)

@@ -5,12 +5,14 @@ import json
 import os
 import signal
 import socket
+import ssl
 import sys
 from asyncio.subprocess import PIPE, Process
 from pathlib import Path
 
 import aiohttp
 import pytest
+from support.certificates import Authority
 from support.collector import collecting
 
 SERVICE = Path(__file__).with_name("service_process.py")
@@ -115,3 +117,39 @@ async def test_a_collector_that_hangs_does_not_hold_the_process() -> None:
         await log_until(process, "service.listening")
         process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(process.wait(), 8) == 0
+
+
+async def test_operators_have_a_port_of_their_own(tmp_path: Path) -> None:
+    """With one set, the public port tells whether the service is healthy and no more; TLS is on both."""
+    authority = Authority(tmp_path)
+    process = await start(
+        STENO_INGEST_ADMIN_PORT="0",
+        STENO_INGEST_TLS_CERTIFICATE_FILE=str(authority.pem("127.0.0.1")),
+        STENO_INGEST_TLS_CLIENT_CA_FILE=str(authority.file),
+    )
+    public = (await log_until(process, "service.listening"))["url"]
+    admin = (await log_until(process, "service.listening_for_operators"))["url"]
+    trusting = ssl.create_default_context(cafile=str(authority.file))
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trusting)) as session:
+        async with session.get(f"{admin}/health/ready") as response:
+            assert (response.status, (await response.json())["checks"]) == (200, {"always": True})
+        async with session.get(f"{admin}/metrics") as response:
+            assert "steno_http_connections" in await response.text()
+        with pytest.raises(aiohttp.ClientError):
+            await session.get(f"{public}/health/ready")
+    showing = ssl.create_default_context(cafile=str(authority.file))
+    showing.load_cert_chain(authority.pem("client"))
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=showing)) as session:
+        async with session.get(f"{public}/health/ready") as response:
+            assert (response.status, await response.json()) == (200, {"healthy": True})
+        async with session.get(f"{public}/metrics") as response:
+            assert response.status == 404
+    assert (await end(process))[0] == 0
+
+
+async def test_files_without_a_certificate_end_the_start(tmp_path: Path) -> None:
+    """Exit status 1, and the files are named: nothing is served in the clear instead."""
+    process = await start(STENO_INGEST_TLS_CERTIFICATE_FILE=str(tmp_path / "none.pem"))
+    _, errors = await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode == 1
+    assert b"none.pem" in errors

@@ -101,6 +101,20 @@ async def test_tiny_chunks_without_a_key_cost_nothing(tmp_path: Path) -> None:
         assert time.thread_time() - began < 0.5
 
 
+async def test_tiny_chunks_with_a_key_are_refused(tmp_path: Path) -> None:
+    """A body chopped into bytes is given up before it holds the event loop; one in small, sensible chunks is read."""
+    chunked = head("POST", "/upload", _FORM, "Transfer-Encoding: chunked", "Connection: close")
+    async with served(tmp_path) as steno:
+        began = time.thread_time()
+        answered = await steno.ask(chunked, b"1\r\na\r\n" * 300_000)
+        assert (status_of(answered), _problem(answered)["type"]) == (400, "urn:steno:problem:chunks")
+        answered = await steno.ask(chunked, b"1;" + b"a" * 30_000 + b"\r\n")
+        assert status_of(answered) == 400
+        assert time.thread_time() - began < 0.5
+        sensible = b"a0\r\n" + b"a" * 160 + b"\r\n"
+        assert (await steno.ask(chunked, sensible * 2000 + b"0\r\n\r\n")).endswith(b"320000")
+
+
 async def test_silent_and_slow_ones_are_closed_in_time(tmp_path: Path) -> None:
     """Nothing at all, a head byte by byte, a body byte by byte, an answer that is not read, and an idle connection."""
     async with served(tmp_path, bounds=_QUICK, keep_alive_seconds=0.3) as steno:

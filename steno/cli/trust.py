@@ -1,0 +1,17 @@
+"""Whom the command line believes to be the suite: a private authority counts beside the usual ones."""
+
+import os
+import ssl
+
+import aiohttp
+
+VARIABLE = "STENO_CA_FILE"
+"""Names a PEM file of authorities; `steno --ca FILE` sets it."""
+
+
+def connector() -> aiohttp.TCPConnector:
+    """Connections to a suite. Raises `OSError` where the file cannot be read."""
+    context = ssl.create_default_context()
+    if file := os.environ.get(VARIABLE):
+        context.load_verify_locations(file)
+    return aiohttp.TCPConnector(ssl=context)
