@@ -17,8 +17,8 @@ _MODULES = {
 
 _INTRODUCTION = """# Metrics
 
-Every service answers `GET /metrics` on its HTTP port in Prometheus' text format, without a key. Beside those below, it tells
-Python's and the process's own.
+Every service answers `GET /metrics` on its HTTP port, or on its admin port where one is set, in Prometheus' text
+format, without a key. Beside those below, it tells Python's and the process's own.
 
 """
 

@@ -13,7 +13,9 @@ Node = Mapping[str, Any]
 _INTRODUCTION = """# REST
 
 Each service serves its OpenAPI document at `/openapi.json` and a page to try it at `/docs`. Requests carry an API key:
-`Authorization: Bearer KEY` or `X-Api-Key: KEY`.
+`Authorization: Bearer KEY` or `X-Api-Key: KEY`. Before an operation sees a request it may be answered
+with 400 (its JSON is too deep or has too many values), 401, 408 (too slow), 413, 414, 429 (with `Retry-After`) or 431, each a
+problem: [limits](operating.md#limits).
 
 """
 
