@@ -53,6 +53,10 @@ LIVE_UNUSABLE_RECORDS = Counter(
     "steno_transcriber_live_unusable_records",
     "Records of live calls that did not fit their call, left out; many fail it.",
 )
+LIVE_RECORDS_ASIDE = Counter(
+    "steno_transcriber_live_records_aside",
+    "Records of live calls put aside on disk, for which there was no time; a rise means a flood, or too few cores.",
+)
 
 TRANSCRIBER_METRICS = (
     RECORDINGS,
@@ -72,5 +76,6 @@ TRANSCRIBER_METRICS = (
     LIVE_HYPOTHESIS_SECONDS,
     LIVE_STRAY_RECORDS,
     LIVE_UNUSABLE_RECORDS,
+    LIVE_RECORDS_ASIDE,
 )
 """All of them, for the documentation and for the test that dashboards name only what exists."""

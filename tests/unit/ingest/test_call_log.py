@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from steno_ingest.calls.log import keeping
 from steno_ingest.calls.log.call_log import KEPT_AFTER_SECONDS
 from steno_ingest.calls.log.pieces import PIECE_BYTES
 from support.call_log import Fate, Killed, World, a_call, audio_of, read
@@ -223,6 +224,25 @@ async def test_beyond_what_may_be_held_audio_is_kept_before_more_is_taken() -> N
     await process.read_all()
     for scene in scenes:
         assert await audio_of(world, scene) == scene.expected
+
+
+async def test_one_call_is_not_held_beyond_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much of it comes at once, and however much room there is."""
+    monkeypatch.setattr(keeping, "MOST_OF_A_CALL_BYTES", 5000)
+    scene = Scene(call_id="flood")
+    scene.start()
+    for _ in range(100):
+        scene.send(800)
+    scene.end()
+    world = World(scene.records)
+    process = world.process()
+    await process.open()
+    for _ in world.log:
+        await process.take()
+        assert sum(call.audio.held for call in process.call_log.open_calls(0)) < 5000 + 800
+    await process.settle()
+    await process.finish()
+    assert await audio_of(world, scene) == scene.expected
 
 
 async def test_a_store_that_is_away_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+from steno_transcriber import metrics
 from steno_transcriber.live.aside import Aside, Laid
 from steno_transcriber.live.room import Room
 
@@ -53,6 +54,7 @@ class CatchingUp:
     def put_aside(self, laid: Laid) -> None:
         """The record is heard later, and before any that follows it. Raises `TooFarAhead`."""
         self._aside.put(laid)
+        metrics.LIVE_RECORDS_ASIDE.inc()
         self._afterwards = None
         if self._task is None:
             self._task = asyncio.create_task(self._catch_up())

@@ -15,6 +15,9 @@ log = structlog.get_logger("steno.ingest.call_log")
 #: Audio of all calls held at most; beyond it a call's audio is kept before more of it is taken.
 MOST_HELD_BYTES = 192 << 20
 
+#: Audio of one call held at most: sixteen minutes of two channels of G.711, which come at once where a call is published so.
+MOST_OF_A_CALL_BYTES = 16 << 20
+
 
 class Keeping:
     """What of calls is held in memory, and how it gets out of there."""
@@ -41,7 +44,8 @@ class Keeping:
 
     async def make_room(self, call: OpenCall) -> None:
         """Returns when there is room for more audio of a call. Raises `StoreUnavailable`."""
-        if self._held_bytes < self._most_held_bytes or not call.audio.held:
+        held = call.audio.held
+        if held < MOST_OF_A_CALL_BYTES and (self._held_bytes < self._most_held_bytes or not held):
             return
         pieces = call.audio.take()
         try:
