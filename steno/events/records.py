@@ -379,7 +379,7 @@ class CallCheckpoint(CallRecord):
     """From where a transcriber goes on with a live call when another one dies."""
 
     offset: Position
-    position: Position = 0
+    position: Annotated[int, Field(ge=0, le=2**48)] = 0
     sequence: Index = 0
     codec: AudioCodec
     sample_rate: SampleRate
@@ -387,7 +387,7 @@ class CallCheckpoint(CallRecord):
     locale: str = "en-US"
     properties: dict[str, str] = {}
     started_at: Moment
-    marks: tuple[ChannelMark, ...]
+    marks: Annotated[tuple[ChannelMark, ...], Field(min_length=1, max_length=8)]
     next_sequence: Index
     missing: Position = 0
     elapsed_ms: Position = 0

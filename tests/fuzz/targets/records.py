@@ -50,8 +50,8 @@ IDS = ShippedSchemaIds()
 BEGAN = datetime(2026, 3, 1, 9, tzinfo=UTC)
 CALL = "call-1"
 _BACKWARDS = (
-    datetime(1, 1, 1, tzinfo=UTC),
-    datetime(9999, 12, 31, 23, 59, 59, 999_999, UTC),
+    datetime(1, 1, 2, tzinfo=UTC),
+    datetime(9999, 12, 30, 23, 59, 59, 999_999, UTC),
     BEGAN,
     datetime(1969, 12, 31, tzinfo=UTC),
 )

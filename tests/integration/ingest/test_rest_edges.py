@@ -7,13 +7,13 @@ from support.edges import Walk
 from support.ingest import Ingest, running_ingest
 
 
-async def walk_of(ingest: Ingest, only: tuple[str, ...] = ()) -> Walk:
+async def walk_of(ingest: Ingest, *, only: tuple[str, ...] = ()) -> Walk:
     """All routes, each with something there."""
     recording = (await ingest.upload(b"audio", call_id="call-1")).json()
     webhook = (await ingest.client.post("/v1/webhooks", json={"url": "https://receiver.example/a"})).json()
     await ingest.calls.begin(call_started("call-1"), door="stream", instance="i", paused=False)
     known = {"recording_id": recording["recording_id"], "webhook_id": webhook["webhook_id"], "call_id": "call-1"}
-    return Walk(ingest.app, ingest.client, known, only)
+    return Walk(ingest.app, ingest.client, known, only=only)
 
 
 async def test_no_value_of_any_field_is_an_error_of_the_server(tmp_path: Path) -> None:

@@ -32,6 +32,10 @@ from steno.events import ids
 from steno.events.records import AudioCodec, CallChannel, GapReason, Hypothesis, Role
 from steno.http.auth import ApiKeys
 
+NO_LENGTHS = [
+    *[(number, "not_valid") for number in ("true", '"1"', "1e400", "-1", "1.5", "9223372036854775808", "null", "[]", '"NaN"')],
+    *[(number, "not_json") for number in ("1" + "0" * 5000, "0x1", "01", "-")],
+]
 START = {
     "type": "start",
     "call_id": "c",
@@ -234,6 +238,10 @@ def test_a_lost_connection_tears_an_open_call_only() -> None:
         ({**START, "channels": []}, "not_valid"),
         ({**START, "channels": [{"channel": 1}]}, "not_valid"),
         ({**START, "unheard": "of"}, "not_valid"),
+        ({**START, "paused": 1}, "not_valid"),
+        ({**START, "resume": {"sequence": 2**31 - 1, "position": 0}}, "not_valid"),
+        ({**START, "resume": {"sequence": 0, "position": 2**63 - 1}}, "not_valid"),
+        ({**START, "resume": {"sequence": True, "position": 0}}, "not_valid"),
         ({**START, "resume": {"sequence": -1, "position": 0}}, "not_valid"),
     ],
 )
@@ -251,6 +259,9 @@ def test_a_bad_beginning_is_refused(message: object, code: str) -> None:
         ({"type": "dtmf", "digit": "1", "channel": 2}, "not_valid"),
         ({"type": "gap", "length_ms": -1}, "not_valid"),
         ({"type": "gap", "length_ms": 10**9}, "not_valid"),
+        *((f'{{"type": "gap", "length_ms": {number}}}', code) for number, code in NO_LENGTHS),
+        *((f'{{"type": "resume", "skipped_ms": {number}}}', code) for number, code in NO_LENGTHS),
+        ({"type": "dtmf", "digit": "1", "channel": True}, "not_valid"),
         ({"type": "update", "channels": [{}, {}, {}]}, "not_valid"),
     ],
 )

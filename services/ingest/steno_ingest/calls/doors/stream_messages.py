@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from steno.events.records import AudioCodec, CallChannel, GapReason, Hypothesis, Identifier, Phrase, Position, Properties, Role
+from steno.events.records import AudioCodec, CallChannel, GapReason, Hypothesis, Identifier, Phrase, Properties, Role
 from steno.json_bounds import JsonTooLarge, check_json
 
 _DAY_MS = 86_400_000
@@ -16,7 +16,8 @@ Locale = Annotated[str, Field(min_length=2, max_length=64)]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Strict: true is no number, and neither is a text of digits.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class Channel(_Part):
@@ -30,8 +31,9 @@ class Channel(_Part):
 class From(_Part):
     """Where a peer that lost its connection goes on: the last `ack`."""
 
-    sequence: Annotated[int, Field(ge=0, le=2**31 - 1)]
-    position: Position
+    # With room for what follows: ten chunks a second for three years, and as many samples as nobody has ever sent.
+    sequence: Annotated[int, Field(ge=0, le=2**30)]
+    position: Annotated[int, Field(ge=0, le=2**48)]
 
 
 class Start(_Part):
