@@ -43,6 +43,7 @@ async def test_forty_updates_stop_nobody(kafka: str, topic_prefix: str, tmp_path
         locale="en-GB",
         protocol="siprec",
         properties={"queue": "billing"},
+        tenant="",
         started_at=NOW,
     )
     audio = foreign("AudioChunk", sequence=0, position=0, audio=bytes(range(200)) * 4)
