@@ -69,7 +69,7 @@ class IngestSettings(ServiceSettings):
     consumer_concurrency: int = Field(default=16, ge=1, description="Results applied to the ledger side by side.")
     audiohook_keys_file: Path | None = Field(
         default=None,
-        description="File of the AudioHook integrations that may come in, `API_KEY SECRET [tenant=T]` a line; without one, none.",
+        description="File of the AudioHook integrations let in, `API_KEY CLIENT_SECRET [tenant=T]` a line; without one, none.",
     )
     audiohook_public_url: str | None = Field(
         default=None,

@@ -1,5 +1,6 @@
 """What one tenant brings is not there for another: every route, by the API's own document."""
 
+import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator
@@ -8,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from steno_ingest.calls.ledger.tables import calls
 from steno_ingest.calls.ledger.view import fingerprint
 from steno_ingest.errors import CallIdInUse, ForeignUrl, KeyReused, NotThere
 from steno_ingest.intake import ClientKey
@@ -212,3 +214,23 @@ async def test_a_call_that_began_before_there_were_tenants_is_known_again(ingest
     as_it_was = hashlib.sha256(f"{started.started_at.timestamp():.6f} {text}".encode()).hexdigest()
     assert fingerprint(started) == as_it_was
     assert fingerprint(call_started("old", tenant="acme")) != as_it_was
+
+
+async def test_of_two_tenants_that_use_an_id_at_once_one_has_it(ingest: Ingest) -> None:
+    """By recordings and calls, ten at a time: everything that was taken by an id is of one tenant."""
+
+    async def recorded(number: int, tenant: str) -> None:
+        link = Link(url=f"https://{tenant}.example/{number}.wav", call_id=f"call-{number}")
+        await ingest.intake.accept_link(link, door=Door.REST, caller=Caller(tenant, tenant))
+
+    async def called(number: int, tenant: str) -> None:
+        started = call_started(f"call-{number}", tenant=tenant)
+        await ingest.calls.begin(started, door="stream", instance="here", paused=False)
+
+    work = [way(number, tenant) for number in range(10) for way in (recorded, called) for tenant in ("acme", "other")]
+    outcomes = await asyncio.gather(*work, return_exceptions=True)
+    assert all(outcome is None or isinstance(outcome, CallIdInUse) for outcome in outcomes)
+    owners: dict[str, set[str]] = {}
+    for row in (*await ingest.rows(recordings), *await ingest.rows(calls)):
+        owners.setdefault(row.call_id, set()).add(row.tenant)
+    assert [len(owners[f"call-{number}"]) for number in range(10)] == [1] * 10
