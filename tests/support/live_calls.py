@@ -48,6 +48,7 @@ class CallWriter:
     channels: tuple[CallChannel, ...] = CHANNELS
     locale: str = "en-US"
     properties: dict[str, str] = field(default_factory=dict)
+    tenant: str = ""
     #: Offsets of the partition that belong to other calls, before each record.
     others: int = 0
     log: list[Entry] = field(default_factory=list)
@@ -66,6 +67,7 @@ class CallWriter:
                 locale=self.locale,
                 properties=self.properties,
                 started_at=BEGAN,
+                tenant=self.tenant,
             )
         )
 

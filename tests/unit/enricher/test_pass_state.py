@@ -7,11 +7,13 @@ from statistics import linear_regression, mean
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from steno_enricher.call_row import CallRow
 from steno_enricher.finding import Finding
 from steno_enricher.pass_state import ContradictoryTranscript, PassState
 from steno_enricher.ranking import KeyPhrase
 from steno_enricher.rows import Kind, Line, line_of
 
+from steno.events.ids import live_pass_id
 from steno.events.records import CallSummary, Role, SpeakerSummary, TranscriptCompleted
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -199,6 +201,7 @@ def test_a_row_of_the_format_before_is_read() -> None:
     assert (state.summarised, state.owed, state.is_complete, state.phrase_count) == (True, False, True, 2)
     summary = state.summary(at=NOW)
     assert (summary.revision, summary.duration_ms, summary.properties) == (1, 3000, {"team": "blue"})
+    assert summary.tenant == ""
     assert [(speaker.role, speaker.talk_ms, speaker.sentiment) for speaker in summary.speakers] == [
         (Role.AGENT, 1500, 0.5),
         (Role.CUSTOMER, 1500, -0.2),
@@ -212,3 +215,23 @@ def test_the_line_of_a_row_says_when_it_is_due() -> None:
     assert line_of(state.to_bytes(at=NOW, due_at=due_at)) == Line(written_at=NOW, kind=Kind.OPEN, due_at=due_at)
     state.failed = True
     assert line_of(state.to_bytes(at=NOW)) == Line(written_at=NOW, kind=Kind.FINISHED)
+
+
+def test_a_summary_is_of_the_tenant_of_its_transcript() -> None:
+    """Also after the row was kept and read again; of a live call without a transcript, of the tenant of the call."""
+    state = PassState(call_id="call", recording_id="recording")
+    state.complete(_completed(0).model_copy(update={"tenant": "acme"}))
+    assert state.summary(at=NOW).tenant == "acme"
+    again = PassState.from_bytes(state.to_bytes(at=NOW), call_id="call", recording_id="recording")
+    assert again.summary(at=NOW).tenant == "acme"
+    live = PassState(call_id="call", recording_id=live_pass_id("call"))
+    live.hear_of(CallRow(tenant="acme"))
+    kept = PassState.from_bytes(live.to_bytes(at=NOW), call_id="call", recording_id=live_pass_id("call"))
+    assert kept.summary(at=NOW).tenant == "acme"
+
+
+def test_a_call_kept_before_there_were_tenants_is_read() -> None:
+    """It is the house's."""
+    row = CallRow(tenant="acme")
+    assert CallRow.from_list(row.to_list()) == row
+    assert CallRow.from_list(row.to_list()[:5]).tenant == ""

@@ -247,3 +247,27 @@ def test_a_body_is_never_too_big(properties: dict[str, str], key_phrases: list[s
 def test_ingest_takes_every_event_that_is_told() -> None:
     """Webhooks are registered for exactly the events there are."""
     assert {event.value for event in ingest_webhooks.EventType} == {event.value for event in EventType}
+
+
+def test_an_event_is_of_the_tenant_of_its_record() -> None:
+    """Of whichever record it is; without one, the house's."""
+    live = ids.live_pass_id("call-1")
+    records = [
+        completed(),
+        summary(),
+        TranscriptFailed(call_id="call-1", recording_id="r", reason="x", error="x", failed_at=NOW),
+        PHRASE.model_copy(update={"call_id": "call-1", "recording_id": live}),
+        CallState(
+            call_id="call-1",
+            recording_id=live,
+            state=CallStatus.ACTIVE,
+            channels=(CallChannel(channel=0),),
+            started_at=NOW,
+            updated_at=NOW,
+        ),
+    ]
+    for record in records:
+        for tenant in ("acme", ""):
+            event = outgoing(record.model_copy(update={"tenant": tenant}), NOW)
+            assert event is not None
+            assert event.tenant == tenant

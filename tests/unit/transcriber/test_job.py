@@ -152,6 +152,7 @@ def submitted(store: ObjectStore, name: str, *, locale: str = "en-US") -> Record
         channels=(ChannelRole(channel=0, role=Role.AGENT),),
         locale=locale,
         properties={"queue": "cards"},
+        tenant="acme",
     )
 
 
@@ -173,6 +174,7 @@ async def test_a_call_is_completed(transcriber: Transcriber, published: Publishe
     assert isinstance(completed, TranscriptCompleted)
     assert (completed.phrase_count, completed.channel_count, completed.duration_ms) == (len(phrases), 2, 8000)
     assert (completed.recording_id, completed.properties) == ("recording-1", {"queue": "cards"})
+    assert {phrase.tenant for phrase in phrases} | {completed.tenant} == {"acme"}
 
 
 async def test_the_document_holds_what_was_published(
@@ -234,7 +236,7 @@ async def test_what_is_no_audio_fails(
     assert isinstance(failed, TranscriptFailed)
     assert failed.error == "unreadable_audio"
     assert reason in failed.reason
-    assert failed.properties == {"queue": "cards"}
+    assert (failed.properties, failed.tenant) == ({"queue": "cards"}, "acme")
 
 
 async def test_a_missing_object_fails(transcriber: Transcriber, published: Published, store: FlakyStore) -> None:
