@@ -9,6 +9,7 @@ import os
 import stat
 from dataclasses import dataclass
 from io import BufferedReader
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,6 +20,9 @@ from steno_ingest.errors import NotAlone
 SIDECAR = ".json"
 ACCEPTED = "accepted"
 REJECTED = "rejected"
+_REASON = ".reason.txt"
+_LONGEST_SUFFIX = 16
+_MOST_NAME_BYTES = 255
 
 Stamp = tuple[int, ...]
 """Number of the file, its size in bytes and the time of its last change in nanoseconds: they tell that it is another one."""
@@ -120,15 +124,14 @@ class Aside:
 
         The metadata go last: a recording that is taken up again must have them.
         """
-        audio = Path(dropped.audio)
-        stem, number = audio.stem, 1
-        while any(map(self._has, (f"{stem}{audio.suffix}", f"{stem}{SIDECAR}", f"{stem}{audio.suffix}.reason.txt"))):
-            number += 1
-            stem = f"{audio.stem}-{number}"
-        self._move(dropped.audio, f"{stem}{audio.suffix}")
+        for number in count(1):
+            audio, sidecar = _names(dropped.audio, number)
+            if not any(map(self._has, (audio, sidecar, audio + _REASON))):
+                break
+        self._move(dropped.audio, audio)
         if dropped.sidecar is not None:
-            self._move(dropped.sidecar, f"{stem}{SIDECAR}")
-        return f"{stem}{audio.suffix}"
+            self._move(dropped.sidecar, sidecar)
+        return audio
 
     def allow(self, mode: int) -> None:
         """Sets who may come in."""
@@ -137,7 +140,7 @@ class Aside:
     def explain(self, name: str, reason: str) -> None:
         """Writes beside a recording why it is here."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        with os.fdopen(os.open(f"{name}.reason.txt", flags, 0o600, dir_fd=self._target), "w", encoding="utf-8") as file:
+        with os.fdopen(os.open(f"{name}{_REASON}", flags, 0o600, dir_fd=self._target), "w", encoding="utf-8") as file:
             os.fchmod(file.fileno(), self._mode)
             file.write(reason + "\n")
 
@@ -150,6 +153,16 @@ class Aside:
 
     def _move(self, name: str, to: str) -> None:
         os.rename(name, to, src_dir_fd=self._source, dst_dir_fd=self._target)
+
+
+def _names(audio: str, number: int) -> tuple[str, str]:
+    """The names of a recording and its metadata, the so many-th of that name, cut where the reason's would be too long."""
+    path = Path(audio)
+    stem, suffix = (path.stem, path.suffix) if len(path.suffix) <= _LONGEST_SUFFIX else (audio, "")
+    end = "" if number == 1 else f"-{number}"
+    room = _MOST_NAME_BYTES - len(os.fsencode(end + suffix + _REASON))
+    stem = os.fsdecode(os.fsencode(stem)[:room]) + end
+    return stem + suffix, stem + SIDECAR
 
 
 def _stamp(status: os.stat_result) -> Stamp:

@@ -136,6 +136,17 @@ async def test_a_name_used_again_overwrites_nothing(ingest: Ingest, watch: Watch
     assert watch.files() == ["accepted/a-2.wav", "accepted/a.wav"]
 
 
+@pytest.mark.parametrize("name", ["x" * 251 + ".wav", "é" * 125 + ".wav", "x" * 255, "x." + "y" * 253])
+async def test_the_longest_names_are_put_aside_as_well(ingest: Ingest, watch: Watch, name: str) -> None:
+    """Cut where the name with its reason would be too long; what is the same then is numbered."""
+    for audio in (b"audio", b"", b"more"):
+        (watch.path / name).write_bytes(audio)
+        await watch.settle()
+    assert len(await submissions(ingest)) == 2
+    assert len(watch.files()) == 4
+    assert not (watch.path / name).exists()
+
+
 async def test_a_crash_before_the_move_is_harmless(ingest: Ingest, watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
     """Taken in and killed before it was put aside: the next process finds the same recording and puts it aside."""
     (watch.path / "a.wav").write_bytes(b"audio")
