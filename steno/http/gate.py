@@ -6,6 +6,8 @@ doors know other signs than keys, and decide by the head alone (`steno_ingest.ca
 """
 
 import re
+import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -69,9 +71,11 @@ class Gate:
         wrong_keys: Rate,
         streamed: Sequence[Streamed] = (),
         limited: Sequence[Limited] = (),
+        at_once: int = sys.maxsize,
     ) -> None:
         """
         Args:
+            at_once: Requests of one key that may be under way.
             wrong_keys: By address. Beyond it a wrong key is answered with 429 instead; a right one always opens.
         """
         self._app = app
@@ -79,6 +83,8 @@ class Gate:
         self._wrong_keys = wrong_keys
         self._streamed = {(route.method, route.path): route.max_bytes for route in streamed}
         self._limited = tuple(limited)
+        self._at_once = at_once
+        self._under_way: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -86,22 +92,34 @@ class Gate:
             return
         headers = Headers(scope=scope)
         path = scope["path"].removeprefix(scope.get("root_path", ""))
-        is_open = path in OPEN_PATHS or path.startswith(OPEN_FOLDER)
         problem = _unreadable(scope)
-        if problem is None and not is_open:
+        if problem is None and path not in OPEN_PATHS and not path.startswith(OPEN_FOLDER):
             problem = self._let_in(scope, headers) or self._paced(scope, path)
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         most = self._streamed.get((scope["method"], path)) if kind == "multipart/form-data" else None
         body = _Body(headers, receive, most=most)
         problem = problem or body.stated_too_large()
-        if problem is None and body.expected and not body.streamed and not is_open:
+        if problem is not None:
+            await _refuse(problem, send, body)
+        elif (caller := scope.get("state", {}).get("caller")) is None:
+            await self._app(scope, body.counted, body.closing(send))
+        else:
+            self._under_way[caller.name] += 1
             try:
-                problem = await body.read(is_json=not kind or "json" in kind)
+                await self._pass(scope, body, send, is_json=not kind or "json" in kind)
+            finally:
+                self._under_way[caller.name] -= 1
+
+    async def _pass(self, scope: Scope, body: "_Body", send: Send, *, is_json: bool) -> None:
+        """Hands on a request of a key, its body read where it is not streamed."""
+        problem = None
+        if body.expected and not body.streamed:
+            try:
+                problem = await body.read(is_json=is_json)
             except _Gone:
                 return
         if problem is not None:
-            REFUSALS.labels(problem.kind).inc()
-            await answer(problem, send, close=not body.complete)
+            await _refuse(problem, send, body)
         elif body.complete:
             await self._app(scope, body.replayed, send)
         else:
@@ -123,9 +141,12 @@ class Gate:
         return _no_key("the API key is not one of this service; ask its operator for one")
 
     def _paced(self, scope: Scope, path: str) -> Problem | None:
+        name = scope["state"]["caller"].name
+        if self._under_way[name] >= self._at_once:
+            return too_often("requests", f"{self._at_once} requests of this API key are under way, as many as may be", 1)
         for limited in self._limited:
             if limited.method == scope["method"] and limited.path.fullmatch(path):
-                if (seconds := limited.rate.take(scope["state"]["caller"].name)) > 0:
+                if (seconds := limited.rate.take(name)) > 0:
                     return too_often(limited.what, f"this API key asks for {limited.what} more often than it may", seconds)
                 return None
         return None
@@ -158,6 +179,11 @@ def _unreadable(scope: Scope) -> Problem | None:
     if query.count(b"&") >= MAX_PARAMETERS:
         return Problem(status=414, kind="url", detail=f"the query has more than {MAX_PARAMETERS} parameters")
     return None
+
+
+async def _refuse(problem: Problem, send: Send, body: "_Body") -> None:
+    REFUSALS.labels(problem.kind).inc()
+    await answer(problem, send, close=not body.complete)
 
 
 class _Gone(Exception):

@@ -85,6 +85,7 @@ async def build(settings: IngestSettings) -> Wiring:
         idle_seconds=settings.idle_seconds,
         openings=rates.calls,
         wrong_keys=rates.wrong_keys,
+        most_of_a_key=settings.max_calls_per_key,
     )
     lookout = Lookout(host, calls, instance=settings.instance, resumable=RESUMABLE, most_seconds=settings.max_call_hours * 3600)
     consumer = _consumer(settings, codec, Results(ledger, calls), producer)

@@ -33,6 +33,9 @@ class IngestSettings(ServiceSettings):
         ge=0,
         description="Wrong API keys that an address may send a minute, per process; then it gets 429. 0: any number.",
     )
+    max_requests_per_key: int = Field(
+        default=500, ge=1, description="Requests of one API key that are under way at once, per process; then it gets 429."
+    )
     submissions_per_minute: float = Field(
         default=60_000,
         ge=0,
@@ -101,6 +104,9 @@ class IngestSettings(ServiceSettings):
         default=60, gt=0, description="A peer of a live call that sends nothing for so long has lost its connection."
     )
     max_calls: int = Field(default=2000, ge=1, description="Live calls at once; further ones are refused.")
+    max_calls_per_key: int = Field(
+        default=1000, ge=1, description="Live calls at once of one key, of any kind, per process; further ones are refused."
+    )
     max_call_hours: float = Field(
         default=12,
         gt=0,

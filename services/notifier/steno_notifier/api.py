@@ -100,7 +100,7 @@ def create_app(
         generate_unique_id_function=lambda route: route.name,
     )
     add_answers(app)
-    app.add_middleware(Gate, keys=keys, wrong_keys=rates.wrong_keys, limited=rates.limited)
+    app.add_middleware(Gate, keys=keys, wrong_keys=rates.wrong_keys, limited=rates.limited, at_once=rates.at_once)
     router = _router()
     _add_deliveries(router, deliveries)
     add_captions(router, captions)

@@ -1,6 +1,7 @@
 """How often a key may ask for what costs, in this process."""
 
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -18,12 +19,14 @@ class Rates:
 
     wrong_keys: Rate = field(default_factory=lambda: Rate(0))
     limited: Sequence[Limited] = ()
+    at_once: int = sys.maxsize
 
     @classmethod
     def of(cls, settings: NotifierSettings) -> "Rates":
         """As they are set."""
         return cls(
             wrong_keys=Rate(settings.wrong_keys_per_minute),
+            at_once=settings.max_requests_per_key,
             limited=(
                 Limited(what="captions", method="GET", path=_CAPTIONS, rate=Rate(settings.captions_per_minute)),
                 Limited(what="replays", method="POST", path=_REPLAYS, rate=Rate(settings.replays_per_minute)),

@@ -42,6 +42,9 @@ class NotifierSettings(ServiceSettings):
         ge=0,
         description="Wrong API keys that an address may send a minute, per process; then it gets 429. 0: any number.",
     )
+    max_requests_per_key: int = Field(
+        default=500, ge=1, description="Requests of one API key under way at once, captions too, per process; then it gets 429."
+    )
     captions_per_minute: float = Field(
         default=6_000,
         ge=0,

@@ -1,5 +1,6 @@
 """What stands before every route: the key first, then the body, within bounds."""
 
+import asyncio
 import json
 import re
 from pathlib import Path
@@ -217,6 +218,28 @@ async def test_what_costs_is_counted_by_key(client: _Client) -> None:
     assert (status, answered["retry-after"], problem["type"], client.asked) == (429, "30", "urn:steno:problem:rate_costly", 0)
     assert (await client.request("POST", "/costly", b"{}", key=KEY + "2"))[0] == 204
     assert (await client.request("POST", "/whole", b"{}"))[0] == 200
+
+
+async def test_one_key_does_not_take_all_room(client: _Client) -> None:
+    """Requests of a key that are under way are bounded; those of others, and later ones of its own, go on."""
+    entered, leave = asyncio.Semaphore(0), asyncio.Event()
+
+    async def waiting(scope: Any, receive: Any, send: Any) -> None:
+        entered.release()
+        await leave.wait()
+        await Response(status_code=204)(scope, receive, send)
+
+    friend = _Client(Gate(waiting, keys=client._app._keys, wrong_keys=Rate(0), at_once=2))
+    under_way = [asyncio.create_task(friend.request("GET", "/whole")) for _ in range(2)]
+    for _ in under_way:
+        await entered.acquire()
+    status, answered, problem = await friend.request("GET", "/whole")
+    assert (status, answered["retry-after"], problem["type"]) == (429, "1", "urn:steno:problem:rate_requests")
+    other = asyncio.create_task(friend.request("GET", "/whole", key=KEY + "2"))
+    await entered.acquire()
+    leave.set()
+    assert [(await task)[0] for task in (*under_way, other)] == [204, 204, 204]
+    assert (await friend.request("GET", "/whole"))[0] == 204
 
 
 async def test_the_connection_of_a_key_is_known(client: _Client) -> None:

@@ -81,6 +81,20 @@ async def test_a_silent_peer_has_lost_its_connection() -> None:
         assert made.hosting.host.calls["call-1"].held_until == 61 + 30
 
 
+async def test_a_connection_without_a_call_does_not_stay() -> None:
+    """Pings keep it from being idle, but it has a place that calls need."""
+    made = Line()
+    running = asyncio.create_task(made.connection.run())
+    for _ in range(6):
+        made.wire.say({"type": "ping"})
+        await made.hosting.settle()
+        made.tick(9)
+    assert not running.done()
+    made.tick(9)
+    await asyncio.wait_for(running, 5)
+    assert set(made.wire.told) == {"pong"}
+
+
 async def test_a_peer_that_is_too_fast_is_slowed_down() -> None:
     """While Kafka takes nothing, no more than some seconds of audio are read; nobody is cut off for waiting."""
     async with line() as (made, running):

@@ -63,8 +63,8 @@ async def _knock(server: CallServer, factory: Any, client: str = "192.0.2.1") ->
     return first.get("status", 101), dict(first.get("headers", ())), link.shown
 
 
-def _server(**rates: Rate) -> CallServer:
-    return CallServer({}, _Host(), None, idle_seconds=60, **rates)  # type: ignore[arg-type]
+def _server(**options: Any) -> CallServer:
+    return CallServer({}, _Host(), None, idle_seconds=60, **options)  # type: ignore[arg-type]
 
 
 async def test_who_is_let_in_is_no_stranger() -> None:
@@ -83,6 +83,16 @@ async def test_openings_are_counted_by_who_opens() -> None:
     assert [(await _knock(server, _let_in))[0] for _ in range(3)] == [101, 101, 429]
     status, headers, known = await _knock(server, _let_in)
     assert (status, headers[b"retry-after"], known) == (429, b"30", False)
+
+
+async def test_one_key_does_not_take_all_calls() -> None:
+    """Connections of a key are bounded; one that ends makes room for the next."""
+    server = _server(most_of_a_key=1)
+    server._of_key[PEER.name] = 1
+    status, headers, known = await _knock(server, _let_in)
+    assert (status, headers[b"retry-after"], known) == (429, b"5", False)
+    server._of_key[PEER.name] = 0
+    assert (await _knock(server, _let_in))[0] == 101
 
 
 async def test_guessing_is_slowed_down() -> None:

@@ -61,7 +61,14 @@ def make_app(parts: Parts) -> FastAPI:
     problems.install(app)
     app.add_middleware(Traced)
     upload = Streamed(method="POST", path="/v1/recordings", max_bytes=parts.intake.max_bytes + MAX_METADATA_BYTES + _FORM_BYTES)
-    app.add_middleware(Gate, keys=parts.keys, wrong_keys=parts.rates.wrong_keys, streamed=[upload], limited=parts.rates.limited)
+    app.add_middleware(
+        Gate,
+        keys=parts.keys,
+        wrong_keys=parts.rates.wrong_keys,
+        streamed=[upload],
+        limited=parts.rates.limited,
+        at_once=parts.rates.at_once,
+    )
     client = security.client
     app.include_router(recordings.routes(client, parts.intake, parts.ledger, parts.reader, parts.engine))
     queries = CallQueries(parts.engine)

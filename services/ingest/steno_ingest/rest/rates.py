@@ -1,6 +1,7 @@
 """How often a key may ask for what costs, in this process."""
 
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -20,6 +21,7 @@ class Rates:
     wrong_keys: Rate = field(default_factory=lambda: Rate(0))
     calls: Rate = field(default_factory=lambda: Rate(0))
     limited: Sequence[Limited] = ()
+    at_once: int = sys.maxsize
 
     @classmethod
     def of(cls, settings: IngestSettings) -> "Rates":
@@ -27,6 +29,7 @@ class Rates:
         return cls(
             wrong_keys=Rate(settings.wrong_keys_per_minute),
             calls=Rate(settings.calls_per_minute),
+            at_once=settings.max_requests_per_key,
             limited=(
                 Limited(what="submissions", method="POST", path=_SUBMISSIONS, rate=Rate(settings.submissions_per_minute)),
                 Limited(what="webhooks", method="POST", path=_WEBHOOKS, rate=Rate(settings.webhooks_per_minute)),

@@ -49,6 +49,9 @@ _LOOKS_WITHOUT_KEY = 2
 _AFTER_END_SECONDS = 60.0
 """How long a connection may outlive its call; doors end them sooner."""
 
+_OFFER_SECONDS = 60.0
+"""How long a connection may be there without a call: it has a place that calls need."""
+
 _RETRY_SECONDS = 1.0
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -97,6 +100,8 @@ class Connection:
         self._reading: asyncio.Task[None] | None = None
         #: When the peer was last heard; None while it is not listened to.
         self._heard_at: float | None = now()
+        self._offered = False
+        self._offer_by = now() + _OFFER_SECONDS
         self._acknowledged: tuple[int, int] | None = None
         self._leave_by: float | None = None
         self._without_key = 0
@@ -194,6 +199,9 @@ class Connection:
         if self._heard_at is not None and now - self._heard_at > self._idle_seconds:
             self._cut_off("idle", f"nothing came for {self._idle_seconds:g} s")
             return
+        if not self._offered and now > self._offer_by:
+            self._cut_off("no_call", f"no call was brought within {_OFFER_SECONDS:g} s")
+            return
         self._tell_progress(now)
         self._tell_completion(now)
         self._do(self._door.tick(now=now))
@@ -257,6 +265,7 @@ class Connection:
             return
 
     async def _offer(self, offered: Offered) -> None:
+        self._offered = True
         try:
             call = await self._host.offer(offered, door=self._door.name, resumable=self._door.resumable, peer=self)
         except OfferRefused as error:

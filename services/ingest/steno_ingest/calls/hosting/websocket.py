@@ -1,7 +1,9 @@
 """The one server around the doors: a WebSocket endpoint for each protocol."""
 
 import asyncio
+import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -36,6 +38,7 @@ class CallServer:
         idle_seconds: float,
         openings: Rate | None = None,
         wrong_keys: Rate | None = None,
+        most_of_a_key: int = sys.maxsize,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """
@@ -44,9 +47,12 @@ class CallServer:
             idle_seconds: After so long without a message a connection counts as lost.
             openings: How often a key, or what else lets in, may open a connection; None for any number.
             wrong_keys: How often an address may be refused for its key before it is told to wait.
+            most_of_a_key: Connections at once of one key, or what else lets in.
             now: Seconds of a monotonic clock.
         """
         self._doors = doors
+        self._most_of_a_key = most_of_a_key
+        self._of_key: Counter[str] = Counter()
         self._openings = openings or Rate(0)
         self._wrong_keys = wrong_keys or Rate(0)
         self._host = host
@@ -92,6 +98,8 @@ class CallServer:
             if self._host.draining:
                 raise UpgradeRefused(503, "the service is stopping; try again soon")
             entered = factory(upgrade_of(scope))
+            if self._of_key[entered.caller.name] >= self._most_of_a_key:
+                raise UpgradeRefused(429, "as many calls of this key are open as may be; try again soon", retry_seconds=5)
             if (seconds := self._openings.take(entered.caller.name)) > 0:
                 raise UpgradeRefused(429, "too many calls are opened in a minute; try again soon", retry_seconds=seconds)
         except UpgradeRefused as refused:
@@ -118,10 +126,12 @@ class CallServer:
             now=self._now,
         )
         self._connections.add(connection)
+        self._of_key[entered.caller.name] += 1
         try:
             await connection.run()
         finally:
             self._connections.discard(connection)
+            self._of_key[entered.caller.name] -= 1
             if not self._connections:
                 self._none_left.set()
 
