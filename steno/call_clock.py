@@ -38,7 +38,8 @@ class CallClock:
         """The next record was written. Told again of the same one, nothing changes."""
         before, self.written_at = self.written_at, written_at
         if before is not None and written_at > before:
-            self.elapsed += min(written_at - before, LONGEST_STEP)
+            step = written_at - before
+            self.elapsed += step if step < LONGEST_STEP else LONGEST_STEP
 
 
 def most_missing(elapsed: timedelta, *, audio: int, sample_rate: int) -> int:

@@ -107,7 +107,9 @@ class LiveCall:
         self._missing = checkpoint.missing
         self._clock = CallClock(elapsed=checkpoint.elapsed_ms * _MILLISECOND, written_at=checkpoint.written_at)
         #: The record that is being taken, or was taken last, and the clock before it.
-        self._taking, self._clock_before = checkpoint.offset - 1, self._clock
+        self._taking, self._clock_before = checkpoint.offset - 1, (self._clock.elapsed, self._clock.written_at)
+        #: With so much audio it was not ahead of its time when that was looked at; less is not, either.
+        self._in_time = 0
         self._next_phrase = checkpoint.next_sequence
         self._unpublished = 0
         self._ended = False
@@ -143,7 +145,9 @@ class LiveCall:
     def ahead(self) -> bool:
         """Whether its audio has come faster than it can have been spoken, by the times of its records (`steno.call_clock`)."""
         audio = self._position - self._missing
-        return audio > most_missing(self._clock.elapsed, audio=0, sample_rate=self._first.sample_rate)
+        if audio > self._in_time:
+            self._in_time = most_missing(self._clock.elapsed, audio=0, sample_rate=self._first.sample_rate)
+        return audio > self._in_time
 
     @property
     def next_phrase(self) -> int:
@@ -170,7 +174,7 @@ class LiveCall:
         """
         if offset < self._next_offset or self._ended:
             return []
-        self._taking, self._clock_before = offset, CallClock(self._clock.elapsed, self._clock.written_at)
+        self._taking, self._clock_before = offset, (self._clock.elapsed, self._clock.written_at)
         self._clock.tell(written_at)
         found = list(self._take(record, offset))
         self._heard_at = written_at
@@ -321,15 +325,17 @@ class LiveCall:
         ]
 
     def _place(self, offset: int, *, exact_from: int, sequence: int | None = None) -> Place:
-        clock = self._clock_before if offset == self._taking else self._clock
+        elapsed, written_at = self._clock.elapsed, self._clock.written_at
+        if offset == self._taking:
+            elapsed, written_at = self._clock_before
         return Place(
             offset=offset,
             position=self._position,
             sequence=self._sequence if sequence is None else sequence,
             exact_from=exact_from,
             missing=self._missing,
-            elapsed=clock.elapsed,
-            written_at=clock.written_at,
+            elapsed=elapsed,
+            written_at=written_at,
             facts=self._facts,
         )
 

@@ -24,9 +24,6 @@ SHARE_SECONDS = 60.0
 AHEAD_SECONDS = 300.0
 """Audio of all calls that are ahead of their time."""
 
-_TURN = 16
-"""Others on the event loop are let in after so many records."""
-
 
 class CatchingUp:
     """The share of one call."""
@@ -70,16 +67,14 @@ class CatchingUp:
             self._task.cancel()
 
     async def _catch_up(self) -> None:
-        taken = 0
         while self._aside:
             await self.share.wait()
             await self._room().wait()
             if not self._aside:
                 break
             self._hear(self._aside.take())
-            taken += 1
-            if taken % _TURN == 0:
-                await asyncio.sleep(0)
+            # Others on the event loop are let in after each record: they are not so late.
+            await asyncio.sleep(0)
         self._task = None
         if self._afterwards is not None:
             self._afterwards()
