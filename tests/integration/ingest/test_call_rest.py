@@ -91,6 +91,7 @@ async def test_a_call_is_shown_with_its_events(ingest: Ingest) -> None:
         "call_id": CALL,
         "state": "active",
         "paused": False,
+        "tenant": None,
         "door": "stream",
         "protocol": "stream",
         "recording_id": LIVE,

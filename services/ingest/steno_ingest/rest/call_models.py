@@ -38,6 +38,7 @@ class CallAnswer(Answer):
         description="active: people speak; ending: the audio is over, the transcript is not; the others: it has ended."
     )
     paused: bool = Field(description="Whether its audio is to be dropped.")
+    tenant: str | None = Field(description="Whose it is; none: the house's, which only keys with tenant=* see.")
     door: str = Field(description="The way it came in: audiohook, twilio, stream, or kafka.")
     protocol: str = Field(description="What its publisher calls that.")
     recording_id: str = Field(description="The id of its live pass, which records of the live transcript carry.")
@@ -151,6 +152,7 @@ def _fields(call: CallView) -> dict[str, Any]:
         "call_id": call.call_id,
         "state": call.state,
         "paused": call.paused,
+        "tenant": call.tenant or None,
         "door": call.door,
         "protocol": call.protocol,
         "recording_id": call.recording_id,

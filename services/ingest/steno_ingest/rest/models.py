@@ -49,6 +49,7 @@ class ChannelAnswer(Answer):
 class RecordingAnswer(AcceptedRecording):
     """A recording and what became of it."""
 
+    tenant: str | None = Field(description="Whose it is; none: the house's, which only keys with tenant=* see.")
     door: Door = Field(description="The way it came in.")
     url: str | None = Field(description="Where its audio is.")
     channels: list[ChannelAnswer]
@@ -111,6 +112,7 @@ def recording_answer(row: Row[Any]) -> RecordingAnswer:
         call_id=row.call_id,
         state=State(row.state),
         links=_links(row.recording_id),
+        tenant=row.tenant or None,
         door=Door(row.door),
         url=row.url or None,
         channels=[ChannelAnswer(**entry) for entry in row.channels],

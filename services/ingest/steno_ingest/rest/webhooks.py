@@ -80,6 +80,7 @@ class WebhookAnswer(Answer):
     """A webhook, without its secret."""
 
     webhook_id: str
+    tenant: str | None = Field(description="Whose it is, and whose events it is told; none: the house's, told all events.")
     url: str
     events: list[str]
     enabled: bool
@@ -165,6 +166,7 @@ def _unique(events: list[EventType]) -> tuple[str, ...]:
 def _answer(row: Row[Any]) -> WebhookAnswer:
     return WebhookAnswer(
         webhook_id=row.webhook_id,
+        tenant=row.tenant or None,
         url=row.url,
         events=row.events,
         enabled=row.enabled,
