@@ -1,7 +1,11 @@
 """Media that is made to do harm costs its recording, in bounded memory and time, and says why."""
 
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
+import av
+import numpy as np
 import pytest
 from steno_transcriber.audio.decode import SLICE_VALUES
 from steno_transcriber.audio.decoders import Decoders
@@ -104,3 +108,19 @@ def test_a_name_from_outside_stays_a_name(decoders: Decoders, tmp_path: Path) ->
         pass
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 400
+
+
+def test_nothing_is_left_to_be_imported(decoders: Decoders, tmp_path: Path) -> None:
+    """A decoder cannot open what a kind of stream needs beyond audio: subtitles and video beside the sound."""
+    with av.open(str(tmp_path / "film.mkv"), "w") as container:
+        sound: Any = container.add_stream("pcm_s16le", rate=8_000, layout="mono")
+        picture: Any = container.add_stream("mpeg4", rate=10, width=32, height=32)
+        titles: Any = container.add_stream("ass")
+        titles.codec_context.subtitle_header = b"[Script Info]\r\n"
+        titles.time_base = Fraction(1, 1000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 8_000), dtype=np.int16), "s16", "mono")
+        frame.sample_rate = 8_000
+        container.mux(sound.encode(frame))
+        container.mux(picture.encode(av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), dtype=np.uint8), "rgb24")))
+    with decoders.open(tmp_path / "film.mkv", name="film.mkv") as audio:
+        assert sum(block.shape[1] for block in audio.blocks()) == SAMPLE_RATE

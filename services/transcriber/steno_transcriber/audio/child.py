@@ -1,10 +1,14 @@
 """What runs in the process that decodes a recording, once it is confined: the file in, frames out."""
 
+import importlib
 import os
+import pkgutil
 import struct
 from contextlib import suppress
 from io import BytesIO
 from typing import Any
+
+import av
 
 from steno_transcriber.audio import wire
 from steno_transcriber.audio.decode import read_audio
@@ -12,7 +16,10 @@ from steno_transcriber.audio.errors import UnreadableAudio
 
 
 def warm_up() -> None:
-    """Decodes a little, so that whatever is imported on the way is there when nothing can be opened any more."""
+    """Imports what media of any kind may need, and decodes a little, for when nothing can be opened any more."""
+    for module in pkgutil.walk_packages(av.__path__, "av."):
+        if module.name not in ("av.__main__", "av.datasets"):
+            importlib.import_module(module.name)
     samples = bytes(3200)
     made = struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 0, b"WAVE", b"fmt ", 16, 1, 1, 8000, 16000, 2, 16, b"data", len(samples))
     for content in (made + samples, b"no audio"):

@@ -3,6 +3,7 @@
 The media is hostile until shown otherwise: a service decodes it in a process of its own (`decoders`), never in this one.
 """
 
+import errno
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -99,8 +100,11 @@ class Source:
             raise
 
     def seek(self, offset: int, whence: int) -> int:
-        """As of a file; where the media leads to no place in it, that is no failure of the file."""
-        return self._file.seek(offset, whence)
+        """As of a file; where the media leads to no place in it, ffmpeg is told, and the file has not failed."""
+        try:
+            return self._file.seek(offset, whence)
+        except (OSError, ValueError, OverflowError):
+            return -errno.EINVAL
 
     def tell(self) -> int:
         """As of a file."""
@@ -275,7 +279,7 @@ def _library_errors(source: Source, reason: Callable[[], str]) -> Iterator[None]
             raise source.failure from None
         if isinstance(error, av.error.FFmpegError):
             raise UnreadableAudio(reason()) from None
-        if isinstance(error, MemoryError):
+        if isinstance(error, MemoryError | ImportError):  # what is left to import cannot be, where decoders are
             raise
         raise UnreadableAudio(f"{reason()} ({type(error).__name__})") from error
 
