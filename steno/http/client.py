@@ -5,8 +5,12 @@ so neither a name that changes its address nor a literal in odd notation gets th
 sides, those inside count for nothing. What was resolved stands in the log, for the operator; whoever gave the URL is not told.
 """
 
+import asyncio
 import socket
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, cast
 
 import aiohttp
 import structlog
@@ -19,6 +23,8 @@ __all__ = ["ForbiddenAddress", "Network", "guarded_session", "is_public", "parse
 
 log = structlog.get_logger("steno.http.client")
 
+NAMES_AT_ONCE = 32
+
 
 class ForbiddenAddress(Permanent):
     """A URL leads to an address inside, which nobody outside may make us call."""
@@ -29,6 +35,36 @@ class ForbiddenAddress(Permanent):
         super().__init__(
             "the URL leads to what is not a public address; to allow it, add its network to the service's allowed networks"
         )
+
+
+class _NameThreads:
+    """Looks names up in threads of their own: the name server of a URL's domain may be slow, and must hold up nothing else."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(NAMES_AT_ONCE, thread_name_prefix="names")
+
+    async def getaddrinfo(self, host: str, port: int, **how: Any) -> Any:
+        """As of an event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, partial(socket.getaddrinfo, host, port, **how))
+
+    async def getnameinfo(self, found: Any, flags: int = 0) -> Any:
+        """As of an event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, socket.getnameinfo, found, flags)
+
+    def close(self) -> None:
+        """Waits for nobody."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+class _SystemResolver(aiohttp.ThreadedResolver):
+    """As the system resolves names, in threads of its own."""
+
+    def __init__(self) -> None:
+        self._names = _NameThreads()
+        super().__init__(cast(asyncio.AbstractEventLoop, self._names))
+
+    async def close(self) -> None:
+        self._names.close()
 
 
 class _CheckedResolver(AbstractResolver):
@@ -79,9 +115,15 @@ def guarded_session(
     connector = aiohttp.TCPConnector(
         # Names are checked as they are resolved: of several addresses, those that are left are tried. Literals are never
         # resolved, and are checked at the socket, as is whatever else should get that far.
-        resolver=_CheckedResolver(resolver or aiohttp.ThreadedResolver(), allowed),
+        resolver=_CheckedResolver(resolver or _SystemResolver(), allowed),
         socket_factory=checked_socket,
         limit=limit,
         limit_per_host=limit_per_host,
     )
-    return aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False, cookie_jar=aiohttp.DummyCookieJar())
+    return aiohttp.ClientSession(
+        connector=connector,
+        timeout=timeout,
+        trust_env=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,  # a kilobyte of an answer may unpack to a megabyte, and nobody here asks for packed ones
+    )

@@ -34,33 +34,23 @@ from steno_transcriber.fetch_errors import (
     RecordingRefused,
     RecordingTooLarge,
     SourceFailed,
+    SourceTooSlow,
     UnsupportedUrl,
 )
+from steno_transcriber.fetch_pace import FetchLimits
+from steno_transcriber.recent import Recent
+
+__all__ = ["FetchLimits", "FetchedAudio", "Fetcher", "shown"]
 
 log = structlog.get_logger("steno.transcriber.fetch")
 
 MAX_REDIRECTS = 5
+SLOW_HOSTS = 1_000
+SLOW_HOST_SECONDS = 600.0
 PIECE_BYTES = 1 << 18
 BETWEEN_ATTEMPTS = RetryPolicy(first_seconds=1, longest_seconds=30)
 TRY_AGAIN = frozenset({408, 425, 429})
 """Client errors of HTTP that pass (RFC 9110 §15.5.9, RFC 8470, RFC 6585)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FetchLimits:
-    """How much, how long and how often is fetched; the seconds but `give_up_seconds` are of one attempt."""
-
-    max_bytes: int
-    connect_seconds: float
-    read_seconds: float
-    total_seconds: float
-    attempts: int
-    give_up_seconds: float
-
-    @property
-    def timeout(self) -> aiohttp.ClientTimeout:
-        """The limits in time of one attempt."""
-        return aiohttp.ClientTimeout(total=self.total_seconds, sock_connect=self.connect_seconds, sock_read=self.read_seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +73,7 @@ class Fetcher:
         folders: Sequence[Path] = (),
         temporary_folder: Path | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`session` must be a guarded one; `folders` are those that `file://` URLs may name files of."""
         self._store = store
@@ -91,6 +82,9 @@ class Fetcher:
         self._folders = tuple(folder.resolve() for folder in folders)
         self._temporary_folder = temporary_folder
         self._sleep = sleep
+        self._clock = clock
+        # Hosts that were given up as too slow, and when: they get one attempt for a while.
+        self._slow: Recent[str, float] = Recent(SLOW_HOSTS)
 
     @asynccontextmanager
     async def fetch(self, url: str, *, sha256: str = "") -> AsyncIterator[FetchedAudio]:
@@ -145,9 +139,20 @@ class Fetcher:
             file.seek(0)
             _check_digest(digest, sha256, url)
 
+    def host(self, url: str) -> str:
+        """The server that a recording comes from; none where it lies in our own store or on our own disk."""
+        try:
+            parts = urlsplit(url)
+        except ValueError:  # which the fetch says
+            return ""
+        elsewhere = parts.scheme in ("http", "https") and not self._store.owns(url)
+        return parts.netloc.rpartition("@")[2].lower() if elsewhere else ""
+
     async def _fetch_to(self, file: IO[bytes], url: str, sha256: str) -> None:
         """Fetches by one attempt after the other, with pauses, until it is there whole or given up."""
-        give_up_at = time.monotonic() + self._limits.give_up_seconds
+        began = self._clock()
+        host = self.host(url)
+        attempts = 1 if began - self._slow.get(host, -SLOW_HOST_SECONDS) < SLOW_HOST_SECONDS else self._limits.attempts
         attempt = 1
         while True:
             try:
@@ -156,11 +161,14 @@ class Fetcher:
                 break
             except SourceFailed as error:
                 metrics.FETCH_FAILURES.inc()
-                if attempt >= self._limits.attempts or time.monotonic() >= give_up_at:
+                if attempt >= attempts or self._clock() - began >= self._limits.give_up_seconds:
+                    if isinstance(error, SourceTooSlow):
+                        self._slow[host] = self._clock()
                     raise FetchGivenUp(f"{error}; given up after {attempt} attempts") from error
                 log.warning("recording.fetch_failed", attempt=attempt, reason=str(error))
                 await self._sleep(BETWEEN_ATTEMPTS.decide(error, attempt) or 0)
             attempt += 1
+        self._slow.pop(host, None)
         if sha256:
             _check_digest(digest, sha256, url)
 
@@ -191,14 +199,19 @@ class Fetcher:
                 raise RecordingMissing(f"the object store has nothing at {shown(url)}") from None
         elif urlsplit(url).scheme in ("http", "https"):
             with _translated_http_errors(url):
-                async with self._session.get(
-                    _target(url),
-                    timeout=self._limits.timeout,
-                    max_redirects=MAX_REDIRECTS + 1,  # aiohttp gives up at the redirect that reaches the limit
-                    headers={"Accept-Encoding": "identity"},
-                ) as response:
+                pace = self._limits.pace(self._clock())
+                async with asyncio.timeout(self._limits.answer_seconds):
+                    response = await self._session.get(
+                        _target(url),
+                        timeout=self._limits.timeout,
+                        max_redirects=MAX_REDIRECTS + 1,  # aiohttp gives up at the redirect that reaches the limit
+                        headers={"Accept-Encoding": "identity"},
+                    )
+                async with response:
                     self._check_answer(response, url)
                     async for piece in response.content.iter_chunked(PIECE_BYTES):
+                        if reason := pace.too_slow(len(piece), self._clock()):
+                            raise SourceTooSlow(f"{shown(url)} {reason}")
                         yield piece
         else:
             raise UnsupportedUrl(
@@ -210,6 +223,9 @@ class Fetcher:
         status = response.status
         if status == 200:
             self._check_size(response.content_length or 0, url)
+            encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+            if encoding != "identity":  # a little of it may become anything
+                raise RecordingRefused(f"{shown(url)} is sent compressed, which was not asked for (Content-Encoding)")
         elif status >= 500 or status in TRY_AGAIN:
             raise SourceFailed(f"{shown(url)} answered {status} {response.reason}")
         elif status in (404, 410):
@@ -262,7 +278,7 @@ def _translated_http_errors(url: str) -> Iterator[None]:
     except aiohttp.TooManyRedirects:
         raise RecordingRefused(f"{shown(url)} redirects more than {MAX_REDIRECTS} times") from None
     except TimeoutError:
-        raise SourceFailed(f"{shown(url)} did not answer in time") from None
+        raise SourceTooSlow(f"{shown(url)} did not answer in time") from None
     except aiohttp.ClientPayloadError:
         raise SourceFailed(f"{shown(url)} sent less than it announced") from None
     except aiohttp.ClientError as error:

@@ -4,6 +4,7 @@
 StenoError
 ├── Retryable
 │   ├── SourceFailed           the server may do better at the next attempt; tried a few times, then given up
+│   │   └── SourceTooSlow      it sends hardly anything
 │   └── NoRoom                 the disk for temporary files is full or fails
 └── Permanent
     └── FetchFailed            the recording cannot be had, and the message says why
@@ -26,6 +27,12 @@ class SourceFailed(Retryable):
     """The server did not hand the recording out whole."""
 
     error_class = "source_failed"
+
+
+class SourceTooSlow(SourceFailed):
+    """The server sends less than it must."""
+
+    error_class = "source_too_slow"
 
 
 class NoRoom(Retryable):

@@ -15,13 +15,13 @@ A recording is handled again after a crash or a rebalance: the same ids and the 
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -46,6 +46,7 @@ from steno_transcriber.audio.errors import DecoderDied, Stopped, UnreadableAudio
 from steno_transcriber.decode_pool import DecodePool
 from steno_transcriber.engines.port import Engine, UnsupportedLocale
 from steno_transcriber.fetch import FetchedAudio, Fetcher
+from steno_transcriber.fetch_places import FetchPlaces
 from steno_transcriber.recent import Recent
 from steno_transcriber.result import Transcript, document, document_key, recording_id
 from steno_transcriber.transcribe import transcribe
@@ -71,6 +72,7 @@ class Work:
     stop: threading.Event = field(default_factory=threading.Event)
     cancelled: bool = False
     done: bool = False
+    transcribing: "asyncio.Task[Transcript] | None" = None
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -86,6 +88,7 @@ class Transcriber:
         *,
         engine: Engine,
         fetcher: Fetcher,
+        places: FetchPlaces,
         store: ObjectStore,
         publisher: Publisher,
         decoders: Decoders,
@@ -98,6 +101,7 @@ class Transcriber:
         """`pool` decodes speech; `recordings_pool` has a thread for each of the recordings that are decoded `at_once`."""
         self._engine = engine
         self._fetcher = fetcher
+        self._places = places
         self._store = store
         self._publisher = publisher
         self._decoders = decoders
@@ -141,6 +145,8 @@ class Transcriber:
         if work is not None:
             work.cancelled = True
             work.stop.set()
+            if work.transcribing is not None:
+                work.transcribing.cancel()
 
     async def _once(self, recording: RecordingSubmitted) -> None:
         """Does a recording, or waits for the end of the same one that is already under way."""
@@ -181,20 +187,33 @@ class Transcriber:
     async def _complete(self, recording: RecordingSubmitted, work: Work, key: Key) -> None:
         transcript = self._kept.get(key)
         if transcript is None:
-            transcript = self._kept[key] = await self._transcribe(recording, work)
+            transcript = self._kept[key] = await self._unless_cancelled(self._transcribe(recording, work), work)
         if work.cancelled:
             raise Stopped("the recording is no longer wanted")
         await self._publish(recording, transcript)
 
+    async def _unless_cancelled(self, transcribing: Coroutine[Any, Any, Transcript], work: Work) -> Transcript:
+        """Waits, unless the recording is cancelled meanwhile, whatever it is waited for."""
+        work.transcribing = asyncio.create_task(transcribing)
+        try:
+            return await work.transcribing
+        except asyncio.CancelledError:
+            this = asyncio.current_task()
+            if work.cancelled and this is not None and not this.cancelling():
+                raise Stopped("the recording is no longer wanted") from None
+            raise
+
     async def _transcribe(self, recording: RecordingSubmitted, work: Work) -> Transcript:
         identifier = recording_id(recording)
-        started = TranscriptStarted(call_id=recording.call_id, recording_id=identifier, started_at=self._now())
-        await self._publisher.send(TRANSCRIPTS, started, event_id=ids.event_id("transcript.started", identifier))
-        async with AsyncExitStack() as while_read:
-            with traces.span("recording.fetch"):
-                audio = await while_read.enter_async_context(self._fetcher.fetch(recording.url, sha256=recording.sha256))
-            with traces.span("recording.decode"):
-                return await self._decode(audio, recording, work)
+        async with self._places.taken(self._fetcher.host(recording.url)) as place:
+            started = TranscriptStarted(call_id=recording.call_id, recording_id=identifier, started_at=self._now())
+            await self._publisher.send(TRANSCRIPTS, started, event_id=ids.event_id("transcript.started", identifier))
+            async with AsyncExitStack() as while_read:
+                with traces.span("recording.fetch"):
+                    audio = await while_read.enter_async_context(self._fetcher.fetch(recording.url, sha256=recording.sha256))
+                place.fetched()
+                with traces.span("recording.decode"):
+                    return await self._decode(audio, recording, work)
 
     async def _decode(self, audio: FetchedAudio, recording: RecordingSubmitted, work: Work) -> Transcript:
         """Decodes, again where a decoder dies, and leaves a mark in the store for as long as that takes."""

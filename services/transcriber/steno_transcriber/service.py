@@ -29,6 +29,7 @@ from steno_transcriber.audio.decoders import Decoders
 from steno_transcriber.decode_pool import DecodePool
 from steno_transcriber.engines.port import Engine, EngineUnavailable
 from steno_transcriber.fetch import Fetcher
+from steno_transcriber.fetch_places import FetchPlaces
 from steno_transcriber.job import Transcriber
 from steno_transcriber.live.decoding import PoolDecoder
 from steno_transcriber.live.hypotheses import HypothesisBench
@@ -69,7 +70,8 @@ async def build(settings: TranscriberSettings) -> Wiring:
         resources.push_async_callback(producer.stop)
         pool = DecodePool(settings.decode_threads)
         resources.push_async_callback(_end, pool)
-        transcriber = await _transcriber(settings, engine, pool, producer, resources)
+        places = FetchPlaces(at_once=settings.decoding_at_once + settings.fetch_ahead, slow=settings.slow_fetches)
+        transcriber = await _transcriber(settings, engine, pool, producer, places, resources)
         consumer = Consumer(
             kafka=settings.kafka,
             topics=settings.topics,
@@ -79,7 +81,7 @@ async def build(settings: TranscriberSettings) -> Wiring:
             handler=transcriber.handle,
             give_up=transcriber.give_up,
             dead_letters=DeadLetters(producer, settings.service),
-            concurrency=settings.decoding_at_once + settings.fetch_ahead,
+            concurrency=settings.decoding_at_once + settings.fetch_ahead + settings.slow_fetches,
             instance=settings.instance,
             drain_seconds=settings.drain_seconds,
         )
@@ -93,7 +95,7 @@ async def build(settings: TranscriberSettings) -> Wiring:
         health.add_liveness("live", live.alive)
         health.add_notice("consumer_holds_nothing", consumer.holds_nothing)
         health.add_notice("live_holds_nothing", live.holds_nothing)
-        return Wiring(health=health, components=[consumer, live, slack], resources=resources.pop_all())
+        return Wiring(health=health, components=[places, consumer, live, slack], resources=resources.pop_all())
 
 
 def _load(settings: TranscriberSettings) -> Engine:
@@ -138,12 +140,18 @@ def _live(
 
 
 async def _transcriber(
-    settings: TranscriberSettings, engine: Engine, pool: DecodePool, producer: Producer, resources: AsyncExitStack
+    settings: TranscriberSettings,
+    engine: Engine,
+    pool: DecodePool,
+    producer: Producer,
+    places: FetchPlaces,
+    resources: AsyncExitStack,
 ) -> Transcriber:
     store = ObjectStore(settings.objects.url)
     limits = settings.fetch_limits
     session = await resources.enter_async_context(
-        guarded_session(allowed_networks=settings.allowed_networks, timeout=limits.timeout)
+        # How many connections there are is decided by places, not in a line that a slow server can hold up.
+        guarded_session(allowed_networks=settings.allowed_networks, timeout=limits.timeout, limit=0, limit_per_host=0)
     )
     decoders = Decoders()
     resources.push_async_callback(asyncio.to_thread, decoders.close)
@@ -158,6 +166,7 @@ async def _transcriber(
             folders=settings.file_folders,
             temporary_folder=settings.temporary_folder,
         ),
+        places=places,
         store=store,
         publisher=producer,
         decoders=decoders,

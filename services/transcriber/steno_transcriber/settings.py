@@ -51,9 +51,21 @@ class TranscriberSettings(ServiceSettings):
         default=None, description="Where fetched recordings lie while they are decoded; the system's default if unset."
     )
     max_recording_bytes: int = Field(default=2 << 30, gt=0, description="Largest recording in bytes; a larger one fails.")
+    slow_fetches: int = Field(
+        default=64,
+        ge=1,
+        description="Recordings beyond those that may take longer than 5 s to fetch at once; each may be a file on the disk.",
+    )
     fetch_connect_seconds: float = Field(default=10, gt=0, description="Longest wait for a connection.")
-    fetch_read_seconds: float = Field(default=30, gt=0, description="Longest silence of a server in the middle of a fetch.")
-    fetch_total_seconds: float = Field(default=900, gt=0, description="Longest time one attempt at a fetch may take.")
+    fetch_read_seconds: float = Field(
+        default=30,
+        gt=0,
+        description="Longest silence of a server in the middle of a fetch, and over how long its pace is taken.",
+    )
+    fetch_total_seconds: float = Field(
+        default=900, gt=0, description="Longest time one attempt at a fetch may take, and a second more for each MiB."
+    )
+    fetch_least_bytes_per_second: int = Field(default=16_384, ge=1, description="Pace below which a server is too slow.")
     fetch_attempts: int = Field(default=6, ge=1, description="Attempts at a fetch before the recording fails.")
     fetch_give_up_seconds: float = Field(
         default=600, gt=0, description="No further attempt at a fetch is begun after this time."
@@ -79,4 +91,5 @@ class TranscriberSettings(ServiceSettings):
             total_seconds=self.fetch_total_seconds,
             attempts=self.fetch_attempts,
             give_up_seconds=self.fetch_give_up_seconds,
+            least_bytes_per_second=self.fetch_least_bytes_per_second,
         )

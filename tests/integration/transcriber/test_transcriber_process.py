@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import threading
 from collections.abc import AsyncIterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -55,6 +55,15 @@ def undisturbed(path: Path, recording: RecordingSubmitted, engine: Engine) -> Se
             stop=threading.Event(),
         )
     return list(transcript.phrases)
+
+
+def memory(process: psutil.Process) -> int:
+    """Bytes of a process, of the one that decoders come from, and of decoders; what they share is counted once."""
+    total = 0
+    for one in (process, *process.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):
+            total += one.memory_full_info().pss
+    return total
 
 
 class SlowSource:
@@ -147,7 +156,7 @@ async def test_bad_input_fails_with_a_reason_and_the_rest_goes_on(
         "elsewhere": ((tmp_path / "objects.wav").as_uri(), "file_forbidden", "STENO_TRANSCRIBER_FILE_FOLDERS"),
         "404": (f"{source.url}/plain/gone.wav", "recording_missing", "404"),
         "hang": (f"{source.url}/hang/good.wav", "fetch_given_up", "in time"),
-        "inside": (f"{source.url}/redirect/good.wav", "forbidden_address", "127.0.0.2"),
+        "inside": (f"{source.url}/redirect/good.wav", "forbidden_address", "not a public address"),
         "short": (f"{source.url}/short/good.wav", "fetch_given_up", "less than it announced"),
         "german": (good.as_uri(), "unsupported_locale", "de-DE"),
         "ftp": ("ftp://recorder.example/call.wav", "unsupported_url", "ftp://recorder.example/call.wav"),
@@ -250,6 +259,20 @@ async def test_a_cancelled_recording_is_dropped(steno: Installation, source: Slo
     assert {phrase.recording_id for phrase in steno.of(Phrase)} == {"two"}
 
 
+async def test_tarpits_hold_up_no_recording(kafka: str, topic_prefix: str, source: SlowSource, tmp_path: Path) -> None:
+    """Thirty recordings of a server that hangs, and one behind them, which is completed while they are still waited for."""
+    path = excerpt(tmp_path / "calls" / "call.wav", seconds=5)
+    patient = LOOPBACK_ALLOWED | {"STENO_TRANSCRIBER_FETCH_READ_SECONDS": "60"}
+    async with installation(kafka, topic_prefix, tmp_path, patient) as steno:
+        await steno.transcriber.start()
+        for number in range(30):
+            await steno.submit(f"tarpit-{number}", f"{source.url}/held/{number}.wav")
+        await steno.submit("good", path.as_uri())
+        await steno.until(lambda: "good" in steno.ended())
+        assert steno.ended() == {"good"}
+        await steno.transcriber.kill()
+
+
 async def test_a_store_that_is_away_is_waited_for(steno: Installation, tmp_path: Path) -> None:
     """No document can be written: nothing is published, nothing fails; when the store is back, it is completed."""
     path = excerpt(tmp_path / "calls" / "call.wav", seconds=5)
@@ -277,12 +300,12 @@ async def test_memory_does_not_grow_with_the_length_of_a_recording(steno: Instal
     await steno.submit("warm", (calls / "short.ulaw").as_uri())
     await steno.until(lambda: "warm" in steno.ended())
     process = psutil.Process(steno.transcriber.pid)
-    before = process.memory_info().rss
+    before = memory(process)
     most = before
     await steno.submit("long", (calls / "long.ulaw").as_uri())
     async with asyncio.timeout(100):
         while "long" not in steno.ended():
-            most = max(most, process.memory_info().rss)
+            most = max(most, memory(process))
             await asyncio.sleep(0.05)
     (completed,) = (record for record in steno.of(TranscriptCompleted) if record.recording_id == "long")
     assert completed.duration_ms == 1_800_000
@@ -291,22 +314,22 @@ async def test_memory_does_not_grow_with_the_length_of_a_recording(steno: Instal
 
 
 async def test_five_hours_of_silence_are_no_speech(steno: Installation, tmp_path: Path) -> None:
-    """Heard to the end, in the memory that a minute takes."""
+    """Heard to the end, in the memory that a minute takes and that of the processes that decode it, which begin with it."""
     with (tmp_path / "calls" / "silence.ulaw").open("wb") as file:
         for _ in range(5 * 60):
             file.write(b"\xff" * 480_000)
     await steno.transcriber.start()
     await steno.transcriber.ready()
     process = psutil.Process(steno.transcriber.pid)
-    most = before = process.memory_info().rss
+    most = before = memory(process)
     await steno.submit("silence", (tmp_path / "calls" / "silence.ulaw").as_uri())
     async with asyncio.timeout(100):
         while "silence" not in steno.ended():
-            most = max(most, process.memory_info().rss)
+            most = max(most, memory(process))
             await asyncio.sleep(0.05)
     (completed,) = steno.of(TranscriptCompleted)
     assert (completed.phrase_count, completed.duration_ms) == (0, 5 * 3_600_000)
-    assert (most - before) >> 20 < 60
+    assert (most - before) >> 20 < 130
 
 
 async def test_many_channels_at_a_high_rate_are_transcribed(steno: Installation, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from steno_transcriber.audio.errors import DecoderDied
 from steno_transcriber.decode_pool import DecodePool
 from steno_transcriber.engines.scripted import ScriptedEngine
 from steno_transcriber.fetch import Fetcher, FetchLimits
+from steno_transcriber.fetch_places import FetchPlaces
 from steno_transcriber.job import Transcriber
 from support.recordings import silence
 
@@ -101,6 +102,7 @@ async def steno(tmp_path: Path) -> AsyncIterator[Installation]:
             made.transcriber = Transcriber(
                 engine=ScriptedEngine(),
                 fetcher=Fetcher(store=made.store, session=session, limits=LIMITS),
+                places=FetchPlaces(at_once=2, slow=2),
                 store=made.store,
                 publisher=made.published,
                 decoders=made.decoders,

@@ -15,6 +15,7 @@ from steno_transcriber.decode_pool import DecodePool
 from steno_transcriber.engines.port import Pack
 from steno_transcriber.engines.scripted import ScriptedEngine
 from steno_transcriber.fetch import Fetcher, FetchLimits
+from steno_transcriber.fetch_places import FetchPlaces
 from steno_transcriber.job import Transcriber
 from steno_transcriber.speech import Recognition
 from support.recordings import excerpt, silence
@@ -118,13 +119,24 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest.fixture
+def places() -> FetchPlaces:
+    return FetchPlaces(at_once=2, slow=2)
+
+
+@pytest.fixture
 def transcriber(
-    engine: WatchedEngine, store: FlakyStore, published: Published, session: aiohttp.ClientSession, decoders: Decoders
+    engine: WatchedEngine,
+    store: FlakyStore,
+    published: Published,
+    session: aiohttp.ClientSession,
+    places: FetchPlaces,
+    decoders: Decoders,
 ) -> Iterator[Transcriber]:
     with DecodePool(2) as pool, ThreadPoolExecutor(2) as recordings_pool:
         yield Transcriber(
             engine=engine,
             fetcher=Fetcher(store=store, session=session, limits=LIMITS),
+            places=places,
             store=store,
             publisher=published,
             decoders=decoders,
@@ -325,6 +337,18 @@ async def test_a_recording_cancelled_under_way_is_dropped(
     engine.go_on.set()
     await handling
     assert [type(record) for record in published] == [TranscriptStarted]
+
+
+async def test_a_recording_cancelled_while_it_waits_is_dropped_at_once(
+    transcriber: Transcriber, published: Published, places: FetchPlaces, call: RecordingSubmitted
+) -> None:
+    """For a place, for a server or for its turn: nobody waits for what is not wanted."""
+    async with places.taken(), places.taken():
+        handling = asyncio.create_task(transcriber.handle(message(call)))
+        await asyncio.sleep(0.01)
+        await transcriber.handle(message(CANCELLATION))
+        await asyncio.wait_for(handling, 20)
+    assert published == []
 
 
 async def test_the_same_recording_twice_at_once_is_done_once(

@@ -1,0 +1,78 @@
+"""How much, how long, how often and how fast is fetched.
+
+Without a least pace a server that sends a byte now and then holds a place for as long as it likes.
+"""
+
+from dataclasses import dataclass, field
+
+import aiohttp
+
+_EACH_SECOND = 1 << 20
+"""Each MiB that has come gives a second more, so that the time for a recording follows from its size."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Pace:
+    """Of one attempt at one recording."""
+
+    began: float
+    window_seconds: float
+    """The time over which the least is asked for."""
+    least_bytes_per_second: float
+    total_seconds: float
+    """For the recording whole, but for what its size gives it."""
+    received: int = 0
+    _window_began: float = field(init=False)
+    _window_received: int = 0
+
+    def __post_init__(self) -> None:
+        self._window_began = self.began
+
+    def too_slow(self, count: int, now: float) -> str:
+        """What is wrong with the pace when so many more bytes came, or nothing."""
+        self.received += count
+        self._window_received += count
+        if now - self.began > self.total_seconds + self.received / _EACH_SECOND:
+            return f"has sent {self.received} bytes in {now - self.began:.0f} s and is not done"
+        elapsed = now - self._window_began
+        if elapsed < self.window_seconds:
+            return ""
+        if self._window_received < self.least_bytes_per_second * elapsed:
+            return (
+                f"sent {self._window_received} bytes in {elapsed:.0f} s, "
+                f"and a server must send {self.least_bytes_per_second:.0f} a second at least"
+            )
+        self._window_began, self._window_received = now, 0
+        return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchLimits:
+    """How much, how long and how often is fetched; the seconds but `give_up_seconds` are of one attempt."""
+
+    max_bytes: int
+    connect_seconds: float
+    read_seconds: float
+    total_seconds: float
+    attempts: int
+    give_up_seconds: float
+    least_bytes_per_second: int = 16_384
+
+    @property
+    def timeout(self) -> aiohttp.ClientTimeout:
+        """The limits in time of a connection and of a read; those of an attempt follow from what comes (`pace`)."""
+        return aiohttp.ClientTimeout(total=None, sock_connect=self.connect_seconds, sock_read=self.read_seconds)
+
+    @property
+    def answer_seconds(self) -> float:
+        """How long a server may take to begin, redirects included."""
+        return self.connect_seconds + self.read_seconds
+
+    def pace(self, now: float) -> Pace:
+        """How fast a server must send from now on."""
+        return Pace(
+            began=now,
+            window_seconds=self.read_seconds,
+            least_bytes_per_second=self.least_bytes_per_second,
+            total_seconds=self.total_seconds,
+        )

@@ -1,0 +1,149 @@
+"""Who may fetch: places for recordings, in three lanes, so that nobody is held up by a slow server.
+
+| lane | who | held |
+|---|---|---|
+| own | what lies in our own store or on our own disk | from before the fetch to the end of decoding |
+| quick | what a server elsewhere hands out | likewise, but for what takes longer than a few seconds to come |
+| slow | that | likewise |
+
+A host may have two thirds of the quick lane and half of the slow one while it sends. Who finds no place in the quick lane waits
+for a while, then tries again later (`NoPlace`, which the kernel lets wait without a slot).
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from steno.errors import Retryable
+
+SLOW_SECONDS = 5.0
+"""A fetch that takes longer is a slow one."""
+
+PATIENCE_SECONDS = 15.0
+
+
+class NoPlace(Retryable):
+    """A recording must wait until others are fetched."""
+
+    error_class = "no_place"
+
+
+class Lane(Enum):
+    """Where a place is."""
+
+    OWN = "own"
+    QUICK = "quick"
+    SLOW = "slow"
+
+
+@dataclass(eq=False, slots=True)
+class Place:
+    """A recording's, from before its fetch to the end of its decoding."""
+
+    host: str
+    lane: Lane
+    fetching: bool = True
+
+    def fetched(self) -> None:
+        """The recording is here: its server is done with."""
+        self.fetching = False
+
+
+class FetchPlaces:
+    """A component of the service: once it is stopped, nobody waits."""
+
+    def __init__(self, *, at_once: int, slow: int, later: Callable[[float, Callable[[], None]], Any] | None = None) -> None:
+        """
+        Args:
+            at_once: places in the own and in the quick lane, each.
+            slow: places in the slow lane.
+            later: calls a function after some seconds; what it returns can be cancelled.
+        """
+        self._most = {Lane.OWN: at_once, Lane.QUICK: at_once, Lane.SLOW: slow}
+        self._most_of_host = {Lane.QUICK: max(1, at_once * 2 // 3), Lane.SLOW: max(1, slow // 2)}
+        self._later = later or (lambda seconds, call: asyncio.get_running_loop().call_later(seconds, call))
+        self._taken: set[Place] = set()
+        self._line: list[tuple[Place, asyncio.Future[None]]] = []
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Works until `stop` is called."""
+        await self._stopping.wait()
+
+    async def stop(self) -> None:
+        """Sends those that wait away: they come again."""
+        self._stopping.set()
+        for _, turn in self._line:
+            if not turn.done():
+                turn.set_exception(NoPlace("the transcriber stops"))
+        self._line.clear()
+
+    @asynccontextmanager
+    async def taken(self, host: str = "") -> AsyncIterator[Place]:
+        """A place, for the time of the block; that of our own store and disk without a host.
+
+        Raises:
+            NoPlace: there is none, for now.
+        """
+        place = Place(host, Lane.QUICK if host else Lane.OWN)
+        await self._take(place)
+        timer = [self._later(SLOW_SECONDS, lambda: self._move(place, timer))] if host else []
+        try:
+            yield place
+        finally:
+            place.fetching = False
+            for call in timer:
+                call.cancel()
+            self._taken.discard(place)
+            self._let_in()
+
+    async def _take(self, place: Place) -> None:
+        if self._stopping.is_set():
+            raise NoPlace("the transcriber stops")
+        turn = asyncio.get_running_loop().create_future()
+        self._line.append((place, turn))
+        self._let_in()
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS if place.host else None):
+                await turn
+        except TimeoutError:
+            self._leave(place, turn)
+            raise NoPlace(f"{place.host} and others are being fetched from; the recording waits") from None
+        except asyncio.CancelledError:
+            self._leave(place, turn)
+            raise
+
+    def _leave(self, place: Place, turn: asyncio.Future[None]) -> None:
+        self._line = [entry for entry in self._line if entry[1] is not turn]
+        self._taken.discard(place)
+        self._let_in()
+
+    def _let_in(self) -> None:
+        left = []
+        for place, turn in self._line:
+            if turn.done():
+                continue
+            if self._has_room(place.lane, place.host):
+                self._taken.add(place)
+                turn.set_result(None)
+            else:
+                left.append((place, turn))
+        self._line = left
+
+    def _has_room(self, lane: Lane, host: str) -> bool:
+        there = [place for place in self._taken if place.lane is lane]
+        of_host = sum(place.fetching and place.host == host for place in there)
+        return len(there) < self._most[lane] and of_host < self._most_of_host.get(lane, self._most[lane])
+
+    def _move(self, place: Place, timer: list[Any]) -> None:
+        """To the slow lane, as soon as there is room."""
+        if not place.fetching:
+            return
+        if self._has_room(Lane.SLOW, place.host):
+            place.lane = Lane.SLOW
+            self._let_in()
+        else:
+            timer[:] = [self._later(1.0, lambda: self._move(place, timer))]
