@@ -294,11 +294,15 @@ class CallResumed(CallRecord):
     resumed_at: Moment
 
 
+MASKED_DIGIT = "x"
+"""Stands for a key that is not kept: digits are often those of a card or a PIN."""
+
+
 class DtmfPressed(CallRecord):
     """A key was pressed on the telephone."""
 
     position: Position
-    digit: str = Field(pattern=r"^[0-9*#A-D]$")
+    digit: str = Field(pattern=r"^[0-9*#A-Dx]$")
     channel: Index | None = None
     pressed_at: Moment
 

@@ -205,7 +205,15 @@ class World:
 class Process:
     """One life of the call log."""
 
-    def __init__(self, world: World, *, record_calls: bool = True, second_pass: bool = True, **keeping: int) -> None:
+    def __init__(
+        self,
+        world: World,
+        *,
+        record_calls: bool = True,
+        second_pass: bool = True,
+        keep_digits: bool = False,
+        **keeping: int,
+    ) -> None:
         pieces = PieceStore(world.objects)
         intake = Intake(world.recordings, world.objects, max_bytes=1000)
         self.recorder = Recorder(
@@ -222,6 +230,7 @@ class Process:
             finishing=finishing,
             record_calls=record_calls,
             one_legged_seconds=30,
+            keep_digits=keep_digits,
             clock=lambda: world.now,
         )
         self.world = world

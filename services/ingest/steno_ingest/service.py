@@ -72,6 +72,7 @@ async def build(settings: IngestSettings) -> Wiring:
         producer,
         instance=settings.instance,
         chunk_ms=settings.chunk_ms,
+        keep_digits=settings.keep_digits,
         resume_seconds=settings.resume_seconds,
         max_calls=settings.max_calls,
         drain_seconds=settings.drain_seconds,

@@ -119,6 +119,11 @@ class IngestSettings(ServiceSettings):
         default=True,
         description="Whether recordings of live calls are transcribed again: better than was possible while people spoke.",
     )
+    keep_digits: bool = Field(
+        default=False,
+        description="Whether it is kept which keys were pressed in live calls. Off, only that one was, when, and on which "
+        "channel: digits are often those of a card or a PIN.",
+    )
     one_legged_seconds: int = Field(
         default=30,
         ge=1,

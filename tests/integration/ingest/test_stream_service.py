@@ -116,7 +116,7 @@ async def test_a_call_comes_in_and_captions_go_out(kafka: str, topic_prefix: str
     assert isinstance(resumed, CallResumed)
     assert resumed.position == 5600
     assert isinstance(key, DtmfPressed)
-    assert key.digit == "7"
+    assert key.digit == "x"
     assert isinstance(end, CallEnded)
     assert (end.position, end.complete, end.reason) == (8000, True, "hangup")
 

@@ -109,7 +109,8 @@ def test_integers_stay_within_their_avro_type(path: str, modelled: Any, written:
         lowest = [entry.ge for entry in modelled.metadata if isinstance(entry, Ge)]
         highest = [entry.le for entry in modelled.metadata if isinstance(entry, Le)]
         assert lowest == [0], path
-        assert highest == [{"int": 2**31 - 1, "long": 2**63 - 1}[written["type"]]], path
+        assert len(highest) == 1, path
+        assert highest[0] <= {"int": 2**31 - 1, "long": 2**63 - 1}[written["type"]], path
 
 
 @EACH_FIELD

@@ -399,7 +399,7 @@ async def test_what_an_upstream_system_says_of_its_call_gets_into_the_ledger(mon
         ("c", {"properties": {"queue": "billing"}, "locale": ""}),
         (corrected, {}),
     ]
-    assert world.ledger.events["c", "dtmf", 200] == (0, "#")
+    assert world.ledger.events["c", "dtmf", 200] == (0, "x")
 
 
 async def test_updates_beyond_what_is_kept_are_put_aside_once_and_the_call_goes_on() -> None:
@@ -446,3 +446,19 @@ async def test_a_call_of_which_most_is_missing_is_recorded_with_its_times_and_ta
     assert samples[:900].any()
     assert not samples[900:late].any()
     assert samples[late:].all()
+
+
+@pytest.mark.parametrize(("keep", "detail"), [(False, "x on channel 0"), (True, "7 on channel 0")])
+async def test_of_a_key_only_that_it_was_pressed_is_kept(keep: bool, detail: str) -> None:
+    """Also where an upstream system publishes which; a setting keeps it. Of no call, no dead letter keeps it either."""
+    scene = Scene()
+    stray = DtmfPressed(call_id="stranger", position=0, digit="4", pressed_at=NOW)
+    scene.start()
+    scene.send(1600)
+    scene.records += [stray, DtmfPressed(call_id="c", position=800, digit="7", channel=0, pressed_at=NOW)]
+    scene.end()
+    world = World(scene.records)
+    await read(world, keep_digits=keep)
+    assert world.ledger.events["c", "dtmf", 100] == (0, detail)
+    assert list(world.dead_letters.values()) == (["unknown_call"] if keep else [])
+    assert "7" not in str(world.ledger.events) or keep

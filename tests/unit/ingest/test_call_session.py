@@ -284,3 +284,13 @@ def test_the_table_knows_every_state() -> None:
     assert set(TRANSITIONS) == set(State)
     assert not TRANSITIONS[State.ENDED]
     assert set(TRANSITIONS[State.NEW].values()) == {State.FLOWING, State.PAUSED}
+
+
+@pytest.mark.parametrize(("keep", "digit"), [(False, "x"), (True, "7")])
+def test_of_a_key_only_that_it_was_pressed_is_told(keep: bool, digit: str) -> None:
+    """Which one it was gets no further, unless a setting keeps it."""
+    made = CallSession(session(started=False).started, chunk_ms=100, clock=lambda: NOW, keep_digits=keep)
+    made.start()
+    (entry,) = made.dtmf("7", 0)
+    assert isinstance(entry.record, DtmfPressed)
+    assert (entry.record.digit, entry.record.channel) == (digit, 0)

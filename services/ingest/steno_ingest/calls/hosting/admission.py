@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from steno.callers import Caller
 from steno.errors import Retryable
 from steno.events.records import CallStarted
-from steno_ingest.calls.doors.port import Offered, Refusal
+from steno_ingest.calls.doors.port import Offered, Refusal, ResumePoint
 from steno_ingest.calls.hosting.session import CallSession, Holder
 from steno_ingest.calls.ledger.view import CallView, start_of
 from steno_ingest.errors import CallAlreadyEnded, CallIdInUse, NotThere, Refused
@@ -68,6 +68,7 @@ class Admission:
         *,
         instance: str,
         chunk_ms: int,
+        keep_digits: bool = False,
         too_late: Callable[[Admitted], None],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         now: Callable[[], float] = time.monotonic,
@@ -75,6 +76,7 @@ class Admission:
         self._ledger = ledger
         self._instance = instance
         self._chunk_ms = chunk_ms
+        self._keep_digits = keep_digits
         self._too_late = too_late
         self._clock = clock
         self._now = now
@@ -100,7 +102,7 @@ class Admission:
 
         async def begun() -> Admitted:
             await self._ledger.begin(started, door=door, instance=self._instance, paused=offered.paused)
-            session = CallSession(started, chunk_ms=self._chunk_ms, clock=self._clock, now=self._now)
+            session = self._session(started)
             return Admitted(session=session, paused_by=Holder.PEER if offered.paused else None, resumable=resumable)
 
         return await self._in_time(begun())
@@ -113,7 +115,7 @@ class Admission:
 
         async def resumed() -> Admitted:
             view = await self._ledger.resume(offered.call_id, instance=self._instance, caller=caller)
-            session = CallSession(start_of(view), chunk_ms=self._chunk_ms, clock=self._clock, now=self._now, at=offered.resume)
+            session = self._session(start_of(view), at=offered.resume)
             holder = Holder.SERVICE if view.pause_requested_by else Holder.PEER
             paused_by = holder if view.paused else None
             return Admitted(
@@ -125,6 +127,11 @@ class Admission:
             )
 
         return await self._in_time(resumed())
+
+    def _session(self, started: CallStarted, *, at: ResumePoint | None = None) -> CallSession:
+        return CallSession(
+            started, chunk_ms=self._chunk_ms, clock=self._clock, now=self._now, at=at, keep_digits=self._keep_digits
+        )
 
     async def _in_time(self, work: Awaitable[Admitted]) -> Admitted:
         """The outcome of a transaction, if it comes soon; one that comes later is not undone, but taken care of."""

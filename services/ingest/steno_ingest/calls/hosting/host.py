@@ -55,6 +55,7 @@ class CallHost:
         *,
         instance: str,
         chunk_ms: int,
+        keep_digits: bool = False,
         resume_seconds: float,
         max_calls: int,
         drain_seconds: float,
@@ -66,6 +67,7 @@ class CallHost:
         Args:
             instance: Name of this process among its like, the same after a restart.
             chunk_ms: Length of a chunk on the log, milliseconds.
+            keep_digits: Whether it is kept which keys were pressed.
             resume_seconds: How long a peer that may come back is awaited.
             max_calls: Calls at once; further ones are refused.
             drain_seconds: How long `stop` waits for Kafka.
@@ -87,6 +89,7 @@ class CallHost:
             ledger,
             instance=instance,
             chunk_ms=chunk_ms,
+            keep_digits=keep_digits,
             too_late=self._admitted_too_late,
             clock=clock,
             now=now,

@@ -28,6 +28,7 @@ from steno.call_clock import most_missing
 from steno.errors import Permanent
 from steno.events.properties import PropertiesTooLarge, merged
 from steno.events.records import (
+    MASKED_DIGIT,
     AudioChunk,
     AudioGap,
     CallChannel,
@@ -129,6 +130,7 @@ class CallSession:
         clock: Callable[[], datetime],
         now: Callable[[], float] = time.monotonic,
         at: ResumePoint | None = None,
+        keep_digits: bool = False,
     ) -> None:
         """
         Args:
@@ -137,6 +139,7 @@ class CallSession:
             clock: The time of day, in UTC.
             now: Seconds of a monotonic clock.
             at: The call was started elsewhere and goes on here.
+            keep_digits: Whether it is kept which keys were pressed.
         """
         self.started = started
         self.channels = started.channels
@@ -144,6 +147,7 @@ class CallSession:
         self.state = State.NEW
         self.holders: frozenset[Holder] = frozenset()
         self._at = at
+        self._keep_digits = keep_digits
         self._clock = clock
         self._now = now
         #: The time that the call had had by its time of day, and when that was by a clock that does not jump.
@@ -265,12 +269,20 @@ class CallSession:
         return [] if remaining else [self._resumed(by or holder)]
 
     def dtmf(self, digit: str, channel: int | None) -> list[Entry]:
-        """A key was pressed; while the gate is closed nobody learns which."""
+        """A key was pressed; which one is kept where digits are. While the gate is closed nobody learns even that."""
         if self._enter(Input.DTMF) is State.PAUSED:
             return []
         at = self.received.position
         return [
-            self._entry(DtmfPressed(call_id=self._call_id, position=at, digit=digit, channel=channel, pressed_at=self._clock()))
+            self._entry(
+                DtmfPressed(
+                    call_id=self._call_id,
+                    position=at,
+                    digit=digit if self._keep_digits else MASKED_DIGIT,
+                    channel=channel,
+                    pressed_at=self._clock(),
+                )
+            )
         ]
 
     def update(self, *, properties: Mapping[str, str], locale: str, channels: Iterable[CallChannel] = ()) -> list[Entry]:

@@ -24,6 +24,7 @@ import structlog
 from steno.errors import Permanent
 from steno.events.properties import PropertiesTooLarge
 from steno.events.records import (
+    MASKED_DIGIT,
     AudioChunk,
     AudioCodec,
     AudioGap,
@@ -45,7 +46,7 @@ from steno_ingest.calls.log.keeping import Keeping
 from steno_ingest.calls.log.open_call import OpenCall
 from steno_ingest.calls.log.pieces import PIECE_BYTES
 from steno_ingest.calls.log.strangers import Strangers
-from steno_ingest.calls.log.unusable import TooMuchSaid, UnknownCodec, UnusableRecord
+from steno_ingest.calls.log.unusable import TooMuchSaid, UnknownCall, UnknownCodec, UnusableRecord
 from steno_ingest.errors import CallAlreadyEnded, NotThere, Refused
 from steno_ingest.metrics import CALL_RECORDS_UNUSABLE
 
@@ -81,6 +82,7 @@ class CallLog:
         finishing: Finishing,
         record_calls: bool,
         one_legged_seconds: int,
+        keep_digits: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """
@@ -89,6 +91,7 @@ class CallLog:
             finishing: Makes the recordings of calls that have ended.
             record_calls: Whether audio is kept.
             one_legged_seconds: How long others are heard before a silent channel is told.
+            keep_digits: Whether it is kept which keys were pressed.
             clock: Seconds of a monotonic clock.
         """
         self._ledger = ledger
@@ -97,6 +100,7 @@ class CallLog:
         self._finishing = finishing
         self._record_calls = record_calls
         self._one_legged_seconds = one_legged_seconds
+        self._keep_digits = keep_digits
         self._clock = clock
         self._partitions: dict[int, _Partition] = {}
         self._strangers = Strangers(accounts)
@@ -223,7 +227,10 @@ class CallLog:
             if call is None or message.offset >= call.next_offset:
                 await self._start(partition, record, message, known=call)
         elif call is None:
-            if not isinstance(record, RolesCorrected):
+            if isinstance(record, DtmfPressed) and not self._keep_digits:
+                # A dead letter would keep the digit.
+                CALL_RECORDS_UNUSABLE.labels(UnknownCall.error_class).inc()
+            elif not isinstance(record, RolesCorrected):
                 await self._strangers.judge(record, message.offset)
         elif message.offset >= call.next_offset:
             call.account.written(message.timestamp)
@@ -292,7 +299,7 @@ class CallLog:
                 case CallResumed():
                     account.resume(record)
                 case DtmfPressed():
-                    account.dtmf(record)
+                    account.dtmf(record if self._keep_digits else record.model_copy(update={"digit": MASKED_DIGIT}))
                 case CallEnded():
                     account.end(record)
         except UnusableRecord as error:

@@ -57,6 +57,7 @@ def read_call_log(
         finishing=Finishing(recorder.finish),
         record_calls=settings.record_calls,
         one_legged_seconds=settings.one_legged_seconds,
+        keep_digits=settings.keep_digits,
     )
     consumer = LogConsumer(
         kafka=settings.kafka,
