@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from steno.storage.contained import NoRegularFile, OutsideFolder, open_below, open_in
 
@@ -182,3 +184,38 @@ def _replace(path: Path, target: Path | None) -> None:
         os.mkfifo(path)
     else:
         path.symlink_to(target)
+
+
+@pytest.fixture(scope="module")
+def maze(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with links that lead everywhere, beside what is secret."""
+    outside = tmp_path_factory.mktemp("outside")
+    made = outside / "in"
+    (made / "deep").mkdir(parents=True)
+    (made / "deep" / "a").write_bytes(b"audio")
+    (outside / "a").write_bytes(b"secret")
+    (outside / "deep").mkdir()
+    (outside / "deep" / "a").write_bytes(b"secret")
+    for name, target in {
+        "up": "..",
+        "self": ".",
+        "again": "deep/../../in",
+        "out": "../deep",
+        "far": "/",
+        "loop": "loop",
+    }.items():
+        (made / name).symlink_to(target)
+        (made / "deep" / name).symlink_to(target)
+    return made
+
+
+@given(
+    st.lists(st.sampled_from(["..", ".", "", "in", "deep", "a", "up", "self", "again", "out", "far", "loop", "~"]), max_size=8)
+)
+def test_no_way_through_a_maze_leads_out(maze: Path, parts: list[str]) -> None:
+    """What is read is what lies in the folder, by whatever detour; all else is refused."""
+    try:
+        with open_below(maze / "/".join(parts), [maze]) as file:
+            assert file.read() == b"audio"
+    except (OutsideFolder, NoRegularFile):
+        pass

@@ -6,6 +6,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from steno.storage.objects import ForeignObject, ObjectMissing, ObjectStore, StoreUnavailable
 
@@ -206,3 +208,17 @@ def test_a_path_is_not_a_store() -> None:
     """The error says what to write instead."""
     with pytest.raises(ValueError, match="file:///folder"):
         ObjectStore("/var/lib/steno")
+
+
+@given(st.text(st.characters(), max_size=40) | st.text("a./%2eEfF\\?#\0 é", max_size=20))
+async def test_any_key_is_foreign_or_means_the_same_to_every_store(key: str) -> None:
+    """No text makes a store fail in another way, and none reaches another object."""
+    store = ObjectStore("memory:///bucket")
+    url = f"{store.url}/{key}"
+    if not store.owns(url):
+        with pytest.raises(ForeignObject):
+            await store.get(url)
+        return
+    assert await store.put(key, b"x") == url
+    assert await store.listed("") == [url]
+    assert await store.get(url) == b"x"
