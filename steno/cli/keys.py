@@ -94,6 +94,8 @@ def until_when(text: str, *, now: datetime) -> datetime:
 
 
 def _file(file: Path | None, data: Path) -> Path:
+    if file is None and not data.is_dir():
+        raise refused(f"there is no data folder of `steno up` at {data}; name it by --data, or a key file by --file")
     return data / "api-keys" if file is None else file
 
 

@@ -49,6 +49,13 @@ class Claim:
     #: Digest of what makes the request the same.
     fingerprint: str
 
+    @property
+    def promiser(self) -> str:
+        """Whose promises are one: a name's, as before there were tenants, unless it is of another tenant than its own."""
+        own = self.client.everything or self.client.tenant == self.client.name
+        # No name has a space.
+        return self.client.name if own else f"{self.client.tenant} {self.client.name}"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Filters:
@@ -222,7 +229,7 @@ class Ledger:
             connection,
             idempotency_keys,
             {
-                "client": claim.client.name,
+                "client": claim.promiser,
                 "key": claim.key,
                 "fingerprint": claim.fingerprint,
                 "recording_id": recording_id,
@@ -283,7 +290,7 @@ async def _older(connection: AsyncConnection, claim: Claim) -> Row[Any]:
 
 
 async def _older_if_any(connection: AsyncConnection, claim: Claim) -> Row[Any] | None:
-    query = select(idempotency_keys).where(idempotency_keys.c.client == claim.client.name, idempotency_keys.c.key == claim.key)
+    query = select(idempotency_keys).where(idempotency_keys.c.client == claim.promiser, idempotency_keys.c.key == claim.key)
     older = (await connection.execute(query)).one_or_none()
     if older is None:
         return None

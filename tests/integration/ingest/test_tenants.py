@@ -187,10 +187,19 @@ async def test_an_object_of_the_store_is_not_had_by_its_url(
             await ingest.intake.accept_link(Link.model_construct(url=row.url), door=Door.REST, caller=Caller(tenant, tenant))
 
 
-async def test_a_key_whose_name_was_another_tenants_is_told_nothing(ingest: Ingest) -> None:
-    """The idempotency keys of a name stay; what became of them then is that tenant's."""
+async def test_two_tenants_may_have_keys_of_one_name(ingest: Ingest) -> None:
+    """The idempotency keys of the one are nothing to the other."""
+    for tenant in ("acme", "other", "crm"):
+        caller, link = Caller("crm", tenant), Link(url="https://a.example/a.wav", call_id=f"call-of-{tenant}")
+        row = await ingest.intake.accept_link(link, door=Door.REST, caller=caller, key=ClientKey(client=caller, key="one"))
+        again = await ingest.intake.accept_link(link, door=Door.REST, caller=caller, key=ClientKey(client=caller, key="one"))
+        assert (row.tenant, again.recording_id) == (tenant, row.recording_id)
+
+
+async def test_a_key_that_sees_everything_no_more_is_told_nothing(ingest: Ingest) -> None:
+    """What became of the idempotency keys of its name then is the house's."""
     link = Link(url="https://a.example/a.wav", call_id="first")
-    before, now = Caller("crm", "acme"), Caller("crm", "other")
+    before, now = Caller("crm", everything=True), Caller("crm", "crm")
     await ingest.intake.accept_link(link, door=Door.REST, caller=before, key=ClientKey(client=before, key="one"))
     with pytest.raises(KeyReused) as reused:
         await ingest.intake.accept_link(

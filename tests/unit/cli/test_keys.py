@@ -189,3 +189,12 @@ def test_without_a_file_the_suites_own_is_meant(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setitem(os.environ, "STENO_INGEST_API_KEYS_FILE", str(tmp_path / "services"))
     assert keys("add", "alice", "--data", str(tmp_path))[0] == 0
     assert "alice" in (tmp_path / "services").read_text()
+
+
+def test_without_a_file_or_a_suite_nothing_is_made(tmp_path: Path) -> None:
+    """A key in a file that nobody reads would open nothing."""
+    for command in (("add", "bob"), ("list",), ("revoke", "bob")):
+        status, said = keys(*command, "--data", str(tmp_path / "nowhere"))
+        assert status != 0
+        assert "no data folder" in " ".join(said.split())
+    assert not (tmp_path / "nowhere").exists()

@@ -237,8 +237,8 @@ async def test_a_peer_whose_start_kafka_refuses_is_told_and_its_call_fails() -> 
 
 def look_twice(made: Line) -> None:
     """Keys are looked at, as often as it takes."""
-    made.connection.check_key()
-    made.connection.check_key()
+    made.connection.check_key(holds=made.connection.holds())
+    made.connection.check_key(holds=made.connection.holds())
 
 
 async def test_a_peer_whose_key_is_gone_is_told_and_closed() -> None:
@@ -264,9 +264,9 @@ async def test_a_key_that_is_missing_for_a_moment_costs_no_call() -> None:
     async with line() as (made, _):
         for _ in range(3):
             made.key_holds = False
-            made.connection.check_key()
+            made.connection.check_key(holds=made.connection.holds())
             made.key_holds = True
-            made.connection.check_key()
+            made.connection.check_key(holds=made.connection.holds())
         await made.hosting.settle()
         assert made.wire.told == ["started"]
 

@@ -83,8 +83,9 @@ class Connection:
             idle_seconds: After so long without a message the connection counts as lost.
             now: Seconds of a monotonic clock.
         """
-        self._entered = entered
         self._door = entered.door
+        #: Whether what the peer came in with is good still.
+        self.holds = entered.holds
         #: Who the peer is, by what it came in with.
         self.caller = entered.caller
         self._host = host
@@ -133,11 +134,11 @@ class Connection:
         """Time has passed: what waits for a moment is done. Called about ten times a second."""
         self._guarded(self._tick)
 
-    def check_key(self) -> None:
-        """Looks again whether what the peer came in with is good. Called about twice a second."""
+    def check_key(self, *, holds: bool) -> None:
+        """What the peer came in with is good still, or not. Called about twice a second."""
         if self._revoked:
             return
-        self._without_key = 0 if self._entered.holds() else self._without_key + 1
+        self._without_key = 0 if holds else self._without_key + 1
         if self._without_key == _LOOKS_WITHOUT_KEY:
             log.warning("call.key_revoked", door=self._door.name, key_name=self.caller.name)
             CALL_PEERS_CUT_OFF.labels(self._door.name, KEY_REVOKED).inc()

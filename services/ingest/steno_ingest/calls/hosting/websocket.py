@@ -12,6 +12,7 @@ from starlette.requests import HTTPConnection
 from starlette.routing import WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
+from steno.callers import Caller
 from steno.http.gate import address_of
 from steno.http.rates import Rate
 from steno_ingest.calls.doors.port import DoorFactory, Upgrade, UpgradeRefused
@@ -74,9 +75,17 @@ class CallServer:
             ticks += 1
             for connection in list(self._connections):
                 connection.tick()
-                if ticks % _LOOK_AT_KEYS_TICKS == 0:
-                    connection.check_key()
+            if ticks % _LOOK_AT_KEYS_TICKS == 0:
+                self._check_keys()
             await asyncio.sleep(_TICK_SECONDS)
+
+    def _check_keys(self) -> None:
+        """Has every connection know whether what it came in with is still good; a key of many is looked at once."""
+        good: dict[Caller, bool] = {}
+        for connection in list(self._connections):
+            if connection.caller not in good:
+                good[connection.caller] = connection.holds()
+            connection.check_key(holds=good[connection.caller])
 
     async def stop(self) -> None:
         """Takes no more calls, asks all peers to leave, and waits a few seconds until they have."""
