@@ -4,6 +4,7 @@ from typing import Any
 
 from aiokafka.helpers import create_ssl_context
 
+from steno.kafka import header_names  # noqa: F401 - for whoever consumes
 from steno.settings import KafkaSettings
 
 
