@@ -7,6 +7,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
@@ -28,7 +29,7 @@ FLOOD_SPEED = 120
 PARTITIONS = 4
 DOOR_MINUTES, KAFKA_MINUTES = 2, 20
 FRAME_MS = 100
-NOW = 1_770_000_000_000_000
+NOW = datetime(2026, 11, 29, tzinfo=UTC)
 
 
 async def play(
