@@ -27,10 +27,11 @@ from steno_transcriber.decode_pool import DecodePool
 from steno_transcriber.engines.port import Engine, Pack
 from steno_transcriber.engines.whisper import WhisperEngine
 from steno_transcriber.live.audio import LiveForm
+from steno_transcriber.live.bench import Bench
 from steno_transcriber.live.call import begun
 from steno_transcriber.live.decoding import PoolDecoder
 from steno_transcriber.live.hypotheses import HypothesisBench
-from steno_transcriber.live.worker import Bench, CallWorker
+from steno_transcriber.live.worker import CallWorker
 from steno_transcriber.models.store import ModelStore
 from steno_transcriber.segmenter import Segmenter
 from steno_transcriber.speech import Utterance

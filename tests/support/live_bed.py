@@ -9,10 +9,10 @@ from typing import ParamSpec, TypeVar
 from steno_transcriber.decode_pool import Urgency
 from steno_transcriber.engines.port import Pack
 from steno_transcriber.engines.scripted import ScriptedEngine
+from steno_transcriber.live.bench import Bench
 from steno_transcriber.live.hypotheses import HypothesisBench
 from steno_transcriber.live.room import Room
 from steno_transcriber.live.transcriber import LiveTranscriber
-from steno_transcriber.live.worker import Bench
 from steno_transcriber.speech import Recognition, Utterance
 from support.live_calls import BEGAN, Entry
 from support.live_transcriber import written

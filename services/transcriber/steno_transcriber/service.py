@@ -31,11 +31,11 @@ from steno_transcriber.engines.port import Engine, EngineUnavailable
 from steno_transcriber.fetch import Fetcher
 from steno_transcriber.fetch_places import FetchPlaces
 from steno_transcriber.job import Transcriber
+from steno_transcriber.live.bench import Bench
 from steno_transcriber.live.decoding import PoolDecoder
 from steno_transcriber.live.hypotheses import HypothesisBench
 from steno_transcriber.live.slack import Slack
 from steno_transcriber.live.transcriber import LiveTranscriber
-from steno_transcriber.live.worker import Bench
 from steno_transcriber.models.store import ModelStore
 from steno_transcriber.settings import TranscriberSettings
 

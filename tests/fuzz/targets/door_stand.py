@@ -23,7 +23,8 @@ from steno_ingest.calls.doors.port import (
     SendText,
     Updated,
 )
-from steno_ingest.calls.hosting.session import CallSession, Entry, Holder, IllegalInput, State
+from steno_ingest.calls.hosting.call_states import Holder, State
+from steno_ingest.calls.hosting.session import CallSession, Entry, IllegalInput
 
 from steno.events.codec import Codec
 from steno.events.records import CallStarted

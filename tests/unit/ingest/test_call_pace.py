@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from steno_ingest.calls.doors.port import Offered, ResumePoint
 from steno_ingest.calls.hosting import connection as connection_module
 from steno_ingest.calls.hosting.admission import OfferRefused
+from steno_ingest.calls.hosting.call_states import Holder
 from steno_ingest.calls.hosting.pace import Pace
-from steno_ingest.calls.hosting.session import CallSession, Holder, IllegalInput
+from steno_ingest.calls.hosting.session import CallSession, IllegalInput
 from support.hosting import Hosting, ScriptedPeer
 from support.wire import Line
 

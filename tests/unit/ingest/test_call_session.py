@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from steno_ingest.calls.doors.port import ResumePoint
-from steno_ingest.calls.hosting.session import TRANSITIONS, CallSession, Entry, Holder, IllegalInput, State
+from steno_ingest.calls.hosting.call_states import TRANSITIONS, Holder, State
+from steno_ingest.calls.hosting.session import CallSession, Entry, IllegalInput
 
 from steno.events.records import (
     AudioChunk,

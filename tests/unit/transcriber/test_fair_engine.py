@@ -10,10 +10,10 @@ from datetime import timedelta
 from steno_transcriber.decode_pool import DecodePool
 from steno_transcriber.engines.port import Pack
 from steno_transcriber.engines.scripted import ScriptedEngine
+from steno_transcriber.live.bench import Bench
 from steno_transcriber.live.decoding import PoolDecoder
 from steno_transcriber.live.hypotheses import HypothesisBench
 from steno_transcriber.live.transcriber import LiveTranscriber
-from steno_transcriber.live.worker import Bench
 from steno_transcriber.speech import Recognition
 from support.live_bed import PARTITION, Topics, message
 from support.live_calls import BEGAN, CallWriter, Entry

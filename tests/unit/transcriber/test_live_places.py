@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from steno_ingest.calls.log.account import Account
 from steno_ingest.calls.log.unusable import UnusableRecord
 from steno_transcriber.live.call import ImpossiblePlace, LiveCall, begun
+from support.live_calls import CallWriter
+from support.speech import call_audio
 
 from steno.events.records import (
     AudioChunk,
@@ -140,3 +142,18 @@ def _takes(call: LiveCall, offset: int, record: CallRecord, at: datetime) -> boo
     except ImpossiblePlace:
         return False
     return True
+
+
+@pytest.mark.parametrize("at", [datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)])
+def test_a_record_may_be_written_at_the_ends_of_time(at: datetime) -> None:
+    """As its writer says; what is said then is told all the same, and the call can be taken over."""
+    call = CallWriter(call_id="c")
+    call.start()
+    call.say(call_audio()[:, : 10 * 16_000])
+    call.end()
+    started = call.log[0].record
+    assert isinstance(started, CallStarted)
+    live = LiveCall(begun(started, 0, written_at=at))
+    found = [entry for record in call.log[1:] for entry in live.take(record.record, offset=record.offset, written_at=at)]
+    assert found
+    assert LiveCall(live.checkpoint(log_end=1000, saved_at=NOW)).duration_ms <= 10_000

@@ -18,7 +18,7 @@ and utterances that begin before its final mark are known.
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from steno.call_clock import CallClock, most_missing
 from steno.errors import Permanent
@@ -44,6 +44,7 @@ from steno_transcriber.speech import Utterance
 
 HOUR_MS = 3_600_000
 _MILLISECOND = timedelta(milliseconds=1)
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_SEQUENCE = 2**31 - 1
 
 
@@ -314,12 +315,14 @@ class LiveCall:
 
     def _given(self, found: list[Utterance]) -> list[LiveUtterance]:
         self._unpublished += len(found)
+        # A writer's clock may tell of a time before which there is none.
+        heard_at = max(self._heard_at, _EARLIEST)
         return [
             LiveUtterance(
                 utterance=utterance,
                 role=self._facts.role_of(utterance.channel),
                 locale=self._facts.locale,
-                said_at=self._heard_at - timedelta(milliseconds=min(self.duration_ms - utterance.end_ms, HOUR_MS)),
+                said_at=heard_at - timedelta(milliseconds=min(self.duration_ms - utterance.end_ms, HOUR_MS)),
             )
             for utterance in found
         ]

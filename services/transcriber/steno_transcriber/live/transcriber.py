@@ -14,9 +14,10 @@ from steno.events.records import CallCheckpoint, CallRecord, CallStarted, Record
 from steno.kafka.errors import RecordRefused
 from steno.kafka.messages import Message
 from steno_transcriber import metrics
+from steno_transcriber.live.bench import Bench
 from steno_transcriber.live.call import BrokenAudio, begun
 from steno_transcriber.live.partition import OpenCall, PartitionCalls
-from steno_transcriber.live.worker import Bench, CallWorker, InternalFault
+from steno_transcriber.live.worker import CallWorker, InternalFault
 
 log = structlog.get_logger("steno.transcriber.live")
 

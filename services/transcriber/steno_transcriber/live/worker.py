@@ -14,39 +14,29 @@ Whoever takes the call over says the same again under the same ids.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import TypeVar
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 
 import structlog
 
 from steno.errors import Permanent
-from steno.events import ids
-from steno.events.catalogue import PHRASES, TRANSCRIPTS, Topic
-from steno.events.records import AudioCodec, CallCheckpoint, Record, TranscriptCompleted, TranscriptFailed, TranscriptStarted
-from steno.kafka.errors import RecordRefused
+from steno.events.records import AudioCodec, CallCheckpoint, Record
 from steno.kafka.messages import Message
-from steno.kafka.retry import RetryPolicy
 from steno.telemetry import traces
 from steno.unusable import ERROR, Unusable, reason
-from steno_transcriber import failures, metrics
+from steno_transcriber import metrics
 from steno_transcriber.decode_pool import Urgency
-from steno_transcriber.engines.port import Engine
 from steno_transcriber.live.aside import Laid, TooFarAhead
+from steno_transcriber.live.bench import Bench
 from steno_transcriber.live.call import BrokenAudio, LiveCall, LiveUtterance
-from steno_transcriber.live.catching_up import AHEAD_SECONDS, CatchingUp
-from steno_transcriber.live.decoding import Decoder
-from steno_transcriber.live.hypotheses import Hypotheses, HypothesisBench
-from steno_transcriber.live.publisher import Publisher
+from steno_transcriber.live.catching_up import CatchingUp
+from steno_transcriber.live.hypotheses import Hypotheses
 from steno_transcriber.live.room import Room
-from steno_transcriber.result import Spoken, engine_name, phrase_of
+from steno_transcriber.live.telling import Telling
 from steno_transcriber.speech import Recognition
 
 log = structlog.get_logger("steno.transcriber.live")
-
-T = TypeVar("T")
 
 INTERNAL = "an internal error of the transcriber; its log has the details"
 
@@ -70,24 +60,6 @@ class UnknownCodec(Permanent):
     """The audio of a call is coded in a way that this version does not know."""
 
     error_class = "unknown_codec"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bench:
-    """What all live calls of the process share."""
-
-    engine: Engine
-    decoder: Decoder
-    publisher: Publisher
-    hypotheses: HypothesisBench
-    room: Room = field(default_factory=Room)
-    #: For calls that come faster than live.
-    ahead_room: Room = field(default_factory=lambda: Room(AHEAD_SECONDS))
-    #: Where what is put aside of them lies; None: where the system has temporary files.
-    aside_folder: Path | None = None
-    policy: RetryPolicy = field(default_factory=lambda: RetryPolicy(longest_seconds=2.0))
-    now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,7 +89,7 @@ class CallWorker:
         self._codec = checkpoint.codec
         self._bench = bench
         self._hypotheses = Hypotheses(self.call, bench.hypotheses)
-        self._pass_id = ids.live_pass_id(checkpoint.call_id)
+        self._telling = Telling(self.call, bench)
         self._trace = trace or {}
         self._announced = trace is None
         self._decodings: asyncio.Queue[_Decoding | Permanent | None] = asyncio.Queue()
@@ -247,7 +219,7 @@ class CallWorker:
 
     async def _decode(self, spoken: LiveUtterance, urgency: Urgency) -> Recognition:
         call_id, locale = self.call.call_id, spoken.locale or None
-        return await self._patiently(
+        return await self._telling.patiently(
             lambda: self._bench.decoder.decode(spoken.utterance, call_id=call_id, urgency=urgency, locale=locale)
         )
 
@@ -265,7 +237,8 @@ class CallWorker:
 
     async def _transcribe(self) -> None:
         if not self._announced:
-            await self._begin()
+            await self._telling.started()
+            self._announced = True
         if self._codec is AudioCodec.UNKNOWN:
             raise UnknownCodec("the audio is coded in a way that this version of the transcriber does not know")
         # Asked for now rather than when somebody has spoken.
@@ -277,12 +250,7 @@ class CallWorker:
                 await self._publish(decoding)
             finally:
                 decoding.leave_rooms()
-        await self._complete()
-
-    async def _begin(self) -> None:
-        started = TranscriptStarted(call_id=self.call.call_id, recording_id=self._pass_id, started_at=self._bench.now())
-        await self._send(TRANSCRIPTS, started, ids.event_id("transcript.started", self._pass_id))
-        self._announced = True
+        await self._telling.completed()
 
     async def _publish(self, decoding: _Decoding) -> None:
         spoken = decoding.spoken
@@ -292,74 +260,13 @@ class CallWorker:
             finally:
                 decoding.task.cancel()
             if recognition:
-                phrase = phrase_of(
-                    Spoken.of(spoken.utterance, recognition),
-                    call_id=self.call.call_id,
-                    recording_id=self._pass_id,
-                    sequence=self.call.next_phrase,
-                    role=spoken.role,
-                    locale=spoken.locale,
-                    tenant=self.call.tenant,
-                )
-                await self._send(PHRASES, phrase, phrase.phrase_id)
-                metrics.LIVE_FINAL_SECONDS.observe((self._bench.now() - spoken.said_at).total_seconds())
+                await self._telling.phrase(spoken, recognition)
         self.call.published(spoken.utterance, with_text=bool(recognition))
 
-    async def _complete(self) -> None:
-        facts = self.call.facts
-        completed = TranscriptCompleted(
-            call_id=self.call.call_id,
-            recording_id=self._pass_id,
-            result_url="",
-            phrase_count=self.call.next_phrase,
-            channel_count=len(self.call.channels),
-            duration_ms=self.call.duration_ms,
-            engine=engine_name(self._bench.engine.info),
-            locale=facts.locale,
-            properties=dict(facts.properties),
-            completed_at=self._bench.now(),
-            tenant=self.call.tenant,
-        )
-        await self._send(TRANSCRIPTS, completed, ids.event_id("transcript.completed", self._pass_id))
-        metrics.LIVE_CALLS.labels("completed" if self.call.next_phrase else "no_speech").inc()
-        self._log.info("live.completed", phrases=self.call.next_phrase, duration_ms=self.call.duration_ms)
-
     async def _fail(self, reason: str, error: str) -> None:
-        failed = TranscriptFailed(
-            call_id=self.call.call_id,
-            recording_id=self._pass_id,
-            reason=reason,
-            error=error,
-            properties=dict(self.call.facts.properties),
-            failed_at=self._bench.now(),
-            tenant=self.call.tenant,
-        )
-        event_id = ids.event_id("transcript.failed", self._pass_id)
-        try:
-            await failures.tell(failed, lambda record: self._send(TRANSCRIPTS, record, event_id))
-        except RecordRefused:
-            self._log.exception("live.failure_not_told")
+        await self._telling.failed(reason, error)
         # Where it had not been told that it starts, it need not be any more.
         self._announced = True
-        metrics.LIVE_CALLS.labels("failed").inc()
-        self._log.warning("live.failed", error_class=error, reason=reason)
-
-    async def _send(self, topic: Topic, record: Record, event_id: str) -> None:
-        await self._patiently(lambda: self._bench.publisher.send(topic, record, event_id=event_id))
-
-    async def _patiently(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Does it again while that may help."""
-        attempts = 0
-        while True:
-            try:
-                return await work()
-            except Exception as error:
-                attempts += 1
-                seconds = self._bench.policy.decide(error, attempts)
-                if seconds is None:
-                    raise
-                self._log.warning("live.again", reason=repr(error), attempts=attempts, seconds=round(seconds, 1))
-                await self._bench.sleep(seconds)
 
     def _let_go(self) -> None:
         """Nothing that was lined up will be published."""

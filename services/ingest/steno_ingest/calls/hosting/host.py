@@ -15,11 +15,11 @@ from steno.kafka.errors import RecordRefused
 from steno_ingest.calls.doors.port import Ended, Offered, Paused, Refusal, ResumePoint
 from steno_ingest.calls.hosting import admission
 from steno_ingest.calls.hosting.admission import Admission, Admitted, OfferRefused
+from steno_ingest.calls.hosting.call_states import Holder
 from steno_ingest.calls.hosting.hosted_call import HostedCall, Peer, Told
 from steno_ingest.calls.hosting.pace import Pace
 from steno_ingest.calls.hosting.resuming import check_like, check_place
 from steno_ingest.calls.hosting.sender import CallSender, Outlet
-from steno_ingest.calls.hosting.session import Holder
 from steno_ingest.calls.ledger.view import CallView
 from steno_ingest.errors import Refused
 from steno_ingest.metrics import CALLS_HOSTED, CALLS_REFUSED

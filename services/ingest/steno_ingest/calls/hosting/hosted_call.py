@@ -4,9 +4,10 @@ from typing import Protocol
 
 from steno.callers import Caller
 from steno_ingest.calls.doors.port import Audio, Dtmf, Gap, Paused, Resumed, ResumePoint, Updated
+from steno_ingest.calls.hosting.call_states import Holder, State
 from steno_ingest.calls.hosting.pace import TOLD_SECONDS, Pace
 from steno_ingest.calls.hosting.sender import CallSender
-from steno_ingest.calls.hosting.session import CallSession, Holder, State
+from steno_ingest.calls.hosting.session import CallSession
 from steno_ingest.metrics import CALL_AUDIO_BYTES
 
 Told = Audio | Gap | Paused | Resumed | Dtmf | Updated

@@ -1,0 +1,33 @@
+"""What all live calls of the process share."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from steno.kafka.retry import RetryPolicy
+from steno_transcriber.engines.port import Engine
+from steno_transcriber.live.catching_up import AHEAD_SECONDS
+from steno_transcriber.live.decoding import Decoder
+from steno_transcriber.live.hypotheses import HypothesisBench
+from steno_transcriber.live.publisher import Publisher
+from steno_transcriber.live.room import Room
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What all live calls of the process share."""
+
+    engine: Engine
+    decoder: Decoder
+    publisher: Publisher
+    hypotheses: HypothesisBench
+    room: Room = field(default_factory=Room)
+    #: For calls that come faster than live.
+    ahead_room: Room = field(default_factory=lambda: Room(AHEAD_SECONDS))
+    #: Where what is put aside of them lies; None: where the system has temporary files.
+    aside_folder: Path | None = None
+    policy: RetryPolicy = field(default_factory=lambda: RetryPolicy(longest_seconds=2.0))
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
