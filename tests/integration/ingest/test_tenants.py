@@ -12,6 +12,7 @@ import pytest
 from steno_ingest.calls.ledger.tables import calls
 from steno_ingest.calls.ledger.view import fingerprint
 from steno_ingest.errors import CallIdInUse, ForeignUrl, KeyReused, NotThere
+from steno_ingest.folder import WatchedFolder
 from steno_ingest.intake import ClientKey
 from steno_ingest.ledger import Door
 from steno_ingest.metadata import Link
@@ -243,3 +244,27 @@ async def test_of_two_tenants_that_use_an_id_at_once_one_has_it(ingest: Ingest) 
     for row in (*await ingest.rows(recordings), *await ingest.rows(calls)):
         owners.setdefault(row.call_id, set()).add(row.tenant)
     assert [len(owners[f"call-{number}"]) for number in range(10)] == [1] * 10
+
+
+@pytest.mark.parametrize(
+    ("tenant", "owners"),
+    [("", {"new": "", "acmes": "acme"}), ("acme", {"new": "acme", "acmes": "acme"}), ("other", {"new": "other"})],
+)
+async def test_a_folder_drops_for_its_tenant(
+    ingest: Ingest, theirs: dict[str, str], tmp_path: Path, tenant: str, owners: dict[str, str]
+) -> None:
+    """A folder of nobody's adds to whoever's call it is; one of a tenant to no other's, and says so beside the file."""
+    now = 0.0
+    drop = tmp_path / "drop"
+    drop.mkdir()
+    for name, call_id in (("new", "new"), ("acmes", CALL)):
+        (drop / f"{name}.wav").write_bytes(name.encode())
+        (drop / f"{name}.json").write_text(json.dumps({"call_id": call_id, "properties": {"name": name}}))
+    folder = WatchedFolder(drop, ingest.intake, poll_seconds=3600, settle_seconds=2, tenant=tenant, clock=lambda: now)
+    await folder.look()
+    now = 2.0
+    await folder.look()
+    dropped = [row for row in await ingest.rows(recordings) if row.door == "folder"]
+    assert {row.properties["name"]: row.tenant for row in dropped} == owners
+    reasons = [path.read_text() for path in drop.rglob("*.reason.txt")]
+    assert reasons == ([] if "acmes" in owners else [f"the call id {CALL} cannot be used; give each call an id of its own\n"])
