@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from steno_ingest.calls.log import keeping
+from steno_ingest.calls.log import account, keeping
 from steno_ingest.calls.log.call_log import KEPT_AFTER_SECONDS
 from steno_ingest.calls.log.pieces import PIECE_BYTES
 from support.call_log import Fate, Killed, World, a_call, audio_of, read
@@ -462,3 +462,36 @@ async def test_of_a_key_only_that_it_was_pressed_is_kept(keep: bool, detail: str
     assert world.ledger.events["c", "dtmf", 100] == (0, detail)
     assert list(world.dead_letters.values()) == (["unknown_call"] if keep else [])
     assert "7" not in str(world.ledger.events) or keep
+
+
+async def test_a_call_that_is_told_of_too_often_does_not_hold_up_the_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond what it has had time for it is told no more, and one is put aside; a pause holds all the same."""
+    monkeypatch.setattr(account, "MOST_SAID", 10)
+    scene = Scene(call_id="c")
+    scene.start()
+    updates = [CallUpdated(call_id="c", properties={"number": str(number)}, updated_at=NOW) for number in range(50)]
+    pause = CallPaused(call_id="c", position=0, paused_at=NOW)
+    world = World([*scene.records, *updates, pause, scene.chunk(0, b"\x10" * 800)])
+    told = list[str]()
+
+    async def update(call_id: str, *, properties: dict[str, str], locale: str) -> None:
+        told.append(properties["number"])
+
+    monkeypatch.setattr(world.ledger, "update", update)
+    process = world.process()
+    await process.open()
+    while process.offset < len(world.log):
+        await process.take()
+    assert told == [str(number) for number in range(10)]
+    assert next(iter(world.dead_letters.values())) == "said_too_often"
+    assert list(world.dead_letters.values()).count("said_too_often") == 1
+    (call,) = process.call_log.open_calls(0)
+    assert call.account.paused_from == 0
+    assert call.audio.held == 0
+    world.log.append(updates[0])
+    world.times = {len(world.log) - 1: NOW + timedelta(minutes=5)}
+    await process.take()
+    world.log.append(updates[0])
+    world.times[len(world.log) - 1] = NOW + timedelta(minutes=5)
+    await process.take()
+    assert len(told) == 11

@@ -5,7 +5,7 @@ from typing import Protocol
 from steno.callers import Caller
 from steno_ingest.calls.doors.port import Audio, Dtmf, Gap, Paused, Resumed, ResumePoint, Updated
 from steno_ingest.calls.hosting.call_states import Holder, State
-from steno_ingest.calls.hosting.pace import TOLD_SECONDS, Pace
+from steno_ingest.calls.hosting.pace import KEPT_SECONDS, TOLD_SECONDS, Pace
 from steno_ingest.calls.hosting.sender import CallSender
 from steno_ingest.calls.hosting.session import CallSession
 from steno_ingest.metrics import CALL_AUDIO_BYTES
@@ -101,7 +101,7 @@ class HostedCall:
         if self.over:
             return
         session, put = self.session, self.sender.put
-        self.pace.spend(session.seconds_of(told.data) if isinstance(told, Audio) else TOLD_SECONDS)
+        self.pace.spend(self._costs(told))
         match told:
             case Audio():
                 self._audio_bytes.inc(len(told.data))
@@ -116,6 +116,16 @@ class HostedCall:
                 put(session.dtmf(told.digit, told.channel))
             case Updated():
                 put(session.update(properties=told.properties, locale=told.locale, channels=told.channels))
+
+    def _costs(self, told: Told) -> float:
+        """For how many seconds of audio it counts."""
+        match told:
+            case Audio():
+                return self.session.seconds_of(told.data)
+            case Gap() | Dtmf():
+                return TOLD_SECONDS
+            case _:
+                return KEPT_SECONDS
 
     def kept(self, *, paused: bool) -> None:
         """The ledger has been told how the gate stands."""

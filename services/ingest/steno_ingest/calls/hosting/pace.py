@@ -9,7 +9,10 @@ import time
 from collections.abc import Callable
 
 TOLD_SECONDS = 0.02
-"""What is told besides audio (a key, a gap, more about the call) counts as so much audio: it costs a record all the same."""
+"""What is told besides audio (a key, a gap) counts as so much audio: it costs a record all the same."""
+
+KEPT_SECONDS = 0.5
+"""What the ledger keeps as well (a pause, more about the call): each is a transaction there, and a record on two topics."""
 
 
 class Pace:

@@ -31,6 +31,10 @@ from steno_ingest.calls.log.unusable import AfterTheEnd, BrokenAudio, Impossible
 MOST_NOTES = 1000
 
 
+#: Pauses, updates and corrections of roles of one call that are told to the ledger, each by itself, beyond one a second.
+MOST_SAID = 500
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
     """Something that happened in a call."""
@@ -77,6 +81,8 @@ class Account:
     ended: bool = False
     #: Audio that was taken before it became known that the call was paused by then.
     masks: list[tuple[int, int]] = field(default_factory=list)
+    #: How often the ledger was to be told of it: paused, updated, corrected.
+    said: int = 0
     #: How much was noted so far.
     noted: int = 0
     #: The faults that were told, each once a call.
@@ -193,6 +199,11 @@ class Account:
         self._lose_until(end)
         self.ended = True
 
+    @property
+    def said_too_often(self) -> bool:
+        """Whether the ledger is told nothing more of it just now; its gate closes and opens all the same."""
+        return self.said >= MOST_SAID + self.clock.elapsed.total_seconds()
+
     def refuse(self, error: UnusableRecord, position: int) -> bool:
         """Keeps that a record of the call could not be used; False where one was not for the same reason: one a call is told.
 
@@ -213,6 +224,7 @@ class Account:
             **own,
             "codec": self.codec.value,
             "missing": self.missing,
+            "said": self.said,
             "elapsed_ms": self.clock.elapsed // _MILLISECOND,
             "written_at": None if self.clock.written_at is None else self.clock.written_at.isoformat(),
             "faults": sorted(self.faults),
@@ -228,6 +240,7 @@ class Account:
             **{name: kept[name] for name in _KEPT},
             "codec": AudioCodec(kept["codec"]),
             "missing": kept.get("missing", 0),
+            "said": kept.get("said", 0),
             "clock": _clock_of(kept),
             "faults": set(kept["faults"]),
             # Accounts of before have neither.

@@ -46,7 +46,7 @@ from steno_ingest.calls.log.keeping import Keeping
 from steno_ingest.calls.log.open_call import OpenCall
 from steno_ingest.calls.log.pieces import PIECE_BYTES
 from steno_ingest.calls.log.strangers import Strangers
-from steno_ingest.calls.log.unusable import TooMuchSaid, UnknownCall, UnknownCodec, UnusableRecord
+from steno_ingest.calls.log.unusable import SaidTooOften, TooMuchSaid, UnknownCall, UnknownCodec, UnusableRecord
 from steno_ingest.errors import CallAlreadyEnded, NotThere, Refused
 from steno_ingest.metrics import CALL_RECORDS_UNUSABLE
 
@@ -219,10 +219,12 @@ class CallLog:
                 self._refuse_event(call, error)
 
     async def _take_event(self, partition: _Partition, record: CallRecord, message: Message) -> None:
-        if isinstance(record, RolesCorrected):
+        call = partition.calls.get(record.call_id)
+        kept = _is_kept(record, call)
+        too_often = kept and call is not None and call.account.said_too_often
+        if isinstance(record, RolesCorrected) and not too_often:
             # The later correction counts whichever comes first, so it may come again at any time.
             await self._ledger.note_roles(record)
-        call = partition.calls.get(record.call_id)
         if isinstance(record, CallStarted):
             if call is None or message.offset >= call.next_offset:
                 await self._start(partition, record, message, known=call)
@@ -235,7 +237,12 @@ class CallLog:
         elif message.offset >= call.next_offset:
             call.account.written(message.timestamp)
             refused: UnusableRecord | None = None
-            if isinstance(record, CallUpdated):
+            if too_often:
+                refused = SaidTooOften(
+                    f"call {record.call_id} was paused, updated and corrected {call.account.said} times already, more often "
+                    "than it has had time for; the ledger is not told of this one"
+                )
+            elif isinstance(record, CallUpdated):
                 refused = await self._update(record)
             elif call.foreign:
                 await self._tell_gate(call.account, record)
@@ -243,6 +250,7 @@ class CallLog:
                 await self._tell_end(record)
             # Nothing is awaited from here on: what was told is told again when that was cut short, and to no effect.
             call.taken(message.offset, self._clock())
+            call.account.said += kept
             self._account_for(call, record)
             if refused is not None:
                 self._refuse_event(call, refused)
@@ -346,6 +354,12 @@ class CallLog:
         for call_id, position in heard.items():
             partition.calls[call_id].told_position = position
         partition.told_at = now
+
+
+def _is_kept(record: CallRecord, call: OpenCall | None) -> bool:
+    """Whether the ledger is told of a record at once, by a transaction of its own."""
+    gate = isinstance(record, CallPaused | CallResumed) and call is not None and call.foreign
+    return gate or isinstance(record, CallUpdated | RolesCorrected)
 
 
 def _is_due(call: OpenCall, now: float) -> bool:

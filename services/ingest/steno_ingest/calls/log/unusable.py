@@ -9,6 +9,7 @@ StenoError
         ├── UnknownCodec        its call cannot be heard
         ├── BrokenAudio         its audio is no whole number of sample frames
         ├── TooMuchSaid         with what is known of its call already, it says more than is kept
+        ├── SaidTooOften        its call is told of more often than it has had time for
         ├── ImpossiblePlace     its position or sequence cannot follow what came before
         └── AfterTheEnd         its call is over
 ```
@@ -39,6 +40,10 @@ class BrokenAudio(UnusableRecord):
 
 class TooMuchSaid(UnusableRecord):
     error_class = "properties_too_large"
+
+
+class SaidTooOften(UnusableRecord):
+    error_class = "said_too_often"
 
 
 class ImpossiblePlace(UnusableRecord):
