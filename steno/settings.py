@@ -156,7 +156,7 @@ class ServiceSettings(SettingsGroup):
         default=10, gt=0, description="How long a TLS handshake, the head of a request and an upgrade to a WebSocket may take."
     )
     min_bytes_per_second: float = Field(
-        default=1000, gt=0, description="Bodies must come, and answers be read, as fast on average, beside 10 s."
+        default=1000, gt=0, description="Bodies must come, and answers be read, as fast on average; they may be 20 s behind."
     )
     keep_alive_seconds: float = Field(default=20, gt=0, description="How long a connection may be idle between two requests.")
     instance: str = Field(

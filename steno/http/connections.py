@@ -27,8 +27,8 @@ class Bounds:
     head_seconds: float
     #: Of a body, and of an answer that is read, on average.
     min_bytes_per_second: float
-    #: What both may take beside.
-    grace_seconds: float = 10
+    #: How far both may be behind that; what came fast before saves no more than this.
+    grace_seconds: float = 20
 
 
 class Connection:
@@ -201,25 +201,25 @@ class Connections:
 class _Pace:
     """Whether bytes come as fast as they must, on average, while they are waited for."""
 
-    __slots__ = ("_at", "_first", "_so_far", "_waited")
+    __slots__ = ("_at", "_behind", "_seen", "_so_far")
 
     def __init__(self, so_far: Callable[[], int]) -> None:
         self._so_far = so_far
-        self._first: int | None = None
-        self._at = 0.0
-        self._waited = 0.0
+        self._seen = 0
+        #: When it was looked at last; None before the first time.
+        self._at: float | None = None
+        #: Seconds that were waited and that no byte has paid for.
+        self._behind = 0.0
 
     def too_slow(self, now: float, bounds: Bounds) -> bool:
         """Looks again; the time since the last look counts where the peer was waited for."""
         so_far = self._so_far()
-        if so_far < 0:
-            self._at = now
-            return False
-        if self._first is None:
-            self._first, self._at = so_far, now
-        self._waited += now - self._at
+        if so_far >= 0:
+            waited = 0.0 if self._at is None else now - self._at
+            self._behind = max(0.0, self._behind + waited - (so_far - self._seen) / bounds.min_bytes_per_second)
+            self._seen = so_far
         self._at = now
-        return self._waited > bounds.grace_seconds + (so_far - self._first) / bounds.min_bytes_per_second
+        return self._behind > bounds.grace_seconds
 
 
 def _nothing() -> None:

@@ -29,6 +29,12 @@ OPEN_PATHS = frozenset({"/health/live", "/health/ready", "/metrics", "/openapi.j
 OPEN_FOLDER = "/docs/assets/"
 """What the page under `/docs` loads."""
 
+_DOCUMENTS = ("/docs", "/openapi.json")
+
+DOCUMENTS_PER_MINUTE = 600
+"""What an address may ask of what describes the API: it takes milliseconds to write. Probes and scrapes are made cheap instead
+(`steno.http.health`): one that is told to wait ends a service."""
+
 MAX_BODY_BYTES = 1 << 20
 """Of a body that is not streamed."""
 
@@ -58,6 +64,8 @@ class Limited:
     method: str
     path: re.Pattern[str]
     rate: Rate
+    #: How many of one key may be under way.
+    at_once: int = sys.maxsize
 
 
 class Gate:
@@ -84,7 +92,9 @@ class Gate:
         self._streamed = {(route.method, route.path): route.max_bytes for route in streamed}
         self._limited = tuple(limited)
         self._at_once = at_once
-        self._under_way: Counter[str] = Counter()
+        #: By key, of all (``""``) and of those that are limited.
+        self._under_way: Counter[tuple[str, str]] = Counter()
+        self._documents = Rate(DOCUMENTS_PER_MINUTE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -93,8 +103,12 @@ class Gate:
         headers = Headers(scope=scope)
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         problem = _unreadable(scope)
-        if problem is None and path not in OPEN_PATHS and not path.startswith(OPEN_FOLDER):
-            problem = self._let_in(scope, headers) or self._paced(scope, path)
+        limited = None
+        if problem is None and (path in OPEN_PATHS or path.startswith(OPEN_FOLDER)):
+            problem = self._shown(scope, path)
+        elif problem is None:
+            limited = self._limit_of(scope, path)
+            problem = self._let_in(scope, headers) or self._paced(scope, limited)
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         most = self._streamed.get((scope["method"], path)) if kind == "multipart/form-data" else None
         body = _Body(headers, receive, most=most)
@@ -104,11 +118,12 @@ class Gate:
         elif (caller := scope.get("state", {}).get("caller")) is None:
             await self._app(scope, body.counted, body.closing(send))
         else:
-            self._under_way[caller.name] += 1
+            counted = [(caller.name, "")] if limited is None else [(caller.name, ""), (caller.name, limited.what)]
+            self._under_way.update(counted)
             try:
                 await self._pass(scope, body, send, is_json=not kind or "json" in kind)
             finally:
-                self._under_way[caller.name] -= 1
+                self._under_way.subtract(counted)
 
     async def _pass(self, scope: Scope, body: "_Body", send: Send, *, is_json: bool) -> None:
         """Hands on a request of a key, its body read where it is not streamed."""
@@ -140,15 +155,27 @@ class Gate:
             return too_often("wrong_keys", "too many wrong API keys came from this address", seconds)
         return _no_key("the API key is not one of this service; ask its operator for one")
 
-    def _paced(self, scope: Scope, path: str) -> Problem | None:
+    def _shown(self, scope: Scope, path: str) -> Problem | None:
+        """What is wrong with asking for what is open."""
+        if not path.startswith(_DOCUMENTS) or (seconds := self._documents.take(address_of(scope))) == 0:
+            return None
+        return too_often("documents", "this address asks for documents more often than it may", seconds)
+
+    def _limit_of(self, scope: Scope, path: str) -> Limited | None:
+        found = (limited for limited in self._limited if limited.method == scope["method"] and limited.path.fullmatch(path))
+        return next(found, None)
+
+    def _paced(self, scope: Scope, limited: Limited | None) -> Problem | None:
         name = scope["state"]["caller"].name
-        if self._under_way[name] >= self._at_once:
+        if self._under_way[name, ""] >= self._at_once:
             return too_often("requests", f"{self._at_once} requests of this API key are under way, as many as may be", 1)
-        for limited in self._limited:
-            if limited.method == scope["method"] and limited.path.fullmatch(path):
-                if (seconds := limited.rate.take(name)) > 0:
-                    return too_often(limited.what, f"this API key asks for {limited.what} more often than it may", seconds)
-                return None
+        if limited is None:
+            return None
+        if self._under_way[name, limited.what] >= limited.at_once:
+            detail = f"{limited.at_once} {limited.what} of this API key are under way, as many as may be"
+            return too_often(limited.what, detail, 1)
+        if (seconds := limited.rate.take(name)) > 0:
+            return too_often(limited.what, f"this API key asks for {limited.what} more often than it may", seconds)
         return None
 
 

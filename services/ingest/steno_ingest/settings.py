@@ -36,6 +36,12 @@ class IngestSettings(ServiceSettings):
     max_requests_per_key: int = Field(
         default=500, ge=1, description="Requests of one API key that are under way at once, per process; then it gets 429."
     )
+    max_submissions_per_key: int = Field(
+        default=100,
+        ge=1,
+        description="Recordings of one API key that are being submitted at once, per process, each a few megabytes of memory; "
+        "then it gets 429.",
+    )
     submissions_per_minute: float = Field(
         default=60_000,
         ge=0,

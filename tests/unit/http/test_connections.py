@@ -117,7 +117,7 @@ def test_a_head_must_come_in_time(world: _World) -> None:
     assert len(world.all) == 0
 
 
-@pytest.mark.parametrize(("bytes_per_second", "ends"), [(0, True), (900, True), (1100, False)])
+@pytest.mark.parametrize(("bytes_per_second", "ends"), [(0, True), (700, True), (1100, False)])
 def test_bytes_must_come_at_a_pace(world: _World, bytes_per_second: int, ends: bool) -> None:
     """A body slower than the bound, on average beside its grace, is given up."""
     connection = world.opened()
@@ -127,6 +127,17 @@ def test_bytes_must_come_at_a_pace(world: _World, bytes_per_second: int, ends: b
         world.clock.time = float(second)
         world.all.tick()
     assert world.ended == ([(connection, "slow_body")] if ends else [])
+
+
+def test_bytes_that_came_fast_buy_no_long_silence(world: _World) -> None:
+    """A megabyte at once and then nothing is given up as soon as nothing at all is."""
+    connection = world.opened()
+    connection.has_head()
+    connection.awaits_bytes("slow_body", lambda: 1_000_000)
+    for second in range(int(_BOUNDS.grace_seconds) + 3):
+        world.clock.time = float(second)
+        world.all.tick()
+    assert world.ended == [(connection, "slow_body")]
 
 
 def test_time_that_is_ours_does_not_count(world: _World) -> None:

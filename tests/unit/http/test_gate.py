@@ -229,10 +229,13 @@ async def test_one_key_does_not_take_all_room(client: _Client) -> None:
         await leave.wait()
         await Response(status_code=204)(scope, receive, send)
 
-    friend = _Client(Gate(waiting, keys=client._app._keys, wrong_keys=Rate(0), at_once=2))
-    under_way = [asyncio.create_task(friend.request("GET", "/whole")) for _ in range(2)]
-    for _ in under_way:
-        await entered.acquire()
+    costly = Limited(what="costly", method="POST", path=re.compile("/costly"), rate=Rate(0), at_once=1)
+    friend = _Client(Gate(waiting, keys=client._app._keys, wrong_keys=Rate(0), at_once=2, limited=[costly]))
+    under_way = [asyncio.create_task(friend.request("POST", "/costly", b"{}"))]
+    await entered.acquire()
+    assert (await friend.request("POST", "/costly", b"{}"))[0] == 429
+    under_way.append(asyncio.create_task(friend.request("GET", "/whole")))
+    await entered.acquire()
     status, answered, problem = await friend.request("GET", "/whole")
     assert (status, answered["retry-after"], problem["type"]) == (429, "1", "urn:steno:problem:rate_requests")
     other = asyncio.create_task(friend.request("GET", "/whole", key=KEY + "2"))
@@ -240,6 +243,16 @@ async def test_one_key_does_not_take_all_room(client: _Client) -> None:
     leave.set()
     assert [(await task)[0] for task in (*under_way, other)] == [204, 204, 204]
     assert (await friend.request("GET", "/whole"))[0] == 204
+    assert (await friend.request("POST", "/costly", b"{}"))[0] == 204
+
+
+async def test_documents_are_not_written_without_end(client: _Client) -> None:
+    """What describes the API is counted by address; probes and scrapes always get through."""
+    statuses = [(await client.request("GET", "/docs", key=None))[0] for _ in range(650)]
+    assert statuses[:600] == [404] * 600
+    assert set(statuses[-30:]) == {429}
+    assert (await client.request("GET", "/docs", key=None, client="192.0.2.2"))[0] == 404
+    assert {(await client.request("GET", "/health/live", key=None))[0] for _ in range(650)} == {204}
 
 
 async def test_the_connection_of_a_key_is_known(client: _Client) -> None:

@@ -31,7 +31,13 @@ class Rates:
             calls=Rate(settings.calls_per_minute),
             at_once=settings.max_requests_per_key,
             limited=(
-                Limited(what="submissions", method="POST", path=_SUBMISSIONS, rate=Rate(settings.submissions_per_minute)),
+                Limited(
+                    what="submissions",
+                    method="POST",
+                    path=_SUBMISSIONS,
+                    rate=Rate(settings.submissions_per_minute),
+                    at_once=settings.max_submissions_per_key,
+                ),
                 Limited(what="webhooks", method="POST", path=_WEBHOOKS, rate=Rate(settings.webhooks_per_minute)),
                 Limited(what="transcripts", method="GET", path=_TRANSCRIPTS, rate=Rate(settings.transcripts_per_minute)),
             ),
