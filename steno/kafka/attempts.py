@@ -168,7 +168,7 @@ class Attempts:
     def _handled(self, job: Job) -> None:
         topic = job.raw.topic
         kind = (topic, type(job.message and job.message.record))
-        self._holding.handled(kind, job, self._clock())
+        self._holding.handled(kind, job)
         self._done(topic).inc()
         self._note(topic, bad=False)
         if job.was_held:

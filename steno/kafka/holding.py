@@ -71,10 +71,12 @@ class Holding(Generic[T]):
         found = self._kinds.get(kind)
         return found is not None and found.since is not None
 
-    def handled(self, kind: Hashable, record: T, now: float) -> None:
-        """A record went through; called for all of them once one has failed by a fault of ours."""
-        found = self._of(kind)
+    def handled(self, kind: Hashable, record: T) -> None:
+        """A record went through."""
+        found = self._kinds.get(kind) or self._of(kind)
         found.credit = ALONE
+        if found.since is None:
+            return
         found.wait_seconds = FIRST_SECONDS
         if record in found.tried:
             found.tried.remove(record)

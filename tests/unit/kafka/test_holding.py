@@ -38,7 +38,7 @@ class Bench:
     def attempt(self, record: int) -> None:
         self.tries.append((self.now, record))
         if self.bad is not None and record not in self.bad:
-            self.holding.handled(KIND, record, self.now)
+            self.holding.handled(KIND, record)
             self.done.append(record)
         elif self.holding.may_be_put_aside(KIND):
             self.aside.append(record)
@@ -128,7 +128,7 @@ def test_other_kinds_tell_nothing() -> None:
     """That phrases go through does not say that recordings can."""
     bench = Bench(bad=None)
     for record in range(50):
-        bench.holding.handled(("phrases", "Phrase"), -record, 0)
+        bench.holding.handled(("phrases", "Phrase"), -record)
         bench.comes([record])
     assert len(bench.aside) == AT_START
 
