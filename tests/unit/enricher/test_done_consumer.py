@@ -75,6 +75,25 @@ def test_a_record_that_never_came_is_noticed() -> None:
     assert consumer.committable() == {HERE: 5}
 
 
+def test_what_is_held_holds_back_what_is_committed_and_nothing_else() -> None:
+    """Records behind it are done before it; whoever comes next begins with it; it stalls nothing; and it may be held again."""
+    consumer = _Consumer()
+    consumer.fetch(4, 5, 6, 7)
+    consumer.done(_message(4))
+    consumer.hold(_message(5))
+    consumer.done(_message(6))
+    consumer.hold(_message(7))
+    assert consumer.committable() == {HERE: 5}
+    assert consumer.stalled_since is None
+    consumer.hold(_message(5))
+    consumer.done(_message(7))
+    assert consumer.committable() == {HERE: 5}
+    consumer.done(_message(5))
+    assert consumer.committable() == {HERE: 8}
+    consumer.hold(_message(8, generation=6))
+    assert consumer.committable() == {HERE: 8}
+
+
 def test_records_that_come_again_are_no_hole() -> None:
     """After a seek back, records that were done come once more, some of them twice."""
     consumer = _Consumer()

@@ -2,14 +2,20 @@
 
 import asyncio
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from steno_enricher import worker as worker_module
 from steno_enricher.faust_app import App
 from steno_enricher.worker import Worker
-from support.kernel import CODEC
+from support.kernel import CODEC, until
 
+from steno.events.catalogue import PHRASES
+from steno.events.records import Phrase
 from steno.kafka.dead_letters import DeadLetters
+from steno.kafka.holding import AT_START
+from steno.kafka.messages import Message
 from steno.kafka.producer import Producer
 from steno.settings import KafkaSettings, TopicSettings
 
@@ -75,3 +81,73 @@ async def test_a_process_that_stood_still_does_not_sweep_at_once(monkeypatch: py
         await sweeps.enough.wait()
     sweeping.cancel()
     assert sweeps.swept_at[0] == 160.001
+
+
+class _Commits:
+    """A consumer that notes what is said to be done and held."""
+
+    def __init__(self) -> None:
+        self.done_keys: list[bytes] = []
+        self.held: list[bytes] = []
+
+    def done(self, message: Any) -> None:
+        self.done_keys.append(message.key)
+
+    def hold(self, message: Any) -> None:
+        self.held.append(message.key)
+
+
+def _phrase(call_id: str, offset: int) -> Any:
+    phrase = Phrase(
+        call_id=call_id,
+        recording_id="r",
+        phrase_id="p",
+        sequence=0,
+        channel=0,
+        start_ms=0,
+        duration_ms=1,
+        text="x",
+        words=(),
+        confidence=1,
+    )
+    return SimpleNamespace(
+        topic="steno.phrases",
+        partition=0,
+        offset=offset,
+        timestamp=1_767_225_600.5,
+        key=call_id.encode(),
+        value=CODEC.encode(phrase),
+        headers=(),
+        generation_id=0,
+    )
+
+
+async def test_what_fails_by_a_fault_of_ours_holds_up_nothing_and_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All is held while nothing goes through; phrases of other calls are handled meanwhile; when the fault goes, it is done."""
+    worker, commits, put_aside = _worker(), _Commits(), []
+    broken = {f"c{number}" for number in range(6)}
+
+    async def enrich(message: Message) -> None:
+        if message.key in broken:
+            raise KeyError("a bug")
+
+    async def put(raw: Any, _error: BaseException, _attempts: int) -> None:
+        put_aside.append(raw.key)
+
+    monkeypatch.setattr(App, "done_consumer", property(lambda _app: commits))
+    monkeypatch.setattr(worker, "_pause", lambda _seconds: asyncio.sleep(0))
+    monkeypatch.setattr(worker._dead_letters, "put", put)
+    worker.give(cast(Any, enrich), preparing=asyncio.create_task(asyncio.sleep(0)))
+    for number in range(6):
+        await worker._one(_phrase(f"c{number}", number))
+    assert len(put_aside) == AT_START
+    assert len(commits.held) == 6 - AT_START
+    assert not worker.holds_nothing()
+    broken.clear()
+    await worker._one(_phrase("good", 6))
+    again = asyncio.create_task(worker._work_on_held())
+    worker._look_after_held()
+    await until(worker.holds_nothing)
+    again.cancel()
+    assert sorted(commits.done_keys) == [*(b"c%d" % number for number in range(6)), b"good"]
+    assert PHRASES.bad_records_to == "enricher"

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from steno_ingest.calls.log.account import Failure
 from steno_ingest.calls.log.inactivity import Inactivity
 from steno_ingest.calls.log.open_call import OpenCall
 from support.call_scenes import Scene
@@ -104,6 +105,17 @@ async def test_an_end_that_is_not_read_is_put_there_again() -> None:
     assert await calls.look_after(30) == ["silent"]
     assert await calls.look_after(5) == []
     assert await calls.look_after(25) == ["silent"]
+
+
+async def test_a_call_that_has_failed_is_ended_whatever_comes_of_it() -> None:
+    """Its rubbish, which flows on, is no sign of life."""
+    calls = Calls()
+    call = calls.begin("failed")
+    call.account.failure = Failure("unusable_records", "mend it")
+    for offset in range(330):
+        call.taken(8 + offset, call.taken_at)
+        ended = await calls.look_after(1)
+    assert ended == ["failed"]
 
 
 async def test_a_call_that_goes_on_while_it_is_suspected_is_not_ended() -> None:
