@@ -85,6 +85,8 @@ class Attempts:
         self._holding: Holding[Job] = Holding()
         self._rubbish: dict[str, Rubbish] = {}
         self._seldom = Seldom()
+        # A trace is a hundred lines: one tells as much as ten.
+        self._traces = Seldom(at_first=1)
         # Looked up once a topic: records come ten thousand a second.
         self._done = cache(partial(metrics.CONSUMED.labels, group))
 
@@ -209,7 +211,6 @@ class Attempts:
                 topic=job.raw.topic,
                 error_class=error_class(error),
                 reason=str(error),
-                exc_info=error,
                 what="records of this kind fail and none goes through: they are kept back and tried again; mend the fault",
             )
         return HELD
@@ -219,9 +220,11 @@ class Attempts:
         metrics.FAILED.labels(self._group, raw.topic, found).inc()
         if isinstance(outcome, float):
             metrics.RETRIED.labels(self._group, raw.topic).inc()
-        left_out = self._seldom.left_out((raw.topic, found), self._clock())
+        kind, now = (raw.topic, found), self._clock()
+        left_out = self._seldom.left_out(kind, now)
         if left_out is None:
             return
+        traced = found == "unexpected" and self._traces.left_out(kind, now) is not None
         log.warning(
             "message.failed",
             topic=raw.topic,
@@ -232,7 +235,7 @@ class Attempts:
             reason=str(error),
             again_in_seconds=round(outcome, 3) if isinstance(outcome, float) else None,
             left_out=left_out,
-            exc_info=error if found == "unexpected" else None,
+            exc_info=error if traced else None,
         )
 
     async def _put_aside(self, job: Job, verdict: Exception) -> float | None:

@@ -22,7 +22,9 @@ class _Line:
 class Seldom:
     """Says of each line whether it is to be logged. Times are seconds of a monotonic clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, at_first: int = AT_FIRST) -> None:
+        """`at_first`: so many of a kind are logged, each."""
+        self._at_first = at_first
         self._lines: dict[Hashable, _Line] = {}
 
     def left_out(self, kind: Hashable, now: float) -> int | None:
@@ -33,8 +35,8 @@ class Seldom:
                 self._lines.clear()
             line = self._lines[kind] = _Line(now)
         if now - line.logged_at >= EVERY_SECONDS:
-            line.logged = 0 if not line.left_out else AT_FIRST
-        elif line.logged >= AT_FIRST:
+            line.logged = 0 if not line.left_out else self._at_first
+        elif line.logged >= self._at_first:
             line.left_out += 1
             return None
         left_out, line.left_out = line.left_out, 0
