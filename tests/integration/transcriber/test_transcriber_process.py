@@ -262,6 +262,39 @@ async def test_a_cancelled_recording_is_dropped(steno: Installation, source: Slo
     assert {phrase.recording_id for phrase in steno.of(Phrase)} == {"two"}
 
 
+async def test_a_recording_that_ends_its_decoder_twice_fails(steno: Installation, tmp_path: Path) -> None:
+    """Once before a restart and once after it; the transcriber lives, and what comes next is completed."""
+    with (tmp_path / "calls" / "bad.ulaw").open("wb") as file:
+        for _ in range(5 * 60):
+            file.write(b"\xff" * 480_000)
+    await steno.transcriber.start()
+    await steno.submit("bad", (tmp_path / "calls" / "bad.ulaw").as_uri())
+    (await a_decoder(steno)).kill()
+    await steno.until(lambda: any(line["event"] == "recording.decoder_died" for line in steno.transcriber.lines))
+    await a_decoder(steno)
+    await steno.transcriber.kill()
+    await steno.transcriber.start()
+    (await a_decoder(steno)).kill()
+    await steno.until(lambda: steno.ended(TranscriptFailed) == {"bad"})
+    assert steno.failure("bad").error == "decoder_died"
+    path = excerpt(tmp_path / "calls" / "call.wav", seconds=5)
+    await steno.submit("good", path.as_uri())
+    await steno.until(lambda: "good" in steno.ended())
+    assert steno.dead_letters == []
+
+
+async def a_decoder(steno: Installation) -> psutil.Process:
+    """The process that decodes now."""
+    async with asyncio.timeout(60):
+        while True:
+            with suppress(psutil.NoSuchProcess):
+                for server in psutil.Process(steno.transcriber.pid).children():
+                    for decoder in server.children():
+                        if decoder.status() != psutil.STATUS_ZOMBIE:
+                            return decoder
+            await asyncio.sleep(0.01)
+
+
 async def test_tarpits_hold_up_no_recording(kafka: str, topic_prefix: str, source: SlowSource, tmp_path: Path) -> None:
     """Thirty recordings of a server that hangs, and one behind them, which is completed while they are still waited for."""
     path = excerpt(tmp_path / "calls" / "call.wav", seconds=5)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from steno_transcriber import engines
-from steno_transcriber.engines.port import Engine, EngineUnavailable
+from steno_transcriber.engines.port import Engine, EngineUnavailable, Pack
 from steno_transcriber.engines.whisper import WhisperEngine, WhisperOptions
 from steno_transcriber.engines.whisper_packing import Packing
 from steno_transcriber.speech import SAMPLES_PER_MS, Utterance
@@ -53,6 +53,26 @@ class TestWhisperEngine(EngineContract):
         strict = WhisperOptions(guards=type(strict.guards)(most_compression=0.1))
         heard = decode_all(WhisperEngine(tiny_en(), options=strict), recorded_utterances()[:3], threads=1)
         assert [recognition.text for _, recognition in heard] == ["", "", ""]
+
+    def test_odd_audio_is_heard_like_any(self, engine: Engine) -> None:
+        """Nothing, next to nothing, a hum at zero hertz, noise at full scale, of a millisecond and of the longest."""
+        noise = np.random.default_rng(7).uniform(-1, 1, 14_400 * SAMPLES_PER_MS).astype(np.float32)
+        for start_ms, audio in enumerate(
+            (
+                np.zeros(16_000),
+                np.zeros(SAMPLES_PER_MS),
+                np.full(16_000, 1e-42),
+                np.full(16_000, 1.0),
+                np.where(np.arange(16_000) % 2, 1.0, -1.0),
+                noise[: 2 * SAMPLES_PER_MS],
+                noise,
+            )
+        ):
+            samples = np.asarray(audio, dtype=np.float32)
+            duration_ms = len(samples) // SAMPLES_PER_MS
+            utterance = Utterance(channel=0, start_ms=start_ms, duration_ms=duration_ms, padding_before_ms=0, samples=samples)
+            (recognition,) = engine.decode(Pack(utterances=(utterance,)), locale="en-US")
+            assert 0.0 <= recognition.confidence <= 1.0
 
     def test_an_utterance_longer_than_the_window_is_refused(self, engine: Engine) -> None:
         """Nothing is cut off in silence."""

@@ -1,5 +1,6 @@
 """Any recording becomes blocks of 16 kHz samples, channels apart; what is no recording says so."""
 
+import os
 import wave
 from fractions import Fraction
 from pathlib import Path
@@ -9,8 +10,10 @@ import av
 import numpy as np
 import numpy.typing as npt
 import pytest
+from steno_transcriber.audio import child, decode, wire
 from steno_transcriber.audio.decode import AudioFormat, open_audio
 from steno_transcriber.audio.errors import UnreadableAudio
+from steno_transcriber.audio.wire import Kind
 from steno_transcriber.speech import SAMPLE_RATE
 from support.recordings import sample_call
 
@@ -189,3 +192,56 @@ def test_a_sample_call_is_two_channels() -> None:
     found, samples, _ = read(sample_call())
     assert (found.codec, found.channels, found.sample_rate) == ("pcm_mulaw", 2, 8_000)
     assert abs(float(np.dot(*samples))) < 0.05 * float(np.linalg.norm(samples[0]) * np.linalg.norm(samples[1]))
+
+
+def what_a_decoder_tells(path: Path) -> tuple[Kind, bytes]:
+    """The first frame of it, decoded in this process."""
+    reading, writing = os.pipe()
+    with path.open("rb") as file:
+        try:
+            child.decode(file.fileno(), writing, name=path.name, headerless=None)
+        except RuntimeError:
+            pass
+        finally:
+            os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        kind, length = wire.header(pipe.read(wire.HEADER.size))
+        return kind, pipe.read(length)
+
+
+def test_no_error_of_the_library_passes_for_one_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it raises on damaged media, errors of the system's names among them: the recording is unreadable."""
+    path = tone(tmp_path / "call.wav")
+    for error in (
+        av.error.PermissionError(1, "not permitted"),
+        av.error.OSError(5, "input/output error"),
+        av.error.ArgumentError(22, "invalid argument"),
+        av.error.MemoryError(12, "cannot allocate"),
+        KeyError("layout"),
+        UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid"),
+        AttributeError("sample_rate"),
+        OSError(38, "not implemented"),
+    ):
+        monkeypatch.setattr(decode, "_slices", raising(error))
+        with pytest.raises(UnreadableAudio, match=r"call\.wav cannot be decoded"):
+            read(path)
+
+
+def test_an_error_of_ours_is_told_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A decoder that has a bug says so, for the log; the recording is not called broken."""
+    monkeypatch.setattr(child, "read_audio", raising(RuntimeError("a bug")))
+    assert what_a_decoder_tells(tone(tmp_path / "call.wav")) == (Kind.FAULT, b"RuntimeError('a bug')")
+
+
+def test_a_file_that_cannot_be_read_is_told_as_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the disk's fault where a read fails, and there alone."""
+    monkeypatch.setattr(child.File, "read", raising(OSError(5, "input/output error")))
+    kind, payload = what_a_decoder_tells(tone(tmp_path / "call.wav"))
+    assert (kind, wire.read_unread(payload)) == (Kind.UNREAD, 5)
+
+
+def raising(error: Exception) -> Any:
+    def function(*_arguments: Any, **_how: Any) -> Any:
+        raise error
+
+    return function

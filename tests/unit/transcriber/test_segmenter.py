@@ -159,3 +159,12 @@ def test_options_that_cannot_be_kept_are_refused(wrong: dict[str, int]) -> None:
     """The window of 0.3 s is all the padding there is."""
     with pytest.raises(ValueError, match="must be"):
         SegmenterOptions(**wrong)
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-42, -1e-42, 1.0, -1.0, 1_000.0, -1_000.0])
+@pytest.mark.parametrize("samples", [0, 1, 479, 480, 100_000])
+def test_odd_audio_is_cut_like_any(value: float, samples: int) -> None:
+    """Nothing, next to nothing, far more than full scale, of any length: no error, and no utterance without audio."""
+    block = np.full((2, samples), value, dtype=np.float32)
+    for utterance in segment([block, block[:, :0], block]):
+        assert 0 < len(utterance.samples) <= 2 * samples

@@ -27,6 +27,7 @@ def test_what_is_packed_is_read_as_it_was() -> None:
     assert np.array_equal(block, samples)
     assert wire.read_end(payload(wire.packed_end(5, 3), Kind.END)) == (5, 3)
     assert wire.read_refusal(payload(wire.packed_refusal("it is none"), Kind.REFUSED)) == "it is none"
+    assert wire.read_refusal(payload(wire.packed_refusal("a bug", Kind.FAULT), Kind.FAULT)) == "a bug"
     assert wire.read_unread(payload(wire.packed_unread(5), Kind.UNREAD)) == 5
 
 

@@ -59,6 +59,9 @@ def decode(file: int, pipe: int, *, name: str, headerless: Any) -> None:
         pass  # nobody wants the rest
     except OSError as error:
         _write(pipe, wire.packed_unread(error.errno or 0))
+    except Exception as error:
+        _write(pipe, wire.packed_refusal(repr(error), wire.Kind.FAULT))
+        raise
 
 
 def _decode(file: int, pipe: int, *, name: str, headerless: Any) -> None:

@@ -228,6 +228,8 @@ class DecodedAudio:
                 raise UnreadableAudio(wire.read_refusal(payload))
             if kind is Kind.UNREAD:
                 self._look_at_the_file(wire.read_unread(payload))
+            if kind is Kind.FAULT:
+                raise DecoderDied(f"the decoder of {self._name} ended by an error of its own: {wire.read_refusal(payload)}")
         return kind, payload
 
     def _read(self, length: int) -> bytearray:

@@ -10,6 +10,7 @@ its length, and what is read is checked as input from outside is.
 | END | samples decoded, packets left out |
 | REFUSED | a reason for a person |
 | UNREAD | the number of the error with which the file could not be read |
+| FAULT | an error of ours, for the log |
 """
 
 import math
@@ -48,6 +49,7 @@ class Kind(IntEnum):
     END = 3
     REFUSED = 4
     UNREAD = 5
+    FAULT = 6
 
 
 _MOST_BYTES = {
@@ -56,6 +58,7 @@ _MOST_BYTES = {
     Kind.END: _END.size,
     Kind.REFUSED: _REASON_BYTES,
     Kind.UNREAD: _UNREAD.size,
+    Kind.FAULT: _REASON_BYTES,
 }
 
 
@@ -116,9 +119,9 @@ def packed_end(decoded_samples: int, damaged_packets: int) -> bytes:
     return _frame(Kind.END, _END.pack(decoded_samples, damaged_packets))
 
 
-def packed_refusal(reason: str) -> bytes:
-    """A frame REFUSED; a long reason is cut."""
-    return _frame(Kind.REFUSED, reason.encode(errors="replace")[:_REASON_BYTES])
+def packed_refusal(reason: str, kind: Kind = Kind.REFUSED) -> bytes:
+    """A frame REFUSED or FAULT; a long reason is cut."""
+    return _frame(kind, reason.encode(errors="replace")[:_REASON_BYTES])
 
 
 def packed_unread(error_number: int) -> bytes:
@@ -176,7 +179,7 @@ def read_end(payload: bytes | bytearray) -> tuple[int, int]:
 
 
 def read_refusal(payload: bytes | bytearray) -> str:
-    """The content of a frame REFUSED, without what is no text."""
+    """The content of a frame REFUSED or FAULT, without what is no text."""
     return printable(_text(payload)) or "the recording cannot be decoded"
 
 
