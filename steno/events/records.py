@@ -412,6 +412,8 @@ class WebhookState(Record):
     created_at: Moment
     updated_at: Moment
     tenant: Tenant = ""
+    previous_encrypted_secret: bytes = Field(default=b"", repr=False)
+    previous_expires_at: Moment | None = None
 
 
 RECORDS: dict[str, type[Record]] = {

@@ -149,5 +149,8 @@ webhooks = Table(
     Column("updated_at", UtcDateTime, nullable=False),
     # Whose it is; empty: the house's.
     Column("tenant", String(64), nullable=False, server_default=""),
+    # The secret before, which signs too until then; none outside of a rotation.
+    Column("previous_encrypted_secret", LargeBinary),
+    Column("previous_expires_at", UtcDateTime),
     Index("ix_webhooks_page", "created_at", "webhook_id"),
 )

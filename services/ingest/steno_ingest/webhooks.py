@@ -4,7 +4,7 @@ import base64
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -82,12 +82,38 @@ class Webhooks:
         values = dict(changes)
         if "secret" in values:
             values["encrypted_secret"] = self._box.encrypt(values.pop("secret").encode())
+            # At once: the secret before may have become known.
+            values |= {"previous_encrypted_secret": None, "previous_expires_at": None}
         async with transaction(self._engine) as connection:
             mine = seen_by(caller, webhooks.c.tenant)
             change = update(webhooks).where(webhooks.c.webhook_id == webhook_id, mine)
             await connection.execute(change.values(**values, updated_at=self._clock()))
             row = await self._publish(connection, await _one(connection, webhook_id, caller))
         self._outbox.wake()
+        return row
+
+    async def rotate(self, webhook_id: str, secret: str, *, overlap: timedelta, caller: Caller) -> Row[Any]:
+        """Gives a webhook a new secret, with which the one before signs too for a while; an even older one does not any more.
+
+        Raises:
+            NotThere: there is no such webhook.
+        """
+        at = self._clock()
+        async with transaction(self._engine) as connection:
+            before = await _one(connection, webhook_id, caller)
+            await connection.execute(
+                update(webhooks)
+                .where(webhooks.c.webhook_id == webhook_id)
+                .values(
+                    encrypted_secret=self._box.encrypt(secret.encode()),
+                    previous_encrypted_secret=before.encrypted_secret if overlap else None,
+                    previous_expires_at=at + overlap if overlap else None,
+                    updated_at=at,
+                )
+            )
+            row = await self._publish(connection, await _one(connection, webhook_id, caller))
+        self._outbox.wake()
+        log.info("webhook.secret_rotated", webhook_id=webhook_id, overlap_seconds=overlap.total_seconds())
         return row
 
     async def delete(self, webhook_id: str, *, caller: Caller) -> None:
@@ -125,6 +151,8 @@ class Webhooks:
             created_at=row.created_at,
             updated_at=row.updated_at,
             tenant=row.tenant,
+            previous_encrypted_secret=row.previous_encrypted_secret or b"",
+            previous_expires_at=row.previous_expires_at,
         )
         await self._outbox.add(connection, WEBHOOKS, record)
         return row

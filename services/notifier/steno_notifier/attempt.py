@@ -73,11 +73,13 @@ class Courier:
         )
 
     def _headers(self, claim: Claim, timestamp: datetime) -> dict[str, str]:
-        secret = self._secrets.decrypt(claim.encrypted_secret)
-        try:
-            signature = Webhook(secret.decode("ascii")).sign(claim.event_id, timestamp, claim.body)
-        except (ValueError, EmptyWebhookSecretError):
-            raise UnusableSecret("the webhook's secret cannot sign: give the webhook a new one, whsec_ and base64") from None
+        signatures = [self._signature(claim, claim.encrypted_secret, timestamp)]
+        if claim.previous_expires_at is not None and timestamp < claim.previous_expires_at:
+            try:
+                signatures.append(self._signature(claim, claim.previous_encrypted_secret, timestamp))
+            except (UndecryptableSecret, UnusableSecret) as error:
+                # Receivers that know the new one are to be reached all the same.
+                log.warning("attempt.previous_secret_unusable", webhook_id=claim.webhook_id, reason=str(error))
         return {
             "content-type": "application/json",
             # Nobody reads the answer, so nobody should compress it.
@@ -85,8 +87,16 @@ class Courier:
             "user-agent": "steno-notifier",
             "webhook-id": claim.event_id,
             "webhook-timestamp": str(int(timestamp.timestamp())),
-            "webhook-signature": signature,
+            # Several, by spaces: a receiver takes any (Standard Webhooks, "Zero downtime secret rotation").
+            "webhook-signature": " ".join(signatures),
         }
+
+    def _signature(self, claim: Claim, encrypted_secret: bytes, timestamp: datetime) -> str:
+        secret = self._secrets.decrypt(encrypted_secret)
+        try:
+            return Webhook(secret.decode("ascii")).sign(claim.event_id, timestamp, claim.body)
+        except (ValueError, EmptyWebhookSecretError):
+            raise UnusableSecret("the webhook's secret cannot sign: give the webhook a new one, whsec_ and base64") from None
 
 
 def _refusal(status_code: int) -> str | None:

@@ -34,6 +34,9 @@ class Claim:
     webhook_id: str
     url: str
     encrypted_secret: bytes
+    #: The secret before, and until when it signs too; empty where there is none.
+    previous_encrypted_secret: bytes
+    previous_expires_at: datetime | None
     #: Which state of the webhook the attempt goes by.
     webhook_updated_at: datetime
     #: Number of this attempt, from 1.
@@ -223,6 +226,8 @@ def _claim(row: Row[Any], webhook: Row[Any], lease: str) -> Claim:
         webhook_id=webhook.webhook_id,
         url=webhook.url,
         encrypted_secret=webhook.encrypted_secret,
+        previous_encrypted_secret=webhook.previous_encrypted_secret,
+        previous_expires_at=webhook.previous_expires_at,
         webhook_updated_at=webhook.updated_at,
         number=row.attempts,
         tries=row.tries,

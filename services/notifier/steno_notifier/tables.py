@@ -48,6 +48,9 @@ webhooks = Table(
     Column("encrypted_secret", LargeBinary, nullable=False),
     Column("enabled", Boolean, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    # The secret before, which signs too until then; empty outside of a rotation.
+    Column("previous_encrypted_secret", LargeBinary, nullable=False, server_default=""),
+    Column("previous_expires_at", UtcDateTime),
     Column("updated_at", UtcDateTime, nullable=False),
     # Set when the receiver answered 410; a newer registration clears them.
     Column("disabled_at", UtcDateTime),

@@ -99,7 +99,9 @@ def test_defaults_are_the_same(path: str, modelled: Any, written: Any) -> None:
     if modelled.default is PydanticUndefined:
         assert "default" not in written, path
     else:
-        assert json.loads(json.dumps(modelled.default)) == written["default"], path
+        # Avro writes the default of bytes as a text, a code point a byte.
+        default = modelled.default.decode("latin-1") if isinstance(modelled.default, bytes) else modelled.default
+        assert json.loads(json.dumps(default)) == written["default"], path
 
 
 @EACH_FIELD

@@ -1,17 +1,18 @@
 """`/v1/webhooks`: where results are to be delivered."""
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Response
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StrictBool
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StrictBool
 from sqlalchemy import Row
 
 from steno import cursors
 from steno.callers import Caller
 from steno.cursors import Position
+from steno_ingest.outbox import now
 from steno_ingest.rest.models import Answer, Identifier
 from steno_ingest.rest.problems import documented
 from steno_ingest.rest.recordings import Cursor, Limit, position
@@ -86,12 +87,33 @@ class WebhookAnswer(Answer):
     enabled: bool
     created_at: datetime
     updated_at: datetime
+    previous_secret_until: datetime | None = Field(
+        description="Until when the secret before the last rotation signs too; none where there is none, or it has expired."
+    )
 
 
 class CreatedWebhook(WebhookAnswer):
     """A webhook just registered."""
 
     secret: str = Field(description="Verifies the signatures. It is shown this once.")
+
+
+def _whole(value: object) -> object:
+    # To JSON Schema 60.0 is an integer.
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+class RotateRequest(BaseModel):
+    """How a webhook's secret is replaced."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    secret: Secret | None = Field(default=None, description="The new one; made when left out.")
+    overlap_seconds: Annotated[int, Field(strict=True, ge=0, le=7 * 86_400), BeforeValidator(_whole)] = Field(
+        default=86_400,
+        description="For so long the secret before signs too: every delivery then has both signatures, the new one first. "
+        "0 where it has become known to others.",
+    )
 
 
 class WebhookPage(Answer):
@@ -151,6 +173,16 @@ def routes(client: Client, webhooks: Webhooks) -> APIRouter:
             changes["secret"] = change.secret.get_secret_value()
         return _answer(await webhooks.change(webhook_id, changes, caller=caller))
 
+    @router.post("/{webhook_id}/rotate", summary="Replace a webhook's secret", responses=documented(400, 401, 404, 422, 503))
+    async def rotate_secret(webhook_id: WebhookId, caller: WhoAsks, request: RotateRequest | None = None) -> CreatedWebhook:
+        """Gives a webhook a new secret; the one before signs too for a while, so that receivers change over without a gap. Two
+        are valid at most: what was rotated out before is so at once. The answer has the new secret, this once."""
+        request = request or RotateRequest()
+        secret = make_secret() if request.secret is None else request.secret.get_secret_value()
+        overlap = timedelta(seconds=request.overlap_seconds)
+        row = await webhooks.rotate(webhook_id, secret, overlap=overlap, caller=caller)
+        return CreatedWebhook(**_answer(row).model_dump(), secret=secret)
+
     @router.delete("/{webhook_id}", status_code=204, summary="Delete a webhook", responses=documented(401, 404, 422, 503))
     async def delete_webhook(webhook_id: WebhookId, caller: WhoAsks) -> None:
         """Ends deliveries to a webhook."""
@@ -164,6 +196,7 @@ def _unique(events: list[EventType]) -> tuple[str, ...]:
 
 
 def _answer(row: Row[Any]) -> WebhookAnswer:
+    until = row.previous_expires_at
     return WebhookAnswer(
         webhook_id=row.webhook_id,
         tenant=row.tenant or None,
@@ -172,4 +205,5 @@ def _answer(row: Row[Any]) -> WebhookAnswer:
         enabled=row.enabled,
         created_at=row.created_at,
         updated_at=row.updated_at,
+        previous_secret_until=until if until is not None and until > now() else None,
     )
