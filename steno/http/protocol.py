@@ -12,6 +12,7 @@ byte each would cost more to take apart than to send.
 """
 
 import asyncio
+import logging
 import re
 from collections.abc import Callable
 from enum import Enum, auto
@@ -45,6 +46,10 @@ _LEAST_CONTENT = 0.8
 _LINGER_SECONDS = 2.0
 """How long what nobody wants is thrown away: closed at once, TCP would reset the connection before its answer is read."""
 
+# Its warnings are about what strangers send: one a line of the log would let them fill a disk. Errors are the service's own.
+_LOGGER = logging.getLogger("uvicorn.error.requests")
+_LOGGER.setLevel(logging.ERROR)
+
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 
 _TOO_CHOPPED = Problem(status=400, kind="chunks", detail="the body comes in chunks of a few bytes; send larger ones")
@@ -65,6 +70,7 @@ class HttpProtocol(H11Protocol):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.logger = _LOGGER
         self._link: Connection = self.app_state["connection"]
         self._stage = _Stage.HEAD
         self._head = bytearray()
@@ -138,7 +144,7 @@ class HttpProtocol(H11Protocol):
         self._refuse(Problem(status=400, kind="http_400", detail=f"the request is no HTTP/1.1 that can be read: {msg}"))
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Answered as if nothing had been said of it; logged for each, strangers would fill a disk."""
+        """The request is answered as if nothing had been said of it."""
 
     def shutdown(self) -> None:
         """The service stops."""

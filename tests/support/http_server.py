@@ -11,7 +11,7 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
@@ -59,8 +59,11 @@ class Served:
 
 async def _upload(request: Request) -> Response:
     count = 0
-    async for piece in request.stream():
-        count += len(piece)
+    try:
+        async for piece in request.stream():
+            count += len(piece)
+    except ClientDisconnect:
+        return PlainTextResponse("gone", status_code=400)
     return PlainTextResponse(str(count))
 
 

@@ -66,11 +66,14 @@ async def test_a_key_gets_100_continue_and_is_read(tmp_path: Path) -> None:
         (head("POST", "/upload", _FORM, "Transfer-Encoding: chunked") + b"zz\r\n", 400),
     ],
 )
-async def test_what_is_no_request_is_a_problem(tmp_path: Path, sent: bytes, status: int) -> None:
-    """Each ends its connection with an answer that says why."""
+async def test_what_is_no_request_is_a_problem(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, sent: bytes, status: int
+) -> None:
+    """Each ends its connection with an answer that says why, and writes no line into the log."""
     async with served(tmp_path) as steno:
         answered = await steno.ask(sent)
         assert (status_of(answered), _problem(answered)["status"]) == (status, status)
+    assert [record.message for record in caplog.records if record.levelname != "INFO"] == []
 
 
 @pytest.mark.parametrize("size", [1, 3, 7, 100_000])
