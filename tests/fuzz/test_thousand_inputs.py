@@ -3,10 +3,7 @@
 The same thousand each time; `make fuzz` puts others to them for as long as one likes.
 """
 
-from collections.abc import Iterable
-
 import pytest
-from _pytest.mark import ParameterSet
 from fuzz.run import Finding, findings, isolated
 from fuzz.table import TARGETS
 
@@ -16,23 +13,14 @@ NATIVE = frozenset({"recordings"})
 """Those whose parser is no Python: what goes wrong there may end the process."""
 
 
-BROKEN = frozenset[str]()
-"""Those that are known to be broken."""
-
-
-def _targets(names: Iterable[str]) -> list[ParameterSet]:
-    known = pytest.mark.xfail(reason="known to be broken", strict=False)
-    return [pytest.param(name, marks=known if name in BROKEN else ()) for name in sorted(names)]
-
-
-@pytest.mark.parametrize("name", _targets(TARGETS.keys() - NATIVE))
+@pytest.mark.parametrize("name", sorted(TARGETS.keys() - NATIVE))
 def test_parsers(name: str) -> None:
     """Nothing leaves a parser but its own errors, in time, in bounded memory, and its effects stay in range."""
     found = [step for step in findings(TARGETS[name], seed=SEED, count=INPUTS) if isinstance(step, Finding)]
     assert not found, "\n".join(str(finding)[:1500] for finding in found[:3])
 
 
-@pytest.mark.parametrize("name", _targets(NATIVE))
+@pytest.mark.parametrize("name", sorted(NATIVE))
 def test_native_parsers(name: str) -> None:
     """The same of what is no Python."""
     found, inputs = isolated(name, seed=SEED, count=INPUTS)

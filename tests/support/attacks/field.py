@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
 
 from steno.events.codec import Codec
 from steno.events.schemas import ShippedSchemaIds
@@ -18,7 +19,7 @@ from steno.events.schemas import ShippedSchemaIds
 CODEC = Codec(ShippedSchemaIds())
 
 #: What a client meets that is not wanted.
-TURNED_AWAY = (aiohttp.ClientError, OSError, TimeoutError, ValueError)
+TURNED_AWAY = (aiohttp.ClientError, KafkaError, OSError, TimeoutError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

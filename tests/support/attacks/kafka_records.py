@@ -2,9 +2,10 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
-from fuzz.targets.records import any_bytes, call_log
+from fuzz.targets.records import any_bytes, call_log, unchecked
 from support.attacks.field import CODEC, Attack, Field
 
 from steno.events.records import (
@@ -15,13 +16,13 @@ from steno.events.records import (
     CallEnded,
     CallRecord,
     CallStarted,
-    CallUpdated,
     GapReason,
     RecordingSubmitted,
 )
 
 #: Written together, then a pause: a consumer must keep up with them beside the good ones.
 _A_STRIKE = 40
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 CALL_AUDIO, RECORDINGS = "steno.call-audio", "steno.recordings"
 RESULTS = (
     "steno.phrases",
@@ -84,8 +85,18 @@ async def absurd_calls(field: Field) -> None:
     async with field.producer() as producer:
         call_id = field.name("absurd")
         for record in call_log(field.chance):
-            renamed = record.model_copy(update={"call_id": call_id})
-            await _write(producer, field, CALL_AUDIO, call_id, CODEC.encode(renamed))
+            fields = {name: _absurd(field, value) for name, value in record.model_dump().items()} | {"call_id": call_id}
+            await _write(producer, field, CALL_AUDIO, call_id, unchecked(type(record).__name__, fields))
+
+
+def _absurd(field: Field, value: Any) -> Any:
+    """Moments as the numbers that they are, and now and then a number that is none of theirs."""
+    if isinstance(value, datetime):
+        value = (value - _EPOCH) // timedelta(microseconds=1)
+        return field.chance.choice((value, value, 2**63 - 1, -(2**63), 253_402_300_800_000_000))
+    if isinstance(value, int) and value > 2**31:
+        return field.chance.choice((value, 2**63 - 1))
+    return value
 
 
 async def gaps_on_the_log(field: Field) -> None:
@@ -111,17 +122,16 @@ async def broken_audio_on_the_log(field: Field) -> None:
 
 
 async def updates_on_the_log(field: Field) -> None:
-    """A call of which ever more is told, 60 kB at a time."""
+    """A call of which ever more is told, 60 kB at a time, and at any time of any calendar."""
     call_id = field.name("updates")
-    updates: list[CallRecord] = [
-        CallUpdated(
-            call_id=call_id,
-            properties={f"p{number}-{place}": "x" * 1000 for place in range(60)},
-            updated_at=datetime.now(UTC) + timedelta(days=field.chance.choice((0, 1, 2_000_000))),
-        )
-        for number in range(20)
-    ]
-    await _all(field, call_id, [_started(call_id), *updates, _ended(call_id, 0)])
+    async with field.producer() as producer:
+        await _write(producer, field, CALL_AUDIO, call_id, CODEC.encode(_started(call_id)))
+        for number in range(20):
+            properties = {f"p{number}-{place}": "x" * 1000 for place in range(60)}
+            at = _absurd(field, datetime.now(UTC))
+            value = unchecked("CallUpdated", {"call_id": call_id, "properties": properties, "locale": "", "updated_at": at})
+            await _write(producer, field, CALL_AUDIO, call_id, value)
+        await _write(producer, field, CALL_AUDIO, call_id, CODEC.encode(_ended(call_id, 0)))
 
 
 async def foreign_files(field: Field) -> None:

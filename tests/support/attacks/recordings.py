@@ -45,7 +45,7 @@ def _bombs() -> dict[str, bytes]:
 
 async def _upload(field: Field, session: aiohttp.ClientSession, name: str, content: bytes) -> None:
     form = aiohttp.FormData()
-    form.add_field("file", content, filename=name, content_type="application/octet-stream")
+    form.add_field("file", content, filename=name if name.isprintable() else "x", content_type="application/octet-stream")
     form.add_field("metadata", json.dumps({"call_id": field.name("upload")}), content_type="application/json")
     await field.ask(session, "POST", f"{field.place.ingest}/v1/recordings", data=form)
 
