@@ -45,6 +45,8 @@ class MemoryLedger:
         #: Cleared, every call waits.
         self.answering = asyncio.Event()
         self.answering.set()
+        #: How often it was told how the gate of a call stands.
+        self.told_gates = 0
 
     async def begin(self, started: CallStarted, *, door: str, instance: str, paused: bool) -> None:
         await self._reached()
@@ -60,6 +62,7 @@ class MemoryLedger:
         return self.change(call_id, instance=instance)
 
     async def set_paused(self, call_id: str, paused: bool, *, by: str, reason: str = "") -> CallView:
+        self.told_gates += 1
         await self._reached()
         return self.change(call_id, **gated(self._there(call_id), paused, by=by, reason=reason))
 

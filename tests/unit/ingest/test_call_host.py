@@ -139,6 +139,26 @@ async def test_a_pause_by_the_peer_is_kept() -> None:
     assert hosting.kinds == ["CallStarted", "CallPaused", "CallResumed"]
 
 
+async def test_a_peer_that_pauses_without_end_costs_the_ledger_no_more_than_one_that_pauses() -> None:
+    """The ledger is told how the gate stands when its turn comes, and not of each change: its turns are everybody's."""
+    hosting = Hosting()
+    call, _ = await taken(hosting)
+    before = hosting.ledger.told_gates
+    hosting.ledger.answering.clear()
+    for _ in range(500):
+        hosting.host.take(call, Paused())
+        hosting.host.take(call, Resumed())
+    hosting.host.take(call, Paused())
+    await hosting.settle()
+    hosting.ledger.answering.set()
+    await hosting.settle()
+    assert hosting.ledger.told_gates - before <= 2
+    assert hosting.ledger.views["c"].paused
+    hosting.host.take(call, Resumed())
+    await hosting.settle()
+    assert not hosting.ledger.views["c"].paused
+
+
 async def test_a_call_that_begins_paused_is_paused_in_the_ledger() -> None:
     """From its first record on."""
     hosting = Hosting()

@@ -131,7 +131,7 @@ class CallHost:
         paused = call.session.paused
         call.take(told)
         if call.session.paused is not paused:
-            self._spawn(self._keep_gate(call))
+            self._keep_gate(call)
 
     def ended(self, call: HostedCall, ended: Ended) -> None:
         """The call is over, as the peer says or as became of it. The first end counts."""
@@ -219,10 +219,24 @@ class CallHost:
         call.open_gate(by=by)
         if call.session.paused:
             # Its peer pauses still: so the ledger has to have it.
-            self._spawn(self._keep_gate(call))
+            self._keep_gate(call)
 
-    async def _keep_gate(self, call: HostedCall) -> None:
-        """Has the ledger know how the gate of a call stands, so that it stays closed wherever the call goes on."""
+    def _keep_gate(self, call: HostedCall) -> None:
+        """Has the ledger know how the gate of a call stands, so that it stays closed wherever the call goes on.
+
+        It is told of how the gate stands when its turn comes, not of each change: a peer may pause as often as it likes.
+        """
+        if not call.keeping_gate:
+            call.keeping_gate = True
+            self._spawn(self._gate_kept(call))
+
+    async def _gate_kept(self, call: HostedCall) -> None:
+        try:
+            await self._tell_gate(call)
+        finally:
+            call.keeping_gate = False
+
+    async def _tell_gate(self, call: HostedCall) -> None:
         while not call.over and call.paused_in_ledger is not call.session.paused:
             paused = call.session.paused
             try:

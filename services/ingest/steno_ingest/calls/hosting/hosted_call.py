@@ -54,6 +54,8 @@ class HostedCall:
         self.held_until: float | None = None
         #: Whether the ledger has it paused, as far as is known here.
         self.paused_in_ledger = False
+        #: Whether the ledger is being told.
+        self.keeping_gate = False
         #: Rises whenever that is known anew: what the ledger was asked before does not count any more.
         self.turn = 0
         self._abandoned = False
