@@ -5,7 +5,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 PACKAGES := . services/ingest services/transcriber services/enricher services/notifier
 HELPERS := $(addprefix benchmarks/,measured.py live_echo.py live_load.py live_player.py)
-BENCHMARKS := $(filter-out $(HELPERS),$(wildcard benchmarks/*.py))
+BENCHMARKS := $(filter-out $(HELPERS) benchmarks/against.py,$(wildcard benchmarks/*.py))
 
 # Services are started anew again and again; without compiled modules each start would compile them all.
 unexport PYTHONDONTWRITEBYTECODE
@@ -52,6 +52,9 @@ sbom: $(INSTALLED)  ## List what the suite and each image are made of (CycloneDX
 
 advisories: $(INSTALLED)  ## Look the parts up among known faults; fails at one that a newer version mends
 	@PYTHONPATH=deploy $(BIN)/python -m supply.advisories
+
+against: $(INSTALLED) .venv/fetched  ## Measure bulk throughput and live latency beside another checkout (BASE=folder)
+	$(BIN)/python benchmarks/against.py $(BASE) $(ARGS)
 
 clean:  ## Remove what was built and installed here (not the data of `make run`)
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
