@@ -238,7 +238,7 @@ class Attempts:
             exc_info=error if traced else None,
         )
 
-    async def _put_aside(self, job: Job, verdict: Exception) -> float | None:
+    async def _put_aside(self, job: Job, verdict: Exception) -> Outcome:
         raw = job.raw
         bad = isinstance(verdict, Permanent)
         try:
@@ -285,13 +285,6 @@ class Attempts:
     def _release(self, *, full: bool = False) -> None:
         for job in self._holding.due(self._clock(), full=full):
             self._try_again(job)
-
-
-class PlainAttempts(Attempts):
-    """The same without a span and a bound context for each record: for records that come ten thousand a second."""
-
-    async def _process(self, message: Message) -> None:
-        await self._handler(message)
 
 
 def _kind_of(job: Job, error: Exception) -> Hashable:

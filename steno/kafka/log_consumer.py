@@ -17,13 +17,13 @@ from aiokafka.errors import KafkaError
 
 from steno.events.catalogue import Topic
 from steno.events.codec import Codec
-from steno.kafka.attempts import PlainAttempts
 from steno.kafka.dead_letters import DeadLetters
 from steno.kafka.errors import KafkaUnavailable
 from steno.kafka.log_assignment import LogAssignment
 from steno.kafka.log_partition import LogHandler, LogPartition
 from steno.kafka.member import CANCEL_SECONDS, POLL_SECONDS, GroupMember, Membership
 from steno.kafka.messages import Message, RawMessage
+from steno.kafka.plain_attempts import PlainAttempts
 from steno.kafka.retry import RetryPolicy
 from steno.kafka.slots import Job, drain
 from steno.kafka.topics import topic_name
@@ -99,6 +99,7 @@ class LogConsumer(GroupMember):
             retry=self._retry,
             try_again=self._try_again,
             give_up=handler.give_up,
+            fail=self._fail,
         )
         self._partitions: dict[int, LogPartition] = {}
 
