@@ -19,9 +19,15 @@ LIMIT_RATIO = 1.25
 
 
 def resident(suite: Suite) -> dict[str, float]:
-    """Resident megabytes of each process of the suite."""
+    """Resident megabytes of each process of the suite, with what those hold that it began."""
     services = run_file.read(suite.data)["services"]
-    return {name: psutil.Process(entry["pid"]).memory_info().rss / 1e6 for name, entry in services.items()}
+    return {name: _resident(psutil.Process(entry["pid"])) for name, entry in services.items()}
+
+
+def _resident(process: psutil.Process) -> float:
+    # What a process shares with those it began is counted once.
+    began = sum(child.memory_full_info().uss for child in process.children(recursive=True))
+    return (process.memory_info().rss + began) / 1e6
 
 
 async def main() -> None:
