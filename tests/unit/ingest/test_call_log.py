@@ -402,25 +402,6 @@ async def test_what_an_upstream_system_says_of_its_call_gets_into_the_ledger(mon
     assert world.ledger.events["c", "dtmf", 200] == (0, "x")
 
 
-async def test_updates_beyond_what_is_kept_are_put_aside_once_and_the_call_goes_on() -> None:
-    """Forty updates of an upstream system: those that fit are kept, one dead letter and one note tell of the rest."""
-    scene = Scene()
-    scene.start()
-    scene.send(800)
-    scene.records += [
-        CallUpdated(call_id="c", properties={f"p{number}-{i}": "x" * 1000 for i in range(3)}, updated_at=NOW)
-        for number in range(40)
-    ]
-    scene.send(800)
-    scene.end()
-    world = World(scene.records)
-    await read(world)
-    assert list(world.dead_letters.values()) == ["properties_too_large"]
-    assert 20 <= len(world.ledger.views["c"].properties) <= 33
-    assert [kind for _, kind, _ in world.ledger.events] == ["properties_too_large"]
-    assert await audio_of(world, scene) == scene.expected
-
-
 async def test_a_call_of_which_most_is_missing_is_recorded_with_its_times_and_takes_no_room() -> None:
     """Hours of a pause are next to nothing in the store; what was said stands where it was said."""
     world, scene = World(), Scene(call_id="c")
@@ -446,22 +427,6 @@ async def test_a_call_of_which_most_is_missing_is_recorded_with_its_times_and_ta
     assert samples[:900].any()
     assert not samples[900:late].any()
     assert samples[late:].all()
-
-
-@pytest.mark.parametrize(("keep", "detail"), [(False, "x on channel 0"), (True, "7 on channel 0")])
-async def test_of_a_key_only_that_it_was_pressed_is_kept(keep: bool, detail: str) -> None:
-    """Also where an upstream system publishes which; a setting keeps it. Of no call, no dead letter keeps it either."""
-    scene = Scene()
-    stray = DtmfPressed(call_id="stranger", position=0, digit="4", pressed_at=NOW)
-    scene.start()
-    scene.send(1600)
-    scene.records += [stray, DtmfPressed(call_id="c", position=800, digit="7", channel=0, pressed_at=NOW)]
-    scene.end()
-    world = World(scene.records)
-    await read(world, keep_digits=keep)
-    assert world.ledger.events["c", "dtmf", 100] == (0, detail)
-    assert list(world.dead_letters.values()) == (["unknown_call"] if keep else [])
-    assert "7" not in str(world.ledger.events) or keep
 
 
 async def test_a_call_that_is_told_of_too_often_does_not_hold_up_the_ledger(monkeypatch: pytest.MonkeyPatch) -> None:

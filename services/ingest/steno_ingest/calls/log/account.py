@@ -190,14 +190,18 @@ class Account:
             self._note("dtmf", min(pressed.position, self._furthest), detail=f"{pressed.digit}{channel}")
 
     def end(self, ended: CallEnded) -> None:
-        """No audio follows. What is missing up to the end is lost; an end that is impossibly far is where the audio is."""
+        """No audio follows. What is missing up to the end is lost."""
         if self.ended:
             return
-        end = ended.position if ended.position <= self._furthest else self.position
+        end = self.end_of(ended)
         if self.paused_from is not None:
             self._end_pause(end)
         self._lose_until(end)
         self.ended = True
+
+    def end_of(self, ended: CallEnded) -> int:
+        """Where the call ends by what is said of it; an end that is impossibly far is where the audio is."""
+        return ended.position if ended.position <= self._furthest else self.position
 
     @property
     def said_too_often(self) -> bool:

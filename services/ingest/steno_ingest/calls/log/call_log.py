@@ -247,7 +247,7 @@ class CallLog:
             elif call.foreign:
                 await self._tell_gate(call.account, record)
             if isinstance(record, CallEnded):
-                await self._tell_end(record)
+                await self._tell_end(record.model_copy(update={"position": call.account.end_of(record)}))
             # Nothing is awaited from here on: what was told is told again when that was cut short, and to no effect.
             call.taken(message.offset, self._clock())
             call.account.said += kept
