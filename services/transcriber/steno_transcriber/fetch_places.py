@@ -7,7 +7,7 @@
 | slow | that | likewise |
 
 A host may have two thirds of the quick lane and half of the slow one while it sends. Who finds no place in the quick lane waits
-for a while, then tries again later (`NoPlace`, which the kernel lets wait without a slot).
+for a while, a few at a time, then tries again later (`NoPlace`, which the kernel lets wait without a slot).
 """
 
 import asyncio
@@ -64,10 +64,17 @@ class FetchPlaces:
         """
         self._most = {Lane.OWN: at_once, Lane.QUICK: at_once, Lane.SLOW: slow}
         self._most_of_host = {Lane.QUICK: max(1, at_once * 2 // 3), Lane.SLOW: max(1, slow // 2)}
+        self._most_waiting = at_once
         self._later = later or (lambda seconds, call: asyncio.get_running_loop().call_later(seconds, call))
         self._taken: set[Place] = set()
         self._line: list[tuple[Place, asyncio.Future[None]]] = []
         self._stopping = asyncio.Event()
+
+    @property
+    def handlers(self) -> int:
+        """How many recordings may be taken up at once: however many of servers elsewhere are, some of our own can be."""
+        elsewhere = self._most[Lane.QUICK] + self._most[Lane.SLOW] + self._most_waiting
+        return elsewhere + 2 * self._most[Lane.OWN]
 
     async def run(self) -> None:
         """Works until `stop` is called."""
@@ -103,6 +110,9 @@ class FetchPlaces:
     async def _take(self, place: Place) -> None:
         if self._stopping.is_set():
             raise NoPlace("the transcriber stops")
+        waiting = sum(bool(other.host) for other, _ in self._line)
+        if place.host and waiting >= self._most_waiting and not self._has_room(place.lane, place.host):
+            raise NoPlace(f"{place.host} and others are being fetched from; the recording waits")
         turn = asyncio.get_running_loop().create_future()
         self._line.append((place, turn))
         self._let_in()

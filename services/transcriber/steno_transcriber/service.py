@@ -81,7 +81,7 @@ async def build(settings: TranscriberSettings) -> Wiring:
             handler=transcriber.handle,
             give_up=transcriber.give_up,
             dead_letters=DeadLetters(producer, settings.service),
-            concurrency=settings.decoding_at_once + settings.fetch_ahead + settings.slow_fetches,
+            concurrency=places.handlers,
             instance=settings.instance,
             drain_seconds=settings.drain_seconds,
         )

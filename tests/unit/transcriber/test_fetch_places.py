@@ -106,12 +106,27 @@ async def test_slow_servers_of_many_names_move_out_of_the_way() -> None:
 async def test_what_is_our_own_waits_for_no_server() -> None:
     """Uploads have a lane to themselves, however many servers are slow."""
     crowd = Crowd()
-    for number in range(40):
+    for number in range(20):
         await crowd.come(f"tarpit {number}", f"{number}.example")
         await crowd.passes(6)
     assert [await crowd.come(f"upload {number}") for number in range(7)] == [True] * 6 + [False]
     await crowd.go("upload 0")
     assert "upload 6" in crowd.inside
+
+
+async def test_servers_never_take_all_handlers() -> None:
+    """A thousand tarpits of a hundred hosts: enough handlers are left for twice the uploads that have places."""
+    crowd = Crowd()
+    for number in range(1_000):
+        await crowd.come(f"tarpit {number}", f"{number % 100}.example")
+        if number % 10 == 0:
+            await crowd.passes(6)
+    handled = sum(not task.done() for task in crowd.tasks.values())
+    assert 6 + 8 < handled <= crowd.places.handlers - 2 * 6
+    for task in crowd.tasks.values():
+        if task.done():
+            assert isinstance(task.exception(), NoPlace)
+        task.cancel()
 
 
 async def test_what_is_fetched_moves_nowhere() -> None:
