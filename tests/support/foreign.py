@@ -40,8 +40,11 @@ def produce(kafka: str, topic: str, records: Iterable[tuple[str, bytes]]) -> dic
 
 
 def written_abroad(record: str, fields: dict[str, Any]) -> bytes:
-    """A record in Confluent framing, made with the .avsc and the published id alone."""
+    """A record in Confluent framing, made with the .avsc and the published id alone; what is left out has its default."""
     schema_id = max(key for key, entry in published_ids().items() if entry["record"] == record)
     body = BytesIO()
-    avro.io.DatumWriter(avsc(record)).write(fields, avro.io.BinaryEncoder(body))
+    schema = avsc(record)
+    assert isinstance(schema, avro.schema.RecordSchema)
+    left_out = {field.name: field.default for field in schema.fields if field.has_default}
+    avro.io.DatumWriter(schema).write({**left_out, **fields}, avro.io.BinaryEncoder(body))
     return b"\x00" + schema_id.to_bytes(4, "big") + body.getvalue()

@@ -218,8 +218,15 @@ class Account:
         return self._note_fault(error.error_class, position, str(error))
 
     def note_refused(self, error: Permanent) -> bool:
-        """The same of what the ledger refuses, which somebody else may say of the call: it counts nothing against it."""
-        return self._note_fault(error.error_class, self.position, str(error))
+        """The same of what the ledger refuses, which somebody else may say of the call: it counts nothing against it.
+
+        It is an event of the call only where it is about the call.
+        """
+        if isinstance(error, UnusableRecord):
+            return self._note_fault(error.error_class, self.position, str(error))
+        first = error.error_class not in self.faults
+        self.faults.add(error.error_class)
+        return first
 
     def kept(self) -> dict[str, Any]:
         """All of it, for JSON; the notes are told before it is kept."""
