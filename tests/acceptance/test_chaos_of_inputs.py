@@ -56,7 +56,7 @@ class Outcome:
     late: Mapping[str, list[float]]
 
 
-@pytest.mark.timeout(480)
+@pytest.mark.timeout(600)
 async def test_good_calls_and_recordings_go_through_an_attack_of_every_kind(tmp_path: Path) -> None:
     """All complete in a calm run's words and less than twice its time; no service restarts or grows, and nothing is left."""
     seed = random.randrange(1_000_000)
@@ -67,7 +67,11 @@ async def test_good_calls_and_recordings_go_through_an_attack_of_every_kind(tmp_
         before = {name: suite.pid(name) for name in SERVICES}
         async with watched_memory(suite) as memory, _attackers(suite, seed, tmp_path) as told:
             attacked = await _good_load(suite, "attacked")
-        _show(calm, attacked, told, memory.grown)
+        await nothing_waits(suite, seconds=WAITING_SECONDS)
+        # What else the machine does changes meanwhile: what is calm is told by the runs before and after.
+        again = await _good_load(suite, "calm-again")
+        late = {kind: [*calm.late[kind], *again.late[kind]] for kind in KINDS}
+        _show(late, attacked.late, told, memory.grown)
         await nothing_waits(suite, seconds=WAITING_SECONDS)
         async with connected(suite) as client:
             ledger = await client.ledger()
@@ -75,13 +79,13 @@ async def test_good_calls_and_recordings_go_through_an_attack_of_every_kind(tmp_
     assert after == before, "a service was restarted"
     assert ledger["balanced"] is True, ledger
     assert ledger["in_progress"] == 0, ledger
-    assert attacked.calls == calm.calls
-    assert attacked.recordings == calm.recordings
+    assert attacked.calls == calm.calls == again.calls
+    assert attacked.recordings == calm.recordings == again.recordings
     assert {attack.name for attack in ATTACKS} == told.keys()
     assert [name for name, answers in told.items() if answers.get("500")] == [], "a request was answered with 500"
     assert max(memory.grown.values()) <= MOST_MB
     for kind in KINDS:
-        assert quantile(attacked.late[kind], 0.99) < 2 * quantile(calm.late[kind], 0.99), kind
+        assert quantile(attacked.late[kind], 0.99) < 2 * quantile(late[kind], 0.99), kind
 
 
 async def _good_load(suite: SuiteUnderTest, run: str) -> Outcome:
@@ -134,9 +138,11 @@ async def _attackers(suite: SuiteUnderTest, seed: int, folder: Path) -> AsyncIte
             await process.wait()
 
 
-def _show(calm: Outcome, attacked: Outcome, told: Mapping[str, Any], grown: Mapping[str, float]) -> None:
+def _show(
+    calm: Mapping[str, list[float]], attacked: Mapping[str, list[float]], told: Mapping[str, Any], grown: Mapping[str, float]
+) -> None:
     for kind in KINDS:
-        for run, late in (("calm", calm.late[kind]), ("attacked", attacked.late[kind])):
+        for run, late in (("calm", calm[kind]), ("attacked", attacked[kind])):
             p50, p99 = (quantile(late, share) * 1000 for share in (0.5, 0.99))
             print(f"{kind}, {run}: p50 {p50:.0f} ms, p99 {p99:.0f} ms of {len(late)}")
     print(f"grown by, in MB: {dict(grown)}")
