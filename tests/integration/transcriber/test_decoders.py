@@ -35,12 +35,17 @@ def long_call(tmp_path: Path) -> Path:
     return silence(tmp_path / "long.wav", seconds=120, rate=16_000)
 
 
-def the_decoder() -> psutil.Process:
-    """The one process that decodes for this one, once those before it are gone."""
+def the_server(decoders: Decoders) -> psutil.Process:
+    """The process that its decoders come from."""
+    assert decoders._server is not None
+    return psutil.Process(decoders._server.pid)
+
+
+def the_decoder(decoders: Decoders) -> psutil.Process:
+    """The one process that decodes, once those before it are gone."""
     deadline = time.monotonic() + 20
     while True:
-        (*found,) = (process for server in psutil.Process().children() for process in server.children())
-        living = [process for process in found if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+        living = [process for process in the_server(decoders).children() if process.status() != psutil.STATUS_ZOMBIE]
         if len(living) == 1:
             return living[0]
         assert time.monotonic() < deadline, f"{living} are there"
@@ -87,7 +92,7 @@ def test_a_crash_costs_the_recording(decoders: Decoders, long_call: Path, number
     with decoders.open(long_call, name=long_call.name) as audio:
         blocks = audio.blocks()
         next(blocks)
-        the_decoder().send_signal(number)
+        the_decoder(decoders).send_signal(number)
         with pytest.raises(DecoderDied, match=f"long.wav ended by {number.name}") as caught:
             list(blocks)
     assert caught.value.by_recording
@@ -97,16 +102,23 @@ def test_a_crash_costs_the_recording(decoders: Decoders, long_call: Path, number
 
 def test_a_decoder_that_stands_still_is_ended(long_call: Path) -> None:
     """After its time, and it is gone."""
-    ahead = [0.0]
-    decoders = Decoders(bounds=lambda _: ROOMY, clock=lambda: time.monotonic() + ahead[0])
+    fast = threading.Event()
+    passed = 0.0
+
+    def clock() -> float:
+        nonlocal passed
+        passed += 5.0 if fast.is_set() else 0.0
+        return passed
+
+    decoders = Decoders(bounds=lambda _: ROOMY, clock=clock)
     with decoders.open(long_call, name="call.wav") as audio:
-        decoder = the_decoder()
-        decoder.suspend()
         blocks = audio.blocks()
         next(blocks)
-        threading.Timer(0.1, lambda: ahead.__setitem__(0, 61.0)).start()
+        decoder = the_decoder(decoders)
+        decoder.suspend()
+        fast.set()
         with pytest.raises(DecoderDied, match="stood still"):
-            list(blocks)
+            deque(blocks, maxlen=0)
     eventually(decoder)
     decoders.close()
 
@@ -151,7 +163,7 @@ def test_work_that_is_told_to_stop_stops_at_once(decoders: Decoders, long_call: 
     """Although its decoder says nothing more; and the decoder is gone."""
     stop = threading.Event()
     with decoders.open(long_call, name="call.wav", stop=stop.is_set) as audio:
-        decoder = the_decoder()
+        decoder = the_decoder(decoders)
         decoder.suspend()
         threading.Timer(0.1, stop.set).start()
         began = time.monotonic()
@@ -162,25 +174,23 @@ def test_work_that_is_told_to_stop_stops_at_once(decoders: Decoders, long_call: 
 
 
 def test_a_new_server_takes_the_place_of_one_that_was_ended(decoders: Decoders) -> None:
-    """Whoever ended it: the next recording begins another. One under way says that it is not its doing."""
+    """Whoever ended it: the next recording begins another."""
     with decoders.open(sample_call(), name="call.wav") as audio:
         list(audio.blocks())
-    (server,) = psutil.Process().children()
+    server = the_server(decoders)
     server.kill()
     eventually(server)
     with decoders.open(sample_call(), name="call.wav") as audio:
         assert list(audio.blocks())
-        (server,) = (child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE)
+    assert the_server(decoders).pid != server.pid
 
 
 def test_a_server_that_dies_is_not_held_against_its_recordings(long_call: Path) -> None:
     """The error tells whose fault it cannot be said to be."""
     decoders = Decoders()
     with decoders.open(long_call, name="call.wav") as audio:
-        decoder = the_decoder()
-        server = decoder.parent()
-        assert server is not None
-        server.kill()
+        decoder = the_decoder(decoders)
+        the_server(decoders).kill()
         with pytest.raises(DecoderDied) as caught:
             list(audio.blocks())
     assert not caught.value.by_recording
@@ -211,7 +221,7 @@ def test_a_service_that_is_killed_leaves_nothing(long_call: Path) -> None:
         eventually(process)
 
 
-def test_a_decoder_knows_nothing_of_the_service(decoders: Decoders, long_call: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_decoder_knows_nothing_of_the_service(long_call: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No secret in its environment, and of what is open nothing but its file, its pipe and nothing three times."""
     if sys.platform != "linux":
         pytest.skip("needs /proc")
@@ -219,7 +229,7 @@ def test_a_decoder_knows_nothing_of_the_service(decoders: Decoders, long_call: P
     own = Decoders()
     with own.open(long_call, name="call.wav") as audio:
         next(audio.blocks())
-        process = the_decoder()
+        process = the_decoder(own)
         environment = Path(f"/proc/{process.pid}/environ").read_bytes()
         open_files = {link.name: str(link.readlink()) for link in Path(f"/proc/{process.pid}/fd").iterdir()}
         limits = {limit: process.rlimit(limit)[1] for limit in (psutil.RLIMIT_NOFILE, psutil.RLIMIT_FSIZE, psutil.RLIMIT_CORE)}
