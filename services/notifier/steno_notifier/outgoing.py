@@ -25,7 +25,7 @@ from steno.events.records import (
 
 MAX_BODY_BYTES = 20_000
 # What is left out first where a body would be too big; none of it is needed to find the call again.
-_EXPENDABLE = ("properties", "key_phrases", "reason", "speakers", "channels", "text")
+_EXPENDABLE = ("properties", "key_phrases", "reason", "speakers", "channels", "text", "error", "engine", "locale", "protocol")
 
 
 class EventType(StrEnum):

@@ -257,7 +257,7 @@ def _target(url: str) -> URL:
     """What is quoted already stays as it is: signatures in queries (Azure's SAS) hold for the very bytes."""
     try:
         return URL(url, encoded=re.fullmatch("[!-~]+", url) is not None)
-    except ValueError:  # a host, say, that no name can be (RFC 5890)
+    except (ValueError, IndexError):  # a host, say, that no name can be (RFC 5890); IndexError is yarl's own
         raise UnsupportedUrl(f"{shown(url)} is not a URL of HTTP") from None
 
 

@@ -56,7 +56,14 @@ _URLS = (
 )
 
 
-_REFUSED = ("http://host:99999/a", "http://[::1]:x/", "http://a\ufffdb/", "http://a\\b[::1]/", "http://u:pass@")
+_REFUSED = (
+    "http://host:99999/a",
+    "http://[::1]:x/",
+    "http://a\ufffdb/",
+    "http://a\\b[::1]/",
+    "http://u:pass@",
+    "http://[::1]\0@",
+)
 """What the parsers of URLs refuse with errors of their own."""
 
 
