@@ -10,6 +10,8 @@ from support.stream_peer import StreamPeer
 
 _FRAME = bytes(range(256)) * 12
 _PATIENCE_SECONDS = 15
+_KEYS = 150
+"""Pressed in one call, with a pause each: at half a second for a pause a minute's work, and over within the test."""
 
 
 async def _with_peer(field: Field, talk: Any, *, key: bool = True) -> None:
@@ -109,11 +111,11 @@ async def bad_messages(field: Field) -> None:
 
 
 async def keys_pressed(field: Field) -> None:
-    """A call of nothing but keys and pauses, as fast as they go."""
+    """A call of nothing but keys and pauses, as fast as they go: what came is done at its pace, also once the peer is gone."""
 
     async def talk(peer: StreamPeer) -> None:
         await peer.start(field.name("keys"))
-        for number in range(500):
+        for number in range(_KEYS):
             await peer.say("dtmf", digit="0123456789"[number % 10])
             await peer.say("pause" if number % 2 else "resume")
         await peer.say("end")
