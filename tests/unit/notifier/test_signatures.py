@@ -66,7 +66,11 @@ def test_the_secret_before_signs_too_until_it_expires(left: int, old: bool) -> N
     assert takes(NEW, {**headers, "webhook-signature": first})
 
 
-@pytest.mark.parametrize("previous", [b"nonsense", b"", BOX.encrypt(b"\xff"), BOX.encrypt(b"whsec_")])
+@pytest.mark.parametrize(
+    "previous",
+    [b"nonsense", b"", BOX.encrypt(b"\xff"), BOX.encrypt(b"whsec_")],
+    ids=["not encrypted", "empty", "no text", "no key"],
+)
 def test_a_secret_before_that_cannot_sign_holds_up_nothing(previous: bytes) -> None:
     """Receivers that know the new one are reached."""
     headers = signed(previous=previous, expires_at=NOW + timedelta(days=1))
