@@ -44,16 +44,16 @@ class KafkaSettings(SettingsGroup):
 
     model_config = SettingsConfigDict(env_prefix="KAFKA_")
 
-    bootstrap_servers: str = Field(default="127.0.0.1:9092", description="Brokers to ask first, host:port, by commas.")
+    bootstrap_servers: str = Field(default="127.0.0.1:9092", description="Bootstrap brokers, host:port, separated by commas.")
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        default="PLAINTEXT", description="How to speak to the brokers."
+        default="PLAINTEXT", description="Security protocol of the brokers."
     )
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        default="SCRAM-SHA-512", description="How to sign in, for the SASL protocols."
+        default="SCRAM-SHA-512", description="SASL mechanism, for the SASL protocols."
     )
-    sasl_username: str | None = Field(default=None, description="Who signs in.")
-    sasl_password: SecretStr | None = Field(default=None, description="With which password.")
-    ssl_cafile: str | None = Field(default=None, description="PEM file of the authority that signed the brokers' keys.")
+    sasl_username: str | None = Field(default=None, description="SASL user name.")
+    sasl_password: SecretStr | None = Field(default=None, description="SASL password.")
+    ssl_cafile: str | None = Field(default=None, description="PEM file of the CA that signed the brokers' certificates.")
 
 
 class TopicSettings(SettingsGroup):
@@ -84,7 +84,7 @@ class TelemetrySettings(SettingsGroup):
 
     model_config = SettingsConfigDict(env_prefix="STENO_")
 
-    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least severe line kept.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Lowest level that is logged.")
     log_format: Literal["json", "console"] = Field(default="json", description="JSON for machines, console for eyes.")
     otlp_endpoint: str | None = Field(
         default=None,
@@ -104,7 +104,7 @@ class ObjectSettings(SettingsGroup):
 
 
 class ServiceSettings(SettingsGroup):
-    """What every service is told. A service extends it, with an `env_prefix` of its own (`STENO_INGEST_`)."""
+    """The settings that every service has. A service extends them, with an `env_prefix` of its own (`STENO_INGEST_`)."""
 
     service: ClassVar[str]
 
@@ -121,48 +121,54 @@ class ServiceSettings(SettingsGroup):
         default=None,
         ge=0,
         le=65535,
-        description="A port of its own for metrics, `/docs`, `/openapi.json` and what health is made of, which the HTTP port "
-        "then has not. 0 takes a free one.",
+        description="Separate port for metrics, `/docs`, `/openapi.json` and the details of health, which the HTTP port then "
+        "no longer serves. 0 takes a free one; unset, there is none.",
     )
     tls_certificate_file: Path | None = Field(
         default=None,
-        description="PEM file of the certificate, with its chain, that all ports show; with one, all of them speak TLS 1.2 or "
-        "newer only. Read again when it changes.",
+        description="PEM file of the server certificate and its chain. Setting it turns on TLS, 1.2 or newer, on all ports. "
+        "Read again when it changes.",
     )
     tls_key_file: Path | None = Field(
-        default=None, description="PEM file of the certificate's key, without a password; unset, it is in the same file."
+        default=None,
+        description="PEM file of the certificate's private key, unencrypted; unset, the key is in the certificate's file.",
     )
     tls_client_ca_file: Path | None = Field(
         default=None,
-        description="PEM file of authorities: clients of the HTTP port must show a certificate of theirs, beside their key.",
+        description="PEM file of CAs: clients of the HTTP port must present a certificate of one of them, besides their key.",
     )
     trusted_proxies: Annotated[str, AfterValidator(_networks)] = Field(
         default="",
-        description="Networks of proxies, CIDR by commas, whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed, and "
-        "which are not bounded by address.",
+        description="Networks of reverse proxies, CIDR by commas: their `X-Forwarded-For` and `X-Forwarded-Proto` are trusted, "
+        "and their own connections are not limited by address.",
     )
     max_connections: int = Field(
         default=4000,
         ge=16,
-        description="Connections at once; beyond, strangers make room, the first one first. Fewer where not so many files may "
-        "be open.",
+        description="Open connections at most. At the limit, the oldest one that has not shown a key is closed for a new one. "
+        "Lowered where the limit of open files is lower.",
     )
     max_connections_per_address: int = Field(
         default=500,
         ge=1,
-        description="Connections of one address (IPv6: of one /64) that have shown no key; beyond, the first one makes room.",
+        description="Open connections without a key from one address (IPv6: one /64) at most; beyond, the oldest is closed.",
     )
     head_seconds: float = Field(
-        default=10, gt=0, description="How long a TLS handshake, the head of a request and an upgrade to a WebSocket may take."
+        default=10,
+        gt=0,
+        description="Timeout of a TLS handshake, of a request's headers and of an upgrade to a WebSocket, each.",
     )
     min_bytes_per_second: float = Field(
-        default=1000, gt=0, description="Bodies must come, and answers be read, as fast on average; they may be 20 s behind."
+        default=1000,
+        gt=0,
+        description="Slowest average rate of sending a body, and of reading a response; it may be 20 s behind.",
     )
     keep_alive_seconds: float = Field(default=20, gt=0, description="How long a connection may be idle between two requests.")
     instance: str = Field(
-        default="0", description="Name of this slot among its like (a pod ordinal): Kafka's static membership uses it."
+        default="0",
+        description="Name of this process among the replicas of its service (a pod ordinal), for Kafka's static membership.",
     )
-    drain_seconds: float = Field(default=30, gt=0, description="How long work under way may take to finish at SIGTERM.")
+    drain_seconds: float = Field(default=30, gt=0, description="How long after SIGTERM work in progress may take to finish.")
 
 
 def read(settings_type: type[S]) -> S:

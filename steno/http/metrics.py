@@ -4,14 +4,17 @@ from prometheus_client import Counter, Gauge
 
 REFUSALS = Counter(
     "steno_http_refusals",
-    "Requests refused before their service saw them: no or a wrong key, a body or head too large, a rate used up.",
+    "Requests refused before they reached a route: no key or a wrong one, a body or head too large, a rate limit reached.",
     ["kind"],
 )
 CONNECTIONS = Gauge(
-    "steno_http_connections", "Connections that are open now: of strangers, and of who has shown a key.", ["who"]
+    "steno_http_connections",
+    "Open connections: `known` have shown a valid key or another sign of who they are, `strangers` have not (yet).",
+    ["who"],
 )
 CLOSED = Counter(
     "steno_http_connections_closed",
-    "Connections closed by the service: too slow, idle, or the oldest silent one where there were too many.",
+    "Connections that the service closed: too slow (`slow_…`), failed in the TLS handshake (`handshake`), or too many "
+    "(`made_room`: an old one for a new one; `full`: the new one).",
     ["why"],
 )

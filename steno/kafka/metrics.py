@@ -2,41 +2,45 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
-CONSUMED = Counter("steno_kafka_records_consumed", "Records done: handled, or put into dead letters.", ["group", "topic"])
+CONSUMED = Counter("steno_kafka_records_consumed", "Records finished: handled, or sent to dead letters.", ["group", "topic"])
 FAILED = Counter(
     "steno_kafka_attempts_failed",
-    "Attempts at a record that raised; a rise of one class names the dependency or the fault.",
+    "Attempts at a record that failed; the class that rises names the dependency or the fault.",
     ["group", "topic", "error_class"],
 )
-RETRIED = Counter("steno_kafka_retries", "Attempts put off for a back-off.", ["group", "topic"])
+RETRIED = Counter("steno_kafka_retries", "Attempts postponed by a back-off.", ["group", "topic"])
 DEAD_LETTERS = Counter(
     "steno_kafka_dead_letters",
-    "Records put into dead letters; each wants a person's look.",
+    "Records sent to dead letters; look into each one.",
     ["topic", "error_class"],
 )
 RECORDS_REFUSED = Counter(
     "steno_kafka_records_refused",
-    "Records that Kafka will never take: too large, or not valid; each was set aside, and wants a person's look.",
+    "Records that Kafka rejected for good, as too large or not valid; look into each one.",
     ["topic"],
 )
 PASSED_OVER = Counter(
     "steno_kafka_records_passed_over",
-    "Records that are none of their topic, and that another service puts into dead letters or (without a group) nobody does.",
+    "Records skipped because they cannot be read as records of their topic; another service sends them to dead letters, or, "
+    "where `group` is empty, none does.",
     ["group", "topic", "error_class"],
 )
 BAD_SHARE = Gauge(
     "steno_kafka_bad_share",
-    "Share of a topic's last 1,000 records that were bad in themselves, from 0 to 1; a rise: some publisher is mistaken.",
+    "Share of a topic's last 1,000 records that are unusable by their own content, from 0 to 1; a rise: a publisher is faulty.",
     ["group", "topic"],
 )
 HELD = Gauge(
     "steno_kafka_records_held",
-    "Records that fail by a fault of ours while none of their kind goes through: kept back, and tried again until one does.",
+    "Records kept back and retried: they fail unexpectedly, or a newer release wrote them, and no other of their type on the "
+    "topic succeeds.",
     ["group", "topic"],
 )
 IN_FLIGHT = Gauge("steno_kafka_records_in_flight", "Records being handled now.", ["group"])
 SLOTS = Gauge("steno_kafka_slots", "Records that may be handled at once.", ["group"])
-LAG_RECORDS = Gauge("steno_kafka_lag_records", "Records of a partition that are not done yet.", ["group", "topic", "partition"])
+LAG_RECORDS = Gauge(
+    "steno_kafka_lag_records", "Records of a partition that are not finished yet.", ["group", "topic", "partition"]
+)
 LAG_SECONDS = Gauge(
     "steno_kafka_lag_seconds",
     "Age of the oldest record of a partition that is not done yet; 0 when all are.",
@@ -47,9 +51,7 @@ OLDEST_UNCOMMITTED = Gauge(
     "How long the oldest record under way has been; one far above the length of a job is held back by retries.",
     ["group"],
 )
-REBALANCES = Counter(
-    "steno_kafka_rebalances", "Times the partitions of this member were taken back to be dealt anew.", ["group"]
-)
+REBALANCES = Counter("steno_kafka_rebalances", "Rebalances that revoked partitions of this consumer.", ["group"])
 PRODUCE_SECONDS = Histogram(
     "steno_kafka_produce_seconds",
     "From the send of a record to its acknowledgement by all replicas.",

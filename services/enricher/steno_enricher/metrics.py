@@ -19,10 +19,10 @@ TIMED_OUT = Counter(
     "Live calls whose transcript did not come in time (grace), or of which nothing more came (closed).",
     ["why"],
 )
-SWEPT = Counter("steno_enricher_rows_swept", "Rows taken out of the table, by why.", ["state"])
+SWEPT = Counter("steno_enricher_rows_swept", "Rows removed from the table, by reason.", ["state"])
 OVERGROWN = Counter(
     "steno_enricher_passes_overgrown",
-    "Passes over calls that are too large to be summed up; their phrases have insights still.",
+    "Passes over calls that became too large for a summary; their phrases still get insights.",
 )
 
 ENRICHER_METRICS = (INSIGHTS, SUMMARIES, SEEN_BEFORE, ANALYSIS_SECONDS, ROWS, TIMED_OUT, SWEPT, OVERGROWN)

@@ -16,7 +16,7 @@ OUTBOX_DEPTH = Gauge("steno_ingest_outbox_depth", "Records accepted and not yet 
 OUTBOX_AGE = Gauge("steno_ingest_outbox_age_seconds", "Age of the oldest of them.")
 OUTBOX_REFUSED = Gauge(
     "steno_ingest_outbox_refused",
-    "Records that Kafka will never take, in the table outbox_refused; each wants a person's look.",
+    "Records that Kafka rejected for good, in the table outbox_refused; look into each one.",
 )
 UPLOADED_BYTES = Counter("steno_ingest_uploaded_bytes", "Bytes of audio taken in.", ["door"])
 FOLDER_FILES = Counter("steno_ingest_folder_files", "Files of the watched folder.", ["outcome"])
@@ -32,11 +32,17 @@ HELD_BYTES = Gauge(
 )
 CALL_NOTES = Counter("steno_ingest_call_notes", "What was noted in calls: gaps, pauses, silent channels, faults.", ["kind"])
 CALL_RECORDS_UNUSABLE = Counter(
-    "steno_ingest_call_records_unusable", "Records on the call log that belong to no call as it stands.", ["reason"]
+    "steno_ingest_call_records_unusable",
+    "Records on `call-audio` that cannot be used: of an unknown or ended call, in contradiction to it, or beyond a limit.",
+    ["reason"],
 )
-CALL_RECORDS_REFUSED = Counter("steno_ingest_call_records_refused", "Records of calls that Kafka will never take.")
+CALL_RECORDS_REFUSED = Counter(
+    "steno_ingest_call_records_refused", "Records of calls that Kafka rejected for good, as too large or not valid."
+)
 CALL_PEERS_CUT_OFF = Counter("steno_ingest_call_peers_cut_off", "Connections closed for the peer's fault.", ["door", "reason"])
 CALL_SECONDS_HELD_BACK = Counter(
-    "steno_ingest_call_seconds_held_back", "Seconds that peers were not read because they sent faster than live.", ["door"]
+    "steno_ingest_call_seconds_held_back",
+    "Seconds for which peers were not read (back-pressure) because they sent faster than real time.",
+    ["door"],
 )
 HYPOTHESES_DROPPED = Counter("steno_ingest_hypotheses_dropped", "Hypotheses not sent to a peer that reads too slowly.")

@@ -1,4 +1,4 @@
-"""What ingest is told by its environment (`STENO_INGEST_…`)."""
+"""The settings of ingest, from its environment (`STENO_INGEST_…`)."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -23,15 +23,15 @@ class IngestSettings(ServiceSettings):
         description="The ledger: sqlite:///FILE for one machine, postgresql://USER:PASSWORD@HOST/NAME for many.",
     )
     api_keys_file: Path | None = Field(
-        default=None, description="File of the API keys that open the door, hashed; without one, none does."
+        default=None, description="File of the accepted API keys, hashed; unset, no key is accepted."
     )
     secret_key: SecretKeys = Field(
-        description="Encrypts webhook secrets; the notifier has the same. New keys in front of old ones, by commas."
+        description="Encrypts webhook secrets; the notifier has the same. To rotate, put the new key first: `NEW,OLD`."
     )
     wrong_keys_per_minute: float = Field(
         default=60,
         ge=0,
-        description="Wrong API keys that an address may send a minute, per process; then it gets 429. 0: any number.",
+        description="Wrong API keys that an address may send a minute, per process; then it gets 429. 0: no limit.",
     )
     max_requests_per_key: int = Field(
         default=500, ge=1, description="Requests of one API key that are under way at once, per process; then it gets 429."
@@ -45,24 +45,24 @@ class IngestSettings(ServiceSettings):
     submissions_per_minute: float = Field(
         default=60_000,
         ge=0,
-        description="Recordings that one API key may submit a minute, per process; 0: any number.",
+        description="Recordings that one API key may submit a minute, per process; 0: no limit.",
     )
     webhooks_per_minute: float = Field(
-        default=600, ge=0, description="Webhooks that one API key may register a minute, per process; 0: any number."
+        default=600, ge=0, description="Webhooks that one API key may register a minute, per process; 0: no limit."
     )
     transcripts_per_minute: float = Field(
-        default=60_000, ge=0, description="Transcripts that one API key may read a minute, per process; 0: any number."
+        default=60_000, ge=0, description="Transcripts that one API key may read a minute, per process; 0: no limit."
     )
     calls_per_minute: float = Field(
         default=6_000,
         ge=0,
-        description="Live calls that one key, of any kind, may open a minute, per process; 0: any number.",
+        description="Live calls that one key, of any kind, may open a minute, per process; 0: no limit.",
     )
-    max_upload_bytes: int = Field(default=1 << 30, gt=0, description="Largest recording that is taken, in bytes.")
+    max_upload_bytes: int = Field(default=1 << 30, gt=0, description="Largest recording that is accepted, in bytes.")
     watch_folder: Path | None = Field(
         default=None, description="Recordings dropped into this folder are taken in; unset, none is watched."
     )
-    watch_poll_seconds: float = Field(default=1, gt=0, description="How often the watched folder is looked at.")
+    watch_poll_seconds: float = Field(default=1, gt=0, description="How often the watched folder is scanned.")
     watch_settle_seconds: float = Field(
         default=2, ge=0, description="How long a file must not have changed to count as complete."
     )
@@ -73,12 +73,12 @@ class IngestSettings(ServiceSettings):
         description="Tenant that recordings of the watched folder belong to; unset, only keys with tenant=* see them.",
     )
     outbox_poll_seconds: float = Field(
-        default=1, gt=0, description="How often the outbox is looked at when nobody says that something was added."
+        default=1, gt=0, description="How often the outbox is polled for rows of which no notification came."
     )
-    consumer_concurrency: int = Field(default=16, ge=1, description="Results applied to the ledger side by side.")
+    consumer_concurrency: int = Field(default=16, ge=1, description="Results applied to the ledger concurrently.")
     audiohook_keys_file: Path | None = Field(
         default=None,
-        description="File of the AudioHook integrations let in, `API_KEY CLIENT_SECRET [tenant=T]` a line; without one, none.",
+        description="File of the accepted AudioHook keys, `API_KEY CLIENT_SECRET [tenant=T]` a line; unset, none is accepted.",
     )
     audiohook_public_url: str | None = Field(
         default=None,
@@ -86,20 +86,22 @@ class IngestSettings(ServiceSettings):
         description="Where Genesys connects to, wss://HOST/v1/audiohook, where a proxy changes host or path on the way.",
     )
     audiohook_interim_transcripts: bool = Field(
-        default=True, description="Whether Genesys is told what is not final yet; off, each utterance once."
+        default=True,
+        description="Whether interim transcripts are sent to Genesys; off, each utterance is sent once, when it is final.",
     )
     audiohook_messages_per_second: float = Field(
         default=5, gt=0, description="Messages a second that Genesys takes in one session."
     )
     audiohook_message_burst: float = Field(default=25, ge=5, description="Messages that Genesys takes at once in one session.")
     audiohook_languages: str = Field(
-        default="en-US", description="Languages that Genesys is told where it asks, by commas, e.g. en-US,de-DE."
+        default="en-US",
+        description="Supported languages to report to Genesys when it asks, separated by commas, e.g. en-US,de-DE.",
     )
     chunk_ms: int = Field(default=100, ge=20, le=1000, description="Length of a record of a live call's audio, milliseconds.")
     live_speed: float = Field(
         default=1.25,
         ge=1,
-        description="How many times as fast as it is spoken a live call may come in, after 40 s at once; its peer has to wait.",
+        description="Fastest rate at which a live call is read, in multiples of real time, after a burst of 40 s.",
     )
     resume_seconds: float = Field(
         default=30,
@@ -107,7 +109,7 @@ class IngestSettings(ServiceSettings):
         description="How long a live call that lost its connection waits for its peer, if it may come back.",
     )
     idle_seconds: float = Field(
-        default=60, gt=0, description="A peer of a live call that sends nothing for so long has lost its connection."
+        default=60, gt=0, description="A connection of a live call on which nothing comes for this long counts as lost."
     )
     max_calls: int = Field(default=2000, ge=1, description="Live calls at once; further ones are refused.")
     max_calls_per_key: int = Field(
@@ -127,13 +129,13 @@ class IngestSettings(ServiceSettings):
     )
     keep_digits: bool = Field(
         default=False,
-        description="Whether it is kept which keys were pressed in live calls. Off, only that one was, when, and on which "
-        "channel: digits are often those of a card or a PIN.",
+        description="Whether to keep which telephone keys (DTMF) were pressed in live calls. Off, only the time and channel of "
+        "each press are kept: digits are often those of a card or a PIN.",
     )
     one_legged_seconds: int = Field(
         default=30,
         ge=1,
-        description="A channel of a live call is noted as silent when others were heard for so long meanwhile.",
+        description="A channel of a live call is noted as silent once the others were heard for this long without it.",
     )
     inactive_seconds: float = Field(
         default=300,

@@ -1,4 +1,4 @@
-"""What the notifier is told by its environment (`STENO_NOTIFIER_…`)."""
+"""The settings of the notifier, from its environment (`STENO_NOTIFIER_…`)."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -35,12 +35,12 @@ class NotifierSettings(ServiceSettings):
         description="The deliveries: sqlite:///FILE for one machine, postgresql://USER:PASSWORD@HOST/NAME for many.",
     )
     api_keys_file: Path | None = Field(
-        default=None, description="File of the API keys that open the door, hashed; without one, none does."
+        default=None, description="File of the accepted API keys, hashed; unset, no key is accepted."
     )
     wrong_keys_per_minute: float = Field(
         default=60,
         ge=0,
-        description="Wrong API keys that an address may send a minute, per process; then it gets 429. 0: any number.",
+        description="Wrong API keys that an address may send a minute, per process; then it gets 429. 0: no limit.",
     )
     max_requests_per_key: int = Field(
         default=500, ge=1, description="Requests of one API key under way at once, captions too, per process; then it gets 429."
@@ -48,27 +48,27 @@ class NotifierSettings(ServiceSettings):
     captions_per_minute: float = Field(
         default=6_000,
         ge=0,
-        description="Caption streams that one API key may open a minute, per process; 0: any number.",
+        description="Caption streams that one API key may open a minute, per process; 0: no limit.",
     )
     replays_per_minute: float = Field(
-        default=6_000, ge=0, description="Deliveries that one API key may replay a minute, per process; 0: any number."
+        default=6_000, ge=0, description="Deliveries that one API key may replay a minute, per process; 0: no limit."
     )
     secret_key: SecretKeys = Field(
-        description="Decrypts webhook secrets; the same as ingest's. New keys in front of old ones, by commas."
+        description="Decrypts webhook secrets; the same as ingest's. To rotate, put the new key first: `NEW,OLD`."
     )
     public_url: str = Field(default="", description="Where users reach ingest, put in front of the links in webhooks.")
     allowed_networks: Annotated[str, AfterValidator(_networks)] = Field(
         default="",
-        description="Inside networks that webhooks may lead to, CIDR by commas (127.0.0.0/8); public addresses always may.",
+        description="Private networks that webhooks may be sent to, CIDR by commas (127.0.0.0/8), besides public addresses.",
     )
     timeout_seconds: Seconds = Field(default=15, description="How long a receiver may take to answer.")
     retry_seconds: Annotated[tuple[Seconds, ...], NoDecode, BeforeValidator(_by_commas)] = Field(
         default=(5, 30, 300, 1_800, 7_200, 18_000, 28_800, 28_800),
         description="Pauses after each failed attempt, in seconds by commas; when they are used up, the delivery has failed.",
     )
-    concurrency: int = Field(default=50, ge=1, description="Attempts under way at most.")
-    webhook_concurrency: int = Field(default=10, ge=1, description="Attempts under way at most to one webhook.")
-    consumer_concurrency: int = Field(default=8, ge=1, description="Events taken in side by side.")
+    concurrency: int = Field(default=50, ge=1, description="Most delivery attempts at once.")
+    webhook_concurrency: int = Field(default=10, ge=1, description="Most delivery attempts at once to one webhook.")
+    consumer_concurrency: int = Field(default=8, ge=1, description="Events consumed concurrently.")
     caption_readers: int = Field(default=1000, ge=1, description="Readers of captions at most, on this process.")
     retention_days: float = Field(default=30, gt=0, description="How long deliveries that came to an end are kept.")
 

@@ -17,12 +17,12 @@ REAL_TIME_FACTOR = Histogram(
     buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
 )
 DECODE_QUEUE = Gauge(
-    "steno_transcriber_decode_queue", "Packs of utterances that wait for a thread; 0 for long means idle threads."
+    "steno_transcriber_decode_queue", "Batches of utterances that wait for a thread; 0 for long means idle threads."
 )
 ENGINE_SECONDS = Counter("steno_transcriber_engine_seconds", "Time that threads spent in the engine.")
 DECODER_DEATHS = Counter(
     "steno_transcriber_decoder_deaths",
-    "Processes that decoded a recording and died of it, or stood still; a rise means damaged media, or an attack.",
+    "Decoder processes that crashed, or hung and were killed, on a recording; a rise means damaged media, or an attack.",
 )
 FETCH_SECONDS = Histogram(
     "steno_transcriber_fetch_seconds",
@@ -47,15 +47,16 @@ LIVE_HYPOTHESIS_SECONDS = Histogram(
     buckets=(0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 1.5, 2, 5, 15),
 )
 LIVE_STRAY_RECORDS = Counter(
-    "steno_transcriber_live_stray_records", "Records of live calls whose start was not on the log, left out."
+    "steno_transcriber_live_stray_records", "Records of live calls skipped because the start of the call was not on the log."
 )
 LIVE_UNUSABLE_RECORDS = Counter(
     "steno_transcriber_live_unusable_records",
-    "Records of live calls that did not fit their call, left out; many fail it.",
+    "Records of live calls skipped because they do not fit their call (impossible position, cut sample); many fail it.",
 )
 LIVE_RECORDS_ASIDE = Counter(
     "steno_transcriber_live_records_aside",
-    "Records of live calls put aside on disk, for which there was no time; a rise means a flood, or too few cores.",
+    "Records of live calls buffered on disk because they come faster than they can be transcribed; a rise means a flood, or "
+    "too few cores.",
 )
 
 TRANSCRIBER_METRICS = (

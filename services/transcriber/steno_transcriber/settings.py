@@ -1,4 +1,4 @@
-"""What the transcriber is told by its environment (`STENO_TRANSCRIBER_…`)."""
+"""The settings of the transcriber, from its environment (`STENO_TRANSCRIBER_…`)."""
 
 import os
 from pathlib import Path
@@ -38,14 +38,17 @@ class TranscriberSettings(ServiceSettings):
     threads: int = Field(default=0, ge=0, description="Threads that decode speech; 0 takes one for each processor.")
     concurrency: int = Field(default=0, ge=0, description="Recordings being decoded at once; 0 takes one more than threads.")
     fetch_ahead: int = Field(
-        default=8, ge=0, description="Recordings that may be fetched, or wait fetched, beyond those being decoded."
+        default=8,
+        ge=0,
+        description="Recordings that may be fetched ahead: in download or waiting to be decoded, besides those being decoded.",
     )
     max_audio_hours: float = Field(default=24, gt=0, description="Longest audio of one recording; a longer one fails.")
     file_folders: Folders = Field(
         default=(), description="Folders below which file:// URLs of recordings may lie, by commas; none by default."
     )
     allowed_networks: Networks = Field(
-        default=(), description="Inside networks that recordings may be fetched from, CIDR by commas; none by default."
+        default=(),
+        description="Private networks that recordings may be fetched from, CIDR separated by commas; none by default.",
     )
     temporary_folder: Path | None = Field(
         default=None, description="Where fetched recordings lie while they are decoded; the system's default if unset."
@@ -54,21 +57,23 @@ class TranscriberSettings(ServiceSettings):
     slow_fetches: int = Field(
         default=64,
         ge=1,
-        description="Recordings beyond those that may take longer than 5 s to fetch at once; each may be a file on the disk.",
+        description="Slow fetches (over 5 s) at once, besides CONCURRENCY and FETCH_AHEAD; each may be a file on the disk.",
     )
     fetch_connect_seconds: float = Field(default=10, gt=0, description="Longest wait for a connection.")
     fetch_read_seconds: float = Field(
         default=30,
         gt=0,
-        description="Longest silence of a server in the middle of a fetch, and over how long its pace is taken.",
+        description="Longest time a server may send nothing during a fetch; its speed is measured over the same time.",
     )
     fetch_total_seconds: float = Field(
-        default=900, gt=0, description="Longest time one attempt at a fetch may take, and a second more for each MiB."
+        default=900, gt=0, description="Longest time that one attempt at a fetch may take, plus one second for each MiB."
     )
-    fetch_least_bytes_per_second: int = Field(default=16_384, ge=1, description="Pace below which a server is too slow.")
+    fetch_least_bytes_per_second: int = Field(
+        default=16_384, ge=1, description="Slowest download speed; below it the attempt fails."
+    )
     fetch_attempts: int = Field(default=6, ge=1, description="Attempts at a fetch before the recording fails.")
     fetch_give_up_seconds: float = Field(
-        default=600, gt=0, description="No further attempt at a fetch is begun after this time."
+        default=600, gt=0, description="No further attempt at a fetch is started after this time."
     )
 
     @property
