@@ -1,4 +1,4 @@
-"""Who is at a door, and what belongs to whom. Pure.
+"""The caller of an API, as its key identifies it, and what it may see. Pure.
 
 Calls, recordings and webhooks belong to a *tenant*: the one of the key they were brought with. What was brought without one
 (straight on Kafka, by a folder, before there were tenants) belongs to the house.

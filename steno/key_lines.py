@@ -1,4 +1,4 @@
-"""What lines of key files say behind the key: whose it is (`tenant=T`), and until when it opens (`expires=TIME`). Pure."""
+"""Parses the attributes of a line of a key file: `tenant=T` and `expires=TIME` (until when the key is valid). Pure."""
 
 import re
 from collections.abc import Sequence

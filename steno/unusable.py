@@ -1,4 +1,4 @@
-"""How many of a call's records may be unusable before the call itself is: one rule for whoever reads the log of calls. Pure.
+"""Decides when unusable records make a live call fail: one rule for every service that reads `call-audio`. Pure.
 
 A record that does not belong into its call (its place is impossible, its audio is cut amidst a sample) is left out, and the
 call goes on without it. A publisher that sends little else is mistaken about the call as a whole: it fails once, with a reason.

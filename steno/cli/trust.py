@@ -1,4 +1,4 @@
-"""Whom the command line believes to be the suite: a private authority counts beside the usual ones."""
+"""The certificate authorities that the command line trusts: a private one besides the usual ones."""
 
 import os
 import ssl

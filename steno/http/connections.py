@@ -1,9 +1,9 @@
-"""The connections of a server: how many there may be, who has to make room, and how slow each may be.
+"""Limits on a server's connections: how many may be open, which one is closed for a new one, and how slow each may be.
 
-A connection is a *stranger's* until it has shown a key, or another sign that lets it in. Strangers are bounded in all and by
-address; where there are too many, the one that came first makes room, so that whoever says at once who it is gets in under any
-number that do not. What is known is never put out for a stranger: an upload, a stream of captions or a live call stays; of
-known ones only those that are idle between two requests make room, when nobody else is left.
+A connection is a *stranger's* (not authenticated) until it has shown a key, or another sign that lets it in. Strangers are
+bounded in all and by address; where there are too many, the oldest one is closed, so that whoever says at once who it is gets
+in under any number that do not. What is known is never closed for a stranger: an upload, a stream of captions or a live call
+stays; of known ones only those that are idle between two requests make room, when nobody else is left.
 """
 
 import time
@@ -135,7 +135,7 @@ class Connections:
         return connection
 
     def make_room(self) -> bool:
-        """Puts out who came first of the strangers, else who is idle; False where there is neither."""
+        """Closes the oldest connection without a key, else an idle one; False where there is neither."""
         victim = next(iter(self._strangers), None) or next((known for known in self._known if known.idle), None)
         if victim is None:
             return False
@@ -143,7 +143,7 @@ class Connections:
         return True
 
     def make_known(self, connection: Connection) -> None:
-        """It is no stranger any more."""
+        """Counts a connection as known: it has shown who it is."""
         if connection in self._strangers:
             self._forget_stranger(connection)
             self._known[connection] = None

@@ -1,4 +1,4 @@
-"""Whose an address is, where connections and requests are counted by address. Pure."""
+"""The key under which an address is counted in limits: an IPv4 address itself, an IPv6 address by its /64. Pure."""
 
 from functools import lru_cache
 from ipaddress import IPv6Address, IPv6Network, ip_address

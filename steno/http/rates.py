@@ -1,4 +1,4 @@
-"""How often something may be asked for, counted in this process: token buckets in a table that does not grow.
+"""Rate limits, counted in this process: token buckets in a table that does not grow.
 
 Libraries that count in memory keep an entry for each party until it expires, so many addresses make many entries. Here the
 party that was not heard of for longest is forgotten, and begins anew with a full bucket.

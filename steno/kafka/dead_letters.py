@@ -37,7 +37,7 @@ def error_class(error: BaseException) -> str:
 
 
 class DeadLetters:
-    """Puts messages aside for a service."""
+    """Sends messages to dead letters for a service."""
 
     def __init__(self, producer: Producer, service: str) -> None:
         self._producer = producer
@@ -45,11 +45,11 @@ class DeadLetters:
         self._seldom = Seldom()
 
     def owns(self, topic: Topic) -> bool:
-        """Whether it is this service that puts aside what is no record of a topic; others would do so once more."""
+        """Whether it is this service that sends unreadable records of a topic to dead letters, so that each is there once."""
         return topic.bad_records_to == self._service
 
     async def put(self, raw: RawMessage, error: BaseException, attempts: int) -> None:
-        """Puts a message aside; returns when all replicas have it.
+        """Sends a message to dead letters; returns when all replicas have it.
 
         Raises:
             KafkaUnavailable: it is not known to be safe; the message must not count as done.

@@ -1,9 +1,9 @@
-"""Whether a fault of ours is one record's or everybody's; then records are held rather than put into dead letters. Pure.
+"""Decides whether a record that fails with an unexpected error goes to dead letters, or is held and retried. Pure.
 
 A handler that raises what nobody foresaw has met a record that it cannot bear, or it is broken, as is what it stands on. What
 goes through beside the record tells the two apart. Each record that is handled allows a few of its kind (the same type on the
-same topic) to be put aside. Where nothing goes through that is soon used up, and what fails from then on is held: not done, not
-lost, tried again.
+same topic) to be put aside, which is: sent to dead letters. Where nothing goes through that is soon used up, and what fails
+from then on is held: not done, not lost, tried again.
 
 | of a kind | what follows for one that has failed |
 |---|---|

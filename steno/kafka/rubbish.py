@@ -1,4 +1,4 @@
-"""How much of what stands on a topic is no record of it: noticed, and nothing more follows from it. Pure."""
+"""Measures the share of unusable records on a topic, for a metric and a warning in the log; it stops nothing. Pure."""
 
 from collections import deque
 
@@ -13,12 +13,12 @@ LITTLE = 0.25
 
 
 class Rubbish:
-    """The share of bad records among the last ones of a topic."""
+    """The share of unusable records among the last ones of a topic."""
 
     def __init__(self) -> None:
         self._window: deque[bool] = deque(maxlen=WINDOW)
         self._bad = 0
-        #: Whether the topic is mostly rubbish: from half of its records on, until it is less than a quarter.
+        #: Whether most records are unusable: from half of them on, until it is a quarter or less.
         self.much = False
 
     @property

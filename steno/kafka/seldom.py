@@ -1,4 +1,4 @@
-"""What is logged of things that come by the thousand: the first few of a kind, then one in so many seconds. Pure."""
+"""Rate limit for log lines that repeat: the first few of a kind are logged, then one every so many seconds. Pure."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The watched folder's files, reached from the open folder alone.
+"""Reads and moves the files of the watched folder, safe from links and from files that are swapped meanwhile.
 
 Others may write there, so no name is taken twice for the same thing: what was looked at is what is opened, nothing is reached
 through a link, and nothing that is there is written over. The folder itself is where it was at the start: what becomes a link
@@ -106,7 +106,7 @@ class DropFolder:
 
 
 class Aside:
-    """`accepted/` or `rejected/`, a context that closes it: where no file takes another's place, nor that of a link."""
+    """`accepted/` or `rejected/`, a context that closes it: files are moved here, and none replaces another file or a link."""
 
     def __init__(self, source: int, where: str, mode: int) -> None:
         self._source = source

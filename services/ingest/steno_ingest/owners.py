@@ -1,4 +1,4 @@
-"""Whose calls are: a call id belongs to the tenant that brought it first, with all its recordings."""
+"""Which tenant owns a call: the one that used its id first; recordings of the call are that tenant's, too."""
 
 from sqlalchemy import ColumnElement, literal, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection

@@ -1,8 +1,8 @@
-"""What follows from a record of the outbox that Kafka will never take: whoever waits for it is told, with a reason.
+"""What happens when Kafka rejects a record of the outbox for good: its recording or call fails or notes it.
 
 | the record | what follows |
 |---|---|
-| `RecordingSubmitted` | its recording fails; who follows the topic of transcripts is told |
+| `RecordingSubmitted` | its recording fails; a `TranscriptFailed` is published |
 | `CallStarted`, `CallEnded` | its call fails: no transcript can come, or none will be complete |
 | another one of a call | noted in the call, which goes on: some will not know its newest state |
 | of a webhook | in the log and the metrics only |
@@ -22,14 +22,14 @@ _ENDS_A_CALL = frozenset({"steno.CallStarted", "steno.CallEnded"})
 
 
 class Refusals:
-    """Tells the ledgers; every telling is idempotent (`steno_ingest.outbox.OnRefused`)."""
+    """Records rejections in the ledgers, idempotently (`steno_ingest.outbox.OnRefused`)."""
 
     def __init__(self, ledger: Ledger, calls: CallLedger) -> None:
         self._ledger = ledger
         self._calls = calls
 
     async def tell(self, row: Row[Any], refusal: RecordRefused) -> None:
-        """Tells of a row of the outbox. Raises `DatabaseUnavailable`."""
+        """Records that Kafka rejected a row of the outbox. Raises `DatabaseUnavailable`."""
         kind = str(dict(row.headers).get("ce_type", ""))
         error = RecordRefused.error_class
         reason = (

@@ -1,4 +1,4 @@
-"""Who asks: what the gate has found out of the key that a request carries (`steno.http.gate`)."""
+"""The caller of a request, as the gate identified it by its API key (`steno.http.gate`)."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""How often a recording's decoding came to no end, kept in the object store, where whoever takes the recording over finds it.
+"""Counts crashes while a recording is decoded, in the object store, so that the next worker finds the count.
 
 Before a recording is decoded, a mark says that it is; at its end the mark goes. A mark that is found is that of a transcriber
 that died meanwhile. Of what was being decoded then one may be the cause, and all are under suspicion: such a recording is

@@ -1,4 +1,4 @@
-"""That a pass failed, told whatever Kafka takes: nobody may wait for ever for a transcript that will not come."""
+"""Publishes that a transcript failed, in a shorter form where Kafka rejects the full one, so that nobody waits for ever."""
 
 from collections.abc import Awaitable, Callable
 

@@ -1,4 +1,4 @@
-"""A line in which the most urgent come first, and among equals everybody in turn. Pure."""
+"""A priority queue that is fair: within a priority, owners take turns (round robin). Pure."""
 
 from collections import OrderedDict, deque
 from collections.abc import Hashable

@@ -1,4 +1,4 @@
-"""How much, how long, how often and how fast is fetched.
+"""Limits on fetching a recording: size, time, attempts and slowest speed.
 
 Without a least pace a server that sends a byte now and then holds a place for as long as it likes.
 """

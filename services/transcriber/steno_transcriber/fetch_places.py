@@ -1,4 +1,4 @@
-"""Who may fetch: places for recordings, in three lanes, so that nobody is held up by a slow server.
+"""Limits how many recordings are fetched at once, in three lanes, so that a slow server does not delay the others.
 
 | lane | who | held |
 |---|---|---|

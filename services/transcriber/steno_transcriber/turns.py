@@ -1,4 +1,4 @@
-"""Who decodes now: a number of recordings at once, or one alone."""
+"""A first-come-first-served semaphore for decoding: a number of recordings at once, or one alone."""
 
 import asyncio
 from collections import deque

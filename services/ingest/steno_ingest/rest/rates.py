@@ -1,4 +1,4 @@
-"""How often a key may ask for what costs, in this process."""
+"""Rate limits for each API key on requests that cost much, counted in this process."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""Records of a call that comes faster than it can be transcribed, put aside on disk: no other call waits for it.
+"""Buffers on disk the records of a live call that come faster than they can be transcribed, so that no other call waits.
 
 They are given back in their order, and what they hold is as it was. In memory there is a megabyte of them at most.
 """
@@ -35,7 +35,7 @@ class TooFarAhead(Permanent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Laid:
-    """A record that was put aside."""
+    """A buffered record."""
 
     offset: int
     written_at: datetime
@@ -43,7 +43,7 @@ class Laid:
 
 
 class Aside:
-    """What lies aside of one call."""
+    """The buffer of one call: a file, once it is more than a megabyte; first in, first out."""
 
     def __init__(self, call_id: str, folder: Path | None, *, most_bytes: int = MOST_BYTES) -> None:
         """

@@ -1,4 +1,4 @@
-"""What all live calls of the process share."""
+"""The resources that all live calls of a process share: engine, decoder, publisher, memory."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""A call of which more comes than the engine has time for is heard as there is room, beside the log rather than before it.
+"""Buffers a live call that comes faster than the engine transcribes it, and takes it from there as the engine has time.
 
 | a record of a call | what follows |
 |---|---|

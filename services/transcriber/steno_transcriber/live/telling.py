@@ -1,4 +1,4 @@
-"""What is told of a live call's transcript, for as long as Kafka takes to take it."""
+"""Publishes the transcript of a live call, and tries again for as long as Kafka is unavailable."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class Telling:
-    """Tells of one call. Each method returns when it is told, and raises `RecordRefused` where Kafka will never take it."""
+    """Publishes for one call. Each method returns when Kafka has the record, and raises `RecordRefused` where it rejects it."""
 
     def __init__(self, call: LiveCall, bench: Bench) -> None:
         self._call = call

@@ -1,11 +1,11 @@
-"""Where a call stands, as its session sees it, and what it can be told there. Pure."""
+"""The state machine of a live call's session: its states, its inputs and the transitions. Pure."""
 
 from collections.abc import Mapping
 from enum import StrEnum
 
 
 class State(StrEnum):
-    """Where a call stands, as its session sees it."""
+    """States of a session."""
 
     NEW = "new"
     FLOWING = "flowing"
@@ -14,7 +14,7 @@ class State(StrEnum):
 
 
 class Input(StrEnum):
-    """What a session can be told."""
+    """Inputs of a session."""
 
     START = "start"
     START_PAUSED = "start_paused"

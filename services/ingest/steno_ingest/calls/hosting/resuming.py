@@ -1,4 +1,4 @@
-"""Whether a call can go on as its peer says. Pure."""
+"""Checks a peer's request to resume its call: the same audio format, at a position that is possible. Pure."""
 
 from steno.call_clock import most_missing
 from steno.events.records import CallStarted

@@ -1,4 +1,4 @@
-"""Calls that records come of and that are not open: those that have ended, and those that never started."""
+"""Records of calls that are not open, because they have ended or never started."""
 
 from dataclasses import dataclass, field
 
@@ -22,7 +22,7 @@ class _Stranger:
 
 
 class Strangers:
-    """Judges the records of calls that are not open: one a call is put aside, the others are counted."""
+    """Judges the records of calls that are not open: the first of each kind goes to dead letters, the others are counted."""
 
     def __init__(self, accounts: AccountRows) -> None:
         self._accounts = accounts
