@@ -14,7 +14,7 @@ from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from steno.http.addresses import Network
 from steno.http.auth import ApiKeys, key_line
@@ -124,6 +124,22 @@ async def served(
             )
         ],
     )
+    async with serving(
+        app, bounds=bounds, keep_alive_seconds=keep_alive_seconds, tls=tls, trusted_proxies=trusted_proxies
+    ) as server:
+        yield server
+
+
+@asynccontextmanager
+async def serving(
+    app: ASGIApp,
+    *,
+    bounds: Bounds = BOUNDS,
+    keep_alive_seconds: float = 20,
+    tls: Callable[[], ssl.SSLContext] | None = None,
+    trusted_proxies: Sequence[Network] = (),
+) -> AsyncIterator[Served]:
+    """Serves an application as the services do, on loopback, until the block is left; it has no lifespan."""
     server = Server(
         app,
         bounds,
@@ -131,17 +147,17 @@ async def served(
         drain_seconds=1,
         trusted_proxies=trusted_proxies,
         tls=tls,
-        options=SERVER_OPTIONS,
+        options={**SERVER_OPTIONS, "lifespan": "off"},
     )
     listening = socket.create_server(("127.0.0.1", 0))
-    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    task = asyncio.create_task(server.serve(sockets=[listening]))
     while not server.started:
         await asyncio.sleep(0)
     try:
         yield Served(server=server, port=listening.getsockname()[1])
     finally:
         server.should_exit = True
-        await serving
+        await task
 
 
 def head(method: str, path: str, *headers: str, key: str | None = KEY) -> bytes:

@@ -2,12 +2,11 @@
 
 import asyncio
 import json
-import socket
 from pathlib import Path
 
 import pytest
-import uvicorn
 from support.calls import call_ended, call_started
+from support.http_server import serving
 from support.ingest import KEY, running_ingest
 from typer.testing import CliRunner, Result
 
@@ -21,19 +20,13 @@ async def test_calls_are_listed_and_counted(tmp_path: Path, monkeypatch: pytest.
         await ingest.calls.note_started(call_started("second"))
         await ingest.calls.note_heard({"second": 8000 * 61})
         await ingest.calls.audio_ended(call_ended("second", position=8000 * 61))
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            monkeypatch.setenv("STENO_UP_URL", f"http://127.0.0.1:{listener.getsockname()[1]}")
+        async with serving(ingest.app) as served:
+            monkeypatch.setenv("STENO_UP_URL", f"http://127.0.0.1:{served.port}")
             monkeypatch.setenv("STENO_UP_API_KEY", KEY)
-            server = uvicorn.Server(uvicorn.Config(ingest.app, log_config=None, access_log=False, lifespan="off"))
-            serving = asyncio.create_task(server.serve(sockets=[listener]))
-            try:
-                everything = await command("calls", "--json")
-                table = await command("calls")
-                active = await command("calls", "--state", "active", "--json")
-                ledger = await command("ledger")
-            finally:
-                server.should_exit = True
-                await serving
+            everything = await command("calls", "--json")
+            table = await command("calls")
+            active = await command("calls", "--state", "active", "--json")
+            ledger = await command("ledger")
     assert [call["call_id"] for call in json.loads(everything.stdout)] == ["second", "[first]"]
     assert [call["call_id"] for call in json.loads(active.stdout)] == ["[first]"]
     second, first = [line for line in table.stdout.splitlines() if "2030-05-04" in line]

@@ -1,13 +1,12 @@
 """The served OpenAPI is true: what it calls valid is taken, what it does not is refused, and every answer is as it says."""
 
 import asyncio
-import socket
 import sys
 from pathlib import Path
 
 import pytest
-import uvicorn
 from support.calls import call_started
+from support.http_server import serving
 from support.ingest import KEY, running_ingest
 
 CONFIG = f"""
@@ -37,14 +36,8 @@ async def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
         for number in range(3):
             await ingest.upload(b"audio", call_id=f"call-{number}")
             await ingest.calls.begin(call_started(f"live-{number}"), door="stream", instance="ingest-1", paused=False)
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            server = uvicorn.Server(uvicorn.Config(ingest.app, log_config=None, access_log=False, lifespan="off"))
-            serving = asyncio.create_task(server.serve(sockets=[listener]))
-            try:
-                status, output = await _schemathesis(f"http://127.0.0.1:{listener.getsockname()[1]}/openapi.json", tmp_path)
-            finally:
-                server.should_exit = True
-                await serving
+        async with serving(ingest.app) as served:
+            status, output = await _schemathesis(f"http://127.0.0.1:{served.port}/openapi.json", tmp_path)
     assert status == 0, output
 
 

@@ -1,13 +1,11 @@
 """The served OpenAPI is true: what it calls valid is taken, what it does not is refused, and every answer is as it says."""
 
 import asyncio
-import socket
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-import uvicorn
 from sqlalchemy.ext.asyncio import AsyncEngine
 from steno_notifier.api import create_app
 from steno_notifier.caption_streams import CaptionStreams, NoSuchCall
@@ -15,6 +13,7 @@ from steno_notifier.captions import Cursor
 from steno_notifier.deliveries import Deliveries
 from steno_notifier.intake import Intake
 from steno_notifier.outgoing import outgoing
+from support.http_server import serving
 from support.webhooks import completed, webhook
 
 from steno.callers import Caller
@@ -48,25 +47,17 @@ async def test_schemathesis_finds_nothing_in_the_notifier(
         await intake.add_event(event, traceparent=None)
     monkeypatch.setattr(CaptionStreams, "open", _no_call)
     app = create_app(Deliveries(engine, now=now, wake=lambda: None), no_captions, ApiKeys(tmp_path / "keys"))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        try:
-            url = f"http://127.0.0.1:{listener.getsockname()[1]}/openapi.json"
-            program = Path(sys.executable).parent / "schemathesis"
-            process = await asyncio.create_subprocess_exec(
-                program,
-                "run",
-                url,
-                "--header",
-                f"X-Api-Key: {key}",
-                *RUN,
-                cwd=tmp_path,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-            )
-            output, _ = await process.communicate()
-        finally:
-            server.should_exit = True
-            await serving
+    async with serving(app) as served:
+        process = await asyncio.create_subprocess_exec(
+            Path(sys.executable).parent / "schemathesis",
+            "run",
+            f"http://127.0.0.1:{served.port}/openapi.json",
+            "--header",
+            f"X-Api-Key: {key}",
+            *RUN,
+            cwd=tmp_path,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output, _ = await process.communicate()
     assert process.returncode == 0, output.decode("utf-8", "replace")
