@@ -8,8 +8,9 @@ import asyncio
 import os
 import re
 import shutil
+import stat
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from io import BufferedReader
 from pathlib import Path
@@ -259,10 +260,23 @@ def _unless_gone(_function: Any, _path: str, failure: Any) -> None:
 
 
 def _sweep_folder(folder: Path, before: float) -> int:
-    old = [path for path in folder.rglob("*") if path.is_file() and path.stat().st_mtime < before]
-    for path in old:
-        path.unlink(missing_ok=True)
-    return len(old)
+    removed = 0
+    for inside, _, files in os.walk(folder, onerror=_unless_closed):
+        for name in files:
+            path = Path(inside, name)
+            # Uploads end, and others sweep meanwhile.
+            with suppress(FileNotFoundError):
+                status = os.lstat(path)
+                if stat.S_ISREG(status.st_mode) and status.st_mtime < before:
+                    path.unlink()
+                    removed += 1
+    return removed
+
+
+def _unless_closed(failure: OSError) -> None:
+    """A folder that is gone meanwhile, or that this user may not list, is passed over."""
+    if not isinstance(failure, FileNotFoundError | PermissionError):
+        raise failure
 
 
 @contextmanager

@@ -222,3 +222,29 @@ async def test_any_key_is_foreign_or_means_the_same_to_every_store(key: str) -> 
     assert await store.put(key, b"x") == url
     assert await store.listed("") == [url]
     assert await store.get(url) == b"x"
+
+
+async def test_what_goes_while_it_is_swept_is_passed_over(
+    store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An upload ends, or another instance sweeps: a folder or a file that is gone ends no sweep."""
+    for key in ("uploads/a", "uploads/folder/b", "uploads/z"):
+        await store.put(key, b"x")
+    uploads = tmp_path / "objects/uploads"
+    scandir, lstat = os.scandir, os.lstat
+
+    def scan(path: str | Path) -> object:
+        if Path(path) == uploads / "folder":
+            (uploads / "folder/b").unlink()
+            (uploads / "folder").rmdir()
+        return scandir(path)
+
+    def look(path: str | Path, **more: int) -> os.stat_result:
+        if path == uploads / "a":
+            Path(path).unlink()
+        return lstat(path, **more)
+
+    monkeypatch.setattr(os, "scandir", scan)
+    monkeypatch.setattr(os, "lstat", look)
+    assert await store.sweep("uploads", older_than=timedelta(seconds=-1)) == 1
+    assert list(uploads.iterdir()) == []
