@@ -65,7 +65,10 @@ class DropFolder:
             with os.scandir(listing) as entries:
                 for entry in entries:
                     if not entry.name.startswith(".") and not entry.name.endswith(".part"):
-                        status = entry.stat(follow_symlinks=False)
+                        try:
+                            status = entry.stat(follow_symlinks=False)
+                        except FileNotFoundError:  # gone since it was listed
+                            continue
                         if stat.S_ISREG(status.st_mode):
                             found[entry.name] = _stamp(status)
         finally:
