@@ -30,13 +30,27 @@ def opener(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def write(path: Path, text: str) -> None:
-    """Replaces a file by a private one, as a whole, so that a reader never sees half of it."""
+def write(path: Path, text: str, *, like: os.stat_result | None = None) -> None:
+    """Replaces a file by a private one, as a whole, so that a reader never sees half of it.
+
+    Args:
+        like: What the file before was: the new one has its owner and group, and the group may read it where it might before
+            and others might not.
+
+    Raises:
+        OSError: it cannot be written, or not be given to that owner; the file before stands.
+    """
     temporary = path.with_name(f"{path.name}.new")
     temporary.unlink(missing_ok=True)
-    with open(temporary, "x", encoding="utf-8", opener=opener) as file:
-        file.write(text)
-    temporary.replace(path)
+    try:
+        with open(temporary, "x", encoding="utf-8", opener=opener) as file:
+            file.write(text)
+            if like is not None:
+                _make_like(file.fileno(), like)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def mend(paths: Iterable[Path]) -> None:
@@ -49,6 +63,14 @@ def mend(paths: Iterable[Path]) -> None:
         for folder, folders, files in os.walk(path.resolve()):
             for name in (*folders, *files):
                 _close(Path(folder, name))
+
+
+def _make_like(descriptor: int, like: os.stat_result) -> None:
+    status = os.fstat(descriptor)
+    if (status.st_uid, status.st_gid) != (like.st_uid, like.st_gid):
+        os.fchown(descriptor, like.st_uid, like.st_gid)
+    if like.st_mode & stat.S_IRGRP and not like.st_mode & stat.S_IRWXO:
+        os.fchmod(descriptor, 0o640)
 
 
 def _close(path: Path) -> None:

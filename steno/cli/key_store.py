@@ -1,7 +1,6 @@
 """The API key file as the command line changes it: under a lock, as a whole, and for nobody else to read."""
 
 import fcntl
-import os
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -103,8 +102,5 @@ def _change(file: Path, change: Callable[[str], str]) -> None:
         after = change(before)
         if after == before:
             return
-        owner = path.stat() if path.exists() else None
-        private.write(path, after)
-        if owner is not None and (owner.st_uid, owner.st_gid) != (os.geteuid(), os.getegid()):
-            # Written by root, it is still for the services to read.
-            os.chown(path, owner.st_uid, owner.st_gid)
+        # Written by root, it is still for the services to read.
+        private.write(path, after, like=path.stat() if path.exists() else None)

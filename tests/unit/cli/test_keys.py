@@ -54,6 +54,36 @@ def test_the_file_is_private_whatever_it_was(file: Path) -> None:
     assert sorted(path.name for path in file.parent.iterdir()) == [".keys.lock", "keys"]
 
 
+def test_a_file_that_cannot_be_given_to_its_owner_stays_as_it_was(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The services that read it go on: a file of the operator's own in its place would be closed to them."""
+    add_key(file, "bob")
+    before = file.read_bytes()
+    status = Path.stat
+
+    def of_another(path: Path, **more: bool) -> os.stat_result:
+        found = status(path, **more)
+        return os.stat_result((*found[:4], found.st_uid + 1, *found[5:])) if path == file else found
+
+    def refused(*_arguments: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "stat", of_another)
+    monkeypatch.setattr(os, "chown", refused)
+    monkeypatch.setattr(os, "fchown", refused)
+    with pytest.raises(PermissionError):
+        add_key(file, "eve")
+    assert file.read_bytes() == before
+    assert sorted(path.name for path in file.parent.iterdir()) == [".keys.lock", "keys"]
+
+
+def test_a_file_for_a_group_stays_readable_to_it(file: Path) -> None:
+    """Services that run as another user read it by their group."""
+    add_key(file, "bob")
+    file.chmod(0o640)
+    add_key(file, "eve")
+    assert file.stat().st_mode & 0o777 == 0o640
+
+
 def test_a_revoked_name_opens_nothing_and_others_stay(file: Path) -> None:
     """All its keys go, of the other lines not a byte."""
     text = "# operators\r\n# was\rbob " + digest_of("k") + "\n" + key_line("ops", "o", tenant="*") + "\n#bob 1234\nnonsense\n"
