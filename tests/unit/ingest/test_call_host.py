@@ -443,3 +443,58 @@ async def test_a_call_is_awaited_on_when_a_stranger_asks_for_it() -> None:
         )
     assert list(before) == ["c"]
     assert hosting.host.awaited == before
+
+
+async def lost_with_the_process_before(hosting: Hosting) -> None:
+    """A call that is awaited."""
+    started = (await taken(Hosting()))[0].session.started
+    await hosting.ledger.begin(started, door="stream", instance="0", paused=False)
+    await hosting.lookout.recover()
+
+
+@pytest.mark.parametrize("end", ["refused", "cancelled"])
+async def test_a_resume_that_comes_to_nothing_ends_no_call_that_goes_on(end: str) -> None:
+    """While the ledger was asked for a stranger, the call's own peer came back."""
+    hosting = Hosting()
+    await lost_with_the_process_before(hosting)
+    hosting.ledger.answering.clear()
+    stranger = ScriptedPeer(caller=Caller("other", "other"))
+    asked = asyncio.create_task(hosting.host.offer(offer(resume=(1, 800)), door="stream", resumable=True, peer=stranger))
+    await hosting.settle()
+    reached, hosting.ledger.answering = hosting.ledger.answering, asyncio.Event()
+    hosting.ledger.answering.set()
+    call = await hosting.host.offer(offer(resume=(1, 800)), door="stream", resumable=True, peer=ScriptedPeer())
+    if end == "cancelled":
+        asked.cancel()
+    reached.set()
+    with pytest.raises(OfferRefused if end == "refused" else asyncio.CancelledError):
+        await asked
+    hosting.seconds = 31
+    await hosting.lookout.look()
+    assert hosting.host.awaited == {}
+    assert hosting.ledger.views["c"].open
+    assert not call.over
+
+
+async def test_a_call_is_awaited_on_when_a_resume_is_cancelled() -> None:
+    """A peer that goes while the ledger is asked leaves the call to be ended if nobody comes back."""
+    hosting = Hosting()
+    await lost_with_the_process_before(hosting)
+    hosting.ledger.answering.clear()
+    asked = asyncio.create_task(hosting.host.offer(offer(resume=(1, 800)), door="stream", resumable=True, peer=ScriptedPeer()))
+    await hosting.settle()
+    asked.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asked
+    assert list(hosting.host.awaited) == ["c"]
+
+
+async def test_a_call_that_goes_on_here_is_not_ended_as_lost() -> None:
+    """Whatever still has it awaited."""
+    hosting = Hosting()
+    call, _ = await taken(hosting)
+    hosting.host.awaited["c"] = 0
+    await hosting.lookout.look()
+    assert hosting.ledger.views["c"].open
+    assert hosting.host.awaited == {}
+    assert not call.over

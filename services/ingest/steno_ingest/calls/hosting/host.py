@@ -189,6 +189,11 @@ class CallHost:
             call.peer.ask_to_leave("ended_by_api")
         return True
 
+    def goes_on(self, call_id: str) -> bool:
+        """Whether a call is here and not over."""
+        call = self.calls.get(call_id)
+        return call is not None and not call.over
+
     async def run(self) -> None:
         """Waits for `stop`. Raises what broke the line of a call to the log."""
         await self._stopping.wait()
@@ -295,9 +300,9 @@ class CallHost:
         lost_until = self.awaited.pop(offered.call_id, None)
         try:
             admitted = await self._admission.resume(offered, caller=caller)
-        except OfferRefused:
-            if lost_until is not None:
-                # It is awaited still: who was refused may be somebody else.
+        except BaseException:
+            if lost_until is not None and not self.goes_on(offered.call_id):
+                # It is awaited still: who was refused, or went, may be somebody else.
                 self.awaited[offered.call_id] = lost_until
             raise
         try:
@@ -306,7 +311,8 @@ class CallHost:
                 admitted.session, speed=self._live_speed, burst_seconds=self._burst_seconds, heard=admitted.heard_position
             )
         except OfferRefused:
-            self.awaited[offered.call_id] = self._now() + self.resume_seconds
+            if not self.goes_on(offered.call_id):
+                self.awaited[offered.call_id] = self._now() + self.resume_seconds
             raise
         return admitted
 
@@ -354,8 +360,7 @@ class CallHost:
 
     def _admitted_too_late(self, admitted: Admitted) -> None:
         call_id = admitted.session.started.call_id
-        here = self.calls.get(call_id)
-        if here is not None and not here.over:
+        if self.goes_on(call_id):
             return  # its peer has come back meanwhile
         if admitted.resumable:
             self.awaited[call_id] = self._now() + self.resume_seconds

@@ -112,7 +112,10 @@ class Lookout:
             elif not call.over and call.held_until is not None and call.held_until <= now:
                 host.ended(call, Ended(complete=False, reason="torn", error="its peer did not come back"))
         for call_id in [call_id for call_id, until in host.awaited.items() if until <= now]:
-            await self._end_lost(call_id)
+            if host.goes_on(call_id):
+                host.awaited.pop(call_id, None)
+            else:
+                await self._end_lost(call_id)
         CALL_RECORDS_WAITING.set(sum(call.sender.unacknowledged for call in host.calls.values()))
 
     async def _look_on(self) -> None:
