@@ -5,17 +5,21 @@ whole, up to `MAX_BODY_BYTES`, and looked through (`json_bounds`) before it beco
 doors know other signs than keys, and decide by the head alone (`steno_ingest.calls.doors`).
 """
 
+import asyncio
 import re
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakValueDictionary
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from steno.callers import Caller
 from steno.http.auth import ApiKeys, presented_key
 from steno.http.metrics import REFUSALS
 from steno.http.parties import party_of
@@ -66,6 +70,8 @@ class Limited:
     rate: Rate
     #: How many of one key may be under way.
     at_once: int = sys.maxsize
+    #: How many of one key are worked on at once, where they are not streamed; further ones wait for their turn.
+    in_turn: int | None = None
 
 
 class Gate:
@@ -94,6 +100,8 @@ class Gate:
         self._at_once = at_once
         #: By key, of all (``""``) and of those that are limited.
         self._under_way: Counter[tuple[str, str]] = Counter()
+        #: By digest of the key and what is limited, while any of it is under way.
+        self._turns: WeakValueDictionary[tuple[str, str], asyncio.Semaphore] = WeakValueDictionary()
         self._documents = Rate(DOCUMENTS_PER_MINUTE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -121,11 +129,13 @@ class Gate:
             counted = [(caller.name, "")] if limited is None else [(caller.name, ""), (caller.name, limited.what)]
             self._under_way.update(counted)
             try:
-                await self._pass(scope, body, send, is_json=not kind or "json" in kind)
+                await self._pass(scope, body, send, is_json=not kind or "json" in kind, caller=caller, limited=limited)
             finally:
                 self._under_way.subtract(counted)
 
-    async def _pass(self, scope: Scope, body: "_Body", send: Send, *, is_json: bool) -> None:
+    async def _pass(
+        self, scope: Scope, body: "_Body", send: Send, *, is_json: bool, caller: Caller, limited: Limited | None
+    ) -> None:
         """Hands on a request of a key, its body read where it is not streamed."""
         problem = None
         if body.expected and not body.streamed:
@@ -136,7 +146,8 @@ class Gate:
         if problem is not None:
             await _refuse(problem, send, body)
         elif body.complete:
-            await self._app(scope, body.replayed, send)
+            async with self._turn_of(caller, limited):
+                await self._app(scope, body.replayed, send)
         else:
             await self._app(scope, body.counted, body.closing(send))
 
@@ -160,6 +171,11 @@ class Gate:
         if not path.startswith(_DOCUMENTS) or (seconds := self._documents.take(address_of(scope))) == 0:
             return None
         return too_often("documents", "this address asks for documents more often than it may", seconds)
+
+    def _turn_of(self, caller: Caller, limited: Limited | None) -> AbstractAsyncContextManager[None]:
+        if limited is None or limited.in_turn is None:
+            return nullcontext()
+        return self._turns.setdefault((caller.key, limited.what), asyncio.Semaphore(limited.in_turn))
 
     def _limit_of(self, scope: Scope, path: str) -> Limited | None:
         found = (limited for limited in self._limited if limited.method == scope["method"] and limited.path.fullmatch(path))

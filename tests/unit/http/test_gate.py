@@ -246,6 +246,28 @@ async def test_one_key_does_not_take_all_room(client: _Client) -> None:
     assert (await friend.request("POST", "/costly", b"{}"))[0] == 204
 
 
+async def test_what_is_done_in_turn_is_not_refused(client: _Client) -> None:
+    """Beyond so many at once a key's requests wait until others of it are answered; those of other keys do not."""
+    entered: list[str] = []
+    leave = asyncio.Semaphore(0)
+
+    async def waiting(scope: Any, receive: Any, send: Any) -> None:
+        entered.append(scope["state"]["caller"].name)
+        await leave.acquire()
+        await Response(status_code=204)(scope, receive, send)
+
+    costly = Limited(what="costly", method="POST", path=re.compile("/costly"), rate=Rate(0), in_turn=1)
+    friend = _Client(Gate(waiting, keys=client._app._keys, wrong_keys=Rate(0), limited=[costly]))
+    asked = [asyncio.create_task(friend.request("POST", "/costly", b"{}", key=key)) for key in (KEY, KEY, KEY, KEY + "2")]
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert entered == ["crm", "other"]
+    for _ in asked:
+        leave.release()
+    assert [(await task)[0] for task in asked] == [204] * 4
+    assert entered == ["crm", "other", "crm", "crm"]
+
+
 async def test_documents_are_not_written_without_end(client: _Client) -> None:
     """What describes the API is counted by address; probes and scrapes always get through."""
     statuses = [(await client.request("GET", "/docs", key=None))[0] for _ in range(650)]

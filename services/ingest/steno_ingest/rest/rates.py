@@ -11,7 +11,16 @@ from steno_ingest.settings import IngestSettings
 
 _SUBMISSIONS = re.compile(r"/v1/recordings")
 _WEBHOOKS = re.compile(r"/v1/webhooks")
-_TRANSCRIPTS = re.compile(r"/v1/(recordings|calls)/.+/transcript")
+_TRANSCRIPTS = re.compile(r"/v1/(recordings|calls)/.+/transcript", re.DOTALL)
+_LEDGER = re.compile(r"/v1/ledger")
+_LISTS = re.compile(r"/v1/(recordings|calls|webhooks)")
+_CHANGES = re.compile(r"/v1/.+", re.DOTALL)
+"""What is no submission and no new webhook: those have their own."""
+
+# The database of one machine takes one transaction at a time. Live calls wait for it, too, and no longer than three seconds.
+_LISTS_IN_TURN = 4
+_CHANGES_IN_TURN = 32
+"""More than an agent's desk asks for at once: a call is to be paused now."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,5 +49,11 @@ class Rates:
                 ),
                 Limited(what="webhooks", method="POST", path=_WEBHOOKS, rate=Rate(settings.webhooks_per_minute)),
                 Limited(what="transcripts", method="GET", path=_TRANSCRIPTS, rate=Rate(settings.transcripts_per_minute)),
+                Limited(what="ledger", method="GET", path=_LEDGER, rate=Rate(0), in_turn=1),
+                Limited(what="lists", method="GET", path=_LISTS, rate=Rate(0), in_turn=_LISTS_IN_TURN),
+                *(
+                    Limited(what="changes", method=method, path=_CHANGES, rate=Rate(0), in_turn=_CHANGES_IN_TURN)
+                    for method in ("POST", "PUT", "PATCH", "DELETE")
+                ),
             ),
         )
