@@ -39,6 +39,8 @@ DOCUMENTS_PER_MINUTE = 600
 """What an address may ask of what describes the API: it takes milliseconds to write. Probes and scrapes are made cheap instead
 (`steno.http.health`): one that is told to wait ends a service."""
 
+KEY_GONE = "the API key opens nothing any more: it was revoked, has expired or was changed while the body came"
+
 MAX_BODY_BYTES = 1 << 20
 """Of a body that is not streamed."""
 
@@ -143,6 +145,8 @@ class Gate:
                 problem = await body.read(is_json=is_json)
             except _Gone:
                 return
+            if not self._keys.holds(caller):
+                problem = _no_key(KEY_GONE)
         if problem is not None:
             await _refuse(problem, send, body)
         elif body.complete:

@@ -246,6 +246,31 @@ async def test_one_key_does_not_take_all_room(client: _Client) -> None:
     assert (await friend.request("POST", "/costly", b"{}"))[0] == 204
 
 
+async def test_a_key_that_is_revoked_while_a_body_comes_opens_nothing(tmp_path: Path, client: _Client) -> None:
+    """A body may take minutes to come: what it asks for is asked of the key that there is then."""
+
+    class _Revoking(list[bytes]):
+        def __iter__(self) -> Any:
+            yield b"[1,"
+            (tmp_path / "keys").write_text("")
+            yield b"2]"
+
+    pieces = iter(_Revoking())
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        piece = next(pieces)
+        return {"type": "http.request", "body": piece, "more_body": piece != b"2]"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/whole", "query_string": b"", "client": ("192.0.2.1", 1), "state": {}}
+    await client._app({**scope, "headers": [(b"x-api-key", KEY.encode()), (b"transfer-encoding", b"chunked")]}, receive, send)
+    assert sent[0]["status"] == 401
+    assert b"urn:steno:problem:api_key" in sent[1]["body"]
+
+
 async def test_what_is_done_in_turn_is_not_refused(client: _Client) -> None:
     """Beyond so many at once a key's requests wait until others of it are answered; those of other keys do not."""
     entered: list[str] = []

@@ -70,7 +70,7 @@ def make_app(parts: Parts) -> FastAPI:
         at_once=parts.rates.at_once,
     )
     client = security.client
-    app.include_router(recordings.routes(client, parts.intake, parts.ledger, parts.reader, parts.engine))
+    app.include_router(recordings.routes(client, parts.keys, parts.intake, parts.ledger, parts.reader, parts.engine))
     queries = CallQueries(parts.engine)
     transcripts = CallTranscripts(queries, parts.objects)
     app.include_router(call_routes.routes(client, queries, transcripts, CallControl(parts.calls, parts.hosted)))

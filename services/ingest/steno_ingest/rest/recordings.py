@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from steno import cursors
 from steno.callers import Caller
 from steno.cursors import Position
+from steno.http.auth import ApiKeys
 from steno.moments import in_utc
 from steno_ingest.balance import books
 from steno_ingest.errors import NotThere
@@ -60,7 +61,7 @@ def position(cursor: str | None) -> Position | None:
         raise NotThere(str(error)) from None
 
 
-def routes(client: Client, intake: Intake, ledger: Ledger, reader: Reader, engine: AsyncEngine) -> APIRouter:
+def routes(client: Client, keys: ApiKeys, intake: Intake, ledger: Ledger, reader: Reader, engine: AsyncEngine) -> APIRouter:
     """The routes, on what they work with."""
     router = APIRouter(prefix="/v1", tags=["recordings"])
     WhoAsks = Annotated[Caller, Depends(client)]
@@ -95,7 +96,7 @@ def routes(client: Client, intake: Intake, ledger: Ledger, reader: Reader, engin
         audio for the same call is one recording, however often it is submitted.
         """
         key = None if idempotency_key is None else ClientKey(client=caller, key=idempotency_key)
-        answer = accepted_answer(await submit(request, intake, caller, key))
+        answer = accepted_answer(await submit(request, intake, keys, caller, key))
         response.headers["Location"] = location(answer.recording_id)
         return answer
 

@@ -7,6 +7,8 @@ from fastapi import Request
 from sqlalchemy import Row
 
 from steno.callers import Caller
+from steno.http.auth import ApiKeys
+from steno.http.gate import KEY_GONE
 from steno_ingest.errors import EmptyAudio, Fault, InvalidMetadata, TooLarge
 from steno_ingest.intake import ClientKey, Intake, Upload
 from steno_ingest.ledger import Door
@@ -36,8 +38,8 @@ REQUEST_BODY: dict[str, Any] = {
 }
 
 
-async def submit(request: Request, intake: Intake, caller: Caller, key: ClientKey | None) -> Row[Any]:
-    """Takes in the recording that a request brings.
+async def submit(request: Request, intake: Intake, keys: ApiKeys, caller: Caller, key: ClientKey | None) -> Row[Any]:
+    """Takes in the recording that a request brings, if its key still opens once all of it has come.
 
     Raises:
         ApiProblem, Refused, Retryable: it is not taken, and nothing of it is kept.
@@ -48,7 +50,7 @@ async def submit(request: Request, intake: Intake, caller: Caller, key: ClientKe
         link = parse_link(await _whole(request.stream(), "body"))
         return await intake.accept_link(link, door=Door.REST, caller=caller, key=key)
     if media_type == "multipart/form-data":
-        return await _submit_form(Form(content_type, request.stream()), intake, caller, key)
+        return await _submit_form(Form(content_type, request.stream()), intake, keys, caller, key)
     raise ApiProblem(
         415,
         "content_type",
@@ -57,7 +59,7 @@ async def submit(request: Request, intake: Intake, caller: Caller, key: ClientKe
     )
 
 
-async def _submit_form(form: Form, intake: Intake, caller: Caller, key: ClientKey | None) -> Row[Any]:
+async def _submit_form(form: Form, intake: Intake, keys: ApiKeys, caller: Caller, key: ClientKey | None) -> Row[Any]:
     upload: Upload | None = None
     metadata: Metadata | None = None
     file_name = ""
@@ -75,6 +77,8 @@ async def _submit_form(form: Form, intake: Intake, caller: Caller, key: ClientKe
                 "there is no part `file` in the body; the audio goes there",
                 faults=[Fault(where="body.file", problem="is missing")],
             )
+        if not keys.holds(caller):
+            raise ApiProblem(401, "api_key", KEY_GONE, headers={"www-authenticate": 'Bearer realm="steno"'})
     except BaseException:
         if upload is not None:
             await intake.discard(upload)
