@@ -35,6 +35,7 @@ BODIES: dict[str, Any] = {
     "post /v1/calls/{call_id}/end": None,
     "put /v1/calls/{call_id}/roles": {"channels": [{"channel": 0, "role": "agent"}]},
     "patch /v1/webhooks/{webhook_id}": {"enabled": False},
+    "post /v1/webhooks/{webhook_id}/rotate": {"overlap_seconds": 0},
 }
 
 
