@@ -65,10 +65,11 @@ class CaptionResponse(StreamingResponse):
         """Sends until the captions end."""
 
         async def send_soon(message: Message) -> None:
-            async with asyncio.timeout(_STUCK_SECONDS) as patience:
-                self._stream.patience = patience
-                await send(message)
-            self._stream.patience = None
+            try:
+                async with asyncio.timeout(_STUCK_SECONDS) as self._stream.patience:
+                    await send(message)
+            finally:
+                self._stream.patience = None
 
         try:
             await super().stream_response(send_soon)

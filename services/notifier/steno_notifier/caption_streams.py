@@ -79,14 +79,12 @@ class CaptionStream:
     def leave(self, reason: str) -> None:
         """Ends it now, whatever it waits for."""
         self.closed_because = reason
-        if self._waiting is not None:
-            self._waiting.reschedule(asyncio.get_running_loop().time())
+        _expire_in(self._waiting, 0)
         self.hurry()
 
     def hurry(self) -> None:
         """Gives a reader that takes nothing a second more."""
-        if self.patience is not None:
-            self.patience.reschedule(asyncio.get_running_loop().time() + _LAST_SECONDS)
+        _expire_in(self.patience, _LAST_SECONDS)
 
     def close(self) -> None:
         """Gives the reader's place to another one."""
@@ -102,8 +100,7 @@ class CaptionStream:
                     return
             while not (self._captions.ended or self.closed_because):
                 try:
-                    async with asyncio.timeout(self._heartbeat_seconds) as self._waiting:
-                        message = await anext(self._following)
+                    message = await self._next()
                 except TimeoutError:
                     if self.closed_because:
                         return
@@ -120,6 +117,15 @@ class CaptionStream:
         except Retryable as error:
             log.warning("captions.interrupted", reason=str(error))
             self.closed_because = "Kafka is away"
+
+    async def _next(self) -> Message:
+        """The next message. Raises `TimeoutError` where none comes within a heartbeat's time, or the reader is to leave."""
+        try:
+            async with asyncio.timeout(self._heartbeat_seconds) as self._waiting:
+                return await anext(self._following)
+        finally:
+            # While a message is sent nothing is awaited here, and a timeout that is over cannot be changed.
+            self._waiting = None
 
 
 class CaptionStreams:
@@ -251,6 +257,12 @@ class CaptionStreams:
         partition, end = partition_of(call_id, self._topics.partitions), following.positions[topic.name]
         found = read_range(self._kafka, self._topics, self._codec, topic, partition, key=call_id, start=start, end=end)
         return [message async for message in found]
+
+
+def _expire_in(timeout: asyncio.Timeout | None, seconds: float) -> None:
+    """Has a timeout expire, unless it has already, or nothing is under way."""
+    if timeout is not None and not timeout.expired():
+        timeout.reschedule(asyncio.get_running_loop().time() + seconds)
 
 
 def _sees(caller: Caller, newest: Message) -> bool:

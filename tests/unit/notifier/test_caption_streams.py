@@ -1,8 +1,11 @@
 """The stream of one reader: heartbeats, readers that are too slow or take nothing, and how many there may be."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from steno_notifier import caption_streams
@@ -220,3 +223,69 @@ async def test_a_reader_without_a_key_that_hangs_is_left(states: list[Message], 
     streams.check_keys()
     async with asyncio.timeout(5):
         await sending
+
+
+class _Live(Following):
+    """Awaits each message as it is told to."""
+
+    def __init__(self, *answers: Callable[[], Awaitable[Message]]) -> None:
+        super().__init__("call", positions={}, limit=1, codec=CODEC)
+        self._answers = list(answers)
+
+    async def __anext__(self) -> Message:
+        return await self._answers.pop(0)()
+
+
+async def _failed() -> Message:
+    return replace(_state(CallStatus.FAILED), offset=1)
+
+
+async def test_a_reader_that_hangs_at_a_live_message_is_left(states: list[Message], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It hangs while nothing is awaited for it any more: its key is missed all the same, and the looks at keys go on."""
+    monkeypatch.setattr(caption_streams, "_LAST_SECONDS", 0.0)
+    monkeypatch.setattr(Tail, "follow", lambda *_: nullcontext(_Live(_failed)))
+    keys, blocked = Keys(), asyncio.Event()
+    streams = _streams(keys)
+    stream = await streams.open("call", None, ACME)
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        if b'"failed"' in message.get("body", b""):
+            blocked.set()
+            await asyncio.Event().wait()
+
+    sending = asyncio.create_task(CaptionResponse(stream).stream_response(send))
+    async with asyncio.timeout(5):
+        await blocked.wait()
+        keys.gone = {ACME.name}
+        streams.check_keys()
+        streams.check_keys()
+        await sending
+    assert stream.closed_because == "the API key was removed, expired or changed"
+    assert streams._streams == {}
+
+
+async def test_a_reader_is_left_in_the_moment_of_its_heartbeat() -> None:
+    """The wait for a message ends by itself just then: the stream ends, and nothing is raised."""
+
+    async def interrupted() -> Message:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stream.leave("the key is gone")
+        raise AssertionError
+
+    stream = _stream(_Live(interrupted))
+    assert await _told(stream) == ["state"]
+    assert stream.closed_because == "the key is gone"
+
+
+async def test_a_reader_that_went_away_in_a_send_can_be_hurried() -> None:
+    """Its connection broke: the service stops before the stream is closed, and nothing is raised."""
+    stream = _stream(_following())
+
+    async def send(_message: object) -> None:
+        raise OSError("broken pipe")
+
+    with pytest.raises(OSError, match="broken pipe"):
+        await CaptionResponse(stream).stream_response(send)
+    stream.hurry()
