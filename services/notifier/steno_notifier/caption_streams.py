@@ -243,7 +243,8 @@ class CaptionStreams:
         state = states[-1].record
         assert isinstance(state, CallState)
         began = min(state.started_at, states[0].timestamp) - _CLOCK_DIFFERENCE
-        start = cursor.phrases or await self._offset_at(PHRASES, call_id, began)
+        # A cursor says what its reader has, but it comes from outside: nothing before the call is read for it.
+        start = max(cursor.phrases, await self._offset_at(PHRASES, call_id, began))
         phrases = await self._range(PHRASES, call_id, start, following)
         # Nobody is told of these: they are read again each time, for whether the transcript is complete.
         start = await self._offset_at(TRANSCRIPTS, call_id, began)

@@ -15,7 +15,7 @@ from steno_notifier.captions import Caption, Captions, Cursor
 from support.kernel import CODEC
 
 from steno.callers import Caller
-from steno.events.catalogue import CALLS, Topic
+from steno.events.catalogue import CALLS, PHRASES, Topic
 from steno.events.ids import live_pass_id
 from steno.events.records import CallChannel, CallState, CallStatus
 from steno.kafka.messages import Message, RawMessage
@@ -289,3 +289,24 @@ async def test_a_reader_that_went_away_in_a_send_can_be_hurried() -> None:
     with pytest.raises(OSError, match="broken pipe"):
         await CaptionResponse(stream).stream_response(send)
     stream.hurry()
+
+
+@pytest.mark.parametrize(("told", "start"), [(0, 100), (1, 100), (150, 150)])
+async def test_no_phrase_before_the_call_is_read(
+    states: list[Message], monkeypatch: pytest.MonkeyPatch, told: int, start: int
+) -> None:
+    """A cursor comes from outside: however low it is, reading begins where the call does."""
+    starts: list[int] = []
+
+    async def of_call(_self: CaptionStreams, topic: Topic, _call_id: str, start: int, *_: object) -> list[Message]:
+        if topic is PHRASES:
+            starts.append(start)
+        return states if topic is CALLS else []
+
+    async def where_it_began(*_: object) -> int:
+        return 100
+
+    monkeypatch.setattr(CaptionStreams, "_range", of_call)
+    monkeypatch.setattr(CaptionStreams, "_offset_at", where_it_began)
+    await _streams(Keys()).open("call", Cursor(phrases=told), ACME)
+    assert starts == [start]
