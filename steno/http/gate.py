@@ -100,7 +100,7 @@ class Gate:
         self._streamed = {(route.method, route.path): route.max_bytes for route in streamed}
         self._limited = tuple(limited)
         self._at_once = at_once
-        #: By key, of all (``""``) and of those that are limited.
+        #: By digest of the key, as one name may have several, of all (``""``) and of those that are limited.
         self._under_way: Counter[tuple[str, str]] = Counter()
         #: By digest of the key and what is limited, while any of it is under way.
         self._turns: WeakValueDictionary[tuple[str, str], asyncio.Semaphore] = WeakValueDictionary()
@@ -128,7 +128,7 @@ class Gate:
         elif (caller := scope.get("state", {}).get("caller")) is None:
             await self._app(scope, body.counted, body.closing(send))
         else:
-            counted = [(caller.name, "")] if limited is None else [(caller.name, ""), (caller.name, limited.what)]
+            counted = [(caller.key, "")] if limited is None else [(caller.key, ""), (caller.key, limited.what)]
             self._under_way.update(counted)
             try:
                 await self._pass(scope, body, send, is_json=not kind or "json" in kind, caller=caller, limited=limited)
@@ -186,15 +186,15 @@ class Gate:
         return next(found, None)
 
     def _paced(self, scope: Scope, limited: Limited | None) -> Problem | None:
-        name = scope["state"]["caller"].name
-        if self._under_way[name, ""] >= self._at_once:
+        key = scope["state"]["caller"].key
+        if self._under_way[key, ""] >= self._at_once:
             return too_often("requests", f"{self._at_once} requests of this API key are under way, as many as may be", 1)
         if limited is None:
             return None
-        if self._under_way[name, limited.what] >= limited.at_once:
+        if self._under_way[key, limited.what] >= limited.at_once:
             detail = f"{limited.at_once} {limited.what} of this API key are under way, as many as may be"
             return too_often(limited.what, detail, 1)
-        if (seconds := limited.rate.take(name)) > 0:
+        if (seconds := limited.rate.take(key)) > 0:
             return too_often(limited.what, f"this API key asks for {limited.what} more often than it may", seconds)
         return None
 

@@ -95,7 +95,7 @@ async def _deaf(_request: Request) -> Response:
 @pytest.fixture
 def client(tmp_path: Path) -> _Client:
     """A client of a service with a route that reads, one that streams and one that reads nothing."""
-    (tmp_path / "keys").write_text(key_line("crm", KEY) + key_line("other", KEY + "2"))
+    (tmp_path / "keys").write_text(key_line("crm", KEY) + key_line("crm", KEY + "2", tenant="other"))
     app = Starlette(
         routes=[
             Route("/whole", _whole, methods=["GET", "POST"]),

@@ -3,11 +3,14 @@
 import asyncio
 from typing import Any
 
+import pytest
 from steno_ingest.calls.doors.port import Entered, Upgrade, UpgradeRefused
 from steno_ingest.calls.hosting.websocket import CallServer
-from support.hosting import PEER
 
+from steno.callers import Caller
 from steno.http.rates import Rate
+
+PEER = Caller("peer", "acme", key="a digest")
 
 
 class _Host:
@@ -25,12 +28,13 @@ class _StopHere(Exception):
     """A call would begin."""
 
 
-def _let_in(_: Upgrade) -> Entered:
-    class _Door:
-        def __getattr__(self, name: str) -> Any:
-            raise _StopHere
+class _Door:
+    def __getattr__(self, name: str) -> Any:
+        raise _StopHere
 
-    return Entered(door=_Door(), caller=PEER, holds=lambda: True)
+
+def _let_in(_: Upgrade, caller: Caller = PEER) -> Entered:
+    return Entered(door=_Door(), caller=caller, holds=lambda: True)
 
 
 def _refuse(_: Upgrade) -> Entered:
@@ -88,10 +92,10 @@ async def test_openings_are_counted_by_who_opens() -> None:
 async def test_one_key_does_not_take_all_calls() -> None:
     """Connections of a key are bounded; one that ends makes room for the next."""
     server = _server(most_of_a_key=1)
-    server._of_key[PEER.name] = 1
+    server._of_key[PEER.key] = 1
     status, headers, known = await _knock(server, _let_in)
     assert (status, headers[b"retry-after"], known) == (429, b"5", False)
-    server._of_key[PEER.name] = 0
+    server._of_key[PEER.key] = 0
     assert (await _knock(server, _let_in))[0] == 101
 
 
@@ -101,3 +105,15 @@ async def test_guessing_is_slowed_down() -> None:
     assert [(await _knock(server, _refuse))[0] for _ in range(4)] == [401, 401, 429, 429]
     assert (await _knock(server, _let_in))[0] == 101
     assert (await _knock(server, _refuse, client="192.0.2.2"))[0] == 401
+
+
+@pytest.mark.parametrize("name", ["audiohook", "twilio", "crm"])
+async def test_keys_of_one_name_do_not_count_for_each_other(name: str) -> None:
+    """All keys of a platform have one name, and two tenants may choose the same: each key has its own count."""
+    server = _server(most_of_a_key=1, openings=Rate(1, now=lambda: 0.0))
+    for tenant in ("acme", "other"):
+        caller = Caller(name, tenant, key=f"digest of {tenant}")
+        statuses = [(await _knock(server, lambda upgrade, caller=caller: _let_in(upgrade, caller)))[0] for _ in range(2)]
+        assert statuses == [101, 429]
+    server._of_key["digest of acme"] = 1
+    assert (await _knock(server, lambda upgrade: _let_in(upgrade, Caller(name, "third", key="a third"))))[0] == 101

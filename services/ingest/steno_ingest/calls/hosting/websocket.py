@@ -53,6 +53,7 @@ class CallServer:
         """
         self._doors = doors
         self._most_of_a_key = most_of_a_key
+        #: By digest: keys of different tenants may have one name, and those of platforms all have.
         self._of_key: Counter[str] = Counter()
         self._openings = openings or Rate(0)
         self._wrong_keys = wrong_keys or Rate(0)
@@ -107,9 +108,9 @@ class CallServer:
             if self._host.draining:
                 raise UpgradeRefused(503, "the service is stopping; try again soon")
             entered = factory(upgrade_of(scope))
-            if self._of_key[entered.caller.name] >= self._most_of_a_key:
+            if self._of_key[entered.caller.key] >= self._most_of_a_key:
                 raise UpgradeRefused(429, "as many calls of this key are open as may be; try again soon", retry_seconds=5)
-            if (seconds := self._openings.take(entered.caller.name)) > 0:
+            if (seconds := self._openings.take(entered.caller.key)) > 0:
                 raise UpgradeRefused(429, "too many calls are opened in a minute; try again soon", retry_seconds=seconds)
         except UpgradeRefused as refused:
             if refused.status == 401 and (seconds := self._wrong_keys.take(address_of(scope))) > 0:
@@ -135,12 +136,12 @@ class CallServer:
             now=self._now,
         )
         self._connections.add(connection)
-        self._of_key[entered.caller.name] += 1
+        self._of_key[entered.caller.key] += 1
         try:
             await connection.run()
         finally:
             self._connections.discard(connection)
-            self._of_key[entered.caller.name] -= 1
+            self._of_key[entered.caller.key] -= 1
             if not self._connections:
                 self._none_left.set()
 
