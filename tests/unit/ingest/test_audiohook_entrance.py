@@ -68,6 +68,8 @@ def test_any_other_request_is_refused_late_and_without_a_hint(keys_file: Path, c
         make(wrong)
     assert (refused.value.status, refused.value.delay_seconds) == (401, 0.5)
     assert refused.value.reason == "the request is not authentic: the log of ingest says why"
+    assert refused.value.event == "audiohook.refused"
+    assert refused.value.details["reason"]
 
 
 @pytest.mark.parametrize("url", ["https://steno.example.com/v1/audiohook", "steno.example.com"])

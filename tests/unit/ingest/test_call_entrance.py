@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from steno_ingest.calls.doors.port import Entered, Upgrade, UpgradeRefused
 from steno_ingest.calls.hosting.websocket import CallServer
+from structlog.testing import capture_logs
 
 from steno.callers import Caller
 from steno.http.rates import Rate
@@ -117,3 +118,18 @@ async def test_keys_of_one_name_do_not_count_for_each_other(name: str) -> None:
         assert statuses == [101, 429]
     server._of_key["digest of acme"] = 1
     assert (await _knock(server, lambda upgrade: _let_in(upgrade, Caller(name, "third", key="a third"))))[0] == 101
+
+
+async def test_refusals_are_logged_as_often_as_keys_may_be_wrong() -> None:
+    """A stranger fills no log: so many lines a minute, of a bounded length."""
+
+    def refuse(_: Upgrade) -> Entered:
+        details = {"reason": "signature", "url": "wss://" + "a" * 90_000}
+        raise UpgradeRefused(401, "not signed right", event="twilio.refused", details=details)
+
+    server = _server(wrong_keys=Rate(2, now=lambda: 0.0))
+    with capture_logs() as logs:
+        for _ in range(9):
+            await _knock(server, refuse)
+    assert [entry["event"] for entry in logs] == ["twilio.refused"] * 2
+    assert [(entry["reason"], len(entry["url"])) for entry in logs] == [("signature", 256)] * 2

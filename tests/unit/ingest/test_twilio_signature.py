@@ -78,6 +78,17 @@ def test_everything_else_is_refused(tmp_path: Path, wrong: dict[str, str]) -> No
     assert refused.value.status == 401
 
 
+def test_a_refusal_says_which_url_was_not_signed(tmp_path: Path) -> None:
+    """For the server to log, in one spelling and without the query, where a key may stand."""
+    with pytest.raises(UpgradeRefused) as refused:
+        gatekeeper(tmp_path, TOKEN).check(upgrade(query="api_key=hidden", x_twilio_signature="wrong"))
+    assert (refused.value.event, refused.value.details["url"]) == ("twilio.refused", URL)
+    with pytest.raises(UpgradeRefused) as refused:
+        gatekeeper(tmp_path, TOKEN).check(upgrade(query="api_key=hidden"))
+    assert (refused.value.event, refused.value.details["reason"]) == ("twilio.refused", "api_key")
+    assert "hidden" not in str(refused.value.details)
+
+
 def test_a_wrong_signature_is_not_saved_by_a_key(tmp_path: Path) -> None:
     """A request that is signed must be signed right."""
     key = make_key()

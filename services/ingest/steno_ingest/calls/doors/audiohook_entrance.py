@@ -2,14 +2,10 @@
 
 import time
 
-import structlog
-
 from steno_ingest.calls.doors.audiohook import AudioHookDoor, AudioHookOptions
 from steno_ingest.calls.doors.audiohook_signature import ClientSecrets, Gatekeeper, NotAuthentic
 from steno_ingest.calls.doors.port import DoorFactory, Entered, Upgrade, UpgradeRefused
 from steno_ingest.settings import IngestSettings
-
-log = structlog.get_logger()
 
 # A refusal takes this long whatever was wrong, so that its time tells nothing of the secret.
 _REFUSAL_SECONDS = 0.5
@@ -34,9 +30,11 @@ def audiohook_door(settings: IngestSettings) -> DoorFactory:
         try:
             caller = gatekeeper.check(upgrade)
         except NotAuthentic as wrong:
-            log.warning("audiohook.refused", reason=str(wrong), client=upgrade.client)
             reason = "the request is not authentic: the log of ingest says why"
-            raise UpgradeRefused(401, reason, delay_seconds=_REFUSAL_SECONDS) from wrong
+            details = {"reason": str(wrong), "client": upgrade.client}
+            raise UpgradeRefused(
+                401, reason, delay_seconds=_REFUSAL_SECONDS, event="audiohook.refused", details=details
+            ) from wrong
         door = AudioHookDoor(
             session_id=upgrade.headers["audiohook-session-id"],
             organization_id=upgrade.headers["audiohook-organization-id"],

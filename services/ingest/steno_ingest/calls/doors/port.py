@@ -45,16 +45,29 @@ class Upgrade:
 class UpgradeRefused(Exception):
     """The peer may not open this door: the upgrade is answered with an HTTP status, and there is no WebSocket."""
 
-    def __init__(self, status: int, reason: str, *, delay_seconds: float = 0, retry_seconds: int = 0) -> None:
+    def __init__(
+        self,
+        status: int,
+        reason: str,
+        *,
+        delay_seconds: float = 0,
+        retry_seconds: int = 0,
+        event: str = "",
+        details: Mapping[str, str] | None = None,
+    ) -> None:
         """
         Args:
             status: 401, 400, 503, ...
             reason: What was wrong, for the person who set up the peer; the body of the answer.
             delay_seconds: How long the answer is held back, against guessing.
             retry_seconds: When it may be tried again; 0 where that is not known.
+            event: What the log of ingest calls it; empty where it is not logged. The server logs it, not the door: what a
+                stranger is refused for is logged only as often as the rate of wrong keys allows.
+            details: What the log says besides, each cut to a length.
         """
         super().__init__(reason)
         self.status, self.reason, self.delay_seconds, self.retry_seconds = status, reason, delay_seconds, retry_seconds
+        self.event, self.details = event, details or {}
 
 
 class Refusal(StrEnum):

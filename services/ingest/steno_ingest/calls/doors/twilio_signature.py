@@ -14,16 +14,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-import structlog
-
 from steno.callers import Caller
 from steno.http.auth import ApiKeys, presented_key
 from steno.key_file import Key, KeyFile
 from steno.key_lines import Terms
 from steno_ingest.calls.doors.port import DoorFactory, Entered, Upgrade, UpgradeRefused
 from steno_ingest.calls.doors.twilio import TwilioDoor
-
-log = structlog.get_logger()
 
 _HEADER = "x-twilio-signature"
 _SETTINGS_HEADER = "x-twilio-webhooks-signature-settings"
@@ -77,17 +73,18 @@ class Gatekeeper:
         if signature is not None:
             caller = self._signer(upgrade, signature)
             if caller is None:
-                # Without the query: a key may stand there.
-                urls = list(self._urls(upgrade, query=""))
-                log.warning("twilio.refused", reason="signature", urls=urls, client=upgrade.client)
-                raise UpgradeRefused(401, "X-Twilio-Signature is not right; the log of ingest says for which URLs")
+                # Without the query: a key may stand there. Of all its spellings the one that a platform is mostly given.
+                url = self._targets(upgrade)[0]
+                told = "X-Twilio-Signature is not right; the log of ingest says for which URL"
+                raise _refused(told, reason="signature", url=url, client=upgrade.client)
             return caller
         key = presented_key(upgrade.headers) or parse_qs(upgrade.query).get("api_key", [""])[0]
         caller = self._keys.verify(key) if key else None
         if caller is None:
-            log.warning("twilio.refused", reason="api_key", client=upgrade.client)
-            raise UpgradeRefused(
-                401, "send X-Twilio-Signature, or an API key as `Authorization: Bearer KEY`, `X-Api-Key: KEY` or `?api_key=KEY`"
+            raise _refused(
+                "send X-Twilio-Signature, or an API key as `Authorization: Bearer KEY`, `X-Api-Key: KEY` or `?api_key=KEY`",
+                reason="api_key",
+                client=upgrade.client,
             )
         return caller
 
@@ -110,12 +107,18 @@ class Gatekeeper:
 
     def _urls(self, upgrade: Upgrade, *, query: str) -> Iterator[str]:
         """The spellings of the URL that may have been signed. Whether a proxy took TLS off does not show, so both are tried."""
-        targets = [self._public_url] if self._public_url else [f"{scheme}://{upgrade.host}{upgrade.path}" for scheme in _PORTS]
-        for target in targets:
+        for target in self._targets(upgrade):
             try:
                 yield from spellings(target, query=query)
             except ValueError:
                 continue
+
+    def _targets(self, upgrade: Upgrade) -> list[str]:
+        return [self._public_url] if self._public_url else [f"{scheme}://{upgrade.host}{upgrade.path}" for scheme in _PORTS]
+
+
+def _refused(told: str, **details: str) -> UpgradeRefused:
+    return UpgradeRefused(401, told, event="twilio.refused", details=details)
 
 
 def signature_of(token: str, url: str, *, algorithm: str = "sha1") -> str:

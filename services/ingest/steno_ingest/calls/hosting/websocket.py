@@ -23,6 +23,8 @@ log = structlog.get_logger("steno.ingest.calls")
 
 _TICK_SECONDS = 0.1
 _LOOK_AT_KEYS_TICKS = 5
+_MOST_LOGGED = 256
+"""Characters of each thing that a stranger told of itself."""
 _DRAIN_SECONDS = 6.0
 """How long connections may take to end once their peers were asked to leave."""
 
@@ -115,6 +117,7 @@ class CallServer:
         except UpgradeRefused as refused:
             if refused.status == 401 and (seconds := self._wrong_keys.take(address_of(scope))) > 0:
                 refused = UpgradeRefused(429, "too many wrong keys came from this address", retry_seconds=seconds)
+            _log(refused)
             await asyncio.sleep(refused.delay_seconds)
             await _refuse(refused, send)
             return
@@ -169,6 +172,11 @@ def upgrade_of(scope: Scope) -> Upgrade:
         host=headers.get("host", ""),
         client=connection.client.host if connection.client is not None else "",
     )
+
+
+def _log(refused: UpgradeRefused) -> None:
+    if refused.event:
+        log.warning(refused.event, **{name: text[:_MOST_LOGGED] for name, text in refused.details.items()})
 
 
 async def _refuse(refused: UpgradeRefused, send: Send) -> None:
