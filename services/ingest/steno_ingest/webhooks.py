@@ -100,7 +100,8 @@ class Webhooks:
         """
         at = self._clock()
         async with transaction(self._engine) as connection:
-            before = await _one(connection, webhook_id, caller)
+            # Of two rotations at once the second keeps the secret of the first, not the one that stood before both.
+            before = await _one(connection, webhook_id, caller, locked=True)
             await connection.execute(
                 update(webhooks)
                 .where(webhooks.c.webhook_id == webhook_id)
@@ -158,9 +159,9 @@ class Webhooks:
         return row
 
 
-async def _one(connection: AsyncConnection, webhook_id: str, caller: Caller) -> Row[Any]:
+async def _one(connection: AsyncConnection, webhook_id: str, caller: Caller, *, locked: bool = False) -> Row[Any]:
     query = select(webhooks).where(webhooks.c.webhook_id == webhook_id, seen_by(caller, webhooks.c.tenant))
-    row = (await connection.execute(query)).one_or_none()
+    row = (await connection.execute(query.with_for_update() if locked else query)).one_or_none()
     if row is None:
         raise _not_there(webhook_id)
     return row
