@@ -68,6 +68,8 @@ class Encoded:
     key: bytes
     value: bytes
     headers: Headers
+    #: When it was made, in milliseconds since 1970: its timestamp in Kafka, however late it is sent. None: when it is sent.
+    made_ms: int | None = None
 
 
 class Producer:
@@ -152,7 +154,8 @@ class Producer:
         name = type(record).__name__
         if name not in topic.records:
             raise WrongRecord(f"{name} does not belong on topic {topic.name}, which carries {', '.join(topic.records)}")
-        return Encoded(key=topic.key_of(record).encode(), value=self._codec.encode(record), headers=())
+        key, value = topic.key_of(record).encode(), self._codec.encode(record)
+        return Encoded(key=key, value=value, headers=(), made_ms=time.time_ns() // 1_000_000)
 
     async def send(
         self,
@@ -196,6 +199,7 @@ class Producer:
     async def send_in_order(self, topic: Topic, records: Sequence[Encoded]) -> int:
         """Sends records of one key so that they stand in this order, several in flight at once.
 
+        Each carries the time it was made: whoever reads them judges by it how long a call lasts, also after Kafka was away.
         It returns when all have settled. Who then goes on behind what it counted keeps the order, whatever fails.
 
         Returns:
@@ -225,7 +229,10 @@ class Producer:
         failure: StenoError | None = None
         for record in records:
             try:
-                deliveries.append(await self._hand_over(client, name, record.key, record.value, record.headers, most=most))
+                delivery = await self._hand_over(
+                    client, name, record.key, record.value, record.headers, most=most, made_ms=record.made_ms
+                )
+                deliveries.append(delivery)
             except StenoError as error:
                 failure = error
                 break
@@ -252,14 +259,23 @@ class Producer:
         _produce_seconds(name).observe(time.perf_counter() - started)
 
     async def _hand_over(
-        self, client: AIOKafkaProducer, name: str, key: bytes | None, value: bytes | None, headers: Headers, *, most: int
+        self,
+        client: AIOKafkaProducer,
+        name: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers,
+        *,
+        most: int,
+        made_ms: int | None = None,
     ) -> asyncio.Future[Any]:
         """Puts a record in line; the future is its acknowledgement."""
         size = _size(key, value, headers)
         if size > most:
             raise _refused(name, f"a record of {size} bytes is too large for {name}, which takes {most}")
         try:
-            return cast("asyncio.Future[Any]", await client.send(name, value, key=key, headers=list(headers)))
+            sending = client.send(name, value, key=key, timestamp_ms=made_ms, headers=list(headers))
+            return cast("asyncio.Future[Any]", await sending)
         except MessageSizeTooLargeError as error:
             raise _refused(name, f"a record of {size} bytes for {name} is too large for Kafka: {error}") from error
         except KafkaError as error:

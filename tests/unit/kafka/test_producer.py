@@ -76,9 +76,12 @@ class _Line:
             lost: From this record on, none is acknowledged.
         """
         self.taken: list[bytes] = []
+        self.timestamps: list[int | None] = []
         self._refused, self._lost = refused, lost
 
-    async def send(self, _name: str, value: bytes, **_options: object) -> asyncio.Future[None]:
+    async def send(
+        self, _name: str, value: bytes, *, timestamp_ms: int | None = None, **_options: object
+    ) -> asyncio.Future[None]:
         if len(self.taken) >= self._refused:
             raise KafkaTimeoutError
         delivery = asyncio.get_running_loop().create_future()
@@ -87,6 +90,7 @@ class _Line:
         else:
             delivery.set_result(None)
         self.taken.append(value)
+        self.timestamps.append(timestamp_ms)
         return delivery
 
     async def stop(self) -> None:
@@ -116,6 +120,20 @@ async def test_where_not_even_the_first_arrives_it_says_why() -> None:
     for line in (_Line(refused=0), _Line(lost=0)):
         with pytest.raises(KafkaUnavailable):
             await _in_order(line).send_in_order(RECORDINGS, RECORDS)
+
+
+async def test_a_record_keeps_the_time_it_was_made_however_often_it_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records that waited for Kafka tell how much time lay between them, not when Kafka came back."""
+    made_ms = [1_700_000_000_000, 1_700_000_055_000]
+    encoder = Producer(NOBODY, TopicSettings(), CODEC, source="ingest")
+    records = []
+    for encode, when in zip((encoder.encode, encoder.encode_bare), made_ms, strict=True):
+        with monkeypatch.context() as clock:
+            clock.setattr("time.time_ns", lambda when=when: when * 1_000_000)
+            records.append(encode(RECORDINGS, recording("c")))
+    for line in (_Line(lost=1), _Line()):
+        await _in_order(line).send_in_order(RECORDINGS, records)
+        assert line.timestamps == made_ms
 
 
 async def test_a_bare_record_has_no_headers() -> None:
