@@ -174,7 +174,10 @@ class Attempts:
         self._done(topic).inc()
         self._note(topic, bad=False)
         if job.was_held:
-            self._went_through(kind)
+            if job.fault != kind:
+                # Held where it could not be decoded, say: what held it then is gone for others of that kind, too.
+                self._holding.handled(job.fault, job)
+            self._went_through(job.fault)
 
     def _judge(self, job: Job, error: Exception) -> Outcome:
         """What follows from a failure; None: the record is put aside."""
@@ -188,7 +191,10 @@ class Attempts:
         return outcome
 
     def _blame(self, job: Job, error: Exception) -> Outcome:
-        kind = job.fault = _kind_of(job, error)
+        kind = _kind_of(job, error)
+        if job.was_held and job.fault != kind:
+            self._holding.discard(job.fault, job)
+        job.fault = kind
         lasting = isinstance(error, NewerRecord)
         if lasting or job.was_held:
             again = None

@@ -101,6 +101,12 @@ class Holding(Generic[T]):
         found.tried.discard(record)
         self._look_whether_over(found)
 
+    def discard(self, kind: Hashable, record: T) -> None:
+        """A record that is being tried again is one of another kind now."""
+        found = self._of(kind)
+        found.tried.discard(record)
+        self._look_whether_over(found)
+
     def hold(self, kind: Hashable, record: T, now: float) -> bool:
         """Holds a record; True where it is the first of its kind."""
         found = self._of(kind)

@@ -13,6 +13,7 @@ from support.kernel import CODEC, recording
 from steno.errors import Permanent, Retryable
 from steno.events.catalogue import DEAD_LETTERS, PHRASES, RECORDINGS, Topic
 from steno.events.codec import Codec
+from steno.events.records import Record
 from steno.events.schemas import ShippedSchemaIds, UnknownSchema, published_ids
 from steno.kafka.attempts import Attempts, HandlerCancelledItself
 from steno.kafka.consumer import Consumer
@@ -296,6 +297,37 @@ async def test_what_hits_everything_is_held() -> None:
         assert await bench.attempt(bench.again.pop()) is None
     assert not bench.attempt.holding
     assert len(bench.dead_letters.letters) == AT_START
+
+
+class BrokenCodec(Codec):
+    """Decodes nothing while it is broken."""
+
+    broken = True
+
+    def decode(self, value: bytes | None) -> Record:
+        if self.broken:
+            raise KeyError("a bug")
+        return super().decode(value)
+
+
+@pytest.mark.parametrize("then", [None, KeyError("another bug")], ids=["handled", "fails in the handler"])
+async def test_what_could_not_be_decoded_is_held_no_more_once_it_can_be(then: Exception | None) -> None:
+    """Its kind is known only then; those that were held beside it follow, and nothing is held for ever."""
+    codec = BrokenCodec(ShippedSchemaIds())
+    bench = Bench(codec=codec)
+    for _ in range(AT_START + 4):
+        await bench.exhaust(job(GOOD))
+    codec.broken, bench.raises = False, then
+    for seconds in range(1, 200):
+        if seconds == 100:
+            bench.raises = None
+        bench.now = float(seconds)
+        bench.attempt.look()
+        while bench.again:
+            await bench.attempt(bench.again.pop())
+    assert not bench.attempt.holding
+    assert len(bench.dead_letters.letters) == AT_START
+    assert all(message.record == recording("call") for message in bench.messages)
 
 
 async def test_what_is_given_up_ends_what_it_stands_for_before_it_is_put_aside() -> None:
