@@ -60,8 +60,10 @@ class Job:
 
     @property
     def bytes(self) -> int:
-        """How large its value is."""
-        return len(self.raw.value or b"")
+        """How large it is: key, value and headers."""
+        raw = self.raw
+        headers = sum(len(name) + len(content or b"") for name, content in raw.headers)
+        return len(raw.key or b"") + len(raw.value or b"") + headers
 
 
 class Held(Enum):

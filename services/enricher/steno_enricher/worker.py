@@ -29,7 +29,9 @@ log = structlog.get_logger("steno.enricher.worker")
 _LOOK_EVERY_SECONDS = 0.5
 _STALLED_SECONDS = 15.0
 _STOOD_STILL_SECONDS = 5.0
+# So many messages are held, of so many bytes.
 _MOST_HELD = 10_000
+_MOST_HELD_BYTES = 16 << 20
 #: The partition of a message that is another member's now.
 _GONE = Partition(topic=PHRASES, revoked=True)
 
@@ -79,6 +81,7 @@ class Worker:
         self._work: Attempts | None = None
         # Messages that are held, and those of them that are to be worked on again.
         self._held: dict[Job, Any] = {}
+        self._held_bytes = 0
         self._again: asyncio.Queue[Job] = asyncio.Queue()
         self._partitions = {topic_name(topics, topic): Partition(topic=topic) for topic in SOURCES}
         self._working_since: float | None = None
@@ -164,7 +167,7 @@ class Worker:
             value=message.value,
             headers=tuple(message.headers or ()),
         )
-        while len(self._held) >= _MOST_HELD and not self._stopping.is_set():
+        while self._full and not self._stopping.is_set():
             self._app.done_consumer.go_on()
             await self._pause(_LOOK_EVERY_SECONDS)
         await self._do(Job(partition=self._partitions[message.topic], raw=raw), message)
@@ -176,11 +179,11 @@ class Worker:
             while not self._stopping.is_set():
                 outcome = await self._work(job)
                 if outcome is None:
-                    self._held.pop(job, None)
+                    self._let_go(job)
                     self._app.done_consumer.done(message)
                     return
                 if outcome is HELD:
-                    self._held[job] = message
+                    self._hold(job, message)
                     self._app.done_consumer.hold(message)
                     return
                 await self._pause(outcome)
@@ -197,14 +200,28 @@ class Worker:
             if message is not None:
                 await self._do(job, message)
 
+    @property
+    def _full(self) -> bool:
+        """Whether what is held leaves no room for others."""
+        return len(self._held) >= _MOST_HELD or self._held_bytes >= _MOST_HELD_BYTES
+
+    def _hold(self, job: Job, message: Any) -> None:
+        if job not in self._held:
+            self._held_bytes += job.bytes
+        self._held[job] = message
+
+    def _let_go(self, job: Job) -> None:
+        if self._held.pop(job, None) is not None:
+            self._held_bytes -= job.bytes
+
     def _look_after_held(self) -> None:
         assert self._work is not None
         generation = self._app.consumer_generation_id
         for job in [job for job, message in self._held.items() if message.generation_id != generation]:
             # Whoever has its partition now reads it again.
-            del self._held[job]
+            self._let_go(job)
             job.partition = _GONE
-        self._work.look(full=len(self._held) >= _MOST_HELD)
+        self._work.look(full=self._full)
 
     async def _pause(self, seconds: float) -> None:
         try:

@@ -89,6 +89,10 @@ class _Commits:
     def __init__(self) -> None:
         self.done_keys: list[bytes] = []
         self.held: list[bytes] = []
+        self.waited = 0
+
+    def go_on(self) -> None:
+        self.waited += 1
 
     def done(self, message: Any) -> None:
         self.done_keys.append(message.key)
@@ -151,3 +155,34 @@ async def test_what_fails_by_a_fault_of_ours_holds_up_nothing_and_comes_again(mo
     again.cancel()
     assert sorted(commits.done_keys) == [*(b"c%d" % number for number in range(6)), b"good"]
     assert PHRASES.bad_records_to == "enricher"
+
+
+async def test_more_bytes_than_may_be_held_let_no_other_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However few messages they are of; what goes through makes room again."""
+    worker, commits, broken = _worker(), _Commits(), [True]
+
+    async def enrich(_message: Message) -> None:
+        if broken:
+            raise KeyError("a bug")
+
+    async def put(_raw: Any, _error: BaseException, _attempts: int) -> None:
+        pass
+
+    monkeypatch.setattr(App, "done_consumer", property(lambda _app: commits))
+    monkeypatch.setattr(worker, "_pause", lambda _seconds: asyncio.sleep(0))
+    monkeypatch.setattr(worker._dead_letters, "put", put)
+    monkeypatch.setattr(worker_module, "_MOST_HELD_BYTES", 1)
+    worker.give(cast(Any, enrich), preparing=asyncio.create_task(asyncio.sleep(0)))
+    for number in range(AT_START + 1):
+        await worker._one(_phrase(f"c{number}", number))
+    assert (len(commits.held), commits.waited) == (1, 0)
+    another = asyncio.create_task(worker._one(_phrase("good", 9)))
+    await until(lambda: commits.waited > 3)
+    assert not another.done()
+    broken.clear()
+    again = asyncio.create_task(worker._work_on_held())
+    worker._again.put_nowait(next(iter(worker._held)))
+    async with asyncio.timeout(5):
+        await another
+    again.cancel()
+    assert worker.holds_nothing()

@@ -197,3 +197,11 @@ async def test_instant_jobs_share_one_task() -> None:
     assert partition.tracker.committable == 100
     assert len(tasks) == 1
     assert failures == []
+
+
+def test_a_job_is_as_large_as_all_that_is_held_of_it() -> None:
+    """A record may be little but its key and headers, of which one may have no content."""
+    headers = (("trace", b"1234"), ("x", None))
+    record = ConsumerRecord("recordings", 0, 0, 0, 0, b"key", b"value", None, 0, 0, headers)
+    assert Job(partition=Partition(topic=RECORDINGS), raw=record).bytes == 3 + 5 + 5 + 4 + 1
+    assert job(Partition(topic=RECORDINGS), 0).bytes == 0
