@@ -248,7 +248,7 @@ class Attempts:
         raw = job.raw
         bad = isinstance(verdict, Permanent)
         try:
-            if job.fault is not None and job.message is not None:
+            if job.fault is not None and job.message is not None and not bad:
                 await self._give_up(job.message, verdict)
             if bad and job.message is None and not self._dead_letters.owns(job.partition.topic):
                 metrics.PASSED_OVER.labels(self._group, raw.topic, error_class(verdict)).inc()

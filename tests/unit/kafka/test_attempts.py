@@ -345,6 +345,16 @@ async def test_what_is_given_up_ends_what_it_stands_for_before_it_is_put_aside()
     assert len(bench.ended) == 1
 
 
+async def test_a_record_that_turns_out_to_be_bad_ends_nothing() -> None:
+    """A fault of ours came first; what counts is what the last attempt found."""
+    bench, taken = Bench(raises=KeyError("a bug")), job(GOOD)
+    assert await bench.attempt(taken) is not None
+    bench.raises = Permanent("the record's own fault")
+    assert await bench.attempt(taken) is None
+    assert bench.dead_letters.letters == [(7, "Permanent", 2)]
+    assert bench.ended == []
+
+
 async def test_what_a_newer_version_of_ours_wrote_is_held_and_what_anybody_wrote_is_not() -> None:
     """An id that is soon to come, from a service of ours: held at once. From others, or another id: the record's own fault."""
     soon = GOOD[:1] + (max(published_ids()) + 3).to_bytes(4, "big") + GOOD[5:]
