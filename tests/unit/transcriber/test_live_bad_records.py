@@ -9,7 +9,8 @@ from support.live_calls import BEGAN, Entry
 from support.live_transcriber import written
 from support.speech import call_audio
 
-from steno.events.records import AudioChunk, TranscriptCompleted, TranscriptFailed, TranscriptStarted
+from steno.events.records import AudioChunk, DtmfPressed, TranscriptCompleted, TranscriptFailed, TranscriptStarted
+from steno.unusable import MOST
 
 
 @pytest.fixture
@@ -55,6 +56,25 @@ async def test_a_call_of_rubbish_fails_once_and_its_neighbour_goes_on(bed: Bed) 
     assert "mend what publishes the call" in failed.reason
     assert await bed.handler.settle(PARTITION) == 3000 + len(other[150:])
     assert bed.topics.checkpoints["call-1"].done
+
+
+async def test_nothing_but_audio_makes_up_for_rubbish(bed: Bed) -> None:
+    """Keys pressed, and audio that comes again, do not: the recording of the call fails by the same rule."""
+    log = log_of()
+    await bed.play(log[:60])
+    again = next(entry for entry in log if isinstance(entry.record, AudioChunk))
+    key = DtmfPressed(call_id="call-1", position=0, digit="1", pressed_at=BEGAN)
+    offset = 1000
+    for number in range(MOST):
+        await bed.handler.take(message(absurd(offset, 1000 + number)))
+        for more in range(5):
+            await bed.handler.take(message(replace(again, offset=offset + 1 + 2 * more)))
+            await bed.handler.take(message(Entry(offset=offset + 2 + 2 * more, record=key, written_at=BEGAN)))
+        offset += 20
+    await bed.until(TranscriptFailed)
+    (failed,) = bed.topics.of(TranscriptFailed)
+    assert isinstance(failed, TranscriptFailed)
+    assert failed.error == "unusable_records"
 
 
 async def test_a_fault_of_ours_fails_the_call_that_hits_it(bed: Bed) -> None:

@@ -143,9 +143,14 @@ class LiveCall:
         return self._position // self._samples_per_ms
 
     @property
+    def audio(self) -> int:
+        """Samples of one channel that have come."""
+        return self._position - self._missing
+
+    @property
     def ahead(self) -> bool:
         """Whether its audio has come faster than it can have been spoken, by the times of its records (`steno.call_clock`)."""
-        audio = self._position - self._missing
+        audio = self.audio
         if audio > self._in_time:
             self._in_time = most_missing(self._clock.elapsed, audio=0, sample_rate=self._first.sample_rate)
         return audio > self._in_time
@@ -350,7 +355,7 @@ class LiveCall:
     @property
     def _most_missing(self) -> int:
         rate = self._first.sample_rate
-        return most_missing(self._clock.elapsed, audio=self._position - self._missing, sample_rate=rate)
+        return most_missing(self._clock.elapsed, audio=self.audio, sample_rate=rate)
 
     def _whole_ms(self) -> int:
         """The position in milliseconds, rounded up."""

@@ -185,9 +185,10 @@ class CallWorker:
         return self._bench.ahead_room if self.call.ahead else self._bench.room
 
     def _hear(self, record: Record, *, offset: int, written_at: datetime) -> None:
-        before = self.call.duration_ms
+        before, audio_before = self.call.duration_ms, self.call.audio
         self._line_up(self.call.take(record, offset=offset, written_at=written_at))
-        self._unusable.good()
+        if self.call.audio > audio_before:
+            self._unusable.good()
         metrics.LIVE_AUDIO_SECONDS.inc((self.call.duration_ms - before) / 1000)
 
     def _hear_later(self, laid: Laid) -> None:
