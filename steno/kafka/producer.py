@@ -155,7 +155,7 @@ class Producer:
         if name not in topic.records:
             raise WrongRecord(f"{name} does not belong on topic {topic.name}, which carries {', '.join(topic.records)}")
         key, value = topic.key_of(record).encode(), self._codec.encode(record)
-        return Encoded(key=key, value=value, headers=(), made_ms=time.time_ns() // 1_000_000)
+        return Encoded(key=key, value=value, headers=(), made_ms=_now_ms())
 
     async def send(
         self,
@@ -225,12 +225,15 @@ class Producer:
         started = time.perf_counter()
         # All by one client: where it is replaced in between, those after would overtake those before.
         client = await self._connected()
+        # A clock that ran ahead may have been set back since: Kafka takes no times that are far in the future.
+        latest_ms = _now_ms()
         deliveries = []
         failure: StenoError | None = None
         for record in records:
             try:
+                made_ms = latest_ms if record.made_ms is None else min(record.made_ms, latest_ms)
                 delivery = await self._hand_over(
-                    client, name, record.key, record.value, record.headers, most=most, made_ms=record.made_ms
+                    client, name, record.key, record.value, record.headers, most=most, made_ms=made_ms
                 )
                 deliveries.append(delivery)
             except StenoError as error:
@@ -339,6 +342,10 @@ class Producer:
         closing = asyncio.create_task(_close(client))
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _most_bytes(topic: Topic) -> int:

@@ -136,6 +136,16 @@ async def test_a_record_keeps_the_time_it_was_made_however_often_it_is_sent(monk
         assert line.timestamps == made_ms
 
 
+async def test_a_record_made_while_the_clock_ran_ahead_is_not_of_the_future(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kafka would refuse it until that time has come; once the clock is set right, it is of now."""
+    now_ms, line = 1_700_000_000_000, _Line()
+    ahead = Encoded(key=b"c", value=b"", headers=(), made_ms=now_ms + 7_200_000)
+    with monkeypatch.context() as clock:
+        clock.setattr("time.time_ns", lambda: now_ms * 1_000_000)
+        await _in_order(line).send_in_order(RECORDINGS, [ahead])
+    assert line.timestamps == [now_ms]
+
+
 async def test_a_bare_record_has_no_headers() -> None:
     """Audio chunks are key and value alone."""
     encoded = Producer(NOBODY, TopicSettings(), CODEC, source="ingest").encode_bare(RECORDINGS, recording("c"))
