@@ -3,6 +3,7 @@
 import pytest
 
 from steno.events.catalogue import (
+    CALL_AUDIO,
     CALLS,
     DEAD_LETTERS,
     MAX_DEAD_LETTER_BYTES,
@@ -48,3 +49,8 @@ def test_dead_letters_take_the_largest_record_and_its_headers() -> None:
     """Only dead letters take more than the broker's default."""
     assert int(topic_config(DEAD_LETTERS)["max.message.bytes"]) == MAX_DEAD_LETTER_BYTES > MAX_RECORD_BYTES
     assert "max.message.bytes" not in topic_config(RECORDINGS)
+
+
+def test_the_log_of_live_calls_keeps_the_times_its_records_were_made() -> None:
+    """Whatever the cluster's default is: how long a call lasts is told by them."""
+    assert topic_config(CALL_AUDIO)["message.timestamp.type"] == "CreateTime"
