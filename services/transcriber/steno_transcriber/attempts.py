@@ -2,7 +2,7 @@
 
 Before a recording is decoded, a mark says that it is; at its end the mark goes. A mark that is found is that of a transcriber
 that died meanwhile. Of what was being decoded then one may be the cause, and all are under suspicion: such a recording is
-decoded alone, so that the next death tells. A decoder that dies tells at once.
+decoded alone, so that the next death tells. A decoder that dies tells at once. One that the machine cannot begin tells nothing.
 """
 
 import json
@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from steno.errors import Permanent
 from steno.storage.objects import ObjectMissing, ObjectStore
-from steno_transcriber.audio.errors import DecoderDied
 from steno_transcriber.result import plain_name
 
 MOST_CRASHES = 2
@@ -51,9 +50,9 @@ class Past:
         """As it is to be found if this process dies now."""
         return Past(self.deaths + 1, self.crashes)
 
-    def after(self, error: DecoderDied) -> "Past":
-        """As it is once a decoder has died."""
-        return Past(self.deaths, self.crashes + 1) if error.by_recording else self.begun()
+    def crashed(self) -> "Past":
+        """As it is once its decoder has died."""
+        return Past(self.deaths, self.crashes + 1)
 
 
 class Attempts:

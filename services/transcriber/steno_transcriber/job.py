@@ -5,7 +5,7 @@
 | it has a transcript | result document, then phrases, then `TranscriptCompleted` |
 | it is broken, missing, too long, in another language | `TranscriptFailed` with the reason; nothing in dead letters |
 | Kafka will never take a record of it | the same |
-| the object store, Kafka or the disk is away | `Retryable`: the kernel calls again, for ever |
+| the object store, Kafka or the disk is away, or no decoder can be begun | `Retryable`: the kernel calls again, for ever |
 | its decoder dies twice, or the transcriber with it (`attempts`) | `TranscriptFailed` with the reason |
 | an error that nobody foresaw | it is tried again, held, or given up (`steno.kafka.holding`): then `TranscriptFailed` |
 | it was cancelled before its results were being published | nothing more is published |
@@ -230,7 +230,7 @@ class Transcriber:
                 except DecoderDied as error:
                     log.warning("recording.decoder_died", recording_id=identifier, reason=str(error))
                     metrics.DECODER_DEATHS.inc()
-                    past = past.after(error)
+                    past = past.crashed()
                     await self._attempts.keep(identifier, past)
                     continue
                 except BaseException as error:

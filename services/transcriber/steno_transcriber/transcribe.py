@@ -41,6 +41,7 @@ def transcribe(
     Raises:
         UnreadableAudio: the file is not audio.
         DecoderDied: the process that decoded the file did.
+        DecoderLost: there is none to be had; try again later.
         UnsupportedLocale: the engine does not know the recording's language.
         AudioTooLong: it is longer than `max_audio_ms`.
         Stopped: `stop` was set.

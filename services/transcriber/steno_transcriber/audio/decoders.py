@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from steno_transcriber.audio import wire
-from steno_transcriber.audio.errors import DecoderDied, Stopped, UnreadableAudio
+from steno_transcriber.audio.errors import DecoderDied, DecoderLost, Stopped, UnreadableAudio
 from steno_transcriber.audio.request import STATUS, Request
 from steno_transcriber.audio.wire import AudioFormat, Block, Kind
 from steno_transcriber.speech import SAMPLE_RATE
@@ -88,6 +88,7 @@ class Decoders:
         Raises:
             UnreadableAudio: it is not audio, or takes more than a recording may.
             DecoderDied: its decoder did.
+            DecoderLost: there is none to be had; try again later.
             Stopped: `stop` says so; it is asked again and again.
             OSError: the file cannot be read.
         """
@@ -278,7 +279,7 @@ class DecodedAudio:
         except OSError:
             told = b""
         if len(told) != STATUS.size:
-            return DecoderDied(f"the decoder of {self._name} ended with the process it comes from", by_recording=False)
+            return DecoderLost(f"the decoder of {self._name} could not be begun, or ended with the process it comes from")
         (status,) = STATUS.unpack(told)
         if status == -signal.SIGXCPU:
             return UnreadableAudio(

@@ -4,12 +4,14 @@
 StenoError
 ├── Permanent
 │   └── UnreadableAudio   the file is not audio, or not what we decode, now and ever
+├── Retryable
+│   └── DecoderLost       this machine could not begin or keep a decoder, whatever the recording
 ├── DecoderDied           the process that decoded it ended before its time, or stood still
 └── Stopped               the work was told to stop
 ```
 """
 
-from steno.errors import Permanent, StenoError
+from steno.errors import Permanent, Retryable, StenoError
 
 
 class UnreadableAudio(Permanent):
@@ -23,10 +25,11 @@ class DecoderDied(StenoError):
 
     error_class = "decoder_died"
 
-    def __init__(self, message: str, *, by_recording: bool = True) -> None:
-        """`by_recording`: it was this recording's own process, so that nothing else can have been the cause."""
-        super().__init__(message)
-        self.by_recording = by_recording
+
+class DecoderLost(Retryable):
+    """This machine has no process or descriptor for a decoder, or the process that decoders are forked from died."""
+
+    error_class = "decoder_lost"
 
 
 class Stopped(StenoError):

@@ -56,15 +56,25 @@ class ForkServer:
             os.waitpid(process, 0)
 
     def _begin(self) -> bool:
-        """Forks a decoder; False where the service is gone."""
+        """Forks a decoder; False where the service is gone.
+
+        One that this machine cannot begin ends without a status, and costs no other.
+        """
         try:
             head, descriptors, _, _ = socket.recv_fds(self._control, LENGTH.size, _DESCRIPTORS)
             request = self._exactly(LENGTH.unpack(head)[0]) if len(head) == LENGTH.size else b""
         except ConnectionError:
             return False
-        if not request or len(descriptors) != _DESCRIPTORS:
+        if not request:
             return False
-        process = os.fork()
+        try:
+            process = os.fork() if len(descriptors) == _DESCRIPTORS else None  # fewer come where no more can be open
+        except OSError:
+            process = None
+        if process is None:
+            for descriptor in descriptors:
+                os.close(descriptor)
+            return True
         if process == 0:
             self._become_decoder(request, descriptors)
         file, pipe, life = descriptors
