@@ -6,6 +6,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from steno_transcriber.audio.fork_server import ForkServer
@@ -29,7 +30,7 @@ def asked(ours: socket.socket, *, descriptors: int = 3) -> socket.socket:
     life, far_life = socket.socketpair()
     with ExitStack() as sent:
         sent.enter_context(far_life)
-        others = [sent.enter_context(open(os.devnull)).fileno() for _ in range(descriptors - 1)]
+        others = [sent.enter_context(Path(os.devnull).open()).fileno() for _ in range(descriptors - 1)]
         socket.send_fds(ours, [REQUEST], [*others, far_life.fileno()])
     return life
 

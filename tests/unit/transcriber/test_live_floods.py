@@ -1,6 +1,9 @@
 """Calls that come faster than live, straight on Kafka: they wait for themselves, and say the same in the end."""
 
 import asyncio
+import errno
+import io
+import os
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -11,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from steno_transcriber.decode_pool import Urgency
 from steno_transcriber.engines.scripted import ScriptedEngine
+from steno_transcriber.live import aside as aside_module
 from steno_transcriber.live.aside import Aside, Laid, TooFarAhead
 from steno_transcriber.live.room import Room
 from steno_transcriber.live.worker import INTERNAL
@@ -188,6 +192,57 @@ async def test_what_lies_aside_ends_with_a_fault_of_ours_in_words(bed: FloodBed,
     (failed,) = bed.topics.of(TranscriptFailed)
     assert isinstance(failed, TranscriptFailed)
     assert (failed.error, failed.reason) == ("internal", INTERNAL)
+
+
+class FullDisk(io.RawIOBase):
+    """A file that nothing can be written to."""
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return offset
+
+    def write(self, _: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+async def test_a_full_disk_fails_the_live_pass_alone(bed: FloodBed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the first record that finds no room, before anything of it is taken from there."""
+    monkeypatch.setattr(aside_module, "SpooledTemporaryFile", lambda **_: io.BufferedRandom(FullDisk()))
+    bed.decoder.held = {"flood"}
+    await bed.play(flood(minutes=3))
+    bed.decoder.let_go.set()
+    await bed.until(TranscriptFailed)
+    (failed,) = bed.topics.of(TranscriptFailed)
+    assert isinstance(failed, TranscriptFailed)
+    assert failed.error == "too_far_ahead"
+    assert "No space left" in failed.reason
+
+
+async def test_what_cannot_be_read_back_fails_the_live_pass_alone(bed: FloodBed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The call ends in words, and nothing of it lies aside any more that would hold its partition back."""
+
+    def broken(_: Aside) -> Laid:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(Aside, "take", broken)
+    bed.decoder.held = {"flood"}
+    await bed.play(flood(minutes=3))
+    (call,) = bed.handler._partitions[PARTITION]
+    assert call.worker.aside_from is not None
+    bed.decoder.let_go.set()
+    await bed.until(TranscriptFailed)
+    (failed,) = bed.topics.of(TranscriptFailed)
+    assert isinstance(failed, TranscriptFailed)
+    assert (failed.error, failed.reason) == ("internal", INTERNAL)
+    assert call.worker.aside_from is None
 
 
 def _fails(*_: object) -> None:

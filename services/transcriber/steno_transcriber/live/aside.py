@@ -4,6 +4,7 @@ They are given back in their order, and what they hold is as it was. In memory t
 """
 
 import struct
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -81,6 +82,7 @@ class Aside:
                 self._file = SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES, dir=folder)  # noqa: SIM115 - closed by `clear`
             self._file.seek(self._written)
             self._file.write(frame)
+            self._file.flush()  # a full disk is found out here
         except OSError as error:
             raise TooFarAhead(f"the call came faster than it can be transcribed, and cannot be put aside: {error}") from error
         self._written += len(frame)
@@ -109,7 +111,8 @@ class Aside:
     def clear(self) -> None:
         """Nothing of it is needed any more."""
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # what no disk had room for is not needed either
+                self._file.close()
         self._file, self._written, self._read, self.first_offset = None, 0, 0, None
 
     def _header(self) -> tuple[int, int, bool, int]:

@@ -14,9 +14,13 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+import structlog
+
 from steno_transcriber import metrics
 from steno_transcriber.live.aside import Aside, Laid
 from steno_transcriber.live.room import Room
+
+log = structlog.get_logger("steno.transcriber.live")
 
 SHARE_SECONDS = 60.0
 """Audio of one call that may wait for the engine."""
@@ -28,14 +32,25 @@ AHEAD_SECONDS = 300.0
 class CatchingUp:
     """The share of one call."""
 
-    def __init__(self, call_id: str, hear: Callable[[Laid], None], *, room: Callable[[], Room], folder: Path | None) -> None:
+    def __init__(
+        self,
+        call_id: str,
+        hear: Callable[[Laid], None],
+        *,
+        failed: Callable[[], None],
+        room: Callable[[], Room],
+        folder: Path | None,
+    ) -> None:
         """
         Args:
             hear: Hears one record; it raises nothing.
+            failed: Told where what lies aside cannot be heard for a fault of ours; nothing of it lies there any more.
             room: The room that the call shares with others just now.
             folder: Where what is put aside lies.
         """
+        self._call_id = call_id
         self._hear = hear
+        self._failed = failed
         self._aside = Aside(call_id, folder)
         self._room = room
         #: The room for the call's own audio.
@@ -54,7 +69,7 @@ class CatchingUp:
         metrics.LIVE_RECORDS_ASIDE.inc()
         self._afterwards = None
         if self._task is None:
-            self._task = asyncio.create_task(self._catch_up())
+            self._task = asyncio.create_task(self._run())
 
     def once_done(self, work: Callable[[], None]) -> None:
         """Does something once nothing lies aside, unless more comes."""
@@ -65,6 +80,15 @@ class CatchingUp:
         self._aside.clear()
         if self._task is not None:
             self._task.cancel()
+
+    async def _run(self) -> None:
+        try:
+            await self._catch_up()
+        except Exception:
+            log.exception("live.failed_unexpectedly", call_id=self._call_id)
+            self._task = None
+            self._aside.clear()
+            self._failed()
 
     async def _catch_up(self) -> None:
         while self._aside:

@@ -95,7 +95,13 @@ class CallWorker:
         self._decodings: asyncio.Queue[_Decoding | Permanent | None] = asyncio.Queue()
         self._unusable = Unusable()
         self._given_up = False
-        self._catching_up = CatchingUp(checkpoint.call_id, self._hear_later, room=lambda: self._room, folder=bench.aside_folder)
+        self._catching_up = CatchingUp(
+            checkpoint.call_id,
+            self._hear_later,
+            failed=lambda: self.give_up(InternalFault()),
+            room=lambda: self._room,
+            folder=bench.aside_folder,
+        )
         self._done = False
         self._log = log.bind(call_id=checkpoint.call_id)
         self._task = asyncio.create_task(self._run(), name=f"call {checkpoint.call_id}")
