@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
+from ipaddress import IPv6Network
 from pathlib import Path, PurePosixPath
 from typing import IO
 from urllib.parse import unquote, urlsplit
@@ -140,13 +141,16 @@ class Fetcher:
             _check_digest(digest, sha256, url)
 
     def host(self, url: str) -> str:
-        """The server that a recording comes from; none where it lies in our own store or on our own disk."""
+        """The server that a recording comes from; none where it lies in our own store or on our own disk.
+
+        Whatever its port: one machine has thousands. Of a literal address of IPv6 the network: one machine has all of it.
+        """
         try:
             parts = urlsplit(url)
         except ValueError:  # which the fetch says
             return ""
         elsewhere = parts.scheme in ("http", "https") and not self._store.owns(url)
-        return parts.netloc.rpartition("@")[2].lower() if elsewhere else ""
+        return _machine((parts.hostname or "").rstrip(".")) if elsewhere else ""
 
     async def _fetch_to(self, file: IO[bytes], url: str, sha256: str) -> None:
         """Fetches by one attempt after the other, with pauses, until it is there whole or given up."""
@@ -244,6 +248,13 @@ def _check_digest(digest: str, submitted: str, url: str) -> None:
     """The digest that was found is told to nobody: whoever submits a URL might learn what is there."""
     if digest != submitted:
         raise ChecksumMismatch(f"{shown(url)} has not the bytes with the SHA-256 that was submitted, {submitted}")
+
+
+def _machine(host: str) -> str:
+    try:
+        return str(IPv6Network((host, 64), strict=False))
+    except ValueError:
+        return host
 
 
 def _name(url: str) -> str:

@@ -7,7 +7,8 @@
 | slow | that | likewise |
 
 A host may have two thirds of the quick lane and half of the slow one while it sends. Who finds no place in the quick lane waits
-for a while, a few at a time, then tries again later (`NoPlace`, which the kernel lets wait without a slot).
+for a while, a few at a time, then tries again later (`NoPlace`, which the kernel lets wait without a slot). Where the slow lane
+is full, too, a fetch that is slow in the quick lane ends likewise as soon as another waits for its place.
 """
 
 import asyncio
@@ -46,10 +47,19 @@ class Place:
     host: str
     lane: Lane
     fetching: bool = True
+    #: Ends its block.
+    limit: asyncio.Timeout | None = None
 
     def fetched(self) -> None:
         """The recording is here: its server is done with."""
         self.fetching = False
+        if self.limit is not None:
+            self.limit.reschedule(None)
+
+    @property
+    def ending(self) -> bool:
+        """Whether another is to have it."""
+        return self.limit is not None and self.limit.when() is not None
 
 
 class FetchPlaces:
@@ -93,13 +103,18 @@ class FetchPlaces:
         """A place, for the time of the block; that of our own store and disk without a host.
 
         Raises:
-            NoPlace: there is none, for now.
+            NoPlace: there is none, for now; or the fetch is slow, and another is to have the place.
         """
         place = Place(host, Lane.QUICK if host else Lane.OWN)
         await self._take(place)
         timer = [self._later(SLOW_SECONDS, lambda: self._move(place, timer))] if host else []
         try:
-            yield place
+            async with asyncio.timeout(None) as place.limit:
+                yield place
+        except TimeoutError:
+            if not place.ending:
+                raise
+            raise NoPlace(f"{place.host} is slow, and others wait; the recording comes again later") from None
         finally:
             place.fetching = False
             for call in timer:
@@ -144,16 +159,26 @@ class FetchPlaces:
         self._line = left
 
     def _has_room(self, lane: Lane, host: str) -> bool:
-        there = [place for place in self._taken if place.lane is lane]
-        of_host = sum(place.fetching and place.host == host for place in there)
-        return len(there) < self._most[lane] and of_host < self._most_of_host.get(lane, self._most[lane])
+        there = sum(place.lane is lane for place in self._taken)
+        return there < self._most[lane] and self._host_has_room(lane, host)
+
+    def _host_has_room(self, lane: Lane, host: str) -> bool:
+        of_host = sum(place.fetching and place.lane is lane and place.host == host for place in self._taken)
+        return of_host < self._most_of_host.get(lane, self._most[lane])
 
     def _move(self, place: Place, timer: list[Any]) -> None:
-        """To the slow lane, as soon as there is room."""
+        """To the slow lane, as soon as there is room; or away, where there is none and another waits."""
         if not place.fetching:
             return
         if self._has_room(Lane.SLOW, place.host):
             place.lane = Lane.SLOW
             self._let_in()
+        elif place.limit is not None and self._another_waits():
+            place.limit.reschedule(asyncio.get_running_loop().time())
         else:
             timer[:] = [self._later(1.0, lambda: self._move(place, timer))]
+
+    def _another_waits(self) -> bool:
+        """Whether a recording waits for nothing but a place in the quick lane, beyond those that are being given away."""
+        waiting = sum(bool(other.host) and self._host_has_room(Lane.QUICK, other.host) for other, _ in self._line)
+        return waiting > sum(place.ending for place in self._taken)

@@ -129,7 +129,10 @@ async def test_a_packed_answer_is_refused(fetcher: Fetcher, source: Source) -> N
 @pytest.mark.parametrize(
     ("url", "host"),
     [
-        ("https://user:secret@Recorder.example:8443/a.wav", "recorder.example:8443"),
+        ("https://user:secret@Recorder.example:8443/a.wav", "recorder.example"),
+        ("http://recorder.example.:80/a.wav", "recorder.example"),
+        ("http://[2001:db8::1]:8443/a.wav", "2001:db8::/64"),
+        ("http://[2001:db8::ffff:2]/a.wav", "2001:db8::/64"),
         ("http://[::1", ""),
         ("file:///a.wav", ""),
         ("nothing", ""),

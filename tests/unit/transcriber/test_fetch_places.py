@@ -65,8 +65,10 @@ class Crowd:
     async def _be(self, name: str, host: str) -> None:
         async with self.places.taken(host) as place:
             self.inside[name] = place
-            await self._leave[name].wait()
-        del self.inside[name]
+            try:
+                await self._leave[name].wait()
+            finally:
+                del self.inside[name]
 
     async def go(self, name: str) -> None:
         self._leave[name].set()
@@ -101,6 +103,37 @@ async def test_slow_servers_of_many_names_move_out_of_the_way() -> None:
     assert not await crowd.come("good", "good.example")
     await crowd.passes(6)
     assert "good" in crowd.inside
+
+
+async def test_slow_servers_of_any_number_of_names_leave_room_for_the_quick() -> None:
+    """Where the slow lane is full, too, one of those in the quick lane goes for each that waits, and no more."""
+    crowd = Crowd()
+    for number in range(14):
+        await crowd.come(f"tarpit {number}", f"{number}.example")
+        if number in (5, 11):
+            await crowd.passes(6)
+    assert len(crowd.inside) == 14
+    assert not await crowd.come("good", "good.example")
+    await crowd.passes(6)
+    assert "good" in crowd.inside
+    ended = [task for task in crowd.tasks.values() if task.done()]
+    assert [type(task.exception()) for task in ended] == [NoPlace]
+    await crowd.passes(60)
+    assert len(crowd.inside) == 14
+
+
+async def test_a_fetch_ends_for_nobody_that_could_not_have_its_place() -> None:
+    """More of the same server, say; and what is fetched is decoded, whoever waits."""
+    crowd = Crowd(at_once=3, slow=2)
+    for number in range(2):
+        await crowd.come(f"slow {number}", f"{number}.example")
+    await crowd.passes(14)
+    for number in range(4):
+        await crowd.come(f"big {number}", "big.example")
+    await crowd.come("call", "good.example")
+    crowd.inside["call"].fetched()
+    await crowd.passes(60)
+    assert sorted(crowd.inside) == ["big 0", "big 1", "call", "slow 0", "slow 1"]
 
 
 async def test_what_is_our_own_waits_for_no_server() -> None:
