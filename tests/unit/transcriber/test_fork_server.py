@@ -4,11 +4,16 @@ import errno
 import os
 import signal
 import socket
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NoReturn
 
+import psutil
 import pytest
+from steno_transcriber.audio.decoders import Decoders
+from steno_transcriber.audio.errors import DecoderLost
 from steno_transcriber.audio.fork_server import ForkServer
 from steno_transcriber.audio.request import Request
 
@@ -23,6 +28,10 @@ def control(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[socket.socket, Fo
     ours, theirs = socket.socketpair()
     with ours, theirs:
         yield ours, ForkServer(theirs)
+
+
+def descriptors_open() -> int:
+    return psutil.Process().num_fds()
 
 
 def asked(ours: socket.socket, *, descriptors: int = 3) -> socket.socket:
@@ -66,3 +75,22 @@ def test_a_service_that_is_gone_ends_it(control: tuple[socket.socket, ForkServer
     ours, server = control
     ours.close()
     assert not server._begin()
+
+
+@pytest.mark.parametrize("fails", ["pipe", "socketpair", "Popen"])
+def test_a_decoder_that_cannot_be_begun_leaves_nothing_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    """Whatever there is no more of; and the recording comes again later."""
+
+    def none_left(*_: object, **__: object) -> NoReturn:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    (tmp_path / "call.wav").write_bytes(b"")
+    for module in (os, socket, subprocess):
+        if hasattr(module, fails):
+            monkeypatch.setattr(module, fails, none_left)
+    before = descriptors_open()
+    with pytest.raises(DecoderLost, match="Too many open files"), Decoders().open(tmp_path / "call.wav", name="call.wav"):
+        pass
+    assert descriptors_open() == before

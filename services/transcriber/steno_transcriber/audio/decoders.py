@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -92,24 +92,27 @@ class Decoders:
             Stopped: `stop` says so; it is asked again and again.
             OSError: the file cannot be read.
         """
-        with path.open("rb", buffering=0) as file:
+        with path.open("rb", buffering=0) as file, ExitStack() as ours:
             bounds = self._bounds(os.fstat(file.fileno()).st_size)
-            reading, writing = os.pipe()
-            life, far_life = socket.socketpair()
-            with life, os.fdopen(reading, "rb", buffering=0) as pipe:
-                try:
-                    request = Request(
-                        name=name[-_NAME_CHARACTERS:],
-                        headerless=headerless,
-                        memory_bytes=bounds.memory_bytes,
-                        cpu_seconds=bounds.cpu_seconds,
-                    )
+            request = Request(
+                name=name[-_NAME_CHARACTERS:],
+                headerless=headerless,
+                memory_bytes=bounds.memory_bytes,
+                cpu_seconds=bounds.cpu_seconds,
+            )
+            try:
+                with ExitStack() as theirs:
+                    life, far_life = socket.socketpair()
+                    ours.enter_context(life)
+                    theirs.enter_context(far_life)
+                    reading, writing = os.pipe()
+                    pipe = ours.enter_context(os.fdopen(reading, "rb", buffering=0))
+                    theirs.callback(os.close, writing)
                     _enlarge(reading)
                     self._begin(request.packed(), [file.fileno(), writing, far_life.fileno()])
-                finally:
-                    os.close(writing)
-                    far_life.close()
-                yield DecodedAudio(file, pipe, life, name=name, bounds=bounds, stop=stop, clock=self._clock)
+            except OSError as error:
+                raise DecoderLost(f"no decoder can be begun: {error.strerror or error}") from error
+            yield DecodedAudio(file, pipe, life, name=name, bounds=bounds, stop=stop, clock=self._clock)
 
     def close(self) -> None:
         """Ends the process that decoders come from, and all of them."""
@@ -131,7 +134,8 @@ class Decoders:
 
     def _start_server(self) -> socket.socket:
         ours, theirs = socket.socketpair()
-        with theirs:
+        with ExitStack() as unless_begun, theirs:
+            unless_begun.enter_context(ours)
             self._server = subprocess.Popen(
                 [sys.executable, "-I", "-c", _PROGRAM, json.dumps(sys.path)],
                 stdin=theirs.fileno(),
@@ -139,6 +143,7 @@ class Decoders:
                 env={"PATH": os.defpath, "LC_ALL": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
                 start_new_session=True,  # a terminal's Ctrl-C is for the service
             )
+            unless_begun.pop_all()
         self._control = ours
         return ours
 
