@@ -2,7 +2,8 @@
 
 Before a recording is decoded, a mark says that it is; at its end the mark goes. A mark that is found is that of a transcriber
 that died meanwhile. Of what was being decoded then one may be the cause, and all are under suspicion: such a recording is
-decoded alone, so that the next death tells. A decoder that dies tells at once. One that the machine cannot begin tells nothing.
+decoded while no other suspect is, so that the next death tells which it was. A decoder that dies
+tells at once. One that the machine cannot begin tells nothing.
 """
 
 import json
@@ -16,7 +17,7 @@ MOST_CRASHES = 2
 """Of its decoder, that a recording is tried again after but for the last."""
 
 MOST_DEATHS = 3
-"""Of the transcriber with it, of which all but the first happened while it was decoded alone."""
+"""Of the transcriber with it, of which all but the first happened while no other suspect was decoded."""
 
 
 class DecodingGivenUp(Permanent):
@@ -34,7 +35,7 @@ class Past:
 
     @property
     def suspect(self) -> bool:
-        """Whether it is to be decoded alone."""
+        """Whether it is to be decoded while no other suspect is."""
         return self.deaths > 0
 
     def check(self) -> None:
@@ -43,7 +44,7 @@ class Past:
             raise DecodingGivenUp(f"the recording ended its decoder {self.crashes} times; its media is damaged, or an attack")
         if self.deaths >= MOST_DEATHS:
             raise DecodingGivenUp(
-                f"the transcriber died {self.deaths} times while it decoded the recording, the last times nothing else"
+                f"the transcriber died {self.deaths} times while it decoded the recording, the last times as the only suspect"
             )
 
     def begun(self) -> "Past":

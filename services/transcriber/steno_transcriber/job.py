@@ -221,7 +221,7 @@ class Transcriber:
         past = await self._attempts.past(identifier)
         while True:
             past.check()
-            async with self._turns.taken(alone=past.suspect):
+            async with self._turns.taken(suspect=past.suspect):
                 await self._attempts.keep(identifier, past.begun())
                 try:
                     transcript = await asyncio.get_running_loop().run_in_executor(
@@ -243,7 +243,7 @@ class Transcriber:
             return transcript
 
     async def _forget(self, identifier: str) -> None:
-        """Takes the mark away. One that stays does no harm but that the recording, if it comes again, is decoded alone."""
+        """Takes the mark away. One that stays makes a suspect of the recording if it comes again, and does no other harm."""
         try:
             await self._attempts.keep(identifier, Past())
         except StoreUnavailable as error:

@@ -173,9 +173,23 @@ async def test_a_recording_that_takes_the_transcriber_down_fails(steno: Installa
     assert steno.mark is None
 
 
-async def test_a_suspect_is_decoded_alone(steno: Installation) -> None:
+async def test_a_suspect_is_decoded_beside_what_is_none(steno: Installation) -> None:
+    """It may be a recording of hours, and one kill of the transcriber makes several."""
+    await steno.attempts.keep("bad", Past(deaths=1))
+    steno.decoders.hold = {"bad.wav": threading.Event()}
+    bad = asyncio.create_task(steno.handle("bad"))
+    await _until(lambda: steno.decoders.asked == ["bad.wav"])
+    async with asyncio.timeout(10):
+        await steno.handle("good")
+    assert steno.ends() == [("good", "completed")]
+    steno.decoders.hold["bad.wav"].set()
+    await bad
+
+
+async def test_a_suspect_is_decoded_while_no_other_is(steno: Installation) -> None:
     """So that the next death tells which it was, and what was beside it once is acquitted by its completion."""
     await steno.attempts.keep("bad", Past(deaths=1))
+    await steno.attempts.keep("good", Past(deaths=1))
     steno.decoders.hold = {"good.wav": threading.Event(), "bad.wav": threading.Event()}
     good = asyncio.create_task(steno.handle("good"))
     await _until(lambda: steno.decoders.asked == ["good.wav"])

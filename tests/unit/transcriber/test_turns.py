@@ -1,4 +1,4 @@
-"""Turns: as many recordings at once as there are, or one alone, in the order in which they came."""
+"""Turns: as many recordings at once as there are, of which one may be a suspect, in the order in which they came."""
 
 import asyncio
 
@@ -14,13 +14,13 @@ class Crowd:
         self.ends: dict[str, asyncio.Event] = {}
         self.tasks: dict[str, asyncio.Task[None]] = {}
 
-    async def come(self, name: str, *, alone: bool = False) -> None:
+    async def come(self, name: str, *, suspect: bool = False) -> None:
         self.ends[name] = asyncio.Event()
-        self.tasks[name] = asyncio.create_task(self._be(name, alone=alone))
+        self.tasks[name] = asyncio.create_task(self._be(name, suspect=suspect))
         await self.settle()
 
-    async def _be(self, name: str, *, alone: bool) -> None:
-        async with self.turns.taken(alone=alone):
+    async def _be(self, name: str, *, suspect: bool) -> None:
+        async with self.turns.taken(suspect=suspect):
             self.inside.add(name)
             try:
                 await self.ends[name].wait()
@@ -36,34 +36,33 @@ class Crowd:
             await asyncio.sleep(0)
 
 
-async def test_one_that_must_be_alone_is() -> None:
-    """It waits for those that are there, and those that come wait for it."""
+async def test_suspects_take_their_turn_one_after_the_other() -> None:
+    """Beside recordings that are none, which wait for a place and not for them."""
     crowd = Crowd(3)
-    await crowd.come("a")
-    await crowd.come("b")
-    await crowd.come("suspect", alone=True)
-    await crowd.come("c")
-    assert crowd.inside == {"a", "b"}
+    for name in ("suspect 1", "suspect 2", "suspect 3"):
+        await crowd.come(name, suspect=True)
+    for name in ("a", "b", "c"):
+        await crowd.come(name)
+    assert crowd.inside == {"suspect 1", "a", "b"}
+    await crowd.end("suspect 1")
+    assert crowd.inside == {"a", "b", "c"}
     await crowd.end("a")
-    await crowd.end("b")
-    assert crowd.inside == {"suspect"}
-    await crowd.end("suspect")
-    assert crowd.inside == {"c"}
+    assert crowd.inside == {"suspect 2", "b", "c"}
 
 
 async def test_one_that_gives_up_waiting_holds_nobody() -> None:
     """Neither while it waits, nor where its turn comes at that very moment."""
-    crowd = Crowd(2)
+    crowd = Crowd(1)
     await crowd.come("a")
-    await crowd.come("suspect", alone=True)
-    await crowd.come("b")
-    crowd.tasks["suspect"].cancel()
+    await crowd.come("suspect 1", suspect=True)
+    await crowd.come("suspect 2", suspect=True)
+    crowd.tasks["suspect 1"].cancel()
     await crowd.settle()
-    assert crowd.inside == {"a", "b"}
     await crowd.come("late")
     crowd.ends["a"].set()
-    crowd.tasks["late"].cancel()
+    crowd.tasks["suspect 2"].cancel()
     await crowd.settle()
-    await crowd.end("b")
-    await crowd.come("last", alone=True)
+    assert crowd.inside == {"late"}
+    await crowd.end("late")
+    await crowd.come("last", suspect=True)
     assert crowd.inside == {"last"}
