@@ -277,7 +277,7 @@ async def test_what_is_done_in_turn_is_not_refused(client: _Client) -> None:
     leave = asyncio.Semaphore(0)
 
     async def waiting(scope: Any, receive: Any, send: Any) -> None:
-        entered.append(scope["state"]["caller"].name)
+        entered.append(scope["state"]["caller"].tenant)
         await leave.acquire()
         await Response(status_code=204)(scope, receive, send)
 
