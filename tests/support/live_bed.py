@@ -9,6 +9,7 @@ from typing import ParamSpec, TypeVar
 from steno_transcriber.decode_pool import Urgency
 from steno_transcriber.engines.port import Pack
 from steno_transcriber.engines.scripted import ScriptedEngine
+from steno_transcriber.live.aside_budget import AsideBudget
 from steno_transcriber.live.bench import Bench
 from steno_transcriber.live.hypotheses import HypothesisBench
 from steno_transcriber.live.room import Room
@@ -104,6 +105,7 @@ class Bed:
         self.decoder = HeldDecoder()
         self.now = BEGAN
         self.room = Room()
+        self.budget = AsideBudget()
         self.handler = self.another()
 
     def another(self) -> LiveTranscriber:
@@ -114,6 +116,7 @@ class Bed:
             publisher=self.topics,
             hypotheses=HypothesisBench(engine=self.decoder.engine, pool=Occupied(), publisher=self.topics, clock=lambda: 0.0),
             room=self.room,
+            aside_budget=self.budget,
             now=lambda: self.now,
             sleep=lambda _: asyncio.sleep(0),
         )

@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from tempfile import SpooledTemporaryFile
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from steno_transcriber.decode_pool import Urgency
 from steno_transcriber.engines.scripted import ScriptedEngine
 from steno_transcriber.live import aside as aside_module
 from steno_transcriber.live.aside import Aside, Laid, TooFarAhead
+from steno_transcriber.live.aside_budget import AsideBudget
 from steno_transcriber.live.room import Room
 from steno_transcriber.live.worker import INTERNAL
 from steno_transcriber.speech import Recognition, Utterance
@@ -161,7 +163,7 @@ async def test_another_process_goes_on_with_a_flood_to_the_bit(bed: FloodBed, sh
 
 async def test_a_flood_beyond_all_bounds_fails_its_live_pass_alone(bed: FloodBed, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a reason; what was said before stands, and its recording is made and transcribed all the same."""
-    monkeypatch.setattr(Aside.__init__, "__kwdefaults__", {"most_bytes": 1})
+    monkeypatch.setattr(Aside.__init__, "__kwdefaults__", {**(Aside.__init__.__kwdefaults__ or {}), "most_bytes": 1})
     bed.decoder.held = {"flood"}
     log = flood()
     await bed.play(log)
@@ -288,6 +290,69 @@ def test_there_is_a_bound_to_what_lies_aside() -> None:
     assert aside._file is not None
     assert aside._file._rolled  # type: ignore[attr-defined]
     aside.clear()
+
+
+def test_there_is_a_bound_to_what_lies_aside_of_all_calls() -> None:
+    """The call with the most there gives way, or is the one that finds no room; what is gone counts no more."""
+    evicted = list[str]()
+    budget = AsideBudget(most_bytes=10_000)
+
+    def aside(name: str) -> Aside:
+        return Aside("c", None, budget=budget, evicted=lambda error: evicted.append(f"{name} {error.error_class}"))
+
+    many, few = aside("many"), aside("few")
+    for offset in range(3):
+        many.put(chunk_of(2_000, offset))
+    with pytest.raises(TooFarAhead):
+        many.put(chunk_of(4_000, 3))
+    few.put(chunk_of(3_000, 4))
+    few.put(chunk_of(2_000, 5))
+    assert evicted == ["many too_far_ahead"]
+    assert not many
+    assert few.take() == chunk_of(3_000, 4)
+    few.clear()
+    for offset in range(4):
+        few.put(chunk_of(2_000, offset))
+    few.clear()
+
+
+def test_there_is_a_bound_to_what_lies_aside_in_memory() -> None:
+    """Beyond it, it is on disk from the first; and what is on disk, or gone, makes room."""
+    budget = AsideBudget(most_in_memory_bytes=2 << 20)
+    asides = [Aside("c", None, budget=budget) for _ in range(5)]
+    for each in asides[:3]:
+        each.put(chunk_of(1, 0))
+    assert [isinstance(each._file, SpooledTemporaryFile) for each in asides[:3]] == [True, True, False]
+    assert asides[2].take() == chunk_of(1, 0)
+    asides[0].put(chunk_of(2 << 20, 1))
+    asides[1].clear()
+    for each in asides[2:]:
+        each.put(chunk_of(1, 2))
+    assert [isinstance(each._file, SpooledTemporaryFile) for each in asides[2:]] == [True, True, False]
+    for each in asides:
+        each.clear()
+
+
+def chunk_of(size: int, offset: int) -> Laid:
+    record = AudioChunk(call_id="c", sequence=0, position=0, audio=bytes(size))
+    return Laid(offset=offset, written_at=BEGAN, record=record)
+
+
+async def test_a_flood_gives_way_to_what_less_lies_aside_of(bed: FloodBed) -> None:
+    """It fails with a reason, and the other is transcribed as if it had been there alone."""
+    log, second = flood(minutes=5), flood("second", minutes=2)
+    after = [replace(entry, offset=entry.offset + log[-1].offset + 10) for entry in second]
+    bed.budget._most_bytes = sum(len(entry.record.audio) for entry in log if isinstance(entry.record, AudioChunk))
+    bed.decoder.held = {"flood", "second"}
+    await bed.play(log)
+    await bed.play(after)
+    bed.decoder.let_go.set()
+    await bed.until(TranscriptFailed)
+    await bed.until(TranscriptCompleted)
+    (failed,) = bed.topics.of(TranscriptFailed)
+    assert isinstance(failed, TranscriptFailed)
+    assert (failed.call_id, failed.error) == ("flood", "too_far_ahead")
+    assert phrases(bed, "second") == undisturbed(after, ScriptedEngine())
 
 
 def test_a_room_says_when_it_is_full() -> None:

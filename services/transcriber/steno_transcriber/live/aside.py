@@ -1,17 +1,21 @@
 """Buffers on disk the records of a live call that come faster than they can be transcribed, so that no other call waits.
 
-They are given back in their order, and what they hold is as it was. In memory there is a megabyte of them at most.
+They are given back in their order, and what they hold is as it was. In memory there is a megabyte of them at most, and less
+where many calls have some there (`aside_budget`).
 """
 
 import struct
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from tempfile import SpooledTemporaryFile
+from tempfile import SpooledTemporaryFile, TemporaryFile
+from typing import IO
 
 from steno.errors import Permanent
 from steno.events.records import RECORDS, AudioChunk, Record
+from steno_transcriber.live.aside_budget import AsideBudget
 
 MOST_BYTES = 1 << 30
 """What may lie aside of one call: eighteen hours of two channels of G.711."""
@@ -46,16 +50,29 @@ class Laid:
 class Aside:
     """The buffer of one call: a file, once it is more than a megabyte; first in, first out."""
 
-    def __init__(self, call_id: str, folder: Path | None, *, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(
+        self,
+        call_id: str,
+        folder: Path | None,
+        *,
+        most_bytes: int = MOST_BYTES,
+        budget: AsideBudget | None = None,
+        evicted: Callable[[TooFarAhead], None] = lambda _: None,
+    ) -> None:
         """
         Args:
             folder: Where temporary files lie; None: where the system has them.
+            budget: What it shares with other calls.
+            evicted: Told where all of it was dropped to make room for other calls.
         """
         self._call_id = call_id
         self._folder = folder
         self._most_bytes = most_bytes
-        self._file: SpooledTemporaryFile[bytes] | None = None
+        self._budget = budget or AsideBudget()
+        self._evicted = evicted
+        self._file: IO[bytes] | SpooledTemporaryFile[bytes] | None = None
         self._written = self._read = 0
+        self._in_memory = False
         #: Of the first record that lies there; None where none does.
         self.first_offset: int | None = None
 
@@ -71,21 +88,19 @@ class Aside:
             content = f"{type(record).__name__}\n{record.model_dump_json()}".encode()
         written_at = (laid.written_at - _EPOCH) // _MICROSECOND
         frame = _FRAME.pack(laid.offset, written_at, isinstance(record, AudioChunk), len(content)) + content
-        if self._written + len(frame) > self._most_bytes:
-            raise TooFarAhead(
-                f"{self._written >> 20} MB of the call came faster than they can be transcribed, and wait; publish calls as "
-                "they are spoken, or submit them as recordings"
-            )
+        if self._written + len(frame) > self._most_bytes or not self._budget.enter(self, len(frame)):
+            raise self._too_far_ahead()
+        self._written += len(frame)
         try:
             if self._file is None:
-                folder = None if self._folder is None else str(self._folder)
-                self._file = SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES, dir=folder)  # noqa: SIM115 - closed by `clear`
-            self._file.seek(self._written)
+                self._file = self._opened()
+            self._file.seek(self._written - len(frame))
             self._file.write(frame)
             self._file.flush()  # a full disk is found out here
         except OSError as error:
             raise TooFarAhead(f"the call came faster than it can be transcribed, and cannot be put aside: {error}") from error
-        self._written += len(frame)
+        if self._written > _IN_MEMORY_BYTES:
+            self._leave_memory()
         if self.first_offset is None:
             self.first_offset = laid.offset
 
@@ -113,7 +128,39 @@ class Aside:
         if self._file is not None:
             with suppress(OSError):  # what no disk had room for is not needed either
                 self._file.close()
+        self._leave_memory()
+        self._budget.leave(self)
         self._file, self._written, self._read, self.first_offset = None, 0, 0, None
+
+    @property
+    def size(self) -> int:
+        """In bytes; what was taken counts until all was."""
+        return self._written
+
+    def evict(self) -> None:
+        """Drops all of it, for the sake of other calls."""
+        error = self._too_far_ahead()
+        self.clear()
+        self._evicted(error)
+
+    def _opened(self) -> "IO[bytes] | SpooledTemporaryFile[bytes]":
+        """A new file, in memory at first where there is room; `clear` closes it."""
+        folder = None if self._folder is None else str(self._folder)
+        self._in_memory = self._budget.enter_memory(_IN_MEMORY_BYTES)
+        if self._in_memory:
+            return SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES, dir=folder)
+        return TemporaryFile(dir=folder)
+
+    def _leave_memory(self) -> None:
+        if self._in_memory:
+            self._in_memory = False
+            self._budget.leave_memory(_IN_MEMORY_BYTES)
+
+    def _too_far_ahead(self) -> TooFarAhead:
+        return TooFarAhead(
+            f"{self._written >> 20} MB of the call came faster than they can be transcribed, and wait; publish calls as "
+            "they are spoken, or submit them as recordings"
+        )
 
     def _header(self) -> tuple[int, int, bool, int]:
         assert self._file is not None

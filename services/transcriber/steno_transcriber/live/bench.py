@@ -8,6 +8,7 @@ from pathlib import Path
 
 from steno.kafka.retry import RetryPolicy
 from steno_transcriber.engines.port import Engine
+from steno_transcriber.live.aside_budget import AsideBudget
 from steno_transcriber.live.catching_up import AHEAD_SECONDS
 from steno_transcriber.live.decoding import Decoder
 from steno_transcriber.live.hypotheses import HypothesisBench
@@ -28,6 +29,7 @@ class Bench:
     ahead_room: Room = field(default_factory=lambda: Room(AHEAD_SECONDS))
     #: Where what is put aside of them lies; None: where the system has temporary files.
     aside_folder: Path | None = None
+    aside_budget: AsideBudget = field(default_factory=AsideBudget)
     policy: RetryPolicy = field(default_factory=lambda: RetryPolicy(longest_seconds=2.0))
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep

@@ -16,8 +16,10 @@ from pathlib import Path
 
 import structlog
 
+from steno.errors import Permanent
 from steno_transcriber import metrics
-from steno_transcriber.live.aside import Aside, Laid
+from steno_transcriber.live.aside import Aside, Laid, TooFarAhead
+from steno_transcriber.live.aside_budget import AsideBudget
 from steno_transcriber.live.room import Room
 
 log = structlog.get_logger("steno.transcriber.live")
@@ -37,21 +39,23 @@ class CatchingUp:
         call_id: str,
         hear: Callable[[Laid], None],
         *,
-        failed: Callable[[], None],
+        failed: Callable[[Permanent | None], None],
         room: Callable[[], Room],
         folder: Path | None,
+        budget: AsideBudget,
     ) -> None:
         """
         Args:
             hear: Hears one record; it raises nothing.
-            failed: Told where what lies aside cannot be heard for a fault of ours; nothing of it lies there any more.
+            failed: Told why what lay aside is not heard, and lies there no more; None: a fault of ours.
             room: The room that the call shares with others just now.
             folder: Where what is put aside lies.
+            budget: What all calls may have there.
         """
         self._call_id = call_id
         self._hear = hear
         self._failed = failed
-        self._aside = Aside(call_id, folder)
+        self._aside = Aside(call_id, folder, budget=budget, evicted=self._evicted)
         self._room = room
         #: The room for the call's own audio.
         self.share = Room(SHARE_SECONDS)
@@ -88,7 +92,11 @@ class CatchingUp:
             log.exception("live.failed_unexpectedly", call_id=self._call_id)
             self._task = None
             self._aside.clear()
-            self._failed()
+            self._failed(None)
+
+    def _evicted(self, error: TooFarAhead) -> None:
+        self.stop()
+        self._failed(error)
 
     async def _catch_up(self) -> None:
         while self._aside:

@@ -98,9 +98,10 @@ class CallWorker:
         self._catching_up = CatchingUp(
             checkpoint.call_id,
             self._hear_later,
-            failed=lambda: self.give_up(InternalFault()),
+            failed=lambda error: self.give_up(error or InternalFault()),
             room=lambda: self._room,
             folder=bench.aside_folder,
+            budget=bench.aside_budget,
         )
         self._done = False
         self._log = log.bind(call_id=checkpoint.call_id)
