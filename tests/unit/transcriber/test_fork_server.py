@@ -1,6 +1,7 @@
 """The process that decoders are forked from, where the machine has no more processes or descriptors."""
 
 import errno
+import gc
 import os
 import signal
 import socket
@@ -90,7 +91,10 @@ def test_a_decoder_that_cannot_be_begun_leaves_nothing_open(
     for module in (os, socket, subprocess):
         if hasattr(module, fails):
             monkeypatch.setattr(module, fails, none_left)
+    # What earlier tests of the process left to the collector is closed first.
+    gc.collect()
     before = descriptors_open()
     with pytest.raises(DecoderLost, match="Too many open files"), Decoders().open(tmp_path / "call.wav", name="call.wav"):
         pass
-    assert descriptors_open() == before
+    gc.collect()
+    assert descriptors_open() <= before
