@@ -32,8 +32,8 @@ MOST_MB = 100
 """By which a service may grow under attack; the calm run before it has made it as large as its work does."""
 
 SPREAD_SECONDS = 0.5
-"""By which the p99 of a run may be beyond twice that of the calm ones: attackers, services and broker share one small machine here,
-so two hundred phrases spread widely, and hypotheses give way to everything else by design. What is seen is printed."""
+"""By which the p99 of a run may be beyond twice that of the calm ones: attackers, services and broker share one small machine,
+so that two hundred phrases spread widely, and hypotheses give way to everything else by design. What is seen is printed."""
 
 SETTINGS = {
     "STENO_TRANSCRIBER_ENGINE": "scripted",
@@ -62,7 +62,7 @@ class Outcome:
 
 @pytest.mark.timeout(600)
 async def test_good_calls_and_recordings_go_through_an_attack_of_every_kind(tmp_path: Path) -> None:
-    """All complete in a calm run's words and about twice its time at most; no service restarts or grows, and nothing is left."""
+    """All complete in a calm run's words, about twice as late at most; no service restarts or grows, and nothing is left."""
     seed = random.randrange(1_000_000)
     print(f"seed of the attackers: {seed}")
     data = tmp_path / "data"
