@@ -91,13 +91,21 @@ def guarded_session(
     timeout: aiohttp.ClientTimeout,
     limit: int = 100,
     limit_per_host: int = 10,
+    keep_alive: bool = True,
     resolver: AbstractResolver | None = None,
 ) -> aiohttp.ClientSession:
     """A client whose connections reach public addresses and the allowed networks only.
 
     A refused address raises `ForbiddenAddress` (not a client error) from the request. Proxies of the environment are not used,
-    and cookies are not kept: what one server sets is nothing to the next request. `resolver` looks names up; by default the
-    system does.
+    and cookies are not kept: what one server sets is nothing to the next request.
+
+    Args:
+        allowed_networks: Networks that are reached although they are not public.
+        timeout: The limits in time of a request.
+        limit: The most connections at once; 0: as many as are asked for.
+        limit_per_host: The same, to one host.
+        keep_alive: Whether a connection is used for the next request to the same host, too.
+        resolver: Looks names up; by default the system does.
     """
 
     def allowed(host: str) -> bool:
@@ -119,6 +127,7 @@ def guarded_session(
         socket_factory=checked_socket,
         limit=limit,
         limit_per_host=limit_per_host,
+        force_close=not keep_alive,
     )
     return aiohttp.ClientSession(
         connector=connector,

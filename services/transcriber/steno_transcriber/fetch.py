@@ -22,6 +22,7 @@ import aiohttp
 import structlog
 from yarl import URL
 
+from steno.http.client import Network, guarded_session
 from steno.kafka.retry import RetryPolicy
 from steno.storage.contained import NoRegularFile, OutsideFolder, open_below
 from steno.storage.objects import ForeignObject, ObjectMissing, ObjectStore
@@ -41,7 +42,7 @@ from steno_transcriber.fetch_errors import (
 from steno_transcriber.fetch_pace import FetchLimits
 from steno_transcriber.recent import Recent
 
-__all__ = ["FetchLimits", "FetchedAudio", "Fetcher", "shown"]
+__all__ = ["FetchLimits", "FetchedAudio", "Fetcher", "fetching_session", "shown"]
 
 log = structlog.get_logger("steno.transcriber.fetch")
 
@@ -62,6 +63,18 @@ class FetchedAudio:
     name: str
 
 
+def fetching_session(limits: FetchLimits, *, allowed_networks: Sequence[Network] = ()) -> aiohttp.ClientSession:
+    """The client that recordings are fetched with: it reaches public addresses and the allowed networks only.
+
+    How many connections there are is decided by `fetch_places`, not in a line that a slow server can hold up. Each recording
+    has its own: on one that it keeps after a body of more than 128 kB, aiohttp 3.14 starts the time-out for reading again, and
+    the next request fails at once with it (aio-libs/aiohttp issue 12953 is the same for small bodies).
+    """
+    return guarded_session(
+        allowed_networks=allowed_networks, timeout=limits.timeout, limit=0, limit_per_host=0, keep_alive=False
+    )
+
+
 class Fetcher:
     """Fetches recordings from the object store, from allowed folders and by HTTP."""
 
@@ -76,7 +89,7 @@ class Fetcher:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`session` must be a guarded one; `folders` are those that `file://` URLs may name files of."""
+        """`session` is from `fetching_session`; `folders` are those that `file://` URLs may name files of."""
         self._store = store
         self._session = session
         self._limits = limits
@@ -84,7 +97,7 @@ class Fetcher:
         self._temporary_folder = temporary_folder
         self._sleep = sleep
         self._clock = clock
-        # Hosts that were given up as too slow, and when: they get one attempt for a while.
+        # Hosts that were given up as too slow, and when: for a while they are given up the first time that they are.
         self._slow: Recent[str, float] = Recent(SLOW_HOSTS)
 
     @asynccontextmanager
@@ -156,7 +169,7 @@ class Fetcher:
         """Fetches by one attempt after the other, with pauses, until it is there whole or given up."""
         began = self._clock()
         host = self.host(url)
-        attempts = 1 if began - self._slow.get(host, -SLOW_HOST_SECONDS) < SLOW_HOST_SECONDS else self._limits.attempts
+        known_as_slow = began - self._slow.get(host, -SLOW_HOST_SECONDS) < SLOW_HOST_SECONDS
         attempt = 1
         while True:
             try:
@@ -165,8 +178,10 @@ class Fetcher:
                 break
             except SourceFailed as error:
                 metrics.FETCH_FAILURES.inc()
+                too_slow = isinstance(error, SourceTooSlow)
+                attempts = 1 if too_slow and known_as_slow else self._limits.attempts
                 if attempt >= attempts or self._clock() - began >= self._limits.give_up_seconds:
-                    if isinstance(error, SourceTooSlow):
+                    if too_slow:
                         self._slow[host] = self._clock()
                     raise FetchGivenUp(f"{error}; given up after {attempt} attempts") from error
                 log.warning("recording.fetch_failed", attempt=attempt, reason=str(error))

@@ -15,7 +15,6 @@ from steno.errors import StenoError
 from steno.events.catalogue import CALL_AUDIO, CALL_CHECKPOINTS, DEAD_LETTERS, HYPOTHESES, PHRASES, RECORDINGS, TRANSCRIPTS
 from steno.events.codec import Codec
 from steno.events.registry import schema_ids
-from steno.http.client import guarded_session
 from steno.http.health import Health
 from steno.kafka.compacted import newest
 from steno.kafka.consumer import Consumer
@@ -28,7 +27,7 @@ from steno_transcriber import engines
 from steno_transcriber.audio.decoders import Decoders
 from steno_transcriber.decode_pool import DecodePool
 from steno_transcriber.engines.port import Engine, EngineUnavailable
-from steno_transcriber.fetch import Fetcher
+from steno_transcriber.fetch import Fetcher, fetching_session
 from steno_transcriber.fetch_places import FetchPlaces
 from steno_transcriber.job import Transcriber
 from steno_transcriber.live.bench import Bench
@@ -149,10 +148,7 @@ async def _transcriber(
 ) -> Transcriber:
     store = ObjectStore(settings.objects.url)
     limits = settings.fetch_limits
-    session = await resources.enter_async_context(
-        # How many connections there are is decided by places, not in a line that a slow server can hold up.
-        guarded_session(allowed_networks=settings.allowed_networks, timeout=limits.timeout, limit=0, limit_per_host=0)
-    )
+    session = await resources.enter_async_context(fetching_session(limits, allowed_networks=settings.allowed_networks))
     decoders = Decoders()
     resources.push_async_callback(asyncio.to_thread, decoders.close)
     recordings_pool = ThreadPoolExecutor(settings.decoding_at_once, thread_name_prefix="recording")

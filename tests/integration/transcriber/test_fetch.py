@@ -12,7 +12,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from aiohttp import web
-from steno_transcriber.fetch import Fetcher, FetchLimits, shown
+from steno_transcriber.fetch import Fetcher, FetchLimits, fetching_session, shown
 from steno_transcriber.fetch_errors import (
     ChecksumMismatch,
     FetchFailed,
@@ -25,7 +25,7 @@ from steno_transcriber.fetch_errors import (
     UnsupportedUrl,
 )
 
-from steno.http.client import ForbiddenAddress, guarded_session
+from steno.http.client import ForbiddenAddress
 from steno.storage.objects import ObjectStore
 
 AUDIO = bytes(range(256)) * 4096
@@ -70,7 +70,7 @@ async def source() -> AsyncIterator[Source]:
 @pytest.fixture
 async def inside() -> AsyncIterator[aiohttp.ClientSession]:
     """A client that may reach the test server."""
-    async with guarded_session(allowed_networks=(LOOPBACK,), timeout=LIMITS.timeout) as session:
+    async with fetching_session(LIMITS, allowed_networks=(LOOPBACK,)) as session:
         yield session
 
 
@@ -269,7 +269,7 @@ async def test_other_bytes_than_submitted_are_refused(fetcher: Fetcher, source: 
 
 @asynccontextmanager
 async def outside_only(store: ObjectStore) -> AsyncIterator[Fetcher]:
-    async with guarded_session(timeout=LIMITS.timeout) as session:
+    async with fetching_session(LIMITS) as session:
         yield Fetcher(store=store, session=session, limits=LIMITS)
 
 
@@ -286,7 +286,7 @@ async def test_an_inside_address_is_refused_by_default(store: ObjectStore, sourc
 async def test_a_redirect_to_a_forbidden_address_is_refused(store: ObjectStore, source: Source) -> None:
     """Each hop is checked, not the first alone."""
     url = source.answer("/a.wav", redirect("http://127.0.0.2:1/a.wav"))
-    async with guarded_session(allowed_networks=(ip_network("127.0.0.1/32"),), timeout=LIMITS.timeout) as session:
+    async with fetching_session(LIMITS, allowed_networks=(ip_network("127.0.0.1/32"),)) as session:
         with pytest.raises(ForbiddenAddress):
             await fetched(Fetcher(store=store, session=session, limits=LIMITS), url)
 
@@ -473,6 +473,20 @@ async def test_a_temporary_folder_that_is_away_is_no_fault_of_the_recording(
     fetcher = Fetcher(store=store, session=inside, limits=LIMITS, temporary_folder=tmp_path / "gone")
     with pytest.raises(NoRoom):
         await fetched(fetcher, source.answer("/a.wav", whole))
+
+
+async def test_recordings_of_one_server_have_nothing_in_common(fetcher: Fetcher, source: Source) -> None:
+    """Each has a connection of its own, so that what went before on another cannot make it fail."""
+    ports = set[int]()
+
+    async def noted(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        ports.add(request.transport.get_extra_info("peername")[1])
+        return await whole(request)
+
+    for number in range(3):
+        assert await fetched(fetcher, source.answer(f"/{number}.wav", noted)) == AUDIO
+    assert len(ports) == 3
 
 
 def test_secrets_of_a_url_are_not_shown() -> None:
