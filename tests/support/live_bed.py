@@ -11,6 +11,7 @@ from steno_transcriber.engines.port import Pack
 from steno_transcriber.engines.scripted import ScriptedEngine
 from steno_transcriber.live.aside_budget import AsideBudget
 from steno_transcriber.live.bench import Bench
+from steno_transcriber.live.catching_up import BEHIND_ROOM_SECONDS
 from steno_transcriber.live.hypotheses import HypothesisBench
 from steno_transcriber.live.room import Room
 from steno_transcriber.live.transcriber import LiveTranscriber
@@ -87,14 +88,14 @@ class HeldDecoder:
 
 
 class Occupied:
-    """Threads that have no time for hypotheses."""
+    """Threads that never come to hypotheses."""
 
     idle = False
 
     def submit_urgent(
         self, urgency: Urgency, owner: Hashable, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
     ) -> Future[T]:
-        raise AssertionError("nothing was due")
+        return Future()
 
 
 class Bed:
@@ -104,7 +105,7 @@ class Bed:
         self.topics = Topics()
         self.decoder = HeldDecoder()
         self.now = BEGAN
-        self.room = Room()
+        self.room, self.behind_room = Room(), Room(BEHIND_ROOM_SECONDS)
         self.budget = AsideBudget()
         self.handler = self.another()
 
@@ -116,6 +117,7 @@ class Bed:
             publisher=self.topics,
             hypotheses=HypothesisBench(engine=self.decoder.engine, pool=Occupied(), publisher=self.topics, clock=lambda: 0.0),
             room=self.room,
+            behind_room=self.behind_room,
             aside_budget=self.budget,
             now=lambda: self.now,
             sleep=lambda _: asyncio.sleep(0),

@@ -1,7 +1,8 @@
 """The threads that decode speech, shared by all calls and recordings of the process: the most urgent first, and each in turn.
 
 Among what is equally urgent, calls and recordings take turns, whatever each has in line: one of which much came at once
-waits for itself, and delays another by the one utterance that is being decoded. Of one, what came first comes first.
+waits for itself, and delays another by the one utterance that is being decoded. Of live calls, those with the least in line
+come first, so that many of which much came at once delay another no more. Of one, what came first comes first.
 """
 
 import threading
@@ -15,6 +16,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from steno_transcriber import metrics
 from steno_transcriber.fair_line import FairLine
+from steno_transcriber.priority import yield_to_others
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,10 +33,12 @@ class Urgency(IntEnum):
     FINAL = 0
     #: What is being said in a live call, of which nobody has heard for long.
     HYPOTHESIS = 1
-    #: A pack of a recording, or what was said in a call that comes faster than live: nobody waits for that just now.
-    RECORDING = 2
+    #: What was said in a live call that comes faster than it is spoken just now.
+    LATE = 2
+    #: A pack of a recording, or what was said in a call that is far ahead of its time: nobody waits for that just now.
+    RECORDING = 3
     #: What is being said in a live call, again.
-    SPARE = 3
+    SPARE = 4
 
 
 _Work = tuple[Callable[[], Any], Future[Any]]
@@ -51,7 +55,7 @@ class DecodePool(Executor):
         self.places = PACKS_FOR_EACH_THREAD * threads
         self._lock = threading.Lock()
         self._some = threading.Condition(self._lock)
-        self._line: FairLine[_Work] = FairLine(len(Urgency))
+        self._line: FairLine[_Work] = FairLine(len(Urgency), fewest_first={Urgency.FINAL, Urgency.LATE})
         self._free_places = self.places
         #: Recordings that wait for a place, in their order: one that is free is handed to the first.
         self._wait_for_place: deque[threading.Event] = deque()
@@ -139,6 +143,7 @@ class DecodePool(Executor):
             metrics.DECODE_QUEUE.dec()
 
     def _decode(self) -> None:
+        yield_to_others()
         while (work := self._next()) is not None:
             _run(*work)
             del work  # it may hold audio

@@ -36,6 +36,7 @@ from steno_transcriber.live.hypotheses import HypothesisBench
 from steno_transcriber.live.slack import Slack
 from steno_transcriber.live.transcriber import LiveTranscriber
 from steno_transcriber.models.store import ModelStore
+from steno_transcriber.priority import yield_to_others
 from steno_transcriber.settings import TranscriberSettings
 
 log = structlog.get_logger("steno.transcriber")
@@ -60,7 +61,8 @@ async def build(settings: TranscriberSettings) -> Wiring:
         KafkaUnavailable, TopicMismatch: its topics cannot be had.
     """
     async with AsyncExitStack() as resources:
-        engine = await asyncio.to_thread(_load, settings)
+        with ThreadPoolExecutor(1, initializer=yield_to_others) as loading:  # the engine's own threads have its priority
+            engine = await asyncio.get_running_loop().run_in_executor(loading, _load, settings)
         resources.callback(engine.close)
         codec = Codec(await schema_ids(settings.schemas))
         await create_topics(settings.kafka, settings.topics, TOPICS)

@@ -1,7 +1,10 @@
 """The line before the engine: who comes first, who waits, and what an end leaves behind."""
 
+import os
+import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
@@ -162,7 +165,7 @@ def test_what_waits_is_counted() -> None:
     assert metrics.DECODE_QUEUE._value.get() == before
 
 
-@given(st.lists(st.tuples(st.sampled_from([Urgency.FINAL, Urgency.SPARE]), st.sampled_from("abc")), max_size=30))
+@given(st.lists(st.tuples(st.sampled_from([Urgency.RECORDING, Urgency.SPARE]), st.sampled_from("abc")), max_size=30))
 def test_calls_take_turns_among_what_is_equally_urgent(line: list[tuple[Urgency, str]]) -> None:
     """Each call's own in its order; between two of one call every other that waited has had one."""
     done: list[tuple[Urgency, str, int]] = []
@@ -170,7 +173,7 @@ def test_calls_take_turns_among_what_is_equally_urgent(line: list[tuple[Urgency,
         for number, (urgency, call) in enumerate(line):
             pool.submit_urgent(urgency, call, done.append, (urgency, call, number))
     assert [urgency for urgency, _, _ in done] == sorted(urgency for urgency, _ in line)
-    for urgency in (Urgency.FINAL, Urgency.SPARE):
+    for urgency in (Urgency.RECORDING, Urgency.SPARE):
         rounds = [(call, number) for of, call, number in done if of is urgency]
         for call in "abc":
             own = [number for of, number in rounds if of == call]
@@ -183,14 +186,42 @@ def test_calls_take_turns_among_what_is_equally_urgent(line: list[tuple[Urgency,
                 assert {of for of, _ in between} == {of for of, _ in rounds[place + 1 :]} - {call}
 
 
-def test_one_call_of_which_much_came_delays_another_by_one_utterance() -> None:
+@given(st.lists(st.sampled_from("abc"), max_size=30))
+def test_of_live_calls_those_with_the_least_in_line_come_first(line: list[str]) -> None:
+    """Each call's own in its order; of those with as much as another, each in turn."""
+    done: list[tuple[str, int]] = []
+    with DecodePool(1) as pool, busy(pool):
+        for number, call in enumerate(line):
+            pool.submit_urgent(Urgency.FINAL, call, done.append, (call, number))
+    left = Counter(line)
+    for call, _ in done:
+        assert left[call] == min(left.values())
+        left -= Counter(call)
+    for call in "abc":
+        own = [number for of, number in done if of == call]
+        assert own == sorted(own)
+
+
+@pytest.mark.parametrize(
+    ("urgency", "expected"),
+    [(Urgency.FINAL, ["call", "flood", "flood"]), (Urgency.RECORDING, ["flood", "call", "flood"])],
+)
+def test_one_call_of_which_much_came_delays_another_by_one_utterance_at_most(urgency: Urgency, expected: list[str]) -> None:
     """However much of it waits."""
     done: list[str] = []
     with DecodePool(1) as pool, busy(pool):
         for _ in range(1000):
-            pool.submit_urgent(Urgency.FINAL, "flood", done.append, "flood")
-        pool.submit_urgent(Urgency.FINAL, "call", done.append, "call")
-    assert done[:3] == ["flood", "call", "flood"]
+            pool.submit_urgent(urgency, "flood", done.append, "flood")
+        pool.submit_urgent(urgency, "call", done.append, "call")
+    assert done[:3] == expected
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread has no niceness of its own")
+def test_decoding_yields_to_everything_else() -> None:
+    """Its threads, and no other of the process."""
+    with DecodePool(1) as pool:
+        niceness = pool.submit(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id())).result()
+    assert niceness > os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
 
 
 def test_a_recording_of_thousands_of_packs_does_not_delay_another() -> None:

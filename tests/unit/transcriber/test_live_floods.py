@@ -92,6 +92,15 @@ def live(call_id: str, offset: int) -> list[Entry]:
     return call.log
 
 
+def short(call_id: str, *, offset: int) -> list[Entry]:
+    """A call of which all has come at once."""
+    call = CallWriter(call_id=call_id, offset=offset)
+    call.start()
+    call.say(call_audio()[:, : 30 * 16_000], chunk=2000)
+    call.end()
+    return [replace(entry, written_at=BEGAN) for entry in call.log]
+
+
 def phrases(bed: Bed, call_id: str) -> list[Phrase]:
     return [record for record in bed.topics.of(Phrase) if isinstance(record, Phrase) and record.call_id == call_id]
 
@@ -126,17 +135,61 @@ async def test_little_of_a_flood_waits_for_the_engine(bed: FloodBed) -> None:
     await bed.until(TranscriptCompleted)
 
 
+async def test_many_short_calls_at_once_wait_for_themselves(bed: FloodBed) -> None:
+    """Each is too short to be ahead of its time; the engine has no time for them, and the log behind them is read."""
+    logs = [short(f"short-{number}", offset=number * 1000) for number in range(40)]
+    after = live("call", 50_000)
+    bed.decoder.held = {f"short-{number}" for number in range(40)}
+    async with asyncio.timeout(40):
+        for log in logs:
+            await bed.play(log)
+        await bed.play(after)
+        await bed.until(TranscriptCompleted)
+    assert phrases(bed, "call") == undisturbed(after, ScriptedEngine())
+    assert not bed.room.full
+    assert bed.behind_room.full
+    bed.decoder.let_go.set()
+    await bed.until(TranscriptCompleted, 41)
+    for log in logs:
+        assert phrases(bed, log[0].record.call_id) == undisturbed(log, ScriptedEngine())
+
+
+@pytest.mark.parametrize("waiting", [4, 40])
+async def test_of_calls_for_which_there_is_no_room_each_is_heard_as_soon_as_nothing_of_it_waits(
+    bed: FloodBed, waiting: int
+) -> None:
+    """Calls that say little wait for none that say much."""
+    bed.room, bed.behind_room = Room(seconds=4), Room(seconds=4)
+    bed.handler = bed.another()
+    await bed.handler.open(PARTITION)
+    bed.decoder.held = {f"short-{number}" for number in range(waiting)}
+    for number in range(waiting):
+        await bed.play(short(f"short-{number}", offset=number * 1000))
+    after = live("call", 50_000)
+    for entry in after:
+        await bed.play([entry])
+        await asyncio.sleep(0)
+    await bed.until(TranscriptCompleted)
+    assert phrases(bed, "call") == undisturbed(after, ScriptedEngine())
+    bed.decoder.let_go.set()
+    await bed.until(TranscriptCompleted, waiting + 1)
+
+
 async def test_finals_of_a_flood_are_less_urgent_than_those_of_live_calls(bed: FloodBed) -> None:
-    """Once it is ahead of its time; a call of which much comes late, by the times of its records, is live."""
+    """As soon as it comes faster than it is spoken; far ahead of its time they are no more urgent than a recording's."""
     log = flood(minutes=3)
     await bed.play(log)
-    late = [replace(entry, offset=entry.offset + log[-1].offset) for entry in live("late", 0)]
-    await bed.play(late)
-    await bed.until(TranscriptCompleted, 2)
-    assert {urgency for call_id, urgency in bed.decoder.asked if call_id == "late"} == {Urgency.FINAL}
-    urgencies = [urgency for call_id, urgency in bed.decoder.asked if call_id == "flood"]
-    assert set(urgencies[:3]) == {Urgency.FINAL}
+    await bed.until(TranscriptCompleted)
+    urgencies = [urgency for _, urgency in bed.decoder.asked]
+    assert set(urgencies[:3]) == {Urgency.LATE}
     assert set(urgencies[-10:]) == {Urgency.RECORDING}
+
+
+async def test_a_call_of_which_much_is_read_late_is_live(bed: FloodBed) -> None:
+    """By the times of its records it keeps its time, whenever it is read."""
+    await bed.play(live("late", 0))
+    await bed.until(TranscriptCompleted)
+    assert [urgency for _, urgency in bed.decoder.asked] == [Urgency.FINAL] * 3
 
 
 @pytest.mark.parametrize("share", [0.2, 0.6, 0.95])

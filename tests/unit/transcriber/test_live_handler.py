@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from steno_transcriber.engines.port import UnsupportedLocale
 from steno_transcriber.engines.scripted import ScriptedEngine
+from steno_transcriber.live.aside_budget import AsideBudget
 from steno_transcriber.live.log_clock import LONGEST_STEP
 from steno_transcriber.live.partition import END_AFTER, REFRESH_AFTER, REST_AFTER
 from steno_transcriber.live.room import Room
@@ -291,36 +292,40 @@ async def test_records_without_a_call_are_left_out(bed: Bed) -> None:
     assert not bed.topics.published
 
 
-async def test_the_log_waits_while_too_much_audio_waits_for_the_engine() -> None:
-    """A slow engine means lag, not memory."""
+@pytest.fixture
+async def crowded() -> AsyncIterator[Bed]:
+    """Eight seconds of audio wait for the engine at most, and three may lie aside before the log waits."""
     bed = Bed()
-    bed.room = Room(seconds=4)
+    bed.room, bed.behind_room, bed.budget = Room(seconds=4), Room(seconds=4), AsideBudget(most_bytes=100_000)
     bed.handler = bed.another()
     await bed.handler.open(PARTITION)
     bed.decoder.go_on.clear()
+    yield bed
+    await bed.handler.close(PARTITION)
+
+
+async def test_the_log_waits_while_too_much_audio_lies_aside(crowded: Bed) -> None:
+    """A slow engine means lag, not memory, and no call is lost by it."""
     log = log_of()
-    playing = asyncio.create_task(bed.play(log))
+    playing = asyncio.create_task(crowded.play(log))
     for _ in range(1000):
         await asyncio.sleep(0)
     assert not playing.done()
-    bed.decoder.go_on.set()
+    crowded.decoder.go_on.set()
     await playing
-    await bed.until(TranscriptCompleted)
-    assert bed.topics.of(Phrase) == undisturbed(log, ScriptedEngine())
-    await bed.handler.close(PARTITION)
+    await crowded.until(TranscriptCompleted)
+    assert crowded.topics.of(Phrase) == undisturbed(log, ScriptedEngine())
 
 
-async def test_room_is_given_back_when_a_partition_is_taken_away() -> None:
+async def test_room_is_given_back_when_a_partition_is_taken_away(crowded: Bed) -> None:
     """What waited there is another's work now."""
-    bed = Bed()
-    bed.room = Room(seconds=4)
-    bed.handler = bed.another()
-    await bed.handler.open(PARTITION)
-    bed.decoder.go_on.clear()
-    playing = asyncio.create_task(bed.play(log_of()))
+    playing = asyncio.create_task(crowded.play(log_of()))
     for _ in range(1000):
         await asyncio.sleep(0)
+    assert not playing.done()
     playing.cancel()
-    await bed.handler.close(PARTITION)
+    await crowded.handler.close(PARTITION)
     async with asyncio.timeout(1):
-        await bed.room.wait()
+        await crowded.room.wait()
+        await crowded.behind_room.wait()
+        await crowded.budget.wait()

@@ -57,18 +57,21 @@ class Aside:
         *,
         most_bytes: int = MOST_BYTES,
         budget: AsideBudget | None = None,
+        ahead: Callable[[], bool] = lambda: False,
         evicted: Callable[[TooFarAhead], None] = lambda _: None,
     ) -> None:
         """
         Args:
             folder: Where temporary files lie; None: where the system has them.
             budget: What it shares with other calls.
+            ahead: Whether the call comes faster than it can have been spoken.
             evicted: Told where all of it was dropped to make room for other calls.
         """
         self._call_id = call_id
         self._folder = folder
         self._most_bytes = most_bytes
         self._budget = budget or AsideBudget()
+        self._ahead = ahead
         self._evicted = evicted
         self._file: IO[bytes] | SpooledTemporaryFile[bytes] | None = None
         self._written = self._read = 0
@@ -136,6 +139,11 @@ class Aside:
     def size(self) -> int:
         """In bytes; what was taken counts until all was."""
         return self._written
+
+    @property
+    def ahead(self) -> bool:
+        """Whether the call comes faster than it can have been spoken."""
+        return self._ahead()
 
     def evict(self) -> None:
         """Drops all of it, for the sake of other calls."""

@@ -1,5 +1,12 @@
-"""Bounds what lies aside of all live calls of a process, on disk and in memory."""
+"""Bounds what lies aside of all live calls of a process, on disk and in memory.
 
+| what lies aside | what follows |
+|---|---|
+| half of what may, of calls that keep their time | the log waits: the machine is too small, and no call is to fail by that |
+| all of what may | the call with the most aside fails |
+"""
+
+import asyncio
 from typing import Protocol
 
 MOST_BYTES = 8 << 30
@@ -15,18 +22,29 @@ class Share(Protocol):
     def size(self) -> int:
         """In bytes."""
 
+    @property
+    def ahead(self) -> bool:
+        """Whether the call comes faster than it can have been spoken."""
+
     def evict(self) -> None:
         """Drops all of it, so that its call fails."""
 
 
 class AsideBudget:
-    """Where there is no more room, the call with the most aside fails."""
+    """What all calls have aside, and what they may."""
 
     def __init__(self, *, most_bytes: int = MOST_BYTES, most_in_memory_bytes: int = MOST_IN_MEMORY_BYTES) -> None:
         self._most_bytes = most_bytes
         self._most_in_memory_bytes = most_in_memory_bytes
         self._shares: set[Share] = set()
         self._bytes = self._in_memory_bytes = 0
+        self._left = asyncio.Event()
+
+    async def wait(self) -> None:
+        """Returns when calls that keep their time have less aside than half of what may be."""
+        while self._bytes * 2 >= self._most_bytes and self._in_time_bytes * 2 >= self._most_bytes:
+            self._left.clear()
+            await self._left.wait()
 
     def enter(self, share: Share, count: int) -> bool:
         """Makes room for so many bytes more, which count from now on; False where nobody has more aside than who asks."""
@@ -43,6 +61,7 @@ class AsideBudget:
         """Nothing of it lies aside any more. To be told before its size is 0."""
         self._bytes -= share.size
         self._shares.discard(share)
+        self._left.set()
 
     def enter_memory(self, count: int) -> bool:
         """Whether there is memory for so many bytes, which count from now on."""
@@ -54,3 +73,7 @@ class AsideBudget:
     def leave_memory(self, count: int) -> None:
         """They are not there any more."""
         self._in_memory_bytes -= count
+
+    @property
+    def _in_time_bytes(self) -> int:
+        return sum(share.size for share in self._shares if not share.ahead)

@@ -9,7 +9,7 @@ from pathlib import Path
 from steno.kafka.retry import RetryPolicy
 from steno_transcriber.engines.port import Engine
 from steno_transcriber.live.aside_budget import AsideBudget
-from steno_transcriber.live.catching_up import AHEAD_SECONDS
+from steno_transcriber.live.catching_up import BEHIND_ROOM_SECONDS
 from steno_transcriber.live.decoding import Decoder
 from steno_transcriber.live.hypotheses import HypothesisBench
 from steno_transcriber.live.publisher import Publisher
@@ -25,8 +25,8 @@ class Bench:
     publisher: Publisher
     hypotheses: HypothesisBench
     room: Room = field(default_factory=Room)
-    #: For calls that come faster than live.
-    ahead_room: Room = field(default_factory=lambda: Room(AHEAD_SECONDS))
+    #: For calls that are behind (`catching_up`).
+    behind_room: Room = field(default_factory=lambda: Room(BEHIND_ROOM_SECONDS))
     #: Where what is put aside of them lies; None: where the system has temporary files.
     aside_folder: Path | None = None
     aside_budget: AsideBudget = field(default_factory=AsideBudget)

@@ -39,6 +39,7 @@ from steno.events.records import (
 )
 from steno_transcriber.live.audio import Linear, LiveForm, linear
 from steno_transcriber.live.channel import LiveChannel
+from steno_transcriber.live.lead import Lead
 from steno_transcriber.live.places import CallFacts, Place, Places
 from steno_transcriber.speech import Utterance
 
@@ -115,6 +116,7 @@ class LiveCall:
         self._unpublished = 0
         self._ended = False
         self._heard_at = checkpoint.started_at
+        self._lead = Lead(elapsed=self._clock.elapsed.total_seconds(), audio=self.audio / checkpoint.sample_rate)
         self._places = Places(self._place(checkpoint.offset, exact_from=0), apart=checkpoint.sample_rate)
 
     @property
@@ -156,6 +158,11 @@ class LiveCall:
         return audio > self._in_time
 
     @property
+    def hurried(self) -> bool:
+        """Whether its audio comes faster than it is spoken just now (`lead`)."""
+        return self._lead.hurried
+
+    @property
     def next_phrase(self) -> int:
         """The sequence of the next phrase that is published."""
         return self._next_phrase
@@ -183,6 +190,7 @@ class LiveCall:
         self._taking, self._clock_before = offset, (self._clock.elapsed, self._clock.written_at)
         self._clock.tell(written_at)
         found = list(self._take(record, offset))
+        self._lead.tell(elapsed=self._clock.elapsed.total_seconds(), audio=self.audio / self._first.sample_rate)
         self._heard_at = written_at
         self._next_offset = offset + 1
         return self._given(found)

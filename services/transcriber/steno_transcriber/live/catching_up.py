@@ -2,11 +2,12 @@
 
 | a record of a call | what follows |
 |---|---|
-| little of the call waits for the engine | it is heard at once; where too much of all calls waits, the log waits |
-| the same, of a call that is ahead of its time (`LiveCall.ahead`) | the same, but the log does not wait for such calls |
-| a minute of the call waits for the engine | it is put aside, and so are those that follow it |
-| the call is ahead of its time, and five minutes of all such calls wait | the same |
+| nothing of the call waits for the engine | it is heard at once |
+| something waits, and there is room among the calls that keep up | the same |
+| the call is behind, and there is room among the calls that are | the same |
+| there is no room, or a minute of the call waits | it is put aside, and so are those that follow it |
 
+A call is behind if it comes faster than it is spoken (`LiveCall.hurried`, `LiveCall.ahead`), or if several seconds of it wait.
 What lies aside is heard in its order as soon as there is room: the call comes to the same utterances, later.
 """
 
@@ -18,17 +19,23 @@ import structlog
 
 from steno.errors import Permanent
 from steno_transcriber import metrics
+from steno_transcriber.decode_pool import Urgency
 from steno_transcriber.live.aside import Aside, Laid, TooFarAhead
 from steno_transcriber.live.aside_budget import AsideBudget
+from steno_transcriber.live.call import LiveCall
 from steno_transcriber.live.room import Room
+from steno_transcriber.speech import Utterance
 
 log = structlog.get_logger("steno.transcriber.live")
 
 SHARE_SECONDS = 60.0
 """Audio of one call that may wait for the engine."""
 
-AHEAD_SECONDS = 300.0
-"""Audio of all calls that are ahead of their time."""
+BEHIND_SECONDS = 5.0
+"""With more than this waiting, a call has no room among those that keep up."""
+
+BEHIND_ROOM_SECONDS = 300.0
+"""Audio that may wait for the engine of all calls that are behind."""
 
 
 class CatchingUp:
@@ -36,11 +43,12 @@ class CatchingUp:
 
     def __init__(
         self,
-        call_id: str,
+        call: LiveCall,
         hear: Callable[[Laid], None],
         *,
         failed: Callable[[Permanent | None], None],
-        room: Callable[[], Room],
+        room: Room,
+        behind_room: Room,
         folder: Path | None,
         budget: AsideBudget,
     ) -> None:
@@ -48,19 +56,46 @@ class CatchingUp:
         Args:
             hear: Hears one record; it raises nothing.
             failed: Told why what lay aside is not heard, and lies there no more; None: a fault of ours.
-            room: The room that the call shares with others just now.
+            room: Of all calls that keep up.
+            behind_room: Of all calls that are behind.
             folder: Where what is put aside lies.
             budget: What all calls may have there.
         """
-        self._call_id = call_id
+        self._call = call
         self._hear = hear
         self._failed = failed
-        self._aside = Aside(call_id, folder, budget=budget, evicted=self._evicted)
         self._room = room
-        #: The room for the call's own audio.
-        self.share = Room(SHARE_SECONDS)
+        self._behind_room = behind_room
+        self._aside = Aside(call.call_id, folder, budget=budget, ahead=lambda: call.ahead, evicted=self._evicted)
+        self._share = Room(SHARE_SECONDS)
         self._afterwards: Callable[[], None] | None = None
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def urgency(self) -> Urgency:
+        """Of what is said now, among what is said elsewhere."""
+        if self._call.ahead or (self._aside and self._behind):
+            return Urgency.RECORDING
+        return Urgency.LATE if self._call.hurried else Urgency.FINAL
+
+    @property
+    def late(self) -> bool:
+        """Whether nobody can follow the call now."""
+        return bool(self._aside) or self.urgency is not Urgency.FINAL
+
+    @property
+    def may_hear(self) -> bool:
+        """Whether a record may be heard now; else it is to be put aside."""
+        if self._share.full:
+            return False
+        return not self._share.seconds or not self._shared.full
+
+    def enter(self, utterance: Utterance) -> tuple[Room, ...]:
+        """An utterance waits for the engine from now on; gives the rooms that it is to leave afterwards."""
+        rooms = self._share, self._shared
+        for room in rooms:
+            room.enter(utterance)
+        return rooms
 
     @property
     def first_offset(self) -> int | None:
@@ -89,7 +124,7 @@ class CatchingUp:
         try:
             await self._catch_up()
         except Exception:
-            log.exception("live.failed_unexpectedly", call_id=self._call_id)
+            log.exception("live.failed_unexpectedly", call_id=self._call.call_id)
             self._task = None
             self._aside.clear()
             self._failed(None)
@@ -98,15 +133,34 @@ class CatchingUp:
         self.stop()
         self._failed(error)
 
+    @property
+    def _behind(self) -> bool:
+        return self._share.seconds > BEHIND_SECONDS or self._call.hurried or self._call.ahead
+
+    @property
+    def _shared(self) -> Room:
+        return self._behind_room if self._behind else self._room
+
     async def _catch_up(self) -> None:
         while self._aside:
-            await self.share.wait()
-            await self._room().wait()
-            if not self._aside:
-                break
+            if not self.may_hear:
+                await self._less_waits()
+                continue
             self._hear(self._aside.take())
             # Others on the event loop are let in after each record: they are not so late.
             await asyncio.sleep(0)
         self._task = None
         if self._afterwards is not None:
             self._afterwards()
+
+    async def _less_waits(self) -> None:
+        """Returns when a record may be heard again, or perhaps."""
+        less = self._share.less()
+        if self._share.full:
+            await asyncio.wait([less])
+            return
+        room = asyncio.create_task(self._shared.wait())
+        try:
+            await asyncio.wait([less, room], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            room.cancel()

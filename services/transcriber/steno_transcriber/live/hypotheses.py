@@ -3,7 +3,7 @@
 | when a record of the call was taken | what follows |
 |---|---|
 | an utterance was asked of 0.2 s ago or earlier, or began then and never was | a hypothesis, if the machine has time for it |
-| the same, 0.8 s ago or earlier | a hypothesis, before recordings and behind finals |
+| the same, 0.8 s ago or earlier, of a call that is not late | a hypothesis, before recordings and behind finals |
 | a hypothesis is in line or being decoded | none beside it; one in line will hear what has come |
 | the utterance has ended | nothing more of it: its phrase comes next |
 
@@ -81,8 +81,12 @@ class Hypotheses:
         self._tasks: set[asyncio.Task[None]] = set()
         self._log = log.bind(call_id=call.call_id)
 
-    def heard(self) -> None:
-        """The call has gone on. Cheap where nobody speaks: this comes with every record."""
+    def heard(self, *, late: bool = False) -> None:
+        """The call has gone on. Cheap where nobody speaks: this comes with every record.
+
+        Args:
+            late: Nobody can follow the call now: there are hypotheses only while the machine has time for them.
+        """
         for index, channel in enumerate(self._call.channels):
             start_ms, growing = channel.open_since_ms, self._growing[index]
             if growing is not None and growing.start_ms != start_ms:
@@ -92,7 +96,7 @@ class Hypotheses:
                 continue
             if growing is None:
                 growing = self._growing[index] = self._begin(channel)
-            self._go_on(growing, channel)
+            self._go_on(growing, channel, late=late)
 
     def end(self) -> None:
         """The call is of no interest any more."""
@@ -119,14 +123,14 @@ class Hypotheses:
         began_at = self._bench.clock() - utterance.duration_ms / 1000
         return Growing(utterance, channel.form, self._bench.engine, locale=locale, at=began_at)
 
-    def _go_on(self, growing: Growing, channel: LiveChannel) -> None:
+    def _go_on(self, growing: Growing, channel: LiveChannel, *, late: bool) -> None:
         if growing.under_way:
             if growing.in_line:
                 growing.take(channel.open_audio(after=growing.taken))
             return
         now = self._bench.clock()
         elapsed = now - growing.asked_at
-        urgency = Urgency.HYPOTHESIS if elapsed >= DUE_SECONDS else Urgency.SPARE
+        urgency = Urgency.HYPOTHESIS if elapsed >= DUE_SECONDS and not late else Urgency.SPARE
         if elapsed < SOONEST_SECONDS or (urgency is Urgency.SPARE and not self._machine_has_time):
             return
         growing.take(channel.open_audio(after=growing.taken))

@@ -1,4 +1,4 @@
-"""Room for audio that waits for the engine, shared by all calls of the process: when it is full, the log waits."""
+"""Bounds audio that waits for the engine: of one call, or of all calls of the process."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ from steno_transcriber.speech import SAMPLE_RATE, Utterance
 
 
 class Room:
-    """Bounds the audio that is held; the last one in may go over by the utterances of one record."""
+    """Counts the audio that is held; the last one in may go over by the utterances of one record."""
 
     def __init__(self, seconds: float = 1200) -> None:
         """`seconds` of one channel: 64 kB of memory each."""
@@ -14,15 +14,27 @@ class Room:
         self._held = 0
         self._free = asyncio.Event()
         self._free.set()
+        self._less: asyncio.Future[None] | None = None
 
     @property
     def full(self) -> bool:
         """Whether there is no room."""
         return not self._free.is_set()
 
+    @property
+    def seconds(self) -> float:
+        """How much is held."""
+        return self._held / SAMPLE_RATE
+
     async def wait(self) -> None:
         """Return when there is room."""
         await self._free.wait()
+
+    def less(self) -> asyncio.Future[None]:
+        """Done once less is held than now. Not to be cancelled: it is everybody's."""
+        if self._less is None:
+            self._less = asyncio.get_running_loop().create_future()
+        return self._less
 
     def enter(self, utterance: Utterance) -> None:
         """Hold an utterance."""
@@ -33,5 +45,8 @@ class Room:
     def leave(self, utterance: Utterance) -> None:
         """Let go of an utterance."""
         self._held -= len(utterance.samples)
+        if self._less is not None:
+            self._less.set_result(None)
+            self._less = None
         if self._held < self._most:
             self._free.set()

@@ -52,11 +52,11 @@ class LiveTranscriber:
         return min((call.needed_offset for call in calls), default=None)
 
     async def take(self, message: Message) -> None:
-        """The next record of a partition. Waits while there is too much audio that waits for the engine.
+        """The next record of a partition. Waits while too much lies aside.
 
         What does not fit its call is left out, and ingest puts the first of it aside; too much of it fails the call.
         """
-        await self._bench.room.wait()
+        await self._bench.aside_budget.wait()
         calls = self._partitions[message.partition]
         calls.sweep(message.timestamp)
         self._take(calls, message)

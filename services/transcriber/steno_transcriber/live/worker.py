@@ -96,10 +96,11 @@ class CallWorker:
         self._unusable = Unusable()
         self._given_up = False
         self._catching_up = CatchingUp(
-            checkpoint.call_id,
+            self.call,
             self._hear_later,
             failed=lambda error: self.give_up(error or InternalFault()),
-            room=lambda: self._room,
+            room=bench.room,
+            behind_room=bench.behind_room,
             folder=bench.aside_folder,
             budget=bench.aside_budget,
         )
@@ -132,8 +133,7 @@ class CallWorker:
         if self._over or self._codec is AudioCodec.UNKNOWN or message.record is None:
             return
         record, offset, written_at = message.record, message.offset, message.timestamp
-        full = self._catching_up.share.full or (self._bench.ahead_room.full and self.call.ahead)
-        if self.aside_from is None and not full:
+        if self.aside_from is None and self._catching_up.may_hear:
             self._hear(record, offset=offset, written_at=written_at)
             return
         try:
@@ -186,11 +186,6 @@ class CallWorker:
         self._task.cancel()
         await asyncio.wait([self._task])
 
-    @property
-    def _room(self) -> Room:
-        """Where audio of the call counts beside that of others."""
-        return self._bench.ahead_room if self.call.ahead else self._bench.room
-
     def _hear(self, record: Record, *, offset: int, written_at: datetime) -> None:
         before, audio_before = self.call.duration_ms, self.call.audio
         self._line_up(self.call.take(record, offset=offset, written_at=written_at))
@@ -210,17 +205,11 @@ class CallWorker:
             self.give_up(InternalFault())
 
     def _line_up(self, found: list[LiveUtterance]) -> None:
-        late = self.aside_from is not None or self.call.ahead
-        # First: of what has ended there are no hypotheses any more, and of a call that nobody can follow now there are none.
-        if late:
-            self._hypotheses.end()
-        else:
-            self._hypotheses.heard()
-        rooms = (self._room, self._catching_up.share) if found else ()
-        urgency = Urgency.RECORDING if late else Urgency.FINAL
+        # First: of what has ended there are no hypotheses any more.
+        self._hypotheses.heard(late=self._catching_up.late)
         for spoken in found:
-            for room in rooms:
-                room.enter(spoken.utterance)
+            urgency = self._catching_up.urgency
+            rooms = self._catching_up.enter(spoken.utterance)
             self._decodings.put_nowait(_Decoding(spoken, asyncio.create_task(self._decode(spoken, urgency)), rooms))
         if self.call.ended:
             self._decodings.put_nowait(None)

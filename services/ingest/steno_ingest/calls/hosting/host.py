@@ -17,7 +17,7 @@ from steno_ingest.calls.hosting import admission
 from steno_ingest.calls.hosting.admission import Admission, Admitted, OfferRefused
 from steno_ingest.calls.hosting.call_states import Holder
 from steno_ingest.calls.hosting.hosted_call import HostedCall, Peer, Told
-from steno_ingest.calls.hosting.pace import Pace
+from steno_ingest.calls.hosting.pace import CALLS_AT_ONCE, Pace, PartyBurst
 from steno_ingest.calls.hosting.resuming import check_like, check_place
 from steno_ingest.calls.hosting.sender import CallSender, Outlet
 from steno_ingest.calls.ledger.view import CallView
@@ -94,6 +94,8 @@ class CallHost:
             clock=clock,
             now=now,
         )
+        #: By the name of its key; there are no more of them than keys.
+        self._bursts: dict[str, PartyBurst] = {}
         self.calls: dict[str, HostedCall] = {}
         #: Calls that the ledger has here and that no process has audio of, and until when their peers are awaited.
         self.awaited: dict[str, float] = {}
@@ -277,7 +279,7 @@ class CallHost:
                 admitted = await self._admission.begin(offered, door=door, resumable=resumable, caller=caller)
             else:
                 admitted = await self._resume_or_begin(offered, door=door, caller=caller)
-            return self._host(admitted, door=door, resumable=resumable)
+            return self._host(admitted, door=door, resumable=resumable, party=caller.name)
         finally:
             self.admitting.discard(offered.call_id)
 
@@ -316,12 +318,12 @@ class CallHost:
             raise
         return admitted
 
-    def _host(self, admitted: Admitted, *, door: str, resumable: bool) -> HostedCall:
+    def _host(self, admitted: Admitted, *, door: str, resumable: bool, party: str = "") -> HostedCall:
         call_id = admitted.session.started.call_id
         sender = CallSender(
             self._outlet, limit=self._most_waiting, on_start_refused=lambda reason: self._start_refused(call_id, reason)
         )
-        pace = Pace(speed=self._live_speed, burst_seconds=self._burst_seconds, now=self._now)
+        pace = Pace(speed=self._live_speed, burst_seconds=self._burst_seconds, party=self._burst_of(party), now=self._now)
         call = HostedCall(admitted.session, sender, door=door, resumable=resumable, pace=pace)
         call.paused_in_ledger = admitted.paused_by is not None
         call.start(paused_by=admitted.paused_by, reason=admitted.reason)
@@ -332,6 +334,12 @@ class CallHost:
         CALLS_HOSTED.set(len(self._senders))
         task.add_done_callback(lambda done: self._sent(call, done))
         return call
+
+    def _burst_of(self, party: str) -> PartyBurst:
+        burst = self._bursts.get(party)
+        if burst is None:
+            burst = self._bursts[party] = PartyBurst(seconds=CALLS_AT_ONCE * self._burst_seconds, now=self._now)
+        return burst
 
     def _start_refused(self, call_id: str, reason: str) -> None:
         reason = f"the call cannot be taken: {reason}; send less of what is known of it"

@@ -1,0 +1,30 @@
+"""Tells a live call that is sent as it is spoken from one that is sent faster, by the times of its records. Pure.
+
+The lead of a call is how much more audio of it has come than time has gone by since it began. A call that began somewhere else
+keeps a lead of some seconds; one whose peer was away falls behind and catches up. What tells is a lead beyond the usual one.
+"""
+
+ALLOWED_SECONDS = 1.0
+"""Beyond the usual lead: what a door or a network may hold back and let go at once."""
+
+GROWTH = 0.1
+"""By so much a second the usual lead follows one that stays, so that a call that was ahead once is not hurried for ever. A call
+that is sent at the pace of a door, a quarter faster than it is spoken, is."""
+
+
+class Lead:
+    """The lead of one call."""
+
+    def __init__(self, *, elapsed: float, audio: float) -> None:
+        """Of a call of which so many seconds of audio have come in so many seconds, as it was sent as it was spoken."""
+        self._elapsed = elapsed
+        self._usual = max(0.0, audio - elapsed)
+        #: Whether audio comes faster than it is spoken.
+        self.hurried = False
+
+    def tell(self, *, elapsed: float, audio: float) -> None:
+        """More time has gone by, or more audio has come; both since the call began, in seconds."""
+        lead = audio - elapsed
+        self._usual = min(max(lead, self._usual), self._usual + GROWTH * (elapsed - self._elapsed))
+        self._elapsed = elapsed
+        self.hurried = lead > self._usual + ALLOWED_SECONDS
