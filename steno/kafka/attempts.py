@@ -35,7 +35,7 @@ log = structlog.get_logger("steno.kafka.consumer")
 GiveUp = Callable[[Message, Exception], Awaitable[None]]
 """Told of a message that goes to dead letters for a fault of ours, before it does: what it stands for is to end with a reason.
 
-It may be told again, and raises `Retryable` to be.
+It may be told again, and raises `Retryable` to be. After any other error the message is held, and handled again later.
 """
 
 
@@ -247,16 +247,21 @@ class Attempts:
     async def _put_aside(self, job: Job, verdict: Exception) -> Outcome:
         raw = job.raw
         bad = isinstance(verdict, Permanent)
+        if self._given_up is not None and job.fault is not None and job.message is not None and not bad:
+            try:
+                await self._given_up(job.message, verdict)
+            except Retryable as error:
+                return self._delayed(job, error)
+            except Exception as error:  # noqa: BLE001 - what the record stands for would never end: it is handled again instead
+                job.verdict = None
+                return self._hold(job, job.fault, error)
         try:
-            if job.fault is not None and job.message is not None and not bad:
-                await self._give_up(job.message, verdict)
             if bad and job.message is None and not self._dead_letters.owns(job.partition.topic):
                 metrics.PASSED_OVER.labels(self._group, raw.topic, error_class(verdict)).inc()
             else:
                 await self._dead_letters.put(raw, verdict, job.attempts)
         except Retryable as error:
-            log.warning("message.dead_letter_delayed", topic=raw.topic, offset=raw.offset, reason=str(error))
-            return self._retry.decide(error, job.attempts)
+            return self._delayed(job, error)
         self._done(raw.topic).inc()
         self._note(raw.topic, bad=bad)
         if job.fault is not None:
@@ -264,16 +269,9 @@ class Attempts:
             self._went_through(job.fault)
         return None
 
-    async def _give_up(self, message: Message, verdict: Exception) -> None:
-        if self._given_up is None:
-            return
-        try:
-            await self._given_up(message, verdict)
-        except Retryable:
-            raise
-        except Exception:
-            # The record itself is safe in dead letters all the same.
-            log.exception("message.not_ended", topic=message.topic.name, partition=message.partition, offset=message.offset)
+    def _delayed(self, job: Job, error: Retryable) -> Outcome:
+        log.warning("message.dead_letter_delayed", topic=job.raw.topic, offset=job.raw.offset, reason=str(error))
+        return self._retry.decide(error, job.attempts)
 
     def _note(self, topic: str, *, bad: bool) -> None:
         rubbish = self._rubbish.get(topic)

@@ -331,18 +331,33 @@ async def test_what_could_not_be_decoded_is_held_no_more_once_it_can_be(then: Ex
 
 
 async def test_what_is_given_up_ends_what_it_stands_for_before_it_is_put_aside() -> None:
-    """The handler is told, again where it asks for that, and its own fault keeps no record from dead letters."""
+    """The handler is told, and again where it asks for that; a record that is bad itself ends nothing."""
     bench, taken = Bench(raises=KeyError("a bug")), job(GOOD)
     bench.end_errors = [Retryable("away")]
     assert await bench.exhaust(taken) is None
     assert bench.ended == [("call", "KeyError")]
     assert bench.dead_letters.letters == [(7, "KeyError", 3)]
-    bench.end_errors = [ValueError("another bug")]
-    assert await bench.exhaust(job(GOOD)) is None
-    assert len(bench.dead_letters.letters) == 2
     bench.raises = Permanent("the record's own fault")
     assert await bench.attempt(job(GOOD)) is None
     assert len(bench.ended) == 1
+
+
+@pytest.mark.parametrize("mended", [True, False])
+async def test_what_cannot_be_ended_is_held_and_handled_again(mended: bool) -> None:
+    """Another fault of ours keeps it from its end. It goes through once the first is mended, or ends once the second is."""
+    bench, taken = Bench(raises=KeyError("a bug")), job(GOOD)
+    bench.end_errors = [ValueError("another bug")]
+    assert await bench.exhaust(taken) is HELD
+    assert bench.attempt.holding
+    assert bench.dead_letters.letters == []
+    if mended:
+        bench.raises = None
+    bench.now = 1.0
+    bench.attempt.look()
+    assert await bench.exhaust(bench.again.pop()) is None
+    assert not bench.attempt.holding
+    assert bench.ended == ([] if mended else [("call", "KeyError")])
+    assert len(bench.dead_letters.letters) == (0 if mended else 1)
 
 
 async def test_a_record_that_turns_out_to_be_bad_ends_nothing() -> None:
