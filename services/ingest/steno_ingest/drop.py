@@ -5,27 +5,37 @@ through a link, and nothing that is there is written over. The folder itself is 
 on the way to it stops the watching, not what the operator had made one before.
 """
 
+import errno
+import fcntl
 import os
+import signal
 import stat
+import sys
 from dataclasses import dataclass
 from io import BufferedReader
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from steno.storage.contained import NoRegularFile, open_folder, open_in
 from steno_ingest.errors import NotAlone
 
 SIDECAR = ".json"
+MARKER = ".done"
 ACCEPTED = "accepted"
 REJECTED = "rejected"
 _REASON = ".reason.txt"
 _LONGEST_SUFFIX = 16
 _MOST_NAME_BYTES = 255
 
-Stamp = tuple[int, ...]
-"""Number of the file, its size in bytes and the time of its last change in nanoseconds: they tell that it is another one."""
+
+class Stamp(NamedTuple):
+    """By what a file is known to be the same one, unchanged."""
+
+    inode: int
+    size: int
+    modified_ns: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,12 +44,17 @@ class Dropped:
 
     audio: str
     sidecar: str | None
+    marker: str | None
     audio_stamp: Stamp
     sidecar_stamp: Stamp | None = None
 
 
 class FileChanged(OSError):
     """A file is not the one any more that was looked at; it is looked at again."""
+
+
+class StillWritten(OSError):
+    """A program has the file open, and may write more."""
 
 
 class DropFolder:
@@ -56,43 +71,57 @@ class DropFolder:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         os.close(self._descriptor)
 
-    def present(self) -> dict[str, Stamp]:
-        """The files that may be recordings or their metadata. Links are not followed: they lead elsewhere."""
-        found = {}
+    def present(self) -> tuple[dict[str, Stamp], dict[str, str]]:
+        """The files in it; and what is no file, with what it is. Links are not followed: they lead elsewhere."""
+        found, others = {}, {}
         # The descriptor may be one to pass through only, which cannot be listed.
         listing = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=self._descriptor)
         try:
             with os.scandir(listing) as entries:
                 for entry in entries:
-                    if not entry.name.startswith(".") and not entry.name.endswith(".part"):
-                        try:
-                            status = entry.stat(follow_symlinks=False)
-                        except FileNotFoundError:  # gone since it was listed
-                            continue
-                        if stat.S_ISREG(status.st_mode):
-                            found[entry.name] = _stamp(status)
+                    try:
+                        status = entry.stat(follow_symlinks=False)
+                    except FileNotFoundError:  # gone since it was listed
+                        continue
+                    if stat.S_ISREG(status.st_mode):
+                        found[entry.name] = _stamp(status)
+                    elif entry.name not in (ACCEPTED, REJECTED):
+                        others[entry.name] = _kind(status.st_mode)
         finally:
             os.close(listing)
-        return found
+        return found, others
 
-    def open(self, name: str, stamp: Stamp) -> BufferedReader:
+    def open(self, name: str, stamp: Stamp, *, marked: bool = False) -> BufferedReader:
         """Opens a file that was looked at.
+
+        Args:
+            marked: whoever wrote it says that it is whole.
 
         Raises:
             FileChanged: it is another by now, or no file at all.
+            StillWritten: it may not be whole.
             NotAlone: it has another name elsewhere.
         """
         try:
             file = open_in(self._descriptor, name)
         except NoRegularFile:
             raise FileChanged(f"{name} is not the file any more that it was") from None
+        try:
+            self.check(file, name, stamp)
+            if not marked and _is_being_written(file.fileno()):
+                raise StillWritten(f"{name} is open in a program that may write more of it")
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+    def check(self, file: BufferedReader, name: str, stamp: Stamp) -> None:
+        """Sees to it that an open file is still what was looked at. Raises `FileChanged` and `NotAlone`."""
         status = os.fstat(file.fileno())
-        if _stamp(status) == stamp and status.st_nlink == 1:
-            return file
-        file.close()
         if status.st_nlink > 1:
             raise NotAlone(f"{name} has another name elsewhere (a hard link), so it may be somebody else's: drop a copy")
-        raise FileChanged(f"{name} has changed")
+        if _stamp(status) != stamp:
+            raise FileChanged(f"{name} has changed")
 
     def aside(self, where: str) -> "Aside":
         """The folder in it where files are put, made when missing: for whoever the folder itself is for."""
@@ -120,21 +149,25 @@ class Aside:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of the folder."""
         os.close(self._target)
 
     def take(self, dropped: Dropped) -> str:
-        """Moves a recording and its metadata here, and returns the name that the recording has now.
+        """Moves a recording, its metadata and its marker here, and returns the name that the recording has now.
 
-        The metadata go last: a recording that is taken up again must have them.
+        The recording goes first: if it is taken up again, it must have the others.
         """
         for number in count(1):
-            audio, sidecar = _names(dropped.audio, number)
-            if not any(map(self._has, (audio, sidecar, audio + _REASON))):
+            names = _names(dropped.audio, number)
+            if not any(map(self._has, (*names, names[0] + _REASON))):
                 break
-        self._move(dropped.audio, audio)
-        if dropped.sidecar is not None:
-            self._move(dropped.sidecar, sidecar)
-        return audio
+        for old, new in zip((dropped.audio, dropped.sidecar, dropped.marker), names, strict=True):
+            if old is not None:
+                self._move(old, new)
+        return names[0]
 
     def allow(self, mode: int) -> None:
         """Sets who may come in."""
@@ -158,15 +191,40 @@ class Aside:
         os.rename(name, to, src_dir_fd=self._source, dst_dir_fd=self._target)
 
 
-def _names(audio: str, number: int) -> tuple[str, str]:
-    """The names of a recording and its metadata, the so many-th of that name, cut where the reason's would be too long."""
+def _names(audio: str, number: int) -> tuple[str, str, str]:
+    """The names of a recording, its metadata and its marker, the so many-th of that name, cut where the longest would be too
+    long, the reason's."""
     path = Path(audio)
     stem, suffix = (path.stem, path.suffix) if len(path.suffix) <= _LONGEST_SUFFIX else (audio, "")
     end = "" if number == 1 else f"-{number}"
     room = _MOST_NAME_BYTES - len(os.fsencode(end + suffix + _REASON))
     stem = os.fsdecode(os.fsencode(stem)[:room]) + end
-    return stem + suffix, stem + SIDECAR
+    return stem + suffix, stem + SIDECAR, stem + suffix + MARKER
 
 
 def _stamp(status: os.stat_result) -> Stamp:
-    return status.st_ino, status.st_size, status.st_mtime_ns
+    return Stamp(status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISDIR(mode):
+        return "it is a folder: recordings lie in the watched folder itself"
+    return "it is a link, which is not followed" if stat.S_ISLNK(mode) else "it is no regular file"
+
+
+def _is_being_written(descriptor: int) -> bool:
+    """Whether a program of this machine has the file open for writing, as far as the system tells.
+
+    Linux gives a lease for reading only where nobody has (fcntl(2)), and only to the owner of the file; not every file system
+    has leases. While one is held, for microseconds here, whoever opens the file to write is waited for, and a signal says so:
+    one that does nothing.
+    """
+    if sys.platform != "linux":
+        return False
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+    except OSError as error:
+        return error.errno == errno.EAGAIN
+    fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    return False

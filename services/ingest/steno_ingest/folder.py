@@ -1,14 +1,16 @@
-"""The watched folder: recordings dropped there are taken in, then moved aside.
+"""The watched folder: recordings dropped there are taken in once, when they are whole, then moved aside.
 
-A file counts as complete when its size and time have not changed for a while. `NAME.json` beside it, complete as well, is its
-metadata (write it first); without a call id in it, the call id is `NAME`. What was taken in goes to `accepted/`, what cannot be
-to `rejected/` with the reason in `FILE.reason.txt`. Killed at any point, the file is taken up again and comes to the same
-recording, because the recording's id follows from the call id and the audio. Others may write to the folder: see `drop`.
+`arrivals` says which are: by their names, by what does not change any more, by markers. What is taken in goes to `accepted/`,
+what cannot be to `rejected/` with the reason in `FILE.reason.txt`. Everything else stays as it is, and is told of once. Killed
+at any point, the file is taken up again and comes to the same recording, because the recording's id follows from the call id
+and the audio. Others may write to the folder: see `drop`.
 """
 
 import asyncio
+import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection
+from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 
@@ -16,7 +18,8 @@ import structlog
 
 from steno.callers import HOUSE, Caller
 from steno.errors import Permanent, Retryable
-from steno_ingest.drop import ACCEPTED, REJECTED, SIDECAR, Aside, DropFolder, Dropped, Stamp
+from steno_ingest.arrivals import Settling, complete, left
+from steno_ingest.drop import ACCEPTED, REJECTED, Aside, DropFolder, Dropped
 from steno_ingest.errors import InvalidMetadata
 from steno_ingest.intake import Intake
 from steno_ingest.ledger import Door
@@ -30,20 +33,13 @@ _PIECE_BYTES = 1 << 20
 _MAX_SIDECAR_BYTES = 1 << 20
 
 
-class Settling:
-    """Which files have not changed for a while. Pure."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Verdict:
+    """What was decided of a recording that is still to be moved aside."""
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._seen: dict[str, tuple[Stamp, float]] = {}
-
-    def settled(self, present: Mapping[str, Stamp], now: float) -> set[str]:
-        """The files that have kept their stamp long enough, by what is there now; others are forgotten."""
-        self._seen = {
-            name: (stamp, self._seen[name][1] if name in self._seen and self._seen[name][0] == stamp else now)
-            for name, stamp in present.items()
-        }
-        return {name for name, (_, since) in self._seen.items() if now - since >= self._seconds}
+    dropped: Dropped
+    #: Why it is rejected; empty where it was taken in.
+    reason: str = ""
 
 
 class WatchedFolder:
@@ -56,6 +52,7 @@ class WatchedFolder:
         *,
         poll_seconds: float,
         settle_seconds: float,
+        only_marked: bool = False,
         tenant: str = HOUSE,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -63,9 +60,14 @@ class WatchedFolder:
         self._intake = intake
         self._poll_seconds = poll_seconds
         self._settling = Settling(settle_seconds)
+        self._only_marked = only_marked
         # What is dropped for a call that is there already is of whoever has the call, unless the folder is of a tenant.
         self._caller = Caller("folder", tenant, everything=tenant == HOUSE)
         self._clock = clock
+        # By name: of recordings that could not be moved yet. They are not taken in, or looked through, once more.
+        self._verdicts: dict[str, _Verdict] = {}
+        # By name: what was told of the files that are there.
+        self._told: dict[str, str] = {}
         self._stopping = asyncio.Event()
 
     @classmethod
@@ -78,6 +80,7 @@ class WatchedFolder:
             intake,
             poll_seconds=settings.watch_poll_seconds,
             settle_seconds=settings.watch_settle_seconds,
+            only_marked=settings.watch_only_marked,
             tenant=settings.watch_tenant,
         )
 
@@ -98,66 +101,80 @@ class WatchedFolder:
         self._stopping.set()
 
     async def look(self) -> None:
-        """Takes in every recording that is complete now.
+        """Takes in every recording that is whole now.
 
         Raises:
             Retryable: the store or the database is away; what was not taken in stays.
             OSError: the folder cannot be read.
         """
         with await asyncio.to_thread(DropFolder, self._folder) as folder:
-            present = await asyncio.to_thread(folder.present)
+            present, others = await asyncio.to_thread(folder.present)
+            self._forget(present.keys() | others.keys())
             settled = self._settling.settled(present, self._clock())
-            for dropped in _complete(present, settled):
+            for name, reason in (others | left(present, settled, only_marked=self._only_marked)).items():
+                if self._is_news(name, reason):
+                    FOLDER_FILES.labels("left").inc()
+                    log.info("folder.left", file=name, reason=reason)
+            for dropped in complete(present, settled, only_marked=self._only_marked):
                 if self._stopping.is_set():
                     return
                 try:
-                    await self._take(folder, dropped)
+                    await self._end(folder, dropped)
                 except OSError as error:
-                    # Gone or changed meanwhile, or not ours to read or move: that is no reason to leave the others.
-                    log.warning("folder.file_waiting", file=dropped.audio, reason=str(error))
-                except Permanent as error:
-                    await self._reject(folder, dropped, str(error))
+                    # Gone, changed or still written, or not ours to read or move: that is no reason to leave the others.
+                    if self._is_news(dropped.audio, str(error)):
+                        log.warning("folder.file_waiting", file=dropped.audio, reason=str(error))
+
+    def _forget(self, there: Collection[str]) -> None:
+        """Of files that are gone nothing is remembered."""
+        self._told = {name: told for name, told in self._told.items() if name in there}
+        self._verdicts = {name: verdict for name, verdict in self._verdicts.items() if name in there}
+
+    def _is_news(self, name: str, told: str) -> bool:
+        news = self._told.get(name) != told
+        self._told[name] = told
+        return news
+
+    async def _end(self, folder: DropFolder, dropped: Dropped) -> None:
+        """Takes a recording in, or rejects it, and moves it aside; the first is not done again where the second fails."""
+        verdict = self._verdicts.get(dropped.audio)
+        if verdict is None or verdict.dropped != dropped:
+            try:
+                await self._take(folder, dropped)
+                verdict = _Verdict(dropped=dropped)
+                FOLDER_FILES.labels("accepted").inc()
+            except Permanent as error:
+                verdict = _Verdict(dropped=dropped, reason=str(error))
+                FOLDER_FILES.labels("rejected").inc()
+                log.warning("folder.rejected", file=dropped.audio, reason=verdict.reason)
+            self._verdicts[dropped.audio] = verdict
+        with await asyncio.to_thread(folder.aside, REJECTED if verdict.reason else ACCEPTED) as aside:
+            name = await asyncio.to_thread(_put_aside, aside, dropped)
+            if verdict.reason:
+                await asyncio.to_thread(aside.explain, name, verdict.reason)
+        del self._verdicts[dropped.audio]
 
     async def _take(self, folder: DropFolder, dropped: Dropped) -> None:
-        # First, so that what cannot be put aside is not taken in again at each look.
-        with await asyncio.to_thread(folder.aside, ACCEPTED) as accepted:
-            metadata = await asyncio.to_thread(_metadata, folder, dropped)
-            with await asyncio.to_thread(folder.open, dropped.audio, dropped.audio_stamp) as file:
-                upload = await self._intake.upload(_pieces(file), door=Door.FOLDER)
-            await self._intake.accept_upload(upload, metadata, file_name=dropped.audio, door=Door.FOLDER, caller=self._caller)
-            await asyncio.to_thread(_put_aside, accepted, dropped)
-        FOLDER_FILES.labels("accepted").inc()
-
-    async def _reject(self, folder: DropFolder, dropped: Dropped, reason: str) -> None:
-        try:
-            with await asyncio.to_thread(folder.aside, REJECTED) as rejected:
-                name = await asyncio.to_thread(_put_aside, rejected, dropped)
-                await asyncio.to_thread(rejected.explain, name, reason)
-        except OSError as error:
-            log.warning("folder.file_waiting", file=dropped.audio, reason=str(error))
-            return
-        FOLDER_FILES.labels("rejected").inc()
-        log.warning("folder.rejected", file=dropped.audio, reason=reason)
-
-
-def _complete(present: dict[str, Stamp], settled: set[str]) -> list[Dropped]:
-    complete = []
-    for name in sorted(settled):
-        sidecar = Path(name).stem + SIDECAR
-        if name.endswith(SIDECAR) or (sidecar in present and sidecar not in settled):
-            continue
-        beside = sidecar if sidecar in present else None
-        complete.append(
-            Dropped(audio=name, sidecar=beside, audio_stamp=present[name], sidecar_stamp=present[beside] if beside else None)
-        )
-    return complete
+        # What cannot be put aside is not taken in: the next process would do it again.
+        (await asyncio.to_thread(folder.aside, ACCEPTED)).close()
+        metadata = await asyncio.to_thread(_metadata, folder, dropped)
+        marked = dropped.marker is not None
+        with await asyncio.to_thread(folder.open, dropped.audio, dropped.audio_stamp, marked=marked) as file:
+            upload = await self._intake.upload(_pieces(file), door=Door.FOLDER)
+            try:
+                folder.check(file, dropped.audio, dropped.audio_stamp)
+            except BaseException:
+                await self._intake.discard(upload)
+                raise
+        file_name = _readable(dropped.audio)
+        await self._intake.accept_upload(upload, metadata, file_name=file_name, door=Door.FOLDER, caller=self._caller)
 
 
 def _metadata(folder: DropFolder, dropped: Dropped) -> Metadata:
     if dropped.sidecar is None or dropped.sidecar_stamp is None:
         given = Metadata()
     else:
-        with folder.open(dropped.sidecar, dropped.sidecar_stamp) as file:
+        with folder.open(dropped.sidecar, dropped.sidecar_stamp, marked=dropped.marker is not None) as file:
             text = file.read(_MAX_SIDECAR_BYTES + 1)
         if len(text) > _MAX_SIDECAR_BYTES:
             raise InvalidMetadata(f"{dropped.sidecar} is larger than {_MAX_SIDECAR_BYTES} bytes")
@@ -169,11 +186,13 @@ def _with_call_id(given: Metadata, audio: str) -> Metadata:
     if given.call_id is not None:
         return given
     # Checked like any other call id: a file name may hold nearly anything.
-    return parse_metadata(given.model_copy(update={"call_id": _named(audio)}).model_dump_json().encode())
+    call_id = Path(_readable(audio)).stem
+    return parse_metadata(given.model_copy(update={"call_id": call_id}).model_dump_json().encode())
 
 
-def _named(audio: str) -> str:
-    return Path(audio).stem.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+def _readable(name: str) -> str:
+    """A file's name as text: it may be any bytes."""
+    return os.fsencode(name).decode("utf-8", "replace")
 
 
 async def _pieces(file: BufferedReader) -> AsyncIterator[bytes]:

@@ -64,7 +64,10 @@ class IngestSettings(ServiceSettings):
     )
     watch_poll_seconds: float = Field(default=1, gt=0, description="How often the watched folder is scanned.")
     watch_settle_seconds: float = Field(
-        default=2, ge=0, description="How long a file must not have changed to count as complete."
+        default=10, ge=0, description="How long a file must not have changed to count as whole; an empty one ten times as long."
+    )
+    watch_only_marked: bool = Field(
+        default=False, description="Whether a file of the watched folder is whole only once FILE.done lies beside it."
     )
     watch_tenant: str = Field(
         default="",

@@ -14,9 +14,9 @@ from fuzz.inputs import MOMENTS, TEXTS, changed, integer, json_bytes, mutated, s
 from fuzz.target import Target
 from pydantic import TypeAdapter, ValidationError
 from steno_ingest import folder
+from steno_ingest.arrivals import Settling, complete
 from steno_ingest.drop import Stamp
 from steno_ingest.errors import InvalidMetadata
-from steno_ingest.folder import Settling
 from steno_ingest.metadata import Link, Metadata, parse_link, parse_metadata
 from steno_ingest.rest.forms import Form
 from steno_ingest.rest.problems import ApiProblem
@@ -271,9 +271,9 @@ def take_name(name: str) -> None:
     if not name or name in (".", ".."):
         return
     settled = Settling(0.0)
-    stamps: dict[str, Stamp] = {name: (7, 3, 5)}
+    stamps = {name: Stamp(7, 3, 5), f"{name}.wav": Stamp(8, 3, 5)}
     settled.settled(stamps, 0.0)
-    for dropped in folder._complete(stamps, settled.settled(stamps, 1.0)):
+    for dropped in complete(stamps, settled.settled(stamps, 1.0)):
         found = folder._with_call_id(Metadata(), dropped.audio)
         assert found.call_id
         found.call_id.encode()

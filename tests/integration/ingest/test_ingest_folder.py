@@ -4,12 +4,16 @@ import json
 import os
 from io import BufferedReader
 from pathlib import Path
+from typing import Any
 
 import pytest
 from steno_ingest import folder as folder_module
+from steno_ingest.arrivals import EMPTY_WAITS
 from steno_ingest.drop import DropFolder, Stamp
 from steno_ingest.folder import WatchedFolder
+from steno_ingest.intake import Upload
 from steno_ingest.tables import outbox, recordings
+from structlog.testing import capture_logs
 from support.ingest import CODEC, MAX_BYTES, Ingest
 
 from steno.events.records import RecordingSubmitted
@@ -19,15 +23,17 @@ from steno.storage.objects import StoreUnavailable
 class Watch:
     """A watched folder whose clock a test turns."""
 
-    def __init__(self, ingest: Ingest, path: Path) -> None:
+    def __init__(self, ingest: Ingest, path: Path, *, only_marked: bool = False) -> None:
         self.now = 0.0
         self.path = path
-        self.folder = WatchedFolder(path, ingest.intake, poll_seconds=3600, settle_seconds=2, clock=lambda: self.now)
+        self.folder = WatchedFolder(
+            path, ingest.intake, poll_seconds=3600, settle_seconds=2, only_marked=only_marked, clock=lambda: self.now
+        )
 
     async def settle(self) -> None:
-        """Two looks, far enough apart for what is there to count as complete."""
+        """Two looks, far enough apart for what is there to count as whole, be it empty."""
         await self.folder.look()
-        self.now += 2
+        self.now += 2 * EMPTY_WAITS
         await self.folder.look()
 
     def files(self) -> list[str]:
@@ -93,14 +99,144 @@ async def test_a_file_that_still_grows_is_left(ingest: Ingest, watch: Watch) -> 
 
 
 async def test_what_is_no_recording_is_left(ingest: Ingest, watch: Watch) -> None:
-    """Hidden and partial files, folders, links and lonely metadata stay as they are."""
-    for name in (".hidden.wav", "a.wav.part", "lonely.json"):
+    """Hidden and partial files, other kinds, folders, links, lonely metadata and markers stay; each is told of once."""
+    for name in (
+        ".hidden.wav", "a.wav.part", "b.wav.filepart", "c.tmp", "d.wav.crdownload", "e.wav.partial", "f.wav~", "~g.wav",
+        "._h.wav", ".i.wav.Xy12", "a.xml", "Thumbs.db", "desktop.ini", "j.csv", "no-suffix",
+        os.fsdecode(b"\xff.txt"), "lonely.json", "lonely.wav.done",
+    ):  # fmt: skip
         (watch.path / name).write_bytes(b"{}")
     (watch.path / "folder.wav").mkdir()
     (watch.path / "link.wav").symlink_to("/etc/hostname")
+    (watch.path / "dangling.wav").symlink_to("/nowhere")
     before = watch.files()
-    await watch.settle()
+    with capture_logs() as logged:
+        await watch.settle()
+        await watch.settle()
     assert (await submissions(ingest), watch.files()) == ([], before)
+    assert sorted(line["file"] for line in logged) == sorted(path.name for path in watch.path.iterdir())
+    assert {line["event"] for line in logged} == {"folder.left"}
+
+
+async def test_a_partial_name_is_taken_once_it_is_a_whole_one(ingest: Ingest, watch: Watch) -> None:
+    """Whatever lay under the name before."""
+    partial = watch.path / "a.wav.filepart"
+    partial.write_bytes(b"au")
+    await watch.settle()
+    partial.write_bytes(b"audio")
+    await watch.settle()
+    assert await submissions(ingest) == []
+    partial.rename(watch.path / "a.wav")
+    await watch.settle()
+    (record,) = await submissions(ingest)
+    assert await ingest.objects.get(record.url) == b"audio"
+
+
+async def test_a_file_that_pauses_while_it_is_written_is_taken_once_and_whole(ingest: Ingest, watch: Watch) -> None:
+    """However long it pauses, as long as the program that writes it has it open."""
+    with (watch.path / "a.wav").open("wb") as writer, capture_logs() as logged:
+        for piece in (b"", b"one", b"two"):
+            writer.write(piece)
+            writer.flush()
+            await watch.settle()
+            await watch.settle()
+        assert await submissions(ingest) == []
+    assert [line["event"] for line in logged] == ["folder.file_waiting"]
+    await watch.settle()
+    (record,) = await submissions(ingest)
+    assert await ingest.objects.get(record.url) == b"onetwo"
+    assert watch.files() == ["accepted/a.wav"]
+
+
+async def test_a_file_that_grows_while_it_is_taken_in_is_left(
+    ingest: Ingest, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was read of it is thrown away, and it is taken once it is whole."""
+    path = watch.path / "a.wav"
+    path.write_bytes(b"half")
+    really = ingest.intake.upload
+
+    async def then_grow(*arguments: Any, **options: Any) -> Upload:
+        upload = await really(*arguments, **options)
+        path.write_bytes(b"whole")
+        return upload
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ingest.intake, "upload", then_grow)
+        await watch.settle()
+    assert (await submissions(ingest), ingest.kept()) == ([], [])
+    await watch.settle()
+    (record,) = await submissions(ingest)
+    assert await ingest.objects.get(record.url) == b"whole"
+
+
+@pytest.mark.parametrize("marker", ["a.wav.done", "a.done"])
+async def test_a_marker_says_that_a_file_is_whole(ingest: Ingest, watch: Watch, marker: str) -> None:
+    """At once, with its metadata; the marker goes aside with it, so that it says nothing about the next of that name."""
+    (watch.path / "a.json").write_text('{"call_id": "x"}')
+    (watch.path / "a.wav").write_bytes(b"audio")
+    (watch.path / marker).touch()
+    await watch.folder.look()
+    assert [record.call_id for record in await submissions(ingest)] == ["x"]
+    assert watch.files() == ["accepted/a.json", "accepted/a.wav", "accepted/a.wav.done"]
+
+
+async def test_only_marked_files_are_taken_where_the_settings_say_so(ingest: Ingest, watch: Watch) -> None:
+    """However long the others have not changed."""
+    watch = Watch(ingest, watch.path, only_marked=True)
+    (watch.path / "a.wav").write_bytes(b"audio")
+    await watch.settle()
+    await watch.settle()
+    assert await submissions(ingest) == []
+    (watch.path / "a.wav.done").touch()
+    await watch.folder.look()
+    assert len(await submissions(ingest)) == 1
+
+
+async def test_what_cannot_be_moved_is_taken_in_once(ingest: Ingest, watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a refusal is decided once; each waits for its move, which is told of once."""
+    (watch.path / "a.wav").write_bytes(b"audio")
+    (watch.path / "b.wav").write_bytes(b"x" * (MAX_BYTES + 1))
+    uploads = []
+    really = ingest.intake.upload
+
+    async def counted(*arguments: Any, **options: Any) -> Upload:
+        uploads.append(1)
+        return await really(*arguments, **options)
+
+    def stuck(*_arguments: object) -> None:
+        raise PermissionError("not yours to move")
+
+    with monkeypatch.context() as patch, capture_logs() as logged:
+        patch.setattr(ingest.intake, "upload", counted)
+        patch.setattr(folder_module, "_put_aside", stuck)
+        for _ in range(4):
+            await watch.settle()
+    assert len(uploads) == 2
+    assert sorted(line["event"] for line in logged) == [*["folder.file_waiting"] * 2, "folder.rejected", "recording.accepted"]
+    await watch.settle()
+    assert watch.files() == ["accepted/a.wav", "rejected/b.wav", "rejected/b.wav.reason.txt"]
+    assert len(await submissions(ingest)) == 1
+
+
+async def test_an_empty_file_waits_longer(ingest: Ingest, watch: Watch) -> None:
+    """Programs make a file first, and write when they have something."""
+    path = watch.path / "a.wav"
+    path.touch()
+    await watch.folder.look()
+    watch.now = 2 * EMPTY_WAITS - 0.1
+    await watch.folder.look()
+    assert watch.files() == ["a.wav"]
+    path.write_bytes(b"audio")
+    await watch.settle()
+    assert len(await submissions(ingest)) == 1
+
+
+async def test_a_name_of_any_bytes_is_taken_in(ingest: Ingest, watch: Watch) -> None:
+    """What is no text in it is marked as that in the call id."""
+    (watch.path / os.fsdecode(b"caf\xe9.wav")).write_bytes(b"audio")
+    await watch.settle()
+    assert [record.call_id for record in await submissions(ingest)] == ["caf\ufffd"]
 
 
 @pytest.mark.parametrize(
@@ -136,7 +272,7 @@ async def test_a_name_used_again_overwrites_nothing(ingest: Ingest, watch: Watch
     assert watch.files() == ["accepted/a-2.wav", "accepted/a.wav"]
 
 
-@pytest.mark.parametrize("name", ["x" * 251 + ".wav", "é" * 125 + ".wav", "x" * 255, "x." + "y" * 253])
+@pytest.mark.parametrize("name", ["x" * 251 + ".wav", "é" * 125 + ".wav", "x" * 250 + ".FLAC"])
 async def test_the_longest_names_are_put_aside_as_well(ingest: Ingest, watch: Watch, name: str) -> None:
     """Cut where the name with its reason would be too long; what is the same then is numbered."""
     for audio in (b"audio", b"", b"more"):
@@ -187,14 +323,14 @@ async def test_a_file_that_becomes_a_link_after_the_look_is_not_followed(
         (watch.path / name).write_bytes(b"{}")
     really = DropFolder.open
 
-    def then_open(folder: DropFolder, name: str, stamp: Stamp) -> BufferedReader:
+    def then_open(folder: DropFolder, name: str, stamp: Stamp, *, marked: bool) -> BufferedReader:
         path = watch.path / name
         if name in ("a.wav", "b.json"):
             secret.write_bytes(path.read_bytes())
             os.utime(secret, ns=(0, path.stat().st_mtime_ns))
             path.unlink()
             path.symlink_to(secret)
-        return really(folder, name, stamp)
+        return really(folder, name, stamp, marked=marked)
 
     with monkeypatch.context() as patch:
         patch.setattr(DropFolder, "open", then_open)
@@ -213,7 +349,7 @@ async def test_a_file_that_is_another_after_the_look_is_left(
     path.write_bytes(b"audio")
     really = DropFolder.open
 
-    def then_open(folder: DropFolder, name: str, stamp: Stamp) -> BufferedReader:
+    def then_open(folder: DropFolder, name: str, stamp: Stamp, *, marked: bool) -> BufferedReader:
         match becomes:
             case "a longer file":
                 path.write_bytes(b"audio and more")
@@ -228,7 +364,7 @@ async def test_a_file_that_is_another_after_the_look_is_left(
             os.mkfifo(path)
         elif becomes == "folder":
             path.mkdir()
-        return really(folder, name, stamp)
+        return really(folder, name, stamp, marked=marked)
 
     with monkeypatch.context() as patch:
         patch.setattr(DropFolder, "open", then_open)

@@ -1,12 +1,14 @@
 """The files of the watched folder, which others change meanwhile."""
 
+import errno
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from steno_ingest.drop import DropFolder
+from steno_ingest.drop import DropFolder, StillWritten
 
 
 def test_a_file_that_goes_while_the_folder_is_listed_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,4 +26,37 @@ def test_a_file_that_goes_while_the_folder_is_listed_is_passed_over(tmp_path: Pa
 
     monkeypatch.setattr(os, "scandir", listed)
     with DropFolder(tmp_path) as folder:
-        assert sorted(folder.present()) == ["a.wav", "c.wav"]
+        files, others = folder.present()
+    assert (sorted(files), others) == (["a.wav", "c.wav"], {})
+
+
+def test_a_file_that_a_program_writes_is_not_opened(tmp_path: Path) -> None:
+    """However long the program pauses, unless a marker says that it is whole; once the program has closed it, it is."""
+    path = tmp_path / "a.wav"
+    with DropFolder(tmp_path) as folder, path.open("wb") as writer:
+        writer.write(b"half")
+        writer.flush()
+        stamp = folder.present()[0]["a.wav"]
+        with pytest.raises(StillWritten):
+            folder.open("a.wav", stamp)
+        with folder.open("a.wav", stamp, marked=True) as file:
+            assert file.read() == b"half"
+        writer.close()
+        with folder.open("a.wav", stamp) as file:
+            assert file.read() == b"half"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="leases are Linux's")
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EINVAL, errno.ENOTSUP])
+def test_where_the_system_does_not_tell_who_writes_files_are_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Files of others, and file systems without leases."""
+    (tmp_path / "a.wav").write_bytes(b"x")
+
+    def refuse(*_arguments: int) -> int:
+        raise OSError(number, os.strerror(number))
+
+    with DropFolder(tmp_path) as folder:
+        monkeypatch.setattr("fcntl.fcntl", refuse)
+        folder.open("a.wav", folder.present()[0]["a.wav"]).close()

@@ -1,4 +1,4 @@
-"""Metadata, file names, settling: the small pure parts of ingest."""
+"""Metadata, file names: the small pure parts of ingest."""
 
 import json
 import re
@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from steno_ingest.errors import InvalidMetadata
-from steno_ingest.folder import Settling
 from steno_ingest.intake import suffix_of
 from steno_ingest.metadata import Channel, Metadata, parse_link, parse_metadata
 from steno_ingest.openapi import document
@@ -111,19 +110,6 @@ SUFFIXES = {
 def test_only_plain_suffixes_are_kept(name: str, suffix: str) -> None:
     """A file name gives a suffix of a few letters, or none."""
     assert suffix_of(name) == suffix
-
-
-LOOKS = st.dictionaries(st.sampled_from("abc"), st.tuples(st.integers(0, 2), st.integers(0, 2)))
-
-
-@given(st.lists(LOOKS, min_size=1, max_size=12))
-def test_files_settle_when_they_have_not_changed(looks: list[dict[str, tuple[int, int]]]) -> None:
-    """With a look each second and three seconds to settle: those that had the same stamp in the last four looks."""
-    settling = Settling(3)
-    for now, present in enumerate(looks):
-        recent = looks[max(0, now - 3) : now + 1]
-        expected = {name for name in present if len(recent) == 4 and all(look.get(name) == present[name] for look in recent)}
-        assert settling.settled(present, now) == expected
 
 
 def test_secrets_are_as_standard_webhooks_has_them() -> None:

@@ -1,0 +1,88 @@
+"""What lies in the watched folder: recordings that are whole, and everything else, which is left as it is. Pure.
+
+A recording is known by its name (`steno.audio_files`). It is whole when neither it nor its metadata, `NAME.json`, has changed
+for a while; or at once where a marker, an empty file say, lies beside it: `NAME.wav.done` or `NAME.done` for `NAME.wav`.
+"""
+
+from collections.abc import Collection, Mapping
+from pathlib import PurePath
+
+from steno.audio_files import is_audio_name
+from steno.partial_names import is_partial
+from steno_ingest.drop import MARKER, SIDECAR, Dropped, Stamp
+
+EMPTY_WAITS = 10
+"""So many times as long as others an empty file waits: programs make one first, and write when they have something."""
+
+
+class Settling:
+    """Which files have not changed for a while."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._seen: dict[str, tuple[Stamp, float]] = {}
+
+    def settled(self, present: Mapping[str, Stamp], now: float) -> set[str]:
+        """The files that have kept their stamp long enough, by what is there now; others are forgotten."""
+        self._seen = {
+            name: (stamp, self._seen[name][1] if name in self._seen and self._seen[name][0] == stamp else now)
+            for name, stamp in present.items()
+        }
+        return {name for name, (stamp, since) in self._seen.items() if now - since >= self._waits(stamp)}
+
+    def _waits(self, stamp: Stamp) -> float:
+        return self._seconds * (1 if stamp.size else EMPTY_WAITS)
+
+
+def complete(present: Mapping[str, Stamp], settled: Collection[str], *, only_marked: bool = False) -> list[Dropped]:
+    """The recordings that are whole, in the order of their names.
+
+    Args:
+        only_marked: no recording is whole without its marker.
+    """
+    found = []
+    for name in sorted(filter(is_recording, present)):
+        dropped = _with_its_own(name, present)
+        still = {dropped.audio, dropped.sidecar or dropped.audio} <= set(settled)
+        if dropped.marker is not None or (still and not only_marked):
+            found.append(dropped)
+    return found
+
+
+def left(present: Mapping[str, Stamp], settled: Collection[str], *, only_marked: bool = False) -> dict[str, str]:
+    """The files that are left and have not changed for a while, with the reason of each."""
+    own = {name: dropped for name in filter(is_recording, present) for dropped in (_with_its_own(name, present),)}
+    beside = {other for dropped in own.values() for other in (dropped.sidecar, dropped.marker)}
+    reasons = {}
+    for name in sorted(set(settled) - beside):
+        if name not in own:
+            reasons[name] = _why_none(name)
+        elif only_marked and own[name].marker is None:
+            reasons[name] = f"it waits for its marker, {name}{MARKER}"
+    return reasons
+
+
+def is_recording(name: str) -> bool:
+    """Whether a file is called as recordings that are whole are."""
+    return is_audio_name(name) and not is_partial(name)
+
+
+def _with_its_own(name: str, present: Mapping[str, Stamp]) -> Dropped:
+    stem = PurePath(name).stem
+    sidecar = stem + SIDECAR if stem + SIDECAR in present else None
+    marker = next((marker for marker in (name + MARKER, stem + MARKER) if marker in present), None)
+    return Dropped(
+        audio=name,
+        sidecar=sidecar,
+        marker=marker,
+        audio_stamp=present[name],
+        sidecar_stamp=present[sidecar] if sidecar else None,
+    )
+
+
+def _why_none(name: str) -> str:
+    if is_partial(name):
+        return "it is called as files are that are still being written: rename it when it is whole"
+    if name.endswith((SIDECAR, MARKER)):
+        return "no recording of that name lies beside it"
+    return "it is not called as recordings are: its suffix is none of theirs"
