@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from steno_ingest.calls.doors.port import Entered
+from steno_ingest.calls.doors.port import Door, Entered
 from steno_ingest.calls.doors.stream import StreamDoor
 from steno_ingest.calls.hosting.connection import Connection
 from support.hosting import Hosting
@@ -79,7 +79,7 @@ class Wire:
 class Line:
     """A connection, and all around it."""
 
-    def __init__(self, door: StreamDoor | None = None) -> None:
+    def __init__(self, door: Door | None = None) -> None:
         self.caller = Caller("peer", "acme")
         self.key_holds = True
         self.hosting = Hosting()

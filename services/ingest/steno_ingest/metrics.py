@@ -39,6 +39,11 @@ CALL_RECORDS_UNUSABLE = Counter(
 CALL_RECORDS_REFUSED = Counter(
     "steno_ingest_call_records_refused", "Records of calls that Kafka rejected for good, as too large or not valid."
 )
+CALL_MESSAGES_UNUSABLE = Counter(
+    "steno_ingest_call_messages_unusable",
+    "Messages of peers, or values in them, that could not be used; their calls went on without them.",
+    ["door", "reason"],
+)
 CALL_PEERS_CUT_OFF = Counter("steno_ingest_call_peers_cut_off", "Connections closed for the peer's fault.", ["door", "reason"])
 CALL_SECONDS_HELD_BACK = Counter(
     "steno_ingest_call_seconds_held_back",

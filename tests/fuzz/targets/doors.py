@@ -1,6 +1,7 @@
 """The doors of live calls: whole conversations, most of them nearly right."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -124,8 +125,9 @@ def twilio_script(chance: Random) -> list[Step]:
     for _ in range(chance.randrange(12)):
         written += client.media(chance.randbytes(160 * channels))
     written.append(client.stop())
-    if chance.random() < 0.5:
-        written = [_telnyx(message) for message in written]
+    if chance.random() < 0.7:
+        words = chance.choice(_WORDS)
+        written = [_in_words(message, words) for message in written]
     if chance.random() < 0.1:
         chance.shuffle(written)
     steps: list[Step] = []
@@ -134,16 +136,21 @@ def twilio_script(chance: Random) -> list[Step]:
     return [*steps, *_between(chance)]
 
 
-def _telnyx(message: str) -> str:
-    for twilio, telnyx in (
-        ("streamSid", "stream_id"),
-        ("sequenceNumber", "sequence_number"),
-        ("callSid", "call_control_id"),
-        ("customParameters", "custom_parameters"),
-        ("mediaFormat", "media_format"),
-        ("sampleRate", "sample_rate"),
-    ):
-        message = message.replace(twilio, telnyx)
+_SNAKE = (("customParameters", "custom_parameters"), ("mediaFormat", "media_format"), ("sampleRate", "sample_rate"))
+_LINEAR = (("audio/x-mulaw", "audio/l16"),)
+_WORDS = (
+    (("streamSid", "stream_id"), ("sequenceNumber", "sequence_number"), ("callSid", "call_control_id"), *_SNAKE),
+    (("streamSid", "stream_sid"), ("sequenceNumber", "sequence_number"), ("callSid", "call_sid"), *_SNAKE, *_LINEAR),
+    (("streamSid", "streamId"), ("callSid", "callId"), *_LINEAR),
+    (("event", "eventType"), ('"start":', '"metadata":'), ("streamSid", "streamId"), ("callSid", "callId")),
+    _LINEAR,
+)
+"""What other platforms than Twilio call things."""
+
+
+def _in_words(message: str, words: Iterable[tuple[str, str]]) -> str:
+    for twilio, other in words:
+        message = message.replace(twilio, other)
     return message
 
 

@@ -119,8 +119,8 @@ async def _known(process: IngestProcess) -> bool:
 
 
 async def test_a_stream_of_another_codec_is_told_what_to_set(kafka: str, topic_prefix: str, tmp_path: Path) -> None:
-    """Telnyx may send L16: the close says what it should be; the call beside it does not notice."""
-    media_format = {"encoding": "L16", "sample_rate": 16000, "channels": 1}
+    """Telnyx may send Opus: the close says what it should be; the call beside it does not notice."""
+    media_format = {"encoding": "OPUS", "sample_rate": 16000, "channels": 1}
     start = {"event": "start", "stream_id": "s", "start": {"call_control_id": "c", "media_format": media_format}}
     client, frames = recorded()
     async with ingest(kafka, topic_prefix, tmp_path) as process:
@@ -130,7 +130,7 @@ async def test_a_stream_of_another_codec_is_told_what_to_set(kafka: str, topic_p
             await socket.send_str(json.dumps(start))
             closing = await socket.receive(timeout=10)
             assert (closing.type, closing.data) == (aiohttp.WSMsgType.CLOSE, 1008)
-            assert "'L16' at 16000 Hz" in str(closing.extra)
+            assert "'OPUS' at 16000 Hz" in str(closing.extra)
         await beside
 
 

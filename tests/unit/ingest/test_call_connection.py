@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from steno_ingest.calls.doors.port import Close, SendText
 from steno_ingest.calls.doors.stream import StreamDoor
+from steno_ingest.calls.doors.twilio import TwilioDoor
 from steno_ingest.calls.hosting import connection as connection_module
 from steno_ingest.calls.hosting.outgoing import Outgoing, PeerNotReading
+from structlog.testing import capture_logs
 from support.calls import live_phrase
 from support.hosting import ScriptedPeer, offer
 from support.wire import START, Line, line
@@ -313,3 +316,27 @@ async def test_a_connection_that_was_replaced_takes_no_call_with_it() -> None:
         look_twice(made)
         await made.hosting.settle()
         assert not call.over
+
+
+async def test_messages_that_cannot_be_used_are_counted_and_told() -> None:
+    """Each is counted by what was wrong; the log has the first of a kind, and the call goes on."""
+    made = Line(TwilioDoor())
+    running = asyncio.create_task(made.connection.run())
+    media_format = {"encoding": "audio/x-mulaw", "sampleRate": 8000}
+    start = {"callSid": "call-1", "tracks": ["inbound"], "mediaFormat": media_format}
+    labels = {"door": "twilio", "reason": "payload"}
+    before = REGISTRY.get_sample_value("steno_ingest_call_messages_unusable_total", labels) or 0
+    with capture_logs() as logged:
+        made.wire.say({"event": "start", "streamSid": "MZ1", "start": start})
+        for payload in ("?!", None, "AAAA"):
+            made.wire.say({"event": "media", "streamSid": "MZ1", "media": {"payload": payload}})
+        made.wire.say({"event": "stop"})
+        await made.hosting.settle()
+    assert REGISTRY.get_sample_value("steno_ingest_call_messages_unusable_total", labels) == before + 2
+    (told,) = [entry for entry in logged if entry["event"] == "call.message_unusable"]
+    assert (told["call_id"], told["reason"]) == ("call-1", "payload")
+    *_, end = made.hosting.log.records
+    assert isinstance(end, CallEnded)
+    assert (end.complete, end.position) == (True, 3)
+    made.wire.hang()
+    await running

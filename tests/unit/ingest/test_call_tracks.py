@@ -1,7 +1,7 @@
 """Tracks that come in messages of their own become aligned channels, in whatever order, and lose nothing within the bound."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import given, settings
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from steno_ingest.calls.doors.port import Audio, Gap
 from steno_ingest.calls.doors.tracks import PATIENCE_MS, Interleaver
 
-SILENCE = 0xFF
+SILENCE = b"\xff"
 FRAME_MS = 20
 FRAME = FRAME_MS * 8
 
@@ -20,7 +20,7 @@ class Sent:
 
     channel: int
     chunk: int
-    timestamp_ms: int
+    timestamp_ms: float
     audio: bytes
 
     def give(self, tracks: Interleaver, *, now: float = 0) -> list[Audio | Gap]:
@@ -45,11 +45,11 @@ def decoded(given: list[Audio | Gap], channels: int) -> list[bytes]:
 def expected(frames: list[Sent], channels: int) -> list[bytes]:
     """Every frame at its timestamp, silence beside the other track's audio, a gap where there is none."""
     origin = min(sent.timestamp_ms for sent in frames)
-    length = (max(sent.timestamp_ms for sent in frames) - origin) * 8 + FRAME
-    timelines = [bytearray([SILENCE]) * length for _ in range(channels)]
+    length = int(max(sent.timestamp_ms for sent in frames) - origin) * 8 + FRAME
+    timelines = [bytearray(SILENCE * length) for _ in range(channels)]
     heard = bytearray(length)
     for sent in frames:
-        start = (sent.timestamp_ms - origin) * 8
+        start = int(sent.timestamp_ms - origin) * 8
         timelines[sent.channel][start : start + FRAME] = sent.audio
         heard[start : start + FRAME] = b"\1" * FRAME
     for timeline in timelines:
@@ -130,7 +130,7 @@ def test_a_track_that_never_comes_is_silence_and_counted() -> None:
     heard, other = decoded(given, 2)
     assert len(heard) == 50 * FRAME - PATIENCE_MS * 8
     assert set(heard) == {9}
-    assert set(other) == {SILENCE}
+    assert set(other) == {SILENCE[0]}
     assert tracks.filled == [0, len(other)]
 
 
@@ -143,7 +143,7 @@ def test_what_comes_after_its_span_was_filled_is_dropped_and_counted() -> None:
     heard, other = decoded(given, 2)
     assert set(heard) == {9}
     filled = 20 * FRAME - PATIENCE_MS * 8
-    assert other == bytes([SILENCE]) * filled + b"\x08" * (PATIENCE_MS * 8)
+    assert other == SILENCE * filled + b"\x08" * (PATIENCE_MS * 8)
     assert tracks.late == [0, filled]
 
 
@@ -200,6 +200,70 @@ def test_a_frame_that_comes_twice_is_taken_once() -> None:
     given = [action for number in (0, 1, 1, 2) for action in frame(0, number).give(tracks)] + tracks.flush()
     assert decoded(given, 1) == expected([frame(0, number) for number in range(3)], 1)
     assert tracks.late == [FRAME]
+
+
+@pytest.mark.parametrize("wrong_ms", [0.0, 3, 700, 4_000, 9_000, 10**9, 10**15])
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("at", [1, 25, 48])
+def test_one_wrong_timestamp_moves_nothing(wrong_ms: float, channels: int, at: int) -> None:
+    """Whatever a single timestamp says, where the others agree all frames stand where they should."""
+    tracks = Interleaver(channels=channels, silence=SILENCE)
+    frames = [frame(channel, number, start_ms=500) for number in range(50) for channel in range(channels)]
+    given = []
+    for position, sent in enumerate(frames):
+        told = replace(sent, timestamp_ms=wrong_ms) if position == at * channels else sent
+        given += told.give(tracks, now=position / 50 / channels)
+    given += tracks.flush()
+    assert decoded(given, channels) == expected(frames, channels)
+    assert tracks.late == [0] * channels
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_a_frame_whose_number_is_wrong_is_taken(ordered: bool) -> None:
+    """A number that makes no sense, once or from here on, costs nothing where the timestamps go on."""
+    for number in (0, 1, 10**15):
+        tracks = Interleaver(channels=1, silence=SILENCE, ordered=ordered)
+        frames = [frame(0, position) for position in range(40)]
+        once = [replace(sent, chunk=number) if position == 20 else sent for position, sent in enumerate(frames)]
+        assert decoded([action for sent in once for action in sent.give(tracks)] + tracks.flush(), 1) == expected(frames, 1)
+
+
+def test_numbers_that_begin_anew_cost_a_second_at_most() -> None:
+    """A platform that counts from one again, without a timestamp, is believed after a second."""
+    tracks = Interleaver(channels=1, silence=SILENCE)
+    numbers = [*range(1, 101), *range(1, 101)]
+    given = [action for number in numbers for action in tracks.add(0, b"\5" * FRAME, chunk=number, timestamp_ms=None, now=0)]
+    assert tracks.late == [1_000 * 8]
+    assert len(decoded(given, 1)[0]) == 200 * FRAME - 1_000 * 8
+
+
+def test_frames_that_are_doubled_or_swapped_lose_those_frames_at_most() -> None:
+    """A platform that keeps its order is believed; a frame that overtakes another costs the other, and nothing behind it."""
+    tracks = Interleaver(channels=1, silence=SILENCE)
+    frames = [frame(0, number) for number in range(12)]
+    order = [0, 1, 2, 2, 3, 5, 4, 6, 7, 8, 9, 10, 11]
+    given = [action for number in order for action in frames[number].give(tracks)] + tracks.flush()
+    assert decoded(given, 1) == expected([sent for number, sent in enumerate(frames) if number != 4], 1)
+    assert tracks.late == [2 * FRAME]
+
+
+def test_samples_of_two_bytes_stay_whole() -> None:
+    """Linear audio of 16 bits at 16 kHz is interleaved, filled and counted by samples."""
+    tracks = Interleaver(channels=2, silence=b"\0\0", sample_rate=16_000)
+    left, right = bytes(range(1, 65)) * 10, bytes(range(65, 129)) * 10
+    given = tracks.add(0, left, chunk=1, timestamp_ms=0, now=0)
+    given += tracks.add(1, right, chunk=1, timestamp_ms=0, now=0)
+    given += tracks.add(0, left, chunk=2, timestamp_ms=20, now=0)
+    given += tracks.add(0, left, chunk=4, timestamp_ms=2_020, now=2) + tracks.flush()
+    first, alone, *gaps, last = given
+    assert isinstance(first, Audio)
+    samples = memoryview(first.data).cast("H")
+    assert (bytes(samples[0::2]), bytes(samples[1::2])) == (left, right)
+    silent = bytearray(2 * len(left))
+    memoryview(silent).cast("H")[0::2] = memoryview(left).cast("H")
+    assert (alone, last) == (Audio(data=bytes(silent)), Audio(data=bytes(silent)))
+    assert sum(gap.length for gap in gaps if isinstance(gap, Gap)) == 1_980 * 16
+    assert tracks.filled == [0, 640]
 
 
 @settings(max_examples=100, deadline=None)

@@ -19,6 +19,7 @@ from steno_ingest.calls.doors.port import (
     Offered,
     Refusal,
     ResumePoint,
+    Unusable,
     Updated,
 )
 from steno_ingest.calls.doors.twilio import TwilioDoor
@@ -279,64 +280,136 @@ def with_media(message: str, **more: Any) -> dict[str, Any]:
     return {**whole, "media": {**whole["media"], **more}}
 
 
-BAD: dict[str, tuple[Callable[[TwilioClient], str | dict[str, Any]], str]] = {
-    "two starts": (lambda client: client.connected()[1], "second start"),
-    "another stream": (lambda client: changed(client.media(b"")[0], streamSid="MZ0"), "MZ0"),
-    "no stream": (lambda client: changed(client.stop(), streamSid=None), "None"),
-    "a number again": (lambda client: changed(client.media(b"")[0], sequenceNumber="3"), "sequenceNumber 3 came after 3"),
-    "a number that is none": (lambda client: changed(client.media(b"")[0], sequenceNumber="two"), "sequenceNumber is 'two'"),
-    "no base64": (lambda client: with_media(client.media(b"")[0], payload="?!"), "base64"),
-    "no payload": (lambda client: with_media(client.media(b"")[0], payload=None), "base64"),
-    "a track not announced": (lambda client: with_media(client.media(b"")[0], track="sideways"), "sideways"),
-    "a timestamp that is none": (lambda client: with_media(client.media(b"")[0], timestamp=[1]), "timestamp"),
-    "no media": (lambda client: changed(client.media(b"")[0], media=7), "media is missing"),
-    "no JSON": (lambda client: "{", "not JSON"),
-    "no object": (lambda client: "[1]", "not a JSON object"),
+BAD: dict[str, tuple[Callable[[TwilioClient], str | dict[str, Any]], str, str]] = {
+    "a second start": (lambda client: client.connected()[1], "order", "second start"),
+    "another stream": (lambda client: changed(client.media(b"")[0], streamSid="MZ0"), "stream", "MZ0"),
+    "the end of another stream": (lambda client: changed(client.stop(), streamSid="MZ0"), "stream", "MZ0"),
+    "no base64": (lambda client: with_media(client.media(b"")[0], payload="?!"), "payload", "base64"),
+    "base64 that is broken": (lambda client: with_media(client.media(b"")[0], payload="AAAAA"), "payload", "base64"),
+    "no payload": (lambda client: with_media(client.media(b"")[0], payload=None), "payload", "base64"),
+    "a payload that is no text": (lambda client: with_media(client.media(b"")[0], payload=[1]), "payload", "base64"),
+    "a track not announced": (lambda client: with_media(client.media(b"")[0], track="sideways"), "track", "sideways"),
+    "no media": (lambda client: changed(client.media(b"")[0], media=7), "json", "media is missing"),
+    "no JSON": (lambda client: "{", "json", "not JSON"),
+    "no object": (lambda client: "[1]", "json", "not a JSON object"),
 }
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_messages_end_the_call_with_a_reason(name: str) -> None:
-    """What breaks the protocol is told, the call ends, the socket is closed, and what came before is kept."""
-    make, told = BAD[name]
+def test_a_bad_message_costs_itself(name: str) -> None:
+    """What cannot be used is told with its reason, and the call goes on to its end, complete; how many there were is kept."""
+    make, reason, told = BAD[name]
     client, talk = caller(), Talk()
-    talk.hear(*client.connected(), *client.media(b"\1\2" * 160), make(client))
+    talk.hear(*client.connected(), *client.media(b"\1\2" * 160))
+    (action,) = talk.hear(make(client))
+    assert isinstance(action, Unusable)
+    assert action.reason == reason
+    assert told in action.detail
+    talk.hear(*client.media(b"\3\4" * 160), client.stop())
+    assert talk.audio.startswith(b"\1\2" * 160)
+    assert talk.audio.endswith(b"\3\4" * 160)
+    assert talk.only(Updated).properties["unusable_messages"] == "1"
+    assert talk.only(Ended) == Ended(complete=True, reason="hangup")
+
+
+@pytest.mark.parametrize("length", [159, 160, 161])
+def test_a_payload_needs_no_padding(length: int) -> None:
+    """Base64 that ends without its padding is read all the same."""
+    audio = b"\1" * length
+    payload = base64.b64encode(audio).decode()
+    client, talk = caller(channels=1), Talk()
+    talk.hear(*client.connected(), with_media(client.media(b"\1")[0], payload=payload.rstrip("=")))
+    assert talk.audio == audio
+
+
+@pytest.mark.parametrize("timestamp", ["-5", "abc", "", "nan", "1e999", [1], True, {"a": 1}])
+def test_a_timestamp_that_is_none_costs_no_audio(timestamp: Any) -> None:
+    """The frame stands behind the one before it; that it was so is told, unless there was none at all."""
+    client, talk = caller(channels=1), Talk()
+    talk.hear(*client.connected())
+    for number in range(1, 31):
+        (message,) = client.media(bytes([number]) * 160)
+        talk.hear(with_media(message, timestamp=timestamp) if number == 10 else message)
+    talk.hear(client.stop())
+    assert talk.audio == b"".join(bytes([number]) * 160 for number in range(1, 31))
+    told = [action for action in talk.actions if isinstance(action, Unusable)]
+    assert [action.reason for action in told] == ([] if timestamp == "" else ["timestamp"])
+    assert talk.only(Ended).complete
+
+
+@pytest.mark.parametrize("timestamp", ["0.0", 0, "7000", "1e15"])
+def test_a_timestamp_that_is_wrong_costs_no_audio(timestamp: Any) -> None:
+    """It is a number, and nothing agrees with it: it moves no frame, and is told."""
+    client, talk = caller(channels=1), Talk()
+    talk.hear(*client.connected())
+    for number in range(1, 31):
+        (message,) = client.media(bytes([number]) * 160)
+        talk.hear(with_media(message, timestamp=timestamp) if number == 20 else message)
+    talk.hear(client.stop())
+    assert talk.audio == b"".join(bytes([number]) * 160 for number in range(1, 31))
+    assert talk.only(Unusable).reason == "timestamp"
+
+
+def test_doubled_and_swapped_messages_cost_those_frames_at_most() -> None:
+    """A message that comes twice is taken once, a key too; one that was overtaken is lost, and counted."""
+    client, talk = caller(channels=1), Talk()
+    talk.hear(*client.connected())
+    media = [client.media(bytes([number]) * 160)[0] for number in range(1, 9)]
+    key = client.dtmf("5")
+    talk.hear(*media[:3], media[2], media[4], media[3], *media[5:], key, key, client.stop())
+    assert talk.audio == b"".join(bytes([number]) * 160 for number in (1, 2, 3, 5, 6, 7, 8))
+    assert talk.only(Dtmf).digit == "5"
+    assert talk.only(Updated).properties == {"late_ms_inbound": "40", "unusable_messages": "1"}
+    assert talk.only(Ended).complete
+
+
+def test_a_peer_that_sends_nothing_but_rubbish_is_ended() -> None:
+    """After so many messages in a row that cannot be used, the stream is; any that can be begins the count anew."""
+    client, talk = caller(), Talk()
+    talk.hear(*client.connected())
+    for _ in range(3):
+        talk.hear(*["rubbish"] * 249, *client.media(b"\1\2" * 160))
+    talk.hear(*["rubbish"] * 250)
     ended, close = talk.actions[-2:]
     assert isinstance(ended, Ended)
     assert (ended.complete, ended.reason) == (False, "protocol_error")
-    assert told in ended.error
+    assert "not JSON" in ended.error
     assert isinstance(close, Close)
     assert close.code == 1008
-    assert len(close.reason.encode()) <= 123
-    assert talk.audio == b"\1\2" * 160
-    assert talk.hear(*client.media(b"\1\2" * 160)) == []
+    assert talk.hear("rubbish", *client.media(b"\1\2" * 160)) == []
     assert list(talk.door.connection_lost()) == []
 
 
-@pytest.mark.parametrize("event", ["media", "stop", "dtmf"])
-def test_nothing_comes_before_start(event: str) -> None:
-    """A stream without a start is closed; there is no call to end."""
+def test_nothing_comes_before_start() -> None:
+    """What comes before its start is passed over; a stream that ends without one is closed, and there is no call to end."""
     client, talk = caller(), Talk()
-    message = {"media": client.media(b"")[0], "stop": client.stop(), "dtmf": client.dtmf("1")}[event]
-    assert talk.hear(message) == [Close(code=1008, reason=f"{event} came before start")]
+    for early in (client.media(b"")[0], client.dtmf("1")):
+        (action,) = talk.hear(early)
+        assert isinstance(action, Unusable)
+        assert action.detail.endswith("came before start")
+    assert talk.hear(client.stop()) == [Close(code=1008, reason="stop came before start")]
 
 
-def test_a_binary_frame_is_an_error() -> None:
+def test_a_binary_frame_is_passed_over() -> None:
     """These streams are text."""
     client, talk = caller(), Talk()
     talk.hear(*client.connected())
     talk.did(talk.door.receive_bytes(b"\0", now=0))
-    assert talk.only(Ended).reason == "protocol_error"
-    assert talk.only(Close).code == 1008
+    assert talk.only(Unusable).reason == "json"
+    talk.hear(client.stop())
+    assert talk.only(Ended).complete
 
 
 @pytest.mark.parametrize(
     ("start", "told"),
     [
-        ({"media_format": {"encoding": "L16", "sample_rate": 16000, "channels": 1}}, "'L16' at 16000 Hz"),
+        ({"media_format": {"encoding": "L16", "sample_rate": 24000, "channels": 1}}, "'L16' at 24000 Hz"),
+        ({"media_format": {"encoding": "PCMU", "sample_rate": 16000, "channels": 1}}, "'PCMU' at 16000 Hz"),
+        ({"media_format": {"encoding": "OPUS", "sample_rate": 16000, "channels": 1}}, "'OPUS' at 16000 Hz"),
+        ({"media_format": {"encoding": "PCMU", "sample_rate": "fast"}}, "sample_rate is 'fast'"),
         ({"media_format": {"encoding": "PCMU", "sample_rate": 8000, "channels": 2}}, "in 2 channels"),
-        ({"media_format": {"encoding": 7, "sample_rate": None}}, "at None Hz"),
-        ({"media_format": None}, "media_format is missing"),
+        ({"media_format": {"encoding": 7, "sample_rate": None}}, "carries 7 at 8000 Hz"),
+        ({"media_format": 7}, "media_format is missing"),
         ({"custom_parameters": {"roles": "agent"}}, "roles"),
         ({"custom_parameters": {"roles": "agent,boss"}}, "boss"),
         ({"custom_parameters": {"tracks": "sideways"}}, "tracks"),

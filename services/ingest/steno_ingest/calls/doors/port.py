@@ -200,7 +200,17 @@ class Ended:
     error: str = ""
 
 
-Action = SendText | SendBytes | Close | Offered | Audio | Gap | Paused | Resumed | Dtmf | Updated | Ended
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unusable:
+    """A message of the peer, or something in it, could not be used; the call goes on without it. It is counted and told."""
+
+    #: What was wrong, one of a few words.
+    reason: str
+    #: For whoever set up the peer.
+    detail: str
+
+
+Action = SendText | SendBytes | Close | Offered | Audio | Gap | Paused | Resumed | Dtmf | Updated | Ended | Unusable
 
 
 class Door(Protocol):

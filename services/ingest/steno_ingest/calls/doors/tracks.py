@@ -10,7 +10,9 @@ reached is given at once. A track that is behind is waited for until the stream 
 filled with silence and counted in `filled`, and what still comes for that span is dropped and counted in `late`. A span in
 which nothing came on any track is no silence but a gap.
 
-Timestamps may be wrong, audio is not thrown away for it: a clock that runs back or jumps far ahead is set anew.
+Timestamps and numbers may be wrong, audio is not thrown away for it. Of a timestamp that jumps, the frame behind it, another
+track or the time that went by has to say the same, or it does not count. A clock that does run back, or jumps far ahead, is
+set anew. A number that runs back is a frame that comes again or too late, unless its timestamp says that it comes next.
 """
 
 import heapq
@@ -40,42 +42,52 @@ _LATE_MS = 1_000
 class _Frame:
     chunk: int
     arrival: int
-    #: In samples since the stream's start, by its timestamp; None: right behind the one before.
-    place: int | None = field(compare=False)
+    #: Its timestamp, in samples; None: right behind the one before.
+    stamp: int | None = field(compare=False)
+    #: As many samples as went by, on the clock, since the frame of its track that came before.
+    idle: int = field(compare=False)
+    samples: int = field(compare=False)
     audio: bytes = field(compare=False, repr=False)
 
 
 @dataclass(slots=True)
 class _Track:
-    #: Timestamp, in samples, of the stream's start.
-    origin: int = 0
+    #: Timestamp, in samples, of the stream's start; None until there is one.
+    origin: int | None = None
     #: The track is settled up to here: audio, silence or gap.
     end: int = 0
     #: The last of it was no audio.
     filled: bool = True
     last_chunk: int | None = None
+    #: Number of the frame that came last.
+    newest: int = 0
     late_run: int = 0
-    arrived_at: float = 0
+    arrived_at: float | None = None
     #: Frames whose place is not known yet, by chunk.
     held: list[_Frame] = field(default_factory=list)
     #: Audio from the position given out on, in order, with where each piece starts.
     pieces: deque[tuple[int, bytes]] = field(default_factory=deque)
 
+    def place(self, frame: _Frame) -> int | None:
+        """Where a frame stands by its timestamp, in samples since the stream's start; None: right behind the one before."""
+        return None if frame.stamp is None or self.origin is None else frame.stamp - self.origin
+
 
 class Interleaver:
-    """The tracks of one stream. One byte is one sample (G.711)."""
+    """The tracks of one stream."""
 
-    def __init__(self, *, channels: int, silence: int, samples_per_ms: int = 8, ordered: bool = True) -> None:
+    def __init__(self, *, channels: int, silence: bytes, sample_rate: int = 8000, ordered: bool = True) -> None:
         """
         Args:
             channels: Number of tracks; channel 0 comes first in every sample frame.
-            silence: The byte that is silence in the codec.
-            samples_per_ms: Of one channel.
+            silence: The sample that is silence in the codec, of one byte or two.
+            sample_rate: Samples of one channel in a second.
             ordered: Frames of a track come in the order in which they were spoken; otherwise they are put in order by chunk.
         """
         self._tracks = [_Track() for _ in range(channels)]
         self._silence = silence
-        self._per_ms = samples_per_ms
+        self._width = len(silence)
+        self._rate = sample_rate
         self._ordered = ordered
         self._opened = False
         self._arrivals = 0
@@ -84,28 +96,37 @@ class Interleaver:
         self.filled = [0] * channels
         #: Samples of each channel that came too late, or twice.
         self.late = [0] * channels
+        #: Timestamps that nothing else agreed with.
+        self.wrong_timestamps = 0
 
     @property
     def waiting(self) -> bool:
         """Whether something has come that is not given yet."""
         return any(track.held or track.pieces for track in self._tracks)
 
-    def add(self, channel: int, audio: bytes, *, chunk: int | None, timestamp_ms: int | None, now: float) -> list[Audio | Gap]:
+    def add(
+        self, channel: int, audio: bytes, *, chunk: int | None, timestamp_ms: float | None, now: float
+    ) -> list[Audio | Gap]:
         """A frame of one track; gives what is ready.
 
         Args:
             channel: Whose it is.
-            audio: Samples of this one channel.
+            audio: Whole samples of this one channel.
             chunk: Number of the frame among those of its track, or of the stream; None where the peer does not count.
             timestamp_ms: When it was spoken; None where the peer does not say.
             now: Monotonic clock, in seconds.
         """
         track = self._tracks[channel]
         self._arrivals += 1
-        place = None if timestamp_ms is None else timestamp_ms * self._per_ms
-        frame = _Frame(self._arrivals if chunk is None else chunk, self._arrivals, place, audio)
-        if self._opened:
-            self._locate(track, frame, now)
+        track.newest = track.newest + 1 if chunk is None else chunk
+        frame = _Frame(
+            chunk=track.newest,
+            arrival=self._arrivals,
+            stamp=None if timestamp_ms is None else self._of(timestamp_ms),
+            idle=0 if track.arrived_at is None else self._of((now - track.arrived_at) * 1000),
+            samples=len(audio) // self._width,
+            audio=audio,
+        )
         track.arrived_at = now
         heapq.heappush(track.held, frame)
         if not self._opened:
@@ -120,42 +141,32 @@ class Interleaver:
             self._open()
         return self._give(flush=True)
 
+    def _of(self, milliseconds: float) -> int:
+        """So much time, in samples."""
+        return int(milliseconds * self._rate // 1000)
+
     def _may_open(self) -> bool:
         """The stream starts with the earliest frame, which need not be the first that comes."""
         if self._ordered and all(track.held for track in self._tracks):
             return True
-        frames = [frame for track in self._tracks for frame in track.held]
-        places = [frame.place for frame in frames if frame.place is not None]
-        span = max(places) - min(places) if places else 0
-        held = max(sum(len(frame.audio) for frame in track.held) for track in self._tracks)
-        return max(span, held) >= PATIENCE_MS * self._per_ms
+        stamps = [frame.stamp for track in self._tracks for frame in track.held if frame.stamp is not None]
+        span = max(stamps) - min(stamps) if stamps else 0
+        held = max(sum(frame.samples for frame in track.held) for track in self._tracks)
+        return max(span, held) >= self._of(PATIENCE_MS)
 
     def _open(self) -> None:
         self._opened = True
-        firsts = [track.held[0].place for track in self._tracks if track.held]
-        origin = min((place for place in firsts if place is not None), default=0)
-        for track in self._tracks:
-            track.origin = origin
-            frames, track.held = sorted(track.held), []
-            for frame in frames:
-                self._locate(track, frame, track.arrived_at)
-                heapq.heappush(track.held, frame)
+        firsts = [track.held[0].stamp for track in self._tracks if track.held]
+        self._set_clock(min((stamp for stamp in firsts if stamp is not None), default=None))
 
-    def _locate(self, track: _Track, frame: _Frame, now: float) -> None:
-        """From a timestamp to a place in the stream, setting the track's clock anew where it cannot be right."""
-        if frame.place is None:
-            return
-        place = frame.place - track.origin
-        idle = int((now - track.arrived_at) * 1000) * self._per_ms
-        if place > max(self._furthest(), track.end + idle) + _JUMP_MS * self._per_ms:
-            track.origin += place - track.end
-            place = track.end
-        frame.place = place
+    def _set_clock(self, origin: int | None) -> None:
+        """The timestamp of the stream's start, for all tracks that have none."""
+        for track in self._tracks:
+            track.origin = origin if track.origin is None else track.origin
 
     def _furthest(self) -> int:
-        ends = [track.end for track in self._tracks]
-        ends += [(frame.place or 0) + len(frame.audio) for track in self._tracks for frame in track.held]
-        return max(ends)
+        """How far the stream has come: whatever their timestamps say, frames that wait are as long as they are."""
+        return max(track.end + sum(frame.samples for frame in track.held) for track in self._tracks)
 
     def _give(self, *, flush: bool) -> list[Audio | Gap]:
         channels = range(len(self._tracks))
@@ -166,7 +177,7 @@ class Interleaver:
                 self._place_held(channel, before=None)
             ready = max(track.end for track in self._tracks)
         else:
-            ready = max(min(track.end for track in self._tracks), self._furthest() - PATIENCE_MS * self._per_ms)
+            ready = max(min(track.end for track in self._tracks), self._furthest() - self._of(PATIENCE_MS))
             for channel in channels:
                 self._place_held(channel, before=ready)
         for track in self._tracks:
@@ -176,51 +187,99 @@ class Interleaver:
 
     def _place_following(self, channel: int) -> None:
         track = self._tracks[channel]
-        while track.held and (self._ordered or self._follows(track, track.held[0])):
+        while track.held and self._sure(track, track.held[0]):
             self._place(channel, heapq.heappop(track.held))
 
     def _place_held(self, channel: int, *, before: int | None) -> None:
         """What is held and lies before a position (None: all), giving up what is missing in between."""
         track = self._tracks[channel]
-        while track.held and (before is None or (track.held[0].place or 0) < before or len(track.held) > _MOST_HELD):
+        while track.held and (before is None or self._likely(track, track.held[0]) < before or len(track.held) > _MOST_HELD):
             self._place(channel, heapq.heappop(track.held))
             self._place_following(channel)
 
+    def _sure(self, track: _Track, frame: _Frame) -> bool:
+        """Whether it is known where the next frame of a track stands."""
+        if not self._ordered and not self._follows(track, frame):
+            return False
+        return len(track.held) > 1 or not self._jumps(track, frame)
+
     def _follows(self, track: _Track, frame: _Frame) -> bool:
         """Whether nothing can be missing between the track's end and this frame."""
+        place = track.place(frame)
         consecutive = track.last_chunk is not None and frame.chunk <= track.last_chunk + 1
-        return consecutive or frame.place is None or frame.place - track.end <= len(frame.audio) // 2
+        return consecutive or place is None or place - track.end <= frame.samples // 2
+
+    def _jumps(self, track: _Track, frame: _Frame) -> bool:
+        """Whether a frame's timestamp is off, and neither another track nor the time that went by says the same."""
+        place, jitter = track.place(frame), self._of(_JITTER_MS)
+        if place is None:
+            return False
+        runs_back = not track.filled and place < track.end - jitter
+        latest = max(track.end + frame.idle, *(other.end for other in self._tracks))
+        return runs_back or place > latest + jitter
+
+    def _likely(self, track: _Track, frame: _Frame) -> int:
+        """Where a frame stands that waits, as far as is known."""
+        place = track.place(frame)
+        return track.end if place is None or self._jumps(track, frame) else place
+
+    def _wrong(self, track: _Track, frame: _Frame) -> bool:
+        """Whether a frame's timestamp jumps, and the frame behind it says that nothing did."""
+        following = track.held[0] if track.held else None
+        if frame.stamp is None or following is None or following.stamp is None or not self._jumps(track, frame):
+            return False
+        return abs(following.stamp - frame.stamp - frame.samples) > self._of(_JITTER_MS)
+
+    def _comes_again(self, track: _Track, frame: _Frame, place: int | None) -> bool:
+        """Whether a frame has been taken already, or those behind it have; no track does so for long."""
+        if track.last_chunk is None or frame.chunk > track.last_chunk or track.late_run >= self._of(_LATE_MS):
+            return False
+        return place is None or place < track.end - frame.samples // 2
 
     def _place(self, channel: int, frame: _Frame) -> None:
         track = self._tracks[channel]
-        audio, length = frame.audio, len(frame.audio)
-        if track.last_chunk is not None and frame.chunk <= track.last_chunk:
-            self.late[channel] += length
+        audio, place, jitter = frame.audio, track.place(frame), self._of(_JITTER_MS)
+        if self._comes_again(track, frame, place):
+            self.late[channel] += frame.samples
+            track.late_run += frame.samples
             return
+        if self._wrong(track, frame):
+            self.wrong_timestamps += 1
+            place = None
+        elif frame.stamp is not None:
+            self._set_clock(frame.stamp - track.end)
         consecutive = track.last_chunk is not None and frame.chunk == track.last_chunk + 1
         track.last_chunk = frame.chunk
-        ahead = 0 if frame.place is None else frame.place - track.end
-        if ahead < 0 and track.filled:
+        ahead = 0 if place is None else place - track.end
+        if ahead > max(self._furthest() - track.end, frame.idle) + self._of(_JUMP_MS):
+            ahead = self._shift(track, ahead)
+        elif ahead < 0 and track.filled:
             audio = self._caught_up(channel, audio, -ahead)
             ahead = 0
-        elif ahead < -_JITTER_MS * self._per_ms:
-            track.origin += ahead
-        slack = _JITTER_MS * self._per_ms if consecutive else length // 2
+        elif ahead < -jitter:
+            ahead = self._shift(track, ahead)
+        slack = jitter if consecutive else frame.samples // 2
         start = track.end + ahead if track.filled or ahead > slack else track.end
         if audio:
             track.pieces.append((start, audio))
-            track.end, track.filled, track.late_run = start + len(audio), False, 0
+            track.end, track.filled, track.late_run = start + len(audio) // self._width, False, 0
+
+    def _shift(self, track: _Track, by: int) -> int:
+        """Sets the clock of a track anew, so that what comes next stands at its end."""
+        if track.origin is not None:
+            track.origin += by
+        return 0
 
     def _caught_up(self, channel: int, audio: bytes, behind: int) -> bytes:
         """What is left of a frame whose place was filled before it came."""
         track = self._tracks[channel]
-        if track.late_run >= _LATE_MS * self._per_ms:
-            track.origin -= behind
+        if track.late_run >= self._of(_LATE_MS):
+            self._shift(track, -behind)
             return audio
-        missed = min(behind, len(audio))
+        missed = min(behind, len(audio) // self._width)
         self.late[channel] += missed
         track.late_run += missed
-        return audio[missed:]
+        return audio[missed * self._width :]
 
     def _cut(self, ready: int) -> list[Audio | Gap]:
         """What lies between what was given and `ready`, as runs of audio and of nothing."""
@@ -243,23 +302,30 @@ class Interleaver:
         for start, audio in heapq.merge(*(track.pieces for track in self._tracks)):
             if start > until:
                 break
-            until = max(until, start + len(audio))
+            until = max(until, start + len(audio) // self._width)
             if until >= ready:
                 return ready
         return until
 
     def _interleaved(self, until: int) -> bytes:
-        length, channels = until - self._given, len(self._tracks)
-        frames = bytearray(length * channels)
+        length, width, channels = until - self._given, self._width, len(self._tracks)
+        frames = bytearray(length * width * channels)
+        # Views in whole samples: a step of one is a sample, whatever its bytes.
+        samples = _in_samples(frames, width)
         for channel, track in enumerate(self._tracks):
-            mono, spoken = bytearray([self._silence]) * length, 0
+            mono, spoken = bytearray(self._silence * length), 0
             while track.pieces and track.pieces[0][0] < until:
                 start, audio = track.pieces.popleft()
-                taken, rest = audio[: until - start], audio[until - start :]
-                mono[start - self._given : start - self._given + len(taken)] = taken
-                spoken += len(taken)
+                taken, rest = audio[: (until - start) * width], audio[(until - start) * width :]
+                at = (start - self._given) * width
+                mono[at : at + len(taken)] = taken
+                spoken += len(taken) // width
                 if rest:
                     track.pieces.appendleft((until, rest))
             self.filled[channel] += length - spoken
-            frames[channel::channels] = mono
+            samples[channel::channels] = _in_samples(mono, width)
         return bytes(frames)
+
+
+def _in_samples(audio: bytearray, width: int) -> memoryview:
+    return memoryview(audio).cast("B") if width == 1 else memoryview(audio).cast("H")

@@ -1,17 +1,20 @@
 """The door of Twilio-shaped media streams: JSON text frames, audio in base64, a message for each frame of each track. Pure.
 
-Twilio, Telnyx and SignalWire send the same messages in the same order (connected, start, media …, stop) under different names;
-`twilio_messages` has the table. The inbound track is what the platform hears of its caller: the customer, unless a custom
+Several platforms send the same messages in the same order (connected, start, media …, stop) under different names;
+`twilio_dialects` has the table. The inbound track is what the platform hears of its caller: the customer, unless a custom
 parameter says otherwise; outbound is what the caller hears: the agent.
 
 Nothing is ever sent to the peer: on a one-way stream anything is an error to it (Twilio's error 31924). These streams cannot be
 resumed, paused or told of captions; a stream that is over is closed.
+
+A message that cannot be used costs itself and is told (`Unusable`); the call goes on. Only a start that cannot be taken, and a
+peer that sends nothing else for a while, end the stream.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from steno.events.records import AudioCodec, Hypothesis, Phrase
+from steno.events.records import Hypothesis, Phrase
 from steno_ingest.calls.doors.port import (
     KEY_REVOKED,
     Action,
@@ -22,23 +25,14 @@ from steno_ingest.calls.doors.port import (
     Offered,
     Refusal,
     ResumePoint,
+    Unusable,
     Updated,
 )
 from steno_ingest.calls.doors.tracks import Interleaver
-from steno_ingest.calls.doors.twilio_messages import (
-    INBOUND,
-    SAMPLE_RATE,
-    Start,
-    StreamError,
-    audio_of,
-    message_of,
-    number,
-    part,
-    shown,
-)
-
-_SILENCE = {AudioCodec.PCMU: 0xFF, AudioCodec.PCMA: 0xD5}
-"""The byte of a sample of zero (ITU-T G.711)."""
+from steno_ingest.calls.doors.twilio_audio import Payloads
+from steno_ingest.calls.doors.twilio_dialects import INBOUND
+from steno_ingest.calls.doors.twilio_messages import UNUSABLE, Start, digits_or_none, event_of
+from steno_ingest.calls.doors.twilio_values import BadMessage, StreamError, message_of, number, shown
 
 _START_SECONDS = 10
 """How long a peer may be connected without a start."""
@@ -46,8 +40,11 @@ _START_SECONDS = 10
 _IDLE_SECONDS = 1
 """After this long without a message, what waits for another track is given as it is."""
 
-_MOST_HELD_BYTES = 60 * SAMPLE_RATE
-"""Audio that may come before the call is accepted."""
+_MOST_HELD_SECONDS = 60
+"""Audio of one track, or of half as much of two, that may come before the call is accepted."""
+
+_MOST_UNUSABLE = 250
+"""So many messages in a row that cannot be used end the stream: five seconds of a track."""
 
 _DIGITS = frozenset("0123456789*#ABCD")
 
@@ -68,19 +65,27 @@ class TwilioDoor:
         #: What follows `Offered`, until the call is accepted.
         self._held: list[Action] = []
         self._held_bytes = 0
+        self._unusable = 0
+        self._unusable_in_a_row = 0
 
     def receive_text(self, text: str, *, now: float) -> Iterable[Action]:
         """A message; media before the call was accepted is kept until it is."""
         if self._over:
             return ()
         try:
-            return self._after_acceptance(self._receive(message_of(text), now))
+            actions = self._receive(message_of(text), now)
+        except BadMessage as error:
+            return self._pass_over(error)
         except StreamError as error:
             return self._fail(str(error))
+        self._unusable_in_a_row = 0
+        return self._after_acceptance(actions)
 
     def receive_bytes(self, data: bytes, *, now: float) -> Iterable[Action]:
         """These streams are text."""
-        return () if self._over else self._fail("a binary frame came; every message of this stream is JSON text")
+        if self._over:
+            return ()
+        return self._pass_over(BadMessage("json", "a binary frame came; every message of this stream is JSON text"))
 
     def connection_lost(self) -> Iterable[Action]:
         """The socket is gone: torn, unless `stop` came before."""
@@ -143,19 +148,39 @@ class TwilioDoor:
             return self._fail(f"no start message came within {_START_SECONDS} s")
         return ()
 
-    def _receive(self, message: Mapping[str, Any], now: float) -> list[Action]:
-        event = message.get("event")
+    def _receive(self, message: Mapping[str, Any], now: float) -> Sequence[Action]:
+        event = event_of(message)
         if event == "start":
-            if self._stream is not None:
-                raise StreamError("a second start came; a connection carries one stream")
-            self._stream = _Stream(Start.of(message))
-            return [self._stream.start.call]
-        if event not in ("media", "dtmf", "stop", "mark"):
+            return self._begin(message)
+        if event not in ("media", "dtmf", "stop"):
             return []
         if self._stream is None:
-            raise StreamError(f"{event} came before start")
-        actions = self._stream.receive(message, now)
-        return [*actions, *self._last(Ended(complete=True, reason="hangup"))] if event == "stop" else actions
+            if event == "stop":
+                raise StreamError("stop came before start")
+            raise BadMessage("order", f"{event} came before start")
+        if event == "stop":
+            self._stream.start.check(message)
+            return self._last(Ended(complete=True, reason="hangup"))
+        return self._stream.receive(message, event, now)
+
+    def _begin(self, message: Mapping[str, Any]) -> list[Action]:
+        if self._stream is not None:
+            raise BadMessage("order", "a second start came; a connection carries one stream")
+        try:
+            self._stream = _Stream(Start.of(message))
+        except BadMessage as error:
+            # Without its start there is nothing that could go on.
+            raise StreamError(str(error)) from None
+        return [self._stream.start.call]
+
+    def _pass_over(self, error: BadMessage) -> list[Action]:
+        """The stream goes on without a message, unless it consists of such."""
+        self._unusable += 1
+        self._unusable_in_a_row += 1
+        told: list[Action] = [Unusable(reason=error.reason, detail=str(error))]
+        if self._unusable_in_a_row < _MOST_UNUSABLE:
+            return told
+        return told + self._fail(f"{_MOST_UNUSABLE} messages in a row could not be used; the last: {error}")
 
     def _fail(self, error: str) -> list[Action]:
         ended = self._end(Ended(complete=False, reason="protocol_error", error=error))
@@ -173,7 +198,7 @@ class TwilioDoor:
     def _last(self, ended: Ended) -> list[Action]:
         assert self._stream is not None
         self._over = True
-        return [*self._stream.flush(), *self._stream.losses(), ended]
+        return [*self._stream.flush(), *self._stream.told_at_end(unusable=self._unusable), ended]
 
     def _close(self, code: int, reason: str) -> list[Action]:
         if self._closed:
@@ -185,11 +210,11 @@ class TwilioDoor:
         """What may be told now; the rest is held until the call is accepted."""
         if self._accepted:
             return list(actions)
-        offered = [action for action in actions if isinstance(action, Offered)]
-        held = [action for action in actions if not isinstance(action, Offered)]
+        offered = [action for action in actions if isinstance(action, Offered | Unusable)]
+        held = [action for action in actions if not isinstance(action, Offered | Unusable)]
         self._held += held
         self._held_bytes += sum(len(action.data) for action in held if isinstance(action, Audio))
-        if self._held_bytes > _MOST_HELD_BYTES and not self._over:
+        if self._stream is not None and self._held_bytes > self._stream.most_held and not self._over:
             self._end(Ended(complete=False, reason="not_accepted", error="the call was not accepted in time"))
             return [*offered, *self._close(1013, "the call cannot be taken now; try again")]
         return [*offered]
@@ -200,55 +225,74 @@ class _Stream:
 
     def __init__(self, start: Start) -> None:
         self.start = start
-        self._sequence = start.sequence
+        self.most_held = _MOST_HELD_SECONDS * start.audio.sample_rate * start.audio.codec.sample_bytes
         self._heard_at: float | None = None
+        self._key: int | None = None
+        self._payloads = Payloads(start.audio.codec)
         self._interleaver = Interleaver(
-            channels=len(start.tracks), silence=_SILENCE[start.call.codec], ordered=start.dialect.ordered
+            channels=len(start.tracks),
+            silence=start.audio.silence,
+            sample_rate=start.audio.sample_rate,
+            ordered=start.dialect.ordered,
         )
 
-    def receive(self, message: Mapping[str, Any], now: float) -> list[Action]:
-        """A message after `start`, other than its end."""
-        self._sequence = self.start.check(message, after=self._sequence)
+    def receive(self, message: Mapping[str, Any], event: str, now: float) -> Sequence[Action]:
+        """A message after `start`, other than its end. Raises `BadMessage`."""
+        self.start.check(message)
+        content = self.start.content(message, event)
         self._heard_at = now
-        match message["event"]:
-            case "media":
-                return self._media(part(message, "media"), now)
-            case "dtmf":
-                return self._dtmf(part(message, "dtmf"))
-            case _:
-                return []
+        return self._media(message, content, now) if event == "media" else self._dtmf(message, content)
 
-    def idle(self, now: float) -> list[Action]:
+    def idle(self, now: float) -> Sequence[Action]:
         """What waits, once the peer has said nothing for a while."""
         if self._heard_at is None or now - self._heard_at < _IDLE_SECONDS or not self._interleaver.waiting:
             return []
         return self.flush()
 
-    def flush(self) -> list[Action]:
+    def flush(self) -> Sequence[Action]:
         """What waits for another track, or for a frame before it."""
-        return [*self._interleaver.flush()]
+        return self._interleaver.flush()
 
-    def losses(self) -> list[Action]:
-        """How much of each track did not come in time, as properties of the call; nothing where all did."""
+    def told_at_end(self, *, unusable: int) -> list[Action]:
+        """What did not come in time of each track, or not at all, as properties of the call; nothing where all did."""
         counted = {"missing": self._interleaver.filled, "late": self._interleaver.late}
         found = {
-            f"{what}_ms_{track}": str(samples * 1000 // SAMPLE_RATE)
+            f"{what}_ms_{track}": str(samples * 1000 // self.start.audio.sample_rate)
             for what, counts in counted.items()
             for track, samples in zip(self.start.tracks, counts, strict=True)
             if samples
         }
+        if unusable:
+            found[UNUSABLE] = str(unusable)
         return [Updated(properties=found)] if found else []
 
-    def _media(self, media: Mapping[str, Any], now: float) -> list[Action]:
-        track = media.get("track", INBOUND)
+    def _media(self, message: Mapping[str, Any], media: Mapping[str, Any], now: float) -> Sequence[Action]:
+        track = media.get("track") or INBOUND
         channel = self.start.channel(track)
         if channel is None:
-            raise StreamError(f"media of track {shown(track)} came; start announced {', '.join(self.start.tracks)}")
-        audio, timestamp_ms = audio_of(media.get("payload")), number(media, "timestamp")
-        return [*self._interleaver.add(channel, audio, chunk=number(media, "chunk"), timestamp_ms=timestamp_ms, now=now)]
+            raise BadMessage("track", f"media of track {shown(track)} came; start announced {', '.join(self.start.tracks)}")
+        audio = self._payloads.audio(media.get("payload"))
+        told: list[Action] = []
+        try:
+            timestamp_ms = number(media, "timestamp")
+        except BadMessage as error:
+            # Its audio stands behind the one before.
+            timestamp_ms, told = None, [Unusable(reason="timestamp", detail=str(error))]
+        chunk = (
+            digits_or_none(message, self.start.dialect.sequence) if self.start.dialect.flat else digits_or_none(media, "chunk")
+        )
+        wrong_before = self._interleaver.wrong_timestamps
+        told += self._interleaver.add(channel, audio, chunk=chunk, timestamp_ms=timestamp_ms, now=now)
+        if self._interleaver.wrong_timestamps > wrong_before:
+            told.append(Unusable(reason="timestamp", detail="a timestamp jumped, and the one behind it did not"))
+        return told
 
-    def _dtmf(self, dtmf: Mapping[str, Any]) -> list[Action]:
+    def _dtmf(self, message: Mapping[str, Any], dtmf: Mapping[str, Any]) -> Sequence[Action]:
         """What is no key of a telephone is nothing to tell."""
+        key = digits_or_none(message, self.start.dialect.sequence)
+        if key is not None and key == self._key:
+            raise BadMessage("order", f"dtmf came again, with the number {key}")
+        self._key = key
         digit = str(dtmf.get("digit", "")).upper()
         return [Dtmf(digit=digit, channel=self.start.channel(dtmf.get("track")))] if digit in _DIGITS else []
 

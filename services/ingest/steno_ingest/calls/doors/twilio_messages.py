@@ -1,106 +1,30 @@
-"""The messages of Twilio-shaped media streams, and what each platform calls things. Pure.
+"""The messages of Twilio-shaped media streams, in each platform's own words. Pure."""
 
-Sources: twilio.com/docs/voice/media-streams/websocket-messages; developers.telnyx.com, "Stream call media over WebSocket" (in
-no guaranteed order: by `media.chunk`); developer.signalwire.com/compatibility-api/cxml/voice/stream.
-"""
-
-import base64
-import binascii
-import json
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from steno.events.properties import fault_of
-from steno.events.records import AudioCodec, CallChannel, Role
-from steno.json_bounds import check_json
+from steno.events.records import CallChannel, Role
 from steno_ingest.calls.doors.port import Offered
+from steno_ingest.calls.doors.twilio_audio import Format
+from steno_ingest.calls.doors.twilio_dialects import EVENTS, INBOUND, OUTBOUND, Dialect, dialect_of
+from steno_ingest.calls.doors.twilio_values import BadMessage, StreamError, number, part, shown
 
-INBOUND, OUTBOUND = "inbound", "outbound"
 _ROLES = {INBOUND: Role.CUSTOMER, OUTBOUND: Role.AGENT}
 
-SAMPLE_RATE = 8000
-_ENCODINGS = {
-    "audio/x-mulaw": AudioCodec.PCMU,
-    "audio/x-alaw": AudioCodec.PCMA,
-    "pcmu": AudioCodec.PCMU,
-    "pcma": AudioCodec.PCMA,
-}
+UNUSABLE = "unusable_messages"
+"""The property of a call that says how many messages of its stream could not be used."""
+
+# What is told at the end of a stream: there must be room for it.
+_TOLD_AT_END = {f"{what}_ms_{track}": "0" * 20 for what in ("missing", "late") for track in (INBOUND, OUTBOUND)}
+_TOLD_AT_END[UNUSABLE] = "0" * 20
 
 
-# What is told of each track at the end of a stream: there must be room for it.
-_LOSSES = {f"{what}_ms_{track}": "0" * 20 for what in ("missing", "late") for track in (INBOUND, OUTBOUND)}
-
-
-class StreamError(Exception):
-    """The peer broke the protocol; the message says what it did and what it should have done."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dialect:
-    """What a platform calls things."""
-
-    name: str
-    #: In every message but `connected`: which stream.
-    stream_id: str
-    #: In every message but `connected`: its number.
-    sequence: str
-    #: In `start`: ids of the call, the first that is there is taken.
-    call_ids: tuple[str, ...]
-    #: In `start`: what whoever set up the stream says of the call.
-    parameters: str
-    media_format: str
-    sample_rate: str
-    #: In `start`: what else is kept, as properties of the call.
-    facts: Mapping[str, str]
-    #: Messages come in the order of their numbers.
-    ordered: bool = True
-
-
-_TWILIO = Dialect(
-    name="twilio",
-    stream_id="streamSid",
-    sequence="sequenceNumber",
-    call_ids=("callSid",),
-    parameters="customParameters",
-    media_format="mediaFormat",
-    sample_rate="sampleRate",
-    facts={"callSid": "call_sid", "accountSid": "account_sid"},
-)
-_SIGNALWIRE = replace(_TWILIO, name="signalwire")
-_TELNYX = Dialect(
-    name="telnyx",
-    stream_id="stream_id",
-    sequence="sequence_number",
-    call_ids=("call_control_id", "call_session_id", "call_session"),
-    parameters="custom_parameters",
-    media_format="media_format",
-    sample_rate="sample_rate",
-    facts={
-        "call_control_id": "call_control_id",
-        "call_session_id": "call_session_id",
-        "from": "from",
-        "to": "to",
-        "client_state": "client_state",
-    },
-    ordered=False,
-)
-DIALECTS = {dialect.name: dialect for dialect in (_TWILIO, _SIGNALWIRE, _TELNYX)}
-
-
-def dialect_of(message: Mapping[str, Any]) -> Dialect:
-    """The dialect of a `start` message.
-
-    Raises:
-        StreamError: it names its stream in no known way.
-    """
-    if _TELNYX.stream_id in message:
-        return _TELNYX
-    if _TWILIO.stream_id not in message:
-        raise StreamError(f"the start message names no stream: {_TWILIO.stream_id} or {_TELNYX.stream_id} is missing")
-    # Accounts of Twilio are AC and 32 hexadecimal digits, those of SignalWire are UUIDs.
-    account = str(part(message, "start").get("accountSid", ""))
-    return _SIGNALWIRE if account.count("-") == 4 else _TWILIO
+def event_of(message: Mapping[str, Any]) -> str:
+    """What a message is; nothing where it does not say."""
+    return next((value for name in EVENTS if isinstance(value := message.get(name), str)), "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,9 +33,9 @@ class Start:
 
     dialect: Dialect
     stream_id: str
-    sequence: int | None
     #: In the order of the channels.
     tracks: tuple[str, ...]
+    audio: Format
     call: Offered
 
     @classmethod
@@ -122,37 +46,42 @@ class Start:
             StreamError: something is missing, or the audio is of a kind that is not taken.
         """
         dialect = dialect_of(message)
-        start = part(message, "start")
-        parameters = {name: str(value) for name, value in part(start, dialect.parameters, optional=True).items()}
-        tracks = _tracks(start.get("tracks"), parameters.pop("tracks", ""))
-        stream_id = str(message[dialect.stream_id])
+        if dialect is None:
+            raise StreamError("the start message names no stream: streamSid, stream_id, stream_sid or streamId is missing")
+        start = part(message, dialect.start)
+        parameters = _parameters(start.get(dialect.parameters) or message.get(dialect.parameters), dialect.parameters)
+        announced = start.get("tracks")
+        tracks = _tracks(announced, parameters.pop("tracks", ""), dialect)
+        stream_id = str(message.get(dialect.stream_id) or start.get(dialect.stream_id) or "")
         facts = {name: str(start[field]) for field, name in dialect.facts.items() if start.get(field)}
         call_id, roles = _call_id(parameters.pop("call_id", ""), start, dialect), parameters.pop("roles", "")
         locale = parameters.pop("locale", "") or "en-US"
         properties = {"platform": dialect.name, "stream_id": stream_id, **facts, **parameters}
-        if (fault := fault_of({**properties, **_LOSSES})) is not None:
+        if (fault := fault_of({**properties, **_TOLD_AT_END})) is not None:
             raise StreamError(f"the parameters of the stream are too many: {fault}; send fewer or shorter ones")
+        audio = Format.of(_media_format(start, announced, dialect), dialect)
         call = Offered(
             call_id=call_id,
-            codec=_codec(part(start, dialect.media_format), dialect),
-            sample_rate=SAMPLE_RATE,
+            codec=audio.codec,
+            sample_rate=audio.sample_rate,
             channels=_channels(tracks, roles),
             locale=locale,
             properties=properties,
         )
-        return cls(dialect=dialect, stream_id=stream_id, sequence=number(message, dialect.sequence), tracks=tracks, call=call)
+        return cls(dialect=dialect, stream_id=stream_id, tracks=tracks, audio=audio, call=call)
 
-    def check(self, message: Mapping[str, Any], *, after: int | None) -> int | None:
-        """The number of a message that follows; raises `StreamError` where it is of another stream, or out of order."""
+    def check(self, message: Mapping[str, Any]) -> None:
+        """Raises `BadMessage` where a message says that it is of another stream."""
         stream_id = message.get(self.dialect.stream_id)
-        if stream_id != self.stream_id:
-            raise StreamError(
-                f"a message of stream {shown(stream_id)} came on the connection of {shown(self.stream_id)}; each has its own"
+        if stream_id is not None and str(stream_id) != self.stream_id:
+            raise BadMessage(
+                "stream",
+                f"a message of stream {shown(stream_id)} came on the connection of {shown(self.stream_id)}; each has its own",
             )
-        sequence = number(message, self.dialect.sequence)
-        if self.dialect.ordered and sequence is not None and after is not None and sequence <= after:
-            raise StreamError(f"{self.dialect.sequence} {sequence} came after {after}; it counts messages up from 1")
-        return after if sequence is None else sequence
+
+    def content(self, message: Mapping[str, Any], event: str) -> Mapping[str, Any]:
+        """What a message of the stream tells. Raises `BadMessage`."""
+        return message if self.dialect.flat else part(message, event)
 
     def channel(self, track: Any) -> int | None:
         """The channel of a track, told as `inbound` or `inbound_track`; None where the stream has no such track."""
@@ -160,66 +89,38 @@ class Start:
         return self.tracks.index(name) if name in self.tracks else None
 
 
-def message_of(text: str) -> Mapping[str, Any]:
-    """A text frame as the JSON object it should be."""
+def digits_or_none(message: Mapping[str, Any], name: str) -> int | None:
+    """A number within a message, where it is one."""
     try:
-        check_json(text)
-        message = json.loads(text)
-    except ValueError:
-        raise StreamError("a text frame is not JSON") from None
-    if not isinstance(message, dict):
-        raise StreamError("a message is not a JSON object")
-    return message
-
-
-def part(message: Mapping[str, Any], name: str, *, optional: bool = False) -> Mapping[str, Any]:
-    """A JSON object within a message."""
-    found = message.get(name)
-    if found is None and optional:
-        return {}
-    if not isinstance(found, dict):
-        raise StreamError(f"{name} is missing, or no JSON object")
-    return found
-
-
-def number(message: Mapping[str, Any], name: str) -> int | None:
-    """A number within a message; they are told as strings of digits, or as numbers."""
-    value = message.get(name)
-    if value is None:
+        found = number(message, name)
+    except BadMessage:
         return None
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 18:
-        return int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**18:
-        return value
-    raise StreamError(f"{name} is {shown(value)}, and should be a number")
+    return None if found is None else int(found)
 
 
-def audio_of(payload: Any) -> bytes:
-    """The audio of a `media` message."""
-    try:
-        return base64.b64decode(payload, validate=True)
-    except (binascii.Error, TypeError, ValueError):
-        raise StreamError("media.payload is not base64") from None
+def _parameters(told: Any, name: str) -> dict[str, str]:
+    """Custom parameters: an object, or `a=b` in a row with commas or semicolons between."""
+    if isinstance(told, str):
+        pairs = (pair.partition("=") for pair in re.split("[,;]", told) if "=" in pair)
+        return {key.strip(): value.strip() for key, _, value in pairs}
+    return {key: str(value) for key, value in part({name: told}, name, optional=True).items()}
 
 
-def _codec(media_format: Mapping[str, Any], dialect: Dialect) -> AudioCodec:
-    encoding, channels = media_format.get("encoding"), number(media_format, "channels")
-    sample_rate = number(media_format, dialect.sample_rate)
-    codec = _ENCODINGS.get(encoding.lower()) if isinstance(encoding, str) else None
-    if codec is None or sample_rate != SAMPLE_RATE or channels not in (None, 1):
-        raise StreamError(
-            f"the stream carries {shown(encoding)} at {sample_rate} Hz in {channels} channels; "
-            f"set it to G.711 (audio/x-mulaw) at {SAMPLE_RATE} Hz in 1 channel"
-        )
-    return codec
+def _media_format(start: Mapping[str, Any], announced: Any, dialect: Dialect) -> Mapping[str, Any]:
+    """What is told of the audio: of all of it, or of its tracks, each of which has the same."""
+    if isinstance(announced, list) and announced and isinstance(announced[0], dict):
+        return part(announced[0], dialect.media_format, optional=True)
+    return part(start, dialect.media_format, optional=True)
 
 
-def _tracks(announced: Any, wanted: str) -> tuple[str, ...]:
-    """The tracks in the order of the channels. A platform that announces none may send both: Telnyx."""
+def _tracks(announced: Any, wanted: str, dialect: Dialect) -> tuple[str, ...]:
+    """The tracks in the order of the channels."""
     told = wanted.replace("both_tracks", f"{INBOUND},{OUTBOUND}").split(",") if wanted else announced
     if told is None:
-        return (INBOUND, OUTBOUND)
-    names = {name.strip().removesuffix("_track") for name in told if isinstance(name, str)} if isinstance(told, list) else set()
+        return dialect.tracks
+    listed = told if isinstance(told, list) else []
+    named = [track.get("name") if isinstance(track, dict) else track for track in listed]
+    names = {name.strip().removesuffix("_track") for name in named if isinstance(name, str)}
     if not names or not names <= {INBOUND, OUTBOUND}:
         raise StreamError(f"tracks are {shown(told)}, and should be {INBOUND}, {OUTBOUND} or both")
     return tuple(track for track in (INBOUND, OUTBOUND) if track in names)
@@ -242,8 +143,3 @@ def _call_id(wanted: str, start: Mapping[str, Any], dialect: Dialect) -> str:
             f"start has no call id of 1 to 256 characters; send {dialect.call_ids[0]}, or the custom parameter call_id"
         )
     return call_id
-
-
-def shown(value: Any) -> str:
-    """A value of the peer's for a message to a person, never long."""
-    return repr(value)[:60]

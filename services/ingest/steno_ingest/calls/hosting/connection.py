@@ -23,6 +23,7 @@ from steno_ingest.calls.doors.port import (
     Resumed,
     SendBytes,
     SendText,
+    Unusable,
 )
 from steno_ingest.calls.hosting.admission import OfferRefused
 from steno_ingest.calls.hosting.completion import Completion
@@ -30,7 +31,7 @@ from steno_ingest.calls.hosting.host import CallHost
 from steno_ingest.calls.hosting.hosted_call import HostedCall
 from steno_ingest.calls.hosting.outgoing import Outgoing, PeerNotReading
 from steno_ingest.calls.hosting.session import IllegalInput
-from steno_ingest.metrics import CALL_PEERS_CUT_OFF, CALL_SECONDS_HELD_BACK
+from steno_ingest.metrics import CALL_MESSAGES_UNUSABLE, CALL_PEERS_CUT_OFF, CALL_SECONDS_HELD_BACK
 
 log = structlog.get_logger("steno.ingest.calls")
 
@@ -109,6 +110,8 @@ class Connection:
         self._over_since: float | None = None
         self._settled = False
         self._violated = False
+        #: What was wrong with messages of the peer, as far as the log has it.
+        self._faults_told: set[str] = set()
         self._cut_off_for: str | None = None
         self._failure: BaseException | None = None
 
@@ -344,6 +347,8 @@ class Connection:
                     case Ended():
                         if self._call is not None:
                             self._host.ended(self._call, action)
+                    case Unusable():
+                        self._tell_unusable(action)
                     case _:
                         if self._call is not None:
                             self._host.take(self._call, action)
@@ -356,6 +361,16 @@ class Connection:
             except IllegalInput as error:
                 self._violate(str(error))
                 return
+
+    def _tell_unusable(self, unusable: Unusable) -> None:
+        """All are counted; the log has the first of each kind."""
+        CALL_MESSAGES_UNUSABLE.labels(self._door.name, unusable.reason).inc()
+        if unusable.reason not in self._faults_told:
+            self._faults_told.add(unusable.reason)
+            call_id = "" if self._call is None else self._call.call_id
+            log.warning(
+                "call.message_unusable", call_id=call_id, door=self._door.name, reason=unusable.reason, detail=unusable.detail
+            )
 
     def _violate(self, error: str) -> None:
         """The call cannot take what its peer said: the door tells it so. A door that cannot even end is ended."""
