@@ -2,9 +2,20 @@
 
 A record that does not belong into its call (its place is impossible, its audio is cut amidst a sample) is left out, and the
 call goes on without it. A publisher that sends little else is mistaken about the call as a whole: it fails once, with a reason.
+
+```
+StenoError
+└── Permanent
+    └── UnusableRecord
+        ├── BrokenAudio         its audio is no whole number of sample frames
+        ├── ImpossiblePlace     its position or sequence cannot follow what came before
+        └── AfterTheEnd         its call is over
+```
 """
 
 from dataclasses import dataclass
+
+from steno.errors import Permanent
 
 MOST = 100
 """So many unusable records fail a call, where nothing usable comes between."""
@@ -14,6 +25,24 @@ _EACH = 10
 
 ERROR = "unusable_records"
 """The class of the failure."""
+
+
+class UnusableRecord(Permanent):
+    """A record does not belong into its call, which goes on without it."""
+
+    error_class = "unusable_record"
+
+
+class BrokenAudio(UnusableRecord):
+    error_class = "broken_audio"
+
+
+class ImpossiblePlace(UnusableRecord):
+    error_class = "impossible_place"
+
+
+class AfterTheEnd(UnusableRecord):
+    error_class = "after_the_end"
 
 
 @dataclass(slots=True)

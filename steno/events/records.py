@@ -396,6 +396,8 @@ class CallCheckpoint(CallRecord):
     missing: Position = 0
     elapsed_ms: Position = 0
     written_at: AwareDatetime | None = None
+    paused_from: Position | None = None
+    resumed_at: Position = 0
     done: bool = False
     saved_at: Moment
     tenant: Tenant = ""

@@ -97,9 +97,9 @@ class CallWriter:
         self.write(AudioGap(call_id=self.call_id, position=self.position, length=samples, reason=GapReason.LATE))
         self.position += samples
 
-    def pause(self) -> None:
-        """No audio from here on."""
-        self.write(CallPaused(call_id=self.call_id, position=self.position, paused_at=BEGAN))
+    def pause(self, *, late: int = 0) -> None:
+        """No audio from here on, or from so many samples before."""
+        self.write(CallPaused(call_id=self.call_id, position=max(0, self.position - late), paused_at=BEGAN))
 
     def resume(self, samples: int) -> None:
         """Audio again, so many samples later."""

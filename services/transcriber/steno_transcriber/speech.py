@@ -3,7 +3,7 @@
 Times are milliseconds from the start of the call's audio. Samples are mono float32 in [-1, 1] at `SAMPLE_RATE`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +44,13 @@ class Utterance:
     def audio_start_ms(self) -> int:
         """Where `samples` begin."""
         return self.start_ms - self.padding_before_ms
+
+    def until(self, end_ms: int) -> "Utterance | None":
+        """What of it was said, and heard, before `end_ms`; None where nothing was."""
+        if end_ms <= self.start_ms:
+            return None
+        samples = self.samples[: (end_ms - self.audio_start_ms) * SAMPLES_PER_MS]
+        return replace(self, duration_ms=min(self.duration_ms, end_ms - self.start_ms), samples=samples)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,10 +17,9 @@ from steno_enricher.call_row import CallRow
 from steno_enricher.pass_state import ContradictoryTranscript, PassState
 from steno_ingest.calls.log.account import Account
 from steno_ingest.calls.log.pieces import Growing, Span, layout
-from steno_ingest.calls.log.unusable import UnusableRecord
 from steno_notifier.captions import Captions, Cursor
 from steno_notifier.outgoing import MAX_BODY_BYTES, outgoing
-from steno_transcriber.live.call import BrokenAudio, LiveCall, begun
+from steno_transcriber.live.call import LiveCall, begun
 
 from steno.events.codec import UndecodableRecord
 from steno.events.records import (
@@ -45,6 +44,7 @@ from steno.events.records import (
     TranscriptCompleted,
 )
 from steno.events.schemas import ShippedSchemaIds, UnknownSchema, published_ids
+from steno.unusable import UnusableRecord
 
 IDS = ShippedSchemaIds()
 BEGAN = datetime(2026, 3, 1, 9, tzinfo=UTC)
@@ -212,7 +212,7 @@ def transcribe(records: list[CallRecord]) -> None:
     for offset, record in enumerate(records):
         try:
             call.take(record, offset=offset, written_at=BEGAN + timedelta(seconds=offset))
-        except BrokenAudio:
+        except UnusableRecord:
             continue
         assert 0 <= call.duration_ms <= MOST_MS, f"{call.duration_ms} ms"
         if offset % 8 == 7:
@@ -234,20 +234,10 @@ def account(records: list[CallRecord]) -> None:
     growing = Growing(account.shape)
     for record in records[1:]:
         try:
-            match record:
-                case AudioChunk():
-                    if (heard := account.chunk(record)) is not None:
-                        growing.add(*heard)
-                case AudioGap():
-                    account.gap(record)
-                case CallPaused():
-                    account.pause(record)
-                case CallResumed():
-                    account.resume(record)
-                case DtmfPressed():
-                    account.dtmf(record)
-                case CallEnded():
-                    account.end(record)
+            if isinstance(record, DtmfPressed):
+                account.dtmf(record)
+            elif (heard := account.take(record)) is not None:
+                growing.add(heard.position, heard.audio)
         except UnusableRecord as error:
             account.refuse(error, getattr(record, "position", 0))
         assert 0 <= account.position <= MOST_POSITION, f"position {account.position}"

@@ -10,12 +10,12 @@ from fuzz.targets.records import BEGAN, CALL, MOST_MS, any_bytes, call_log, datu
 from steno_enricher.call_row import CallRow
 from steno_enricher.rows import line_of
 from steno_ingest.calls.log.account import Account
-from steno_ingest.calls.log.unusable import UnusableRecord
-from steno_transcriber.live.call import BrokenAudio, LiveCall
+from steno_transcriber.live.call import LiveCall
 
 from steno.events.codec import UndecodableRecord
 from steno.events.records import AudioChunk, AudioCodec, CallCheckpoint, CallStarted, CallState
 from steno.events.schemas import UnknownSchema, load_schema
+from steno.unusable import UnusableRecord
 
 
 def checkpoint(chance: Random) -> dict[str, Any]:
@@ -25,8 +25,8 @@ def checkpoint(chance: Random) -> dict[str, Any]:
     marks = [{"channel": number, "restart_ms": 0, "final_ms": 0} for number in range(len(channels))]
     decent = {
         "call_id": CALL, "offset": 1, "position": 0, "sequence": 0, "codec": "PCMU", "sample_rate": 8000, "channels": channels,
-        "locale": "en-US", "properties": {}, "started_at": BEGAN, "marks": marks, "next_sequence": 0, "done": False,
-        "saved_at": BEGAN,
+        "locale": "en-US", "properties": {}, "started_at": BEGAN, "marks": marks, "next_sequence": 0, "paused_from": None,
+        "resumed_at": 0, "done": False, "saved_at": BEGAN,
     }  # fmt: skip
     wrong = chance.sample(sorted(fields), k=chance.choice((0, 1, 1, 2, 3)))
     return decent | {name: fields[name] for name in wrong if name in decent}
@@ -68,7 +68,7 @@ def restored(records: list[Any]) -> None:
     for record in records[1:]:
         if isinstance(record, AudioChunk):
             try:
-                account.chunk(record)
+                account.take(record)
             except UnusableRecord as error:
                 account.refuse(error, record.position)
         account.notes.clear()
@@ -93,7 +93,7 @@ def call_row(values: list[bytes]) -> None:
 _OWN = (UndecodableRecord, UnknownSchema)
 
 TARGETS = (
-    Target(name="checkpoints", make=checkpoint, put=go_on, own=(BrokenAudio,)),
+    Target(name="checkpoints", make=checkpoint, put=go_on, own=(UnusableRecord,)),
     Target(name="accounts", make=call_log, put=restored),
     Target(name="call_rows", make=lambda chance: [any_bytes(chance, ("CallState",)) for _ in range(3)], put=call_row, own=_OWN),
 )

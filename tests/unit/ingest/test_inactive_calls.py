@@ -63,7 +63,7 @@ class Calls:
         started = scene.records[0]
         assert isinstance(started, CallStarted)
         call = OpenCall.begun(started, one_legged_seconds=30, partition=3, offset=7, foreign=foreign, now=self.now)
-        call.account.position = 8000
+        call.account.reader.position = 8000
         self.calls.append(call)
         return call
 
@@ -157,7 +157,7 @@ async def test_a_paused_call_may_be_silent_for_longer() -> None:
     """It ends where its pause began: nothing of what was said behind that is known."""
     calls = Calls()
     call = calls.begin("paused")
-    call.account.pause(CallPaused(call_id="paused", position=8000, paused_at=NOW))
+    call.account.take(CallPaused(call_id="paused", position=8000, paused_at=NOW))
     await calls.look_after(3599)
     await calls.look_after(1)
     assert await calls.look_after(30) == ["paused"]
@@ -189,9 +189,9 @@ async def test_a_call_that_goes_on_for_too_long_is_ended_once(by: str) -> None:
     for foreign in (True, False):
         call = calls.begin("long" if foreign else "of-a-door", foreign=foreign)
         if by == "audio":
-            call.account.position = 12 * 3600 * 8000
+            call.account.reader.position = 12 * 3600 * 8000
         else:
-            call.account.clock.elapsed = timedelta(hours=12)
+            call.account.reader.clock.elapsed = timedelta(hours=12)
     assert await calls.look_after(5) == ["long"]
     (end,) = calls.sent
     assert (end.reason, end.complete, end.position) == ("too_long", False, calls.calls[0].account.position)
@@ -206,6 +206,6 @@ async def test_a_call_of_almost_too_long_goes_on() -> None:
     """And so does one that is paused meanwhile."""
     calls = Calls()
     call = calls.begin("long")
-    call.account.position = 12 * 3600 * 8000 - 1
-    call.account.clock.elapsed = timedelta(hours=11)
+    call.account.reader.position = 12 * 3600 * 8000 - 1
+    call.account.reader.clock.elapsed = timedelta(hours=11)
     assert await calls.look_after(5) == []

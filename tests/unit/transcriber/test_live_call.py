@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from steno_transcriber import segmenter
 from steno_transcriber.live import channel
-from steno_transcriber.live.call import BrokenAudio, LiveCall, LiveUtterance, begun
+from steno_transcriber.live.call import LiveCall, LiveUtterance, begun
 from steno_transcriber.live.places import Places
 from steno_transcriber.segmenter import Segmenter, SegmenterOptions
 from steno_transcriber.speech import SAMPLES_PER_MS, Utterance
@@ -36,6 +36,7 @@ from steno.events.records import (
     Role,
     RolesCorrected,
 )
+from steno.unusable import UnusableRecord
 
 Exact = tuple[int, int, int, int, bytes, str, str]
 
@@ -130,7 +131,8 @@ STEPS: dict[Step, int] = {
     lambda dice, call: call.lose(dice.randrange(1, 5000)): 1,
     lambda dice, call: call.gap(dice.randrange(1, 5000)): 1,
     lambda _, call: call.pause(): 2,
-    lambda dice, call: call.resume(dice.randrange(5000)): 1,
+    lambda dice, call: call.pause(late=dice.randrange(1, 20_000)): 1,
+    lambda dice, call: call.resume(dice.randrange(5000)): 3,
     lambda dice, call: call.write(
         RolesCorrected(call_id=call.call_id, channels=dice.choice([SWAPPED, CHANNELS]), corrected_at=BEGAN)
     ): 2,
@@ -310,6 +312,46 @@ def test_a_gap_ends_what_was_being_said(how: str) -> None:
     assert before[-1][1] + before[-1][2] <= 2000
 
 
+def test_what_is_said_while_the_call_is_paused_is_not_heard() -> None:
+    """A publisher may send it all the same: card numbers are read out then. The call goes on where it is resumed."""
+    silent, leaking = CallWriter(), CallWriter()
+    for call in (silent, leaking):
+        call.start()
+        call.say(speech(1000, 4000))
+        call.pause()
+        if call is leaking:
+            call.say(speech(5000, 6000))
+            call.again(3)
+            call.gap(800)
+        call.resume(8 * 11_000 - call.position)
+        call.say(speech(11_000, 5000))
+        call.end()
+    expected = undisturbed(silent.log)
+    assert {cut[1] // 11_000 for cut in expected} == {0, 1}
+    assert undisturbed(leaking.log) == expected
+
+
+@pytest.mark.parametrize("began_ms", [0, 1200, 2900])
+def test_a_pause_that_is_told_late_cuts_what_is_open(began_ms: int) -> None:
+    """Where it began: nothing behind that is heard, in part or whole."""
+    call = CallWriter()
+    call.start()
+    call.say(speech(1000, 3000))
+    listener = Listener.of(start_of(call.log))
+    for entry in call.log:
+        listener.take(entry)
+    listener.publish()
+    opened = [spoken for channel in listener.call.channels if (spoken := channel.open_utterance) is not None]
+    assert opened
+    call.pause(late=24_000 - 8 * began_ms)
+    listener.take(call.log[-1])
+    cut = [found.utterance for found in listener.waiting]
+    assert [found.start_ms for found in cut] == [found.start_ms for found in opened if found.start_ms < began_ms]
+    for found in cut:
+        assert found.end_ms <= began_ms
+        assert found.audio_start_ms + len(found.samples) / SAMPLES_PER_MS <= began_ms
+
+
 def test_a_gap_told_again_is_none() -> None:
     """What lies in the past changes nothing."""
     call = CallWriter()
@@ -417,7 +459,7 @@ def test_a_record_that_does_not_fit_is_refused_and_harms_nothing(broken: AudioCh
     listener = Listener.of(start_of(call.log))
     for entry in call.log:
         listener.take(entry)
-    with pytest.raises(BrokenAudio, match="call-1"):
+    with pytest.raises(UnusableRecord):
         listener.call.take(broken, offset=500, written_at=BEGAN)
     call.offset = 500
     call.say(speech(2000, 1000))

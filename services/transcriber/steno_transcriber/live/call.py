@@ -4,13 +4,14 @@ What comes out is a function of the log alone. A call built from a checkpoint an
 on comes to the same utterances, in the same order, to the bit: of audio before a channel's restart nothing is heard again,
 and utterances that begin before its final mark are known.
 
-| record | what follows |
+What a record means for the call is said by `steno.call_reader`, to its recording alike:
+
+| what follows of a record | here |
 |---|---|
-| chunk, next in line | it is heard |
-| chunk with a sequence that was taken, or audio that was heard | nothing: a peer or a producer said it again |
-| chunk that begins later than expected | what was open ends, hearing begins anew: audio was lost |
-| gap, pause, resume | the same, where it lies ahead |
-| any of these, further on than the call has had time for (`steno.call_clock`) | it cannot be |
+| audio that is new | it is heard |
+| a span that nobody sends, a pause, the end of one | what was open ends, hearing begins anew |
+| a pause that was told late | what was open ends where the pause began; what ended before is said already |
+| audio while the call is paused | nothing |
 | roles, update | utterances that end from now on have the new ones |
 | end | what was open ends; nothing is taken any more |
 """
@@ -21,15 +22,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from steno.call_clock import CallClock, most_missing
-from steno.errors import Permanent
+from steno.call_reader import CallReader, Heard, Missing, PauseBegan
 from steno.events.properties import PropertiesTooLarge, merged
 from steno.events.records import (
     AudioChunk,
-    AudioGap,
     CallCheckpoint,
     CallEnded,
-    CallPaused,
-    CallResumed,
     CallStarted,
     CallUpdated,
     ChannelMark,
@@ -46,19 +44,6 @@ from steno_transcriber.speech import Utterance
 HOUR_MS = 3_600_000
 _MILLISECOND = timedelta(milliseconds=1)
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
-LAST_SEQUENCE = 2**31 - 1
-
-
-class BrokenAudio(Permanent):
-    """A record does not fit the audio of its call."""
-
-    error_class = "broken_audio"
-
-
-class ImpossiblePlace(BrokenAudio):
-    """A position or sequence is further on than the call has had time for."""
-
-    error_class = "impossible_place"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,25 +83,29 @@ class LiveCall:
         self._first = checkpoint
         self._facts = CallFacts(channels=checkpoint.channels, locale=checkpoint.locale, properties=checkpoint.properties)
         self._samples_per_ms = checkpoint.sample_rate // 1000
-        self._frame_bytes = checkpoint.codec.sample_bytes * len(checkpoint.channels)
         #: Whether audio would go on from where it was heard last.
         self._hearing = False
         form = LiveForm(checkpoint.sample_rate)
         self._channels = tuple(LiveChannel(mark, form) for mark in checkpoint.marks)
         self._next_offset = checkpoint.offset
-        self._position = checkpoint.position
-        self._sequence = checkpoint.sequence
-        self._missing = checkpoint.missing
-        self._clock = CallClock(elapsed=checkpoint.elapsed_ms * _MILLISECOND, written_at=checkpoint.written_at)
+        self._reader = CallReader(
+            sample_rate=checkpoint.sample_rate,
+            frame_bytes=checkpoint.codec.sample_bytes * len(checkpoint.channels),
+            position=checkpoint.position,
+            sequence=checkpoint.sequence,
+            missing=checkpoint.missing,
+            clock=CallClock(elapsed=checkpoint.elapsed_ms * _MILLISECOND, written_at=checkpoint.written_at),
+            paused_from=checkpoint.paused_from,
+            resumed_at=checkpoint.resumed_at,
+        )
         #: The record that is being taken, or was taken last, and the clock before it.
-        self._taking, self._clock_before = checkpoint.offset - 1, (self._clock.elapsed, self._clock.written_at)
+        self._taking, self._clock_before = checkpoint.offset - 1, replace(self._reader.clock)
         #: With so much audio it was not ahead of its time when that was looked at; less is not, either.
         self._in_time = 0
         self._next_phrase = checkpoint.next_sequence
         self._unpublished = 0
-        self._ended = False
         self._heard_at = checkpoint.started_at
-        self._lead = Lead(elapsed=self._clock.elapsed.total_seconds(), audio=self.audio / checkpoint.sample_rate)
+        self._lead = Lead(elapsed=self._reader.clock.elapsed.total_seconds(), audio=self.audio / checkpoint.sample_rate)
         self._places = Places(self._place(checkpoint.offset, exact_from=0), apart=checkpoint.sample_rate)
 
     @property
@@ -142,19 +131,19 @@ class LiveCall:
     @property
     def duration_ms(self) -> int:
         """How much of the call has gone by."""
-        return self._position // self._samples_per_ms
+        return self._reader.position // self._samples_per_ms
 
     @property
     def audio(self) -> int:
         """Samples of one channel that have come."""
-        return self._position - self._missing
+        return self._reader.audio
 
     @property
     def ahead(self) -> bool:
         """Whether its audio has come faster than it can have been spoken, by the times of its records (`steno.call_clock`)."""
         audio = self.audio
         if audio > self._in_time:
-            self._in_time = most_missing(self._clock.elapsed, audio=0, sample_rate=self._first.sample_rate)
+            self._in_time = most_missing(self._reader.clock.elapsed, audio=0, sample_rate=self._first.sample_rate)
         return audio > self._in_time
 
     @property
@@ -175,7 +164,7 @@ class LiveCall:
     @property
     def ended(self) -> bool:
         """Whether all of the log has been taken."""
-        return self._ended
+        return self._reader.ended
 
     def take(self, record: Record, *, offset: int, written_at: datetime) -> list[LiveUtterance]:
         """Take the next record of the call and give the utterances that ended with it, in their order.
@@ -183,26 +172,27 @@ class LiveCall:
         A record that was taken before is taken no second time.
 
         Raises:
-            BrokenAudio: it cannot be audio of this call, which goes on as if it had not come.
+            UnusableRecord: it cannot be of this call, which goes on as if it had not come.
         """
-        if offset < self._next_offset or self._ended:
+        if offset < self._next_offset or self.ended:
             return []
-        self._taking, self._clock_before = offset, (self._clock.elapsed, self._clock.written_at)
-        self._clock.tell(written_at)
+        clock = self._reader.clock
+        self._taking, self._clock_before = offset, replace(clock)
+        clock.tell(written_at)
         found = list(self._take(record, offset))
-        self._lead.tell(elapsed=self._clock.elapsed.total_seconds(), audio=self.audio / self._first.sample_rate)
+        self._lead.tell(elapsed=clock.elapsed.total_seconds(), audio=self.audio / self._first.sample_rate)
         self._heard_at = written_at
         self._next_offset = offset + 1
         return self._given(found)
 
     def rest(self) -> list[LiveUtterance]:
         """Nothing has come for long: what is open ends where the audio does. More may come."""
-        return self._given(list(self._interrupt(self._position, offset=self._next_offset)))
+        return self._given(list(self._break_off(self._next_offset)))
 
     def end(self) -> list[LiveUtterance]:
         """Nothing will come any more."""
         found = self.rest()
-        self._ended = True
+        self._reader.ended = True
         return found
 
     def published(self, utterance: Utterance, *, with_text: bool) -> None:
@@ -220,16 +210,16 @@ class LiveCall:
             done: The transcript is published, nothing is needed any more.
         """
         marks, next_phrase = self.progress
-        if done or not (self._hearing or self._unpublished or self._ended):
-            place = self._place(max(log_end, self._next_offset), exact_from=self._position)
+        if done or not (self._hearing or self._unpublished or self.ended):
+            place = self._place(max(log_end, self._next_offset), exact_from=self._reader.position)
             self._places.keep_only(place)
         else:
             place = self._places.needed(min(mark.restart_ms for mark in marks) * self._samples_per_ms)
         return CallCheckpoint(
             call_id=self.call_id,
             offset=place.offset,
-            position=place.position,
-            sequence=place.sequence,
+            position=place.reader.position,
+            sequence=place.reader.sequence,
             codec=self._first.codec,
             sample_rate=self._first.sample_rate,
             channels=place.facts.channels,
@@ -238,9 +228,11 @@ class LiveCall:
             started_at=self._first.started_at,
             marks=marks,
             next_sequence=next_phrase,
-            missing=place.missing,
-            elapsed_ms=place.elapsed // _MILLISECOND,
-            written_at=place.written_at,
+            missing=place.reader.missing,
+            elapsed_ms=place.reader.clock.elapsed // _MILLISECOND,
+            written_at=place.reader.clock.written_at,
+            paused_from=place.reader.paused_from,
+            resumed_at=place.reader.resumed_at,
             done=done,
             saved_at=saved_at,
             tenant=self.tenant,
@@ -248,14 +240,6 @@ class LiveCall:
 
     def _take(self, record: Record, offset: int) -> Iterator[Utterance]:
         match record:
-            case AudioChunk():
-                yield from self._chunk(record, offset)
-            case AudioGap() if record.position + record.length > self._position:
-                yield from self._interrupt(record.position + record.length, offset=offset + 1)
-            case CallPaused() if record.position >= self._position:
-                yield from self._interrupt(record.position, offset=offset + 1)
-            case CallResumed() if record.position > self._position:
-                yield from self._interrupt(record.position, offset=offset + 1)
             case RolesCorrected():
                 self._facts = replace(self._facts, channels=self._facts.corrected(record.channels))
             case CallUpdated():
@@ -263,68 +247,53 @@ class LiveCall:
                 with suppress(PropertiesTooLarge):
                     properties = merged(self._facts.properties, record.properties)
                     self._facts = replace(self._facts, locale=record.locale or self._facts.locale, properties=properties)
-            case CallEnded():
-                credible = self._position <= record.position <= self._furthest
-                yield from self._interrupt(record.position if credible else self._position, offset=offset)
-                self._ended = True
+            case AudioChunk():
+                for step in self._reader.read(record):
+                    if isinstance(step, Missing):
+                        yield from self._break_off(offset)
+                    elif isinstance(step, Heard):
+                        yield from self._hear(step, offset)
             case _:
-                pass  # keys pressed say nothing; a start that comes again says nothing new
+                yield from self._follow(record, offset)
 
-    def _chunk(self, chunk: AudioChunk, offset: int) -> Iterator[Utterance]:
-        if chunk.sequence < self._sequence:
+    def _follow(self, record: Record, offset: int) -> Iterator[Utterance]:
+        """What follows of a record without audio: keys pressed say nothing, nor does a start that comes again."""
+        steps = list(self._reader.read(record))
+        if not steps and not self.ended:
             return
-        length, rest = divmod(len(chunk.audio), self._frame_bytes)
-        if rest:
-            raise BrokenAudio(
-                f"chunk {chunk.sequence} of call {self.call_id} has {len(chunk.audio)} bytes: not whole samples of "
-                f"{self._first.codec.value} on {len(self._channels)} channels"
-            )
-        skipped = chunk.sequence - self._sequence
-        if skipped and skipped >= self._most_missing:
-            raise ImpossiblePlace(f"chunk {chunk.sequence} of call {self.call_id} comes where {self._sequence} was expected")
-        if chunk.position > self._position:
-            yield from self._interrupt(chunk.position, offset=offset)
-        end, begin = chunk.position + length, self._position
-        if end > begin:
-            begin = self._listen(offset, chunk.sequence, end)
-            new = chunk.audio[(begin - chunk.position) * self._frame_bytes :]
-            self._position = end
-            for channel, audio in zip(self._channels, self._linear(new), strict=True):
-                yield from channel.hear(audio)
-        self._sequence = min(chunk.sequence + 1, LAST_SEQUENCE)
+        began = next((step.start for step in steps if isinstance(step, PauseBegan)), None)
+        # Who goes on from here has to learn of the end, too.
+        again = offset if isinstance(record, CallEnded) else offset + 1
+        yield from self._break_off(again, until=began)
 
-    def _listen(self, offset: int, sequence: int, end: int) -> int:
-        """Makes ready for audio up to `end`; gives the position from which it is heard: at first, a whole millisecond."""
-        start_ms = self._whole_ms()
-        begin = start_ms * self._samples_per_ms
-        if self._hearing:
-            if self._places.due(self._position):
-                self._places.keep(self._place(offset, exact_from=begin, sequence=sequence))
-            return self._position
-        if begin >= end:
-            return end
-        self._places.keep(self._place(offset, exact_from=begin, sequence=sequence))
-        self._hearing = True
-        for channel in self._channels:
-            channel.begin(start_ms)
-        return begin
-
-    def _interrupt(self, until: int, *, offset: int) -> Iterator[Utterance]:
-        """The audio breaks off, and may go on at `until`, with the record at `offset`."""
-        if until > (furthest := self._furthest):
-            raise ImpossiblePlace(
-                f"a record of call {self.call_id} goes on at sample {until}, where {self._position} was expected; by the times "
-                f"of its records the call cannot be beyond {furthest}"
-            )
-        if self._hearing:
+    def _hear(self, heard: Heard, offset: int) -> Iterator[Utterance]:
+        audio = heard.audio
+        if not self._hearing:
+            # From a whole millisecond on.
+            start_ms = self._whole_ms()
+            begin = start_ms * self._samples_per_ms
+            audio = audio[(begin - heard.position) * self._reader.frame_bytes :]
+            if not audio:
+                return
+            self._places.keep(self._place(offset, exact_from=begin))
+            self._hearing = True
             for channel in self._channels:
-                yield from channel.finish()
+                channel.begin(start_ms)
+        elif self._places.due(heard.position):
+            self._places.keep(self._place(offset, exact_from=self._whole_ms() * self._samples_per_ms))
+        for channel, samples in zip(self._channels, self._linear(audio), strict=True):
+            yield from channel.hear(samples)
+
+    def _break_off(self, offset: int, *, until: int | None = None) -> Iterator[Utterance]:
+        """The audio breaks off, and may go on with the record at `offset`; what is open ends at `until`, if that is told."""
+        if self._hearing:
+            until_ms = None if until is None else until // self._samples_per_ms
+            for channel in self._channels:
+                yield from channel.finish(until_ms)
             self._hearing = False
-        self._missing += until - self._position
-        self._position = until
         for channel in self._channels:
             channel.begin(self._whole_ms())
-        self._places.keep(self._place(offset, exact_from=until))
+        self._places.keep(self._place(offset, exact_from=self._reader.position))
 
     def _given(self, found: list[Utterance]) -> list[LiveUtterance]:
         self._unpublished += len(found)
@@ -340,34 +309,15 @@ class LiveCall:
             for utterance in found
         ]
 
-    def _place(self, offset: int, *, exact_from: int, sequence: int | None = None) -> Place:
-        elapsed, written_at = self._clock.elapsed, self._clock.written_at
-        if offset == self._taking:
-            elapsed, written_at = self._clock_before
+    def _place(self, offset: int, *, exact_from: int) -> Place:
+        clock = self._clock_before if offset == self._taking else self._reader.clock
         return Place(
-            offset=offset,
-            position=self._position,
-            sequence=self._sequence if sequence is None else sequence,
-            exact_from=exact_from,
-            missing=self._missing,
-            elapsed=elapsed,
-            written_at=written_at,
-            facts=self._facts,
+            offset=offset, exact_from=exact_from, reader=replace(self._reader, clock=replace(clock)), facts=self._facts
         )
-
-    @property
-    def _furthest(self) -> int:
-        """The call cannot have come further than this without more audio."""
-        return self._position + self._most_missing - self._missing
-
-    @property
-    def _most_missing(self) -> int:
-        rate = self._first.sample_rate
-        return most_missing(self._clock.elapsed, audio=self.audio, sample_rate=rate)
 
     def _whole_ms(self) -> int:
         """The position in milliseconds, rounded up."""
-        return -(-self._position // self._samples_per_ms)
+        return -(-self._reader.position // self._samples_per_ms)
 
     def _linear(self, audio: bytes) -> list[Linear]:
         return linear(audio, self._first.codec, channels=len(self._channels))

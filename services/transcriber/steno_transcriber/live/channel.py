@@ -65,9 +65,9 @@ class LiveChannel:
             audio = audio[SOUND_BYTES * known :]
         yield from self._found(self._segmenter.accept(audio))
 
-    def finish(self) -> Iterator[Utterance]:
-        """The stretch is over: what was open ends here."""
-        yield from self._found(self._segmenter.finish())
+    def finish(self, until_ms: int | None = None) -> Iterator[Utterance]:
+        """The stretch is over: what was open ends here, or at `until_ms`, where nobody is to hear what was said since."""
+        yield from self._found(self._segmenter.finish(), until_ms)
 
     def published(self, utterance: Utterance) -> None:
         """An utterance is done; they are done in the order in which they were given."""
@@ -79,9 +79,10 @@ class LiveChannel:
     def _segmenter_from(self, start_ms: int) -> Segmenter:
         return Segmenter(channel=self._index, start_ms=start_ms, form=self._form)
 
-    def _found(self, utterances: Iterator[Utterance]) -> Iterator[Utterance]:
-        for utterance in utterances:
-            if utterance.start_ms >= self._final_ms:
+    def _found(self, utterances: Iterator[Utterance], until_ms: int | None = None) -> Iterator[Utterance]:
+        for whole in utterances:
+            utterance = whole if until_ms is None else whole.until(until_ms)
+            if utterance is not None and utterance.start_ms >= self._final_ms:
                 # The segmenter has not gone on yet: this is the restart from which the utterance follows.
                 self._unpublished.append((utterance, self._segmenter.restart_ms))
                 yield utterance

@@ -3,8 +3,8 @@
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 
+from steno.call_reader import CallReader
 from steno.events.records import CallChannel, Role
 
 
@@ -30,19 +30,13 @@ class CallFacts:
 class Place:
     """What was known of a call when its record at `offset` was about to be read.
 
-    Positions are samples of one channel. Audio before `position` and chunks before `sequence` had been read. Who reads from
-    here hears the audio from `exact_from` on as it was heard the first time.
+    Who reads from here hears the audio from the sample `exact_from` on as it was heard the first time.
     """
 
     offset: int
-    position: int
-    sequence: int
     exact_from: int
-    #: Of the samples before `position`, those of which nobody sent audio.
-    missing: int
-    #: `steno.call_clock.CallClock`, as it stood with that record.
-    elapsed: timedelta
-    written_at: datetime | None
+    #: How far the call was; a copy, with the clock as it stood.
+    reader: CallReader
     facts: CallFacts
 
 
@@ -65,7 +59,7 @@ class Places:
 
     def due(self, position: int) -> bool:
         """Whether a place in the midst of audio should be kept."""
-        return position - self._places[-1].position >= self._apart
+        return position - self._places[-1].reader.position >= self._apart
 
     def needed(self, position: int) -> Place:
         """The newest place from which the audio from `position` on can be heard again; older ones are forgotten."""

@@ -13,9 +13,10 @@ from steno.events.catalogue import CALL_CHECKPOINTS
 from steno.events.records import CallCheckpoint, CallRecord, CallStarted, Record
 from steno.kafka.errors import RecordRefused
 from steno.kafka.messages import Message
+from steno.unusable import UnusableRecord
 from steno_transcriber import metrics
 from steno_transcriber.live.bench import Bench
-from steno_transcriber.live.call import BrokenAudio, begun
+from steno_transcriber.live.call import begun
 from steno_transcriber.live.partition import OpenCall, PartitionCalls
 from steno_transcriber.live.worker import CallWorker, InternalFault
 
@@ -117,7 +118,7 @@ class LiveTranscriber:
         if call is not None:
             try:
                 call.worker.take(message)
-            except BrokenAudio as error:
+            except UnusableRecord as error:
                 call.worker.refuse(error)
         elif isinstance(record, CallStarted):
             self._begin(calls, record, message)

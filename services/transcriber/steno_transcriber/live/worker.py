@@ -24,12 +24,12 @@ from steno.errors import Permanent
 from steno.events.records import AudioCodec, CallCheckpoint, Record
 from steno.kafka.messages import Message
 from steno.telemetry import traces
-from steno.unusable import ERROR, Unusable, reason
+from steno.unusable import ERROR, Unusable, UnusableRecord, reason
 from steno_transcriber import metrics
 from steno_transcriber.decode_pool import Urgency
 from steno_transcriber.live.aside import Laid, TooFarAhead
 from steno_transcriber.live.bench import Bench
-from steno_transcriber.live.call import BrokenAudio, LiveCall, LiveUtterance
+from steno_transcriber.live.call import LiveCall, LiveUtterance
 from steno_transcriber.live.catching_up import CatchingUp
 from steno_transcriber.live.hypotheses import Hypotheses
 from steno_transcriber.live.room import Room
@@ -128,7 +128,7 @@ class CallWorker:
         """Take the next record of the call.
 
         Raises:
-            BrokenAudio: it does not fit the call.
+            UnusableRecord: it does not fit the call.
         """
         if self._over or self._codec is AudioCodec.UNKNOWN or message.record is None:
             return
@@ -198,7 +198,7 @@ class CallWorker:
             return
         try:
             self._hear(laid.record, offset=laid.offset, written_at=laid.written_at)
-        except BrokenAudio as error:
+        except UnusableRecord as error:
             self.refuse(error)
         except Exception:
             log.exception("live.failed_unexpectedly", call_id=self.call.call_id)

@@ -27,7 +27,6 @@ from steno.events.records import (
     MASKED_DIGIT,
     AudioChunk,
     AudioCodec,
-    AudioGap,
     CallEnded,
     CallPaused,
     CallRecord,
@@ -38,6 +37,7 @@ from steno.events.records import (
     RolesCorrected,
 )
 from steno.kafka.messages import Message
+from steno.unusable import UnusableRecord
 from steno_ingest.calls.ledger.account_rows import AccountRows
 from steno_ingest.calls.ledger.call_ledger import KAFKA, CallLedger
 from steno_ingest.calls.log.account import Account, Failure
@@ -46,7 +46,7 @@ from steno_ingest.calls.log.keeping import Keeping
 from steno_ingest.calls.log.open_call import OpenCall
 from steno_ingest.calls.log.pieces import PIECE_BYTES
 from steno_ingest.calls.log.strangers import Strangers
-from steno_ingest.calls.log.unusable import SaidTooOften, TooMuchSaid, UnknownCall, UnknownCodec, UnusableRecord
+from steno_ingest.calls.log.unusable import SaidTooOften, TooMuchSaid, UnknownCall, UnknownCodec
 from steno_ingest.errors import CallAlreadyEnded, NotThere, Refused
 from steno_ingest.metrics import CALL_RECORDS_UNUSABLE
 
@@ -197,7 +197,7 @@ class CallLog:
             call.taken(offset, call.taken_at)
             return
         try:
-            heard = call.account.chunk(chunk)
+            heard = call.account.take(chunk)
         except UnusableRecord as error:
             # It does not count as a sign of life: a publisher of nothing but rubbish is inactive.
             call.taken(offset, call.taken_at)
@@ -205,7 +205,7 @@ class CallLog:
             return
         call.taken(offset, self._clock())
         if heard is not None and self._record_calls:
-            self._keeping.hold(call, *heard)
+            self._keeping.hold(call, heard.position, heard.audio)
 
     async def _take_event_or_refuse(self, partition: _Partition, record: CallRecord, message: Message) -> None:
         try:
@@ -247,7 +247,7 @@ class CallLog:
             elif call.foreign:
                 await self._tell_gate(call.account, record)
             if isinstance(record, CallEnded):
-                await self._tell_end(record.model_copy(update={"position": call.account.end_of(record)}))
+                await self._tell_end(record.model_copy(update={"position": call.account.reader.end_of(record)}))
             # Nothing is awaited from here on: what was told is told again when that was cut short, and to no effect.
             call.taken(message.offset, self._clock())
             call.account.said += kept
@@ -288,10 +288,10 @@ class CallLog:
         """How an upstream system pauses its call; of a call with a door of ours, the door has told the ledger."""
         try:
             match record:
-                case CallPaused() if account.would_pause(record):
+                case CallPaused() if account.reader.would_pause(record):
                     by, reason = record.requested_by or "publisher", record.reason
                     await self._ledger.set_paused(record.call_id, True, by=by, reason=reason)
-                case CallResumed() if account.would_resume(record):
+                case CallResumed() if account.reader.would_resume(record):
                     await self._ledger.set_paused(record.call_id, False, by=record.requested_by or "publisher")
         except CallAlreadyEnded:
             log.info("call.told_after_end", call_id=record.call_id, record=type(record).__name__)
@@ -299,17 +299,10 @@ class CallLog:
     def _account_for(self, call: OpenCall, record: CallRecord) -> None:
         account = call.account
         try:
-            match record:
-                case AudioGap():
-                    account.gap(record)
-                case CallPaused():
-                    account.pause(record)
-                case CallResumed():
-                    account.resume(record)
-                case DtmfPressed():
-                    account.dtmf(record if self._keep_digits else record.model_copy(update={"digit": MASKED_DIGIT}))
-                case CallEnded():
-                    account.end(record)
+            if isinstance(record, DtmfPressed):
+                account.dtmf(record if self._keep_digits else record.model_copy(update={"digit": MASKED_DIGIT}))
+            else:
+                account.take(record)
         except UnusableRecord as error:
             self._refuse(call, error, account.position)
 

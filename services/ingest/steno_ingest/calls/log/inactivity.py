@@ -150,7 +150,7 @@ class Inactivity:
 
     def _is_overlong(self, call: OpenCall) -> bool:
         account = call.account
-        lasted = max(account.clock.elapsed.total_seconds(), account.position / account.sample_rate)
+        lasted = max(account.reader.clock.elapsed.total_seconds(), account.position / account.sample_rate)
         return call.foreign and lasted >= self._most_seconds and not account.ended
 
     async def _end_overlong(self, call: OpenCall) -> float:

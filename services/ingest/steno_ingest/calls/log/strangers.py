@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 
 from steno.errors import Permanent
 from steno.events.records import AudioChunk, CallRecord
+from steno.unusable import AfterTheEnd, UnusableRecord
 from steno_ingest.calls.ledger.account_rows import AccountRows
-from steno_ingest.calls.log.unusable import AfterTheEnd, UnknownCall, UnusableRecord
+from steno_ingest.calls.log.unusable import UnknownCall
 from steno_ingest.metrics import CALL_RECORDS_UNUSABLE
 
 _REMEMBERED = 10_000
