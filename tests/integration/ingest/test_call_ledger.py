@@ -180,7 +180,21 @@ async def test_a_result_and_a_start_at_once_meet(ingest: Ingest, ledger: CallLed
         await asyncio.gather(
             ledger.note_transcript(live_completed(call_id)), ledger.note_started(call_started(call_id, protocol="upstream"))
         )
+        await ledger.audio_ended(call_ended(call_id))
         assert (await ledger.call(call_id)).state is CallStatus.COMPLETED
+
+
+async def test_an_end_and_a_result_at_once_meet(ingest: Ingest, ledger: CallLedger) -> None:
+    """A call that ends while its result is being kept is over with both, whichever comes first, and with neither alone."""
+    for number in range(20):
+        call_id = f"call-{number}"
+        await ledger.note_started(call_started(call_id, protocol="upstream"))
+        await asyncio.gather(ledger.note_transcript(live_completed(call_id)), ledger.audio_ended(call_ended(call_id)))
+        call = await ledger.call(call_id)
+        assert (call.state, call.complete) == (CallStatus.COMPLETED, True)
+    await ledger.note_started(call_started("talking", protocol="upstream"))
+    await ledger.note_transcript(live_completed("talking"))
+    assert (await ledger.call("talking")).state is CallStatus.ACTIVE
     assert (await books(ingest.engine, OPERATOR)).balanced
 
 

@@ -57,7 +57,7 @@ def model(told: Sequence[Told]) -> CallView:
     for record in told:
         match record:
             case CallEnded():
-                changes = ended(view, record) if view.open else {}
+                changes = ended(view, record, passes.values()) if view.open else {}
             case RolesCorrected():
                 changes = corrected(view, record.channels, record.corrected_at)
             case _:
@@ -112,6 +112,15 @@ def test_a_call_without_a_word_is_no_speech() -> None:
     """No phrase is a result too, and one that counts."""
     view = model([live_completed(phrase_count=0), call_ended()])
     assert (view.state, view.current_recording_id) == (CallStatus.NO_SPEECH, LIVE)
+
+
+@given(st.permutations([live_completed(), call_ended(), roles(1, CallChannel(channel=0, role=Role.AGENT)), live_completed()]))
+def test_a_call_that_is_over_has_all_that_is_known_of_its_end(told: list[Told]) -> None:
+    """Whichever topic is read first: no moment shows a call as completed and not complete."""
+    for count in range(len(told) + 1):
+        view = model(told[:count])
+        if view.state in ENDED:
+            assert (view.complete, view.end_reason, view.ended_at) == (True, "hangup", AT + timedelta(minutes=1))
 
 
 PASSES = st.lists(

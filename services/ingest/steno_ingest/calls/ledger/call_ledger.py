@@ -139,15 +139,13 @@ class CallLedger:
 
     async def audio_ended(self, end: CallEnded) -> bool:
         """Keeps that a call's audio is over. Says whether that was new; the first end of a call counts. Raises `NotThere`."""
-        new = False
-
-        def finished(call: CallView) -> Changes:
-            nonlocal new
-            new = call.open
-            return ended(call, end) if new else {}
-
-        await self._apply(end.call_id, finished)
-        return new
+        async with transaction(self._engine) as connection:
+            call = await rows.locked(connection, end.call_id)
+            if not call.open:
+                return False
+            after = await self._write(connection, call, ended(call, end, await rows.passes(connection, call.call_id)))
+        self._told(call, after)
+        return True
 
     async def fail(self, call_id: str, *, reason: str, error: str) -> bool:
         """Ends a call whose transcript can never come. Says whether that changed anything. Raises `NotThere`.
@@ -280,7 +278,7 @@ class CallLedger:
             ended_at=self._clock(),
         )
         await self._outbox.add(connection, CALL_AUDIO, end)
-        return ended(call, end)
+        return ended(call, end, await rows.passes(connection, call.call_id))
 
     async def _take_in(
         self, started: CallStarted, *, door: str, instance: str, paused: bool, heard_at: datetime | None

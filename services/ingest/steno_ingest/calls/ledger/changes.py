@@ -1,6 +1,7 @@
 """What changes in a call by what is told of it. Pure: from a call as it is to the fields that are new."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -89,9 +90,9 @@ def gated(call: CallView, paused: bool, *, by: str, reason: str) -> Changes:
     return {} if not call.paused or (call.pause_requested_by and not by) else changes
 
 
-def ended(call: CallView, end: CallEnded) -> Changes:
-    """The audio of an open call is over."""
-    return {
+def ended(call: CallView, end: CallEnded, passes: Iterable[Pass]) -> Changes:
+    """The audio of an open call is over, and with it the call, where the live pass is too."""
+    known: dict[str, Any] = {
         "state": CallStatus.ENDING if may_become(call.state, CallStatus.ENDING) else call.state,
         "end_position": end.position,
         "complete": end.complete,
@@ -99,14 +100,20 @@ def ended(call: CallView, end: CallEnded) -> Changes:
         "end_error": clean(end.error),
         "ended_at": end.ended_at,
     }
+    return {**known, **settled(replace(call, **known), passes)}
 
 
 def settled(call: CallView, passes: Iterable[Pass]) -> Changes:
-    """What is known of the passes over a call decides which transcript counts, and the live pass where the call ends."""
+    """What is known of the passes over a call decides which transcript counts, and the live pass where the call ends.
+
+    Where the transcript overtook the end of the audio, it waits for that: what is shown as over has all that is known of it.
+    A call that failed has failed at once.
+    """
     known = list(passes)
     changes: dict[str, Any] = {"current_recording_id": current_pass(call.recording_id, known)}
     live = next((entry for entry in known if entry.recording_id == call.recording_id), None)
-    if live is not None and may_become(call.state, live.state):
+    over = not call.open or (live is not None and live.state is CallStatus.FAILED)
+    if live is not None and over and may_become(call.state, live.state):
         changes |= {"state": live.state, "reason": live.reason, "error": live.error}
     return changes
 

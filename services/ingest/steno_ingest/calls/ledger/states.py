@@ -6,8 +6,9 @@ active ────┤                                 ├──▶ completed | 
            └──▶ ending ──────────────────────┘
 ```
 
-active: people speak; ending: the audio is over and its transcript is not. A call that has ended never changes its state again:
-what comes later (a redelivered result, an end of the audio that the transcript overtook) fills in what is known, no more.
+active: people speak; ending: the audio is over and its transcript is not. Completed or without speech is a call of which both
+are over, whichever is told first. One that has ended never changes its state again: what comes later (a redelivered result, the
+end of the audio of a call that failed) fills in what is known, no more.
 """
 
 from collections.abc import Mapping
