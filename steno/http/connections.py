@@ -34,7 +34,7 @@ class Bounds:
 class Connection:
     """One connection, from its accept to its end."""
 
-    __slots__ = ("_all", "close", "expire", "idle", "party", "slow_by", "stranger")
+    __slots__ = ("_all", "close", "expire", "heartbeats", "idle", "party", "slow_by", "stranger")
 
     def __init__(self, all_: "Connections", party: str) -> None:
         self._all = all_
@@ -42,6 +42,8 @@ class Connection:
         self.stranger = True
         #: Between two requests.
         self.idle = False
+        #: How often its peer gave a sign of life by the WebSocket itself.
+        self.heartbeats = 0
         #: Ends it at once; set by whoever has its socket.
         self.close: Callable[[], None] = _nothing
         #: Ends it for a reason: `slow_head`, `slow_body`, `slow_reader`.

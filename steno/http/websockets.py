@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
 
 from steno.http.connections import Connection
 
@@ -54,6 +55,20 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         """More came in; behind what is no frame of this protocol nothing is looked at."""
         if not self._discarding:
             super().data_received(data)
+
+    def handle_ping(self) -> None:
+        """The peer asks for a sign of life, and gives one."""
+        super().handle_ping()
+        self._heartbeat()
+
+    def handle_pong(self, event: Frame) -> None:
+        """The peer gives a sign of life that nobody asked for (RFC 6455 §5.5.3), as .NET does: we send no pings."""
+        super().handle_pong(event)
+        self._heartbeat()
+
+    def _heartbeat(self) -> None:
+        if self._link is not None:
+            self._link.heartbeats += 1
 
     def send_receive_event_to_app(self) -> None:
         """A message is complete."""

@@ -7,6 +7,7 @@ from typing import Any
 import uvicorn
 from uvicorn.server import ServerState
 
+from steno.http.connections import Bounds, Connection, Connections
 from steno.http.websockets import SERVER_OPTIONS, WebSocketProtocol
 
 _UPGRADE = (
@@ -61,8 +62,8 @@ class _Application:
             await asyncio.sleep(0)
 
 
-async def _connected(application: _Application) -> tuple[WebSocketProtocol, _Transport]:
-    protocol = WebSocketProtocol(uvicorn.Config(application, **SERVER_OPTIONS), ServerState(), {})
+async def _connected(application: _Application, link: Connection | None = None) -> tuple[WebSocketProtocol, _Transport]:
+    protocol = WebSocketProtocol(uvicorn.Config(application, **SERVER_OPTIONS), ServerState(), {"connection": link})
     transport = _Transport()
     protocol.connection_made(transport)
     protocol.data_received(_UPGRADE)
@@ -93,3 +94,13 @@ async def test_an_application_that_does_not_keep_up_is_waited_for() -> None:
     assert not transport.reading
     await application.take(1)
     assert transport.reading
+
+
+async def test_pings_and_pongs_are_heartbeats() -> None:
+    """The application is told of neither, and may ask how many came."""
+    link = Connections(Bounds(most=1, most_of_an_address=1, head_seconds=1, min_bytes_per_second=1)).admit("192.0.2.1")
+    assert link is not None
+    protocol, _ = await _connected(_Application(), link)
+    for frame in (b"\x89\x80\0\0\0\0", _FRAME, b"\x8a\x81\0\0\0\0a"):
+        protocol.data_received(frame)
+    assert link.heartbeats == 2
