@@ -143,6 +143,7 @@ class ScriptedPeer:
 
     caller: Caller = PEER
     asked: list[str] = field(default_factory=list)
+    silent_seconds: float = 0.0
 
     def ask_pause(self) -> None:
         self.asked.append("pause")

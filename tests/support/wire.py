@@ -82,6 +82,7 @@ class Line:
     def __init__(self, door: Door | None = None) -> None:
         self.caller = Caller("peer", "acme")
         self.key_holds = True
+        self.heartbeats = 0
         self.hosting = Hosting()
         self.wire = Wire()
         self.captions = ScriptedCaptions()
@@ -93,6 +94,7 @@ class Line:
             send=self.wire.send,
             idle_seconds=60,
             now=lambda: self.hosting.seconds,
+            heartbeats=lambda: self.heartbeats,
         )
 
     def tick(self, seconds: float) -> None:

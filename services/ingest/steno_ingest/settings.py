@@ -88,6 +88,10 @@ class IngestSettings(ServiceSettings):
         pattern=url_pattern("wss", "ws"),
         description="Where Genesys connects to, wss://HOST/v1/audiohook, where a proxy changes host or path on the way.",
     )
+    audiohook_events: bool = Field(
+        default=True,
+        description="Whether transcripts are sent to Genesys; AudioHook Monitor takes none.",
+    )
     audiohook_interim_transcripts: bool = Field(
         default=True,
         description="Whether interim transcripts are sent to Genesys; off, each utterance is sent once, when it is final.",
@@ -112,7 +116,9 @@ class IngestSettings(ServiceSettings):
         description="How long a live call that lost its connection waits for its peer, if it may come back.",
     )
     idle_seconds: float = Field(
-        default=60, gt=0, description="A connection of a live call on which nothing comes for this long counts as lost."
+        default=60,
+        gt=0,
+        description="A connection of a live call on which nothing comes for this long, not even a ping, counts as lost.",
     )
     max_calls: int = Field(default=2000, ge=1, description="Live calls at once; further ones are refused.")
     max_calls_per_key: int = Field(

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ def speech(samples: int, *, seed: int = 7) -> bytes:
 @pytest.fixture
 async def process(kafka: str, topic_prefix: str, tmp_path: Path) -> AsyncIterator[IngestProcess]:
     """Ingest that is ready, with an AudioHook integration."""
-    settings = {"audiohook_keys_file": write_keys(tmp_path)}
+    settings = {"audiohook_keys_file": write_keys(tmp_path), "resume_seconds": "3"}
     async with IngestProcess(kafka, topic_prefix, tmp_path, f"sqlite:///{tmp_path}/ingest.db", **settings) as process:
         await process.ready()
         yield process
@@ -213,7 +214,7 @@ async def test_a_probe_leaves_no_trace(process: IngestProcess, kafka: str, topic
 async def test_what_goes_wrong_in_one_call_is_told_and_harms_no_other(
     process: IngestProcess, kafka: str, topic_prefix: str
 ) -> None:
-    """A wrong seq, half a sample, a lost connection, an id in use: each ends with its reason, and others go on."""
+    """A wrong seq, half a sample, a lost connection, a twin: each ends with its reason, and others go on."""
     url = await process.url()
     audio = speech(8000)
     async with audiohook_peer(url) as good:
@@ -238,14 +239,47 @@ async def test_what_goes_wrong_in_one_call_is_told_and_harms_no_other(
         assert (await _end(kafka, topic_prefix, peer)).reason == "torn"
         twin = Conversation(conversation_id=good.call_id)
         async with audiohook_peer(url, twin) as peer:
-            await peer.say(peer.client.open())
-            said = await peer.hear("disconnect")
-            assert said.parameters["info"] == "the call is not taken: call_id_in_use"
+            await peer.open()
+            await peer.speak(speech(800, seed=3))
+            await peer.say(peer.client.close())
+            own = f"{twin.conversation_id}.{twin.session_id}"
+            assert audio_of(await log_of(kafka, topic_prefix, own)) == {0: speech(800, seed=3)}
         await good.speak(audio[8000:])
         await good.say(good.client.close())
         await tell(kafka, topic_prefix, good.call_id)
         await good.hear("closed")
     assert audio_of(await log_of(kafka, topic_prefix, good.call_id)) == {0: audio}
+
+
+async def test_a_session_that_comes_again_goes_on_with_the_call(process: IngestProcess, kafka: str, topic_prefix: str) -> None:
+    """One is lost, the next closed for an error: one call, with what came of it at its time, and captions at that of their
+    session."""
+    url = await process.url()
+    first = Conversation()
+    async with audiohook_peer(url, first) as peer:
+        await peer.open()
+        await peer.speak(speech(8000))
+    for _ in range(2):
+        again = replace(first, session_id=Conversation().session_id)
+        async with audiohook_peer(url, again) as peer:
+            await peer.open()
+            await peer.speak(speech(8000))
+            await peer.say(peer.client.close("error"))
+            await peer.hear("closed")
+    async with audiohook_peer(url, replace(first, session_id=Conversation().session_id)) as peer:
+        await peer.open()
+        await peer.say(peer.client.close())
+        await tell(kafka, topic_prefix, first.conversation_id, "good morning")
+        await peer.hear("closed")
+        assert peer.client.transcripts == []
+    records = await log_of(kafka, topic_prefix, first.conversation_id)
+    assert [bytes(audio) for audio in audio_of(records).values()] == [speech(8000)] * 3
+    assert [record.reason for record in records if isinstance(record, AudioGap)] == [GapReason.LOST] * 3
+    end = records[-1]
+    assert isinstance(end, CallEnded)
+    assert (end.complete, end.reason) == (False, "hangup")
+    status, listed = await process.request("GET", "/v1/calls")
+    assert (status, len(listed["items"])) == (200, 1)
 
 
 async def _end(servers: str, prefix: str, peer: AudioHookPeer) -> CallEnded:
@@ -255,7 +289,8 @@ async def _end(servers: str, prefix: str, peer: AudioHookPeer) -> CallEnded:
 
 
 async def test_the_caller_plays_a_call(process: IngestProcess, kafka: str, topic_prefix: str) -> None:
-    """Our own Genesys plays its frames, hears what is understood, and learns that the same call is not taken twice."""
+    """Our own Genesys plays its frames, hears what is understood, and learns that the same session is not taken again: not as
+    the conversation's call, nor as one of its own."""
     audio = speech(8000)
     conversation = Conversation()
     url = f"{await process.url()}/v1/audiohook".replace("http", "ws", 1)
@@ -278,6 +313,7 @@ async def test_the_caller_plays_a_call(process: IngestProcess, kafka: str, topic
     started = records[0]
     assert isinstance(started, CallStarted)
     assert [channel.role for channel in started.channels] == [Role.AGENT, Role.CUSTOMER]
+    await caller().play(frames())
     with pytest.raises(CallRefused, match="call_id_in_use"):
         await caller().play(frames())
 

@@ -12,10 +12,12 @@ from steno_ingest.calls.doors.port import (
     Dtmf,
     Ended,
     Gap,
+    Left,
     Offered,
     Paused,
     Refusal,
     Resumed,
+    ResumePoint,
     SendText,
     Updated,
 )
@@ -32,6 +34,8 @@ def test_an_open_offers_the_call() -> None:
     (offered,) = session.send(session.client.open())
     assert offered == Offered(
         call_id=conversation.conversation_id,
+        conversation=f"{conversation.conversation_id}/{conversation.participant_id}",
+        id_of_its_own=f"{conversation.conversation_id}.{conversation.session_id}",
         codec=AudioCodec.PCMU,
         sample_rate=8000,
         channels=(
@@ -41,6 +45,7 @@ def test_an_open_offers_the_call() -> None:
         locale="de-DE",
         properties={
             "audiohook.session_id": conversation.session_id,
+            "audiohook.conversation_id": conversation.conversation_id,
             "audiohook.organization_id": conversation.organization_id,
             "audiohook.participant_id": conversation.participant_id,
             "ani": "+13175550123",
@@ -98,18 +103,6 @@ def test_no_call_without_media_that_can_be_taken() -> None:
     assert session.send(session.client.open()) == []
     assert session.types == ["disconnect", "closed"]
     assert "no media is offered" in session.said[0].parameters["info"]
-
-
-def test_a_probe_makes_no_call() -> None:
-    """A connection that Genesys only tries is opened and closed, and nothing is told of it."""
-    session = Session(Conversation.probe())
-    session.send(session.client.open())
-    assert session.client.state == "open"
-    session.audio()
-    session.send(session.client.pause())
-    session.send(session.client.message("update", {"language": "en-US"}))
-    session.send(session.client.close())
-    assert (session.types, session.told) == (["opened", "closed"], [])
 
 
 def test_languages_are_told_to_who_asks() -> None:
@@ -267,6 +260,19 @@ def test_a_change_of_language_is_an_update() -> None:
     assert session.types[-1] == "updated"
 
 
+def test_a_session_that_goes_on_with_a_call_has_times_of_its_own() -> None:
+    """Captions count from where it began, and what was said before that is not told."""
+    session = Session()
+    session.tick(0)
+    session.send(session.client.open())
+    session.take(session.door.accepted(at=ResumePoint(sequence=9, position=80_004), now=session.now))
+    session.send(session.client.ping())
+    session.take(session.door.caption(phrase("before", start_ms=9_999), now=session.now))
+    session.take(session.door.caption(phrase("behind", start_ms=11_500), now=session.now))
+    (said,) = session.client.transcripts
+    assert (said["offset"], said["alternatives"][0]["interpretations"][0]["tokens"][0]["offset"]) == ("PT1.5S", "PT1.6S")
+
+
 def test_keys_are_told_and_what_is_no_key_is_not() -> None:
     """DTMF of the sixteen keys is told."""
     session = opened()
@@ -322,26 +328,25 @@ def test_close_before_the_call_is_kept_is_answered_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason", "complete", "told"),
+    ("reason", "told"),
     [
-        ("end", True, "hangup"),
-        ("error", False, "peer_error"),
-        ("reconnect", False, "reconnect"),
-        ("other", False, "peer_error"),
+        ("end", Ended(complete=True, reason="hangup")),
+        ("error", Left(reason="peer_error", error="408: no pong")),
+        ("reconnect", Left(reason="reconnect")),
+        ("other", Left(reason="peer_error")),
     ],
 )
-def test_how_a_call_ended_follows_from_the_close(reason: str, complete: bool, told: str) -> None:
-    """Only the regular end means that we have all of the call."""
+def test_what_becomes_of_a_call_follows_from_the_close(reason: str, told: Action) -> None:
+    """Only the regular end is the call's: of another one the session is over, and the client may come again."""
     session = opened()
     session.send(session.client.message("error", {"code": 408, "message": "no pong"}))
-    session.send(session.client.close(reason))
-    end = ended(session)
-    assert (end.complete, end.reason) == (complete, told)
-    assert end.error == ("408: no pong" if reason == "error" else "")
+    assert session.send(session.client.close(reason)) == [told]
+    assert session.types[2:] == ([] if reason == "end" else ["closed"])
+    assert session.take(session.door.connection_lost()) == []
 
 
 def test_a_lost_connection_ends_the_call_as_torn() -> None:
-    """Genesys does not come back: the call is over, and not all of it is here."""
+    """Unless the server has the call wait: it is over, and not all of it is here."""
     session = opened()
     assert session.take(session.door.connection_lost()) == [Ended(complete=False, reason="torn")]
     assert session.take(session.door.connection_lost()) == []
@@ -364,6 +369,15 @@ def test_asked_to_leave_the_client_closes() -> None:
     assert ended(session) == Ended(complete=False, reason="service_stopping")
     assert session.said[2].parameters == {"reason": "completed", "info": "service_stopping"}
     assert session.types[2:] == ["disconnect", "closed"]
+
+
+@pytest.mark.parametrize("reason", ["end", "disconnect", "error", "reconnect"])
+def test_a_call_that_was_asked_to_end_ends_for_that_reason(reason: str) -> None:
+    """However the client words its answer."""
+    session = opened()
+    session.door.ask_to_leave("service_stopping")
+    told, *_ = session.door.receive_text(session.client.message("close", {"reason": reason}), now=session.now)
+    assert told == Ended(complete=False, reason="service_stopping")
 
 
 def test_a_client_whose_key_is_gone_is_told_so() -> None:
@@ -402,7 +416,6 @@ VIOLATIONS: dict[str, tuple[Wrong, str]] = {
     "no object": (lambda s: s.send("[]"), "object"),
     "too much text": (lambda s: s.send(s.client.message("ping", {"x": "x" * 65_535})), "longer than 65535"),
     "deep text": (lambda s: s.send('{"parameters":' + "[" * 60_000), "the JSON has more than"),
-    "a second open": (lambda s: s.send(s.client.open()), "opened before"),
     "half a sample": (lambda s: frame_of(s, FRAME[:3]), "3 bytes of audio"),
     "audio in a pause": (lambda s: (s.send(s.client.pause()), frame_of(s, FRAME)), "audio came while the session was paused"),
 }  # fmt: skip

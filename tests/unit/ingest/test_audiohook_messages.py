@@ -64,7 +64,17 @@ def test_times_go_out_exactly(milliseconds: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "samples"), [("PT0S", 0), ("PT.5S", 4000), ("PT1.000000001S", 8000), ("PT0.2S", 1600), ("PT3600S", 28_800_000)]
+    ("text", "samples"),
+    [
+        ("PT0S", 0),
+        ("PT.5S", 4000),
+        ("PT1.000000001S", 8000),
+        ("PT0.30000000000000004S", 2400),
+        ("PT1." + "3" * 60_000 + "S", 10_667),
+        ("PT0.2S", 1600),
+        ("PT3600S", 28_800_000),
+    ],
+    ids=["nothing", "no whole", "a nanosecond", "a sum of floats", "a message full", "a frame", "an hour"],
 )
 def test_every_form_of_a_duration_is_read(text: str, samples: int) -> None:
     """With and without a fraction, and rounded to the sample."""

@@ -84,6 +84,30 @@ async def test_a_silent_peer_has_lost_its_connection() -> None:
         assert made.hosting.host.calls["call-1"].held_until == 61 + 30
 
 
+async def test_pings_are_a_sign_of_life() -> None:
+    """Those of the WebSocket, of which no message tells; once they end, the connection is idle."""
+    async with line() as (made, running):
+        for _ in range(5):
+            made.heartbeats += 1
+            made.tick(50)
+        assert not running.done()
+        made.tick(61)
+        await asyncio.wait_for(running, 5)
+
+
+async def test_a_connection_that_was_replaced_says_nothing_more_of_the_call() -> None:
+    """Another one has it: audio, and an end, that were on their way are not the call's."""
+    async with line() as (made, _):
+        call = made.hosting.host.calls["call-1"]
+        again = ScriptedPeer(caller=made.caller)
+        await made.hosting.host.offer(offer("call-1", resume=(0, 0), channels=2), door="stream", resumable=True, peer=again)
+        made.wire.speak(bytes(1600))
+        made.wire.say({"type": "end"})
+        await made.hosting.settle()
+        assert not call.over
+        assert call.session.received.position == 0
+
+
 async def test_a_connection_without_a_call_does_not_stay() -> None:
     """Pings keep it from being idle, but it has a place that calls need."""
     made = Line()

@@ -8,7 +8,10 @@ connected ──open──▶ opening ──accepted──▶ open ──close�
 ```
 
 The client opens and closes. We ask it to close by `disconnect`, and answer its `close` with `closed`; whoever closes the socket
-first then, it is over. Source: Genesys's reference implementation, github.com/purecloudlabs/audiohook-reference-implementation.
+first then, it is over. A session that is lost, or closed for an error, leaves its call to another session: Genesys opens one
+where `opened` came late.
+
+Source: Genesys's reference implementation, github.com/purecloudlabs/audiohook-reference-implementation.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -32,8 +35,6 @@ _FLUSH_SECONDS = 8.0
 _GREETING_SECONDS = 3.0
 # How long a peer takes to close after an error, or after `closed`.
 _LEAVE_SECONDS = 5.0
-# By the reason of `close`: whether we have all of the call, and how it ended.
-_ENDS = {"end": (True, "hangup"), "reconnect": (False, "reconnect"), "error": (False, "peer_error")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +44,9 @@ class AudioHookOptions:
     #: Messages that a client takes of us: a second, and at once.
     messages_per_second: float = 5
     message_burst: float = 25
-    #: Whether the client is told what is not final yet.
+    #: Whether the client is told what is understood.
+    events: bool = True
+    #: Whether it is told what is not final yet.
     interim: bool = True
     #: The answer to a client that asks which languages there are.
     languages: tuple[str, ...] = ("en-US",)
@@ -63,17 +66,17 @@ class State(Enum):
 
 
 class AudioHookDoor:
-    """One session. Its call's id is the id of the conversation."""
+    """One session. Its call's id is the id of the conversation, unless another call has that."""
 
     name = "audiohook"
-    resumable = False  # Genesys does not come back for a session whose connection was lost
-    captioned = True
+    resumable = False  # Genesys does not say where in the call it goes on
 
     def __init__(self, *, session_id: str, organization_id: str, options: AudioHookOptions) -> None:
         """The ids are those of the request's headers."""
         self._session_id = session_id
         self._organization_id = organization_id
         self._options = options
+        self.captioned = options.events
         self._outgoing = Outgoing(
             session_id,
             bucket=TokenBucket(rate=options.messages_per_second, burst=options.message_burst),
@@ -132,7 +135,7 @@ class AudioHookDoor:
         return self._done()
 
     def connection_lost(self) -> list[Action]:
-        """The socket is gone, and with it the rest of the call."""
+        """The socket is gone, and the rest of the call with it, unless another session brings that."""
         self._end(complete=False, reason="torn")
         self._enter(State.GONE)
         return self._done()
@@ -141,6 +144,7 @@ class AudioHookDoor:
         """The call is kept: the session is open."""
         self._now = now
         if self._state is State.OPENING:
+            self._outgoing.begin_at(at.position * 1000 // SAMPLE_RATE)
             self._answer_open()
         return self._done()
 
@@ -227,24 +231,27 @@ class AudioHookDoor:
 
     def _on_open(self, message: ClientMessage, wanted: messages.Open) -> None:
         if self._state is not State.CONNECTED:
-            raise BadMessage("the session was opened before")
+            return
         if wanted.organizationId.lower() != self._organization_id.lower():
             self._disconnect("unauthorized", "organizationId is not that of the request")
             return
         media = choose(wanted.media)
-        self._opened = {"media": [media.model_dump()]}
+        self._opened = {"media": [] if media is None else [media.model_dump()]}
         if wanted.supportedLanguages:
             self._opened["supportedLanguages"] = list(self._options.languages)
-        if wanted.is_probe:
+        if media is None or wanted.is_probe:
             self._answer_open()
             return
         properties = messages.properties_of(wanted, message.session_id)
         self._enter(State.OPENING, _OPENED_SECONDS)
         self._stream = MediaStream(media)
         self._call_open = True
+        conversation = wanted.conversationId.lower()
         self._actions.append(
             port.Offered(
-                call_id=wanted.conversationId.lower(),
+                call_id=conversation,
+                conversation=f"{conversation}/{wanted.participant.id.lower()}",
+                id_of_its_own=f"{conversation}.{self._session_id.lower()}",
                 codec=self._stream.codec,
                 sample_rate=SAMPLE_RATE,
                 channels=self._stream.channels(wanted.participant.aniName or wanted.participant.ani),
@@ -259,20 +266,28 @@ class AudioHookDoor:
 
     def _on_update(self, _: ClientMessage, update: messages.Update, __: MediaStream) -> list[Action]:
         self._outgoing.request("updated")
-        return [port.Updated(locale=messages.locale_of(update.language))]
+        return [port.Updated(locale=messages.locale_of(update.language))] if update.language else []
 
     def _on_error(self, _: ClientMessage, error: messages.Error) -> None:
         self._complaint = f"{error.code}: {error.message}"
         if error.code == 429:
             self._outgoing.wait((error.retryAfter or SAMPLE_RATE) / SAMPLE_RATE, now=self._now)
+        elif error.refuses_events:
+            self.captioned = False
+            self._outgoing.no_captions()
 
     def _on_close(self, message: ClientMessage, close: messages.Close) -> None:
         if self._state is State.CLOSING:
             return
         self._closed_by = message.sequence
-        captioned = self._state is State.OPEN and self._call_open and not self._left_because
-        complete, reason = _ENDS.get(close.reason, (False, self._left_because or "peer_error"))
-        self._end(complete=complete, reason=reason, error=self._complaint if close.reason == "error" else "")
+        asked, ends = self._left_because, close.reason == "end"
+        captioned = ends and not asked and self.captioned and self._state is State.OPEN and self._call_open
+        if asked or ends:
+            self._end(complete=not asked, reason=asked or "hangup")
+        elif self._call_open:
+            self._call_open = False
+            reason = "reconnect" if close.reason == "reconnect" else "peer_error"
+            self._actions.append(port.Left(reason=reason, error=self._complaint if close.reason == "error" else ""))
         self._outgoing.only_final()
         self._enter(State.CLOSING, _FLUSH_SECONDS)
         if not captioned:

@@ -1,7 +1,8 @@
 """What an AudioHook client is told of the call: transcript events. Pure.
 
 The client takes so many messages a second. So what is final goes first, and of what is not final only the newest of each
-channel, where there is room: the next one says it better anyway.
+channel, where there is room: the next one says it better anyway. Times are those of its session, which may be a later part of
+the call; what was said before it began is not told.
 """
 
 from collections import deque
@@ -28,10 +29,13 @@ class Captions:
         self._hypotheses: dict[int, Hypothesis] = {}
         # Of each channel, where the last utterance began of which the peer has, or will have, the end.
         self._final_ms: dict[int, int] = {}
+        self._wanted = True
+        #: Where in the call the session begins.
+        self.begin_ms = 0
 
     def add(self, caption: Hypothesis | Phrase) -> None:
         """Takes a caption to be sent. What is said of an utterance behind its phrase, or once more, is left out."""
-        if caption.start_ms <= self._final_ms.get(caption.channel, -1):
+        if not self._wanted or caption.start_ms <= self._final_ms.get(caption.channel, self.begin_ms - 1):
             return
         if isinstance(caption, Phrase):
             self._final_ms[caption.channel] = caption.start_ms
@@ -54,14 +58,21 @@ class Captions:
         self._interim = False
         self._hypotheses.clear()
 
+    def drop_all(self) -> None:
+        """From now on nothing is of interest."""
+        self._wanted = False
+        self._phrases.clear()
+        self._hypotheses.clear()
+
     @property
     def waiting(self) -> bool:
         """Whether something final is still to be sent."""
         return bool(self._phrases)
 
 
-def entity_of(caption: Hypothesis | Phrase) -> dict[str, Any]:
-    """The transcript entity of a caption. The entities of an utterance have one id, and the final one is the last."""
+def entity_of(caption: Hypothesis | Phrase, *, begin_ms: int = 0) -> dict[str, Any]:
+    """The transcript entity of a caption, for a session that begins there in the call. The entities of an utterance have one
+    id, and the final one is the last."""
     interpretation: dict[str, Any] = {"type": "display", "transcript": caption.text}
     if isinstance(caption, Phrase):
         confidence = caption.confidence
@@ -70,7 +81,7 @@ def entity_of(caption: Hypothesis | Phrase) -> dict[str, Any]:
                 "type": "word",
                 "value": word.text,
                 "confidence": round(word.confidence, 4),
-                "offset": duration_of(word.start_ms),
+                "offset": duration_of(max(0, word.start_ms - begin_ms)),
                 "duration": duration_of(word.duration_ms),
                 "language": caption.locale,
             }
@@ -85,7 +96,7 @@ def entity_of(caption: Hypothesis | Phrase) -> dict[str, Any]:
             "id": caption.phrase_id,
             "channelId": caption.channel,
             "isFinal": isinstance(caption, Phrase),
-            "offset": duration_of(caption.start_ms),
+            "offset": duration_of(caption.start_ms - begin_ms),
             "duration": duration_of(caption.duration_ms),
             "alternatives": [
                 {

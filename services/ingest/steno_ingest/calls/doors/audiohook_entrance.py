@@ -22,6 +22,7 @@ def audiohook_door(settings: IngestSettings) -> DoorFactory:
     options = AudioHookOptions(
         messages_per_second=settings.audiohook_messages_per_second,
         message_burst=settings.audiohook_message_burst,
+        events=settings.audiohook_events,
         interim=settings.audiohook_interim_transcripts,
         languages=tuple(language.strip() for language in settings.audiohook_languages.split(",")),
     )

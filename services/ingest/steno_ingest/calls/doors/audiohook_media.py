@@ -4,7 +4,7 @@ The client's `position` is the clock: samples since the session's start, sent or
 without moving it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from steno.events.records import AudioCodec, CallChannel, GapReason, Role
 from steno_ingest.calls.doors.audiohook_messages import SAMPLE_RATE, BadMessage, Media
@@ -20,11 +20,12 @@ _TOLERANCE = SAMPLE_RATE // 2
 _FARTHEST = 12 * 3600 * SAMPLE_RATE
 
 
-def choose(offers: Iterable[Media]) -> Media:
-    """The offer to take: both channels before one, PCMU before L16, then the client's order.
+def choose(offers: Sequence[Media]) -> Media | None:
+    """The offer to take: both channels before one, PCMU before L16, then the client's order. None where nothing is offered:
+    a session without audio.
 
     Raises:
-        BadMessage: none can be taken.
+        BadMessage: none of them can be taken.
     """
     possible = [
         offer
@@ -36,6 +37,8 @@ def choose(offers: Iterable[Media]) -> Media:
         and len(set(offer.channels)) == len(offer.channels)
     ]
     if not possible:
+        if not offers:
+            return None
         raise BadMessage(f"no media is offered that can be taken: PCMU or L16, {SAMPLE_RATE} Hz, external and internal")
     return min(possible, key=lambda offer: (-len(offer.channels), offer.format != "PCMU"))
 

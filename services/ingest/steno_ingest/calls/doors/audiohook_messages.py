@@ -2,7 +2,7 @@
 
 Every message is a JSON object in a text frame: version, id (of the session), type, seq, parameters; the client adds serverseq
 and position, the server clientseq. Fields that are not known here are let pass, as is a message of an unknown type: Genesys may
-add to the protocol, and a call is worth more than a closed list.
+add to the protocol, and a call is worth more than a closed list. What may be left out may also be null.
 """
 
 import json
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StrictInt, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StrictInt, ValidationError, model_validator
 
 from steno.events.properties import fault_of
 from steno.json_bounds import JsonTooLarge, check_json
@@ -21,7 +21,8 @@ SAMPLE_RATE = 8000
 LONGEST_TEXT = 65_535
 NIL_UUID = "00000000-0000-0000-0000-000000000000"
 
-_DURATION = re.compile(r"PT(\d{0,9}\.\d{1,12}|\d{1,9})S")
+# However many decimals a language writes: those behind the twelfth are less than any sample.
+_DURATION = re.compile(r"PT(?:(\d{1,9})|(\d{0,9}\.\d{1,12})\d*)S")
 
 
 class BadMessage(Exception):
@@ -37,7 +38,7 @@ def samples_of(duration: object) -> int:
     match = _DURATION.fullmatch(duration) if isinstance(duration, str) else None
     if match is None:
         raise ValueError('a duration must be of the form "PT1.5S"')
-    return round(Fraction(match[1]) * SAMPLE_RATE)
+    return round(Fraction(match[1] or match[2]) * SAMPLE_RATE)
 
 
 def duration_of(milliseconds: int) -> str:
@@ -48,8 +49,24 @@ def duration_of(milliseconds: int) -> str:
 
 Samples = Annotated[int, BeforeValidator(samples_of)]
 Uuid = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
+# Of a conversation or participant that is none.
+UuidOrNull = Annotated[Uuid, BeforeValidator(lambda uuid: NIL_UUID if uuid is None else uuid)]
 Language = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=32)]
+# An empty one is none.
+Spoken = Annotated[Language | None, BeforeValidator(lambda language: language or None)]
 Number = Annotated[StrictInt, Field(ge=0, le=2**53)]
+
+
+class _Told(BaseModel):
+    """What a client tells: what may be left out may be null."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, told: object) -> object:
+        if not isinstance(told, dict):
+            return told
+        required = {name for name, field in cls.model_fields.items() if field.is_required()}
+        return {name: value for name, value in told.items() if value is not None or name in required}
 
 
 class Media(BaseModel):
@@ -63,60 +80,66 @@ class Media(BaseModel):
     rate: int
 
 
-class Participant(BaseModel):
+class Participant(_Told):
     """Who is on the external side."""
 
-    id: Uuid
+    id: UuidOrNull
     ani: str = ""
     aniName: str = ""
     dnis: str = ""
 
 
-class Open(BaseModel):
+class Open(_Told):
     """A session begins."""
 
     organizationId: Uuid
-    conversationId: Uuid
+    conversationId: UuidOrNull
     participant: Participant
-    media: list[Media]
-    language: Language | None = None
+    media: list[Media] = []
+    language: Spoken = None
     supportedLanguages: bool = False
     customConfig: dict[str, JsonValue] = {}
 
     @property
     def is_probe(self) -> bool:
-        """Whether Genesys only tries the connection, as it does when an integration is saved."""
-        return self.conversationId == NIL_UUID and self.participant.id == NIL_UUID
+        """Whether Genesys only tries the connection, as it does when an integration is saved: nobody speaks, or in no call."""
+        return NIL_UUID in (self.conversationId, self.participant.id)
 
 
-class Close(BaseModel):
+class Close(_Told):
     """The session is over: no audio follows."""
 
     reason: str
 
 
-class Skipped(BaseModel):
+class Skipped(_Told):
     """A span was not sent: of `discarded`, and of `resumed`."""
 
     start: Samples
     discarded: Samples
 
 
-class Update(BaseModel):
-    """The language changes."""
+class Update(_Told):
+    """The language changes, where one is named."""
 
-    language: Language
+    language: Spoken = None
 
 
-class Error(BaseModel):
+class Error(_Told):
     """The client complains."""
 
     code: int
     message: str = ""
     retryAfter: Samples | None = None
 
+    @property
+    def refuses_events(self) -> bool:
+        """Whether the client takes no events: AudioHook Monitor has nobody to read transcripts."""
+        said = self.message.lower()
+        return self.code in (400, 405) and "event" in said and "not allowed" in said
 
-class Dtmf(BaseModel):
+
+class Dtmf(_Told):
     """A key was pressed."""
 
     digit: str
@@ -127,7 +150,7 @@ class Dtmf(BaseModel):
         return re.fullmatch("[0-9*#A-D]", self.digit) is not None
 
 
-class Nothing(BaseModel):
+class Nothing(_Told):
     """Parameters that say nothing to us."""
 
 
@@ -144,14 +167,14 @@ _PARAMETERS: Mapping[str, type[Parameters]] = {
 }
 
 
-class _Envelope(BaseModel):
+class _Envelope(_Told):
     version: Literal["2"]
     id: Uuid
     type: str
     seq: Number
     serverseq: Number
     position: Samples
-    parameters: dict[str, JsonValue]
+    parameters: dict[str, JsonValue] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,6 +235,7 @@ def properties_of(opened: Open, session_id: str) -> dict[str, str]:
     """
     told = {
         "audiohook.session_id": session_id,
+        "audiohook.conversation_id": opened.conversationId.lower(),
         "audiohook.organization_id": opened.organizationId,
         "audiohook.participant_id": opened.participant.id,
         "ani": opened.participant.ani,

@@ -93,6 +93,14 @@ class Outgoing:
         """A caption to be sent once there is room."""
         self._captions.add(caption)
 
+    def begin_at(self, milliseconds: int) -> None:
+        """The session begins there in the call."""
+        self._captions.begin_ms = milliseconds
+
+    def no_captions(self) -> None:
+        """The peer takes none."""
+        self._captions.drop_all()
+
     def only_final(self) -> None:
         """From now on only what is final is of interest."""
         self._captions.drop_hypotheses()
@@ -103,7 +111,7 @@ class Outgoing:
         while self._requests and self._bucket.level(now) >= 1 + ANSWERS:
             sent.append(self.message(self._requests.popleft(), {}, now=now))
         while caption := self._captions.next(self._bucket.level(now)):
-            sent.append(self.message("event", {"entities": [entity_of(caption)]}, now=now))
+            sent.append(self.message("event", {"entities": [entity_of(caption, begin_ms=self._captions.begin_ms)]}, now=now))
         return sent
 
     def wait(self, seconds: float, *, now: float) -> None:

@@ -142,6 +142,11 @@ class Offered:
     paused: bool = False
     #: The call was begun on another connection, and goes on here.
     resume: ResumePoint | None = None
+    #: For protocols whose peers come again without saying so: what they call the conversation. The call of it by the same key
+    #: that was left (`Left`, or its connection lost) goes on; the time in between is missing of it. Empty: only the id tells.
+    conversation: str = ""
+    #: The id that a call of a conversation gets where another has `call_id`.
+    id_of_its_own: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,7 +215,15 @@ class Unusable:
     detail: str
 
 
-Action = SendText | SendBytes | Close | Offered | Audio | Gap | Paused | Resumed | Dtmf | Updated | Ended | Unusable
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """The peer is done here and has not ended its call. The call is over so, unless its peer comes again."""
+
+    reason: str
+    error: str = ""
+
+
+Action = SendText | SendBytes | Close | Offered | Audio | Gap | Paused | Resumed | Dtmf | Updated | Left | Ended | Unusable
 
 
 class Door(Protocol):

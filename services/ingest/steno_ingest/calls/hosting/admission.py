@@ -15,6 +15,7 @@ from steno.errors import Retryable
 from steno.events.records import CallStarted
 from steno_ingest.calls.doors.port import Offered, Refusal, ResumePoint
 from steno_ingest.calls.hosting.call_states import Holder
+from steno_ingest.calls.hosting.conversations import Conversation, conversation_of
 from steno_ingest.calls.hosting.session import CallSession
 from steno_ingest.calls.ledger.view import CallView, start_of
 from steno_ingest.errors import CallAlreadyEnded, CallIdInUse, NotThere, Refused
@@ -56,6 +57,8 @@ class Admitted:
     reason: str = ""
     #: Its peer may come back for it.
     resumable: bool
+    #: Its peer may come again with this.
+    conversation: Conversation | None = None
     #: Samples of one channel that the call log has heard of it.
     heard_position: int = 0
 
@@ -104,7 +107,12 @@ class Admission:
         async def begun() -> Admitted:
             await self._ledger.begin(started, door=door, instance=self._instance, paused=offered.paused)
             session = self._session(started)
-            return Admitted(session=session, paused_by=Holder.PEER if offered.paused else None, resumable=resumable)
+            return Admitted(
+                session=session,
+                paused_by=Holder.PEER if offered.paused else None,
+                resumable=resumable,
+                conversation=conversation_of(offered, door=door, caller=caller),
+            )
 
         return await self._in_time(begun())
 

@@ -19,6 +19,7 @@ from steno_ingest.calls.doors.port import (
     Close,
     Ended,
     Entered,
+    Left,
     Offered,
     Resumed,
     SendBytes,
@@ -78,11 +79,13 @@ class Connection:
         send: Send,
         idle_seconds: float,
         now: Callable[[], float],
+        heartbeats: Callable[[], int] = lambda: 0,
     ) -> None:
         """
         Args:
-            idle_seconds: After so long without a message the connection counts as lost.
+            idle_seconds: After so long without a message, ping or pong the connection counts as lost.
             now: Seconds of a monotonic clock.
+            heartbeats: How many pings and pongs have come; no message tells of them.
         """
         self._door = entered.door
         #: Whether what the peer came in with is good still.
@@ -95,6 +98,7 @@ class Connection:
         self._send = send
         self._idle_seconds = idle_seconds
         self._now = now
+        self._heartbeats, self._beats = heartbeats, 0
         self._call: HostedCall | None = None
         self._outgoing = Outgoing()
         self._completion = Completion()
@@ -167,13 +171,22 @@ class Connection:
         self._guarded(lambda: self._violate(reason))
 
     @property
+    def silent_seconds(self) -> float:
+        """How long nothing came of the peer; 0 while it is not listened to."""
+        return 0.0 if self._heard_at is None else self._now() - self._heard_at
+
+    @property
+    def _own_call(self) -> HostedCall | None:
+        """The call, while it is this connection's to say what becomes of it, and of no other that took its place."""
+        return self._call if self._call is not None and self._call.peer is self else None
+
+    @property
     def _revoked(self) -> bool:
         return self._without_key >= _LOOKS_WITHOUT_KEY
 
     def _revoke(self) -> None:
         self._do(self._door.ask_to_leave(KEY_REVOKED))
-        call = self._call
-        if call is not None and call.peer is self:
+        if (call := self._own_call) is not None:
             error = "the key that its peer came in with was removed, expired or changed"
             self._host.ended(call, Ended(complete=False, reason=KEY_REVOKED, error=error))
 
@@ -200,7 +213,11 @@ class Connection:
 
     def _tick(self) -> None:
         now = self._now()
-        if self._heard_at is not None and now - self._heard_at > self._idle_seconds:
+        if (beats := self._heartbeats()) > self._beats:
+            self._beats = beats
+            if self._heard_at is not None:
+                self._heard_at = now
+        if self.silent_seconds > self._idle_seconds:
             self._cut_off("idle", f"nothing came for {self._idle_seconds:g} s")
             return
         if not self._offered and now > self._offer_by:
@@ -345,14 +362,17 @@ class Connection:
                     case Offered():
                         raise AssertionError("a call is offered by a message of its peer, at no other time")
                     case Ended():
-                        if self._call is not None:
-                            self._host.ended(self._call, action)
+                        if (call := self._own_call) is not None:
+                            self._host.ended(call, action)
+                    case Left():
+                        if (call := self._own_call) is not None:
+                            self._host.lost(call, self, Ended(complete=False, reason=action.reason, error=action.error))
                     case Unusable():
                         self._tell_unusable(action)
                     case _:
-                        if self._call is not None:
-                            self._host.take(self._call, action)
-                            if isinstance(action, Resumed) and self._call.session.paused:
+                        if (call := self._own_call) is not None:
+                            self._host.take(call, action)
+                            if isinstance(action, Resumed) and call.session.paused:
                                 # Somebody who asked by the API pauses it still.
                                 self.ask_pause()
             except PeerNotReading as error:
@@ -379,8 +399,8 @@ class Connection:
         else:
             self._violated = True
             self._do(self._door.violated(error, now=self._now()))
-        if self._call is not None:
-            self._host.ended(self._call, Ended(complete=False, reason="protocol_error", error=error))
+        if (call := self._own_call) is not None:
+            self._host.ended(call, Ended(complete=False, reason="protocol_error", error=error))
 
     def _disconnected(self, code: int | None) -> None:
         if code == _TOO_BIG and not self._outgoing.closing:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -16,6 +17,7 @@ from steno_ingest.calls.doors.port import Ended, Offered, Paused, Refusal, Resum
 from steno_ingest.calls.hosting import admission
 from steno_ingest.calls.hosting.admission import Admission, Admitted, OfferRefused
 from steno_ingest.calls.hosting.call_states import Holder
+from steno_ingest.calls.hosting.conversations import conversation_of
 from steno_ingest.calls.hosting.hosted_call import HostedCall, Peer, Told
 from steno_ingest.calls.hosting.pace import CALLS_AT_ONCE, Pace, PartyBurst
 from steno_ingest.calls.hosting.resuming import check_like, check_place
@@ -121,9 +123,12 @@ class CallHost:
             CALLS_REFUSED.labels(door, error.refusal.value).inc()
             log.warning("call.refused", call_id=offered.call_id, door=door, reason=error.refusal.value, detail=str(error))
             raise
-        if call.peer is not None:
-            call.peer.ask_to_leave("replaced")
-        call.peer, call.held_until = peer, None
+        before, call.peer, call.held_until = call.peer, peer, None
+        if before is not None:
+            before.ask_to_leave("replaced")
+        if call.conversation is not None and (meanwhile := call.back()) is not None:
+            log.info("call.came_again", call_id=call.call_id, door=door)
+            self.take(call, meanwhile)
         if offered.paused and Holder.PEER not in call.session.holders:
             self.take(call, Paused())
         return call
@@ -143,17 +148,17 @@ class CallHost:
         call.end(complete=ended.complete, reason=ended.reason, error=ended.error)
 
     def lost(self, call: HostedCall, peer: Peer, ended: Ended) -> None:
-        """The connection of a call's peer is gone before the end. `ended` is what that means where nobody can come back."""
+        """The peer of a call is gone before the end. `ended` is what that means where nobody comes back."""
         if call.peer is not peer:
             return
         call.peer = None
         if call.over:
             return
-        if call.resumable:
-            log.info("call.held", call_id=call.call_id, seconds=self.resume_seconds)
-            call.held_until = self._now() + self.resume_seconds
-        elif self.draining:
+        if self.draining and not call.resumable:
             self.ended(call, Ended(complete=False, reason="service_stopping"))
+        elif call.resumable or call.conversation is not None:
+            log.info("call.held", call_id=call.call_id, seconds=self.resume_seconds, reason=ended.reason)
+            call.hold(ended, seconds=self.resume_seconds)
         else:
             self.ended(call, ended)
 
@@ -271,8 +276,29 @@ class CallHost:
         if here is not None and offered.resume is not None and (here.completed or not here.over):
             check_like(here.session.started, offered)
             return here
+        if (left := self._left(offered, door, caller)) is not None:
+            return left
         if len(self._senders) >= self._max_calls:
             raise OfferRefused(Refusal.TOO_MANY_CALLS, f"{self._max_calls} calls are open here already; try again soon")
+        try:
+            return await self._take_in(offered, door=door, resumable=resumable, caller=caller)
+        except OfferRefused as error:
+            if error.refusal is not Refusal.CALL_ID_IN_USE or not offered.id_of_its_own:
+                raise
+        if (left := self._left(offered, door, caller)) is not None:
+            # Its first session brought it to the ledger meanwhile.
+            return left
+        own = replace(offered, call_id=offered.id_of_its_own)
+        return await self._take_in(own, door=door, resumable=resumable, caller=caller)
+
+    def _left(self, offered: Offered, door: str, caller: Caller) -> HostedCall | None:
+        """The call with which a conversation goes on."""
+        conversation = conversation_of(offered, door=door, caller=caller)
+        if conversation is None:
+            return None
+        return next((call for call in self.calls.values() if call.conversation == conversation and call.left), None)
+
+    async def _take_in(self, offered: Offered, *, door: str, resumable: bool, caller: Caller) -> HostedCall:
         self.admitting.add(offered.call_id)
         try:
             if offered.resume is None:
@@ -324,7 +350,15 @@ class CallHost:
             self._outlet, limit=self._most_waiting, on_start_refused=lambda reason: self._start_refused(call_id, reason)
         )
         pace = Pace(speed=self._live_speed, burst_seconds=self._burst_seconds, party=self._burst_of(party), now=self._now)
-        call = HostedCall(admitted.session, sender, door=door, resumable=resumable, pace=pace)
+        call = HostedCall(
+            admitted.session,
+            sender,
+            door=door,
+            resumable=resumable,
+            conversation=admitted.conversation,
+            pace=pace,
+            now=self._now,
+        )
         call.paused_in_ledger = admitted.paused_by is not None
         call.start(paused_by=admitted.paused_by, reason=admitted.reason)
         self.calls[call.call_id] = call
@@ -374,7 +408,11 @@ class CallHost:
             self.awaited[call_id] = self._now() + self.resume_seconds
             return
         call = self._host(admitted, door=admitted.session.started.protocol, resumable=False)
-        self.ended(call, Ended(complete=False, reason="refused", error="the ledger had it when its peer was refused already"))
+        ended = Ended(complete=False, reason="refused", error="the ledger had it when its peer was refused already")
+        if admitted.conversation is not None and not self.draining:
+            call.hold(ended, seconds=self.resume_seconds)
+        else:
+            self.ended(call, ended)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

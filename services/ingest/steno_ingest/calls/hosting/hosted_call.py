@@ -1,10 +1,13 @@
 """A call whose audio comes in at this process: its session, its line to the log, and the connection of its peer."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from steno.callers import Caller
-from steno_ingest.calls.doors.port import Audio, Dtmf, Gap, Paused, Resumed, ResumePoint, Updated
+from steno.events.records import GapReason
+from steno_ingest.calls.doors.port import Audio, Dtmf, Ended, Gap, Paused, Resumed, ResumePoint, Updated
 from steno_ingest.calls.hosting.call_states import Holder, State
+from steno_ingest.calls.hosting.conversations import SILENT_SECONDS, Conversation
 from steno_ingest.calls.hosting.pace import KEPT_SECONDS, TOLD_SECONDS, Pace
 from steno_ingest.calls.hosting.sender import CallSender
 from steno_ingest.calls.hosting.session import CallSession
@@ -19,6 +22,10 @@ class Peer(Protocol):
 
     #: Who it is, by what it came in with.
     caller: Caller
+
+    @property
+    def silent_seconds(self) -> float:
+        """How long nothing came of it."""
 
     def ask_pause(self) -> None:
         """Asks the peer to pause."""
@@ -36,22 +43,41 @@ class Peer(Protocol):
 class HostedCall:
     """A call of this process."""
 
-    def __init__(self, session: CallSession, sender: CallSender, *, door: str, resumable: bool, pace: Pace) -> None:
+    def __init__(
+        self,
+        session: CallSession,
+        sender: CallSender,
+        *,
+        door: str,
+        resumable: bool,
+        conversation: Conversation | None,
+        pace: Pace,
+        now: Callable[[], float],
+    ) -> None:
         """
         Args:
             door: The protocol its peer speaks.
-            resumable: It waits for its peer when the connection is lost.
+            resumable: It goes on where its peer says, here or elsewhere, when the connection is lost.
+            conversation: It goes on with the conversation, here, when its peer comes again.
             pace: How fast it may come in.
+            now: Seconds of a monotonic clock.
         """
         self.session = session
         self.sender = sender
         self.pace = pace
         self.door = door
         self.resumable = resumable
+        self.conversation = conversation
+        self._now = now
         self.call_id = session.started.call_id
         self.peer: Peer | None = None
         #: While its peer is away: until when it is awaited, by the monotonic clock.
         self.held_until: float | None = None
+        self._unless_back = Ended(complete=False, reason="torn")
+        # When it was last told where in the call it is.
+        self._heard_at: float | None = None
+        # Its peer was away: whatever it says, not all of the call came.
+        self._parted = False
         #: Whether the ledger has it paused, as far as is known here.
         self.paused_in_ledger = False
         #: Whether the ledger is being told.
@@ -81,6 +107,11 @@ class HostedCall:
         return self.session.state is State.ENDED
 
     @property
+    def left(self) -> bool:
+        """Whether its peer is away, or as good as that, and may come again."""
+        return not self.over and (self.peer is None or self.peer.silent_seconds > SILENT_SECONDS)
+
+    @property
     def settled(self) -> bool:
         """Whether it is over, and all of it on the log."""
         return self.over and not self.sender.unacknowledged
@@ -94,6 +125,29 @@ class HostedCall:
         """The call begins, or goes on here."""
         self.sender.put(self.session.start(paused_by=paused_by, reason=reason))
 
+    def hold(self, ended: Ended, *, seconds: float) -> None:
+        """Its peer is away, and awaited for so long; unless it is back by then, the call is over so."""
+        self.held_until, self._unless_back = self._now() + seconds, ended
+
+    @property
+    def unless_back(self) -> Ended:
+        """How it is over when its peer does not come back."""
+        error = self._unless_back.error or "its peer did not come back"
+        return Ended(complete=False, reason=self._unless_back.reason, error=error)
+
+    def back(self) -> Told | None:
+        """Its peer has come again: what it is taken to say of the time since it was heard last, where it ever was.
+
+        A pause ends with the session that asked for it: a peer that pauses still says so, and sends nothing meanwhile.
+        """
+        if self._heard_at is None:
+            return None
+        self._parted = True
+        length = round((self._now() - self._heard_at) * self.session.started.sample_rate)
+        if Holder.PEER in self.session.holders:
+            return Resumed(skipped=length)
+        return Gap(length=length, reason=GapReason.LOST)
+
     def take(self, told: Told) -> None:
         """Does what the peer says; a call that is over takes nothing.
 
@@ -102,6 +156,8 @@ class HostedCall:
         """
         if self.over:
             return
+        if not isinstance(told, Dtmf | Updated):
+            self._heard_at = self._now()
         session, put = self.session, self.sender.put
         self.pace.spend(self._costs(told))
         match told:
@@ -153,6 +209,7 @@ class HostedCall:
     def end(self, *, complete: bool, reason: str, error: str = "") -> None:
         """The call is over; the first end counts."""
         if not self.over:
+            complete = complete and not self._parted
             self.completed = complete
             self.sender.put(self.session.end(complete=complete, reason=reason, error=error))
             self.sender.close()

@@ -110,7 +110,7 @@ class Lookout:
             if call.forget_at is not None and call.forget_at <= now:
                 del host.calls[call.call_id]
             elif not call.over and call.held_until is not None and call.held_until <= now:
-                host.ended(call, Ended(complete=False, reason="torn", error="its peer did not come back"))
+                host.ended(call, call.unless_back)
         for call_id in [call_id for call_id, until in host.awaited.items() if until <= now]:
             if host.goes_on(call_id):
                 host.awaited.pop(call_id, None)

@@ -13,6 +13,7 @@ from starlette.routing import WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from steno.callers import Caller
+from steno.http.connections import Connection as Link
 from steno.http.gate import address_of
 from steno.http.rates import Rate
 from steno_ingest.calls.doors.port import DoorFactory, Upgrade, UpgradeRefused
@@ -47,7 +48,7 @@ class CallServer:
         """
         Args:
             doors: The table of the doors, by path: `{"/v1/stream": …, "/v1/audiohook": …, "/v1/twilio": …}`.
-            idle_seconds: After so long without a message a connection counts as lost.
+            idle_seconds: After so long without a message, ping or pong a connection counts as lost.
             openings: How often a key, or what else lets in, may open a connection; None for any number.
             wrong_keys: How often an address may be refused for its key before it is told to wait.
             most_of_a_key: Connections at once of one key, or what else lets in.
@@ -121,7 +122,8 @@ class CallServer:
             await asyncio.sleep(refused.delay_seconds)
             await _refuse(refused, send)
             return
-        if (link := scope.get("state", {}).get("connection")) is not None:
+        link: Link | None = scope.get("state", {}).get("connection")
+        if link is not None:
             # From here on no stranger puts it out.
             link.known()
         try:
@@ -137,6 +139,7 @@ class CallServer:
             send=send,
             idle_seconds=self._idle_seconds,
             now=self._now,
+            heartbeats=(lambda: link.heartbeats) if link is not None else lambda: 0,
         )
         self._connections.add(connection)
         self._of_key[entered.caller.key] += 1

@@ -1,0 +1,39 @@
+"""Which call a session of a conversation belongs to, where its peer does not say whether it was here before. Pure.
+
+| who comes | what follows |
+|---|---|
+| the peer whose session was lost, or closed for an error | its call goes on; what was said in between is missing |
+| another integration; the same one beside itself, or once its call is over | a call of its own |
+
+The same peer is one with the same key that says the same of the conversation and of its audio.
+"""
+
+from dataclasses import dataclass
+
+from steno.callers import Caller
+from steno.events.records import AudioCodec, Role
+from steno_ingest.calls.doors.port import Offered
+
+SILENT_SECONDS = 10.0
+"""A peer that says nothing for so long has lost its connection, whatever TCP knows of it: AudioHook pings every 5 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A conversation as one peer brings it."""
+
+    name: str
+    door: str
+    tenant: str
+    key: str
+    codec: AudioCodec
+    sample_rate: int
+    roles: tuple[Role, ...]
+
+
+def conversation_of(offered: Offered, *, door: str, caller: Caller) -> Conversation | None:
+    """The conversation that a call is of; None where the call is known by its id alone."""
+    if not offered.conversation:
+        return None
+    roles = tuple(channel.role for channel in offered.channels)
+    return Conversation(offered.conversation, door, caller.tenant, caller.key, offered.codec, offered.sample_rate, roles)
