@@ -14,6 +14,7 @@ from steno_ingest.calls.doors.port import (
     Dtmf,
     Ended,
     Gap,
+    Left,
     Offered,
     Paused,
     Refusal,
@@ -185,6 +186,10 @@ class Stand:
             case Ended(complete=complete, reason=reason, error=error):
                 self._ended = True
                 self._kept(session.end(complete=complete, reason=reason, error=error))
+            case Left(reason=reason, error=error):
+                # Nobody comes again.
+                self._ended = True
+                self._kept(session.end(complete=False, reason=reason, error=error))
 
     def _kept(self, entries: Iterable[Entry]) -> None:
         """What goes onto the log can be written, and read again."""

@@ -103,7 +103,7 @@ def audiohook_script(chance: Random) -> list[Step]:
             case 3:
                 steps.append(said(client.message("dtmf", {"digit": chance.choice("5#A!")})))
             case 4:
-                steps.append(said(client.message("update", {"language": "de-de"})))
+                steps.append(said(client.message("update", {"language": chance.choice(("de-de", "", None))})))
             case 5:
                 code = chance.choice((400, 429))
                 steps.append(said(client.message("error", {"code": code, "message": text(chance), "retryAfter": "PT3S"})))
