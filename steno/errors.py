@@ -25,6 +25,11 @@ class Retryable(StenoError):
 
     error_class = "retryable"
 
+    def __init__(self, *told: object, again_in_seconds: float = 0.0) -> None:
+        """`again_in_seconds`: it makes no sense any sooner, as who is away has said."""
+        super().__init__(*told)
+        self.again_in_seconds = again_in_seconds
+
 
 class Permanent(StenoError):
     """It will never work: the input is put aside with the reason."""

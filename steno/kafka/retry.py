@@ -2,7 +2,7 @@
 
 | error | decision |
 |---|---|
-| `Retryable` | again, for ever, with a capped back-off: the fault is elsewhere and will pass |
+| `Retryable` | again, for ever, with a capped back-off, or when the error says: the fault is elsewhere and will pass |
 | `Permanent` | dead letters at once: the record itself is wrong |
 | anything else | again a few times; then it is a fault of ours, see `steno.kafka.holding` |
 """
@@ -33,4 +33,5 @@ class RetryPolicy:
         if not isinstance(error, Retryable) and attempts >= self.unexpected_attempts:
             return None
         full = min(self.longest_seconds, self.first_seconds * 2.0 ** min(attempts - 1, 62))
-        return full * (1 - jitter() / 2)
+        wait = full * (1 - jitter() / 2)
+        return max(wait, error.again_in_seconds) if isinstance(error, Retryable) else wait

@@ -53,6 +53,7 @@ class Installation:
                 "STENO_TRANSCRIBER_THREADS": "2",
                 "STENO_TRANSCRIBER_FILE_FOLDERS": str(folder / "calls"),
                 "STENO_TRANSCRIBER_DRAIN_SECONDS": "20",
+                "STENO_TRANSCRIBER_FETCH_MISSING_SECONDS": "3",
                 **environment,
             },
         )

@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from io import BufferedReader
 from ipaddress import IPv6Network
 from pathlib import Path, PurePosixPath
@@ -23,15 +24,17 @@ import structlog
 from yarl import URL
 
 from steno.http.client import Network, guarded_session
-from steno.kafka.retry import RetryPolicy
+from steno.retry_after import parse_retry_after
 from steno.storage.contained import NoRegularFile, OutsideFolder, open_below
 from steno.storage.objects import ForeignObject, ObjectMissing, ObjectStore
 from steno_transcriber import metrics
+from steno_transcriber.fetch_again import Asking, Patience
 from steno_transcriber.fetch_errors import (
     ChecksumMismatch,
     FetchGivenUp,
     FileForbidden,
     NoRoom,
+    NotThereYet,
     RecordingMissing,
     RecordingRefused,
     RecordingTooLarge,
@@ -50,9 +53,10 @@ MAX_REDIRECTS = 5
 SLOW_HOSTS = 1_000
 SLOW_HOST_SECONDS = 600.0
 PIECE_BYTES = 1 << 18
-BETWEEN_ATTEMPTS = RetryPolicy(first_seconds=1, longest_seconds=30)
-TRY_AGAIN = frozenset({408, 425, 429})
-"""Client errors of HTTP that pass (RFC 9110 §15.5.9, RFC 8470, RFC 6585)."""
+TRY_AGAIN = frozenset({408, 429})
+"""Client errors of HTTP that pass (RFC 9110 §15.5.9, RFC 6585)."""
+NOT_YET = frozenset({202, 404, 409, 423, 425})
+"""Of servers that may have the recording soon: accepted, not found, in conflict, locked, too early (RFC 4918, RFC 8470)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +101,7 @@ class Fetcher:
         self._temporary_folder = temporary_folder
         self._sleep = sleep
         self._clock = clock
+        self._patience = Patience(limits)
         # Hosts that were given up as too slow, and when: for a while they are given up the first time that they are.
         self._slow: Recent[str, float] = Recent(SLOW_HOSTS)
 
@@ -108,20 +113,24 @@ class Fetcher:
 
         Raises:
             FetchFailed, ForbiddenAddress: it cannot be had.
-            NoRoom, StoreUnavailable: try again later.
+            ComeAgain, NoRoom, StoreUnavailable: try again later.
         """
         name = _name(url)
-        local = await asyncio.to_thread(self._open_local, url)
-        if local is not None:
-            with local:
-                await asyncio.to_thread(self._check_file, local, url, sha256)
-                yield FetchedAudio(path=Path(f"/dev/fd/{local.fileno()}"), name=name)
-            return
-        with _translated_disk_errors():
-            file = tempfile.TemporaryFile(prefix="steno-recording-", dir=self._temporary_folder)  # noqa: SIM115 - just below
-        with file:
-            await self._fetch_to(file, url, sha256)
-            yield FetchedAudio(path=Path(f"/dev/fd/{file.fileno()}"), name=name)
+        with self._patience.asking(url, self._clock()) as asking:
+            try:
+                local = await asyncio.to_thread(self._open_local, url)
+            except NotThereYet as error:
+                asking.missing(error, self._clock())
+            if local is not None:
+                with local:
+                    await asyncio.to_thread(self._check_file, local, url, sha256)
+                    yield FetchedAudio(path=Path(f"/dev/fd/{local.fileno()}"), name=name)
+                return
+            with _translated_disk_errors():
+                file = tempfile.TemporaryFile(prefix="steno-recording-", dir=self._temporary_folder)  # noqa: SIM115 - just below
+            with file:
+                await self._fetch_to(file, url, sha256, asking)
+                yield FetchedAudio(path=Path(f"/dev/fd/{file.fileno()}"), name=name)
 
     def _open_local(self, url: str) -> BufferedReader | None:
         """The file of a URL, open, where it can be read in place: it is what is read later, whatever its name becomes."""
@@ -130,7 +139,8 @@ class Fetcher:
                 return self._store.open_local(url)
             return self._open_allowed(url) if urlsplit(url).scheme == "file" else None
         except (NoRegularFile, ObjectMissing, FileNotFoundError):
-            raise RecordingMissing(f"there is no file at {shown(url)}") from None
+            missing = RecordingMissing if self._store.owns(url) else NotThereYet
+            raise missing(f"there is no file at {shown(url)}") from None
         except (OutsideFolder, ForeignObject):
             raise FileForbidden(f"{shown(url)} is not in a folder named in STENO_TRANSCRIBER_FILE_FOLDERS") from None
         except PermissionError:
@@ -165,28 +175,28 @@ class Fetcher:
         elsewhere = parts.scheme in ("http", "https") and not self._store.owns(url)
         return _machine((parts.hostname or "").rstrip(".")) if elsewhere else ""
 
-    async def _fetch_to(self, file: IO[bytes], url: str, sha256: str) -> None:
-        """Fetches by one attempt after the other, with pauses, until it is there whole or given up."""
-        began = self._clock()
+    async def _fetch_to(self, file: IO[bytes], url: str, sha256: str, asking: Asking) -> None:
+        """Fetches by one attempt after the other, with pauses, until it is there whole, to come again, or given up."""
         host = self.host(url)
-        known_as_slow = began - self._slow.get(host, -SLOW_HOST_SECONDS) < SLOW_HOST_SECONDS
-        attempt = 1
+        known_as_slow = self._clock() - self._slow.get(host, -SLOW_HOST_SECONDS) < SLOW_HOST_SECONDS
         while True:
             try:
                 with metrics.FETCH_SECONDS.time():
                     digest = await self._attempt(file, url)
                 break
+            except NotThereYet as error:
+                asking.missing(error, self._clock())
             except SourceFailed as error:
                 metrics.FETCH_FAILURES.inc()
                 too_slow = isinstance(error, SourceTooSlow)
-                attempts = 1 if too_slow and known_as_slow else self._limits.attempts
-                if attempt >= attempts or self._clock() - began >= self._limits.give_up_seconds:
+                try:
+                    pause = asking.failed(error, self._clock(), most=1 if too_slow and known_as_slow else None)
+                except FetchGivenUp:
                     if too_slow:
                         self._slow[host] = self._clock()
-                    raise FetchGivenUp(f"{error}; given up after {attempt} attempts") from error
-                log.warning("recording.fetch_failed", attempt=attempt, reason=str(error))
-                await self._sleep(BETWEEN_ATTEMPTS.decide(error, attempt) or 0)
-            attempt += 1
+                    raise
+                log.warning("recording.fetch_failed", attempt=asking.attempts, reason=str(error))
+                await self._sleep(pause)
         self._slow.pop(host, None)
         if sha256:
             _check_digest(digest, sha256, url)
@@ -245,9 +255,13 @@ class Fetcher:
             encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
             if encoding != "identity":  # a little of it may become anything
                 raise RecordingRefused(f"{shown(url)} is sent compressed, which was not asked for (Content-Encoding)")
+        elif status == 404:
+            raise NotThereYet(f"there is nothing at {shown(url)} (status 404)", again_in_seconds=_retry_after(response))
+        elif status in NOT_YET:
+            raise NotThereYet(f"{shown(url)} answered {status} {response.reason}", again_in_seconds=_retry_after(response))
         elif status >= 500 or status in TRY_AGAIN:
-            raise SourceFailed(f"{shown(url)} answered {status} {response.reason}")
-        elif status in (404, 410):
+            raise SourceFailed(f"{shown(url)} answered {status} {response.reason}", again_in_seconds=_retry_after(response))
+        elif status == 410:
             raise RecordingMissing(f"there is nothing at {shown(url)} (status {status})")
         elif status in (401, 403):
             raise RecordingRefused(f"{shown(url)} is not handed out (status {status}): give a URL that needs no sign-in")
@@ -263,6 +277,12 @@ def _check_digest(digest: str, submitted: str, url: str) -> None:
     """The digest that was found is told to nobody: whoever submits a URL might learn what is there."""
     if digest != submitted:
         raise ChecksumMismatch(f"{shown(url)} has not the bytes with the SHA-256 that was submitted, {submitted}")
+
+
+def _retry_after(response: aiohttp.ClientResponse) -> float:
+    """How many seconds a server asks to be left alone."""
+    pause = parse_retry_after(response.headers.get("Retry-After"), now=datetime.now(UTC))
+    return 0.0 if pause is None else pause.total_seconds()
 
 
 def _machine(host: str) -> str:

@@ -4,13 +4,15 @@
 StenoError
 ├── Retryable
 │   ├── SourceFailed           the server may do better at the next attempt; tried a few times, then given up
-│   │   └── SourceTooSlow      it sends hardly anything
+│   │   ├── SourceTooSlow      it sends hardly anything
+│   │   └── NotThereYet        it has nothing at the URL, or nothing yet
+│   ├── ComeAgain              the recording is tried again later, without a place meanwhile
 │   └── NoRoom                 the disk for temporary files is full or fails
 └── Permanent
     └── FetchFailed            the recording cannot be had, and the message says why
         ├── UnsupportedUrl     not a URL that recordings are fetched from
         ├── FileForbidden      a file:// URL outside the allowed folders
-        ├── RecordingMissing   there is nothing at the URL
+        ├── RecordingMissing   there is nothing at the URL, and was nothing for a while
         ├── RecordingRefused   the server does not hand it out
         ├── RecordingTooLarge  it has more bytes than allowed
         ├── ChecksumMismatch   its bytes are not those that were submitted
@@ -33,6 +35,18 @@ class SourceTooSlow(SourceFailed):
     """The server sends less than it must."""
 
     error_class = "source_too_slow"
+
+
+class NotThereYet(SourceFailed):
+    """There is nothing at the URL; recorders may tell it before they have put the recording there."""
+
+    error_class = "recording_not_yet"
+
+
+class ComeAgain(Retryable):
+    """A recording is fetched later."""
+
+    error_class = "come_again"
 
 
 class NoRoom(Retryable):

@@ -48,7 +48,7 @@ class Pace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchLimits:
-    """How much, how long and how often is fetched; the seconds but `give_up_seconds` are of one attempt."""
+    """How much, how long and how often is fetched; `give_up_seconds` and `missing_seconds` are of all attempts."""
 
     max_bytes: int
     connect_seconds: float
@@ -57,6 +57,8 @@ class FetchLimits:
     attempts: int
     give_up_seconds: float
     least_bytes_per_second: int = 16_384
+    missing_seconds: float = 0
+    """For so long is asked again for what is not there yet."""
 
     @property
     def timeout(self) -> aiohttp.ClientTimeout:

@@ -76,6 +76,12 @@ class TranscriberSettings(ServiceSettings):
         default=600, gt=0, description="No further attempt at a fetch is started after this time."
     )
 
+    fetch_missing_seconds: float = Field(
+        default=120,
+        ge=0,
+        description="How long a recording that is not there yet (status 404, 202, 409, 423 or 425, no such file) is asked for.",
+    )
+
     @property
     def decode_threads(self) -> int:
         """Threads that decode speech."""
@@ -97,4 +103,5 @@ class TranscriberSettings(ServiceSettings):
             attempts=self.fetch_attempts,
             give_up_seconds=self.fetch_give_up_seconds,
             least_bytes_per_second=self.fetch_least_bytes_per_second,
+            missing_seconds=self.fetch_missing_seconds,
         )

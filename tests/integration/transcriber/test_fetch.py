@@ -5,6 +5,9 @@ import hashlib
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from io import BufferedReader
 from ipaddress import ip_network
 from pathlib import Path
@@ -15,6 +18,7 @@ from aiohttp import web
 from steno_transcriber.fetch import Fetcher, FetchLimits, fetching_session, shown
 from steno_transcriber.fetch_errors import (
     ChecksumMismatch,
+    ComeAgain,
     FetchFailed,
     FetchGivenUp,
     FileForbidden,
@@ -204,6 +208,91 @@ async def test_a_server_in_trouble_is_asked_again_and_then_given_up(
     assert len(source.asked) == 3
     assert len(pauses) == 2
     assert 0.5 <= pauses[0] <= 1 <= pauses[1] <= 2
+
+
+class Patient:
+    """A fetcher that waits for what is not there yet, by a clock that a test turns."""
+
+    def __init__(self, session: aiohttp.ClientSession, store: ObjectStore, folder: Path) -> None:
+        self.now = 0.0
+        self.pauses: list[float] = []
+        self.fetcher = Fetcher(
+            store=store,
+            session=session,
+            limits=replace(LIMITS, missing_seconds=60),
+            folders=(folder,),
+            sleep=self._sleep,
+            clock=lambda: self.now,
+        )
+
+    async def _sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+
+
+@pytest.fixture
+def patient(inside: aiohttp.ClientSession, store: ObjectStore, tmp_path: Path) -> Patient:
+    return Patient(inside, store, tmp_path)
+
+
+@pytest.mark.parametrize("code", [202, 404, 409, 423, 425])
+async def test_what_is_not_there_yet_comes_again(patient: Patient, source: Source, code: int) -> None:
+    """Recorders tell the link before there is something behind it: it is fetched once it is there."""
+    url = source.answer("/a.wav", status(code))
+    for patient.now in (0, 59):
+        with pytest.raises(ComeAgain, match=str(code)):
+            await fetched(patient.fetcher, url)
+    source.answer("/a.wav", whole)
+    assert await fetched(patient.fetcher, url) == AUDIO
+    assert len(source.asked) == 3
+
+
+@pytest.mark.parametrize("code", [202, 404, 409, 423, 425])
+async def test_what_never_comes_is_missing(patient: Patient, source: Source, code: int) -> None:
+    """With the status in the reason, and how long it was asked for."""
+    url = source.answer("/a.wav", status(code))
+    with pytest.raises(ComeAgain):
+        await fetched(patient.fetcher, url)
+    patient.now = 60
+    with pytest.raises(RecordingMissing, match=f"{code}.*asked again for 60 s"):
+        await fetched(patient.fetcher, url)
+
+
+async def test_a_file_that_is_not_there_yet_comes_again(patient: Patient, store: ObjectStore, tmp_path: Path) -> None:
+    """A file below an allowed folder, that is: what is in our own store is there before anything is said of it."""
+    path = tmp_path / "late.wav"
+    with pytest.raises(ComeAgain):
+        await fetched(patient.fetcher, path.as_uri())
+    path.write_bytes(AUDIO)
+    assert await fetched(patient.fetcher, path.as_uri()) == AUDIO
+    with pytest.raises(RecordingMissing):
+        await fetched(patient.fetcher, f"{store.url}/recordings/1/audio.wav")
+
+
+@pytest.mark.parametrize(("code", "seconds"), [(404, 20), (202, 20), (503, 20), (429, 20), (404, 60), (503, 60)])
+@pytest.mark.parametrize("dated", [False, True])
+async def test_a_server_says_when_to_come_again(patient: Patient, source: Source, code: int, seconds: int, dated: bool) -> None:
+    """In seconds or by a date, and no place is held meanwhile; for no longer than there is time."""
+    asked = 20 if seconds == 20 else 86_000
+
+    async def answer(_request: web.Request) -> web.StreamResponse:
+        told = format_datetime(datetime.now(UTC) + timedelta(seconds=asked), usegmt=True) if dated else str(asked)
+        return web.Response(status=code, headers={"Retry-After": told})
+
+    with pytest.raises(ComeAgain) as later:
+        await fetched(patient.fetcher, source.answer("/a.wav", answer))
+    assert seconds - 2 <= later.value.again_in_seconds <= seconds
+    assert patient.pauses == []
+
+
+async def test_a_short_pause_is_made_at_once(patient: Patient, source: Source) -> None:
+    """It is not worth giving the place away."""
+    answers = iter([web.Response(status=503, headers={"Retry-After": "4"}), web.Response(body=AUDIO)])
+
+    async def answer(_request: web.Request) -> web.StreamResponse:
+        return next(answers)
+
+    assert await fetched(patient.fetcher, source.answer("/a.wav", answer)) == AUDIO
+    assert patient.pauses == [4]
 
 
 async def test_a_server_that_comes_back_is_fetched_from(fetcher: Fetcher, source: Source) -> None:

@@ -174,6 +174,20 @@ async def test_bad_input_fails_with_a_reason_and_the_rest_goes_on(
     assert steno.dead_letters == []
 
 
+async def test_a_link_that_is_told_too_early_comes_back(steno: Installation, source: SlowSource, tmp_path: Path) -> None:
+    """As a server's answer and as a file: each is completed once it is there, and what came after them was not kept waiting."""
+    calls = tmp_path / "calls"
+    good = excerpt(calls / "good.wav", seconds=5)
+    await steno.transcriber.start()
+    await steno.submit("early", f"{source.url}/plain/late.wav")
+    await steno.submit("early file", (calls / "late.wav").as_uri())
+    await steno.submit("good", good.as_uri())
+    await steno.until(lambda: steno.ended() == {"good"})
+    good.rename(calls / "late.wav")
+    await steno.until(lambda: steno.ended() == {"good", "early", "early file"})
+    assert steno.ended(TranscriptFailed) == set()
+
+
 async def test_a_record_that_cannot_be_read_is_passed_over(steno: Installation, tmp_path: Path) -> None:
     """What is no recording at all is ingest's to put aside; here it is counted, and the rest goes on."""
     path = excerpt(tmp_path / "calls" / "call.wav", seconds=5)

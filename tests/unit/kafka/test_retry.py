@@ -26,6 +26,13 @@ def test_a_retryable_error_is_tried_for_ever(attempts: int, jitter: float) -> No
     assert 0.25 <= wait <= 30
 
 
+def test_an_error_may_say_when() -> None:
+    """Not before, and not before the back-off either."""
+    waits = [POLICY.decide(Retryable(again_in_seconds=5), attempt, jitter=lambda: 0.0) for attempt in (1, 4, 5, 7)]
+    assert waits == [5, 5, 8, 30]
+    assert POLICY.decide(KafkaUnavailable("away", again_in_seconds=90), 1) == 90
+
+
 @pytest.mark.parametrize("error", [Permanent("wrong"), UndecodableRecord("not Avro")])
 def test_a_permanent_error_is_never_tried_again(error: Permanent) -> None:
     """The input itself is wrong: dead letters at the first attempt."""
