@@ -7,6 +7,7 @@ whoever supervises it starts it again.
 
 import asyncio
 import gc
+import os
 import resource
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -27,6 +28,7 @@ from steno.http.health import Health
 from steno.http.ports import Port, ports_of
 from steno.http.rates import Rate
 from steno.http.tls import TlsFilesUnusable
+from steno.service_links import service_links
 from steno.settings import ServiceSettings, SettingsError
 from steno.telemetry import logs, traces
 
@@ -130,6 +132,8 @@ def allow_many_files() -> None:
 async def serve(settings: S, build: Callable[[S], Awaitable[Wiring]]) -> int:
     """Builds a service and runs it until it is told to stop; 0 where that went well, 1 where a part of it failed."""
     log.info("service.starting", settings=settings_module.masked(settings))
+    if links := service_links(os.environ):
+        log.info("settings.service_links_ignored", variables=sorted(links), services=sorted({*links.values()}))
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

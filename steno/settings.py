@@ -2,7 +2,7 @@
 
 Every service has one settings object that extends `ServiceSettings`; what all services share is in groups of its own, so that
 a name means the same everywhere. `docs/settings.md` is made from the fields' descriptions. A misspelt `STENO_…` name is an
-error at start, not a silent default.
+error at start, not a silent default; what Kubernetes puts there for Services (`steno.service_links`) is no setting.
 """
 
 import os
@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from steno.http.addresses import parse_networks
+from steno.service_links import service_links
 
 S = TypeVar("S", bound="ServiceSettings")
 
@@ -177,14 +178,23 @@ def read(settings_type: type[S]) -> S:
     Raises:
         SettingsError: a value is invalid, or a `STENO_` variable is not known (with the name it may have been meant for).
     """
+    known = set(variables(settings_type))
+    links = service_links(os.environ)
+    for name in known.intersection(links):
+        # Not passed over: it has taken the place of what the image says, and the default would be something else again.
+        raise SettingsError(
+            f"{name} holds what Kubernetes puts there for the Service {links[name]}, in place of the setting: give the "
+            "container this setting, set enableServiceLinks: false for the pod, or call the Service otherwise"
+        )
     try:
         settings = settings_type()
     except ValidationError as error:
         raise SettingsError(_explain(settings_type, error)) from error
-    known = set(variables(settings_type))
     foreign = tuple(f"STENO_{service.upper()}_" for service in SERVICES if service != settings_type.service)
     for name in os.environ:
-        if name.startswith("STENO_") and name not in known and not name.startswith((*foreign, *_ELSEWHERE)):
+        if name in known or name in links:
+            continue
+        if name.startswith("STENO_") and not name.startswith((*foreign, *_ELSEWHERE)):
             close = get_close_matches(name, known, n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
             raise SettingsError(f"{name} is not a setting of {settings_type.service}{hint}")

@@ -51,6 +51,22 @@ def test_other_programs_variables_are_left_alone(monkeypatch: pytest.MonkeyPatch
     assert read(IngestLike).attempts == 3
 
 
+def test_what_kubernetes_puts_there_for_services_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Service may be called as its pods are."""
+    monkeypatch.setenv("STENO_INGEST_PORT", "tcp://10.0.0.1:8080")
+    monkeypatch.setenv("STENO_INGEST_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("STENO_INGEST_PORT_8080_TCP_ADDR", "10.0.0.1")
+    monkeypatch.setenv("STENO_PORT", "tcp://10.0.0.2:80")
+    assert read(IngestLike).attempts == 3
+
+
+def test_a_service_that_took_a_settings_name_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the image says is overwritten then, and no default stands in for it."""
+    monkeypatch.setenv("STENO_INGEST_HTTP_PORT", "tcp://10.0.0.1:8080")
+    with pytest.raises(SettingsError, match=r"STENO_INGEST_HTTP_PORT .* Service steno-ingest-http, .*enableServiceLinks"):
+        read(IngestLike)
+
+
 def test_an_invalid_value_is_refused_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     """The message says which variable to mend."""
     monkeypatch.setenv("STENO_INGEST_ATTEMPTS", "none")
