@@ -23,15 +23,19 @@ class RetryPolicy:
     unexpected_attempts: int = 4
 
     def decide(self, error: Exception, attempts: int, *, jitter: Callable[[], float] = random.random) -> float | None:
-        """Seconds until the next attempt, or None for no other, after `attempts` of them (from 1).
-
-        The wait doubles with each attempt up to the longest, less a random half of it, so that what failed together does not
-        come back together.
-        """
+        """Seconds until the next attempt, or None for no other, after `attempts` of them (from 1)."""
         if isinstance(error, Permanent):
             return None
         if not isinstance(error, Retryable) and attempts >= self.unexpected_attempts:
             return None
+        return self.after(attempts, jitter=jitter)
+
+    def after(self, attempts: int, *, jitter: Callable[[], float] = random.random) -> float:
+        """Seconds until the next attempt after `attempts` of them (from 1), where there is one in any case.
+
+        The wait doubles with each attempt up to the longest, less a random half of it, so that what failed together does not
+        come back together.
+        """
         full = min(self.longest_seconds, self.first_seconds * 2.0 ** min(attempts - 1, 62))
         wait = full * (1 - jitter() / 2)
         return max(wait, error.again_in_seconds) if isinstance(error, Retryable) else wait

@@ -221,7 +221,7 @@ class Process:
         )
         #: Calls whose recordings are to be made.
         self.ended: list[KeptAccount] = []
-        finishing = Finishing(self.recorder.finish)
+        finishing = Finishing(self.recorder.finish, give_up=self.recorder.give_up)
         finishing.begin = self.ended.append  # type: ignore[method-assign,assignment]  # made when the test says so
         self.call_log = CallLog(
             ledger=world.ledger,

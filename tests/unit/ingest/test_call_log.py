@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from steno_ingest.calls.log import account, keeping
 from steno_ingest.calls.log.call_log import KEPT_AFTER_SECONDS
 from steno_ingest.calls.log.pieces import PIECE_BYTES
+from steno_ingest.errors import TooLarge
 from support.call_log import Fate, Killed, World, a_call, audio_of, read
 from support.call_scenes import NOW, STEPS, Scene, Step, act
 
@@ -460,3 +461,22 @@ async def test_a_call_that_is_told_of_too_often_does_not_hold_up_the_ledger(monk
     world.times[len(world.log) - 1] = NOW + timedelta(minutes=5)
     await process.take()
     assert len(told) == 11
+
+
+@pytest.mark.parametrize(
+    ("error", "detail"),
+    [(KeyError("secret"), "an internal error of ingest; its log has the details"), (TooLarge("too large"), "too large")],
+)
+async def test_a_recording_that_cannot_be_made_is_told_and_can_still_be_made(error: Exception, detail: str) -> None:
+    """Whoever asks for the call sees it in its events; its pieces stay, and whoever reads the partition next makes it."""
+    world, scene = World(), a_call()
+    world.log += scene.records
+    process = world.process()
+    await process.open()
+    while process.offset < len(world.log):
+        await process.take()
+    await process.settle()
+    await process.recorder.give_up(process.ended[0], error)
+    assert world.ledger.events[scene.call_id, "recording_failed", 0] == (0, detail)
+    await read(world)
+    assert await audio_of(world, scene) == scene.expected

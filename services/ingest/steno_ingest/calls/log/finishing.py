@@ -13,20 +13,31 @@ log = structlog.get_logger("steno.ingest.recorder")
 
 _AT_ONCE = 4
 
+#: Nobody waits for a recording: an unexpected error gets about three minutes to pass.
+PATIENT = RetryPolicy(unexpected_attempts=12)
+
 
 class Finishing:
-    """Makes recordings, a few at once, each until it is made.
+    """Makes recordings, a few at once, each until it is made or, by an error that stays, given up.
 
-    The calls are in the database: what is abandoned here is begun again by whoever has their partition next.
+    The calls are in the database: what is abandoned or given up here is begun again by whoever has their partition next.
     """
 
-    def __init__(self, finish: Callable[[KeptAccount], Awaitable[None]], *, retry: RetryPolicy | None = None) -> None:
+    def __init__(
+        self,
+        finish: Callable[[KeptAccount], Awaitable[None]],
+        *,
+        give_up: Callable[[KeptAccount, Exception], Awaitable[None]],
+        retry: RetryPolicy = PATIENT,
+    ) -> None:
         """
         Args:
             finish: Does it for one call; `steno_ingest.calls.log.recorder.Recorder.finish`.
+            give_up: Told of a call that is given up, and why, so that whoever asks for the call sees it.
         """
         self._finish = finish
-        self._retry = retry or RetryPolicy()
+        self._give_up = give_up
+        self._retry = retry
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._tasks: dict[asyncio.Task[None], KeptAccount] = {}
 
@@ -44,21 +55,36 @@ class Finishing:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _until_done(self, call: KeptAccount) -> None:
-        attempts = 0
+        try:
+            await self._insist(call, lambda: self._finish(call))
+        except Exception as error:
+            log.exception("call.recording_failed", call_id=call.call_id)
+            failure = error
+        else:
+            return
+        await self._insist(call, lambda: self._give_up(call, failure))
+
+    async def _insist(self, call: KeptAccount, work: Callable[[], Awaitable[None]]) -> None:
+        """Does it again and again: for ever where something is away, else as often as an unexpected error may take to pass."""
+        away = unexpected = 0
         while True:
             try:
                 async with self._slots:
-                    return await self._finish(call)
+                    return await work()
             except Retryable as error:
-                attempts += 1
-                seconds = self._retry.decide(error, attempts) or 0.0
-                log.warning(
-                    "call.recording_delayed", call_id=call.call_id, reason=str(error), again_in_seconds=round(seconds, 3)
-                )
+                # An error among many that were none of ours is the first of its kind.
+                away, unexpected = away + 1, 0
+                reason, seconds = str(error), self._retry.after(away)
+            except Exception as error:
+                away, unexpected = 0, unexpected + 1
+                again = self._retry.decide(error, unexpected)
+                if again is None:
+                    raise
+                reason, seconds = repr(error), again
+            log.warning("call.recording_delayed", call_id=call.call_id, reason=reason, again_in_seconds=round(seconds, 3))
             await asyncio.sleep(seconds)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         call = self._tasks.pop(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            # Its pieces stay, and it is tried again when the partition is read anew; other calls go on.
-            log.error("call.recording_failed", call_id=call.call_id, reason=repr(error), exc_info=error)
+            log.error("call.recording_failure_untold", call_id=call.call_id, reason=repr(error), exc_info=error)

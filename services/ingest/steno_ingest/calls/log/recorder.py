@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import structlog
 
+from steno.errors import StenoError
 from steno.events.records import ChannelRole, RecordingSubmitted
 from steno_ingest.calls.ledger.account_rows import AccountRows, KeptAccount
 from steno_ingest.calls.ledger.call_ledger import CallLedger
@@ -19,8 +20,12 @@ from steno_ingest.calls.log.piece_store import PieceStore
 from steno_ingest.calls.log.pieces import Shape, Span, blocks_of_silence, layout
 from steno_ingest.calls.log.wave_file import most_samples, padding, wave_header
 from steno_ingest.intake import Intake, KeptRecording
+from steno_ingest.metrics import CALL_NOTES
 
 log = structlog.get_logger("steno.ingest.recorder")
+
+#: The kind of the event of a call whose recording could not be made.
+RECORDING_FAILED = "recording_failed"
 
 MOST_SILENCE_BYTES = 1 << 20
 """Silence that a WAVE file may hold beside less audio than that: a minute of two channels."""
@@ -65,6 +70,17 @@ class Recorder:
         # The pieces last: of a part of them another recording would be made.
         await self._accounts.finish(call.call_id)
         await self._pieces.clear(call.call_id)
+
+    async def give_up(self, call: KeptAccount, error: Exception) -> None:
+        """Notes in the call's events that there is no recording of it, and why. Its pieces stay, so that it can still be made.
+
+        Raises:
+            DatabaseUnavailable: to be called again.
+        """
+        # What went wrong within is for the log alone.
+        detail = str(error) if isinstance(error, StenoError) else "an internal error of ingest; its log has the details"
+        await self._ledger.note_event(call.call_id, RECORDING_FAILED, position_ms=0, detail=detail)
+        CALL_NOTES.labels(RECORDING_FAILED).inc()
 
     async def _record(self, account: Account, spans: Sequence[Span]) -> KeptRecording:
         shape = account.shape

@@ -54,7 +54,7 @@ def read_call_log(
         ledger=ledger,
         accounts=accounts,
         keeping=Keeping(ledger, accounts, pieces),
-        finishing=Finishing(recorder.finish),
+        finishing=Finishing(recorder.finish, give_up=recorder.give_up),
         record_calls=settings.record_calls,
         one_legged_seconds=settings.one_legged_seconds,
         keep_digits=settings.keep_digits,
