@@ -25,6 +25,7 @@ class Health:
         self._live: dict[str, Check] = {}
         self._ready: dict[str, Check] = {}
         self._noticed: dict[str, Check] = {}
+        self._reasons: dict[str, Callable[[], str]] = {}
         self._draining = False
         self._asking: asyncio.Task[dict[str, bool]] | None = None
         self._metrics = _Metrics(now)
@@ -33,9 +34,11 @@ class Health:
         """A check that must hold for the process to be left running."""
         self._live[name] = check
 
-    def add_readiness(self, name: str, check: Check) -> None:
-        """A check that must hold for the service to be given work."""
+    def add_readiness(self, name: str, check: Check, *, why: Callable[[], str] | None = None) -> None:
+        """A check that must hold for the service to be given work; `why` says for a person why it does not."""
         self._ready[name] = check
+        if why is not None:
+            self._reasons[name] = why
 
     def add_notice(self, name: str, check: Check) -> None:
         """A check that a person is to be told of where it does not hold; the service is ready all the same."""
@@ -61,7 +64,9 @@ class Health:
         return _answer(await _run(self._live))
 
     async def _answer_ready(self, _request: Request) -> JSONResponse:
-        return _answer(await self._readiness(), notices=await _run(self._noticed))
+        checks = await self._readiness()
+        reasons = {name: why() for name, why in self._reasons.items() if not checks[name]}
+        return _answer(checks, reasons=reasons, notices=await _run(self._noticed))
 
     async def _answer_bare_live(self, _request: Request) -> JSONResponse:
         return _answer(await _run(self._live), bare=True)
@@ -87,9 +92,17 @@ async def _run(checks: dict[str, Check]) -> dict[str, bool]:
     return results
 
 
-def _answer(results: dict[str, bool], *, bare: bool = False, notices: dict[str, bool] | None = None) -> JSONResponse:
+def _answer(
+    results: dict[str, bool],
+    *,
+    bare: bool = False,
+    reasons: dict[str, str] | None = None,
+    notices: dict[str, bool] | None = None,
+) -> JSONResponse:
     healthy = all(results.values())
     said: dict[str, object] = {"healthy": healthy} if bare else {"healthy": healthy, "checks": results}
+    if reasons:
+        said["reasons"] = reasons
     if notices:
         said["notices"] = notices
     return JSONResponse(said, status_code=200 if healthy else 503)

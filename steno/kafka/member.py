@@ -161,8 +161,8 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         return self._joined and not self._stopping.is_set()
 
     def alive(self) -> bool:
-        """Whether it makes progress; False asks for a restart."""
-        return self._failure is None and self._watchdog.stuck is None
+        """Whether it makes progress; False asks for a restart. One that waits for Kafka to begin has none to make."""
+        return self._failure is None and not (self._started and self._watchdog.stuck)
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Called by aiokafka before the partitions are dealt anew; heartbeats go on meanwhile."""

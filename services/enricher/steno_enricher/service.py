@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from steno.chassis import Wiring
+from steno.chassis import After, Wiring
 from steno.events.catalogue import CALL_SUMMARIES, CALLS, DEAD_LETTERS, INSIGHTS, PHRASES, TRANSCRIPTS
 from steno.events.codec import Codec
 from steno.events.records import Phrase
 from steno.events.registry import schema_ids
 from steno.kafka.dead_letters import DeadLetters
 from steno.kafka.producer import Producer
+from steno.kafka.topic_maker import ATTEMPT_SECONDS, TopicMaker
 from steno.kafka.topics import create_topics
 from steno_enricher.analysed import Analysed
 from steno_enricher.enricher import Enricher
@@ -25,13 +26,13 @@ _BRIEF_CHARACTERS = 300
 
 
 async def build(settings: EnricherSettings) -> Wiring:
-    """The enricher, ready to be run by the chassis."""
+    """The enricher, ready to be run by the chassis. It does not need Kafka to be there."""
     loading = asyncio.create_task(asyncio.to_thread(_load_analysis))
     codec = Codec(await schema_ids(settings.schemas))
-    await create_topics(settings.kafka, settings.topics, [*_TOPICS, changelog()])
+    wanted = [*_TOPICS, changelog()]
+    topics = TopicMaker(lambda: create_topics(settings.kafka, settings.topics, wanted, seconds=ATTEMPT_SECONDS))
     # Each insight is waited for before the next: lingering would only make it late.
     producer = Producer(settings.kafka, settings.topics, codec, source=settings.service, linger_ms=0)
-    await producer.start()
     worker = Worker(
         kafka=settings.kafka,
         topics=settings.topics,
@@ -60,7 +61,8 @@ async def build(settings: EnricherSettings) -> Wiring:
         ),
         preparing=loading,
     )
-    wiring = Wiring(components=[worker])
+    wiring = Wiring(components=[topics, After(topics.made, worker)])
+    wiring.health.add_readiness("topics", topics.made.is_set, why=lambda: topics.missing)
     wiring.health.add_readiness("partitions", worker.ready)
     wiring.health.add_liveness("worker", worker.alive)
     wiring.health.add_notice("worker_holds_nothing", worker.holds_nothing)

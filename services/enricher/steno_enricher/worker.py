@@ -106,8 +106,8 @@ class Worker:
         return bool(app.tables.actives_ready) and not app.rebalancing and not self._stopping.is_set()
 
     def alive(self) -> bool:
-        """Whether it makes progress; False asks for a restart."""
-        return self._failure is None and self._stuck() is None
+        """Whether it makes progress; False asks for a restart. One that waits for Kafka to begin has none to make."""
+        return self._failure is None and not (self._started and self._stuck())
 
     def holds_nothing(self) -> bool:
         """Whether it keeps no messages back that fail by a fault of ours; False asks for a person, not for a restart."""
@@ -120,6 +120,8 @@ class Worker:
             ConsumerStuck: Faust does not go on by itself.
         """
         self._started = True
+        self._unready_since = time.monotonic()
+        self._watchdog.polled()
         guard = LoopGuard(stuck_seconds=self._stuck_seconds)
         try:
             self._app.done_consumer.watchdog = self._watchdog

@@ -17,6 +17,7 @@ from steno.kafka.dead_letters import DeadLetters
 from steno.kafka.log_consumer import LogConsumer
 from steno.kafka.producer import Producer
 from steno.kafka.tail import Tail
+from steno.kafka.topic_maker import ATTEMPT_SECONDS, TopicMaker
 from steno.kafka.topics import create_topics
 from steno.storage import database
 from steno.storage.objects import ObjectStore
@@ -40,7 +41,6 @@ from steno_ingest.rest.rates import Rates
 from steno_ingest.results import Results
 from steno_ingest.settings import IngestSettings
 from steno_ingest.sweeper import Sweeper
-from steno_ingest.topics import Topics
 from steno_ingest.webhooks import Webhooks
 
 _TOPICS = (RECORDINGS, CALL_AUDIO, CALLS, HYPOTHESES, PHRASES, TRANSCRIPTS, WEBHOOKS, DEAD_LETTERS)
@@ -64,7 +64,7 @@ async def build(settings: IngestSettings) -> Wiring:
     ledger = Ledger(engine, outbox)
     calls = CallLedger(engine, outbox)
     intake = Intake(ledger, objects, max_bytes=settings.max_upload_bytes)
-    topics = Topics(lambda: create_topics(settings.kafka, settings.topics, _TOPICS, seconds=10))
+    topics = TopicMaker(lambda: create_topics(settings.kafka, settings.topics, _TOPICS, seconds=ATTEMPT_SECONDS))
     keys = ApiKeys(settings.api_keys_file)
     tail = Tail(kafka=settings.kafka, topics=settings.topics, codec=codec, subscribe=(HYPOTHESES, PHRASES, TRANSCRIPTS))
     host = CallHost(
@@ -158,13 +158,13 @@ def _consumer(settings: IngestSettings, codec: Codec, results: Results, producer
     )
 
 
-def _health(engine: AsyncEngine, objects: ObjectStore, topics: Topics, consumer: Consumer, call_log: LogConsumer) -> Health:
+def _health(engine: AsyncEngine, objects: ObjectStore, topics: TopicMaker, consumer: Consumer, call_log: LogConsumer) -> Health:
     health = Health()
     health.add_liveness("consumer", consumer.alive)
     health.add_liveness("call_log", call_log.alive)
     health.add_readiness("database", lambda: database.ping(engine))
     health.add_readiness("objects", objects.ping)
-    health.add_readiness("topics", topics.made.is_set)
+    health.add_readiness("topics", topics.made.is_set, why=lambda: topics.missing)
     health.add_readiness("consumer", consumer.ready)
     health.add_readiness("call_log", call_log.ready)
     health.add_notice("consumer_holds_nothing", consumer.holds_nothing)

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from steno.chassis import After, Wiring
 from steno.crypto import SecretBox
-from steno.events.catalogue import CALL_SUMMARIES, CALLS, PHRASES, TRANSCRIPTS
+from steno.events.catalogue import CALL_SUMMARIES, CALLS, DEAD_LETTERS, HYPOTHESES, PHRASES, TRANSCRIPTS, WEBHOOKS
 from steno.events.codec import Codec
 from steno.events.registry import schema_ids
 from steno.http.auth import ApiKeys
@@ -18,6 +18,8 @@ from steno.kafka.consumer import Consumer
 from steno.kafka.dead_letters import DeadLetters
 from steno.kafka.producer import Producer
 from steno.kafka.tail import Tail
+from steno.kafka.topic_maker import ATTEMPT_SECONDS, TopicMaker
+from steno.kafka.topics import create_topics
 from steno.storage import database
 from steno_notifier.api import create_app
 from steno_notifier.attempt import Courier
@@ -37,19 +39,20 @@ _CONNECT_SECONDS = 5.0
 # Beyond the time an attempt may take: to settle it, on a slow day of the database.
 _LEASE_MARGIN = timedelta(seconds=15)
 
+_TOPICS = (WEBHOOKS, CALLS, HYPOTHESES, PHRASES, TRANSCRIPTS, CALL_SUMMARIES, DEAD_LETTERS)
+
 CONSUMED = (CALLS, PHRASES, TRANSCRIPTS, CALL_SUMMARIES)
 """What is read as a group."""
 
 
 async def build(settings: NotifierSettings) -> Wiring:
-    """Builds the service: database migrated, nothing running yet."""
+    """Builds the service: database migrated, nothing running yet. It does not need Kafka to be there."""
     resources = AsyncExitStack()
     engine = database.connect(settings.database_url.get_secret_value())
     resources.push_async_callback(engine.dispose)
     await database.migrate(engine, "steno_notifier")
     codec = Codec(await schema_ids(settings.schemas))
     producer = Producer(settings.kafka, settings.topics, codec, source=settings.service)
-    await producer.start()
     resources.push_async_callback(producer.stop)
     session = await resources.enter_async_context(_session(settings))
 
@@ -57,6 +60,7 @@ async def build(settings: NotifierSettings) -> Wiring:
     sender = _sender(settings, queue, session)
     retention = timedelta(days=settings.retention_days)
     intake = Intake(engine, retention=retention, now=_now, wake=sender.wake)
+    topics = TopicMaker(lambda: create_topics(settings.kafka, settings.topics, _TOPICS, seconds=ATTEMPT_SECONDS))
     table = WebhookTable(kafka=settings.kafka, topics=settings.topics, codec=codec, intake=intake)
     consumer = _consumer(settings, codec, EventHandler(intake, public_url=settings.public_url), producer)
     tail = Tail(kafka=settings.kafka, topics=settings.topics, codec=codec, subscribe=FOLLOWED)
@@ -71,14 +75,14 @@ async def build(settings: NotifierSettings) -> Wiring:
     )
     return Wiring(
         app=create_app(Deliveries(engine, now=_now, wake=sender.wake), captions, keys, Rates.of(settings)),
-        health=_health(engine, table, consumer, tail),
+        health=_health(engine, topics, table, consumer, tail),
         components=(
-            # By then the topics are there.
-            After(table.complete, tail),
+            After(topics.made, tail),
             captions,
             # Not before all webhooks are known: one that is deleted might be told of an event.
             After(table.complete, consumer),
-            table,
+            After(topics.made, table),
+            topics,
             sender,
             Sweeper(engine, queue, retention=retention, now=_now),
         ),
@@ -126,12 +130,14 @@ def _consumer(settings: NotifierSettings, codec: Codec, handler: EventHandler, p
     )
 
 
-def _health(engine: AsyncEngine, table: WebhookTable, consumer: Consumer, tail: Tail) -> Health:
+def _health(engine: AsyncEngine, topics: TopicMaker, table: WebhookTable, consumer: Consumer, tail: Tail) -> Health:
     health = Health()
     health.add_liveness("consumer", consumer.alive)
     health.add_readiness("database", lambda: database.ping(engine))
+    health.add_readiness("topics", topics.made.is_set, why=lambda: topics.missing)
     health.add_readiness("webhooks", table.complete.is_set)
     health.add_readiness("consumer", consumer.ready)
     health.add_readiness("captions", tail.ready)
     health.add_notice("consumer_holds_nothing", consumer.holds_nothing)
+    health.add_notice("webhooks_hold_nothing", table.holds_nothing)
     return health

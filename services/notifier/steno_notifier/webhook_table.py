@@ -14,37 +14,37 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from steno.errors import Retryable
-from steno.events.catalogue import CALL_SUMMARIES, CALLS, DEAD_LETTERS, HYPOTHESES, PHRASES, TRANSCRIPTS, WEBHOOKS
+from steno.events.catalogue import WEBHOOKS
 from steno.events.codec import Codec
 from steno.events.records import WebhookState
 from steno.kafka.client import client_options
 from steno.kafka.errors import KafkaUnavailable
 from steno.kafka.reading import readable
-from steno.kafka.topics import create_topics, topic_name
+from steno.kafka.topics import topic_name
 from steno.settings import KafkaSettings, TopicSettings
+from steno_notifier.again import Again, Work
 from steno_notifier.intake import Intake
 
 log = structlog.get_logger("steno.notifier.webhooks")
 
 _POLL_MS = 200
 _PAUSE_SECONDS = 1.0
-_TOPICS = (WEBHOOKS, CALLS, HYPOTHESES, PHRASES, TRANSCRIPTS, CALL_SUMMARIES, DEAD_LETTERS)
 
 
 class WebhookTable:
     """A component: keeps the rows of the webhooks as their topic says.
 
-    It makes the topics of the notifier first, so that deliveries that are due go out while Kafka is away.
-
-    What it cannot read goes to dead letters, once at each start for as long as the topic keeps it.
+    What is no record of a webhook is passed over. What a fault of ours does not bear is applied again after a while.
     """
 
-    def __init__(self, *, kafka: KafkaSettings, topics: TopicSettings, codec: Codec, intake: Intake) -> None:
+    def __init__(
+        self, *, kafka: KafkaSettings, topics: TopicSettings, codec: Codec, intake: Intake, again: Again | None = None
+    ) -> None:
         self._kafka = kafka
-        self._topics = topics
         self._topic = topic_name(topics, WEBHOOKS)
         self._codec = codec
         self._intake = intake
+        self._again = again or Again()
         self._stopping = asyncio.Event()
         #: Set once all that the topic held at start is applied.
         self.complete = asyncio.Event()
@@ -56,7 +56,7 @@ class WebhookTable:
             KafkaError: the client cannot go on; the process is to start anew.
         """
         stopped = asyncio.create_task(self._stopping.wait())
-        connecting = asyncio.create_task(self._connect())
+        connecting = asyncio.create_task(self._insist(self._open))
         await asyncio.wait({connecting, stopped}, return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
         if not connecting.done():
@@ -70,13 +70,13 @@ class WebhookTable:
             if not self._stopping.is_set():
                 raise
 
+    def holds_nothing(self) -> bool:
+        """Whether all that was read is applied; False asks for a person, not for a restart."""
+        return not self._again
+
     async def stop(self) -> None:
         """Ends after the record under way."""
         self._stopping.set()
-
-    async def _connect(self) -> AIOKafkaConsumer:
-        await self._insist(partial(create_topics, self._kafka, self._topics, _TOPICS))
-        return await self._insist(self._open)
 
     async def _open(self) -> AIOKafkaConsumer:
         consumer = AIOKafkaConsumer(
@@ -101,7 +101,9 @@ class WebhookTable:
             while not self._stopping.is_set():
                 for records in (await consumer.getmany(timeout_ms=_POLL_MS)).values():
                     for raw in records:
-                        await self._insist(partial(self._apply, raw))
+                        await self._read(raw)
+                for webhook_id, work in self._again.due():
+                    await self._apply(webhook_id, work)
         finally:
             await consumer.stop()
 
@@ -117,30 +119,36 @@ class WebhookTable:
         else:
             return
         for raw in newest.values():
-            await self._insist(partial(self._apply, raw))
+            await self._read(raw)
         if any(ends.values()):
             # Compaction takes tombstones away in time: a webhook the topic knows nothing of was deleted meanwhile.
             known = {raw.key.decode("utf-8", "replace") for raw in newest.values() if raw.key is not None}
             for webhook_id in await self._insist(self._intake.webhook_ids) - known:
-                await self._insist(partial(self._intake.delete_webhook, webhook_id))
+                await self._apply(webhook_id, partial(self._intake.delete_webhook, webhook_id))
         log.info("webhooks.complete", count=len(newest))
         self.complete.set()
 
-    async def _apply(self, raw: Any) -> None:
-        message = await readable(raw, WEBHOOKS, self._codec)
+    async def _read(self, raw: Any) -> None:
+        message = await self._insist(partial(readable, raw, WEBHOOKS, self._codec))
         if message is None or message.key is None:
             # It stays on the topic, and says nothing: what it may have stood for is as it was.
             return
+        if isinstance(message.record, WebhookState):
+            await self._apply(message.key, partial(self._intake.put_webhook, message.record))
+        else:
+            await self._apply(message.key, partial(self._intake.delete_webhook, message.key))
+
+    async def _apply(self, webhook_id: str, work: Work) -> None:
+        """A fault of ours with one webhook costs that one, and no longer than it lasts."""
         try:
-            if isinstance(message.record, WebhookState):
-                await self._intake.put_webhook(message.record)
-            else:
-                await self._intake.delete_webhook(message.key)
+            await self._insist(work)
         except Retryable:
             raise
         except Exception:
-            # A fault of ours with one webhook costs that one; it is applied again when the process starts again.
-            log.exception("webhooks.not_applied", webhook_id=message.key)
+            seconds = self._again.failed(webhook_id, work)
+            log.exception("webhooks.not_applied", webhook_id=webhook_id, again_in_seconds=round(seconds, 3))
+        else:
+            self._again.done(webhook_id)
 
     async def _insist(self, work: Callable[[], Awaitable[Any]]) -> Any:
         """Repeats a step until Kafka and the database take it, or `stop` is called."""

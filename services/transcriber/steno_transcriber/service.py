@@ -10,7 +10,7 @@ from functools import partial
 
 import structlog
 
-from steno.chassis import Wiring
+from steno.chassis import After, Wiring
 from steno.errors import StenoError
 from steno.events.catalogue import CALL_AUDIO, CALL_CHECKPOINTS, DEAD_LETTERS, HYPOTHESES, PHRASES, RECORDINGS, TRANSCRIPTS
 from steno.events.codec import Codec
@@ -21,6 +21,7 @@ from steno.kafka.consumer import Consumer
 from steno.kafka.dead_letters import DeadLetters
 from steno.kafka.log_consumer import LogConsumer
 from steno.kafka.producer import Producer
+from steno.kafka.topic_maker import ATTEMPT_SECONDS, TopicMaker
 from steno.kafka.topics import create_topics
 from steno.storage.objects import ObjectStore
 from steno_transcriber import engines
@@ -53,21 +54,18 @@ class EngineNotLoaded(StenoError):
 
 
 async def build(settings: TranscriberSettings) -> Wiring:
-    """The transcriber, ready to run.
+    """The transcriber, ready to run. It does not need Kafka to be there.
 
     Raises:
         EngineNotLoaded, ModelError: the engine or its model is not to be had.
         ValueError: the object store's URL is none.
-        KafkaUnavailable, TopicMismatch: its topics cannot be had.
     """
     async with AsyncExitStack() as resources:
         with ThreadPoolExecutor(1, initializer=yield_to_others) as loading:  # the engine's own threads have its priority
             engine = await asyncio.get_running_loop().run_in_executor(loading, _load, settings)
         resources.callback(engine.close)
         codec = Codec(await schema_ids(settings.schemas))
-        await create_topics(settings.kafka, settings.topics, TOPICS)
         producer = Producer(settings.kafka, settings.topics, codec, source=settings.service)
-        await producer.start()
         resources.push_async_callback(producer.stop)
         pool = DecodePool(settings.decode_threads)
         resources.push_async_callback(_end, pool)
@@ -88,7 +86,9 @@ async def build(settings: TranscriberSettings) -> Wiring:
         )
         slack = Slack()
         live = _live(settings, engine, pool, producer, codec, slack)
+        topics = TopicMaker(lambda: create_topics(settings.kafka, settings.topics, TOPICS, seconds=ATTEMPT_SECONDS))
         health = Health()
+        health.add_readiness("topics", topics.made.is_set, why=lambda: topics.missing)
         health.add_readiness("engine", lambda: True)  # loaded above: without it there is no server to ask
         health.add_readiness("consumer", consumer.ready)
         health.add_liveness("consumer", consumer.alive)
@@ -96,7 +96,11 @@ async def build(settings: TranscriberSettings) -> Wiring:
         health.add_liveness("live", live.alive)
         health.add_notice("consumer_holds_nothing", consumer.holds_nothing)
         health.add_notice("live_holds_nothing", live.holds_nothing)
-        return Wiring(health=health, components=[places, consumer, live, slack], resources=resources.pop_all())
+        return Wiring(
+            health=health,
+            components=[topics, places, After(topics.made, consumer), After(topics.made, live), slack],
+            resources=resources.pop_all(),
+        )
 
 
 def _load(settings: TranscriberSettings) -> Engine:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
+from steno_notifier.again import Again
 from steno_notifier.intake import Intake
 from steno_notifier.tables import transaction, webhooks
 from steno_notifier.webhook_table import WebhookTable
@@ -63,6 +64,7 @@ async def run(kafka: str, topics: TopicSettings, producer: Producer, intake: Int
             topics=topics,
             codec=Codec(ShippedSchemaIds()),
             intake=intake,
+            again=Again(first_seconds=0.1),
         )
         running.append((table, asyncio.create_task(table.run())))
         await asyncio.wait_for(table.complete.wait(), 60)
@@ -133,6 +135,41 @@ async def test_rubbish_is_passed_over_and_so_is_a_webhook_that_a_fault_of_ours_d
     async with asyncio.timeout(20):
         while set(await kept(engine)) != {"w1", "w2"}:
             await asyncio.sleep(0.05)
+
+
+async def test_what_a_fault_of_ours_did_not_bear_is_applied_again(
+    engine: AsyncEngine, intake: Intake, producer: Producer, run: Run, box: SecretBox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Registered and deleted alike, without a restart, once the fault is gone; what is held meanwhile is told."""
+    faulty = True
+    put, delete = intake.put_webhook, intake.delete_webhook
+
+    async def put_or_fail(state: WebhookState) -> None:
+        if faulty:
+            raise KeyError("a bug")
+        await put(state)
+
+    async def delete_or_fail(webhook_id: str) -> None:
+        if faulty:
+            raise KeyError("a bug")
+        await delete(webhook_id)
+
+    await put(webhook("deleted", "http://a/", box))
+    await put(webhook("forgotten", "http://a/", box))
+    monkeypatch.setattr(intake, "put_webhook", put_or_fail)
+    monkeypatch.setattr(intake, "delete_webhook", delete_or_fail)
+    await producer.send(WEBHOOKS, webhook("w", "http://old/", box))
+    await producer.send_raw(WEBHOOKS, key=b"deleted", value=None, headers=[])
+    table = await run()
+    assert set(await kept(engine)) == {"deleted", "forgotten"}
+    assert not table.holds_nothing()
+    await producer.send(WEBHOOKS, webhook("w", "http://new/", box, updated_at=CHANGED))
+    faulty = False
+    async with asyncio.timeout(20):
+        while not table.holds_nothing():
+            await asyncio.sleep(0.05)
+    rows = await kept(engine)
+    assert {webhook_id: row.url for webhook_id, row in rows.items()} == {"w": "http://new/"}
 
 
 async def test_reading_it_again_does_not_lift_what_410_disabled(

@@ -40,6 +40,22 @@ async def test_who_asks_at_once_is_told_the_same() -> None:
         assert (await client.get("/health/ready")).status_code == 503
 
 
+async def test_why_it_is_not_ready_is_said_where_that_is_known() -> None:
+    """To operators, in a sentence, and no longer than it is so."""
+    there = False
+    health = Health()
+    health.add_readiness("topics", lambda: there, why=lambda: "Kafka has not answered yet")
+    health.add_readiness("consumer", lambda: there)
+    async with _client(health) as client:
+        answer = (await client.get("/health/ready")).json()
+        assert answer["checks"] == {"topics": False, "consumer": False}
+        assert answer["reasons"] == {"topics": "Kafka has not answered yet"}
+        there = True
+        assert (await client.get("/health/ready")).json() == {"healthy": True, "checks": {"topics": True, "consumer": True}}
+        health.drain()
+        assert "reasons" not in (await client.get("/health/ready")).json()
+
+
 async def test_metrics_are_not_written_for_each_who_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     """A page that takes a second is good for four; then it is written anew."""
     clock, written = [0.0], 0

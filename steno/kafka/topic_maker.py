@@ -1,4 +1,8 @@
-"""The topics, made as soon as Kafka is there: the door opens without it, and what comes in waits in the outbox."""
+"""The first step towards Kafka: the topics of a service, made as soon as Kafka is there.
+
+A service opens its ports without Kafka, so that its health can be asked for; what works on Kafka begins after this
+(`steno.chassis.After`).
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,13 +11,16 @@ import structlog
 
 from steno.errors import Retryable
 
-log = structlog.get_logger("steno.ingest.topics")
+log = structlog.get_logger("steno.kafka.topic_maker")
 
 _PAUSE_SECONDS = 1.0
 
+#: How long one attempt may take: what is not known of Kafka by then is told, and asked for again.
+ATTEMPT_SECONDS = 10.0
 
-class Topics:
-    """Makes the topics as soon as Kafka is there."""
+
+class TopicMaker:
+    """Makes topics as soon as Kafka is there; a component of a service (`run`, `stop`)."""
 
     def __init__(self, make: Callable[[], Awaitable[None]]) -> None:
         """
@@ -24,6 +31,8 @@ class Topics:
         self._stopping = asyncio.Event()
         #: Set once all topics can be used.
         self.made = asyncio.Event()
+        #: Why they cannot be used, for a person; empty once they can.
+        self.missing = "Kafka has not answered yet"
 
     async def run(self) -> None:
         """Works until `stop`. Raises what says that an operator must act (`TopicMismatch`)."""
@@ -47,7 +56,9 @@ class Topics:
             try:
                 await self._make()
             except Retryable as error:
-                log.warning("kafka.away", reason=str(error))
+                self.missing = str(error)
+                log.warning("kafka.away", reason=self.missing)
                 await asyncio.sleep(_PAUSE_SECONDS)
             else:
+                self.missing = ""
                 return self.made.set()
