@@ -180,5 +180,6 @@ async def test_without_kafka_it_serves_what_it_has(topic_prefix: str, tmp_path: 
             assert (await notifier.request("GET", "/health/live"))[0] == 200
             status, answer = await notifier.request("GET", "/health/ready")
             assert status == 503
-            assert answer["checks"] == {"database": True, "webhooks": False, "consumer": False, "captions": False}
+            away = dict.fromkeys(("topics", "webhooks", "consumer", "captions"), False)
+            assert answer["checks"] == {"database": True, **away}
             assert await notifier.stop() == 0
