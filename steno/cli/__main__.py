@@ -1,14 +1,19 @@
-"""`steno`: the command line. Other packages add commands by the entry point group `steno.commands`."""
+"""`steno`: the command line. Other packages add commands by the entry point group `steno.commands`.
+
+An image has what a service needs, and of the commands those for which that is enough. The others need `steno[suite]` or
+`steno[cli]`; where that is not installed, they say so.
+"""
 
 import os
+from collections.abc import Callable
+from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from stamina.instrumentation import set_on_retry_hooks
 
-from steno.cli import call, calls, keys, recordings, terminal, topics, trust, up
+from steno.cli import keys, terminal, topics, trust
 
 app = typer.Typer(
     name="steno",
@@ -31,19 +36,40 @@ def options(
         os.environ[trust.VARIABLE] = str(ca)
 
 
-app.command("up")(up.up)
-app.command("submit")(recordings.submit)
-app.command("call")(call.call)
-app.command("calls")(calls.calls)
-app.command("show")(recordings.show)
-app.command("ledger")(recordings.ledger)
+def _add(name: str, module: str) -> None:
+    """Adds a command that may need more than is installed here."""
+    try:
+        command: Callable[..., Any] = getattr(import_module(f"steno.cli.{module}"), name)
+        settings: dict[str, Any] = {}
+    except ModuleNotFoundError as error:
+        missing = str(error.name)
+        if missing.partition(".")[0] == "steno":
+            raise
+        command = _not_here(name, missing)
+        settings = {"allow_extra_args": True, "ignore_unknown_options": True}
+    app.command(name, context_settings=settings)(command)
+
+
+def _not_here(name: str, missing: str) -> Callable[[], None]:
+    def command() -> None:
+        """Not installed here."""
+        terminal.notes.fail(f'`steno {name}` needs {missing}, which is not installed here: pip install "steno[suite]"')
+        raise typer.Exit(1)
+
+    return command
+
+
+for _name, _module in (
+    *(("up", "up"), ("submit", "recordings"), ("call", "call"), ("calls", "calls")),
+    *(("show", "recordings"), ("ledger", "recordings")),
+):
+    _add(_name, _module)
 app.add_typer(keys.app, name="keys")
 app.add_typer(topics.app, name="topics")
 
 
 def main() -> None:
     """Runs the command line."""
-    set_on_retry_hooks([])  # a retry that works is nothing to tell the user
     for entry in sorted(entry_points(group="steno.commands"), key=lambda found: found.name):
         app.add_typer(entry.load(), name=entry.name)
     terminal.run(app)

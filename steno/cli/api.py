@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 
 import aiohttp
 import stamina
+from stamina.instrumentation import set_on_retry_hooks
 
 from steno.cli import run_file, trust
 from steno.cli.terminal import clean
@@ -156,6 +157,7 @@ class Api:
 @asynccontextmanager
 async def connected(place: Place) -> AsyncIterator[Api]:
     """An `Api` on a place, its connections closed afterwards."""
+    set_on_retry_hooks([])  # a retry that works is nothing to tell the user
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
     headers = {"Authorization": f"Bearer {place.key}"}
     async with aiohttp.ClientSession(connector=trust.connector(), timeout=timeout, headers=headers) as session:

@@ -21,7 +21,8 @@ from steno.cli.callers.audiohook_client import AudioHookClient, Conversation
 from steno.cli.callers.captions import Caption, CaptionView, follow
 from steno.cli.callers.stream import CallDescription, StreamCaller, StreamClient
 from steno.cli.callers.twilio import TwilioClient
-from steno.cli.recordings import DEFAULT_DATA, AsJson, Data, sidecar
+from steno.cli.data_folder import DEFAULT_DATA, Data
+from steno.cli.recordings import AsJson, sidecar
 from steno.cli.terminal import notes, out, refused, styled
 from steno.events.records import Role
 

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from steno.cli import api
-from steno.cli.recordings import DEFAULT_DATA, AsJson, Data, run
+from steno.cli.data_folder import DEFAULT_DATA, Data
+from steno.cli.recordings import AsJson, run
 from steno.cli.terminal import out
 from steno.events.records import CallStatus
 

@@ -10,7 +10,7 @@ import typer
 
 from steno.callers import EVERYTHING
 from steno.cli import key_store
-from steno.cli.recordings import DEFAULT_DATA, Data
+from steno.cli.data_folder import DEFAULT_DATA, Data
 from steno.cli.terminal import out, refused
 from steno.key_file import Key
 from steno.key_lines import moment

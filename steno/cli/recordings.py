@@ -12,6 +12,7 @@ from rich.text import Text
 
 from steno.cli import api
 from steno.cli.api import Api, ApiError
+from steno.cli.data_folder import DEFAULT_DATA, Data
 from steno.cli.terminal import line, notes, out, refused, styled
 
 T = TypeVar("T")
@@ -25,10 +26,7 @@ _SUFFIXES = frozenset(
 _UPLOADS_AT_ONCE = 4
 _ROLE_COLOURS = {"agent": "cyan", "customer": "yellow", "ivr": "magenta"}
 
-Data = Annotated[Path, typer.Option(help="Data folder of the running suite.", envvar="STENO_UP_DATA")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
-
-DEFAULT_DATA = Path("steno-data")
 
 
 def submit(

@@ -15,7 +15,7 @@ from steno import private
 from steno.broker import BrokerError
 from steno.cli import demo as demo_module
 from steno.cli.api import ApiError
-from steno.cli.recordings import DEFAULT_DATA
+from steno.cli.data_folder import DEFAULT_DATA
 from steno.cli.suite import Suite, SuiteError
 from steno.cli.terminal import clean, out, refused, styled
 

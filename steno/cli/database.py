@@ -1,0 +1,47 @@
+"""Commands for the database of a service: each service that keeps rows gives them to `steno` under its name."""
+
+import asyncio
+from collections.abc import Callable
+
+import typer
+
+from steno.cli.terminal import notes, out
+from steno.errors import StenoError
+from steno.settings import SettingsError
+
+
+def database_commands(service: str, url: Callable[[], str]) -> typer.Typer:
+    """The commands of a service.
+
+    Args:
+        url: Reads from the environment where its database is; raises `SettingsError`.
+    """
+    app = typer.Typer(help=f"The database of {service}.", no_args_is_help=True)
+
+    # A command that is alone would have no name.
+    app.callback()(lambda: None)
+
+    @app.command(
+        help=f"Bring the tables of {service} up to date, as it does itself at its start. It reads {service}'s settings."
+    )
+    def migrate() -> None:
+        try:
+            asyncio.run(_migrate(url(), f"steno_{service}"))
+        except (StenoError, SettingsError, ValueError, OSError) as error:
+            notes.fail(error)
+            raise typer.Exit(1) from None
+        out.say(f"the tables of {service} are up to date")
+
+    return app
+
+
+async def _migrate(url: str, package: str) -> None:
+    # Imported here: it takes a while, and all other commands do without.
+    from steno.storage import database
+
+    engine = database.connect(url)
+    try:
+        with database.failures_told_apart():
+            await database.migrate(engine, package)
+    finally:
+        await engine.dispose()
