@@ -7,11 +7,14 @@ PACKAGES := . services/ingest services/transcriber services/enricher services/no
 HELPERS := $(addprefix benchmarks/,measured.py live_echo.py live_load.py live_player.py)
 BENCHMARKS := $(filter-out $(HELPERS) benchmarks/against.py,$(wildcard benchmarks/*.py))
 
+# What is fetched comes by the authorities that this machine trusts, a company's own among them, and not by uv's own list.
+export UV_SYSTEM_CERTS ?= true
+
 # Services are started anew again and again; without compiled modules each start would compile them all.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint campaigns fuzz format docs bench sbom advisories clean prerequisites lock
+.PHONY: help run test lint campaigns fuzz format docs bench sbom advisories clean prerequisites lock .venv/fetched
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*  ## ' $(MAKEFILE_LIST) | awk -F ':.*  ## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -67,19 +70,20 @@ lock:  ## Pin the dependencies anew
 prerequisites:
 	@$(BIN)/python tests/support/prerequisites.py
 
-# uv comes from the lock as well, by its digest; it then installs the rest.
+# uv comes from the lock as well, by its digest; it then installs the rest. Before 24.2 pip, too, brings a list of authorities
+# of its own, unless it is told of others.
 $(INSTALLED): requirements.lock pyproject.toml $(PACKAGES:%=%/pyproject.toml)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Steno needs Python 3.11 or newer; set PYTHON=python3.11")'
 	@echo "setting up .venv (the first time takes about a minute)"
 	$(PYTHON) -m venv .venv
 	@awk '/^uv==/ {found=1} found && /^[^ ]/ && !/^uv==/ {exit} found' requirements.lock > .venv/uv.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.lock
+	@$(BIN)/python -m pip config list | grep -q '\.cert=' || export PIP_CERT="$$($(BIN)/python -m steno.authorities)"; \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.lock
 	$(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements.lock
 	$(BIN)/uv pip install --python $(BIN)/python --no-deps --no-build-isolation $(PACKAGES:%=-e %)
 	@touch $@
 
-# Kafka's jars and the default speech model, both checked against their digests.
+# Kafka's jars and the default speech model, both held against their digests each time: a cache may be emptied.
 .venv/fetched: $(INSTALLED)
-	$(BIN)/python -m steno.broker fetch
-	$(BIN)/steno models pull tiny.en
-	@touch $@
+	@$(BIN)/python -m steno.broker fetch
+	@$(BIN)/steno models pull tiny.en

@@ -4,6 +4,7 @@
 """
 
 import hashlib
+import os
 import shutil
 import threading
 import tomllib
@@ -17,6 +18,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from steno.authorities import authorities
 from steno.broker.errors import JarsUnavailable
 from steno.cache import cache_folder
 
@@ -33,6 +35,9 @@ _NEEDLESS = frozenset(
 )
 """What commons-validator names as needed, of which Kafka uses one class that needs none of it (a test looks). The old
 collections are known for what they let a hostile object do, and have had no release since 2015."""
+
+_TRUST = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+"""How requests, by which jgo fetches, is told of other authorities than its own; jgo has no way to."""
 
 _DOWNLOADS_AT_ONCE = 4
 _TRIES = 3
@@ -162,6 +167,8 @@ def _download(jar: Jar, partial: Path, count: _Count) -> Path:
 
 
 def _maven(folder: Path, count: _Count) -> Any:
+    if not any(os.environ.get(name) for name in _TRUST) and (trusted := authorities()):
+        os.environ[_TRUST[0]] = trusted
     # Imported here: it is slow to import, and not needed once the jars are there.
     from jgo.maven import MavenContext, PythonResolver
 

