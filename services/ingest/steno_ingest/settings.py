@@ -165,3 +165,10 @@ class IngestSettings(ServiceSettings):
         pattern=url_pattern("wss", "ws"),
         description="Where Twilio connects to, wss://HOST/v1/twilio, where a proxy changes host or path on the way.",
     )
+    twilio_rejoin_seconds: float = Field(
+        default=10,
+        ge=0,
+        le=3600,
+        description="How long after a Twilio-shaped stream another one of the same call is awaited, which goes on with it. "
+        "A call is over that much later than its stream; 0 ends each with its stream.",
+    )

@@ -18,7 +18,7 @@ from steno.cli.callers.audio import open_call_audio, paced
 from steno.cli.callers.stream import CallDescription, CallRefused
 from steno.cli.callers.twilio import TwilioClient
 from steno.events.codec import Codec
-from steno.events.records import AudioChunk, AudioCodec, CallEnded, CallStarted, CallUpdated, Record, Role
+from steno.events.records import AudioChunk, AudioCodec, AudioGap, CallEnded, CallStarted, CallUpdated, GapReason, Record, Role
 from steno.events.schemas import ShippedSchemaIds
 
 CODEC = Codec(ShippedSchemaIds())
@@ -29,10 +29,10 @@ pytestmark = pytest.mark.timeout(240)
 
 
 @asynccontextmanager
-async def ingest(servers: str, prefix: str, folder: Path) -> AsyncIterator[IngestProcess]:
+async def ingest(servers: str, prefix: str, folder: Path, *, rejoin_seconds: int = 0) -> AsyncIterator[IngestProcess]:
     """Ingest that is ready, and knows Twilio's token."""
     (folder / "tokens").write_text(TOKEN + "\n", "utf-8")
-    settings = {"twilio_auth_tokens_file": str(folder / "tokens")}
+    settings = {"twilio_auth_tokens_file": str(folder / "tokens"), "twilio_rejoin_seconds": str(rejoin_seconds)}
     async with IngestProcess(servers, prefix, folder, f"sqlite:///{folder}/ingest.db", **settings) as process:
         await process.ready()
         yield process
@@ -152,3 +152,30 @@ async def test_telnyx_frames_come_onto_the_log_in_order(kafka: str, topic_prefix
         records = await ended_log(kafka, topic_prefix, "v3:abc")
     heard = b"".join(record.audio for record in records if isinstance(record, AudioChunk))
     assert heard == b"".join(bytes([number + 1]) * 160 for number in range(6))
+
+
+async def test_two_streams_one_after_the_other_are_one_call(kafka: str, topic_prefix: str, tmp_path: Path) -> None:
+    """Stopped for a card number and started again: one call on one clock, complete, over once no third stream comes."""
+    async with ingest(kafka, topic_prefix, tmp_path, rejoin_seconds=2) as process:
+        url = f"{await process.url()}/v1/twilio?api_key={KEY}"
+        sent: list[bytes] = []
+        for stream in range(2):
+            client, frames = recorded()
+            sent.append(b"".join(frames[:50]))
+            async with aiohttp.ClientSession() as session, session.ws_connect(url) as socket:
+                for message in client.connected():
+                    await socket.send_str(message)
+                for frame in frames[:50]:
+                    for message in client.media(frame):
+                        await socket.send_str(message)
+                await socket.send_str(client.stop())
+                await asyncio.sleep(0.5 * (1 - stream))
+        start, *records = await ended_log(kafka, topic_prefix, "call-1")
+    assert isinstance(start, CallStarted)
+    assert b"".join(record.audio for record in records if isinstance(record, AudioChunk)) == b"".join(sent)
+    (gap,) = [record for record in records if isinstance(record, AudioGap)]
+    assert gap.reason is GapReason.DISCARDED
+    assert 0.4 * 8000 < gap.length < 5 * 8000
+    end = records[-1]
+    assert isinstance(end, CallEnded)
+    assert (end.complete, end.reason, end.position) == (True, "hangup", 2 * 8000 + gap.length)

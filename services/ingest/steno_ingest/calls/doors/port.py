@@ -147,6 +147,8 @@ class Offered:
     conversation: str = ""
     #: The id that a call of a conversation gets where another has `call_id`.
     id_of_its_own: str = ""
+    #: How long the peer of a conversation is awaited; None: as long as others are.
+    awaited_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,10 +219,12 @@ class Unusable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Left:
-    """The peer is done here and has not ended its call. The call is over so, unless its peer comes again."""
+    """The peer is done here, and its call is over so, unless it comes again."""
 
     reason: str
     error: str = ""
+    #: It ended what it brought as it should: nothing of that is missing.
+    complete: bool = False
 
 
 Action = SendText | SendBytes | Close | Offered | Audio | Gap | Paused | Resumed | Dtmf | Updated | Left | Ended | Unusable

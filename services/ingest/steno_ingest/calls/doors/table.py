@@ -21,5 +21,5 @@ def door_table(settings: IngestSettings, keys: ApiKeys) -> Mapping[str, DoorFact
     return {
         "/v1/stream": stream_door(keys),
         "/v1/audiohook": audiohook_door(settings),
-        "/v1/twilio": twilio_signature.door_factory(gatekeeper),
+        "/v1/twilio": twilio_signature.door_factory(gatekeeper, rejoin_seconds=settings.twilio_rejoin_seconds),
     }

@@ -5,13 +5,14 @@ Several platforms send the same messages in the same order (connected, start, me
 parameter says otherwise; outbound is what the caller hears: the agent.
 
 Nothing is ever sent to the peer: on a one-way stream anything is an error to it (Twilio's error 31924). These streams cannot be
-resumed, paused or told of captions; a stream that is over is closed.
+resumed, paused or told of captions; a stream that is over is closed. For a while, another one of the same call goes on with it.
 
 A message that cannot be used costs itself and is told (`Unusable`); the call goes on. Only a start that cannot be taken, and a
 peer that sends nothing else for a while, end the stream.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from steno.events.records import Hypothesis, Phrase
@@ -22,6 +23,7 @@ from steno_ingest.calls.doors.port import (
     Close,
     Dtmf,
     Ended,
+    Left,
     Offered,
     Refusal,
     ResumePoint,
@@ -56,7 +58,9 @@ class TwilioDoor:
     resumable = False
     captioned = False
 
-    def __init__(self) -> None:
+    def __init__(self, *, rejoin_seconds: float = 0) -> None:
+        """`rejoin_seconds`: how long after its end another stream may go on with the call; 0: the call ends with its stream."""
+        self._rejoin_seconds = rejoin_seconds
         self._stream: _Stream | None = None
         self._accepted = False
         self._over = False
@@ -160,6 +164,8 @@ class TwilioDoor:
             raise BadMessage("order", f"{event} came before start")
         if event == "stop":
             self._stream.start.check(message)
+            if self._rejoin_seconds:
+                return self._last(Left(reason="hangup", complete=True))
             return self._last(Ended(complete=True, reason="hangup"))
         return self._stream.receive(message, event, now)
 
@@ -171,7 +177,10 @@ class TwilioDoor:
         except BadMessage as error:
             # Without its start there is nothing that could go on.
             raise StreamError(str(error)) from None
-        return [self._stream.start.call]
+        call = self._stream.start.call
+        if not self._rejoin_seconds:
+            return [call]
+        return [replace(call, conversation=call.call_id, awaited_seconds=self._rejoin_seconds)]
 
     def _pass_over(self, error: BadMessage) -> list[Action]:
         """The stream goes on without a message, unless it consists of such."""
@@ -195,7 +204,7 @@ class TwilioDoor:
             return []
         return self._after_acceptance(self._last(ended))
 
-    def _last(self, ended: Ended) -> list[Action]:
+    def _last(self, ended: Ended | Left) -> list[Action]:
         assert self._stream is not None
         self._over = True
         return [*self._stream.flush(), *self._stream.told_at_end(unusable=self._unusable), ended]

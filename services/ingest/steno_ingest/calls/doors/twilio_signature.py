@@ -147,12 +147,12 @@ def spellings(url: str, *, query: str = "") -> list[str]:
     ]
 
 
-def door_factory(gatekeeper: Gatekeeper) -> DoorFactory:
+def door_factory(gatekeeper: Gatekeeper, *, rejoin_seconds: float = 0) -> DoorFactory:
     """Makes the doors of requests that may come in, and refuses all others."""
 
     def make(upgrade: Upgrade) -> Entered:
         caller = gatekeeper.check(upgrade)
-        return Entered(door=TwilioDoor(), caller=caller, holds=lambda: gatekeeper.holds(caller))
+        return Entered(door=TwilioDoor(rejoin_seconds=rejoin_seconds), caller=caller, holds=lambda: gatekeeper.holds(caller))
 
     return make
 

@@ -59,6 +59,8 @@ class Admitted:
     resumable: bool
     #: Its peer may come again with this.
     conversation: Conversation | None = None
+    #: How long it is awaited then, where it says so.
+    awaited_seconds: float | None = None
     #: Samples of one channel that the call log has heard of it.
     heard_position: int = 0
 
@@ -112,6 +114,7 @@ class Admission:
                 paused_by=Holder.PEER if offered.paused else None,
                 resumable=resumable,
                 conversation=conversation_of(offered, door=door, caller=caller),
+                awaited_seconds=offered.awaited_seconds,
             )
 
         return await self._in_time(begun())

@@ -366,7 +366,9 @@ class Connection:
                             self._host.ended(call, action)
                     case Left():
                         if (call := self._own_call) is not None:
-                            self._host.lost(call, self, Ended(complete=False, reason=action.reason, error=action.error))
+                            self._host.lost(
+                                call, self, Ended(complete=action.complete, reason=action.reason, error=action.error)
+                            )
                     case Unusable():
                         self._tell_unusable(action)
                     case _:

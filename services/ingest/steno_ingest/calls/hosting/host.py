@@ -155,10 +155,11 @@ class CallHost:
         if call.over:
             return
         if self.draining and not call.resumable:
-            self.ended(call, Ended(complete=False, reason="service_stopping"))
+            self.ended(call, ended if ended.complete else Ended(complete=False, reason="service_stopping"))
         elif call.resumable or call.conversation is not None:
-            log.info("call.held", call_id=call.call_id, seconds=self.resume_seconds, reason=ended.reason)
-            call.hold(ended, seconds=self.resume_seconds)
+            seconds = self.resume_seconds if call.awaited_seconds is None else call.awaited_seconds
+            log.info("call.held", call_id=call.call_id, seconds=seconds, reason=ended.reason)
+            call.hold(ended, seconds=seconds)
         else:
             self.ended(call, ended)
 
@@ -215,6 +216,8 @@ class CallHost:
                 continue
             if call.resumable:
                 call.abandon()
+            elif call.stopped:
+                self.ended(call, call.unless_back)
             else:
                 self.ended(call, Ended(complete=False, reason="service_stopping"))
         if self._senders:
@@ -356,6 +359,7 @@ class CallHost:
             door=door,
             resumable=resumable,
             conversation=admitted.conversation,
+            awaited_seconds=admitted.awaited_seconds,
             pace=pace,
             now=self._now,
         )

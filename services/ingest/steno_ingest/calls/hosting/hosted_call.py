@@ -1,6 +1,7 @@
 """A call whose audio comes in at this process: its session, its line to the log, and the connection of its peer."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from steno.callers import Caller
@@ -15,6 +16,9 @@ from steno_ingest.metrics import CALL_AUDIO_BYTES
 
 Told = Audio | Gap | Paused | Resumed | Dtmf | Updated
 """What a door tells of a call that runs."""
+
+
+_TORN = Ended(complete=False, reason="torn")
 
 
 class Peer(Protocol):
@@ -51,6 +55,7 @@ class HostedCall:
         door: str,
         resumable: bool,
         conversation: Conversation | None,
+        awaited_seconds: float | None,
         pace: Pace,
         now: Callable[[], float],
     ) -> None:
@@ -59,6 +64,7 @@ class HostedCall:
             door: The protocol its peer speaks.
             resumable: It goes on where its peer says, here or elsewhere, when the connection is lost.
             conversation: It goes on with the conversation, here, when its peer comes again.
+            awaited_seconds: How long that is awaited; None: as long as others are.
             pace: How fast it may come in.
             now: Seconds of a monotonic clock.
         """
@@ -68,12 +74,13 @@ class HostedCall:
         self.door = door
         self.resumable = resumable
         self.conversation = conversation
+        self.awaited_seconds = awaited_seconds
         self._now = now
         self.call_id = session.started.call_id
         self.peer: Peer | None = None
         #: While its peer is away: until when it is awaited, by the monotonic clock.
         self.held_until: float | None = None
-        self._unless_back = Ended(complete=False, reason="torn")
+        self._unless_back = _TORN
         # When it was last told where in the call it is.
         self._heard_at: float | None = None
         # Its peer was away: whatever it says, not all of the call came.
@@ -112,6 +119,11 @@ class HostedCall:
         return not self.over and (self.peer is None or self.peer.silent_seconds > SILENT_SECONDS)
 
     @property
+    def stopped(self) -> bool:
+        """Whether its peer is away, and ended what it brought as it should."""
+        return self.held_until is not None and self._unless_back.complete
+
+    @property
     def settled(self) -> bool:
         """Whether it is over, and all of it on the log."""
         return self.over and not self.sender.unacknowledged
@@ -132,21 +144,22 @@ class HostedCall:
     @property
     def unless_back(self) -> Ended:
         """How it is over when its peer does not come back."""
-        error = self._unless_back.error or "its peer did not come back"
-        return Ended(complete=False, reason=self._unless_back.reason, error=error)
+        ended = self._unless_back
+        return ended if ended.complete or ended.error else replace(ended, error="its peer did not come back")
 
     def back(self) -> Told | None:
         """Its peer has come again: what it is taken to say of the time since it was heard last, where it ever was.
 
         A pause ends with the session that asked for it: a peer that pauses still says so, and sends nothing meanwhile.
         """
+        stopped, self._unless_back = self._unless_back.complete, _TORN
         if self._heard_at is None:
             return None
-        self._parted = True
+        self._parted |= not stopped
         length = round((self._now() - self._heard_at) * self.session.started.sample_rate)
         if Holder.PEER in self.session.holders:
             return Resumed(skipped=length)
-        return Gap(length=length, reason=GapReason.LOST)
+        return Gap(length=length, reason=GapReason.DISCARDED if stopped else GapReason.LOST)
 
     def take(self, told: Told) -> None:
         """Does what the peer says; a call that is over takes nothing.
