@@ -28,7 +28,8 @@ class RetryPolicy:
             return None
         if not isinstance(error, Retryable) and attempts >= self.unexpected_attempts:
             return None
-        return self.after(attempts, jitter=jitter)
+        wait = self.after(attempts, jitter=jitter)
+        return max(wait, error.again_in_seconds) if isinstance(error, Retryable) else wait
 
     def after(self, attempts: int, *, jitter: Callable[[], float] = random.random) -> float:
         """Seconds until the next attempt after `attempts` of them (from 1), where there is one in any case.
@@ -37,5 +38,4 @@ class RetryPolicy:
         come back together.
         """
         full = min(self.longest_seconds, self.first_seconds * 2.0 ** min(attempts - 1, 62))
-        wait = full * (1 - jitter() / 2)
-        return max(wait, error.again_in_seconds) if isinstance(error, Retryable) else wait
+        return full * (1 - jitter() / 2)
