@@ -60,8 +60,8 @@ VAGUE_SUFFIXES = frozenset({".raw", ".pcm", ".l16"})
 CONTAINER_SUFFIXES = frozenset(
     f".{name}" for name in (
         "3gp", "aac", "ac3", "aif", "aifc", "aiff", "amr", "ape", "asf", "au", "avi", "awb", "caf", "flac", "flv", "ilbc",
-        "m4a", "m4b", "mka", "mkv", "mov", "mp2", "mp3", "mp4", "mpg", "oga", "ogg", "opus", "snd", "sph", "spx", "tta", "voc",
-        "w64", "wav", "wav49", "wave", "webm", "wma", "wv",
+        "m4a", "m4b", "mka", "mkv", "mov", "mp2", "mp3", "mp4", "mpg", "oga", "ogg", "opus", "snd", "sph", "spx", "tta",
+        "voc", "w64", "wav", "wav49", "wave", "webm", "wma", "wv",
     )
 )  # fmt: skip
 """Of files that say themselves what is in them."""

@@ -12,9 +12,12 @@ def _derive(kind: str, *parts: str | int) -> str:
     return str(uuid5(_NAMESPACE, kind + "".join(f"|{len(str(part))}:{part}" for part in parts)))
 
 
-def recording_id(call_id: str, audio: str) -> str:
-    """The id of a recording: `audio` is its SHA-256 where ingest has the bytes, its URL otherwise."""
-    return _derive("recording", call_id, audio)
+def recording_id(call_id: str, audio: str, format: str = "") -> str:
+    """The id of a recording: `audio` is its SHA-256 where ingest has the bytes, its URL otherwise.
+
+    Read in another format it is another recording, so that one which failed for want of it can be submitted again.
+    """
+    return _derive("recording", call_id, audio, *([format] if format else []))
 
 
 def live_pass_id(call_id: str) -> str:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
+from steno.audio_files import plain_file_name
 from steno.events import properties as bounds
 from steno.moments import with_room
 
@@ -84,6 +85,8 @@ class RecordingSubmitted(CallRecord):
     sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
     submitted_at: Moment | None = None
     tenant: Tenant = ""
+    file_name: Annotated[str, AfterValidator(plain_file_name)] = ""
+    format: str = Field(default="", max_length=64)
 
     def role_of(self, channel: int) -> Role:
         """The role given for a channel; unknown where none was given."""

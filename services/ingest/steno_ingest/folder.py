@@ -158,15 +158,15 @@ class WatchedFolder:
         # What cannot be put aside is not taken in: the next process would do it again.
         (await asyncio.to_thread(folder.aside, ACCEPTED)).close()
         metadata = await asyncio.to_thread(_metadata, folder, dropped)
+        file_name = _readable(dropped.audio)
         marked = dropped.marker is not None
         with await asyncio.to_thread(folder.open, dropped.audio, dropped.audio_stamp, marked=marked) as file:
-            upload = await self._intake.upload(_pieces(file), door=Door.FOLDER)
+            upload = await self._intake.upload(_pieces(file), door=Door.FOLDER, file_name=file_name)
             try:
                 folder.check(file, dropped.audio, dropped.audio_stamp)
             except BaseException:
                 await self._intake.discard(upload)
                 raise
-        file_name = _readable(dropped.audio)
         await self._intake.accept_upload(upload, metadata, file_name=file_name, door=Door.FOLDER, caller=self._caller)
 
 

@@ -10,13 +10,13 @@ import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import PurePosixPath
 from typing import Any
 from uuid import uuid4
 
 import structlog
 from sqlalchemy import Row
 
+from steno.audio_files import plain_file_name, suffix_of
 from steno.callers import Caller
 from steno.events import ids
 from steno.events.records import RecordingSubmitted
@@ -71,10 +71,13 @@ class Intake:
         self.max_bytes = max_bytes
         self._clock = clock
 
-    async def upload(self, pieces: AsyncIterator[bytes], *, door: Door, max_bytes: int | None = None) -> Upload:
+    async def upload(
+        self, pieces: AsyncIterator[bytes], *, door: Door, file_name: str = "", max_bytes: int | None = None
+    ) -> Upload:
         """Streams audio into the object store; nothing of it stays there if that fails.
 
         Args:
+            file_name: What to call it in errors.
             max_bytes: The most that is taken; by default what doors take.
 
         Raises:
@@ -82,20 +85,21 @@ class Intake:
             StoreUnavailable: the store is away or full.
         """
         digest, size, most = hashlib.sha256(), 0, max_bytes or self.max_bytes
+        name = plain_file_name(file_name) or "the recording"
 
         async def measured() -> AsyncIterator[bytes]:
             nonlocal size
             async for piece in _regrouped(pieces):
                 size += len(piece)
                 if size > most:
-                    raise TooLarge(f"the recording is larger than {most} bytes, the most that is taken; split it")
+                    raise TooLarge(f"{name} is larger than {most} bytes, the most that is taken; split it")
                 digest.update(piece)
                 yield piece
 
         url = await self._objects.put(f"{UPLOADS}/{uuid4()}", measured())
         if size == 0:
             await self._objects.delete(url)
-            raise EmptyAudio("the file is empty: there is no audio in it")
+            raise EmptyAudio(f"{name} is empty: there is no audio in it")
         UPLOADED_BYTES.labels(door.value).inc(size)
         return Upload(url=url, sha256=digest.hexdigest(), size=size)
 
@@ -120,21 +124,20 @@ class Intake:
             StoreUnavailable, DatabaseUnavailable: try again later.
         """
         call_id = metadata.call_id or str(uuid4())
-        recording_id = ids.recording_id(call_id, upload.sha256)
+        recording_id = ids.recording_id(call_id, upload.sha256, str(metadata.format or ""))
         claim = _claim(key, metadata, upload.sha256)
         try:
             asked = claim is not None or metadata.call_id is not None
             if asked and (older := await self._ledger.before(call_id, caller=caller, claim=claim)) is not None:
                 await self.discard(upload)
                 return older
-            url = await self._objects.move(upload.url, f"recordings/{recording_id}/audio{suffix_of(file_name)}")
+            url = await self._objects.move(upload.url, f"recordings/{recording_id}/audio{plain_suffix(file_name)}")
         except BaseException:
             await self.discard(upload)
             raise
         # From here on the object may only go where a row says so: a lost answer of the database does not mean a lost row.
-        row, created = await self._ledger.accept(
-            self._record(recording_id, call_id, url, upload.sha256, metadata), door=door, caller=caller, claim=claim
-        )
+        record = self._record(recording_id, call_id, url, metadata, sha256=upload.sha256, file_name=file_name)
+        row, created = await self._ledger.accept(record, door=door, caller=caller, claim=claim)
         if not created and row.url != url:
             await self._objects.delete(url)
         return row
@@ -147,7 +150,8 @@ class Intake:
             problem = "is not an object of this installation's store; give an http(s) URL, or upload the file"
             raise ForeignUrl(f"the URL {problem}", faults=[Fault(where="body.url", problem=problem)])
         call_id = link.call_id or str(uuid4())
-        record = self._record(ids.recording_id(call_id, link.url), call_id, link.url, "", link)
+        recording_id = ids.recording_id(call_id, link.url, str(link.format or ""))
+        record = self._record(recording_id, call_id, link.url, link)
         row, _ = await self._ledger.accept(record, door=door, caller=caller, claim=_claim(key, link, ""))
         return row
 
@@ -171,7 +175,9 @@ class Intake:
         owner = Caller("call", record.tenant, everything=True)
         await self._ledger.accept(record.model_copy(update={"submitted_at": self._clock()}), door=Door.CALL, caller=owner)
 
-    def _record(self, recording_id: str, call_id: str, url: str, sha256: str, metadata: Metadata) -> RecordingSubmitted:
+    def _record(
+        self, recording_id: str, call_id: str, url: str, metadata: Metadata, *, sha256: str = "", file_name: str = ""
+    ) -> RecordingSubmitted:
         return RecordingSubmitted(
             call_id=call_id,
             url=url,
@@ -181,12 +187,14 @@ class Intake:
             properties=metadata.properties,
             sha256=sha256,
             submitted_at=self._clock(),
+            file_name=file_name,
+            format=str(metadata.format or ""),
         )
 
 
-def suffix_of(file_name: str) -> str:
+def plain_suffix(file_name: str) -> str:
     """The suffix of a file name where it is a plain one: nothing else of what a client calls a file gets into a path."""
-    suffix = PurePosixPath(file_name.replace("\\", "/")).suffix.lower()
+    suffix = suffix_of(plain_file_name(file_name))
     return suffix if re.fullmatch(r"\.[a-z0-9]{1,8}", suffix) else ""
 
 
@@ -194,7 +202,9 @@ def _claim(key: ClientKey | None, metadata: Metadata, sha256: str) -> Claim | No
     """What a client promises with its key: that the audio, and what is said about it, are the same."""
     if key is None:
         return None
-    said = json.dumps(metadata.model_dump(mode="json"), sort_keys=True)
+    # Without what older versions did not know, so that a key that was used then holds for the same request now.
+    newer = {"format"} if metadata.format is None else set()
+    said = json.dumps(metadata.model_dump(mode="json", exclude=newer), sort_keys=True)
     return Claim(client=key.client, key=key.key, fingerprint=hashlib.sha256(f"{sha256}\n{said}".encode()).hexdigest())
 
 

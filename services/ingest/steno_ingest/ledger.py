@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy import Row, Select, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from steno.audio_files import naming
 from steno.callers import Caller
 from steno.cursors import Position
 from steno.events.catalogue import RECORDINGS, TRANSCRIPTS
@@ -177,9 +178,10 @@ class Ledger:
         Raises:
             NotThere: there is no such recording.
         """
-        step = Step(state=State.FAILED, at=self._clock(), reason=reason, error=error)
         async with transaction(self._engine) as connection:
             row = await _locked(connection, recording_id)
+            reason = naming(row.file_name, reason)
+            step = Step(state=State.FAILED, at=self._clock(), reason=reason, error=error)
             if not await self._advance(connection, row, step):
                 return
             # Without what is said of it: that may be what was too large.
@@ -279,6 +281,7 @@ def _details(record: RecordingSubmitted) -> dict[str, Any]:
         "locale": record.locale,
         "properties": record.properties,
         "tenant": record.tenant,
+        "file_name": record.file_name,
     }
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from steno.audio_files import Headerless
 from steno.events.properties import LONGEST_NAME, LONGEST_VALUE, MOST_BYTES, MOST_PROPERTIES, bounded
 from steno.events.records import ChannelRole, Role
 from steno.json_bounds import JsonTooLarge, check_json
@@ -63,6 +64,9 @@ class Metadata(BaseModel):
     ] = Field(
         default={},
         description=f"Your own properties, handed through to results and webhooks; {MOST_BYTES} bytes of UTF-8 together.",
+    )
+    format: Headerless | None = Field(
+        default=None, description="How the audio is coded if it has no header; by its content, then its name, when left out."
     )
 
     def roles(self) -> tuple[ChannelRole, ...]:

@@ -78,7 +78,8 @@ def with_id(record: RecordingSubmitted) -> RecordingSubmitted:
     """The record with the id its publisher left to be derived, as the transcriber derives it."""
     if record.recording_id:
         return record
-    return record.model_copy(update={"recording_id": ids.recording_id(record.call_id, record.sha256 or record.url)})
+    derived = ids.recording_id(record.call_id, record.sha256 or record.url, record.format)
+    return record.model_copy(update={"recording_id": derived})
 
 
 def step_of(record: Outcome) -> Step:

@@ -20,6 +20,7 @@ from sqlalchemy import (
     text,
 )
 
+from steno.audio_files import LONGEST_FILE_NAME
 from steno.storage.columns import UtcDateTime
 from steno_ingest.states import ENDED
 
@@ -62,6 +63,8 @@ recordings = Table(
     Column("duration_ms", BigInteger),
     # Whose it is; empty: the house's.
     Column("tenant", String(64), nullable=False, server_default=""),
+    # What its submitter calls it; empty where only the URL tells.
+    Column("file_name", String(LONGEST_FILE_NAME), nullable=False, server_default=""),
     Index("ix_recordings_page", "accepted_at", "recording_id"),
     Index("ix_recordings_tenant_page", "tenant", "accepted_at", "recording_id"),
     Index("ix_recordings_state_page", "state", "accepted_at", "recording_id"),

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BufferedReader
 from ipaddress import IPv6Network
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO
 from urllib.parse import unquote, urlsplit
 
@@ -42,6 +42,7 @@ from steno_transcriber.fetch_errors import (
     SourceTooSlow,
     UnsupportedUrl,
 )
+from steno_transcriber.fetch_names import name_of
 from steno_transcriber.fetch_pace import FetchLimits
 from steno_transcriber.recent import Recent
 
@@ -61,7 +62,7 @@ NOT_YET = frozenset({202, 404, 409, 423, 425})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchedAudio:
-    """A recording that can be read; `name` is what its source calls it, and its extension may tell the codec."""
+    """A recording that can be read; `name` is what its submitter or source calls it, and its suffix may tell the codec."""
 
     path: Path
     name: str
@@ -106,16 +107,17 @@ class Fetcher:
         self._slow: Recent[str, float] = Recent(SLOW_HOSTS)
 
     @asynccontextmanager
-    async def fetch(self, url: str, *, sha256: str = "") -> AsyncIterator[FetchedAudio]:
+    async def fetch(self, url: str, *, sha256: str = "", file_name: str = "") -> AsyncIterator[FetchedAudio]:
         """The recording at a URL as a local file, for the time of the block.
 
-        A temporary file has no name, so that nothing is left of it however the process ends.
+        A temporary file has no name, so that nothing is left of it however the process ends. `file_name` is what its submitter
+        calls it, if that is known.
 
         Raises:
             FetchFailed, ForbiddenAddress: it cannot be had.
             ComeAgain, NoRoom, StoreUnavailable: try again later.
         """
-        name = _name(url)
+        name = file_name or _name(url)
         with self._patience.asking(url, self._clock()) as asking:
             try:
                 local = await asyncio.to_thread(self._open_local, url)
@@ -129,8 +131,8 @@ class Fetcher:
             with _translated_disk_errors():
                 file = tempfile.TemporaryFile(prefix="steno-recording-", dir=self._temporary_folder)  # noqa: SIM115 - just below
             with file:
-                await self._fetch_to(file, url, sha256, asking)
-                yield FetchedAudio(path=Path(f"/dev/fd/{file.fileno()}"), name=name)
+                disposition = await self._fetch_to(file, url, sha256, asking)
+                yield FetchedAudio(path=Path(f"/dev/fd/{file.fileno()}"), name=file_name or _name(url, disposition))
 
     def _open_local(self, url: str) -> BufferedReader | None:
         """The file of a URL, open, where it can be read in place: it is what is read later, whatever its name becomes."""
@@ -175,14 +177,17 @@ class Fetcher:
         elsewhere = parts.scheme in ("http", "https") and not self._store.owns(url)
         return _machine((parts.hostname or "").rstrip(".")) if elsewhere else ""
 
-    async def _fetch_to(self, file: IO[bytes], url: str, sha256: str, asking: Asking) -> None:
-        """Fetches by one attempt after the other, with pauses, until it is there whole, to come again, or given up."""
+    async def _fetch_to(self, file: IO[bytes], url: str, sha256: str, asking: Asking) -> str:
+        """Fetches by one attempt after the other, with pauses, until it is there whole, to come again, or given up.
+
+        Returns its Content-Disposition.
+        """
         host = self.host(url)
         known_as_slow = self._clock() - self._slow.get(host, -SLOW_HOST_SECONDS) < SLOW_HOST_SECONDS
         while True:
             try:
                 with metrics.FETCH_SECONDS.time():
-                    digest = await self._attempt(file, url)
+                    digest, disposition = await self._attempt(file, url)
                 break
             except NotThereYet as error:
                 asking.missing(error, self._clock())
@@ -200,15 +205,20 @@ class Fetcher:
         self._slow.pop(host, None)
         if sha256:
             _check_digest(digest, sha256, url)
+        return disposition
 
-    async def _attempt(self, file: IO[bytes], url: str) -> str:
-        """Streams the recording to the file, over what an attempt before left there; returns its SHA-256."""
+    async def _attempt(self, file: IO[bytes], url: str) -> tuple[str, str]:
+        """Streams the recording to the file, over what an attempt before left there.
+
+        Returns its SHA-256 and its Content-Disposition.
+        """
         digest = hashlib.sha256()
+        dispositions: list[str] = []
         with _translated_disk_errors():
             file.seek(0)
             file.truncate()
         received = 0
-        async with aclosing(self._pieces(url)) as pieces:
+        async with aclosing(self._pieces(url, dispositions.append)) as pieces:
             async for piece in pieces:
                 received += len(piece)
                 self._check_size(received, url)
@@ -217,9 +227,10 @@ class Fetcher:
                     await asyncio.to_thread(file.write, piece)
         with _translated_disk_errors():
             file.flush()
-        return digest.hexdigest()
+        return digest.hexdigest(), "".join(dispositions)
 
-    async def _pieces(self, url: str) -> AsyncGenerator[bytes, None]:
+    async def _pieces(self, url: str, disposed: Callable[[str], None]) -> AsyncGenerator[bytes, None]:
+        """The bytes of the recording; `disposed` is told its Content-Disposition where it has one."""
         if self._store.owns(url):
             try:
                 async for piece in self._store.stream(url):
@@ -238,6 +249,7 @@ class Fetcher:
                     )
                 async with response:
                     self._check_answer(response, url)
+                    disposed(response.headers.get("Content-Disposition", ""))
                     async for piece in response.content.iter_chunked(PIECE_BYTES):
                         if reason := pace.too_slow(len(piece), self._clock()):
                             raise SourceTooSlow(f"{shown(url)} {reason}")
@@ -292,9 +304,9 @@ def _machine(host: str) -> str:
         return host
 
 
-def _name(url: str) -> str:
+def _name(url: str, disposition: str = "") -> str:
     try:
-        return unquote(PurePosixPath(urlsplit(url).path).name) or "recording"
+        return name_of(url, disposition=disposition)
     except ValueError as error:
         raise UnsupportedUrl(f"the recording's URL is not one: {error}") from None
 

@@ -25,6 +25,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from steno.audio_files import naming
 from steno.errors import Permanent, Retryable
 from steno.events import ids
 from steno.events.catalogue import PHRASES, TRANSCRIPTS, Topic
@@ -74,6 +75,8 @@ class Work:
     done: bool = False
     transcribing: "asyncio.Task[Transcript] | None" = None
     ended: asyncio.Event = field(default_factory=asyncio.Event)
+    #: What its file is called, once that is known.
+    name: str = ""
 
 
 Key = tuple[str, str]
@@ -135,7 +138,7 @@ class Transcriber:
         recording = message.record
         if isinstance(recording, RecordingSubmitted) and (recording.call_id, recording_id(recording)) not in self._cancelled:
             reason = "an internal error of the transcriber; its log and the dead letters have the details"
-            await self._fail(recording, reason, "internal")
+            await self._fail(recording, naming(recording.file_name, reason), "internal")
 
     def _cancel(self, key: Key) -> None:
         """Stops a recording that is under way, and keeps one that comes, or comes again, from being taken up."""
@@ -158,7 +161,7 @@ class Transcriber:
         if key in self._cancelled:
             log.info("recording.skipped", recording_id=key[1])
             return
-        work = self._under_way[key] = Work()
+        work = self._under_way[key] = Work(name=recording.file_name)
         try:
             await self._end(recording, work, key)
             work.done = True
@@ -178,11 +181,11 @@ class Transcriber:
             metrics.RECORDINGS.labels("cancelled").inc()
             log.info("recording.dropped", recording_id=key[1])
         except UnreadableAudio as error:
-            await self._fail(recording, str(error), "unreadable_audio")
+            await self._fail(recording, naming(work.name, str(error)), "unreadable_audio")
         except UnsupportedLocale as error:
-            await self._fail(recording, str(error), "unsupported_locale")
+            await self._fail(recording, naming(work.name, str(error)), "unsupported_locale")
         except Permanent as error:
-            await self._fail(recording, str(error), error.error_class)
+            await self._fail(recording, naming(work.name, str(error)), error.error_class)
 
     async def _complete(self, recording: RecordingSubmitted, work: Work, key: Key) -> None:
         transcript = self._kept.get(key)
@@ -210,8 +213,11 @@ class Transcriber:
             await self._publisher.send(TRANSCRIPTS, started, event_id=ids.event_id("transcript.started", identifier))
             async with AsyncExitStack() as while_read:
                 with traces.span("recording.fetch"):
-                    audio = await while_read.enter_async_context(self._fetcher.fetch(recording.url, sha256=recording.sha256))
+                    audio = await while_read.enter_async_context(
+                        self._fetcher.fetch(recording.url, sha256=recording.sha256, file_name=recording.file_name)
+                    )
                 place.fetched()
+                work.name = audio.name
                 with traces.span("recording.decode"):
                     return await self._decode(audio, recording, work)
 

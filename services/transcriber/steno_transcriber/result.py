@@ -44,7 +44,8 @@ class Transcript:
 
 def recording_id(recording: RecordingSubmitted) -> str:
     """The id of a recording, derived where its publisher gave none."""
-    return recording.recording_id or ids.recording_id(recording.call_id, recording.sha256 or recording.url)
+    derived = ids.recording_id(recording.call_id, recording.sha256 or recording.url, recording.format)
+    return recording.recording_id or derived
 
 
 def plain_name(identifier: str) -> str:

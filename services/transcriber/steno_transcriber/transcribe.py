@@ -49,7 +49,7 @@ def transcribe(
     began = time.perf_counter()
     if stop.is_set():  # its file may be gone
         raise Stopped("the recording is no longer wanted")
-    with decoders.open(audio.path, name=audio.name, stop=stop.is_set) as file:
+    with decoders.open(audio.path, name=audio.name, headerless=recording.format or None, stop=stop.is_set) as file:
         blocks = _watched(file, max_audio_ms=max_audio_ms, stop=stop)
         recognised = recognise(engine, segment(blocks), executor=pool, in_flight=pool.places, locale=recording.locale or None)
         spoken = [Spoken.of(utterance, recognition) for utterance, recognition in recognised]

@@ -71,11 +71,13 @@ async def test_a_file_is_taken_in(ingest: Ingest, watch: Watch) -> None:
 
 async def test_metadata_lie_beside_it(ingest: Ingest, watch: Watch) -> None:
     """NAME.json says what the file does not, and goes along."""
-    (watch.path / "a.json").write_text(json.dumps({"call_id": "call-9", "channels": [{"channel": 1, "role": "customer"}]}))
+    said = {"call_id": "call-9", "format": "slin", "channels": [{"channel": 1, "role": "customer"}]}
+    (watch.path / "a.json").write_text(json.dumps(said))
     (watch.path / "a.wav").write_bytes(b"audio")
     await watch.settle()
     (record,) = await submissions(ingest)
     assert (record.call_id, record.role_of(1).value) == ("call-9", "customer")
+    assert (record.file_name, record.format) == ("a.wav", "slin")
     assert watch.files() == ["accepted/a.json", "accepted/a.wav"]
 
 

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 
-from steno_ingest.tables import entries, outbox, recordings
+from steno_ingest.tables import entries, idempotency_keys, outbox, recordings
 from support.ingest import CODEC, KEY, Ingest, problem
 
 from steno.events import ids
@@ -43,6 +43,7 @@ async def test_an_upload_is_accepted_and_kept(ingest: Ingest) -> None:
 
     shown = (await ingest.client.get(answer["links"]["self"])).json()
     assert shown["call_id"] == "call-1"
+    assert shown["file_name"] == record.file_name == "call.wav"
     assert shown["properties"] == {"queue": "billing"}
     assert shown["channels"][0] == {"channel": 0, "role": "agent"}
     assert shown["accepted_at"].endswith(("Z", "+00:00"))
@@ -77,6 +78,39 @@ async def test_an_idempotency_key_is_for_one_request(ingest: Ingest) -> None:
     assert len(await ingest.rows(recordings)) == len(ingest.kept()) == 1
     other = {**headers, "X-Api-Key": KEY + "2"}
     assert (await ingest.upload(AUDIO + b"more", headers=other)).status_code == 202
+
+
+async def test_a_format_makes_another_recording(ingest: Ingest) -> None:
+    """What failed for want of a format is submitted again with it; the values there are stand in the refusal of others."""
+    failed = await ingest.upload(AUDIO, name="../calls/\u2028a.raw", call_id="call-1")
+    again = await ingest.upload(AUDIO, name="C:\\calls\\a.raw", call_id="call-1", format="slin16")
+    same = await ingest.upload(AUDIO, name="b.raw", call_id="call-1", format="slin16")
+    assert (failed.status_code, again.status_code) == (202, 202)
+    assert failed.json()["recording_id"] != again.json()["recording_id"] == same.json()["recording_id"]
+    records = [CODEC.decode(row.value) for row in await ingest.rows(outbox)]
+    assert [(record.file_name, record.format) for record in records if isinstance(record, RecordingSubmitted)] == [
+        ("\ufffda.raw", ""),
+        ("a.raw", "slin16"),
+    ]
+    link = {"url": "https://audio.example/a.raw", "call_id": "call-1", "format": "vox6"}
+    linked = (await ingest.client.post("/v1/recordings", json=link)).json()
+    assert linked["recording_id"] == ids.recording_id("call-1", link["url"], "vox6")
+    refused = problem(await ingest.upload(AUDIO, call_id="call-1", format="opus"), 422)
+    assert "'mulaw', 'alaw', 'slin'" in refused["detail"]
+
+
+async def test_a_key_of_an_older_version_holds(ingest: Ingest) -> None:
+    """A field of the metadata that is new makes no other request of one that does without it."""
+    await ingest.upload(AUDIO, headers={"Idempotency-Key": "key-1"}, call_id="call-1")
+    said = {"call_id": "call-1", "channels": [], "locale": "en-US", "properties": {}}
+    digest = hashlib.sha256(AUDIO).hexdigest()
+    (claim,) = await ingest.rows(idempotency_keys)
+    assert claim.fingerprint == hashlib.sha256(f"{digest}\n{json.dumps(said, sort_keys=True)}".encode()).hexdigest()
+
+
+async def test_an_empty_file_is_refused_by_name(ingest: Ingest) -> None:
+    """Whoever uploads many knows which it was."""
+    assert problem(await ingest.upload(b"", name="a.raw"), 422)["detail"] == "a.raw is empty: there is no audio in it"
 
 
 async def test_a_link_is_accepted(ingest: Ingest) -> None:

@@ -11,6 +11,7 @@ CALLS = st.text(max_size=12)
 def test_ids_never_change() -> None:
     """A replay by a later version writes the ids that an earlier one wrote."""
     assert ids.recording_id("call-1", "https://e/a.wav") == "74f9f5f5-0b21-5abe-a4da-81bb28d8312f"
+    assert ids.recording_id("call-1", "https://e/a.wav", "slin") != ids.recording_id("call-1", "https://e/a.wav")
     assert ids.phrase_id("call-1", "r", 0, 1500) == "fba10eed-74be-534e-b9bc-e5f3cbbbe2b2"
     assert ids.insight_id("p") == "c48724bf-1a8a-5f04-b728-e13faec242c3"
     assert ids.summary_id("call-1", "r") == "9f8b046c-a58e-56dc-9f7e-0b038ba531e3"

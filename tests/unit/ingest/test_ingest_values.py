@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from steno_ingest.errors import InvalidMetadata
-from steno_ingest.intake import suffix_of
+from steno_ingest.intake import plain_suffix
 from steno_ingest.metadata import Channel, Metadata, parse_link, parse_metadata
 from steno_ingest.openapi import document
 from steno_ingest.urls import url_pattern
@@ -109,7 +109,7 @@ SUFFIXES = {
 @pytest.mark.parametrize(("name", "suffix"), SUFFIXES.items())
 def test_only_plain_suffixes_are_kept(name: str, suffix: str) -> None:
     """A file name gives a suffix of a few letters, or none."""
-    assert suffix_of(name) == suffix
+    assert plain_suffix(name) == suffix
 
 
 def test_secrets_are_as_standard_webhooks_has_them() -> None:

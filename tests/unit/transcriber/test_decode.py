@@ -145,14 +145,15 @@ def test_damaged_packets_are_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "data", "reason"),
     [
-        ("notes.wav", b"the customer called at nine\n" * 50, "is not an audio file"),
+        ("notes.wav", b"the customer called at nine\n" * 50, "is text, not audio"),
         ("empty.wav", b"", "is empty"),
         ("header.wav", b"RIFF\xff\xff\xff\xffWAVEfmt \x10\x00", "header is cut off"),
         (
             "list.wav",
             b"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nfile:///etc/hostname\n#EXT-X-ENDLIST\n",
-            "is not an audio file",
+            "is a playlist, not audio",
         ),
+        ("noise.wav", bytes(range(256)) * 50, "is not an audio file.* `format` is one of mulaw, alaw, slin"),
     ],
 )
 def test_what_is_no_recording_says_so(tmp_path: Path, name: str, data: bytes, reason: str) -> None:

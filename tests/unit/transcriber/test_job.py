@@ -236,7 +236,7 @@ async def test_silence_is_completed_without_phrases(
 
 
 @pytest.mark.parametrize(
-    ("content", "reason"), [(b"Dear customer, thank you for your letter.", "not an audio file"), (b"", "empty")]
+    ("content", "reason"), [(b"Dear customer, thank you for your letter.", "is text, not audio"), (b"", "empty")]
 )
 async def test_what_is_no_audio_fails(
     transcriber: Transcriber, published: Published, store: FlakyStore, tmp_path: Path, content: bytes, reason: str
@@ -268,6 +268,35 @@ async def test_audio_over_the_limit_fails(
     failed = published[-1]
     assert isinstance(failed, TranscriptFailed)
     assert failed.error == "audio_too_long"
+    assert failed.reason.startswith("long.wav: ")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"url": "https://127.0.0.1/a.wav"}, {"locale": "de-DE"}, {"sha256": "0" * 64}, {"format": "opus"}],
+    ids=["not reached", "another language", "another digest", "another format"],
+)
+async def test_the_name_of_the_file_stands_in_every_reason(
+    transcriber: Transcriber, published: Published, store: FlakyStore, tmp_path: Path, change: dict[str, str]
+) -> None:
+    """Whatever was wrong, whoever submitted the file knows which."""
+    excerpt(tmp_path / "objects" / "call.wav", seconds=3)
+    recording = submitted(store, "call.wav").model_copy(update={"file_name": "Anruf 17.wav", **change})
+    await transcriber.handle(message(recording))
+    failed = published[-1]
+    assert isinstance(failed, TranscriptFailed)
+    assert "Anruf 17.wav" in failed.reason
+
+
+async def test_the_name_stands_in_the_reason_of_a_fault_of_ours(
+    transcriber: Transcriber, published: Published, store: FlakyStore
+) -> None:
+    """Which has a reason that knows nothing of files."""
+    recording = submitted(store, "call.wav").model_copy(update={"file_name": "Anruf 17.wav"})
+    await transcriber.give_up(message(recording), RuntimeError("a bug"))
+    failed = published[-1]
+    assert isinstance(failed, TranscriptFailed)
+    assert failed.reason.startswith("Anruf 17.wav: an internal error")
 
 
 async def test_a_language_the_model_does_not_know_fails(

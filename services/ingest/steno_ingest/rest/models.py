@@ -52,6 +52,7 @@ class RecordingAnswer(AcceptedRecording):
     tenant: str | None = Field(description="Whose it is; none: the house's, which only keys with tenant=* see.")
     door: Door = Field(description="The way it came in.")
     url: str | None = Field(description="Where its audio is.")
+    file_name: str | None = Field(description="What its file is called, where it was uploaded or dropped.")
     channels: list[ChannelAnswer]
     locale: str
     properties: dict[str, str]
@@ -115,6 +116,7 @@ def recording_answer(row: Row[Any]) -> RecordingAnswer:
         tenant=row.tenant or None,
         door=Door(row.door),
         url=row.url or None,
+        file_name=row.file_name or None,
         channels=[ChannelAnswer(**entry) for entry in row.channels],
         locale=row.locale,
         properties=row.properties,

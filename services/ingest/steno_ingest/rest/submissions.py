@@ -67,7 +67,7 @@ async def _submit_form(form: Form, intake: Intake, keys: ApiKeys, caller: Caller
         async for part in form.parts():
             if part.name == "file" and upload is None:
                 file_name = part.file_name
-                upload = await intake.upload(part.pieces, door=Door.REST)
+                upload = await intake.upload(part.pieces, door=Door.REST, file_name=file_name)
             elif part.name == "metadata" and metadata is None:
                 metadata = parse_metadata(await _whole(part.pieces, "metadata"))
             else:

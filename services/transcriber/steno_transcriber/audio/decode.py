@@ -7,8 +7,9 @@ import errno
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
-from typing import Any, Literal, Protocol
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import av
 import av.logging
@@ -16,28 +17,19 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
+from steno.audio_files import HEADERLESS_SUFFIXES, suffix_of
 from steno_transcriber.audio.errors import UnreadableAudio
+from steno_transcriber.audio.files import Readable, WithHeader, read_at
+from steno_transcriber.audio.identify import ASK, identify
 from steno_transcriber.audio.wire import AudioFormat, Block, outlandish
 from steno_transcriber.speech import SAMPLE_RATE
 
-__all__ = ["AudioFile", "AudioFormat", "Block", "Headerless", "open_audio", "read_audio"]
-
-Headerless = Literal["mulaw", "alaw"]
-
-HEADERLESS_EXTENSIONS: dict[str, Headerless] = {
-    ".alaw": "alaw",
-    ".al": "alaw",
-    ".mulaw": "mulaw",
-    ".raw": "mulaw",
-    ".ul": "mulaw",
-    ".ulaw": "mulaw",
-}
-"""Headerless telephony audio: G.711 at 8 kHz, one channel (RFC 3551, 4.5.14)."""
+__all__ = ["AudioFile", "AudioFormat", "Block", "open_audio", "read_audio"]
 
 # Only formats that hold audio themselves. Playlists (HLS, DASH, concat, SDP) would let a file make us open others.
 CONTAINERS = (
-    "aac,ac3,aiff,alaw,amr,amrnb,amrwb,ape,asf,au,avi,caf,eac3,flac,flv,g722,g723_1,g726,g729,gsm,ircam,m4a,matroska,"
-    "mov,mp3,mp4,mpeg,mpegts,mulaw,nistsphere,ogg,rso,sox,tta,voc,w64,wav,webm,wv"
+    "aac,ac3,aiff,alaw,amr,amrnb,amrwb,ape,asf,au,avi,caf,eac3,flac,flv,g722,g723_1,g726,g729,gsm,ilbc,ircam,m4a,matroska,"
+    "mov,mp3,mp4,mpeg,mpegts,mulaw,nistsphere,ogg,rso,s16be,s16le,sox,tta,voc,w64,wav,webm,wv"
 )
 
 MOST_STREAMS = 100
@@ -66,19 +58,6 @@ def _audio_decoders() -> str:
 
 
 AUDIO_DECODERS = _audio_decoders()
-
-
-class Readable(Protocol):
-    """What is needed of an open file."""
-
-    def read(self, size: int, /) -> bytes | None:
-        """Up to so many bytes; none at the end."""
-
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Goes there, and says where that is."""
-
-    def tell(self) -> int:
-        """Where it is."""
 
 
 class Source:
@@ -204,7 +183,7 @@ class AudioFile:
 
 
 @contextmanager
-def open_audio(path: Path, *, name: str | None = None, headerless: Headerless | None = None) -> Iterator[AudioFile]:
+def open_audio(path: Path, *, name: str | None = None, headerless: str | None = None) -> Iterator[AudioFile]:
     """Open a recording that is known to be no attack, in this very process. Arguments and errors are those of `read_audio`.
 
     Raises:
@@ -215,40 +194,42 @@ def open_audio(path: Path, *, name: str | None = None, headerless: Headerless | 
 
 
 @contextmanager
-def read_audio(file: Readable, *, name: str, headerless: Headerless | None = None) -> Iterator[AudioFile]:
+def read_audio(file: Readable, *, name: str, headerless: str | None = None) -> Iterator[AudioFile]:
     """Read a recording of any container and codec.
 
     Args:
         file: the open file.
-        name: what to call it in errors, and whose extension counts.
-        headerless: the codec of a file without a header (8 kHz, mono); by default the extension tells.
+        name: what to call it in errors; its suffix counts where the content does not tell.
+        headerless: how it is coded if it has no header (a `steno.audio_files.Headerless`), as its submitter says.
 
     Raises:
         UnreadableAudio: it is not audio.
         OSError: the file cannot be read. No other error of the system comes from here, whatever ffmpeg calls its own.
     """
-    suffix = PurePosixPath(name).suffix.lower()
-    codec = headerless or HEADERLESS_EXTENSIONS.get(suffix)
-    source = Source(file, suffix=suffix if re.fullmatch(r"\.[a-z0-9_]{1,10}", suffix) else "")
-    if file.seek(0, 2) == 0:
+    size = file.seek(0, 2)
+    if size == 0:
         raise UnreadableAudio(f"{name} is empty (0 bytes)")
+    found = identify(partial(read_at, file), size, name=name, headerless=headerless)
     file.seek(0)
+    suffix = suffix_of(name)
+    # ffmpeg, too, looks at suffixes, and takes those of files without a header for more than what is in them.
+    told = re.fullmatch(r"\.[a-z0-9_]{1,10}", suffix) and suffix not in HEADERLESS_SUFFIXES
+    source = Source(WithHeader(found.header, file) if found.header else file, suffix=suffix if told else "")
     options = {
+        **found.options,
         "format_whitelist": CONTAINERS,
         "codec_whitelist": AUDIO_DECODERS,
         "protocol_whitelist": "none",  # a container that names other files is not followed to them
         "max_streams": str(MOST_STREAMS),
     }
-    if codec is not None:
-        options |= {"sample_rate": "8000", "ch_layout": "mono"}
     log: list[tuple[int, str, str]] = []
     av.logging.set_level(av.logging.WARNING)
     try:
         with (
-            _library_errors(source, lambda: f"{name} is not an audio file, or its header is cut off{_hint(_said(log))}"),
+            _library_errors(source, lambda: f"{name} {_unopened(_said(log))}"),
             av.logging.Capture() as log,
         ):
-            container = av.open(source, format=codec, options=options, metadata_errors="replace")
+            container = av.open(source, format=found.demuxer, options=options, metadata_errors="replace")
     finally:
         av.logging.set_level(None)
     with container:
@@ -259,6 +240,10 @@ def read_audio(file: Readable, *, name: str, headerless: Headerless | None = Non
 
 def _said(log: list[tuple[int, str, str]]) -> str:
     return "".join(line for _, _, line in log)
+
+
+def _unopened(said: str) -> str:
+    return f"is not an audio file, or its header is cut off{_hint(said)}; if it never had one, {ASK}"
 
 
 def _hint(said: str) -> str:

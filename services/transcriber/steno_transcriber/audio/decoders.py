@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from steno.audio_files import LONGEST_FILE_NAME
 from steno_transcriber.audio import wire
 from steno_transcriber.audio.errors import DecoderDied, DecoderLost, Stopped, UnreadableAudio
 from steno_transcriber.audio.request import STATUS, Request
@@ -29,7 +30,7 @@ MEBI = 1 << 20
 STOP_SECONDS = 0.05
 """How soon work that is told to stop notices."""
 _STATUS_SECONDS = 5.0
-_NAME_CHARACTERS = 200
+_NAME_CHARACTERS = LONGEST_FILE_NAME
 _READ_AGAIN_BYTES = 1 << 20
 _PIPE_BYTES = 1 << 20
 _F_SETPIPE_SZ = 1031

@@ -13,7 +13,7 @@ STATUS = struct.Struct("<i")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What a decoder is told; `headerless` is a codec or nothing."""
+    """What a decoder is told; `headerless` is how it is coded without a header, or nothing."""
 
     name: str
     headerless: str | None

@@ -1,0 +1,13 @@
+"""What the file of a recording is called by whoever brought it."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0007"
+down_revision = "0006"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("recordings", sa.Column("file_name", sa.String(255), nullable=False, server_default=""))
