@@ -370,3 +370,32 @@ def test_the_name_of_a_piece_says_its_span() -> None:
     assert Span.named(Span(800, 1600).name) == Span(800, 1600)
     assert Span(800, 1600).name < Span(10_000, 10_001).name
     assert [Span.named(name) for name in ("readme", "1-", "-", "a-b", "000-001#1")] == [None] * 5
+
+
+def test_another_language_is_noted_where_it_was_told() -> None:
+    """The one it began in is none, nor is the same again; before any audio it is the call's only one."""
+    begun = account()
+    begun.locale = "en-US"
+    for locale in ("", "en-US", "en-GB"):
+        begun.spoken(locale)
+    assert not begun.several_languages
+    begun.take(chunk(0, 0, bytes(800)))
+    for locale in ("en-GB", "de-DE", "de-DE"):
+        begun.spoken(locale)
+    assert [(note.kind, note.position_ms, note.detail) for note in begun.notes] == [
+        ("language", 0, "en-GB"),
+        ("language", 100, "de-DE"),
+    ]
+    begun.notes = []
+    restored = Account.restored(begun.kept())
+    assert (restored.locale, restored.several_languages) == ("de-DE", True)
+
+
+def test_an_account_of_before_learns_its_language() -> None:
+    """What it does not know is no change."""
+    kept = account().kept()
+    del kept["locale"], kept["several_languages"]
+    restored = Account.restored(kept)
+    restored.take(chunk(0, 0, bytes(800)))
+    restored.spoken("de-DE")
+    assert (restored.notes, restored.several_languages) == ([], False)

@@ -167,6 +167,20 @@ async def test_without_a_second_pass_there_is_a_recording_only() -> None:
     assert await world.recording("c")
 
 
+async def test_a_call_of_several_languages_has_no_second_pass() -> None:
+    """A pass has one language, so the live transcript stays; where each was told is noted."""
+    scene = Scene()
+    scene.start()
+    scene.send(800)
+    scene.records.append(CallUpdated(call_id="c", locale="de-DE", updated_at=NOW))
+    scene.send(800)
+    scene.end()
+    world = await read(World(scene.records))
+    assert world.recordings.accepted == {}
+    assert await world.recording("c")
+    assert world.ledger.events == {("c", "language", 100): (0, "de-DE")}
+
+
 async def test_without_recording_no_audio_is_kept() -> None:
     """The call is accounted for all the same, to its end."""
     world = await read(World(a_call().records), record_calls=False)

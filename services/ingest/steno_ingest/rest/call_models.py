@@ -67,7 +67,7 @@ class CallAnswer(Answer):
 class CallEventAnswer(Answer):
     """Something that happened in a call."""
 
-    kind: str = Field(description="gap_lost, gap_paused, one_legged, dtmf, torn, ...")
+    kind: str = Field(description="gap_lost, gap_paused, one_legged, dtmf, language, ...")
     position_ms: int = Field(description="When, in milliseconds of the call's audio.")
     duration_ms: int
     detail: str

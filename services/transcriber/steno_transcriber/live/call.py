@@ -12,7 +12,8 @@ What a record means for the call is said by `steno.call_reader`, to its recordin
 | a span that nobody sends, a pause, the end of one | what was open ends, hearing begins anew |
 | a pause that was told late | what was open ends where the pause began; what ended before is said already |
 | audio while the call is paused | nothing |
-| roles, update | utterances that end from now on have the new ones |
+| roles | utterances that end from now on have the new ones |
+| another language | utterances that begin from now on are in it (`languages`) |
 | end | what was open ends; nothing is taken any more |
 """
 
@@ -37,6 +38,7 @@ from steno.events.records import (
 )
 from steno_transcriber.live.audio import Linear, LiveForm, linear
 from steno_transcriber.live.channel import LiveChannel
+from steno_transcriber.live.languages import Languages
 from steno_transcriber.live.lead import Lead
 from steno_transcriber.live.places import CallFacts, Place, Places
 from steno_transcriber.speech import Utterance
@@ -82,6 +84,7 @@ class LiveCall:
     def __init__(self, checkpoint: CallCheckpoint) -> None:
         self._first = checkpoint
         self._facts = CallFacts(channels=checkpoint.channels, locale=checkpoint.locale, properties=checkpoint.properties)
+        self._languages = Languages(checkpoint.locale)
         self._samples_per_ms = checkpoint.sample_rate // 1000
         #: Whether audio would go on from where it was heard last.
         self._hearing = False
@@ -127,6 +130,10 @@ class LiveCall:
     def facts(self) -> CallFacts:
         """Roles, locale and properties as they are known now."""
         return self._facts
+
+    def locale_of(self, start_ms: int) -> str:
+        """The language of an utterance that begins there, and has not been published."""
+        return self._languages.of(start_ms)
 
     @property
     def duration_ms(self) -> int:
@@ -247,6 +254,8 @@ class LiveCall:
                 with suppress(PropertiesTooLarge):
                     properties = merged(self._facts.properties, record.properties)
                     self._facts = replace(self._facts, locale=record.locale or self._facts.locale, properties=properties)
+                    self._languages.forget(min(channel.mark.restart_ms for channel in self._channels))
+                    self._languages.change(self._facts.locale, at_ms=self.duration_ms)
             case AudioChunk():
                 for step in self._reader.read(record):
                     if isinstance(step, Missing):
@@ -303,7 +312,7 @@ class LiveCall:
             LiveUtterance(
                 utterance=utterance,
                 role=self._facts.role_of(utterance.channel),
-                locale=self._facts.locale,
+                locale=self._languages.of(utterance.start_ms),
                 said_at=heard_at - timedelta(milliseconds=min(self.duration_ms - utterance.end_ms, HOUR_MS)),
             )
             for utterance in found

@@ -33,7 +33,7 @@ class Growing:
         self.taken = 0
         self._audio_start_ms = utterance.audio_start_ms
         self._engine = engine
-        self._locale = locale
+        self.locale = locale
         self._decoding: Future[Recognition] | None = None
         self._waiting: deque[Linear] = deque()
         # From here on only the thread that decodes touches it.
@@ -75,7 +75,7 @@ class Growing:
     def decode(self) -> Recognition:
         """What the engine thinks of all that was taken. Blocks: call it in a thread."""
         if self._stream is None:
-            self._stream = self._engine.stream(channel=self.channel, start_ms=self._audio_start_ms, locale=self._locale)
+            self._stream = self._engine.stream(channel=self.channel, start_ms=self._audio_start_ms, locale=self.locale)
         while self._waiting:
             samples = self._stretch.accept(self._waiting.popleft())
             self._stream.accept(samples)

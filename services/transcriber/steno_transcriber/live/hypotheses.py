@@ -119,7 +119,7 @@ class Hypotheses:
     def _begin(self, channel: LiveChannel) -> Growing:
         utterance = channel.open_utterance
         assert utterance is not None  # it is open
-        locale = self._call.facts.locale or None
+        locale = self._call.locale_of(utterance.start_ms) or None
         began_at = self._bench.clock() - utterance.duration_ms / 1000
         return Growing(utterance, channel.form, self._bench.engine, locale=locale, at=began_at)
 
@@ -169,7 +169,7 @@ class Hypotheses:
             duration_ms=growing.heard_ms,
             text=text,
             stable_text=growing.agreement.take(text),
-            locale=self._call.facts.locale,
+            locale=growing.locale or "",
         )
         growing.revision += 1
         await self._bench.publisher.send(HYPOTHESES, hypothesis)

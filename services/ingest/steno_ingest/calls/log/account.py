@@ -62,6 +62,10 @@ class Account:
     one_legged_seconds: int
     #: Audio that was taken before it became known that the call was paused by then.
     masks: list[tuple[int, int]] = field(default_factory=list)
+    #: The language that was told last; empty in accounts of before, which did not keep it.
+    locale: str = ""
+    #: Whether another one was told within the call.
+    several_languages: bool = False
     #: How often the ledger was to be told of it: paused, updated, corrected.
     said: int = 0
     #: How much was noted so far.
@@ -141,6 +145,13 @@ class Account:
             channel = "" if pressed.channel is None else f" on channel {pressed.channel}"
             self._note("dtmf", min(pressed.position, self.reader.furthest), detail=f"{pressed.digit}{channel}")
 
+    def spoken(self, locale: str) -> None:
+        """Takes which language is spoken from now on."""
+        before, self.locale = self.locale, locale or self.locale
+        if before and before != self.locale:
+            self._note("language", self.position, detail=self.locale)
+            self.several_languages |= self.position > 0
+
     @property
     def said_too_often(self) -> bool:
         """Whether the ledger is told nothing more of it just now; its gate closes and opens all the same."""
@@ -173,6 +184,8 @@ class Account:
             **own,
             **_kept_of(self.reader),
             "codec": self.codec.value,
+            "locale": self.locale,
+            "several_languages": self.several_languages,
             "said": self.said,
             "faults": sorted(self.faults),
             "unusable": self.unusable.weight,
@@ -186,6 +199,8 @@ class Account:
         values = {
             **{name: kept[name] for name in _KEPT},
             "codec": AudioCodec(kept["codec"]),
+            "locale": kept.get("locale", ""),
+            "several_languages": kept.get("several_languages", False),
             "said": kept.get("said", 0),
             "faults": set(kept["faults"]),
             # Accounts of before have neither.

@@ -254,6 +254,8 @@ class CallLog:
             self._account_for(call, record)
             if refused is not None:
                 self._refuse_event(call, refused)
+            elif isinstance(record, CallUpdated):
+                call.account.spoken(record.locale)
 
     async def _update(self, record: CallUpdated) -> UnusableRecord | None:
         try:

@@ -67,6 +67,7 @@ class OpenCall:
             sample_rate=started.sample_rate,
             channel_count=len(started.channels),
             one_legged_seconds=one_legged_seconds,
+            locale=started.locale,
         )
         call = cls(account=account, partition=partition, foreign=foreign, next_offset=offset, taken_at=now)
         call.taken(offset, now)

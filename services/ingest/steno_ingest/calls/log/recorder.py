@@ -65,7 +65,8 @@ class Recorder:
         if spans and not await self._accounts.is_finished(call.call_id):
             recording = await self._record(account, spans)
             await self._ledger.note_recording(call.call_id, recording.recording_id, recording.url)
-            if self._second_pass:
+            # A pass has one language: where several were spoken, the live transcript is the better one.
+            if self._second_pass and not account.several_languages:
                 await self._submit(await self._ledger.call(call.call_id), recording)
         # The pieces last: of a part of them another recording would be made.
         await self._accounts.finish(call.call_id)
