@@ -89,7 +89,7 @@ def test_a_service_installs_alone(service: str, python: Path, tmp_path: Path) ->
     assert found["phrases"] >= 1
     assert {"recordings", "phrases", "transcripts"} <= set(found["topics"])
 
-    commanded = run(python.with_name("steno"), "topics", "list", cwd=tmp_path)
+    commanded = run(python.with_name("steno"), "topics", "list", cwd=tmp_path, COLUMNS="200")
     assert (commanded.returncode, "call-audio" in commanded.stdout) == (0, True), commanded.stderr
 
     variable = f"STENO_{service.upper()}_HTTP_PORT"
