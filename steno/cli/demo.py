@@ -129,6 +129,7 @@ async def _note(client: Api, event: ReceivedEvent, call: _SampleCall) -> None:
     what = f"{event.type} of {call.file.name}, {seconds:.1f} s after it was submitted, signature verified"
     out.say(styled("dim", "webhook"), f"   {what}")
     if event.type == "transcript.completed":
+        await client.wait(event.recording_id)  # the notifier may have heard of it before the ledger has
         call.transcript = await client.transcript(event.recording_id)
     elif event.type == "call.summarised":
         call.summary = event
