@@ -74,7 +74,7 @@ class Finishing:
             except Retryable as error:
                 # An error among many that were none of ours is the first of its kind.
                 away, unexpected = away + 1, 0
-                reason, seconds = str(error), self._retry.after(away)
+                reason, seconds = str(error), self._retry.decide(error, away) or 0.0
             except Exception as error:
                 away, unexpected = 0, unexpected + 1
                 again = self._retry.decide(error, unexpected)
