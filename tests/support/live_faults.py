@@ -49,6 +49,9 @@ async def survive(
         await _let_happen(faults)
         clients = await players
         assert [client.state for client in clients if not client.complete] == []
+        # One that lost its connection behind the end of its call was not told how many there are.
+        told = [client for client in clients if client.phrase_count is not None]
+        assert [client.phrases for client in told] == [client.phrase_count for client in told]
         for call_id in playing:
             ended = await ended_call(client, call_id)
             assert (ended["state"], ended["complete"]) == ("completed", True), ended

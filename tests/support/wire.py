@@ -14,9 +14,10 @@ from support.hosting import Hosting
 
 from steno.callers import Caller
 from steno.events.catalogue import PHRASES, Topic
-from steno.events.records import Record
+from steno.events.records import Phrase, Record
 from steno.kafka.errors import KafkaUnavailable
 from steno.kafka.messages import Message
+from steno.storage.database import DatabaseUnavailable
 
 START = {"type": "start", "call_id": "call-1", "codec": "PCMU", "sample_rate": 8000, "channels": [{}, {}]}
 
@@ -42,6 +43,23 @@ class ScriptedCaptions:
             yield Message(
                 topic=topic, partition=0, offset=0, key="call-1", record=record, headers={}, timestamp=datetime.now(UTC)
             )
+
+
+class MemoryPhrases:
+    """The phrases that the ledger has."""
+
+    def __init__(self) -> None:
+        self.phrases: list[Phrase] = []
+        self.count: int | None = None
+        self.away = 0
+
+    async def live_phrases(self, call_id: str, *, first: int, limit: int) -> tuple[list[Phrase], int | None]:
+        assert call_id == "call-1"
+        if self.away:
+            self.away -= 1
+            raise DatabaseUnavailable("away")
+        found = sorted((phrase for phrase in self.phrases if phrase.sequence >= first), key=lambda phrase: phrase.sequence)
+        return found[:limit], self.count
 
 
 class Wire:
@@ -86,10 +104,12 @@ class Line:
         self.hosting = Hosting()
         self.wire = Wire()
         self.captions = ScriptedCaptions()
+        self.said_before = MemoryPhrases()
         self.connection = Connection(
             Entered(door=door or StreamDoor(), caller=self.caller, holds=lambda: self.key_holds),
             self.hosting.host,
             self.captions,
+            self.said_before,
             receive=self.wire.incoming.get,
             send=self.wire.send,
             idle_seconds=60,

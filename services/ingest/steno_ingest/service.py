@@ -62,7 +62,7 @@ async def build(settings: IngestSettings) -> Wiring:
 
     outbox = Outbox(producer)
     ledger = Ledger(engine, outbox)
-    calls = CallLedger(engine, outbox)
+    calls, queries = CallLedger(engine, outbox), CallQueries(engine)
     intake = Intake(ledger, objects, max_bytes=settings.max_upload_bytes)
     topics = TopicMaker(lambda: create_topics(settings.kafka, settings.topics, _TOPICS, seconds=ATTEMPT_SECONDS))
     keys = ApiKeys(settings.api_keys_file)
@@ -83,6 +83,7 @@ async def build(settings: IngestSettings) -> Wiring:
         door_table(settings, keys),
         host,
         tail,
+        queries,
         idle_seconds=settings.idle_seconds,
         openings=rates.calls,
         wrong_keys=rates.wrong_keys,
@@ -135,7 +136,7 @@ async def build(settings: IngestSettings) -> Wiring:
             lookout,
             host,
             Sweeper(objects, accounts),
-            Overdue(calls, CallQueries(engine)),
+            Overdue(calls, queries),
             topics,
             *on_kafka,
         ],

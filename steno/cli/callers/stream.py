@@ -76,6 +76,8 @@ class StreamClient:
         self.safe = 0
         #: Whether the door said that it has all of the call.
         self.complete = False
+        #: How many phrases came, without a hole.
+        self.phrases = 0
         #: How many phrases the live transcript has, once it is complete.
         self.phrase_count: int | None = None
         self._description = description
@@ -107,7 +109,7 @@ class StreamClient:
             "properties": dict(self._description.properties),
         }
         if self._begun:
-            start["resume"] = {"sequence": self._sequence, "position": self.safe}
+            start["resume"] = {"sequence": self._sequence, "position": self.safe, "phrases": self.phrases}
         self._begun = True
         self.outgoing.append(json.dumps(start))
 
@@ -162,6 +164,8 @@ class StreamClient:
                 self._go_on(message["position"])
             case "ack":
                 self._forget(message["sequence"], message["position"])
+            case "phrase":
+                self.phrases += message["sequence"] == self.phrases
             case "ended":
                 self.state, self.complete = State.ENDED, message["complete"]
                 self._kept.clear()

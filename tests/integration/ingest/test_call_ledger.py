@@ -308,6 +308,19 @@ async def test_phrases_are_kept_once(ingest: Ingest, ledger: CallLedger) -> None
     assert (rows[5].content["text"], rows[4].content["text"]) == ("better \ufffd", "phrase number 4")
 
 
+async def test_a_live_pass_is_read_from_a_phrase_on(ingest: Ingest, ledger: CallLedger) -> None:
+    """The phrases as they were published, in the order of their numbers, so many at once; and how many there are in the end."""
+    queries = CallQueries(ingest.engine)
+    said = [live_phrase(number, locale="en-IE", tenant="acme") for number in range(12)]
+    for phrase in (*reversed(said), live_phrase(3, call_id="another")):
+        await ledger.note_phrase(phrase)
+    assert await queries.live_phrases(CALL, first=0, limit=5) == (said[:5], None)
+    assert await queries.live_phrases(CALL, first=10, limit=5) == (said[10:], None)
+    assert await queries.live_phrases("nobody", first=0, limit=5) == ([], None)
+    await handled(ingest, live_completed())
+    assert (await queries.live_phrases(CALL, first=12, limit=5))[1] == live_completed().phrase_count
+
+
 async def test_live_passes_make_no_recordings(ingest: Ingest) -> None:
     """What comes back by Kafka of a live pass goes to its call; of a second pass to the recording and to the call."""
     await ingest.calls.begin(call_started(), **DOOR)

@@ -2,8 +2,8 @@
 
 import asyncio
 import itertools
+import struct
 import sys
-import wave
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -90,12 +90,17 @@ async def test_a_caller_without_a_key_is_told(kafka: str, topic_prefix: str, tmp
             await caller.play(paced(audio.frames(FRAME_MS), seconds=FRAME_MS / 1000))
 
 
-async def test_the_example_client_plays_a_file_and_prints_what_was_said(kafka: str, topic_prefix: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("tag", [1, 7], ids=["16 bit", "as the samples are"])
+async def test_the_example_client_plays_a_file_and_prints_what_was_said(
+    kafka: str, topic_prefix: str, tmp_path: Path, tag: int
+) -> None:
     """The example of the documentation, as it stands there, as a program of its own."""
     samples = bytes(number * 7 % 251 for number in range(8000 * 2 * 2))
-    with wave.open(str(tmp_path / "call.wav"), "wb") as file:
-        file.setparams((2, 2, 8000, 0, "NONE", ""))
-        file.writeframes(samples)
+    sample_bytes = 2 if tag == 1 else 1
+    form = struct.pack("<HHIIHH", tag, 2, 8000, 8000 * 2 * sample_bytes, 2 * sample_bytes, 8 * sample_bytes)
+    parts = [(b"fmt ", form), (b"LIST", b"odd\0"), (b"data", samples)]
+    content = b"WAVE" + b"".join(name + struct.pack("<I", len(part)) + part for name, part in parts)
+    (tmp_path / "call.wav").write_bytes(b"RIFF" + struct.pack("<I", len(content)) + content)
     async with IngestProcess(kafka, topic_prefix, tmp_path, f"sqlite:///{tmp_path}/ingest.db") as process:
         await process.ready()
         example = await asyncio.create_subprocess_exec(

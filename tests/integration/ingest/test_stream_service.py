@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from support.calls import live_phrase
 from support.ingest_process import KEY, PARTITIONS, IngestProcess, eventually
 from support.kafka import read_all
 from support.stream_peer import StreamPeer, stream_peer
@@ -191,6 +192,46 @@ async def test_a_connection_that_is_lost_is_not_the_end_of_its_call(kafka: str, 
         end = records[-1]
         assert isinstance(end, CallEnded)
         assert (end.complete, end.reason, end.position) == (False, "torn", 16_000)
+
+
+async def test_a_peer_that_comes_back_is_told_what_was_said_meanwhile(kafka: str, topic_prefix: str, tmp_path: Path) -> None:
+    """Every phrase that it does not have, once: its connection was lost, then ingest itself was killed."""
+    audio = speech(8000)
+    async with ingest(kafka, topic_prefix, tmp_path) as process:
+        async with stream_peer(await process.url(), KEY) as peer:
+            await peer.start("call-1")
+            await peer.speak(audio[:800])
+            await _say(kafka, topic_prefix, 0)
+            await peer.hear("phrase", sequence=0)
+        await _say(kafka, topic_prefix, 1, 2)
+        async with stream_peer(await process.url(), KEY) as peer:
+            await peer.start("call-1", resume={"sequence": 0, "position": 0})
+            await peer.hear("phrase", sequence=2)
+            assert [told["sequence"] for told in peer.heard if told["type"] == "phrase"] == [0, 1, 2]
+            await peer.speak(audio[800:1600])
+            safe = await peer.hear("ack", position=1600)
+            await process.kill()
+        await _say(kafka, topic_prefix, 3, 4)
+        await process.start()
+        async with stream_peer(await process.url(), KEY) as peer:
+            await peer.start("call-1", resume={"sequence": safe["sequence"], "position": safe["position"], "phrases": 3})
+            await _say(kafka, topic_prefix, 5)
+            while sorted(told["sequence"] for told in peer.heard if told["type"] == "phrase") != [3, 4, 5]:
+                phrase = await peer.hear("phrase")
+            assert phrase["text"] == f"phrase number {phrase['sequence']}"
+            assert phrase["words"][0]["text"] == "phrase"
+            assert phrase["locale"] == "en-IE"
+
+
+async def _say(servers: str, prefix: str, *numbers: int) -> None:
+    """The transcriber's finals of these numbers are on their topic."""
+    topics = TopicSettings(prefix=prefix, partitions=PARTITIONS)
+    producer = Producer(KafkaSettings(bootstrap_servers=servers), topics, CODEC, source="test")
+    try:
+        for number in numbers:
+            await producer.send(PHRASES, live_phrase(number, "call-1", locale="en-IE"))
+    finally:
+        await producer.stop()
 
 
 async def test_a_service_that_stops_sends_its_peers_elsewhere(kafka: str, topic_prefix: str, tmp_path: Path) -> None:

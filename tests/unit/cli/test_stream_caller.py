@@ -84,9 +84,11 @@ def test_what_was_not_acknowledged_is_sent_again() -> None:
         client.speak(bytes([byte]) * 320)
     client.receive(json.dumps({"type": "ack", "sequence": 3, "position": 160}))
     assert client.unsafe_bytes == 3 * 320
+    for sequence in (0, 1, 3):
+        client.receive(json.dumps({"type": "phrase", "sequence": sequence}))
     client.closed(1006)
     client.connected()
-    assert json.loads(client.outgoing[0])["resume"] == {"sequence": 3, "position": 160}
+    assert json.loads(client.outgoing[0])["resume"] == {"sequence": 3, "position": 160, "phrases": 2}
     client.outgoing.clear()
     client.receive(json.dumps({"type": "started", "sequence": 4, "position": 320}))
     assert b"".join(frame for frame in client.outgoing if isinstance(frame, bytes)) == b"\2" * 320 + b"\3" * 320

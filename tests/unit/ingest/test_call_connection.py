@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY
 from steno_ingest.calls.doors.port import Close, SendText
 from steno_ingest.calls.doors.stream import StreamDoor
 from steno_ingest.calls.doors.twilio import TwilioDoor
-from steno_ingest.calls.hosting import connection as connection_module
+from steno_ingest.calls.hosting import listening
 from steno_ingest.calls.hosting.outgoing import Outgoing, PeerNotReading
 from structlog.testing import capture_logs
 from support.calls import live_phrase
@@ -48,7 +48,7 @@ async def test_a_peer_hears_what_is_understood_of_its_call() -> None:
 
 async def test_captions_that_are_away_are_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A call goes on without them."""
-    monkeypatch.setattr(connection_module, "_RETRY_SECONDS", 0)
+    monkeypatch.setattr(listening, "_RETRY_SECONDS", 0)
     made = Line()
     made.captions.away = 2
     running = asyncio.create_task(made.connection.run())

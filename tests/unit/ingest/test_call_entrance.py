@@ -69,7 +69,7 @@ async def _knock(server: CallServer, factory: Any, client: str = "192.0.2.1") ->
 
 
 def _server(**options: Any) -> CallServer:
-    return CallServer({}, _Host(), None, idle_seconds=60, **options)  # type: ignore[arg-type]
+    return CallServer({}, _Host(), None, None, idle_seconds=60, **options)  # type: ignore[arg-type]
 
 
 async def test_who_is_let_in_is_no_stranger() -> None:

@@ -1,6 +1,7 @@
 """The sample calls: small, telephone audio, and described as they are."""
 
 import json
+import runpy
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -73,3 +74,11 @@ def test_the_speakers_overlap_once(name: str) -> None:
     gaps = [after["start_ms"] - before["start_ms"] - before["duration_ms"] for before, after in pairwise(phrases)]
     assert sum(gap < 0 for gap in gaps) == 1
     assert min(gaps) >= -500
+
+
+def test_the_example_client_reads_a_sample_as_it_is(name: str) -> None:
+    """It is G.711, which Python's own `wave` does not read."""
+    example = runpy.run_path(str(FOLDER.parent / "examples" / "stream_client.py"))
+    about, audio = example["read_wav"](str(FOLDER / f"{name}.wav"))
+    assert about == {"codec": "PCMU", "sample_rate": RATE, "channels": [{}, {}]}
+    assert len(audio) > 10 * RATE * 2

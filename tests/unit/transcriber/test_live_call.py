@@ -3,7 +3,6 @@
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from itertools import pairwise
@@ -15,11 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from steno_transcriber import segmenter
 from steno_transcriber.live import channel
-from steno_transcriber.live.call import LiveCall, LiveUtterance, begun
+from steno_transcriber.live.call import LiveCall
 from steno_transcriber.live.places import Places
 from steno_transcriber.segmenter import Segmenter, SegmenterOptions
 from steno_transcriber.speech import SAMPLES_PER_MS, Utterance
 from support.live_calls import BEGAN, CHANNELS, CallWriter, Entry, Heard
+from support.live_listener import Exact, Listener, speech, start_of, undisturbed
 from support.speech import call_audio
 
 from steno.events.records import (
@@ -27,9 +27,7 @@ from steno.events.records import (
     AudioCodec,
     AudioGap,
     CallChannel,
-    CallCheckpoint,
     CallEnded,
-    CallStarted,
     CallUpdated,
     DtmfPressed,
     GapReason,
@@ -38,56 +36,7 @@ from steno.events.records import (
 )
 from steno.unusable import UnusableRecord
 
-Exact = tuple[int, int, int, int, bytes, str, str]
-
 SWAPPED = (CallChannel(channel=0, role=Role.CUSTOMER), CallChannel(channel=1, role=Role.AGENT))
-
-
-def exact(found: LiveUtterance) -> Exact:
-    cut = found.utterance
-    return (
-        *(cut.channel, cut.start_ms, cut.duration_ms, cut.padding_before_ms),
-        *(cut.samples.tobytes(), str(found.role), found.locale),
-    )
-
-
-def start_of(log: list[Entry]) -> CallCheckpoint:
-    assert isinstance(log[0].record, CallStarted)
-    return begun(log[0].record, log[0].offset, written_at=log[0].written_at)
-
-
-@dataclass
-class Listener:
-    """Somebody who has a call: takes its log, and publishes some utterances later than they end."""
-
-    call: LiveCall
-    published: list[Exact]
-    waiting: list[LiveUtterance]
-
-    @classmethod
-    def of(cls, checkpoint: CallCheckpoint, published: list[Exact] | None = None) -> "Listener":
-        return cls(LiveCall(checkpoint), published or [], [])
-
-    def take(self, entry: Entry) -> None:
-        self.waiting += self.call.take(entry.record, offset=entry.offset, written_at=entry.written_at)
-
-    def publish(self, *, leave: int = 0) -> None:
-        while len(self.waiting) > leave:
-            found = self.waiting.pop(0)
-            assert self.call.next_phrase == len(self.published)
-            self.published.append(exact(found))
-            self.call.published(found.utterance, with_text=True)
-
-    def checkpoint(self, log_end: int) -> CallCheckpoint:
-        return self.call.checkpoint(log_end=log_end, saved_at=BEGAN)
-
-
-def undisturbed(log: list[Entry]) -> list[Exact]:
-    listener = Listener.of(start_of(log))
-    for entry in log:
-        listener.take(entry)
-    listener.publish()
-    return listener.published
 
 
 @contextmanager
@@ -100,10 +49,6 @@ def restarts_each(seconds: float) -> Iterator[None]:
         patch.object(channel, "Segmenter", partial(Segmenter, options=options)),
     ):
         yield
-
-
-def speech(begin_ms: int, milliseconds: int) -> Heard:
-    return call_audio()[:, begin_ms * SAMPLES_PER_MS : (begin_ms + milliseconds) * SAMPLES_PER_MS]
 
 
 def silence(milliseconds: int) -> Heard:
@@ -310,46 +255,6 @@ def test_a_gap_ends_what_was_being_said(how: str) -> None:
     assert len(before) == len(after) > 0
     assert [(cut[1] + 12_000, cut[2], cut[4]) for cut in before] == [(cut[1], cut[2], cut[4]) for cut in after]
     assert before[-1][1] + before[-1][2] <= 2000
-
-
-def test_what_is_said_while_the_call_is_paused_is_not_heard() -> None:
-    """A publisher may send it all the same: card numbers are read out then. The call goes on where it is resumed."""
-    silent, leaking = CallWriter(), CallWriter()
-    for call in (silent, leaking):
-        call.start()
-        call.say(speech(1000, 4000))
-        call.pause()
-        if call is leaking:
-            call.say(speech(5000, 6000))
-            call.again(3)
-            call.gap(800)
-        call.resume(8 * 11_000 - call.position)
-        call.say(speech(11_000, 5000))
-        call.end()
-    expected = undisturbed(silent.log)
-    assert {cut[1] // 11_000 for cut in expected} == {0, 1}
-    assert undisturbed(leaking.log) == expected
-
-
-@pytest.mark.parametrize("began_ms", [0, 1200, 2900])
-def test_a_pause_that_is_told_late_cuts_what_is_open(began_ms: int) -> None:
-    """Where it began: nothing behind that is heard, in part or whole."""
-    call = CallWriter()
-    call.start()
-    call.say(speech(1000, 3000))
-    listener = Listener.of(start_of(call.log))
-    for entry in call.log:
-        listener.take(entry)
-    listener.publish()
-    opened = [spoken for channel in listener.call.channels if (spoken := channel.open_utterance) is not None]
-    assert opened
-    call.pause(late=24_000 - 8 * began_ms)
-    listener.take(call.log[-1])
-    cut = [found.utterance for found in listener.waiting]
-    assert [found.start_ms for found in cut] == [found.start_ms for found in opened if found.start_ms < began_ms]
-    for found in cut:
-        assert found.end_ms <= began_ms
-        assert found.audio_start_ms + len(found.samples) / SAMPLES_PER_MS <= began_ms
 
 
 def test_a_gap_told_again_is_none() -> None:

@@ -142,6 +142,8 @@ class Offered:
     paused: bool = False
     #: The call was begun on another connection, and goes on here.
     resume: ResumePoint | None = None
+    #: How many phrases its peer has of it; those that follow are told.
+    phrases: int = 0
     #: For protocols whose peers come again without saying so: what they call the conversation. The call of it by the same key
     #: that was left (`Left`, or its connection lost) goes on; the time in between is missing of it. Empty: only the id tells.
     conversation: str = ""

@@ -220,6 +220,7 @@ class StreamDoor:
             resume=None
             if start.resume is None
             else ResumePoint(sequence=start.resume.sequence, position=start.resume.position),
+            phrases=0 if start.resume is None else start.resume.phrases,
         )
         yield self._offered
 

@@ -29,11 +29,13 @@ class Channel(_Part):
 
 
 class From(_Part):
-    """Where a peer that lost its connection goes on: the last `ack`."""
+    """Where a peer that lost its connection goes on: the last `ack`, and behind the phrases that it has."""
 
     # With room for what follows: ten chunks a second for three years, and as many samples as nobody has ever sent.
     sequence: Annotated[int, Field(ge=0, le=2**30)]
     position: Annotated[int, Field(ge=0, le=2**48)]
+    #: How many phrases it has: the number of the first that it has not.
+    phrases: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
 
 
 class Start(_Part):

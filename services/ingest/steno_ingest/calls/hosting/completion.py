@@ -1,22 +1,36 @@
-"""When a peer is told that its transcript is complete: behind the last phrase, which comes on another topic. Pure."""
+"""Which phrases a peer has been told, and when it is told that its transcript is complete: behind the last of them. Pure."""
 
-OVERTAKEN_SECONDS = 3.0
-"""How long the last phrase is awaited. A peer that came back when it was told elsewhere would wait for ever."""
+OVERTAKEN_SECONDS = 20.0
+"""How long phrases that are missing are awaited, once the transcript is complete."""
 
 
 class Completion:
     """Of one live pass, as one connection hears of it."""
 
-    def __init__(self) -> None:
-        #: As many phrases have come, or came before one began to listen.
-        self._phrases = 0
+    def __init__(self, first: int = 0) -> None:
+        """`first` is the number of the first phrase that its peer does not have."""
+        #: All phrases before have been told.
+        self.first_missing = first
+        #: Those that were told beyond it.
+        self._beyond: set[int] = set()
         self._phrase_count: int | None = None
         self._since = 0.0
         self._told = False
 
-    def phrase(self, sequence: int) -> None:
-        """A phrase has come; they come in their order, some of them again."""
-        self._phrases = max(self._phrases, sequence + 1)
+    @property
+    def behind(self) -> bool:
+        """Whether some phrase is known to be there that was not told."""
+        return bool(self._beyond) or self.first_missing < (self._phrase_count or 0)
+
+    def phrase(self, sequence: int) -> bool:
+        """A phrase is told; False where it was before."""
+        if sequence < self.first_missing or sequence in self._beyond:
+            return False
+        self._beyond.add(sequence)
+        while self.first_missing in self._beyond:
+            self._beyond.remove(self.first_missing)
+            self.first_missing += 1
+        return True
 
     def transcribed(self, phrase_count: int, *, at: float) -> None:
         """The transcript is over, with so many phrases; seconds of the clock that `due` is asked by."""
@@ -27,7 +41,7 @@ class Completion:
         """The number of phrases, once, when the peer is to be told."""
         if self._told or self._phrase_count is None:
             return None
-        if self._phrases < self._phrase_count and now - self._since < OVERTAKEN_SECONDS:
+        if self.first_missing < self._phrase_count and now - self._since < OVERTAKEN_SECONDS:
             return None
         self._told = True
         return self._phrase_count

@@ -1,18 +1,13 @@
 """One connection of a peer: its door, its call, and the tasks that read, write and listen for captions."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, MutableMapping
-from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
+from typing import Any
 
 import structlog
 
-from steno.errors import Retryable
-from steno.events import ids
-from steno.events.records import Hypothesis, Phrase, TranscriptCompleted, TranscriptFailed
+from steno.events.records import Hypothesis, Phrase
 from steno.http.websockets import MAX_FRAME_BYTES
-from steno.kafka.errors import FollowerTooSlow
-from steno.kafka.messages import Message
 from steno_ingest.calls.doors.port import (
     KEY_REVOKED,
     Action,
@@ -30,6 +25,7 @@ from steno_ingest.calls.hosting.admission import OfferRefused
 from steno_ingest.calls.hosting.completion import Completion
 from steno_ingest.calls.hosting.host import CallHost
 from steno_ingest.calls.hosting.hosted_call import HostedCall
+from steno_ingest.calls.hosting.listening import Captions, Listening, SaidBefore
 from steno_ingest.calls.hosting.outgoing import Outgoing, PeerNotReading
 from steno_ingest.calls.hosting.session import IllegalInput
 from steno_ingest.metrics import CALL_MESSAGES_UNUSABLE, CALL_PEERS_CUT_OFF, CALL_SECONDS_HELD_BACK
@@ -54,16 +50,8 @@ _AFTER_END_SECONDS = 60.0
 _OFFER_SECONDS = 60.0
 """How long a connection may be there without a call: it has a place that calls need."""
 
-_RETRY_SECONDS = 1.0
-
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
-
-class Captions(Protocol):
-    """What is needed of `steno.kafka.tail.Tail`."""
-
-    def follow(self, key: str, *, limit: int = 1000) -> AbstractContextManager[AsyncIterator[Message]]: ...
 
 
 class Connection:
@@ -74,6 +62,7 @@ class Connection:
         entered: Entered,
         host: CallHost,
         captions: Captions,
+        said_before: SaidBefore,
         *,
         receive: Receive,
         send: Send,
@@ -94,6 +83,7 @@ class Connection:
         self.caller = entered.caller
         self._host = host
         self._captions = captions
+        self._said_before = said_before
         self._receive = receive
         self._send = send
         self._idle_seconds = idle_seconds
@@ -300,37 +290,25 @@ class Connection:
         if call.session.paused:
             self._do(self._door.ask_pause())
         if self._door.captioned:
+            self._completion = Completion(offered.phrases if self._door.resumable else call.phrases_told)
             self._listening = self._start(self._listen(call.call_id))
 
     async def _listen(self, call_id: str) -> None:
         """Gives the door what is understood of its call."""
-        while True:
-            try:
-                with self._captions.follow(call_id) as following:
-                    async for message in following:
-                        self._caption(message, ids.live_pass_id(call_id))
-                return
-            except FollowerTooSlow:
-                log.warning("call.captions_skipped", call_id=call_id)
-            except Retryable as error:
-                log.warning("call.captions_away", call_id=call_id, reason=str(error))
-                await asyncio.sleep(_RETRY_SECONDS)
+        await Listening(
+            call_id,
+            self._captions,
+            self._said_before,
+            self._completion,
+            tell=self._caption,
+            room=self._outgoing.room,
+            now=self._now,
+        ).run()
 
-    def _caption(self, message: Message, live_pass_id: str) -> None:
-        record = message.record
-        if getattr(record, "recording_id", None) != live_pass_id:
-            return
-        match record:
-            case Hypothesis():
-                self._do(self._door.caption(record, now=self._now()), droppable=True)
-            case Phrase():
-                self._do(self._door.caption(record, now=self._now()))
-                self._completion.phrase(record.sequence)
-            case TranscriptCompleted():
-                self._completion.transcribed(record.phrase_count, at=self._now())
-            case TranscriptFailed():
-                self._completion.transcribed(0, at=self._now())
-        self._tell_completion(self._now())
+    def _caption(self, caption: Hypothesis | Phrase) -> None:
+        self._do(self._door.caption(caption, now=self._now()), droppable=isinstance(caption, Hypothesis))
+        if self._call is not None:
+            self._call.phrases_told = self._completion.first_missing
 
     def _tell_completion(self, now: float) -> None:
         phrase_count = self._completion.due(now)

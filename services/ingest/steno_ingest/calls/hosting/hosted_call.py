@@ -78,6 +78,8 @@ class HostedCall:
         self._now = now
         self.call_id = session.started.call_id
         self.peer: Peer | None = None
+        #: How many phrases its last peer was told: of protocols whose peers do not say how many they have.
+        self.phrases_told = 0
         #: While its peer is away: until when it is awaited, by the monotonic clock.
         self.held_until: float | None = None
         self._unless_back = _TORN

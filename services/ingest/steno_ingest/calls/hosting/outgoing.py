@@ -26,6 +26,8 @@ class Outgoing:
         self._line: deque[Message] = deque()
         self._bytes = 0
         self._some = asyncio.Event()
+        self._few = asyncio.Event()
+        self._few.set()
         #: A `Close` is in line, or was sent.
         self.closing = False
 
@@ -53,6 +55,8 @@ class Outgoing:
         self._line.append(message)
         self._bytes += _size(message)
         self._some.set()
+        if len(self._line) >= _SLOW:
+            self._few.clear()
         if len(self._line) > _MOST_MESSAGES or self._bytes > _MOST_BYTES:
             raise PeerNotReading(f"{len(self._line)} messages of {self._bytes} bytes wait for a peer that does not read")
 
@@ -63,7 +67,13 @@ class Outgoing:
             await self._some.wait()
         message = self._line.popleft()
         self._bytes -= _size(message)
+        if len(self._line) < _SLOW:
+            self._few.set()
         return message
+
+    async def room(self) -> None:
+        """Returns when few messages wait."""
+        await self._few.wait()
 
 
 def _size(message: Message) -> int:

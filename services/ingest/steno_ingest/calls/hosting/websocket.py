@@ -17,8 +17,9 @@ from steno.http.connections import Connection as Link
 from steno.http.gate import address_of
 from steno.http.rates import Rate
 from steno_ingest.calls.doors.port import DoorFactory, Upgrade, UpgradeRefused
-from steno_ingest.calls.hosting.connection import Captions, Connection
+from steno_ingest.calls.hosting.connection import Connection
 from steno_ingest.calls.hosting.host import CallHost
+from steno_ingest.calls.hosting.listening import Captions, SaidBefore
 
 log = structlog.get_logger("steno.ingest.calls")
 
@@ -38,6 +39,7 @@ class CallServer:
         doors: Mapping[str, DoorFactory],
         host: CallHost,
         captions: Captions,
+        said_before: SaidBefore,
         *,
         idle_seconds: float,
         openings: Rate | None = None,
@@ -62,6 +64,7 @@ class CallServer:
         self._wrong_keys = wrong_keys or Rate(0)
         self._host = host
         self._captions = captions
+        self._said_before = said_before
         self._idle_seconds = idle_seconds
         self._now = now
         self._connections: set[Connection] = set()
@@ -135,6 +138,7 @@ class CallServer:
             entered,
             self._host,
             self._captions,
+            self._said_before,
             receive=receive,
             send=send,
             idle_seconds=self._idle_seconds,

@@ -5,16 +5,20 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
+from sqlalchemy import Row as DatabaseRow
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from steno.errors import Retryable
+from steno.events.ids import live_pass_id
 from steno.events.records import Phrase
 from steno_ingest.calls.ledger.tables import call_phrases
 from steno_ingest.texts import check_ids, clean
 from steno_ingest.transactions import transaction
 
 _TOGETHER = 200
+
+_AS_THEY_ARE = {"phrase_id", "channel", "start_ms", "duration_ms", "confidence", "words", "locale", "tenant"}
 
 Row = dict[str, Any]
 Waiting = tuple[Row, "asyncio.Future[None]"]
@@ -88,8 +92,19 @@ def _settle(kept: "asyncio.Future[None]", outcome: Exception | None) -> None:
         kept.set_exception(outcome)
 
 
+def phrase_of(row: DatabaseRow[Any]) -> Phrase:
+    """The phrase that a row keeps. Of one that an earlier version kept, the language is not known."""
+    about = {
+        "call_id": row.call_id,
+        "recording_id": live_pass_id(row.call_id),
+        "sequence": row.sequence,
+        "revision": row.revision,
+    }
+    return Phrase.model_validate({**row.content, **about})
+
+
 def _row(phrase: Phrase) -> Row:
-    content = phrase.model_dump(mode="json", include={"phrase_id", "channel", "start_ms", "duration_ms", "confidence", "words"})
+    content = phrase.model_dump(mode="json", include=_AS_THEY_ARE)
     return {
         "phrase_id": phrase.phrase_id,
         "call_id": phrase.call_id,

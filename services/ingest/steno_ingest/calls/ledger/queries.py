@@ -10,10 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from steno.callers import Caller
 from steno.cursors import Position
-from steno.events.records import CallStatus
+from steno.events.ids import live_pass_id
+from steno.events.records import CallStatus, Phrase
 from steno_ingest.calls.ledger import call_rows as rows
 from steno_ingest.calls.ledger.passes import Pass
-from steno_ingest.calls.ledger.tables import call_events, call_phrases, calls
+from steno_ingest.calls.ledger.phrase_rows import phrase_of
+from steno_ingest.calls.ledger.tables import call_events, call_passes, call_phrases, calls
 from steno_ingest.calls.ledger.view import CallView
 from steno_ingest.owners import seen_by
 from steno_ingest.transactions import transaction
@@ -78,6 +80,16 @@ class CallQueries:
         query = query.order_by(call_phrases.c.start_ms, call_phrases.c.channel)
         async with transaction(self._engine) as connection:
             return tuple(TranscriptPhrase.model_validate(content) for content in (await connection.execute(query)).scalars())
+
+    async def live_phrases(self, call_id: str, *, first: int, limit: int) -> tuple[list[Phrase], int | None]:
+        """The phrases of the live pass from a number on, in their order, and how many it has; None while it goes on."""
+        live = live_pass_id(call_id)
+        query = select(call_phrases).where(call_phrases.c.call_id == call_id, call_phrases.c.sequence >= first)
+        query = query.order_by(call_phrases.c.sequence).limit(limit)
+        count = select(call_passes.c.phrase_count).where(call_passes.c.recording_id == live)
+        async with transaction(self._engine) as connection:
+            over = (await connection.execute(count)).scalar_one_or_none()
+            return [phrase_of(row) for row in await connection.execute(query)], over
 
     async def _calls(self, *conditions: ColumnElement[bool]) -> list[CallView]:
         async with transaction(self._engine) as connection:

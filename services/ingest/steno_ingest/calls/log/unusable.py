@@ -3,7 +3,6 @@
 ```
 UnusableRecord              steno.unusable: what every reader of the log refuses
 ├── UnknownCall             its call has not started
-├── CallIdReused            its call has started as another one
 ├── UnknownCodec            its call cannot be heard
 ├── TooMuchSaid             with what is known of its call already, it says more than is kept
 └── SaidTooOften            its call is told of more often than it has had time for
@@ -15,10 +14,6 @@ from steno.unusable import UnusableRecord
 
 class UnknownCall(UnusableRecord):
     error_class = "unknown_call"
-
-
-class CallIdReused(UnusableRecord):
-    error_class = "call_id_in_use"
 
 
 class UnknownCodec(UnusableRecord):

@@ -1,0 +1,162 @@
+"""What is understood of one call, for one connection: every phrase once, also those that were said while nobody listened.
+
+Captions are followed from now on. What came before, and what was missed (the connection was lost, too much waited, Kafka or
+this process was away), is in the ledger a moment later. That something is missing is told by the numbers of phrases, which have
+no holes.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+import structlog
+
+from steno.errors import Retryable
+from steno.events import ids
+from steno.events.records import Hypothesis, Phrase, Record, TranscriptCompleted, TranscriptFailed
+from steno.kafka.errors import FollowerTooSlow
+from steno.kafka.messages import Message
+from steno_ingest.calls.hosting.completion import Completion
+
+log = structlog.get_logger("steno.ingest.calls")
+
+_TOGETHER = 50
+"""Phrases that are looked up at once; before more are, the peer has read most of them."""
+
+_LEDGER_SECONDS = 3.0
+"""How long what comes is held back while it is looked up what came before."""
+
+_RETRY_SECONDS = 1.0
+
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+
+_LEDGER_LATE_SECONDS = 8.0
+"""The ledger learns of phrases a moment later than who follows them, and by seconds later where this process has just begun."""
+
+
+class Captions(Protocol):
+    """What is needed of `steno.kafka.tail.Tail`."""
+
+    def follow(self, key: str, *, limit: int = 1000) -> AbstractContextManager[AsyncIterator[Message]]: ...
+
+
+class SaidBefore(Protocol):
+    """What is needed of `steno_ingest.calls.ledger.queries.CallQueries`."""
+
+    async def live_phrases(self, call_id: str, *, first: int, limit: int) -> tuple[Sequence[Phrase], int | None]: ...
+
+
+class Listening:
+    """Listens to one call for as long as its connection lasts."""
+
+    def __init__(
+        self,
+        call_id: str,
+        captions: Captions,
+        said_before: SaidBefore,
+        completion: Completion,
+        *,
+        tell: Callable[[Hypothesis | Phrase], None],
+        room: Callable[[], Awaitable[None]],
+        now: Callable[[], float],
+    ) -> None:
+        """
+        Args:
+            completion: Keeps which phrases were told.
+            tell: Takes what the peer is to hear.
+            room: Returns when the peer has read most of what it was told.
+            now: Seconds of a monotonic clock.
+        """
+        self._call_id = call_id
+        self._live_pass_id = ids.live_pass_id(call_id)
+        self._captions = captions
+        self._said_before = said_before
+        self._completion = completion
+        self._tell = tell
+        self._room = room
+        self._now = now
+        self._looked_in_vain = False
+        #: Captions are followed anew.
+        self._following = asyncio.Event()
+
+    async def run(self) -> None:
+        """Listens until captions end, which they do with this process."""
+        async with asyncio.TaskGroup() as tasks:
+            looking = tasks.create_task(self._look_again())
+            await self._follow()
+            looking.cancel()
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                with self._captions.follow(self._call_id) as following:
+                    self._following.set()
+                    await self._look_up()
+                    async for message in following:
+                        await self._take(message.record)
+                return
+            except FollowerTooSlow:
+                log.warning("call.captions_skipped", call_id=self._call_id)
+            except Retryable as error:
+                log.warning("call.captions_away", call_id=self._call_id, reason=str(error))
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _take(self, record: Record | None) -> None:
+        if getattr(record, "recording_id", None) != self._live_pass_id:
+            return
+        match record:
+            case Hypothesis():
+                self._tell(record)
+            case Phrase():
+                if record.sequence > self._completion.first_missing:
+                    await self._look_up()
+                self._phrase(record)
+            case TranscriptCompleted():
+                self._completion.transcribed(record.phrase_count, at=self._now())
+                if self._completion.behind:
+                    await self._look_up()
+            case TranscriptFailed():
+                self._completion.transcribed(0, at=self._now())
+
+    def _phrase(self, phrase: Phrase) -> None:
+        # What comes again says nothing new, unless it is corrected.
+        if self._completion.phrase(phrase.sequence) or phrase.revision:
+            self._tell(phrase)
+
+    async def _look_up(self) -> None:
+        """Tells what the ledger knows and the peer does not."""
+        first = self._completion.first_missing
+        while True:
+            await self._room()
+            try:
+                phrases, count = await asyncio.wait_for(
+                    self._said_before.live_phrases(self._call_id, first=first, limit=_TOGETHER), _LEDGER_SECONDS
+                )
+            except (Retryable, TimeoutError) as error:
+                log.warning("call.captions_not_looked_up", call_id=self._call_id, reason=str(error))
+                self._looked_in_vain = True
+                return
+            for phrase in phrases:
+                if self._completion.phrase(phrase.sequence):
+                    self._tell(phrase)
+            if count is not None:
+                self._completion.transcribed(count, at=self._now())
+            if len(phrases) < _TOGETHER:
+                self._looked_in_vain = False
+                return
+            first = phrases[-1].sequence + 1
+
+    async def _look_again(self) -> None:
+        """Looks up again what came before: a few times in any case, and then as long as something is missing."""
+        pause = _SHORTEST_PAUSE
+        while True:
+            try:
+                async with asyncio.timeout(pause):
+                    await self._following.wait()
+                self._following.clear()
+                pause = _SHORTEST_PAUSE
+            except TimeoutError:
+                if pause <= _LEDGER_LATE_SECONDS or self._looked_in_vain or self._completion.behind:
+                    await self._look_up()
+                pause = min(2 * pause, _LONGEST_PAUSE)
