@@ -54,6 +54,13 @@ _HEADER_BYTES = 512
 _RATES = (0, 1, 7, 3999, 8000, 384_001, 2_000_000_000, 2**32 - 1)
 
 
+#: Those of files without a header have more tried on them than what their makers would write.
+_NAMES = (
+    "a.wav", "a", "a.mp3", "a.flac", "a.m3u8", "concat:a", "\x1b[2J.wav", "a.ulaw", "a.raw", "a.sln48", "a.l16", "a.vox",
+    "a.g722", "a.g723", "a.g729", "a.gsm",
+)  # fmt: skip
+
+
 def _written(container: str, codec: str, rate: int) -> bytes:
     target = io.BytesIO()
     target.name = f"a.{container}"
@@ -136,8 +143,7 @@ def recording(chance: Random) -> tuple[str, bytes]:
         case _:
             whole = chance.choice(good_files())
             content = mutated(chance, whole[:_HEADER_BYTES], most=6) + whole[_HEADER_BYTES:]
-    name = chance.choice(("a.wav", "a", "a.mp3", "a.flac", "a.ulaw", "a.m3u8", "concat:a", "\x1b[2J.wav"))
-    return name, content
+    return chance.choice(_NAMES), content
 
 
 @cache
