@@ -71,6 +71,10 @@ class MemoryLedger:
         self.change(call_id, state=CallStatus.FAILED, ended_at=NOW, reason=reason, error=error)
         return True
 
+    async def leave(self, *, instance: str, reason: str) -> None:
+        for view in await self.open_calls(instance=instance):
+            self.change(view.call_id, end_reason=reason)
+
     async def standing(self, *, instance: str) -> list[Standing]:
         await self._reached()
         return [
@@ -92,6 +96,7 @@ class MemoryLedger:
         await self._reached()
         if not self._there(call_id).open or self.views[call_id].instance != instance:
             return False
+        reason = self.views[call_id].end_reason or reason
         self.change(call_id, state=CallStatus.ENDING, ended_at=NOW, end_reason=reason, end_error=error)
         return True
 

@@ -379,3 +379,17 @@ async def test_a_call_that_nobody_ends_ends(ingest: Ingest, ledger: CallLedger) 
     call = await ledger.call("heard")
     assert (call.error, call.end_reason) == ("not_transcribed", "hangup")
     assert (await books(ingest.engine, OPERATOR)).balanced
+
+
+async def test_a_call_that_was_left_says_so_only_at_its_end(ingest: Ingest, ledger: CallLedger) -> None:
+    """While it may go on it has no reason, and none after its peer came back; else it ends for the reason it was left for."""
+    for call_id, instance in (("back", "0"), ("gone", "0"), ("elsewhere", "1")):
+        await ledger.begin(call_started(call_id), door="stream", instance=instance, paused=False)
+    await ledger.leave(instance="0", reason="service_stopping")
+    answer = (await ingest.client.get("/v1/calls/gone")).json()
+    assert (answer["state"], answer["end_reason"]) == ("active", None)
+    await ledger.resume("back", instance="0", caller=OPERATOR)
+    for call_id, instance in (("back", "0"), ("gone", "0"), ("elsewhere", "1")):
+        assert await ledger.end_lost(call_id, instance=instance, reason="ingest_lost", error="killed")
+    reasons = {call_id: (await ledger.call(call_id)).end_reason for call_id in ("back", "gone", "elsewhere")}
+    assert reasons == {"back": "ingest_lost", "gone": "service_stopping", "elsewhere": "ingest_lost"}

@@ -347,29 +347,6 @@ async def test_calls_of_the_process_before_are_ended_or_awaited() -> None:
     assert [view.call_id for view in await hosting.ledger.open_calls()] == ["b"]
 
 
-async def test_a_stop_ends_what_cannot_go_on_elsewhere() -> None:
-    """Calls whose peers come back stay open, with all that was received on the log; others are ended torn."""
-    hosting = Hosting()
-    resumable, _ = await taken(hosting, "a")
-    await taken(hosting, "b", door="twilio")
-    hosting.host.take(resumable, SECOND)
-    await hosting.host.stop()
-    ends = [record for record in hosting.log.records if isinstance(record, CallEnded)]
-    assert [(end.call_id, end.complete, end.reason) for end in ends] == [("b", False, "service_stopping")]
-    assert hosting.kinds.count("AudioChunk") == 10
-    assert await refusal(hosting, "d") is Refusal.SERVICE_STOPPING
-
-
-async def test_a_stop_does_not_wait_for_ever_for_kafka() -> None:
-    """What Kafka does not take in time is left; the next process finds the call open."""
-    hosting = Hosting()
-    hosting.log.taking.clear()
-    await taken(hosting, door="twilio")
-    await asyncio.wait_for(hosting.host.stop(), 5)
-    await asyncio.wait_for(hosting.host.run(), 5)
-    assert not hosting.log.records
-
-
 @pytest.mark.parametrize("connected", [True, False], ids=["connected", "away"])
 async def test_a_call_that_goes_on_for_too_long_is_ended_once(connected: bool) -> None:
     """At the door, where its audio is; its peer is told, and cannot come back for it."""

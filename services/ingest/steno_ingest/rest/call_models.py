@@ -174,7 +174,7 @@ def _fields(call: CallView) -> dict[str, Any]:
         "updated_at": call.updated_at,
         "heard_ms": call.heard_ms,
         "complete": call.complete,
-        "end_reason": call.end_reason or None,
+        "end_reason": None if call.open else call.end_reason or None,
         "end_error": call.end_error or None,
         "reason": call.reason or None,
         "error": call.error or None,

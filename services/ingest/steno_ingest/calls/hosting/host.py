@@ -30,6 +30,11 @@ log = structlog.get_logger("steno.ingest.calls")
 
 _RETRY_SECONDS = 1.0
 
+_STOPPING = "service_stopping"
+"""How calls end that are open when the service stops, also those whose peers do not come back to the next process."""
+
+_LEAVE_SECONDS = 3.0
+
 _NOTHING_YET = ResumePoint(sequence=0, position=0)
 
 _REMEMBERED_SECONDS = 60.0
@@ -45,6 +50,7 @@ class Ledger(admission.Ledger, Protocol):
 
     async def set_paused(self, call_id: str, paused: bool, *, by: str, reason: str = "") -> CallView: ...
     async def fail(self, call_id: str, *, reason: str, error: str) -> bool: ...
+    async def leave(self, *, instance: str, reason: str) -> None: ...
 
 
 class CallHost:
@@ -79,6 +85,7 @@ class CallHost:
         """
         self._ledger = ledger
         self._outlet = outlet
+        self._instance = instance
         self._most_waiting = _UNACKNOWLEDGED_MS // chunk_ms
         self.resume_seconds = resume_seconds
         self._max_calls = max_calls
@@ -155,7 +162,7 @@ class CallHost:
         if call.over:
             return
         if self.draining and not call.resumable:
-            self.ended(call, ended if ended.complete else Ended(complete=False, reason="service_stopping"))
+            self.ended(call, ended if ended.complete else Ended(complete=False, reason=_STOPPING))
         elif call.resumable or call.conversation is not None:
             seconds = self.resume_seconds if call.awaited_seconds is None else call.awaited_seconds
             log.info("call.held", call_id=call.call_id, seconds=seconds, reason=ended.reason)
@@ -219,7 +226,8 @@ class CallHost:
             elif call.stopped:
                 self.ended(call, call.unless_back)
             else:
-                self.ended(call, Ended(complete=False, reason="service_stopping"))
+                self.ended(call, Ended(complete=False, reason=_STOPPING))
+        await self._leave()
         if self._senders:
             _, unsent = await asyncio.wait(self._senders, timeout=self._drain_seconds)
             for task in unsent:
@@ -227,6 +235,14 @@ class CallHost:
             if unsent:
                 log.error("calls.unsent", calls=len(unsent), reason="Kafka did not take all of their audio in time")
         self._stopping.set()
+
+    async def _leave(self) -> None:
+        """Has the ledger know that calls were left in order; where it is away, they look lost."""
+        try:
+            async with asyncio.timeout(_LEAVE_SECONDS):
+                await self._ledger.leave(instance=self._instance, reason=_STOPPING)
+        except (Retryable, TimeoutError) as error:
+            log.warning("calls.leaving_not_kept", reason=str(error))
 
     def open_gate(self, call: HostedCall, *, by: str) -> None:
         """The ledger has it that a call goes on."""

@@ -88,7 +88,7 @@ class CallLedger:
             rows.seen(call, call_id, caller)
             if call.state is not CallStatus.ACTIVE:
                 raise over(call, "go on")
-            return {"instance": instance}
+            return {"instance": instance, "end_reason": ""}
 
         return await self._apply(call_id, moved)
 
@@ -182,13 +182,21 @@ class CallLedger:
         self._told(call, after)
         return after
 
+    async def leave(self, *, instance: str, reason: str) -> None:
+        """Keeps that this instance leaves its open calls to their peers to come back for; without them they end so."""
+        left = update(calls).where(calls.c.instance == instance, calls.c.ended_at.is_(None))
+        async with transaction(self._engine) as connection:
+            await connection.execute(left.values(end_reason=reason))
+
     async def end_lost(self, call_id: str, *, instance: str, reason: str, error: str) -> bool:
-        """Ends a call of this instance that nobody sends audio of any more, where it was heard last. Says whether it was still
-        open, and not taken over by another. Raises `NotThere`."""
+        """Ends a call of this instance that nobody sends audio of any more, where it was heard last; one that was left, for the
+        reason that was kept then. Says whether it was still open, and not taken over by another. Raises `NotThere`."""
         async with transaction(self._engine) as connection:
             call = await rows.locked(connection, call_id)
             if not call.open or call.instance != instance:
                 return False
+            if call.end_reason:
+                reason, error = call.end_reason, "its peer did not come back"
             after = await self._write(connection, call, await self._end_here(connection, call, reason=reason, error=error))
         self._told(call, after)
         return True

@@ -42,7 +42,7 @@ class CallView:
     #: Where its audio ended; None while it has not.
     end_position: int | None
     complete: bool
-    #: How its audio ended, and what went wrong then.
+    #: How its audio ended, and what went wrong then. Of an open call: how it ends if its peer does not come back.
     end_reason: str
     end_error: str
     #: Why it failed: for a person, and for programs.
@@ -104,7 +104,7 @@ def record_of(view: CallView) -> CallState:
         roles_revision=view.roles_revision,
         current_recording_id=view.current_recording_id,
         complete=view.complete,
-        reason=view.reason or view.end_reason,
+        reason=view.reason or ("" if view.open else view.end_reason),
         started_at=view.started_at,
         ended_at=view.ended_at,
         updated_at=view.updated_at,
