@@ -143,6 +143,8 @@ class TranscriptCompleted(CallRecord):
     phrase_count: Index
     channel_count: Index
     duration_ms: Milliseconds
+    damaged_ms: Milliseconds = 0
+    missing_ms: Milliseconds = 0
     engine: str = ""
     locale: str = "en-US"
     properties: dict[str, str] = {}

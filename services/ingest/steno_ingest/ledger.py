@@ -81,6 +81,8 @@ class Step:
     result_url: str | None = None
     phrase_count: int | None = None
     duration_ms: int | None = None
+    damaged_ms: int | None = None
+    missing_ms: int | None = None
 
 
 class Ledger:
@@ -244,7 +246,7 @@ class Ledger:
         if not may_become(current, step.state):
             return False
         known = {"started_at": step.at} if step.state is State.RUNNING else {"ended_at": step.at}
-        for name in ("reason", "error", "result_url", "phrase_count", "duration_ms"):
+        for name in ("reason", "error", "result_url", "phrase_count", "duration_ms", "damaged_ms", "missing_ms"):
             if (value := getattr(step, name)) is not None:
                 known[name] = value
         await connection.execute(

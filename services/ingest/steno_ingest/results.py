@@ -98,4 +98,6 @@ def step_of(record: Outcome) -> Step:
                 result_url=clean(record.result_url),
                 phrase_count=record.phrase_count,
                 duration_ms=record.duration_ms,
+                damaged_ms=record.damaged_ms,
+                missing_ms=record.missing_ms,
             )

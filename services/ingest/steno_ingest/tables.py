@@ -61,6 +61,9 @@ recordings = Table(
     Column("result_url", Text),
     Column("phrase_count", Integer),
     Column("duration_ms", BigInteger),
+    # How much of it could not be decoded, and for how much the file had no audio.
+    Column("damaged_ms", BigInteger),
+    Column("missing_ms", BigInteger),
     # Whose it is; empty: the house's.
     Column("tenant", String(64), nullable=False, server_default=""),
     # What its submitter calls it; empty where only the URL tells.

@@ -58,6 +58,8 @@ class Transcript(BaseModel):
     recording_id: str
     locale: str = "en-US"
     duration_ms: int = 0
+    damaged_ms: int = 0
+    missing_ms: int = 0
     channels: int = 0
     engine: str = ""
     phrases: tuple[TranscriptPhrase, ...] = ()

@@ -72,8 +72,9 @@ def outgoing(record: Record, written_at: datetime, *, public_url: str = "") -> O
         case TranscriptCompleted():
             state = "completed" if record.phrase_count else "no_speech"
             data = _pass(record) | {"state": state, "transcript_url": _transcript_url(record, public_url)}
-            names = ("supersedes", "phrase_count", "channel_count", "duration_ms", "engine", "locale", "properties")
-            return _event(EventType.TRANSCRIPT_COMPLETED, record, record.completed_at, data | _fields(record, *names))
+            names = ("supersedes", "phrase_count", "channel_count", "duration_ms", "damaged_ms", "missing_ms", "engine")
+            data |= _fields(record, *names, "locale", "properties")
+            return _event(EventType.TRANSCRIPT_COMPLETED, record, record.completed_at, data)
         case TranscriptFailed():
             data = _pass(record) | {"state": "failed"} | _fields(record, "error", "reason", "properties")
             return _event(EventType.TRANSCRIPT_FAILED, record, record.failed_at, data)

@@ -111,6 +111,14 @@ async def test_a_recording_goes_its_way(ingest: Ingest) -> None:
     }
 
 
+async def test_a_recording_says_what_was_wrong_with_it(ingest: Ingest) -> None:
+    """How much of its audio was damaged, and how much missing, once that is known."""
+    await apply(ingest, submitted(), started())
+    assert [(await shown(ingest))[name] for name in ("damaged_ms", "missing_ms")] == [None, None]
+    await apply(ingest, completed(damaged_ms=640, missing_ms=2_000))
+    assert [(await shown(ingest))[name] for name in ("damaged_ms", "missing_ms")] == [640, 2_000]
+
+
 async def test_no_phrase_is_no_speech(ingest: Ingest) -> None:
     """A completion without phrases is a result of its own, and its transcript is empty."""
     await apply(ingest, submitted(), completed(phrase_count=0, result_url=""))

@@ -82,6 +82,8 @@ def test_a_completed_transcript_is_told_with_a_link() -> None:
             "phrase_count": 7,
             "channel_count": 2,
             "duration_ms": 20_000,
+            "damaged_ms": 0,
+            "missing_ms": 0,
             "engine": "whisper/tiny.en",
             "locale": "en-US",
             "properties": {"campaign": "spring"},

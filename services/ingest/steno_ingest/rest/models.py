@@ -63,6 +63,8 @@ class RecordingAnswer(AcceptedRecording):
     error: str | None = Field(description="Why it failed, for programs.")
     phrase_count: int | None
     duration_ms: int | None = Field(description="Length of the audio, milliseconds.")
+    damaged_ms: int | None = Field(description="How much of it could not be decoded and is silence, milliseconds.")
+    missing_ms: int | None = Field(description="How much of it the file has no audio for and is silence, milliseconds.")
 
 
 class RecordingPage(Answer):
@@ -127,6 +129,8 @@ def recording_answer(row: Row[Any]) -> RecordingAnswer:
         error=row.error,
         phrase_count=row.phrase_count,
         duration_ms=row.duration_ms,
+        damaged_ms=row.damaged_ms,
+        missing_ms=row.missing_ms,
     )
 
 
