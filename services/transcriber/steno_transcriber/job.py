@@ -18,7 +18,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Protocol
@@ -283,6 +283,8 @@ class Transcriber:
             phrase_count=len(transcript.phrases),
             channel_count=transcript.channel_count,
             duration_ms=transcript.duration_ms,
+            damaged_ms=transcript.flaws.damaged_ms,
+            missing_ms=transcript.flaws.missing_ms,
             engine=transcript.engine,
             locale=recording.locale,
             properties=recording.properties,
@@ -297,6 +299,7 @@ class Transcriber:
             phrases=len(transcript.phrases),
             channels=transcript.channel_count,
             duration_ms=transcript.duration_ms,
+            **{name: told for name, told in asdict(transcript.flaws).items() if told},
         )
 
     async def _fail(self, recording: RecordingSubmitted, reason: str, error: str) -> None:

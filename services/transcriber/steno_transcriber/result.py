@@ -3,11 +3,12 @@
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from steno.events import ids
 from steno.events.records import Phrase, RecordingSubmitted, Role, Word
+from steno_transcriber.audio.wire import Flaws
 from steno_transcriber.engines.port import EngineInfo
 from steno_transcriber.speech import Recognition, Utterance
 
@@ -40,6 +41,7 @@ class Transcript:
     channel_count: int
     duration_ms: int
     engine: str
+    flaws: Flaws = field(default_factory=Flaws)
 
 
 def recording_id(recording: RecordingSubmitted) -> str:
@@ -111,6 +113,8 @@ def document(recording: RecordingSubmitted, transcript: Transcript) -> bytes:
         "recording_id": recording_id(recording),
         "locale": recording.locale,
         "duration_ms": transcript.duration_ms,
+        "damaged_ms": transcript.flaws.damaged_ms,
+        "missing_ms": transcript.flaws.missing_ms,
         "channels": transcript.channel_count,
         "engine": transcript.engine,
         "phrases": [_phrase(phrase) for phrase in transcript.phrases],

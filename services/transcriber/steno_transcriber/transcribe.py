@@ -62,6 +62,7 @@ def transcribe(
         channel_count=file.format.channels,
         duration_ms=file.duration_ms,
         engine=engine_name(engine.info),
+        flaws=file.flaws,
     )
 
 

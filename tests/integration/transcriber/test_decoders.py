@@ -66,7 +66,7 @@ def test_what_comes_back_is_the_same_to_the_bit(decoders: Decoders) -> None:
     with decoders.open(sample_call(), name="lost-card.wav") as there:
         found = np.concatenate(list(there.blocks()), axis=1)
     assert np.array_equal(found, expected)
-    assert (there.format, there.duration_ms, there.damaged_packets) == (here.format, here.duration_ms, here.damaged_packets)
+    assert (there.format, there.duration_ms, there.flaws) == (here.format, here.duration_ms, here.flaws)
 
 
 def test_many_at_once_keep_apart(decoders: Decoders, tmp_path: Path) -> None:

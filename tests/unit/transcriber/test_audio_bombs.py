@@ -7,9 +7,9 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from steno_transcriber.audio.decode import SLICE_VALUES
 from steno_transcriber.audio.decoders import Decoders
 from steno_transcriber.audio.errors import UnreadableAudio
+from steno_transcriber.audio.samples import SLICE_VALUES
 from steno_transcriber.speech import SAMPLE_RATE
 from support import hostile_media
 

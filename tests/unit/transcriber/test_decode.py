@@ -10,7 +10,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 import pytest
-from steno_transcriber.audio import child, decode, wire
+from steno_transcriber.audio import child, track, wire
 from steno_transcriber.audio.decode import AudioFormat, open_audio
 from steno_transcriber.audio.errors import UnreadableAudio
 from steno_transcriber.audio.wire import Kind
@@ -223,7 +223,7 @@ def test_no_error_of_the_library_passes_for_one_of_ours(tmp_path: Path, monkeypa
         AttributeError("sample_rate"),
         OSError(38, "not implemented"),
     ):
-        monkeypatch.setattr(decode, "_slices", raising(error))
+        monkeypatch.setattr(track, "slices", raising(error))
         with pytest.raises(UnreadableAudio, match=r"call\.wav cannot be decoded"):
             read(path)
 

@@ -1,9 +1,11 @@
 """Phrases and the result document."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from steno_transcriber.audio.wire import Flaws
 from steno_transcriber.result import Spoken, Transcript, document, document_key, phrases, recording_id
 from steno_transcriber.speech import Recognition, Utterance, Word
 
@@ -90,12 +92,15 @@ def test_the_document_has_the_shape_of_the_rest_answer() -> None:
     """The fields that `GET …/transcript?format=json` promises, phrases in order, text as it is."""
     made = phrases(RECORDING, [spoken(0, 0, "café")])
     transcript = Transcript(phrases=made, channel_count=2, duration_ms=20_000, engine="whisper tiny.en 0123")
+    transcript = replace(transcript, flaws=Flaws(damaged_ms=60, missing_ms=5_000))
     content = json.loads(document(RECORDING, transcript))
     assert content == {
         "call_id": "call-1",
         "recording_id": "recording-1",
         "locale": "en-GB",
         "duration_ms": 20_000,
+        "damaged_ms": 60,
+        "missing_ms": 5_000,
         "channels": 2,
         "engine": "whisper tiny.en 0123",
         "phrases": [

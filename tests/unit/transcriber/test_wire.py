@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from steno_transcriber.audio import wire
-from steno_transcriber.audio.wire import AudioFormat, Kind, MalformedFrame
+from steno_transcriber.audio.wire import AudioFormat, Flaws, Kind, MalformedFrame
 
 FORMAT = AudioFormat(container="wav", codec="pcm_mulaw", channels=2, sample_rate=8_000)
 
@@ -25,7 +25,8 @@ def test_what_is_packed_is_read_as_it_was() -> None:
     decoded, block = wire.read_block(payload(head + bytes(values), Kind.BLOCK), 2)
     assert decoded == 77
     assert np.array_equal(block, samples)
-    assert wire.read_end(payload(wire.packed_end(5, 3), Kind.END)) == (5, 3)
+    flaws = Flaws(damaged_ms=1_000, missing_ms=2_000, changes=3, left_out=4)
+    assert wire.read_end(payload(wire.packed_end(80_000, flaws), Kind.END), 8_000) == (80_000, flaws)
     assert wire.read_refusal(payload(wire.packed_refusal("it is none"), Kind.REFUSED)) == "it is none"
     assert wire.read_refusal(payload(wire.packed_refusal("a bug", Kind.FAULT), Kind.FAULT)) == "a bug"
     assert wire.read_unread(payload(wire.packed_unread(5), Kind.UNREAD)) == 5
@@ -47,7 +48,7 @@ def test_no_bytes_break_a_reader(data: bytes, channels: int) -> None:
     readers = (
         wire.read_format,
         lambda frame: wire.read_block(bytearray(frame), channels),
-        wire.read_end,
+        lambda frame: wire.read_end(frame, 8_000),
         wire.read_refusal,
         wire.read_unread,
     )
@@ -56,6 +57,13 @@ def test_no_bytes_break_a_reader(data: bytes, channels: int) -> None:
             reader(data)
         except MalformedFrame:
             continue
+
+
+@pytest.mark.parametrize("flaws", [Flaws(damaged_ms=10_002), Flaws(missing_ms=2**63)])
+def test_no_more_is_silence_than_there_is(flaws: Flaws) -> None:
+    """A decoder's word is believed as far as it can be."""
+    with pytest.raises(MalformedFrame, match="more is said"):
+        wire.read_end(payload(wire.packed_end(80_000, flaws), Kind.END), 8_000)
 
 
 @given(st.text())

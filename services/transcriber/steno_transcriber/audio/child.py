@@ -71,7 +71,7 @@ def _decode(file: int, pipe: int, *, name: str, headerless: Any) -> None:
             head, values = wire.packed_block(audio.decoded_samples, block)
             _write(pipe, head)
             _write(pipe, values)
-        _write(pipe, wire.packed_end(audio.decoded_samples, audio.damaged_packets))
+        _write(pipe, wire.packed_end(audio.decoded_samples, audio.flaws))
 
 
 def _write(pipe: int, data: "bytes | memoryview") -> None:

@@ -3,10 +3,9 @@
 The media is hostile until shown otherwise: a service decodes it in a process of its own (`decoders`), never in this one.
 """
 
-import errno
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,14 +13,16 @@ from typing import Any
 import av
 import av.logging
 import numpy as np
-import numpy.typing as npt
-import soxr
+from av.stream import Disposition
 
 from steno.audio_files import HEADERLESS_SUFFIXES, suffix_of
 from steno_transcriber.audio.errors import UnreadableAudio
 from steno_transcriber.audio.files import Readable, WithHeader, read_at
 from steno_transcriber.audio.identify import ASK, identify
-from steno_transcriber.audio.wire import AudioFormat, Block, outlandish
+from steno_transcriber.audio.library import Opened, Source, WatchedFile, library_errors
+from steno_transcriber.audio.track import Track
+from steno_transcriber.audio.wav_header import says_less
+from steno_transcriber.audio.wire import AudioFormat, Block, Flaws, outlandish
 from steno_transcriber.speech import SAMPLE_RATE
 
 __all__ = ["AudioFile", "AudioFormat", "Block", "open_audio", "read_audio"]
@@ -35,8 +36,8 @@ CONTAINERS = (
 MOST_STREAMS = 100
 """Of a container; a recording has a few."""
 
-SLICE_VALUES = 1 << 17
-"""Values of all channels that are converted and resampled at once, however large the frames of a codec are."""
+MOST_TRACKS = 8
+"""Of one channel each, that are read side by side."""
 
 _UNKNOWN_CODEC = re.compile(r"Audio: none \(([^)\n]{1,60})\)")
 _IMPOSSIBLE = re.compile(
@@ -60,126 +61,70 @@ def _audio_decoders() -> str:
 AUDIO_DECODERS = _audio_decoders()
 
 
-class Source:
-    """A file as ffmpeg reads it, which knows afterwards whether it was the file that failed."""
-
-    def __init__(self, file: Readable, *, suffix: str) -> None:
-        self._file = file
-        #: ffmpeg looks at its extension.
-        self.name = f"recording{suffix}"
-        #: Why the file could not be read, if it could not.
-        self.failure: OSError | None = None
-
-    def read(self, size: int) -> bytes:
-        """As of a file."""
-        try:
-            return self._file.read(size) or b""
-        except OSError as error:
-            self.failure = error
-            raise
-
-    def seek(self, offset: int, whence: int) -> int:
-        """As of a file; where the media leads to no place in it, ffmpeg is told, and the file has not failed."""
-        try:
-            return self._file.seek(offset, whence)
-        except (OSError, ValueError, OverflowError):
-            return -errno.EINVAL
-
-    def tell(self) -> int:
-        """As of a file."""
-        return self._file.tell()
-
-
 class AudioFile:
     """An open recording, read once from front to back by `blocks()`."""
 
-    def __init__(self, container: Any, source: Source, *, name: str, log: str = "") -> None:
-        """`log` is what ffmpeg said when it opened the container."""
+    def __init__(self, opened: Opened, again: Callable[[int], Opened], *, name: str, log: str = "") -> None:
+        """`again` opens the file once more, from a place in it. `log` is what ffmpeg said when it opened the container."""
         self._name = name
-        self._source = source
-        self._container = container
+        self._opened = opened
+        self._again = again
+        container, _ = opened
         if not container.streams.audio:
             raise UnreadableAudio(f"{name} holds no audio")
-        self._stream = container.streams.audio[0]
-        self.decoded_samples = 0
-        self._damaged_packets = 0
-        codec = self._stream.codec_context
+        self._streams = _chosen(container.streams.audio)
+        codec = self._streams[0].codec_context
         if codec is None:
             tag = _UNKNOWN_CODEC.search(log)
             raise UnreadableAudio(f"{name} is encoded by a codec that is not known (its tag: {tag[1] if tag else 'none'})")
         if not codec.sample_rate or not codec.channels:
             raise UnreadableAudio(f"{name} does not say its sample rate and channels{_hint(log)}")
-        self._check(codec.channels, codec.sample_rate)
-        codec.thread_count = 1
+        if wrong := outlandish(codec.channels, codec.sample_rate):
+            raise UnreadableAudio(f"{name} {wrong}")
         self.format = AudioFormat(
             container=container.format.name,
             codec=codec.name,
-            channels=codec.channels,
+            channels=codec.channels if len(self._streams) == 1 else len(self._streams),
             sample_rate=codec.sample_rate,
         )
+        #: By the rate of the format.
+        self.decoded_samples = 0
+        #: What was wrong with it, once `blocks()` is exhausted.
+        self.flaws = Flaws()
 
     @property
     def duration_ms(self) -> int:
         """How much has been decoded so far; the length of the recording once `blocks()` is exhausted."""
         return self.decoded_samples * 1000 // self.format.sample_rate
 
-    @property
-    def damaged_packets(self) -> int:
-        """Packets left out because they could not be decoded."""
-        return self._damaged_packets
-
     def blocks(self) -> Iterator[Block]:
         """Yield the audio in blocks of about a second, or less where it is wide, in constant memory.
 
         Raises:
-            UnreadableAudio: nothing in the file can be decoded, or its format changes midway.
+            UnreadableAudio: nothing in the file can be decoded.
         """
-        with _library_errors(self._source, lambda: f"{self._name} cannot be decoded"):
-            yield from self._blocks()
+        with ExitStack() as others:
+            tracks = list(self._tracks(others))
+            heard = 0
+            for block in _side_by_side([track.blocks() for track in tracks]):
+                heard += block.shape[1]
+                self.decoded_samples = heard * self.format.sample_rate // SAMPLE_RATE
+                yield block
+            if not heard:
+                raise UnreadableAudio(f"{self._name} holds no audio that can be decoded")
+            self.decoded_samples = max(track.length_in(self.format.sample_rate) for track in tracks)
+            self.flaws = Flaws.of_tracks(
+                [track.flaws for track in tracks], left_out=len(self._opened[0].streams.audio) - len(tracks)
+            )
 
-    def _blocks(self) -> Iterator[Block]:
-        resampler = _resampler(self.format)
-        waiting: list[npt.NDArray[np.float32]] = []
-        enough = max(1, min(self.format.sample_rate, SLICE_VALUES // self.format.channels))
-        for frame in self._frames():
-            for samples in _slices(frame, enough):
-                waiting.append(samples)
-                self.decoded_samples += len(samples)
-                if sum(map(len, waiting)) >= enough:
-                    yield from _resampled(resampler, np.concatenate(waiting), last=False)
-                    waiting.clear()
-        if not self.decoded_samples:
-            raise UnreadableAudio(f"{self._name} holds no audio that can be decoded")
-        rest = np.concatenate(waiting) if waiting else np.zeros((0, self.format.channels), dtype=np.float32)
-        yield from _resampled(resampler, rest, last=True)
+    def _tracks(self, others: ExitStack) -> Iterator[Track]:
+        def again(base: int) -> Opened:
+            container, source = self._again(base)
+            return others.enter_context(container), source
 
-    def _frames(self) -> Iterator[Any]:
-        """Decoded frames; damaged packets are left out, as a player would."""
-        packets = self._container.demux(self._stream)
-        while True:
-            try:
-                frames = next(packets).decode()
-            except StopIteration:
-                return
-            except av.error.FFmpegError:
-                self._raise_if_file_failed()
-                self._damaged_packets += 1
-                continue
-            for frame in frames:
-                if (frame.sample_rate, frame.layout.nb_channels) != (self.format.sample_rate, self.format.channels):
-                    self._check(frame.layout.nb_channels, frame.sample_rate)
-                    raise UnreadableAudio(f"{self._name} changes its sample rate or channels midway")
-                yield frame
-
-    def _check(self, channels: int, sample_rate: int) -> None:
-        wrong = outlandish(channels, sample_rate)
-        if wrong:
-            raise UnreadableAudio(f"{self._name} {wrong}")
-
-    def _raise_if_file_failed(self) -> None:
-        """A disk that fails is not a broken recording: it may be whole at the next try."""
-        if self._source.failure is not None:
-            raise self._source.failure
+        for number, stream in enumerate(self._streams):
+            container, source = again(0) if number else self._opened
+            yield Track(container, container.streams[stream.index], source, again=again, name=self._name)
 
 
 @contextmanager
@@ -210,11 +155,9 @@ def read_audio(file: Readable, *, name: str, headerless: str | None = None) -> I
     if size == 0:
         raise UnreadableAudio(f"{name} is empty (0 bytes)")
     found = identify(partial(read_at, file), size, name=name, headerless=headerless)
-    file.seek(0)
     suffix = suffix_of(name)
     # ffmpeg, too, looks at suffixes, and takes those of files without a header for more than what is in them.
     told = re.fullmatch(r"\.[a-z0-9_]{1,10}", suffix) and suffix not in HEADERLESS_SUFFIXES
-    source = Source(WithHeader(found.header, file) if found.header else file, suffix=suffix if told else "")
     options = {
         **found.options,
         "format_whitelist": CONTAINERS,
@@ -222,20 +165,57 @@ def read_audio(file: Readable, *, name: str, headerless: str | None = None) -> I
         "protocol_whitelist": "none",  # a container that names other files is not followed to them
         "max_streams": str(MOST_STREAMS),
     }
+    if says_less(partial(read_at, file), size):
+        options["ignore_length"] = "1"
+    watched = WatchedFile(WithHeader(found.header, file) if found.header else file)
     log: list[tuple[int, str, str]] = []
+
+    def opened(base: int = 0) -> Opened:
+        source = Source(watched, suffix=suffix if told else "", base=base)
+        with library_errors(watched, lambda: f"{name} {_unopened(_said(log))}"):
+            return av.open(source, format=found.demuxer, options=dict(options), metadata_errors="replace"), source
+
     av.logging.set_level(av.logging.WARNING)
     try:
-        with (
-            _library_errors(source, lambda: f"{name} {_unopened(_said(log))}"),
-            av.logging.Capture() as log,
-        ):
-            container = av.open(source, format=found.demuxer, options=options, metadata_errors="replace")
+        with av.logging.Capture() as log:
+            container, source = opened()
     finally:
         av.logging.set_level(None)
     with container:
-        with _library_errors(source, lambda: f"{name} cannot be decoded"):
-            audio = AudioFile(container, source, name=name, log=_said(log))
+        with library_errors(watched, lambda: f"{name} cannot be decoded"):
+            audio = AudioFile((container, source), opened, name=name, log=_said(log))
         yield audio
+
+
+def _chosen(streams: Any) -> list[Any]:
+    """The tracks of a recording: all where each is one channel, else the one that its container calls the default."""
+    known = [stream for stream in streams if _is_known(stream)]
+    if len(known) > 1 and all(stream.codec_context.channels == 1 for stream in known):
+        return known[:MOST_TRACKS]
+    default = (stream for stream in known if stream.disposition & Disposition.default)
+    return [next(default, known[0] if known else streams[0])]
+
+
+def _is_known(stream: Any) -> bool:
+    codec = stream.codec_context
+    return codec is not None and not outlandish(codec.channels, codec.sample_rate)
+
+
+def _side_by_side(tracks: list[Iterator[Block]]) -> Iterator[Block]:
+    """The channels of all tracks; one that ends before another is silent from there."""
+    if len(tracks) == 1:
+        yield from tracks[0]
+        return
+    nothing = np.zeros((1, 0), dtype=np.float32)
+    waiting = [nothing] * len(tracks)
+    while True:
+        waiting = [block if block.size else next(track, nothing) for block, track in zip(waiting, tracks, strict=True)]
+        samples = min((block.shape[1] for block in waiting if block.size), default=0)
+        if not samples:
+            return
+        silence = np.zeros((1, samples), dtype=np.float32)
+        yield np.concatenate([block[:, :samples] if block.size else silence for block in waiting])
+        waiting = [block[:, samples:] for block in waiting]
 
 
 def _said(log: list[tuple[int, str, str]]) -> str:
@@ -250,51 +230,3 @@ def _hint(said: str) -> str:
     """What ffmpeg found impossible, where it said so."""
     found = _IMPOSSIBLE.search(said)
     return f" ({found[0].strip()})" if found else ""
-
-
-@contextmanager
-def _library_errors(source: Source, reason: Callable[[], str]) -> Iterator[None]:
-    """No error of ffmpeg and what is around it passes for one of ours, or for one of the disk, which only a read can meet."""
-    try:
-        yield
-    except UnreadableAudio:
-        raise
-    except Exception as error:
-        if source.failure is not None:
-            raise source.failure from None
-        if isinstance(error, av.error.FFmpegError):
-            raise UnreadableAudio(reason()) from None
-        if isinstance(error, MemoryError | ImportError):  # what is left to import cannot be, where decoders are
-            raise
-        raise UnreadableAudio(f"{reason()} ({type(error).__name__})") from error
-
-
-def _slices(frame: Any, most: int) -> Iterator[npt.NDArray[np.float32]]:
-    """The samples of a frame as float32 in [-1, 1], shape (samples, channels), in pieces of bounded size."""
-    array: npt.NDArray[Any] = frame.to_ndarray()
-    array = array.T if frame.format.is_planar else array.reshape(-1, frame.layout.nb_channels)
-    for begin in range(0, len(array), most):
-        yield _scaled(array[begin : begin + most])
-
-
-def _scaled(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    match array.dtype.kind:
-        case "u":
-            scaled = (array - 128.0) / 128.0
-        case "i":
-            scaled = array / float(2 ** (8 * array.itemsize - 1))
-        case _:
-            scaled = np.clip(np.nan_to_num(array), -1.0, 1.0)
-    return np.asarray(scaled, dtype=np.float32)
-
-
-def _resampler(audio_format: AudioFormat) -> Any:
-    if audio_format.sample_rate == SAMPLE_RATE:
-        return None
-    return soxr.ResampleStream(audio_format.sample_rate, SAMPLE_RATE, audio_format.channels, dtype="float32")
-
-
-def _resampled(resampler: Any, samples: npt.NDArray[np.float32], *, last: bool) -> Iterator[Block]:
-    resampled = samples if resampler is None else resampler.resample_chunk(samples, last=last)
-    if len(resampled):
-        yield np.ascontiguousarray(resampled.reshape(len(resampled), -1).T)

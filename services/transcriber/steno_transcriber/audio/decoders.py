@@ -23,7 +23,7 @@ from steno.audio_files import LONGEST_FILE_NAME
 from steno_transcriber.audio import wire
 from steno_transcriber.audio.errors import DecoderDied, DecoderLost, Stopped, UnreadableAudio
 from steno_transcriber.audio.request import STATUS, Request
-from steno_transcriber.audio.wire import AudioFormat, Block, Kind
+from steno_transcriber.audio.wire import AudioFormat, Block, Flaws, Kind
 from steno_transcriber.speech import SAMPLE_RATE
 
 MEBI = 1 << 20
@@ -183,7 +183,8 @@ class DecodedAudio:
         self._clock = clock
         self._waited = 0.0
         self._decoded_samples = 0
-        self._damaged_packets = 0
+        #: What was wrong with it, once `blocks()` is exhausted.
+        self.flaws = Flaws()
         os.set_blocking(pipe.fileno(), False)
         self._poll = select.poll()
         self._poll.register(pipe.fileno(), select.POLLIN)
@@ -198,11 +199,6 @@ class DecodedAudio:
         """How much has been decoded so far; the length of the recording once `blocks()` is exhausted."""
         return self._decoded_samples * 1000 // self.format.sample_rate
 
-    @property
-    def damaged_packets(self) -> int:
-        """Packets left out because they could not be decoded."""
-        return self._damaged_packets
-
     def blocks(self) -> Iterator[Block]:
         """Yield the audio in blocks of about a second, or less where it is wide, in constant memory. Raises as `open` does."""
         received = 0
@@ -214,7 +210,7 @@ class DecodedAudio:
                         decoded, block = wire.read_block(payload, self.format.channels)
                         received += block.shape[1]
                     case Kind.END:
-                        decoded, self._damaged_packets = wire.read_end(payload)
+                        decoded, self.flaws = wire.read_end(payload, self.format.sample_rate)
                     case _:
                         raise self._broken("it told its format twice")
             # What was resampled follows what was decoded: the two tell the same length, but for what waits to be resampled.

@@ -7,7 +7,7 @@ its length, and what is read is checked as input from outside is.
 |---|---|
 | FORMAT | channels, samples per second, then the names of container and codec |
 | BLOCK | samples decoded so far, then 16 kHz samples, channel after channel |
-| END | samples decoded, packets left out |
+| END | samples decoded, and what was wrong with the recording |
 | REFUSED | a reason for a person |
 | UNREAD | the number of the error with which the file could not be read |
 | FAULT | an error of ours, for the log |
@@ -15,7 +15,7 @@ its length, and what is read is checked as input from outside is.
 
 import math
 import struct
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from enum import IntEnum
 
 import numpy as np
@@ -32,7 +32,7 @@ MOST_CHANNELS = 64
 HEADER = struct.Struct("<BI")
 _FORMAT = struct.Struct("<II")
 _BLOCK = struct.Struct("<Q")
-_END = struct.Struct("<QQ")
+_END = struct.Struct("<QQQII")
 _UNREAD = struct.Struct("<i")
 
 _NAME_BYTES = 100
@@ -76,6 +76,30 @@ class AudioFormat:
     sample_rate: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flaws:
+    """What was wrong with a recording that could be decoded nevertheless."""
+
+    damaged_ms: int = 0
+    """Silence in place of what could not be decoded; of several tracks, of the one with most."""
+    missing_ms: int = 0
+    """Silence where its container says that there is none of it."""
+    changes: int = 0
+    """How often its rate or channels changed."""
+    left_out: int = 0
+    """Audio tracks that were not decoded."""
+
+    @classmethod
+    def of_tracks(cls, tracks: "list[Flaws]", *, left_out: int) -> "Flaws":
+        """Of a recording with these, and with others that were left out."""
+        return cls(
+            damaged_ms=max(track.damaged_ms for track in tracks),
+            missing_ms=max(track.missing_ms for track in tracks),
+            changes=sum(track.changes for track in tracks),
+            left_out=left_out,
+        )
+
+
 def outlandish(channels: int, sample_rate: int) -> str:
     """What is wrong with a number of channels and a sample rate, or nothing."""
     if not LEAST_RATE <= sample_rate <= MOST_RATE:
@@ -114,9 +138,9 @@ def packed_block(decoded_samples: int, block: Block) -> tuple[bytes, memoryview]
     return HEADER.pack(Kind.BLOCK, _BLOCK.size + len(values)) + _BLOCK.pack(decoded_samples), values
 
 
-def packed_end(decoded_samples: int, damaged_packets: int) -> bytes:
+def packed_end(decoded_samples: int, flaws: Flaws) -> bytes:
     """A frame END."""
-    return _frame(Kind.END, _END.pack(decoded_samples, damaged_packets))
+    return _frame(Kind.END, _END.pack(decoded_samples, *astuple(flaws)))
 
 
 def packed_refusal(reason: str, kind: Kind = Kind.REFUSED) -> bytes:
@@ -166,16 +190,18 @@ LOUDEST = 1_000.0
 """What no sample is above: resampling overshoots full scale by a little, never by so much."""
 
 
-def read_end(payload: bytes | bytearray) -> tuple[int, int]:
-    """The content of a frame END: samples decoded, packets left out.
+def read_end(payload: bytes | bytearray, sample_rate: int) -> tuple[int, Flaws]:
+    """The content of a frame END: samples decoded, and what was wrong.
 
     Raises:
         MalformedFrame: it is none.
     """
     if len(payload) != _END.size:
         raise MalformedFrame(f"an end has {_END.size} bytes, not {len(payload)}")
-    decoded_samples, damaged_packets = _END.unpack(payload)
-    return decoded_samples, damaged_packets
+    decoded_samples, damaged_ms, missing_ms, changes, left_out = _END.unpack(payload)
+    if max(damaged_ms, missing_ms) > decoded_samples * 1000 // sample_rate + 1:
+        raise MalformedFrame("more is said to be silence than there is")
+    return decoded_samples, Flaws(damaged_ms=damaged_ms, missing_ms=missing_ms, changes=changes, left_out=left_out)
 
 
 def read_refusal(payload: bytes | bytearray) -> str:
