@@ -9,6 +9,7 @@ import ssl
 import sys
 from asyncio.subprocess import PIPE, Process
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -26,12 +27,12 @@ async def start(*arguments: str, **environment: str) -> Process:
     )
 
 
-async def log_until(process: Process, event: str) -> dict[str, str]:
+async def log_until(process: Process, event: str) -> dict[str, Any]:
     """The first log line of an event."""
     assert process.stderr is not None
     async with asyncio.timeout(20):
         while line := await process.stderr.readline():
-            entry: dict[str, str] = json.loads(line)
+            entry: dict[str, Any] = json.loads(line)
             if entry["event"] == event:
                 return entry
     raise AssertionError(f"{event} was never logged")
@@ -99,6 +100,17 @@ async def test_a_wrong_setting_ends_the_start_with_its_name() -> None:
     output, _ = await asyncio.wait_for(process.communicate(), 20)
     assert process.returncode == 2
     assert b"STENO_INGEST_HTTP_PORT" in output
+
+
+async def test_what_kubernetes_sets_for_services_ends_no_start() -> None:
+    """It is told once, and the service goes on with its settings."""
+    links = {"STENO_INGEST_PORT": "tcp://10.0.0.1:8080", "STENO_NOTIFIER_SERVICE_HOST": "10.0.0.2"}
+    process = await start(**links)
+    told = await log_until(process, "settings.service_links_ignored")
+    assert told["variables"] == ["STENO_INGEST_PORT", "STENO_NOTIFIER_SERVICE_HOST"]
+    assert told["services"] == ["steno-ingest", "steno-notifier"]
+    await log_until(process, "service.listening")
+    assert (await end(process))[0] == 0
 
 
 async def test_spans_leave_before_the_process_does() -> None:
