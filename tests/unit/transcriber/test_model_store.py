@@ -248,8 +248,8 @@ def test_the_commands(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("told", ["company.pem", None])
-def test_installers_go_by_the_authorities_of_the_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, told: str | None) -> None:
-    """Unless pip was told of others."""
+def test_pip_goes_by_the_authorities_of_the_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, told: str | None) -> None:
+    """Unless it was told of others; uv does in any case."""
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     (tmp_path / "machine.pem").touch()
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "machine.pem"))
