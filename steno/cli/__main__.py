@@ -60,7 +60,7 @@ def _not_here(name: str, missing: str) -> Callable[[], None]:
 
 
 for _name, _module in (
-    *(("up", "up"), ("submit", "recordings"), ("call", "call"), ("calls", "calls")),
+    *(("up", "up"), ("submit", "submit"), ("call", "call"), ("calls", "calls")),
     *(("show", "recordings"), ("ledger", "recordings")),
 ):
     _add(_name, _module)

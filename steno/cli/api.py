@@ -22,6 +22,8 @@ ENDED = frozenset({"completed", "no_speech", "failed", "cancelled"})
 """States of a recording, and of a call, that do not change any more."""
 
 _PATIENCE_SECONDS = 20
+_LATER = frozenset({429, 502, 503, 504})
+"""Answers of ingest, or of a proxy before it, that pass."""
 
 
 class ApiError(Exception):
@@ -46,15 +48,22 @@ class Place:
     audiohook_secret: str = ""
 
 
-def find(data: Path) -> Place:
-    """The suite to talk to: `STENO_UP_URL`, `STENO_UP_NOTIFIER_URL` and `STENO_UP_API_KEY`, else the one on a data folder.
+def find(data: Path, *, url: str | None = None, key: str | None = None) -> Place:
+    """The suite to talk to: at a URL with a key, by default those of the environment, else the one on a data folder.
+
+    The environment is `STENO_UP_URL`, `STENO_UP_API_KEY` and, for captions, `STENO_UP_NOTIFIER_URL`.
 
     Raises:
         ApiError: there is none.
     """
-    url, key = os.environ.get("STENO_UP_URL"), os.environ.get("STENO_UP_API_KEY")
+    url = url or os.environ.get("STENO_UP_URL")
     if url:
-        return Place(url=url.rstrip("/"), key=key or "", notifier_url=os.environ.get("STENO_UP_NOTIFIER_URL", "").rstrip("/"))
+        key = (key or os.environ.get("STENO_UP_API_KEY", "")).strip()
+        if not url.startswith(("http://", "https://")):
+            raise ApiError(f"{url} is not where an ingest is: write http(s)://HOST:PORT")
+        if not key.isascii() or not key.isprintable():
+            raise ApiError("the API key is none: it has other characters than keys have")
+        return Place(url=url.rstrip("/"), key=key, notifier_url=os.environ.get("STENO_UP_NOTIFIER_URL", "").rstrip("/"))
     try:
         document = run_file.read(data)
         audiohook_key, _, audiohook_secret = _secret(document, "audiohook_keys_file").partition(" ")
@@ -66,11 +75,13 @@ def find(data: Path) -> Place:
             audiohook_key=audiohook_key,
             audiohook_secret=audiohook_secret,
         )
-    except (FileNotFoundError, KeyError):
+    except (FileNotFoundError, NotADirectoryError, KeyError):
         raise ApiError(
             f"nothing runs on {data}: start it with `steno up --data {data}`, name another folder with --data, "
-            "or set STENO_UP_URL and STENO_UP_API_KEY"
+            "or say where with --url and --key (STENO_UP_URL and STENO_UP_API_KEY)"
         ) from None
+    except (OSError, ValueError, TypeError) as error:
+        raise ApiError(f"what runs on {data} cannot be told: {error}") from None
 
 
 class Api:
@@ -79,30 +90,41 @@ class Api:
     def __init__(self, session: aiohttp.ClientSession, place: Place) -> None:
         self._session = session
         self.place = place
+        # Once ingest was waited for in vain, others of a batch do not wait as long each.
+        self._attempts: int | None = None
 
     async def submit(self, audio: Path, metadata: dict[str, Any]) -> dict[str, Any]:
         """Uploads one recording; the answer has its `recording_id`."""
         # With a key of its own the upload may be sent again when ingest was restarted meanwhile.
         headers = {"Idempotency-Key": str(uuid.uuid4())}
-        async for attempt in stamina.retry_context(on=IngestAway, attempts=None, timeout=_PATIENCE_SECONDS, wait_max=1):
-            with attempt, audio.open("rb") as stream:
-                form = aiohttp.FormData()
-                form.add_field("file", stream, filename=clean(audio.name), content_type="application/octet-stream")
-                form.add_field("metadata", json.dumps(metadata), content_type="application/json")
-                return await self._json("POST", "/v1/recordings", data=form, headers=headers)
-        raise AssertionError("unreachable: the last attempt returns or raises")
+        retried = stamina.retry_context(on=IngestAway, attempts=self._attempts, timeout=_PATIENCE_SECONDS, wait_max=1)
+        try:
+            async for attempt in retried:
+                # By number, so that it has no name, which aiohttp would put into a header: a name may be any bytes.
+                with attempt, os.fdopen(os.open(audio, os.O_RDONLY), "rb") as stream:
+                    form = aiohttp.FormData()
+                    form.add_field("file", stream, filename=clean(audio.name), content_type="application/octet-stream")
+                    form.add_field("metadata", json.dumps(metadata), content_type="application/json")
+                    accepted = await self._json("POST", "/v1/recordings", data=form, headers=headers)
+        except IngestAway:
+            self._attempts = 1
+            raise
+        self._attempts = None
+        if not {"recording_id", "state"} <= accepted.keys():
+            raise ApiError(f"{self.place.url} is no ingest of Steno: it answered without a recording's id")
+        return accepted
 
     async def recording(self, recording_id: str) -> dict[str, Any]:
         """One recording with its state."""
-        return await self._get(f"/v1/recordings/{recording_id}")
+        return await self._get(f"/v1/recordings/{_quoted(recording_id)}")
 
     async def transcript(self, recording_id: str) -> dict[str, Any]:
         """The result document of a recording."""
-        return await self._get(f"/v1/recordings/{recording_id}/transcript")
+        return await self._get(f"/v1/recordings/{_quoted(recording_id)}/transcript")
 
     async def call(self, call_id: str) -> dict[str, Any]:
         """One live call with its state."""
-        return await self._get(f"/v1/calls/{quote(call_id, safe='')}")
+        return await self._get(f"/v1/calls/{_quoted(call_id)}")
 
     async def wait_for_call(self, call_id: str, *, every: float = 0.25) -> dict[str, Any]:
         """The live call once it has ended, and it is known how its audio did."""
@@ -145,9 +167,13 @@ class Api:
         try:
             async with self._session.request(method, self.place.url + path, **request) as response:
                 body = await response.read()
+        except ValueError as error:  # a URL that is none, aiohttp's kind of it included
+            raise ApiError(f"{self.place.url} cannot be asked: {error}") from None
         except (aiohttp.ClientError, TimeoutError) as error:
             raise IngestAway(f"{self.place.url} does not answer: {error or type(error).__name__}") from error
         document = _parsed(body)
+        if response.status in _LATER:
+            raise IngestAway(f"{self.place.url} is busy: {response.status} {document.get('detail') or response.reason}")
         if response.status >= 400:
             problem = document.get("detail") or document.get("title") or body.decode("utf-8", "replace")
             raise ApiError(f"{method} {path}: {response.status} {problem}")
@@ -167,6 +193,11 @@ async def connected(place: Place) -> AsyncIterator[Api]:
 def shortened(error: Exception) -> str:
     """What is wrong with an answer, on one short line: it may quote the answer."""
     return f"{type(error).__name__} {str(error)[:100]}"
+
+
+def _quoted(name: str) -> str:
+    """A part of a path, whatever a name is made of."""
+    return quote(name, safe="", errors="replace")
 
 
 def _secret(document: dict[str, Any], name: str) -> str:

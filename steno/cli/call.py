@@ -22,8 +22,8 @@ from steno.cli.callers.captions import Caption, CaptionView, follow
 from steno.cli.callers.stream import CallDescription, StreamCaller, StreamClient
 from steno.cli.callers.twilio import TwilioClient
 from steno.cli.data_folder import DEFAULT_DATA, Data
-from steno.cli.recordings import AsJson, sidecar
-from steno.cli.terminal import notes, out, refused, styled
+from steno.cli.recordings import AsJson, Key, Url, sidecar
+from steno.cli.terminal import clean, notes, out, refused, styled
 from steno.events.records import Role
 
 _FRAME_MS = 20
@@ -66,6 +66,8 @@ def call(
     locale: Annotated[str | None, typer.Option(help="Language of the speech, e.g. en-US.")] = None,
     data: Data = DEFAULT_DATA,
     as_json: AsJson = False,
+    url: Url = None,
+    key: Key = None,
 ) -> None:
     """Play recordings as live calls, and show captions as they come. A file NAME.json beside NAME.wav tells its roles.
 
@@ -77,7 +79,8 @@ def call(
     if told is not None and not set(told) <= set(Role):
         raise refused(f"--roles {roles}: write one of {', '.join(Role)} for each channel, by commas")
     options = {"call_id": call_id, "roles": told, "locale": locale}
-    results = recordings.run(_play_all(files, door, data=data, speed=speed, options=options, as_json=as_json))
+    place = recordings.place(data, url, key)
+    results = recordings.run(_play_all(files, door, place=place, speed=speed, options=options, as_json=as_json))
     for result in results:
         if as_json:
             out.json({"type": "call", **result}, indent=None)
@@ -90,9 +93,8 @@ def call(
 
 
 async def _play_all(
-    files: Sequence[Path], door: Door, *, data: Path, speed: float, options: dict[str, Any], as_json: bool
+    files: Sequence[Path], door: Door, *, place: Place, speed: float, options: dict[str, Any], as_json: bool
 ) -> list[dict[str, Any]]:
-    place = api.find(data)
     view = CaptionView(out.console, named=len(files) > 1)
 
     printed = set[str]()
@@ -112,7 +114,7 @@ async def _play_all(
             result["call_id"] = description.call_id
             playing = _Playing(place=place, description=description, audio=audio, speed=speed, hear=hear)
             return result | {"state": await _play(playing, door)}
-        except ApiError as error:
+        except (ApiError, OSError) as error:
             return result | {"error": str(error)}
 
     with nullcontext() if as_json else view:
@@ -122,7 +124,10 @@ async def _play_all(
 def _description(file: Path, audio: CallAudio, options: dict[str, Any], door: Door) -> CallDescription:
     """What is said of a call: by the command line, else by the file beside the recording."""
     beside = sidecar(file)
-    by_channel = {entry["channel"]: entry["role"] for entry in beside.get("channels", [])}
+    try:
+        by_channel = {entry["channel"]: entry["role"] for entry in beside.get("channels", [])}
+    except (TypeError, KeyError):
+        raise ApiError(f"{file.with_suffix('.json')}: `channels` is no list of channels and their roles") from None
     roles = options["roles"] or (
         [by_channel.get(channel, "unknown") for channel in range(audio.channels)] if by_channel else []
     )
@@ -139,7 +144,7 @@ def _description(file: Path, audio: CallAudio, options: dict[str, Any], door: Do
 def _call_id(file: Path, wanted: str | None, door: Door) -> str:
     """The id of a call; Genesys has UUIDs."""
     if door is not Door.AUDIOHOOK:
-        return wanted or f"{file.stem}-{time.strftime('%H%M%S')}"
+        return wanted or f"{clean(file.stem)}-{time.strftime('%H%M%S')}"
     try:
         return str(UUID(wanted) if wanted else uuid4())
     except ValueError:

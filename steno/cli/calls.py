@@ -1,13 +1,13 @@
 """`steno calls`: the live calls of a suite, from a terminal."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from steno.cli import api
+from steno.cli.api import Place
 from steno.cli.data_folder import DEFAULT_DATA, Data
-from steno.cli.recordings import AsJson, run
+from steno.cli.recordings import AsJson, Key, Url, place, run
 from steno.cli.terminal import out
 from steno.events.records import CallStatus
 
@@ -17,9 +17,11 @@ def calls(
     state: Annotated[CallStatus | None, typer.Option(help="Only calls in this state, e.g. active.")] = None,
     limit: Annotated[int, typer.Option(help="How many at most.", min=1, max=500)] = 20,
     as_json: AsJson = False,
+    url: Url = None,
+    key: Key = None,
 ) -> None:
     """List live calls, the newest first."""
-    found = run(_listed(data, {"limit": str(limit), **({"state": state.value} if state else {})}))
+    found = run(_listed(place(data, url, key), {"limit": str(limit), **({"state": state.value} if state else {})}))
     if as_json:
         out.json(found)
         return
@@ -33,6 +35,6 @@ def _row(call: dict[str, Any]) -> tuple[str, ...]:
     return call["call_id"], call["started_at"][:19].replace("T", " "), call["door"], state, f"{minutes}:{seconds:02}", speakers
 
 
-async def _listed(data: Path, parameters: dict[str, str]) -> list[dict[str, Any]]:
-    async with api.connected(api.find(data)) as client:
+async def _listed(where: Place, parameters: dict[str, str]) -> list[dict[str, Any]]:
+    async with api.connected(where) as client:
         return await client.calls(parameters)

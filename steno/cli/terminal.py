@@ -7,6 +7,7 @@ what is bold is said to be so by `styled`. A test sees to it that nothing else i
 """
 
 import json
+import os
 import re
 import sys
 import traceback
@@ -110,6 +111,12 @@ def run(app: typer.Typer) -> NoReturn:
         error.message = clean(error.message)
         rich_format_error(error)
         status = error.exit_code
+    except BrokenPipeError:  # whoever read what is printed has gone; what is left of it goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    except OSError as error:
+        notes.fail(error)
+        status = 1
     except Exception as error:  # noqa: BLE001 - the end of the process either way
         for text in "".join(traceback.format_exception(error)).splitlines():
             notes.say(text)

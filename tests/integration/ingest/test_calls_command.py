@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import os
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 from support.calls import call_ended, call_started
 from support.http_server import serving
 from support.ingest import KEY, running_ingest
@@ -46,3 +48,30 @@ async def command(*arguments: str) -> Result:
     result = await asyncio.to_thread(CliRunner().invoke, app, arguments, env={"COLUMNS": "200"})
     assert result.exit_code == 0, result.output
     return result
+
+
+async def test_recordings_are_submitted_to_any_suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a URL and a key on the command line, whatever the environment says; a file of any bytes for a name is one of them."""
+    monkeypatch.setenv("STENO_UP_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("STENO_UP_API_KEY", "steno_wrong")
+    calls = tmp_path / "calls"
+    calls.mkdir()
+    for name in (b"a.wav", b"caf\xe9.sln", b"two\nlines.vox"):
+        (calls / os.fsdecode(name)).write_bytes(name)
+    (calls / "empty.wav").touch()
+    (calls / "notes.xml").touch()
+    async with running_ingest(tmp_path, f"sqlite:///{tmp_path}/ingest.db") as ingest, serving(ingest.app) as served:
+        place = ("--url", f"http://127.0.0.1:{served.port}/", "--key", KEY)
+        with capture_logs():  # of ingest, which is in this process
+            submitted = await asyncio.to_thread(CliRunner().invoke, app, ["submit", str(calls), "--json", *place])
+        ledger = await command("ledger", "--json", *place)
+        shown = await command("show", json.loads(submitted.stdout)[0]["recording_id"], *place)
+        refused = await asyncio.to_thread(CliRunner().invoke, app, ["ledger", *place[:2], "--key", "steno_other"])
+    results = {Path(one["file"]).name: one for one in json.loads(submitted.stdout)}
+    assert submitted.exit_code == 1
+    assert "empty" in results.pop("empty.wav")["error"]
+    assert {one["state"] for one in results.values()} == {"accepted"}
+    assert len(results) == json.loads(ledger.stdout)["accepted"] == 3
+    assert "notes.xml" in submitted.stderr
+    assert "accepted" in shown.stdout
+    assert (refused.exit_code, len(refused.stderr.splitlines())) == (1, 1)
