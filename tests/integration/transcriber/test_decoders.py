@@ -17,6 +17,7 @@ from steno_transcriber.audio.decode import open_audio
 from steno_transcriber.audio.decoders import Bounds, Decoders
 from steno_transcriber.audio.errors import DecoderDied, DecoderLost, Stopped, UnreadableAudio
 from support import hostile_media
+from support.made_media import tones, write
 from support.recordings import sample_call, silence
 
 ROOMY = Bounds(memory_bytes=256 << 20, cpu_seconds=60, still_seconds=60, waited_seconds=240)
@@ -67,6 +68,20 @@ def test_what_comes_back_is_the_same_to_the_bit(decoders: Decoders) -> None:
         found = np.concatenate(list(there.blocks()), axis=1)
     assert np.array_equal(found, expected)
     assert (there.format, there.duration_ms, there.flaws) == (here.format, here.duration_ms, here.flaws)
+
+
+def test_tracks_and_joined_files_are_read_where_nothing_can_be_opened(decoders: Decoders, tmp_path: Path) -> None:
+    """Both open the file once more, within what is open already."""
+    tracks = tones(300, rate=48_000, seconds=2), tones(400, rate=48_000, seconds=2)
+    two = write(tmp_path / "two.mka", "libopus", *tracks, rate=48_000)
+    mono = write(tmp_path / "mono.ogg", "libopus", tones(300, rate=48_000, seconds=2), rate=48_000)
+    stereo = write(tmp_path / "stereo.ogg", "libopus", tones(300, 400, rate=48_000, seconds=2), rate=48_000)
+    (tmp_path / "joined.ogg").write_bytes(mono.read_bytes() + stereo.read_bytes())
+    for path, channels, seconds, changes in ((two, 2, 2, 0), (tmp_path / "joined.ogg", 1, 4, 1)):
+        with decoders.open(path, name=path.name) as audio:
+            samples = sum(block.shape[1] for block in audio.blocks())
+        assert (audio.format.channels, audio.flaws.changes) == (channels, changes)
+        assert samples == pytest.approx(seconds * 16_000, abs=1_000)
 
 
 def test_many_at_once_keep_apart(decoders: Decoders, tmp_path: Path) -> None:
