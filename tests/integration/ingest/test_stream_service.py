@@ -249,7 +249,7 @@ async def test_a_service_that_stops_sends_its_peers_elsewhere(kafka: str, topic_
         await process.start()
         end = (await ended_log(kafka, topic_prefix, "call-1"))[-1]
         assert isinstance(end, CallEnded)
-        assert (end.complete, end.reason) == (False, "ingest_lost")
+        assert (end.complete, end.reason) == (False, "service_stopping")
 
 
 async def test_a_call_is_taken_while_kafka_is_away(kafka: str, topic_prefix: str, tmp_path: Path) -> None:
