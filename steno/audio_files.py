@@ -59,12 +59,14 @@ VAGUE_SUFFIXES = frozenset({".raw", ".pcm", ".l16"})
 
 CONTAINER_SUFFIXES = frozenset(
     f".{name}" for name in (
-        "3gp", "aac", "ac3", "aif", "aifc", "aiff", "amr", "ape", "asf", "au", "avi", "awb", "caf", "flac", "flv", "ilbc",
-        "m4a", "m4b", "mka", "mkv", "mov", "mp2", "mp3", "mp4", "mpg", "oga", "ogg", "opus", "snd", "sph", "spx", "tta",
-        "voc", "w64", "wav", "wav49", "wave", "webm", "wma", "wv",
+        "3g2", "3gp", "3gpp", "722", "aac", "ac3", "aif", "aifc", "aiff", "amr", "ape", "apl", "asf", "au", "avi", "awb",
+        "caf", "eac3", "ec3", "f4v", "flac", "flv", "g723_1", "ilbc", "ircam", "isma", "ismv", "m2a", "m2ts", "m4a",
+        "m4b", "m4v", "mac", "mk3d", "mka", "mkv", "mov", "mp2", "mp3", "mp4", "mpa", "mpeg", "mpg", "mts", "nist", "oga",
+        "ogg", "ogv", "opus", "qt", "rco", "rso", "sf", "snd", "sox", "sph", "spx", "tco", "ts", "tta", "voc", "w64",
+        "wav", "wav49", "wave", "webm", "wma", "wmv", "wv",
     )
 )  # fmt: skip
-"""Of files that say themselves what is in them."""
+"""Of files that say themselves what is in them, or of one coding in frames: of every format that the decoder opens."""
 
 AUDIO_SUFFIXES = CONTAINER_SUFFIXES | VAGUE_SUFFIXES | HEADERLESS_SUFFIXES.keys()
 """Of all that may be a recording."""
