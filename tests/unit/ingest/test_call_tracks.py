@@ -218,6 +218,13 @@ def test_one_wrong_timestamp_moves_nothing(wrong_ms: float, channels: int, at: i
     assert tracks.late == [0] * channels
 
 
+def test_a_frame_between_two_silences_stands_at_its_time() -> None:
+    """That the frame behind it jumps too does not make its timestamp wrong."""
+    tracks = Interleaver(channels=1, silence=SILENCE)
+    frames = [frame(0, number) for number in (0, 10, 20, 21)]
+    assert decoded([action for sent in frames for action in sent.give(tracks)] + tracks.flush(), 1) == expected(frames, 1)
+
+
 @pytest.mark.parametrize("ordered", [True, False])
 def test_a_frame_whose_number_is_wrong_is_taken(ordered: bool) -> None:
     """A number that makes no sense, once or from here on, costs nothing where the timestamps go on."""

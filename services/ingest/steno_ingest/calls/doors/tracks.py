@@ -224,11 +224,13 @@ class Interleaver:
         return track.end if place is None or self._jumps(track, frame) else place
 
     def _wrong(self, track: _Track, frame: _Frame) -> bool:
-        """Whether a frame's timestamp jumps, and the frame behind it says that nothing did."""
-        following = track.held[0] if track.held else None
-        if frame.stamp is None or following is None or following.stamp is None or not self._jumps(track, frame):
+        """Whether a frame's timestamp jumps, and the frame behind it says otherwise: is before it, or where nothing jumped."""
+        place, following = track.place(frame), track.place(track.held[0]) if track.held else None
+        if place is None or following is None or not self._jumps(track, frame):
             return False
-        return abs(following.stamp - frame.stamp - frame.samples) > self._of(_JITTER_MS)
+        after = place + frame.samples if place > track.end else None
+        jitter = self._of(_JITTER_MS)
+        return following >= track.end - jitter if after is None else following < after - jitter
 
     def _comes_again(self, track: _Track, frame: _Frame, place: int | None) -> bool:
         """Whether a frame has been taken already, or those behind it have; no track does so for long."""
