@@ -180,3 +180,34 @@ async def test_two_streams_one_after_the_other_are_one_call(kafka: str, topic_pr
     end = records[-1]
     assert isinstance(end, CallEnded)
     assert (end.complete, end.reason, end.position) == (True, "hangup", 2 * 8000 + gap.length)
+
+
+async def test_two_streams_side_by_side_are_one_call(kafka: str, topic_prefix: str, tmp_path: Path) -> None:
+    """A track each, on sockets of their own: one call of two channels, that ends once."""
+    _, frames = recorded()
+    async with ingest(kafka, topic_prefix, tmp_path) as process:
+        url = f"{await process.url()}/v1/twilio?api_key={KEY}"
+        async with aiohttp.ClientSession() as session, session.ws_connect(url) as one, session.ws_connect(url) as other:
+            sockets = {"inbound": one, "outbound": other}
+            for track, socket in sockets.items():
+                told = {"callSid": "call-1", "tracks": [track], "mediaFormat": {"encoding": "audio/x-mulaw"}}
+                await socket.send_str(json.dumps({"event": "start", "streamSid": track, "start": told}))
+            for number, frame in enumerate(frames[:50]):
+                for channel, (track, socket) in enumerate(sockets.items()):
+                    payload = base64.b64encode(frame[channel::2]).decode()
+                    media = {"track": track, "chunk": number + 1, "timestamp": number * 20, "payload": payload}
+                    await socket.send_str(json.dumps({"event": "media", "streamSid": track, "media": media}))
+                await asyncio.sleep(0.01)
+            for socket in (other, one):
+                await socket.send_str(json.dumps({"event": "stop"}))
+                assert (await socket.receive(timeout=10)).data == 1000
+        start, *records = await ended_log(kafka, topic_prefix, "call-1")
+    assert isinstance(start, CallStarted)
+    assert [channel.role for channel in start.channels] == [Role.CUSTOMER, Role.AGENT]
+    heard = b"".join(record.audio for record in records if isinstance(record, AudioChunk))
+    spoken = b"".join(frames[:50])
+    assert spoken[0::2] in heard[0::2]
+    assert spoken[1::2] in heard[1::2]
+    end = records[-1]
+    assert isinstance(end, CallEnded)
+    assert (end.complete, end.reason) == (True, "hangup")

@@ -10,6 +10,7 @@ from prometheus_client import REGISTRY
 from steno_ingest.calls.doors.port import Close, SendText
 from steno_ingest.calls.doors.stream import StreamDoor
 from steno_ingest.calls.doors.twilio import TwilioDoor
+from steno_ingest.calls.doors.twilio_siblings import Siblings
 from steno_ingest.calls.hosting import listening
 from steno_ingest.calls.hosting.outgoing import Outgoing, PeerNotReading
 from structlog.testing import capture_logs
@@ -364,3 +365,24 @@ async def test_messages_that_cannot_be_used_are_counted_and_told() -> None:
     assert (end.complete, end.position) == (True, 3)
     made.wire.hang()
     await running
+
+
+async def test_a_call_may_be_offered_by_the_clock() -> None:
+    """A stream of a single track waits for others before it offers its call; what its peer says meanwhile follows."""
+    made = Line(TwilioDoor(siblings=Siblings()))
+    running = asyncio.create_task(made.connection.run())
+    start = {"callSid": "call-1", "tracks": ["inbound"]}
+    made.wire.say({"event": "start", "streamSid": "MZ1", "start": start})
+    made.wire.say({"event": "media", "media": {"payload": "AAAA"}})
+    await made.hosting.settle()
+    assert not made.hosting.host.calls
+    made.tick(1)
+    made.wire.say({"event": "media", "media": {"payload": "AAAA"}})
+    await made.hosting.settle()
+    assert made.hosting.host.calls["call-1"].session.received.position == 6
+    made.wire.hang()
+    await running
+    await made.hosting.settle()
+    end = made.hosting.log.records[-1]
+    assert isinstance(end, CallEnded)
+    assert (end.reason, end.position) == ("torn", 6)

@@ -210,6 +210,11 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Follows:
+    """Another connection brings the call; this one adds to it there, and offers none unless the other is gone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unusable:
     """A message of the peer, or something in it, could not be used; the call goes on without it. It is counted and told."""
 
@@ -229,7 +234,9 @@ class Left:
     complete: bool = False
 
 
-Action = SendText | SendBytes | Close | Offered | Audio | Gap | Paused | Resumed | Dtmf | Updated | Left | Ended | Unusable
+Action = (
+    SendText | SendBytes | Close | Offered | Audio | Gap | Paused | Resumed | Dtmf | Updated | Left | Ended | Unusable | Follows
+)
 
 
 class Door(Protocol):

@@ -76,19 +76,23 @@ class _Track:
 class Interleaver:
     """The tracks of one stream."""
 
-    def __init__(self, *, channels: int, silence: bytes, sample_rate: int = 8000, ordered: bool = True) -> None:
+    def __init__(
+        self, *, channels: int, silence: bytes, sample_rate: int = 8000, ordered: bool = True, patience_ms: int = PATIENCE_MS
+    ) -> None:
         """
         Args:
             channels: Number of tracks; channel 0 comes first in every sample frame.
             silence: The sample that is silence in the codec, of one byte or two.
             sample_rate: Samples of one channel in a second.
             ordered: Frames of a track come in the order in which they were spoken; otherwise they are put in order by chunk.
+            patience_ms: How far the stream runs ahead of a track before it is given up.
         """
         self._tracks = [_Track() for _ in range(channels)]
         self._silence = silence
         self._width = len(silence)
         self._rate = sample_rate
         self._ordered = ordered
+        self.patience_ms = patience_ms
         self._opened = False
         self._arrivals = 0
         self._given = 0
@@ -152,7 +156,7 @@ class Interleaver:
         stamps = [frame.stamp for track in self._tracks for frame in track.held if frame.stamp is not None]
         span = max(stamps) - min(stamps) if stamps else 0
         held = max(sum(frame.samples for frame in track.held) for track in self._tracks)
-        return max(span, held) >= self._of(PATIENCE_MS)
+        return max(span, held) >= self._of(self.patience_ms)
 
     def _open(self) -> None:
         self._opened = True
@@ -177,7 +181,7 @@ class Interleaver:
                 self._place_held(channel, before=None)
             ready = max(track.end for track in self._tracks)
         else:
-            ready = max(min(track.end for track in self._tracks), self._furthest() - self._of(PATIENCE_MS))
+            ready = max(min(track.end for track in self._tracks), self._furthest() - self._of(self.patience_ms))
             for channel in channels:
                 self._place_held(channel, before=ready)
         for track in self._tracks:

@@ -5,7 +5,8 @@ Several platforms send the same messages in the same order (connected, start, me
 parameter says otherwise; outbound is what the caller hears: the agent.
 
 Nothing is ever sent to the peer: on a one-way stream anything is an error to it (Twilio's error 31924). These streams cannot be
-resumed, paused or told of captions; a stream that is over is closed. For a while, another one of the same call goes on with it.
+resumed, paused or told of captions; a stream that is over is closed. For a while, another one of the same call goes on with it;
+those that come side by side are one call too (`twilio_siblings`).
 
 A message that cannot be used costs itself and is told (`Unusable`); the call goes on. Only a start that cannot be taken, and a
 peer that sends nothing else for a while, end the stream.
@@ -21,26 +22,21 @@ from steno_ingest.calls.doors.port import (
     Action,
     Audio,
     Close,
-    Dtmf,
     Ended,
+    Follows,
     Left,
     Offered,
     Refusal,
     ResumePoint,
     Unusable,
-    Updated,
 )
-from steno_ingest.calls.doors.tracks import Interleaver
-from steno_ingest.calls.doors.twilio_audio import Payloads
-from steno_ingest.calls.doors.twilio_dialects import INBOUND
-from steno_ingest.calls.doors.twilio_messages import UNUSABLE, Start, digits_or_none, event_of
-from steno_ingest.calls.doors.twilio_values import BadMessage, StreamError, message_of, number, shown
+from steno_ingest.calls.doors.twilio_messages import Start, event_of
+from steno_ingest.calls.doors.twilio_siblings import Gathering, Siblings
+from steno_ingest.calls.doors.twilio_stream import Source
+from steno_ingest.calls.doors.twilio_values import BadMessage, StreamError, message_of
 
 _START_SECONDS = 10
 """How long a peer may be connected without a start."""
-
-_IDLE_SECONDS = 1
-"""After this long without a message, what waits for another track is given as it is."""
 
 _MOST_HELD_SECONDS = 60
 """Audio of one track, or of half as much of two, that may come before the call is accepted."""
@@ -48,7 +44,9 @@ _MOST_HELD_SECONDS = 60
 _MOST_UNUSABLE = 250
 """So many messages in a row that cannot be used end the stream: five seconds of a track."""
 
-_DIGITS = frozenset("0123456789*#ABCD")
+
+_AT_ONCE = (Offered, Follows, Unusable, Close)
+"""What does not wait until the call is accepted."""
 
 
 class TwilioDoor:
@@ -58,10 +56,20 @@ class TwilioDoor:
     resumable = False
     captioned = False
 
-    def __init__(self, *, rejoin_seconds: float = 0) -> None:
-        """`rejoin_seconds`: how long after its end another stream may go on with the call; 0: the call ends with its stream."""
+    def __init__(self, *, rejoin_seconds: float = 0, siblings: Siblings | None = None, party: str = "") -> None:
+        """
+        Args:
+            rejoin_seconds: How long after its end another stream may go on with the call; 0: the call ends with its stream.
+            siblings: Where streams of one call side by side find each other; None: this one waits for none.
+            party: Whose stream it is.
+        """
         self._rejoin_seconds = rejoin_seconds
-        self._stream: _Stream | None = None
+        self._siblings = siblings or Siblings(gather_seconds=0)
+        self._party = party
+        self._source: Source | None = None
+        self._gathering: Gathering | None = None
+        #: The call is brought by another stream.
+        self._follows = False
         self._accepted = False
         self._over = False
         self._closed = False
@@ -125,7 +133,9 @@ class TwilioDoor:
 
     def ask_pause(self) -> Iterable[Action]:
         """A platform pauses by its own REST only; what waits for the other track was said before and goes out of here."""
-        return self._stream.flush() if self._stream is not None and self._accepted and not self._over else ()
+        if self._gathering is None or self._follows or self._over or not self._accepted:
+            return ()
+        return self._gathering.flush()
 
     def ask_resume(self) -> Iterable[Action]:
         """A platform goes on by its own REST only."""
@@ -146,8 +156,11 @@ class TwilioDoor:
             self._opened_at = now
         if self._over:
             return ()
-        if self._stream is not None:
-            return self._after_acceptance(self._stream.idle(now))
+        if self._gathering is not None:
+            if self._follows:
+                return ()
+            self._gathering.idle(now)
+            return self._after_acceptance(self._offered(self._gathering, now))
         if now - self._opened_at >= _START_SECONDS:
             return self._fail(f"no start message came within {_START_SECONDS} s")
         return ()
@@ -155,32 +168,64 @@ class TwilioDoor:
     def _receive(self, message: Mapping[str, Any], now: float) -> Sequence[Action]:
         event = event_of(message)
         if event == "start":
-            return self._begin(message)
+            return self._begin(message, now)
         if event not in ("media", "dtmf", "stop"):
             return []
-        if self._stream is None:
+        if self._gathering is None or self._source is None:
             if event == "stop":
                 raise StreamError("stop came before start")
             raise BadMessage("order", f"{event} came before start")
-        if event == "stop":
-            self._stream.start.check(message)
-            if self._rejoin_seconds:
-                return self._last(Left(reason="hangup", complete=True))
-            return self._last(Ended(complete=True, reason="hangup"))
-        return self._stream.receive(message, event, now)
+        self._source.start.check(message)
+        if self._follows and (event == "stop" or not self._gathering.over):
+            return self._follow(self._gathering, self._source, message, event, now)
+        if self._follows:
+            # Whoever brought the call is gone: it goes on with this stream.
+            self._follows, self._gathering = False, self._gathering.handed_over(now)
+        if event != "stop":
+            self._gathering.hear(self._source, message, event, now)
+            return self._offered(self._gathering, now)
+        left = Left(reason="hangup", complete=True) if self._rejoin_seconds else Ended(complete=True, reason="hangup")
+        self._gathering.until = now
+        return [*self._offered(self._gathering, now), *self._last(left)]
 
-    def _begin(self, message: Mapping[str, Any]) -> list[Action]:
-        if self._stream is not None:
+    def _begin(self, message: Mapping[str, Any], now: float) -> list[Action]:
+        if self._gathering is not None:
             raise BadMessage("order", "a second start came; a connection carries one stream")
         try:
-            self._stream = _Stream(Start.of(message))
+            start = Start.of(message)
         except BadMessage as error:
             # Without its start there is nothing that could go on.
             raise StreamError(str(error)) from None
-        call = self._stream.start.call
-        if not self._rejoin_seconds:
-            return [call]
-        return [replace(call, conversation=call.call_id, awaited_seconds=self._rejoin_seconds)]
+        self._source = Source(start)
+        self._gathering = self._siblings.found(self._party, start)
+        if self._gathering is not None:
+            self._follows = True
+            return [Follows()]
+        self._gathering = self._siblings.lead(self._party, start, now)
+        return self._offered(self._gathering, now)
+
+    def _offered(self, gathering: Gathering, now: float) -> list[Action]:
+        """The call, once no other stream is waited for; and what came of it since."""
+        if gathering.opened:
+            return gathering.take()
+        if now < gathering.until and not gathering.full:
+            return []
+        self._siblings.done(self._party, gathering)
+        gathering.open()
+        call = gathering.start.call
+        if self._rejoin_seconds:
+            call = replace(call, conversation=call.call_id, awaited_seconds=self._rejoin_seconds)
+        return [call, *gathering.take()]
+
+    def _follow(self, gathering: Gathering, source: Source, message: Mapping[str, Any], event: str, now: float) -> list[Action]:
+        """Gives the stream that brings the call what this one hears."""
+        if event == "stop":
+            gathering.left(torn=False)
+            return self._close(1000, "")
+        if gathering.full:
+            raise StreamError("the stream sends faster than its call can be taken")
+        gathering.hear(source, message, event, now)
+        return []
 
     def _pass_over(self, error: BadMessage) -> list[Action]:
         """The stream goes on without a message, unless it consists of such."""
@@ -199,15 +244,24 @@ class TwilioDoor:
         """The call's last actions, where one was begun and is not over."""
         if self._over:
             return []
-        if self._stream is None:
-            self._over = True
+        gathering, self._over = self._gathering, True
+        if gathering is None:
             return []
-        return self._after_acceptance(self._last(ended))
+        if self._follows:
+            gathering.left(torn=True)
+            return []
+        self._siblings.done(self._party, gathering)
+        gathering.over = True
+        gathering.torn |= not gathering.opened
+        return self._after_acceptance(self._last(ended)) if gathering.opened else []
 
     def _last(self, ended: Ended | Left) -> list[Action]:
-        assert self._stream is not None
-        self._over = True
-        return [*self._stream.flush(), *self._stream.told_at_end(unusable=self._unusable), ended]
+        gathering = self._gathering
+        assert gathering is not None
+        self._over = gathering.over = True
+        if gathering.torn:
+            ended = replace(ended, complete=False)
+        return [*gathering.flush(), *gathering.told_at_end(unusable=self._unusable), ended]
 
     def _close(self, code: int, reason: str) -> list[Action]:
         if self._closed:
@@ -219,91 +273,20 @@ class TwilioDoor:
         """What may be told now; the rest is held until the call is accepted."""
         if self._accepted:
             return list(actions)
-        offered = [action for action in actions if isinstance(action, Offered | Unusable)]
-        held = [action for action in actions if not isinstance(action, Offered | Unusable)]
+        offered = [action for action in actions if isinstance(action, _AT_ONCE)]
+        held = [action for action in actions if not isinstance(action, _AT_ONCE)]
         self._held += held
         self._held_bytes += sum(len(action.data) for action in held if isinstance(action, Audio))
-        if self._stream is not None and self._held_bytes > self._stream.most_held and not self._over:
+        if self._source is not None and self._held_bytes > _most_held(self._source) and not self._over:
             self._end(Ended(complete=False, reason="not_accepted", error="the call was not accepted in time"))
             return [*offered, *self._close(1013, "the call cannot be taken now; try again")]
         return [*offered]
 
 
-class _Stream:
-    """Where the messages of a stream are."""
-
-    def __init__(self, start: Start) -> None:
-        self.start = start
-        self.most_held = _MOST_HELD_SECONDS * start.audio.sample_rate * start.audio.codec.sample_bytes
-        self._heard_at: float | None = None
-        self._key: int | None = None
-        self._payloads = Payloads(start.audio.codec)
-        self._interleaver = Interleaver(
-            channels=len(start.tracks),
-            silence=start.audio.silence,
-            sample_rate=start.audio.sample_rate,
-            ordered=start.dialect.ordered,
-        )
-
-    def receive(self, message: Mapping[str, Any], event: str, now: float) -> Sequence[Action]:
-        """A message after `start`, other than its end. Raises `BadMessage`."""
-        self.start.check(message)
-        content = self.start.content(message, event)
-        self._heard_at = now
-        return self._media(message, content, now) if event == "media" else self._dtmf(message, content)
-
-    def idle(self, now: float) -> Sequence[Action]:
-        """What waits, once the peer has said nothing for a while."""
-        if self._heard_at is None or now - self._heard_at < _IDLE_SECONDS or not self._interleaver.waiting:
-            return []
-        return self.flush()
-
-    def flush(self) -> Sequence[Action]:
-        """What waits for another track, or for a frame before it."""
-        return self._interleaver.flush()
-
-    def told_at_end(self, *, unusable: int) -> list[Action]:
-        """What did not come in time of each track, or not at all, as properties of the call; nothing where all did."""
-        counted = {"missing": self._interleaver.filled, "late": self._interleaver.late}
-        found = {
-            f"{what}_ms_{track}": str(samples * 1000 // self.start.audio.sample_rate)
-            for what, counts in counted.items()
-            for track, samples in zip(self.start.tracks, counts, strict=True)
-            if samples
-        }
-        if unusable:
-            found[UNUSABLE] = str(unusable)
-        return [Updated(properties=found)] if found else []
-
-    def _media(self, message: Mapping[str, Any], media: Mapping[str, Any], now: float) -> Sequence[Action]:
-        track = media.get("track") or INBOUND
-        channel = self.start.channel(track)
-        if channel is None:
-            raise BadMessage("track", f"media of track {shown(track)} came; start announced {', '.join(self.start.tracks)}")
-        audio = self._payloads.audio(media.get("payload"))
-        told: list[Action] = []
-        try:
-            timestamp_ms = number(media, "timestamp")
-        except BadMessage as error:
-            # Its audio stands behind the one before.
-            timestamp_ms, told = None, [Unusable(reason="timestamp", detail=str(error))]
-        chunk = (
-            digits_or_none(message, self.start.dialect.sequence) if self.start.dialect.flat else digits_or_none(media, "chunk")
-        )
-        wrong_before = self._interleaver.wrong_timestamps
-        told += self._interleaver.add(channel, audio, chunk=chunk, timestamp_ms=timestamp_ms, now=now)
-        if self._interleaver.wrong_timestamps > wrong_before:
-            told.append(Unusable(reason="timestamp", detail="a timestamp jumped, and the one behind it did not"))
-        return told
-
-    def _dtmf(self, message: Mapping[str, Any], dtmf: Mapping[str, Any]) -> Sequence[Action]:
-        """What is no key of a telephone is nothing to tell."""
-        key = digits_or_none(message, self.start.dialect.sequence)
-        if key is not None and key == self._key:
-            raise BadMessage("order", f"dtmf came again, with the number {key}")
-        self._key = key
-        digit = str(dtmf.get("digit", "")).upper()
-        return [Dtmf(digit=digit, channel=self.start.channel(dtmf.get("track")))] if digit in _DIGITS else []
+def _most_held(source: Source) -> int:
+    """Bytes of audio that may wait until the call of a stream is accepted."""
+    audio = source.start.audio
+    return _MOST_HELD_SECONDS * audio.sample_rate * audio.codec.sample_bytes
 
 
 def _shortened(reason: str) -> str:

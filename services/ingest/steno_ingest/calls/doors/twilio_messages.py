@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from steno.events.properties import fault_of
@@ -69,6 +69,18 @@ class Start:
             properties=properties,
         )
         return cls(dialect=dialect, stream_id=stream_id, tracks=tracks, audio=audio, call=call)
+
+    def joined(self, other: "Start") -> "Start | None":
+        """What this stream and another one of the same call tell together; None where they bring the same, or not alike."""
+        if other.audio != self.audio or set(other.tracks) & set(self.tracks):
+            return None
+        told = {
+            **dict(zip(self.tracks, self.call.channels, strict=True)),
+            **dict(zip(other.tracks, other.call.channels, strict=True)),
+        }
+        tracks = tuple(track for track in (INBOUND, OUTBOUND) if track in told)
+        channels = tuple(CallChannel(channel=number, role=told[track].role) for number, track in enumerate(tracks))
+        return replace(self, tracks=tracks, call=replace(self.call, channels=channels))
 
     def check(self, message: Mapping[str, Any]) -> None:
         """Raises `BadMessage` where a message says that it is of another stream."""

@@ -20,6 +20,7 @@ from steno.key_file import Key, KeyFile
 from steno.key_lines import Terms
 from steno_ingest.calls.doors.port import DoorFactory, Entered, Upgrade, UpgradeRefused
 from steno_ingest.calls.doors.twilio import TwilioDoor
+from steno_ingest.calls.doors.twilio_siblings import Siblings
 
 _HEADER = "x-twilio-signature"
 _SETTINGS_HEADER = "x-twilio-webhooks-signature-settings"
@@ -150,9 +151,15 @@ def spellings(url: str, *, query: str = "") -> list[str]:
 def door_factory(gatekeeper: Gatekeeper, *, rejoin_seconds: float = 0) -> DoorFactory:
     """Makes the doors of requests that may come in, and refuses all others."""
 
+    siblings = Siblings()
+
     def make(upgrade: Upgrade) -> Entered:
         caller = gatekeeper.check(upgrade)
-        return Entered(door=TwilioDoor(rejoin_seconds=rejoin_seconds), caller=caller, holds=lambda: gatekeeper.holds(caller))
+        return Entered(
+            door=TwilioDoor(rejoin_seconds=rejoin_seconds, siblings=siblings, party=caller.key),
+            caller=caller,
+            holds=lambda: gatekeeper.holds(caller),
+        )
 
     return make
 

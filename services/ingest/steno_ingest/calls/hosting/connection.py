@@ -14,6 +14,7 @@ from steno_ingest.calls.doors.port import (
     Close,
     Ended,
     Entered,
+    Follows,
     Left,
     Offered,
     Resumed,
@@ -93,6 +94,7 @@ class Connection:
         self._outgoing = Outgoing()
         self._completion = Completion()
         self._listening: asyncio.Task[None] | None = None
+        self._offering: asyncio.Task[None] | None = None
         self._reading: asyncio.Task[None] | None = None
         #: When the peer was last heard; None while it is not listened to.
         self._heard_at: float | None = now()
@@ -121,7 +123,7 @@ class Connection:
             if not self._reading.cancelled():
                 self._reading.result()
         finally:
-            tasks = [task for task in (self._reading, writing, self._listening) if task is not None]
+            tasks = [task for task in (self._reading, writing, self._listening, self._offering) if task is not None]
             for task in tasks:
                 task.cancel()
             self._detach()
@@ -338,7 +340,8 @@ class Connection:
                     case Close():
                         self._outgoing.close(action)
                     case Offered():
-                        raise AssertionError("a call is offered by a message of its peer, at no other time")
+                        # By the clock: nobody waits for it here, the door keeps what its peer says meanwhile.
+                        self._offering = self._start(self._offer(action))
                     case Ended():
                         if (call := self._own_call) is not None:
                             self._host.ended(call, action)
@@ -347,6 +350,8 @@ class Connection:
                             self._host.lost(
                                 call, self, Ended(complete=action.complete, reason=action.reason, error=action.error)
                             )
+                    case Follows():
+                        self._offered = True
                     case Unusable():
                         self._tell_unusable(action)
                     case _:

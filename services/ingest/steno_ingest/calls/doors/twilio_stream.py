@@ -1,0 +1,123 @@
+"""The audio and keys of a call's streams, from their messages: one stream, or several side by side. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from steno_ingest.calls.doors.port import Action, Dtmf, Unusable, Updated
+from steno_ingest.calls.doors.tracks import PATIENCE_MS, Interleaver
+from steno_ingest.calls.doors.twilio_audio import Payloads
+from steno_ingest.calls.doors.twilio_messages import UNUSABLE, Start, digits_or_none
+from steno_ingest.calls.doors.twilio_values import BadMessage, number, shown
+
+_IDLE_SECONDS = 1
+"""After this long without a message, what waits for another track is given as it is."""
+
+_APART_MS = 4_000
+"""How far streams of their own may be apart: while the ledger is asked for the call, three seconds at most, one is not read."""
+
+_DIGITS = frozenset("0123456789*#ABCD")
+
+
+class Source:
+    """One stream of a call."""
+
+    def __init__(self, start: Start) -> None:
+        self.start = start
+        self.payloads = Payloads(start.audio.codec)
+        #: The number of the key that came last.
+        self.key: int | None = None
+        #: How far its clock is behind that of the call; None until it tells the time.
+        self.behind_ms: float | None = None
+
+
+class Tracks:
+    """The tracks of a call, whichever stream they come by."""
+
+    def __init__(self, start: Start, *, streams: int) -> None:
+        """`start` tells of all of them; `streams` is how many bring them."""
+        self._start = start
+        #: When the call's clock was read first, and what it said.
+        self._clock: tuple[float, float] | None = None
+        self._heard_at: float | None = None
+        self._interleaver = Interleaver(
+            channels=len(start.tracks),
+            silence=start.audio.silence,
+            sample_rate=start.audio.sample_rate,
+            ordered=start.dialect.ordered,
+            patience_ms=PATIENCE_MS if streams == 1 else _APART_MS,
+        )
+
+    def one_left(self) -> None:
+        """Nothing comes of a second stream any more, so nothing is waited for."""
+        self._interleaver.patience_ms = PATIENCE_MS
+
+    def receive(self, source: Source, message: Mapping[str, Any], event: str, now: float) -> Sequence[Action]:
+        """A message of a stream, between its start and its end. Raises `BadMessage`."""
+        content = source.start.content(message, event)
+        self._heard_at = now
+        if event == "media":
+            return self._media(source, message, content, now)
+        return self._dtmf(source, message, content)
+
+    def idle(self, now: float) -> Sequence[Action]:
+        """What waits, once the peer has said nothing for a while."""
+        if self._heard_at is None or now - self._heard_at < _IDLE_SECONDS or not self._interleaver.waiting:
+            return []
+        return self.flush()
+
+    def flush(self) -> Sequence[Action]:
+        """What waits for another track, or for a frame before it."""
+        return self._interleaver.flush()
+
+    def told_at_end(self, *, unusable: int) -> list[Action]:
+        """What did not come in time of each track, or not at all, as properties of the call; nothing where all did."""
+        counted = {"missing": self._interleaver.filled, "late": self._interleaver.late}
+        found = {
+            f"{what}_ms_{track}": str(samples * 1000 // self._start.audio.sample_rate)
+            for what, counts in counted.items()
+            for track, samples in zip(self._start.tracks, counts, strict=True)
+            if samples
+        }
+        if unusable:
+            found[UNUSABLE] = str(unusable)
+        return [Updated(properties=found)] if found else []
+
+    def _media(self, source: Source, message: Mapping[str, Any], media: Mapping[str, Any], now: float) -> Sequence[Action]:
+        start = source.start
+        track = media.get("track") or start.tracks[0]
+        channel = None if start.channel(track) is None else self._start.channel(track)
+        if channel is None:
+            raise BadMessage("track", f"media of track {shown(track)} came; start announced {', '.join(start.tracks)}")
+        audio = source.payloads.audio(media.get("payload"))
+        told: list[Action] = []
+        try:
+            timestamp_ms = number(media, "timestamp")
+        except BadMessage as error:
+            # Its audio stands behind the one before.
+            timestamp_ms, told = None, [Unusable(reason="timestamp", detail=str(error))]
+        chunk = digits_or_none(message, start.dialect.sequence) if start.dialect.flat else digits_or_none(media, "chunk")
+        wrong_before = self._interleaver.wrong_timestamps
+        told += self._interleaver.add(
+            channel, audio, chunk=chunk, timestamp_ms=self._of_the_call(source, timestamp_ms, now), now=now
+        )
+        if self._interleaver.wrong_timestamps > wrong_before:
+            told.append(Unusable(reason="timestamp", detail="a timestamp jumped, and the one behind it did not"))
+        return told
+
+    def _of_the_call(self, source: Source, timestamp_ms: float | None, now: float) -> float | None:
+        """A stream's time on the clock of the call: that of its first stream, and as much later as another one began."""
+        if timestamp_ms is None:
+            return None
+        if source.behind_ms is None:
+            began, first_ms = self._clock = self._clock or (now, timestamp_ms)
+            source.behind_ms = first_ms + (now - began) * 1000 - timestamp_ms
+        return timestamp_ms + source.behind_ms
+
+    def _dtmf(self, source: Source, message: Mapping[str, Any], dtmf: Mapping[str, Any]) -> Sequence[Action]:
+        """What is no key of a telephone is nothing to tell."""
+        key = digits_or_none(message, source.start.dialect.sequence)
+        if key is not None and key == source.key:
+            raise BadMessage("order", f"dtmf came again, with the number {key}")
+        source.key = key
+        digit = str(dtmf.get("digit", "")).upper()
+        return [Dtmf(digit=digit, channel=self._start.channel(dtmf.get("track")))] if digit in _DIGITS else []
