@@ -25,6 +25,9 @@ class Retryable(StenoError):
 
     error_class = "retryable"
 
+    #: Whether what is waited for is of this record alone, so that others of its partition may pass it.
+    of_record: ClassVar[bool] = False
+
     def __init__(self, *told: object, again_in_seconds: float = 0.0) -> None:
         """`again_in_seconds`: it makes no sense any sooner, as who is away has said."""
         super().__init__(*told)

@@ -181,6 +181,7 @@ class Attempts:
 
     def _judge(self, job: Job, error: Exception) -> Outcome:
         """What follows from a failure; None: the record is put aside."""
+        job.alone = isinstance(error, Retryable) and error.of_record
         if isinstance(error, Permanent):
             outcome: Outcome = None
         elif isinstance(error, Retryable):

@@ -27,7 +27,7 @@ class Partition:
     head_since: float = 0.0
     #: Taken away: what is left of it is no longer ours to do.
     revoked: bool = False
-    #: Records that are held, and those that wait for one of them; and the bytes of both.
+    #: Records that are held, those that wait for one of them, and those that wait alone; and the bytes of all these.
     held: int = 0
     held_bytes: int = 0
 
@@ -55,6 +55,8 @@ class Job:
     fault: Hashable = None
     #: Whether it was held.
     was_held: bool = False
+    #: Whether it backs off for what concerns no other record (`Retryable.of_record`).
+    alone: bool = False
     #: Why it is to go to dead letters; set once that is decided.
     verdict: Exception | None = None
 
@@ -177,6 +179,8 @@ class Slots:
             elif again is HELD:
                 job.partition.hold(job)
             else:
+                if job.alone:
+                    job.partition.hold(job)
                 asyncio.get_running_loop().call_later(again, self._put_back, job)
 
     def try_again(self, job: Job) -> None:
@@ -187,6 +191,8 @@ class Slots:
             self._serve()
 
     def _put_back(self, job: Job) -> None:
+        if job.alone:
+            job.partition.release(job)
         if not (job.partition.revoked or self._holding):
             self._waiting.appendleft(job)
             self._serve()

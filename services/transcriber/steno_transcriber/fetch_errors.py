@@ -47,6 +47,7 @@ class ComeAgain(Retryable):
     """A recording is fetched later."""
 
     error_class = "come_again"
+    of_record = True
 
 
 class NoRoom(Retryable):

@@ -30,6 +30,7 @@ class NoPlace(Retryable):
     """A recording must wait until others are fetched."""
 
     error_class = "no_place"
+    of_record = True
 
 
 class Lane(Enum):

@@ -149,7 +149,7 @@ async def test_bad_input_fails_with_a_reason_and_the_rest_goes_on(
     (calls / "header.wav").write_bytes(good.read_bytes()[:30])
     (calls / "half.wav").write_bytes(good.read_bytes()[: good.stat().st_size // 2])
     expected = {
-        "text": ((calls / "letter.wav").as_uri(), "unreadable_audio", "not an audio file"),
+        "text": ((calls / "letter.wav").as_uri(), "unreadable_audio", "is text, not audio"),
         "empty": ((calls / "empty.wav").as_uri(), "unreadable_audio", "empty"),
         "header": ((calls / "header.wav").as_uri(), "unreadable_audio", ""),
         "missing": ((calls / "gone.wav").as_uri(), "recording_missing", "no file"),

@@ -131,6 +131,21 @@ async def test_a_retryable_error_comes_back_later_for_ever() -> None:
     assert bench.dead_letters.letters == []
 
 
+class NotThereYet(Retryable):
+    """Of what one record names."""
+
+    of_record = True
+
+
+async def test_what_one_record_waits_for_is_told_from_what_all_wait_for() -> None:
+    """As the last attempt has it."""
+    bench, again = Bench(), job(GOOD)
+    for error, alone in ((NotThereYet("soon"), True), (Retryable("away"), False), (NotThereYet("soon"), True)):
+        bench.raises = error
+        assert await bench.attempt(again) is not None
+        assert again.alone is alone
+
+
 async def test_a_permanent_error_goes_to_dead_letters_now() -> None:
     """One attempt, one letter, done."""
     bench = Bench(raises=Permanent("wrong"))

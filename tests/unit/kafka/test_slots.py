@@ -88,6 +88,24 @@ async def test_a_job_that_backs_off_holds_no_slot_and_comes_first_again() -> Non
     assert bench.partition.tracker.committable == 3
 
 
+async def test_others_pass_a_job_that_backs_off_alone() -> None:
+    """Until it is tried again it counts among what is held, and not as what keeps its partition full."""
+    bench = Bench()
+    bench.add(0)
+    waiting = job(bench.partition, 1)
+    bench.partition.tracker.take(1)
+    bench.slots.add([waiting])
+    await settled()
+    waiting.alone = True
+    await bench.finish(0, again=0.01)
+    await bench.finish(1, again=0.01)
+    assert bench.partition.held == 1
+    async with asyncio.timeout(5):
+        while len(bench.begun) < 4:
+            await asyncio.sleep(0.01)
+    assert bench.partition.held == 0
+
+
 async def test_a_drain_lets_what_runs_finish_and_drops_what_waits() -> None:
     """Waiting and backing-off jobs are dropped unfinished; running ones count."""
     bench = Bench(concurrency=2)
