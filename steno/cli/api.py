@@ -167,10 +167,12 @@ class Api:
         try:
             async with self._session.request(method, self.place.url + path, **request) as response:
                 body = await response.read()
-        except ValueError as error:  # a URL that is none, aiohttp's kind of it included
+        except aiohttp.InvalidURL as error:
             raise ApiError(f"{self.place.url} cannot be asked: {error}") from None
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except (aiohttp.ClientError, TimeoutError) as error:  # before ValueError: a certificate's error is one, too
             raise IngestAway(f"{self.place.url} does not answer: {error or type(error).__name__}") from error
+        except ValueError as error:  # a URL that is none
+            raise ApiError(f"{self.place.url} cannot be asked: {error}") from None
         document = _parsed(body)
         if response.status in _LATER:
             raise IngestAway(f"{self.place.url} is busy: {response.status} {document.get('detail') or response.reason}")

@@ -292,6 +292,7 @@ async def test_calls_are_in_the_ledger(ingest: Ingest) -> None:
     """Counted by state beside recordings; a row changed past its entries shows."""
     await begun(ingest, "a")
     await begun(ingest, "b")
+    await ingest.calls.audio_ended(call_ended("b"))
     await ingest.calls.note_transcript(live_completed("b"))
     answer = (await ingest.client.get("/v1/ledger")).json()
     assert (answer["calls"], answer["balanced"]) == ({**NO_CALLS, "accepted": 2, "active": 1, "completed": 1}, True)

@@ -48,6 +48,9 @@ async def test_cut_and_resumed_anywhere_each_phrase_comes_once(notifier: Notifie
         await other.say()
     steady, cut = CaptionReader(notifier, "call"), CaptionReader(notifier, "call")
     reading = asyncio.gather(steady.read(), _cut_at_random(cut, random.Random(7)))
+    async with asyncio.timeout(30):
+        while not (steady.told and cut.told):  # both are there while the call goes on
+            await asyncio.sleep(0.01)
     for _ in range(35):
         await call.say()
         await other.say()

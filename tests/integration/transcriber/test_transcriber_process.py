@@ -8,6 +8,7 @@ from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 from aiohttp import web
@@ -20,11 +21,14 @@ from steno_transcriber.fetch import FetchedAudio
 from steno_transcriber.models.errors import ModelError
 from steno_transcriber.models.store import ModelStore
 from steno_transcriber.transcribe import transcribe
-from support.recordings import excerpt, sample_call, silence
+from support.live_calls import coded
+from support.recordings import excerpt, silence
+from support.speech import call_audio
 from support.transcriber_process import Installation, installation
 
 from steno.events.catalogue import RECORDINGS
 from steno.events.records import (
+    AudioCodec,
     Phrase,
     RecordingCancelled,
     RecordingSubmitted,
@@ -341,11 +345,11 @@ async def test_a_store_that_is_away_is_waited_for(steno: Installation, tmp_path:
 async def test_memory_does_not_grow_with_the_length_of_a_recording(steno: Installation, tmp_path: Path) -> None:
     """Half an hour of two people talking takes no more memory than a minute of them, give or take 30 MB."""
     calls = tmp_path / "calls"
-    minute = sample_call().read_bytes()
-    (calls / "short.ulaw").write_bytes(minute[:480_000])
+    minute = coded(np.resize(call_audio()[:1, ::2], (1, 480_000)), AudioCodec.PCMU)
+    (calls / "short.ulaw").write_bytes(minute)
     with (calls / "long.ulaw").open("wb") as file:
         for _ in range(30):
-            file.write(minute[:480_000])
+            file.write(minute)
     await steno.transcriber.start()
     await steno.submit("warm", (calls / "short.ulaw").as_uri())
     await steno.until(lambda: "warm" in steno.ended())
