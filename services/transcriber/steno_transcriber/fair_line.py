@@ -1,4 +1,4 @@
-"""A priority queue that is fair: within a priority, owners take turns (round robin), or the least comes first. Pure."""
+"""A priority queue that is fair: within a priority, owners take turns, or those with the least waiting come first. Pure."""
 
 from collections import OrderedDict, deque
 from collections.abc import Collection, Hashable
