@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from steno.audio_files import Headerless
+from steno_transcriber import g711
 
 GUESSED = (Headerless.MULAW, Headerless.ALAW, Headerless.SLIN, Headerless.L16)
 
@@ -44,8 +45,8 @@ def coding_of(data: bytes) -> Headerless | None:
         return None
     values = np.frombuffer(data[: len(data) // 2 * 2], dtype=np.uint8)
     readings: dict[Headerless | None, Samples] = {
-        Headerless.MULAW: _MULAW[values],
-        Headerless.ALAW: _ALAW[values],
+        Headerless.MULAW: g711.MU_LAW[values].astype(float),
+        Headerless.ALAW: g711.A_LAW[values].astype(float),
         Headerless.SLIN: values.view("<i2").astype(float),
         Headerless.L16: values.view(">i2").astype(float),
         None: values.astype(float),  # linear of eight bits is none of ours, but looks a little like G.711
@@ -77,21 +78,3 @@ def _gain_db(samples: Samples) -> float:
         predictor = [one + reflection * other for one, other in zip([*predictor, 0.0], mirrored, strict=True)]
         error = max(error * (1 - reflection**2), likeness[0] * 1e-9)
     return float(10 * np.log10(likeness[0] / error))
-
-
-def _mulaw() -> Samples:
-    """The value of each byte (ITU-T G.711, table 2)."""
-    codes = ~np.arange(256) & 0xFF
-    magnitudes = ((((codes & 15) << 3) + 132) << (codes >> 4 & 7)) - 132
-    return np.where(codes & 0x80, -magnitudes, magnitudes).astype(float)
-
-
-def _alaw() -> Samples:
-    """The value of each byte (ITU-T G.711, table 1)."""
-    codes = np.arange(256) ^ 0x55
-    exponents, mantissas = codes >> 4 & 7, (codes & 15) << 4
-    magnitudes = np.where(exponents == 0, mantissas + 8, (mantissas + 264) << np.maximum(exponents - 1, 0))
-    return np.where(codes & 0x80, magnitudes, -magnitudes).astype(float)
-
-
-_MULAW, _ALAW = _mulaw(), _alaw()

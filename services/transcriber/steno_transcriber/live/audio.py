@@ -8,9 +8,9 @@ any order: an utterance sounds the same to the bit on every machine.
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from steno.events.records import AudioCodec
+from steno_transcriber import g711
 from steno_transcriber.segmenter import SOUND_BYTES
 from steno_transcriber.speech import SAMPLE_RATE, Samples
 
@@ -32,20 +32,7 @@ _TAPS = np.array([*reversed(_HALF), *_HALF], dtype=np.float64)
 _FULL_SCALE = 32768
 
 
-def _mu_law() -> npt.NDArray[np.int16]:
-    code = ~np.arange(256) & 0xFF
-    magnitude = ((((code & 0x0F) << 3) + 0x84) << ((code & 0x70) >> 4)) - 0x84
-    return np.where(code & 0x80, -magnitude, magnitude).astype(np.int16)
-
-
-def _a_law() -> npt.NDArray[np.int16]:
-    code = np.arange(256) ^ 0x55
-    exponent, mantissa = (code & 0x70) >> 4, (code & 0x0F) << 4
-    magnitude = np.where(exponent == 0, mantissa + 8, (mantissa + 0x108) << np.maximum(exponent - 1, 0))
-    return np.where(code & 0x80, magnitude, -magnitude).astype(np.int16)
-
-
-TABLES = {AudioCodec.PCMU: _mu_law(), AudioCodec.PCMA: _a_law()}
+TABLES = {AudioCodec.PCMU: g711.MU_LAW, AudioCodec.PCMA: g711.A_LAW}
 """The linear value of each code."""
 
 _LOW_AND_HIGH = {
