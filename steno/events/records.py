@@ -134,6 +134,24 @@ class Phrase(CallRecord):
     tenant: Tenant = ""
 
 
+class ObservationKind(StrEnum):
+    """What this version observes of a call's audio besides what was said; later ones may tell of more."""
+
+    #: Tones: dialling, ringing, busy, keys, beeps, fax. They are not decoded.
+    TONE = "tone"
+    #: Music throughout, nobody speaks over it. It is not decoded.
+    MUSIC = "music"
+
+
+class Observation(Value):
+    """A span of one channel of which there is something to tell besides what was said: music, say."""
+
+    kind: Annotated[str, Field(max_length=64, pattern=r"^[a-z][a-z0-9_]*$")]
+    channel: Index
+    start_ms: Milliseconds
+    duration_ms: Milliseconds
+
+
 class TranscriptCompleted(CallRecord):
     """A recording has its transcript. No phrase at all is a result too: no speech."""
 
@@ -145,6 +163,7 @@ class TranscriptCompleted(CallRecord):
     duration_ms: Milliseconds
     damaged_ms: Milliseconds = 0
     missing_ms: Milliseconds = 0
+    observations: tuple[Observation, ...] = ()
     engine: str = ""
     locale: str = "en-US"
     properties: dict[str, str] = {}
@@ -403,6 +422,7 @@ class CallCheckpoint(CallRecord):
     written_at: AwareDatetime | None = None
     paused_from: Position | None = None
     resumed_at: Position = 0
+    observations: tuple[Observation, ...] = ()
     done: bool = False
     saved_at: Moment
     tenant: Tenant = ""

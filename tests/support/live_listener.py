@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 from steno_transcriber.live.call import LiveCall, LiveUtterance, begun
+from steno_transcriber.observations import observation_of
 from steno_transcriber.speech import SAMPLES_PER_MS
 from support.live_calls import BEGAN, Entry, Heard
 from support.speech import call_audio
 
-from steno.events.records import CallCheckpoint, CallStarted
+from steno.events.records import CallCheckpoint, CallStarted, ObservationKind
 
 Exact = tuple[int, int, int, int, bytes, str, str]
 
@@ -27,7 +28,8 @@ def start_of(log: list[Entry]) -> CallCheckpoint:
 
 @dataclass
 class Listener:
-    """Somebody who has a call: takes its log, and publishes some utterances later than they end."""
+    """Somebody who has a call: takes its log, and publishes some utterances later than they end. Of each it tells that it was
+    a tone, too."""
 
     call: LiveCall
     published: list[Exact]
@@ -45,18 +47,25 @@ class Listener:
             found = self.waiting.pop(0)
             assert self.call.next_phrase == len(self.published)
             self.published.append(exact(found))
-            self.call.published(found.utterance, with_text=True)
+            self.call.published(
+                found.utterance, with_text=True, observation=observation_of(found.utterance, ObservationKind.TONE)
+            )
 
     def checkpoint(self, log_end: int) -> CallCheckpoint:
         return self.call.checkpoint(log_end=log_end, saved_at=BEGAN)
 
 
 def undisturbed(log: list[Entry]) -> list[Exact]:
+    return listened(log).published
+
+
+def listened(log: list[Entry]) -> Listener:
+    """Somebody who has heard a call whole."""
     listener = Listener.of(start_of(log))
     for entry in log:
         listener.take(entry)
     listener.publish()
-    return listener.published
+    return listener
 
 
 def speech(begin_ms: int, milliseconds: int) -> Heard:

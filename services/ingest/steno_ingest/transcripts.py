@@ -5,9 +5,9 @@ Sources: W3C WebVTT (Candidate Recommendation, 2019) §4 and its cue text rules;
 
 from html import escape
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from steno.events.records import Role
+from steno.events.records import Observation, Role
 
 RESULTS = "transcripts"
 """Where result documents are in the object store: a record that names another object as one is not believed."""
@@ -49,6 +49,22 @@ class TranscriptPhrase(BaseModel):
         return " ".join(self.text.split())
 
 
+class TranscriptObservation(BaseModel):
+    """A span of one channel of which there is something to tell besides what was said."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: str = Field(description="tone, music; later versions may tell of more.")
+    channel: int
+    start_ms: int
+    duration_ms: int
+
+    @classmethod
+    def of(cls, observation: Observation) -> "TranscriptObservation":
+        """As transcripts have it."""
+        return cls.model_validate(observation, from_attributes=True)
+
+
 class Transcript(BaseModel):
     """All phrases of a call by one pass, by time and then channel. Times are milliseconds from the start of the audio."""
 
@@ -60,6 +76,7 @@ class Transcript(BaseModel):
     duration_ms: int = 0
     damaged_ms: int = 0
     missing_ms: int = 0
+    observations: tuple[TranscriptObservation, ...] = ()
     channels: int = 0
     engine: str = ""
     phrases: tuple[TranscriptPhrase, ...] = ()

@@ -285,6 +285,7 @@ class Transcriber:
             duration_ms=transcript.duration_ms,
             damaged_ms=transcript.flaws.damaged_ms,
             missing_ms=transcript.flaws.missing_ms,
+            observations=transcript.observations,
             engine=transcript.engine,
             locale=recording.locale,
             properties=recording.properties,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from steno.events import ids
-from steno.events.records import Phrase, RecordingSubmitted, Role, Word
+from steno.events.records import Observation, Phrase, RecordingSubmitted, Role, Word
 from steno_transcriber.audio.wire import Flaws
 from steno_transcriber.engines.port import EngineInfo
 from steno_transcriber.speech import Recognition, Utterance
@@ -42,6 +42,7 @@ class Transcript:
     duration_ms: int
     engine: str
     flaws: Flaws = field(default_factory=Flaws)
+    observations: tuple[Observation, ...] = ()
 
 
 def recording_id(recording: RecordingSubmitted) -> str:
@@ -115,6 +116,7 @@ def document(recording: RecordingSubmitted, transcript: Transcript) -> bytes:
         "duration_ms": transcript.duration_ms,
         "damaged_ms": transcript.flaws.damaged_ms,
         "missing_ms": transcript.flaws.missing_ms,
+        "observations": [observation.model_dump(mode="json") for observation in transcript.observations],
         "channels": transcript.channel_count,
         "engine": transcript.engine,
         "phrases": [_phrase(phrase) for phrase in transcript.phrases],

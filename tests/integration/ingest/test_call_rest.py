@@ -13,7 +13,7 @@ from support.ingest import Ingest, problem, running_ingest
 
 from steno.callers import Caller
 from steno.events import ids
-from steno.events.records import CallChannel
+from steno.events.records import CallChannel, Observation
 
 LIVE = ids.live_pass_id(CALL)
 
@@ -191,6 +191,21 @@ async def test_the_transcript_is_there_while_people_speak(ingest: Ingest) -> Non
     for query in ({"format": "pdf"}, {"pass": "best"}):
         problem(await ingest.client.get(f"/v1/calls/{CALL}/transcript", params=query), 422)
     problem(await ingest.client.get("/v1/calls/unknown/transcript"), 404)
+
+
+async def test_what_was_observed_of_a_call_is_shown(ingest: Ingest) -> None:
+    """Spans of the live pass stand in its transcript, and among what happened in the call, each with its channel."""
+    await begun(ingest)
+    await ingest.calls.audio_ended(call_ended())
+    spans = [Observation(kind="music", channel=channel, start_ms=3_000, duration_ms=9_000) for channel in (0, 1)]
+    await ingest.calls.note_transcript(live_completed(observations=tuple(spans)))
+    document = (await ingest.client.get(f"/v1/calls/{CALL}/transcript")).json()
+    assert document["observations"] == [span.model_dump() for span in spans]
+    events = [event for event in (await shown(ingest))["events"] if event["kind"] == "music"]
+    assert [(event["position_ms"], event["duration_ms"], event["detail"]) for event in events] == [
+        (3_000, 9_000, "channel 0"),
+        (3_000, 9_000, "channel 1"),
+    ]
 
 
 async def test_a_better_pass_takes_the_place_of_the_live_one(ingest: Ingest) -> None:

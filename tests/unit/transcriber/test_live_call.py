@@ -19,7 +19,7 @@ from steno_transcriber.live.places import Places
 from steno_transcriber.segmenter import Segmenter, SegmenterOptions
 from steno_transcriber.speech import SAMPLES_PER_MS, Utterance
 from support.live_calls import BEGAN, CHANNELS, CallWriter, Entry, Heard
-from support.live_listener import Exact, Listener, speech, start_of, undisturbed
+from support.live_listener import Exact, Listener, listened, speech, start_of, undisturbed
 from support.speech import call_audio
 
 from steno.events.records import (
@@ -112,7 +112,8 @@ def test_whoever_takes_over_comes_to_the_same(seed: int) -> None:
     log = any_log(dice)
     cuts = [(dice.random(), dice.random() * 0.2, dice.randrange(4)) for _ in range(dice.randrange(1, 4))]
     with restarts_each(1.5):
-        expected = undisturbed(log)
+        whole = listened(log)
+        expected = whole.published
         saved, published = start_of(log), list[Exact]()
         for at, age, unpublished in sorted(cuts):
             listener = Listener.of(saved, published[: saved.next_sequence])
@@ -132,6 +133,7 @@ def test_whoever_takes_over_comes_to_the_same(seed: int) -> None:
                 last.take(entry)
         last.publish()
         assert last.published == expected
+        assert last.call.observations == whole.call.observations
 
 
 @settings(max_examples=20, deadline=None)

@@ -10,7 +10,7 @@ from steno_transcriber.result import Spoken, Transcript, document, document_key,
 from steno_transcriber.speech import Recognition, Utterance, Word
 
 from steno.events import ids
-from steno.events.records import ChannelRole, RecordingSubmitted, Role
+from steno.events.records import ChannelRole, Observation, RecordingSubmitted, Role
 
 RECORDING = RecordingSubmitted(
     call_id="call-1",
@@ -92,7 +92,8 @@ def test_the_document_has_the_shape_of_the_rest_answer() -> None:
     """The fields that `GET …/transcript?format=json` promises, phrases in order, text as it is."""
     made = phrases(RECORDING, [spoken(0, 0, "café")])
     transcript = Transcript(phrases=made, channel_count=2, duration_ms=20_000, engine="whisper tiny.en 0123")
-    transcript = replace(transcript, flaws=Flaws(damaged_ms=60, missing_ms=5_000))
+    music = Observation(kind="music", channel=1, start_ms=2_000, duration_ms=9_000)
+    transcript = replace(transcript, flaws=Flaws(damaged_ms=60, missing_ms=5_000), observations=(music,))
     content = json.loads(document(RECORDING, transcript))
     assert content == {
         "call_id": "call-1",
@@ -101,6 +102,7 @@ def test_the_document_has_the_shape_of_the_rest_answer() -> None:
         "duration_ms": 20_000,
         "damaged_ms": 60,
         "missing_ms": 5_000,
+        "observations": [{"kind": "music", "channel": 1, "start_ms": 2_000, "duration_ms": 9_000}],
         "channels": 2,
         "engine": "whisper tiny.en 0123",
         "phrases": [

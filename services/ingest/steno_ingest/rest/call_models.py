@@ -1,14 +1,15 @@
 """What the REST API answers about live calls, as the OpenAPI document shows it."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import quote
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-from sqlalchemy import Row
 
 from steno.events.records import AudioCodec, CallChannel, CallStatus, Role
+from steno_ingest.calls.ledger.queries import CallEvent
 from steno_ingest.calls.ledger.view import CallView
 from steno_ingest.rest.models import Answer
 
@@ -67,7 +68,7 @@ class CallAnswer(Answer):
 class CallEventAnswer(Answer):
     """Something that happened in a call."""
 
-    kind: str = Field(description="gap_lost, gap_paused, one_legged, dtmf, language, ...")
+    kind: str = Field(description="gap_lost, gap_paused, one_legged, dtmf, language, tone, music, ...")
     position_ms: int = Field(description="When, in milliseconds of the call's audio.")
     duration_ms: int
     detail: str
@@ -137,13 +138,9 @@ def call_answer(call: CallView) -> CallAnswer:
     return CallAnswer(**_fields(call))
 
 
-def call_with_events(call: CallView, events: Sequence[Row[Any]]) -> CallWithEvents:
+def call_with_events(call: CallView, events: Sequence[CallEvent]) -> CallWithEvents:
     """A call with its events as an answer."""
-    noted = [
-        CallEventAnswer(kind=row.kind, position_ms=row.position_ms, duration_ms=row.duration_ms, detail=row.detail, at=row.at)
-        for row in events
-    ]
-    return CallWithEvents(**_fields(call), events=noted)
+    return CallWithEvents(**_fields(call), events=[CallEventAnswer(**asdict(event)) for event in events])
 
 
 def _fields(call: CallView) -> dict[str, Any]:

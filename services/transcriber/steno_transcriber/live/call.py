@@ -32,6 +32,7 @@ from steno.events.records import (
     CallStarted,
     CallUpdated,
     ChannelMark,
+    Observation,
     Record,
     Role,
     RolesCorrected,
@@ -41,6 +42,7 @@ from steno_transcriber.live.channel import LiveChannel
 from steno_transcriber.live.languages import Languages
 from steno_transcriber.live.lead import Lead
 from steno_transcriber.live.places import CallFacts, Place, Places
+from steno_transcriber.observations import Observations
 from steno_transcriber.speech import Utterance
 
 HOUR_MS = 3_600_000
@@ -107,6 +109,7 @@ class LiveCall:
         self._in_time = 0
         self._next_phrase = checkpoint.next_sequence
         self._unpublished = 0
+        self._observations = Observations(checkpoint.observations)
         self._heard_at = checkpoint.started_at
         self._lead = Lead(elapsed=self._reader.clock.elapsed.total_seconds(), audio=self.audio / checkpoint.sample_rate)
         self._places = Places(self._place(checkpoint.offset, exact_from=0), apart=checkpoint.sample_rate)
@@ -164,6 +167,11 @@ class LiveCall:
         return self._next_phrase
 
     @property
+    def observations(self) -> tuple[Observation, ...]:
+        """What was observed of what is published."""
+        return self._observations.told
+
+    @property
     def progress(self) -> tuple[tuple[ChannelMark, ...], int]:
         """What changes when less of the call need be read again: a mark for each channel, and the phrases published."""
         return tuple(channel.mark for channel in self._channels), self._next_phrase
@@ -202,8 +210,16 @@ class LiveCall:
         self._reader.ended = True
         return found
 
-    def published(self, utterance: Utterance, *, with_text: bool) -> None:
-        """An utterance is done, in the order in which they were given: it is not needed again."""
+    def published(self, utterance: Utterance, *, with_text: bool, observation: Observation | None = None) -> None:
+        """An utterance is done, in the order in which they were given: it is not needed again.
+
+        Args:
+            utterance: This one.
+            with_text: It is a phrase.
+            observation: What there is to tell of it otherwise. Who takes the call over tells the same.
+        """
+        if observation is not None:
+            self._observations.add(observation)
         self._channels[utterance.channel].published(utterance)
         self._unpublished -= 1
         self._next_phrase += with_text
@@ -240,6 +256,7 @@ class LiveCall:
             written_at=place.reader.clock.written_at,
             paused_from=place.reader.paused_from,
             resumed_at=place.reader.resumed_at,
+            observations=self.observations,
             done=done,
             saved_at=saved_at,
             tenant=self.tenant,

@@ -5,7 +5,7 @@ idempotent: the same record again changes nothing, and the order in which record
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -31,7 +31,7 @@ from steno_ingest.calls.ledger.changes import Changes, begun, corrected, ended, 
 from steno_ingest.calls.ledger.passes import pass_of
 from steno_ingest.calls.ledger.phrase_rows import PhraseRows
 from steno_ingest.calls.ledger.states import may_become
-from steno_ingest.calls.ledger.tables import call_events, call_passes, calls
+from steno_ingest.calls.ledger.tables import call_events, calls
 from steno_ingest.calls.ledger.view import CallView, Standing, fingerprint, record_of, start_of
 from steno_ingest.metrics import CALL_STATES, CALLS_ACCEPTED
 from steno_ingest.outbox import Outbox, now
@@ -221,7 +221,7 @@ class CallLedger:
         check_ids(record, outcome.recording_id, outcome.supersedes)
         async with transaction(self._engine) as connection:
             await rows.lock(connection, record.call_id)
-            await insert_once(connection, call_passes, asdict(outcome))
+            await rows.insert_pass(connection, outcome)
             call = await rows.find(connection, record.call_id)
             if call is None:
                 return

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,8 @@ from steno_ingest.calls.ledger.passes import Pass
 from steno_ingest.calls.ledger.tables import call_entries, call_passes, calls
 from steno_ingest.calls.ledger.view import CallView
 from steno_ingest.errors import NotThere
+from steno_ingest.transactions import insert_once
+from steno_ingest.transcripts import TranscriptObservation
 
 # Any number that is not used for another pair of advisory locks on this database (PostgreSQL §13.3.5).
 _LOCKS = 0x43414C4C
@@ -84,7 +86,18 @@ async def change(connection: AsyncConnection, call: CallView, changes: Mapping[s
 async def passes(connection: AsyncConnection, call_id: str) -> list[Pass]:
     """The passes over a call that completed or failed."""
     rows = await connection.execute(select(call_passes).where(call_passes.c.call_id == call_id))
-    return [Pass(**{**row._mapping, "state": CallStatus(row.state)}) for row in rows]
+    return [_pass(row) for row in rows]
+
+
+async def insert_pass(connection: AsyncConnection, outcome: Pass) -> None:
+    """Keeps a pass over a call; the same again changes nothing."""
+    observations = [observation.model_dump() for observation in outcome.observations]
+    await insert_once(connection, call_passes, {**asdict(outcome), "observations": observations})
+
+
+def _pass(row: Row[Any]) -> Pass:
+    observations = tuple(map(TranscriptObservation.model_validate, row.observations))
+    return Pass(**{**row._mapping, "state": CallStatus(row.state), "observations": observations})
 
 
 def _columns(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from datetime import datetime
 from steno.events import ids
 from steno.events.records import CallStatus, TranscriptCompleted, TranscriptFailed
 from steno_ingest.texts import clean
+from steno_ingest.transcripts import TranscriptObservation
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,6 +23,7 @@ class Pass:
     result_url: str = ""
     phrase_count: int = 0
     duration_ms: int = 0
+    observations: tuple[TranscriptObservation, ...] = ()
     engine: str = ""
     reason: str = ""
     error: str = ""
@@ -52,6 +54,7 @@ def pass_of(record: TranscriptCompleted | TranscriptFailed) -> Pass | None:
         result_url=clean(record.result_url),
         phrase_count=record.phrase_count,
         duration_ms=record.duration_ms,
+        observations=tuple(TranscriptObservation.of(observation) for observation in record.observations),
         engine=clean(record.engine),
     )
 

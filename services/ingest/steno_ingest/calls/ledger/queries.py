@@ -1,6 +1,5 @@
 """Calls looked up: lists by filter, one with its events, the phrases and passes of one."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,7 +18,7 @@ from steno_ingest.calls.ledger.tables import call_events, call_passes, call_phra
 from steno_ingest.calls.ledger.view import CallView
 from steno_ingest.owners import seen_by
 from steno_ingest.transactions import transaction
-from steno_ingest.transcripts import TranscriptPhrase
+from steno_ingest.transcripts import TranscriptObservation, TranscriptPhrase
 
 _TOGETHER = 500
 
@@ -34,6 +33,18 @@ class CallFilters:
     since: datetime | None = None
     #: Accepted before this time.
     until: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CallEvent:
+    """Something that happened in a call."""
+
+    kind: str
+    position_ms: int
+    duration_ms: int
+    detail: str
+    #: When it was noted.
+    at: datetime
 
 
 class CallQueries:
@@ -51,13 +62,18 @@ class CallQueries:
         async with transaction(self._engine) as connection:
             return [rows.view_of(row) for row in await connection.execute(query)]
 
-    async def with_events(self, call_id: str, *, caller: Caller) -> tuple[CallView, Sequence[Row[Any]]]:
+    async def with_events(self, call_id: str, *, caller: Caller) -> tuple[CallView, list[CallEvent]]:
         """A call that a caller sees, and what happened in it, by time. Raises `NotThere`."""
         query = select(call_events).where(call_events.c.call_id == call_id)
-        query = query.order_by(call_events.c.position_ms, call_events.c.kind)
         async with transaction(self._engine) as connection:
             call = rows.seen(await rows.find(connection, call_id), call_id, caller)
-            return call, (await connection.execute(query)).all()
+            noted = (await connection.execute(query)).all()
+            passes = await rows.passes(connection, call_id)
+        events = [_noted(row) for row in noted]
+        for entry in passes:
+            if entry.recording_id == call.recording_id:
+                events += [_observed(observation, entry.at) for observation in entry.observations]
+        return call, sorted(events, key=lambda event: (event.position_ms, event.kind))
 
     async def with_passes(self, call_id: str, *, caller: Caller) -> tuple[CallView, list[Pass]]:
         """A call that a caller sees, and the passes over it that completed or failed. Raises `NotThere`."""
@@ -94,6 +110,20 @@ class CallQueries:
     async def _calls(self, *conditions: ColumnElement[bool]) -> list[CallView]:
         async with transaction(self._engine) as connection:
             return [rows.view_of(row) for row in await connection.execute(select(calls).where(*conditions).limit(_TOGETHER))]
+
+
+def _noted(row: Row[Any]) -> CallEvent:
+    return CallEvent(kind=row.kind, position_ms=row.position_ms, duration_ms=row.duration_ms, detail=row.detail, at=row.at)
+
+
+def _observed(observation: TranscriptObservation, at: datetime) -> CallEvent:
+    return CallEvent(
+        kind=observation.kind,
+        position_ms=observation.start_ms,
+        duration_ms=observation.duration_ms,
+        detail=f"channel {observation.channel}",
+        at=at,
+    )
 
 
 def _conditions(filters: CallFilters) -> list[ColumnElement[bool]]:

@@ -124,6 +124,8 @@ call_passes = Table(
     Column("result_url", Text, nullable=False),
     Column("phrase_count", BigInteger, nullable=False),
     Column("duration_ms", BigInteger, nullable=False),
+    # What was observed of its audio besides what was said, as transcripts have it.
+    Column("observations", JSON, nullable=False, server_default="[]"),
     Column("engine", Text, nullable=False),
     # Why it failed: for a person, and for programs.
     Column("reason", Text, nullable=False),

@@ -58,6 +58,7 @@ class CallTranscripts:
             recording_id=call.recording_id,
             locale=call.locale,
             duration_ms=max(call.heard_ms, ended.duration_ms if ended else 0),
+            observations=ended.observations if ended else (),
             channels=len(call.channels),
             engine=ended.engine if ended else "",
             phrases=await self._queries.phrases(call.call_id),
@@ -70,6 +71,7 @@ class CallTranscripts:
                 recording_id=current.recording_id,
                 locale=call.locale,
                 duration_ms=current.duration_ms,
+                observations=current.observations,
                 channels=len(call.channels),
                 engine=current.engine,
             )
