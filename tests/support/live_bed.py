@@ -7,15 +7,15 @@ from datetime import datetime
 from typing import ParamSpec, TypeVar
 
 from steno_transcriber.decode_pool import Urgency
-from steno_transcriber.engines.port import Pack
 from steno_transcriber.engines.scripted import ScriptedEngine
+from steno_transcriber.hearing import Understood, understand
 from steno_transcriber.live.aside_budget import AsideBudget
 from steno_transcriber.live.bench import Bench
 from steno_transcriber.live.catching_up import BEHIND_ROOM_SECONDS
 from steno_transcriber.live.hypotheses import HypothesisBench
 from steno_transcriber.live.room import Room
 from steno_transcriber.live.transcriber import LiveTranscriber
-from steno_transcriber.speech import Recognition, Utterance
+from steno_transcriber.speech import Utterance
 from support.live_calls import BEGAN, Entry
 from support.live_transcriber import written
 from support.speech import call_audio
@@ -78,13 +78,12 @@ class HeldDecoder:
         self.errors: list[Exception] = []
         self.begun = 0
 
-    async def decode(self, utterance: Utterance, *, call_id: str, urgency: Urgency, locale: str | None) -> Recognition:
+    async def decode(self, utterance: Utterance, *, call_id: str, urgency: Urgency, locale: str | None) -> Understood:
         self.begun += 1
         await self.go_on.wait()
         if self.errors:
             raise self.errors.pop()
-        (recognition,) = self.engine.decode(Pack(utterances=(utterance,)), locale=locale)
-        return recognition
+        return understand(self.engine, utterance, locale=locale)
 
 
 class Occupied:

@@ -13,6 +13,7 @@ from steno_transcriber.audio.wire import Block
 from steno_transcriber.decode_pool import DecodePool
 from steno_transcriber.engines.port import Engine
 from steno_transcriber.fetch import FetchedAudio
+from steno_transcriber.hearing import Screen
 from steno_transcriber.recognise import recognise
 from steno_transcriber.result import Spoken, Transcript, engine_name, phrases
 from steno_transcriber.segmenter import segment
@@ -46,13 +47,18 @@ def transcribe(
         AudioTooLong: it is longer than `max_audio_ms`.
         Stopped: `stop` was set.
     """
-    began = time.perf_counter()
+    began, screen = time.perf_counter(), Screen()
     if stop.is_set():  # its file may be gone
         raise Stopped("the recording is no longer wanted")
     with decoders.open(audio.path, name=audio.name, headerless=recording.format or None, stop=stop.is_set) as file:
         blocks = _watched(file, max_audio_ms=max_audio_ms, stop=stop)
-        recognised = recognise(engine, segment(blocks), executor=pool, in_flight=pool.places, locale=recording.locale or None)
-        spoken = [Spoken.of(utterance, recognition) for utterance, recognition in recognised]
+        heard = screen.passed(segment(blocks))
+        spoken = []
+        for utterance, recognition in recognise(
+            engine, heard, executor=pool, in_flight=pool.places, locale=recording.locale or None
+        ):
+            screen.understood(utterance, recognition)
+            spoken.append(Spoken.of(utterance, recognition))
     seconds = file.duration_ms / 1000
     metrics.AUDIO_SECONDS.inc(seconds)
     if seconds:
@@ -63,6 +69,7 @@ def transcribe(
         duration_ms=file.duration_ms,
         engine=engine_name(engine.info),
         flaws=file.flaws,
+        observations=screen.observations.told,
     )
 
 

@@ -15,12 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from steno_transcriber.decode_pool import Urgency
 from steno_transcriber.engines.scripted import ScriptedEngine
+from steno_transcriber.hearing import Understood
 from steno_transcriber.live import aside as aside_module
 from steno_transcriber.live.aside import Aside, Laid, TooFarAhead
 from steno_transcriber.live.aside_budget import AsideBudget
 from steno_transcriber.live.room import Room
 from steno_transcriber.live.worker import INTERNAL
-from steno_transcriber.speech import Recognition, Utterance
+from steno_transcriber.speech import Utterance
 from support.live_bed import PARTITION, Bed, HeldDecoder
 from support.live_calls import BEGAN, CallWriter, Entry
 from support.live_transcriber import undisturbed
@@ -48,7 +49,7 @@ class FairDecoder(HeldDecoder):
         self.held: set[str] = set()
         self.let_go = asyncio.Event()
 
-    async def decode(self, utterance: Utterance, *, call_id: str, urgency: Urgency, locale: str | None) -> Recognition:
+    async def decode(self, utterance: Utterance, *, call_id: str, urgency: Urgency, locale: str | None) -> Understood:
         self.asked.append((call_id, urgency))
         if call_id in self.held:
             await self.let_go.wait()

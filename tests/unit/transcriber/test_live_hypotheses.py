@@ -18,6 +18,7 @@ from steno_transcriber.live.hypotheses import DUE_SECONDS, SOONEST_SECONDS, Hypo
 from steno_transcriber.live.slack import Slack
 from steno_transcriber.speech import Utterance
 from support.live_calls import CHANNELS, CallWriter, Entry
+from support.non_speech import TONES, as_heard
 from support.speech import call_audio
 
 from steno.events import ids
@@ -324,6 +325,28 @@ async def test_where_nothing_was_understood_nothing_is_told() -> None:
     await bed.play(log)
     assert bed.jobs
     assert not bed.published
+
+
+async def test_while_a_tone_sounds_there_are_none() -> None:
+    """Whatever the engine would write, once there is enough of it to tell; what is said behind it has its hypotheses."""
+    heard: list[int] = []
+
+    def script(utterance: Utterance) -> str:
+        heard.append(utterance.start_ms)
+        return "so it is"
+
+    bed = Bed(ScriptedEngine(script))
+    writer = CallWriter(channels=CHANNELS[:1])
+    writer.start()
+    writer.say(as_heard(TONES["dial tone, Europe"], 8_000)[np.newaxis])
+    writer.say(call_audio()[:1, : 12 * 16_000])
+    writer.end()
+    bed.begin(writer.log)
+    await bed.play(writer.log)
+    assert len(bed.jobs) > 10
+    assert sum(start_ms < 9_500 for start_ms in heard) <= 1
+    assert sum(start_ms > 9_500 for start_ms in heard) > 10
+    await bed.hypotheses.stop()
 
 
 async def test_a_call_that_is_somebody_elses_lets_go(bed: Bed) -> None:

@@ -1,18 +1,19 @@
-"""Utterances of live calls go to the engine, one alone: what is said is not made to wait for what comes next."""
+"""Utterances of live calls are heard one alone: what is said is not made to wait for what comes next."""
 
 import asyncio
 from typing import Protocol
 
 from steno_transcriber.decode_pool import DecodePool, Urgency
-from steno_transcriber.engines.port import Engine, Pack
-from steno_transcriber.speech import Recognition, Utterance
+from steno_transcriber.engines.port import Engine
+from steno_transcriber.hearing import Understood, understand
+from steno_transcriber.speech import Utterance
 
 
 class Decoder(Protocol):
     """Whoever decodes finals."""
 
-    async def decode(self, utterance: Utterance, *, call_id: str, urgency: Urgency, locale: str | None) -> Recognition:
-        """What was said. A function of the utterance alone; calls take turns.
+    async def decode(self, utterance: Utterance, *, call_id: str, urgency: Urgency, locale: str | None) -> Understood:
+        """What was said, or heard instead. A function of the utterance alone; calls take turns.
 
         Raises:
             UnsupportedLocale: the engine does not know the language.
@@ -26,10 +27,8 @@ class PoolDecoder:
         self._engine = engine
         self._pool = pool
 
-    async def decode(self, utterance: Utterance, *, call_id: str, urgency: Urgency, locale: str | None) -> Recognition:
+    async def decode(self, utterance: Utterance, *, call_id: str, urgency: Urgency, locale: str | None) -> Understood:
         """Decode off the event loop. How many are lined up is bounded by the room for their audio."""
-        pack = Pack(utterances=(utterance,))
-        (recognition,) = await asyncio.wrap_future(
-            self._pool.submit_urgent(urgency, call_id, self._engine.decode, pack, locale=locale)
+        return await asyncio.wrap_future(
+            self._pool.submit_urgent(urgency, call_id, understand, self._engine, utterance, locale=locale)
         )
-        return recognition

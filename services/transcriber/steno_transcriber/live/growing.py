@@ -3,11 +3,18 @@
 from collections import deque
 from concurrent.futures import Future
 
+import numpy as np
+
 from steno_transcriber.engines.port import Engine, RecognitionStream
+from steno_transcriber.hearing import NOTHING_SAID
 from steno_transcriber.live.agreement import Agreement
 from steno_transcriber.live.audio import Linear, LiveForm, LiveStretch
 from steno_transcriber.segmenter import SOUND_BYTES
-from steno_transcriber.speech import SAMPLES_PER_MS, Recognition, Utterance
+from steno_transcriber.sounds import sound_of
+from steno_transcriber.speech import SAMPLES_PER_MS, Recognition, Samples, Utterance
+
+SCREENED_MS = 4_000
+"""After so much, an utterance that sounds like neither a tone nor music is not looked at again: most are shorter."""
 
 
 class Growing:
@@ -40,6 +47,8 @@ class Growing:
         self._stretch = LiveStretch(form)
         self._stream: RecognitionStream | None = None
         self._heard = 0
+        #: All of it, until it is known to be speech.
+        self._screened: list[Samples] | None = []
 
     @property
     def has_news(self) -> bool:
@@ -80,7 +89,18 @@ class Growing:
             samples = self._stretch.accept(self._waiting.popleft())
             self._stream.accept(samples)
             self._heard += len(samples)
-        return self._stream.hypothesis()
+            if self._screened is not None:
+                self._screened.append(samples)
+        return NOTHING_SAID if self._nobody_speaks() else self._stream.hypothesis()
+
+    def _nobody_speaks(self) -> bool:
+        """Whether all of it so far is a tone or music. What has begun as speech is not looked at again."""
+        if self._screened is None:
+            return False
+        sound = sound_of(np.concatenate(self._screened))
+        if sound is None and self._heard >= SCREENED_MS * SAMPLES_PER_MS:
+            self._screened = None
+        return sound is not None and sound.surely
 
     def end(self) -> None:
         """What is in line is not decoded, and what is being decoded is not told."""

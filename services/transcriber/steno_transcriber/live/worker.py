@@ -3,7 +3,7 @@
 | what happens | what follows |
 |---|---|
 | the call begins | `TranscriptStarted` |
-| an utterance was decoded, and those before it are published | `Phrase`, if there is text |
+| an utterance was heard, and those before it are published | `Phrase`, if there is text; else what it was, at the end |
 | the call is over and all phrases are out | `TranscriptCompleted` |
 | the engine does not know the language, the codec is unknown, an error that stays | `TranscriptFailed`, and nothing after it |
 | Kafka will never take a record of it | the same |
@@ -27,6 +27,7 @@ from steno.telemetry import traces
 from steno.unusable import ERROR, Unusable, UnusableRecord, reason
 from steno_transcriber import metrics
 from steno_transcriber.decode_pool import Urgency
+from steno_transcriber.hearing import Understood
 from steno_transcriber.live.aside import Laid, TooFarAhead
 from steno_transcriber.live.bench import Bench
 from steno_transcriber.live.call import LiveCall, LiveUtterance
@@ -34,7 +35,6 @@ from steno_transcriber.live.catching_up import CatchingUp
 from steno_transcriber.live.hypotheses import Hypotheses
 from steno_transcriber.live.room import Room
 from steno_transcriber.live.telling import Telling
-from steno_transcriber.speech import Recognition
 
 log = structlog.get_logger("steno.transcriber.live")
 
@@ -65,7 +65,7 @@ class UnknownCodec(Permanent):
 @dataclass(frozen=True, slots=True, eq=False)
 class _Decoding:
     spoken: LiveUtterance
-    task: asyncio.Task[Recognition]
+    task: asyncio.Task[Understood]
     #: Where its audio counts while it waits.
     rooms: tuple[Room, ...]
 
@@ -214,7 +214,7 @@ class CallWorker:
         if self.call.ended:
             self._decodings.put_nowait(None)
 
-    async def _decode(self, spoken: LiveUtterance, urgency: Urgency) -> Recognition:
+    async def _decode(self, spoken: LiveUtterance, urgency: Urgency) -> Understood:
         call_id, locale = self.call.call_id, spoken.locale or None
         return await self._telling.patiently(
             lambda: self._bench.decoder.decode(spoken.utterance, call_id=call_id, urgency=urgency, locale=locale)
@@ -253,12 +253,12 @@ class CallWorker:
         spoken = decoding.spoken
         with traces.continued(self._trace, "live.phrase", channel=spoken.utterance.channel):
             try:
-                recognition = await decoding.task
+                understood = await decoding.task
             finally:
                 decoding.task.cancel()
-            if recognition:
-                await self._telling.phrase(spoken, recognition)
-        self.call.published(spoken.utterance, with_text=bool(recognition))
+            if understood.recognition:
+                await self._telling.phrase(spoken, understood.recognition)
+        self.call.published(spoken.utterance, with_text=bool(understood.recognition), observation=understood.observation)
 
     async def _fail(self, reason: str, error: str) -> None:
         await self._telling.failed(reason, error)

@@ -1,0 +1,106 @@
+"""Tones and music are told, and no engine hears them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from steno_transcriber.engines.port import Pack
+from steno_transcriber.engines.scripted import ScriptedEngine
+from steno_transcriber.hearing import Screen, Understood, understand
+from steno_transcriber.speech import SAMPLES_PER_MS, Recognition, Samples, Utterance
+from support.non_speech import MUSIC, TONES, as_heard
+from support.speech import call_audio
+
+from steno.events.records import Observation
+
+
+def utterance(samples: Samples, *, channel: int = 0, start_ms: int = 1_000) -> Utterance:
+    return Utterance(
+        channel=channel,
+        start_ms=start_ms,
+        duration_ms=len(samples) // SAMPLES_PER_MS,
+        padding_before_ms=0,
+        samples=samples,
+    )
+
+
+RINGING = utterance(as_heard(TONES["dial tone, Europe"], 8_000))
+RESEMBLES_MUSIC = utterance(as_heard(MUSIC["piano 2"], 8_000), start_ms=20_000)
+SPEECH = utterance(call_audio()[0, 2_000 * SAMPLES_PER_MS : 6_000 * SAMPLES_PER_MS], start_ms=40_000)
+
+
+class CountingEngine(ScriptedEngine):
+    """Says a word for each utterance that it hears, or nothing at all."""
+
+    def __init__(self, word: str) -> None:
+        super().__init__(lambda _: word)
+        self.heard: list[Utterance] = []
+
+    def decode(self, pack: Pack, *, locale: str | None = None) -> list[Recognition]:
+        self.heard += pack.utterances
+        return super().decode(pack, locale=locale)
+
+
+def span(kind: str, told: Utterance) -> Observation:
+    return Observation(kind=kind, channel=told.channel, start_ms=told.start_ms, duration_ms=told.duration_ms)
+
+
+def screened(engine: CountingEngine, found: Sequence[Utterance]) -> list[Understood]:
+    """What becomes of utterances in a recording, one by one."""
+    results = []
+    for one in found:
+        screen, recognition = Screen(), Recognition(text="", confidence=0.0)
+        for passed in screen.passed([one]):
+            (recognition,) = engine.decode(Pack(utterances=(passed,)))
+            screen.understood(passed, recognition)
+        results.append(Understood(recognition=recognition, observation=next(iter(screen.observations.told), None)))
+    return results
+
+
+@pytest.mark.parametrize("word", ["hello", ""])
+def test_what_is_surely_a_tone_reaches_no_engine(word: str) -> None:
+    """It is told, and is no phrase."""
+    engine = CountingEngine(word)
+    understood = understand(engine, RINGING, locale="en")
+    assert understood.observation == span("tone", RINGING)
+    assert not understood.recognition
+    assert not engine.heard
+
+
+def test_what_resembles_music_is_music_where_there_are_no_words() -> None:
+    """An engine that finds words in it is believed."""
+    assert understand(CountingEngine(""), RESEMBLES_MUSIC, locale="en").observation == span("music", RESEMBLES_MUSIC)
+    sung = understand(CountingEngine("la"), RESEMBLES_MUSIC, locale="en")
+    assert (sung.recognition.text, sung.observation) == ("la", None)
+
+
+@pytest.mark.parametrize("word", ["hello", ""])
+def test_of_speech_nothing_is_told_but_its_words(word: str) -> None:
+    """Also where there are none."""
+    understood = understand(CountingEngine(word), SPEECH, locale="en")
+    assert (understood.recognition.text, understood.observation) == (word, None)
+
+
+@pytest.mark.parametrize("word", ["hello", ""])
+def test_recordings_and_live_calls_tell_the_same(word: str) -> None:
+    """Of each utterance."""
+    found = [RINGING, RESEMBLES_MUSIC, SPEECH]
+    live = [understand(CountingEngine(word), one, locale="en") for one in found]
+    assert screened(CountingEngine(word), found) == live
+
+
+def test_the_spans_of_a_recording_are_told_together() -> None:
+    """By time, each on its channel; what an engine is given keeps its order."""
+    found = [RINGING, utterance(RINGING.samples, channel=1), RESEMBLES_MUSIC, SPEECH]
+    screen = Screen()
+    passed = list(screen.passed(found))
+    assert passed == [RESEMBLES_MUSIC, SPEECH]
+    for one in passed:
+        screen.understood(one, Recognition(text="", confidence=0.0))
+    assert screen.observations.told == (span("tone", RINGING), span("tone", found[1]), span("music", RESEMBLES_MUSIC))
+
+
+def test_nothing_is_told_of_silence() -> None:
+    """It is neither tone nor music."""
+    silent = utterance(np.zeros(16_000, dtype=np.float32))
+    assert understand(CountingEngine(""), silent, locale="en") == Understood(recognition=Recognition(text="", confidence=0.0))
