@@ -204,6 +204,11 @@ def mu_law(sound: Sound) -> Sound:
     return levels[np.searchsorted((levels[1:] + levels[:-1]) / 2, sound)].astype(np.float32)
 
 
+def noisy(made: Maker, rate: int) -> Sound:
+    """On a line whose noise is 20 dB below it."""
+    return made(rate) * np.float32(0.5) + noise(0, rate, level=LEVEL / 20)
+
+
 def as_heard(made: Maker, rate: int) -> Sound:
     """At 16 kHz, as the engines get it; of 8 kHz what came by telephone."""
     if rate == SAMPLE_RATE:
@@ -264,4 +269,10 @@ MUSIC: dict[str, Maker] = {
     **{f"drums {seed}": partial(music, seed=seed, chords=0.0, melody=0.0, drums=1.0) for seed in range(2)},
 }
 
-NON_SPEECH: dict[str, Maker] = {**TONES, **NOISES, **MUSIC}
+NOISY: dict[str, Maker] = {
+    f"{name}, noisy line": partial(noisy, maker)
+    for name, maker in {**TONES, **MUSIC}.items()
+    if name in {"beep of 1000 Hz", "keys, slow", "ringing, North America", "busy, Europe", "fax, calling", "piano 1", "band 0"}
+}
+
+NON_SPEECH: dict[str, Maker] = {**TONES, **NOISES, **MUSIC, **NOISY}

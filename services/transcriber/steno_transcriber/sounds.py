@@ -7,7 +7,7 @@ DAFx 2007, look for the same horizontal lines). Measured in short overlapping lo
 
 | measure | a tone | music | speech |
 |---|---|---|---|
-| lines: the share of the sound that lies in peaks which keep their frequency | most | a third and more | a tenth |
+| lines: the share of what rises over noise that lies in peaks which keep their frequency | most | half and more | a tenth |
 | pure: the share of the energy that lies in the two strongest peaks | nearly all | | two thirds, where it is least |
 | swell: how far what lies outside the lines rises over its usual level | | little | much: a word is such a swell |
 
@@ -51,10 +51,14 @@ _HANN = np.hanning(WINDOW).astype(np.float32)
 AUDIBLE = 1e-5 * float(np.square(_HANN).sum()) * WINDOW / 2
 """The power of a look that counts: -50 dBFS, below which voice activity hears nothing."""
 
+_NOISE, _EACH = 3.0, 4
+"""So many times the median of a look (of every so many bins of it) is taken for noise, of which one bin in five hundred exceeds
+that."""
+
 _LOUD = 0.05
 """Of the power of the loudest look: in looks with less, it is not asked how pure they are."""
 
-_LEAST_USUAL = 0.3
+_LEAST_USUAL = 0.2
 """What lies outside the lines usually, as a share of the whole sound, at least: of clean music it is next to nothing, and each
 note that begins would be a swell."""
 
@@ -81,11 +85,11 @@ class Sound:
     surely: bool
 
 
-STILL_DB = -10.0
+STILL_DB = -6.5
 """A swell so small is none: nothing changes but for noise."""
 
-LEAST_LINES = 0.3
-"""With a smaller share of the sound in lines, an utterance is like speech or noise."""
+LEAST_LINES = 0.35
+"""With a smaller share of the sound in lines, an utterance is like speech, of which none of half a second has so much."""
 
 MUSIC_MS = 3_000
 """Shorter music is not told from somebody who holds a vowel."""
@@ -111,15 +115,15 @@ def sound_of(samples: Samples) -> Sound | None:
 def _surely_a_tone(measured: Measures) -> bool:
     if measured.lines < 0.55 or measured.least_lines < 0.45:
         return False
-    return measured.swell <= STILL_DB or (measured.swell <= 1.0 and measured.least_pure >= 0.7)
+    return measured.swell <= STILL_DB or (measured.swell <= 4.5 and measured.least_pure >= 0.5)
 
 
 def _surely_music(measured: Measures) -> bool:
-    return measured.lines >= 0.35 and measured.least_lines >= 0.17 and measured.swell <= 6.5
+    return measured.lines >= 0.45 and measured.least_lines >= 0.25 and measured.swell <= 8.0
 
 
 def measure(samples: Samples) -> Measures | None:
-    """Measure an utterance; None where there is next to nothing in lines, or nothing audible."""
+    """Measure an utterance; None where there is next to nothing in lines, nothing audible, or what is no number."""
     sound = np.ascontiguousarray(samples[::2], dtype=np.float32)
     if len(sound) < WINDOW + (_LINE_LOOKS - 1) * HOP:
         return None
@@ -127,11 +131,14 @@ def measure(samples: Samples) -> Measures | None:
     spectrum = np.fft.rfft(looks, axis=1)[:, _BINS]
     power = np.square(spectrum.real) + np.square(spectrum.imag)
     energy = power.sum(axis=1, dtype=np.float64)
-    audible = energy > AUDIBLE
-    if not audible.any():
-        return None
     amplitude = np.sqrt(power[:, _LINES_FROM:])
-    whole = amplitude.sum(axis=1, dtype=np.float64)
+    # What a noisy line adds to each bin; a look at nothing else is not audible.
+    amplitude -= _NOISE * np.median(amplitude[:, ::_EACH], axis=1, keepdims=True)
+    np.maximum(amplitude, 0, out=amplitude)
+    audible = np.square(amplitude).sum(axis=1, dtype=np.float64) > AUDIBLE
+    if not audible.any() or not np.isfinite(energy).all():
+        return None
+    whole = amplitude.sum(axis=1, dtype=np.float64) + 1e-9
     amplitude *= _lines(power[:, _LINES_FROM:])
     in_lines = amplitude.sum(axis=1, dtype=np.float64)
     lines = float(_shares(in_lines, whole, audible, 1).mean())
