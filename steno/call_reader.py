@@ -1,7 +1,7 @@
 """What a record of `call-audio` means for its call: one rule for the recording of a call and its live transcript. Pure.
 
-A reader is given the records of one call in the order of the log, and gives what follows of each, step by step. All of it
-follows from the records alone, so whoever reads on from a state that was kept comes to the same.
+A reader is given the records of one call (`is_of`) in the order of the log, and gives what follows of each, step by step. All
+of it follows from the records alone, so whoever reads on from a state that was kept comes to the same.
 
 | the log | what follows |
 |---|---|
@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from steno.call_clock import CallClock, most_missing
-from steno.events.records import AudioChunk, AudioGap, CallEnded, CallPaused, CallResumed, GapReason, Record
+from steno.events.records import AudioChunk, AudioGap, CallEnded, CallPaused, CallResumed, GapReason, LiveCallRecord, Record
 from steno.unusable import AfterTheEnd, BrokenAudio, ImpossiblePlace
 
 LAST_SEQUENCE = 2**31 - 1
@@ -77,6 +77,8 @@ class CallReader:
 
     sample_rate: int
     frame_bytes: int
+    #: Of the call's `CallStarted`.
+    writer: str = ""
     #: Where the next audio is expected.
     position: int = 0
     #: Of the chunk that is expected next.
@@ -100,6 +102,10 @@ class CallReader:
     def furthest(self) -> int:
         """The call cannot have come further than this without more audio."""
         return self.audio + self._most_missing
+
+    def is_of(self, record: Record) -> bool:
+        """Whether a record with the id of this call is of it, and not of another one that somebody began by the same id."""
+        return not isinstance(record, LiveCallRecord) or record.writer == self.writer
 
     def read(self, record: Record) -> Iterator[Step]:
         """What follows of the next record; to be taken to its end.

@@ -39,6 +39,7 @@ Confidence = Annotated[float, Field(ge=0, le=1)]
 Sentiment = Annotated[float, Field(ge=-1, le=1)]
 # Empty: the house's. What a name may be is said in `steno.callers`.
 Tenant = Annotated[str, Field(max_length=64, pattern=r"^(\w[\w.@+:/-]*)?$")]
+Writer = Annotated[str, Field(max_length=64)]
 
 
 class Value(BaseModel):
@@ -280,6 +281,7 @@ class CallStarted(CallRecord):
     properties: Properties = {}
     started_at: Moment
     tenant: Tenant = ""
+    writer: Writer = ""
 
 
 class AudioChunk(CallRecord):
@@ -291,6 +293,7 @@ class AudioChunk(CallRecord):
     sequence: Index
     position: Position
     audio: bytes = Field(repr=False)
+    writer: Writer = ""
 
 
 class AudioGap(CallRecord):
@@ -299,6 +302,7 @@ class AudioGap(CallRecord):
     position: Position
     length: Position
     reason: GapReason
+    writer: Writer = ""
 
 
 class CallPaused(CallRecord):
@@ -308,6 +312,7 @@ class CallPaused(CallRecord):
     requested_by: Text = ""
     reason: Text = ""
     paused_at: Moment
+    writer: Writer = ""
 
 
 class CallResumed(CallRecord):
@@ -316,6 +321,7 @@ class CallResumed(CallRecord):
     position: Position
     requested_by: Text = ""
     resumed_at: Moment
+    writer: Writer = ""
 
 
 MASKED_DIGIT = "x"
@@ -329,6 +335,7 @@ class DtmfPressed(CallRecord):
     digit: str = Field(pattern=r"^[0-9*#A-Dx]$")
     channel: Index | None = None
     pressed_at: Moment
+    writer: Writer = ""
 
 
 class CallUpdated(CallRecord):
@@ -337,6 +344,7 @@ class CallUpdated(CallRecord):
     properties: Properties = {}
     locale: Locale = ""
     updated_at: Moment
+    writer: Writer = ""
 
 
 class RolesCorrected(CallRecord):
@@ -355,6 +363,15 @@ class CallEnded(CallRecord):
     reason: Text = ""
     error: Text = ""
     ended_at: Moment
+    writer: Writer = ""
+
+
+LiveCallRecord = CallStarted | AudioChunk | AudioGap | CallPaused | CallResumed | DtmfPressed | CallUpdated | CallEnded
+"""A record of the log of a live call, which is of the call whose `CallStarted` has the same writer.
+
+A call that came in by a door of ingest has a writer of its own, one that is published on Kafka has none. So what is sent to a
+door never becomes part of another call, whichever id its sender gave. (`RolesCorrected` names none: it may come from anybody.)
+"""
 
 
 class CallState(CallRecord):
@@ -393,6 +410,7 @@ class Hypothesis(CallRecord):
     text: str
     stable_text: str = ""
     locale: str = "en-US"
+    tenant: Tenant = ""
 
 
 class ChannelMark(Value):
@@ -426,6 +444,7 @@ class CallCheckpoint(CallRecord):
     done: bool = False
     saved_at: Moment
     tenant: Tenant = ""
+    writer: Writer = ""
 
 
 class WebhookState(Record):

@@ -129,7 +129,9 @@ class MortalLedger(CallLedger):
             raise NotThere(call_id)
         return self.views[call_id]
 
-    async def set_paused(self, call_id: str, paused: bool, *, by: str, reason: str = "") -> CallView:
+    async def set_paused(
+        self, call_id: str, paused: bool, *, by: str, reason: str = "", instance: str | None = None
+    ) -> CallView:
         return await self._change(call_id, paused=paused)
 
     async def update(self, call_id: str, *, properties: Mapping[str, str], locale: str = "") -> None:

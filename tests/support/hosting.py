@@ -61,7 +61,9 @@ class MemoryLedger:
             raise over(self.views[call_id], "go on")
         return self.change(call_id, instance=instance)
 
-    async def set_paused(self, call_id: str, paused: bool, *, by: str, reason: str = "") -> CallView:
+    async def set_paused(
+        self, call_id: str, paused: bool, *, by: str, reason: str = "", instance: str | None = None
+    ) -> CallView:
         self.told_gates += 1
         await self._reached()
         return self.change(call_id, **gated(self._there(call_id), paused, by=by, reason=reason))

@@ -98,7 +98,7 @@ class Line:
     """A connection, and all around it."""
 
     def __init__(self, door: Door | None = None) -> None:
-        self.caller = Caller("peer", "acme")
+        self.caller = Caller("peer", "")
         self.key_holds = True
         self.heartbeats = 0
         self.hosting = Hosting()

@@ -220,7 +220,9 @@ class CaptionStreams:
             # Of what the call was before, nothing is told but how it stands now.
             cursor = Cursor(calls=states[-1].offset)
         history = [*states, *await self._history(call_id, cursor, states, following)]
-        return CaptionStream(Captions(call_id, cursor), following, history, heartbeat_seconds=self._heartbeat_seconds)
+        return CaptionStream(
+            Captions(call_id, cursor, sees=caller.sees), following, history, heartbeat_seconds=self._heartbeat_seconds
+        )
 
     def _leave(self, stream: CaptionStream) -> None:
         self._streams.pop(stream, None)

@@ -6,7 +6,7 @@ each goes a cursor. Someone who comes back with it is told what comes after, and
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from steno.events.ids import live_pass_id
@@ -83,8 +83,13 @@ class Caption:
 class Captions:
     """What one reader is told of one call."""
 
-    def __init__(self, call_id: str, cursor: Cursor) -> None:
+    def __init__(self, call_id: str, cursor: Cursor, *, sees: Callable[[str], bool]) -> None:
+        """
+        Args:
+            sees: Whether the reader sees what is of a tenant: by the id of a call somebody else's may have begun.
+        """
         self._call_id = call_id
+        self._sees = sees
         self._live = live_pass_id(call_id)
         self._cursor = cursor
         self._state: CallState | None = None
@@ -101,10 +106,11 @@ class Captions:
 
     def take(self, message: Message) -> Sequence[Caption]:
         """What the reader is told when a message comes; the messages of a topic come in the order of their offsets."""
-        if self.ended:
+        record = message.record
+        if self.ended or not self._sees(getattr(record, "tenant", "")):
             return ()
         told: Caption | None = None
-        match message.record:
+        match record:
             case CallState() as state:
                 told = self._changed(state, message.offset)
             case Phrase(recording_id=self._live) as phrase:

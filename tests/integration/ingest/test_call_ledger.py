@@ -148,6 +148,7 @@ async def test_a_call_id_is_used_once(ledger: CallLedger) -> None:
     for attempt in (ledger.begin(other, **DOOR), ledger.begin(call_started(), **{**DOOR, "instance": "ingest-2"})):
         with pytest.raises(CallIdInUse, match="call-1 is in use"):
             await attempt
+    await ledger.note_started(call_started())
     with pytest.raises(CallIdInUse):
         await ledger.note_started(other)
     await ledger.audio_ended(call_ended())
@@ -393,3 +394,47 @@ async def test_a_call_that_was_left_says_so_only_at_its_end(ingest: Ingest, ledg
         assert await ledger.end_lost(call_id, instance=instance, reason="ingest_lost", error="killed")
     reasons = {call_id: (await ledger.call(call_id)).end_reason for call_id in ("back", "gone", "elsewhere")}
     assert reasons == {"back": "ingest_lost", "gone": "service_stopping", "elsewhere": "ingest_lost"}
+
+
+async def test_a_call_of_a_door_gives_way_to_one_that_was_on_the_log_before(ingest: Ingest, ledger: CallLedger) -> None:
+    """Its id, its owner and its place are that call's from then on; the books balance."""
+    await ledger.begin(call_started(writer="door-1", tenant="squatter", properties={"mine": "1"}), **DOOR)
+    assert await ledger.note_started(call_started(tenant="owner", protocol=""))
+    assert not await ledger.note_started(call_started(tenant="owner", protocol=""))
+    call = await ledger.call(CALL)
+    assert (call.tenant, call.door, call.instance, call.writer) == ("owner", "kafka", "", "")
+    assert call.properties == {"queue": "sales"}
+    assert await ledger.standing(instance="ingest-1") == []
+    with pytest.raises(CallAlreadyEnded):
+        await ledger.set_paused(CALL, True, by="", instance="ingest-1")
+    with pytest.raises(CallIdInUse):
+        await ledger.note_started(call_started(writer="door-1", tenant="squatter", properties={"mine": "1"}))
+    assert [state.tenant for state in await told_of(ingest)] == ["squatter", "owner"]
+    await ledger.audio_ended(call_ended())
+    await ledger.note_transcript(live_completed(tenant="owner"))
+    assert await steps(ingest) == [(None, "active"), ("active", "ending"), ("ending", "completed")]
+    assert (await books(ingest.engine, OPERATOR)).balanced
+
+
+async def test_a_call_of_a_door_that_is_on_the_log_keeps_its_id(ledger: CallLedger) -> None:
+    """Who was first on the log has it."""
+    first = call_started(writer="door-1", tenant="owner")
+    await ledger.begin(first, **DOOR)
+    assert not await ledger.note_started(first)
+    with pytest.raises(CallIdInUse):
+        await ledger.note_started(call_started(tenant="squatter"))
+    assert (await ledger.call(CALL)).tenant == "owner"
+
+
+async def test_what_was_said_in_another_ones_call_by_the_same_id_is_not_shown(ingest: Ingest, ledger: CallLedger) -> None:
+    """Neither its phrases nor its end, in the time before that is known to be the one that was first."""
+    queries = CallQueries(ingest.engine)
+    await ledger.begin(call_started(writer="door-1", tenant="squatter"), **DOOR)
+    await ledger.note_phrase(live_phrase(0, tenant="owner"))
+    await ledger.note_transcript(live_completed(tenant="owner"))
+    call = await ledger.call(CALL)
+    assert (call.state, await queries.phrases(call)) == (CallStatus.ACTIVE, ())
+    await ledger.note_started(call_started(tenant="owner"))
+    await ledger.audio_ended(call_ended())
+    call = await ledger.call(CALL)
+    assert (call.state, len(await queries.phrases(call))) == (CallStatus.COMPLETED, 1)

@@ -128,8 +128,8 @@ ATTACKS = (
     Attack(name="absurd gaps", by="key", strike=gaps, pause_seconds=2.0),
     Attack(name="60 kB updates", by="key", strike=updates, pause_seconds=3.0),
     Attack(name="120 times real time", by="key", strike=too_fast, pause_seconds=2.0),
-    # An id is anybody's until the ledger has it; of calls straight on Kafka, under attack, that takes seconds.
-    Attack(name="others' calls", by="key", strike=others_calls, pause_seconds=1.0, from_second=20.0),
+    # An id is anybody's until a call begins by it.
+    Attack(name="others' calls", by="key", strike=others_calls, pause_seconds=1.0, from_second=10.0),
     Attack(name="bad messages", by="key", strike=bad_messages, pause_seconds=1.0),
     Attack(name="keys pressed", by="key", strike=keys_pressed, pause_seconds=3.0),
 )

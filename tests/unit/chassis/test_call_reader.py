@@ -11,6 +11,7 @@ from steno.call_reader import CallReader, Heard, Missing, PauseBegan, PauseEnded
 from steno.events.records import (
     AudioChunk,
     AudioGap,
+    CallChannel,
     CallEnded,
     CallPaused,
     CallRecord,
@@ -18,6 +19,7 @@ from steno.events.records import (
     DtmfPressed,
     GapReason,
     Record,
+    RolesCorrected,
 )
 from steno.unusable import AfterTheEnd, BrokenAudio, ImpossiblePlace, UnusableRecord
 
@@ -200,3 +202,14 @@ def test_steps_lie_side_by_side_and_nothing_of_a_pause_is_heard(records: Iterabl
                 case Withheld():
                     assert pausing
         assert (of.position, of.audio) == (at, audio)
+
+
+@pytest.mark.parametrize("writer", ["", "door-1"])
+def test_a_record_is_of_the_call_of_its_writer(writer: str) -> None:
+    """Whatever it says; a correction of roles names no writer, and is of any."""
+    call = CallReader(sample_rate=RATE, frame_bytes=2, writer=writer)
+    roles = RolesCorrected(call_id="c", channels=(CallChannel(channel=0),), corrected_by="", corrected_at=NOW)
+    for record in (chunk(0, 0), gap(0, 10), paused(0), resumed(0), ended(0)):
+        assert call.is_of(record.model_copy(update={"writer": writer}))
+        assert not call.is_of(record.model_copy(update={"writer": "door-2"}))
+    assert call.is_of(roles)

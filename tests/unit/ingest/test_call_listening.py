@@ -177,3 +177,13 @@ async def test_there_is_room_again_when_most_has_been_read() -> None:
         assert not waiting.done()
         await outgoing.get()
     await asyncio.wait_for(waiting, 1)
+
+
+async def test_what_is_said_in_another_ones_call_by_the_same_id_is_not_told() -> None:
+    """Neither as it comes nor from the ledger."""
+    made = Line()
+    made.said_before.phrases = [live_phrase(0, tenant="somebody-else")]
+    async with begun(made, COMES_BACK):
+        made.understand(live_phrase(1, tenant="somebody-else"))
+        await made.hosting.settle()
+        assert phrases(made) == []

@@ -5,7 +5,7 @@ from support.call_log import World, a_call, audio_of, read
 from support.call_scenes import NOW, Scene
 
 from steno.events.catalogue import CALL_AUDIO
-from steno.events.records import CallEnded, CallStarted
+from steno.events.records import CallEnded, CallPaused, CallStarted
 from steno.kafka.messages import Message
 
 
@@ -104,3 +104,35 @@ async def test_what_is_held_is_not_passed_by_what_is_settled() -> None:
     await process.open()
     await process.read_all()
     assert await process.call_log.settle(0, 2) == 2
+
+
+async def test_what_another_one_sends_by_the_id_of_a_call_is_no_part_of_it() -> None:
+    """Whatever comes of it between the records of the call: one is put aside, and the call is as it was, also after a crash."""
+    scene, other = a_call(), Scene()
+    other.start()
+    other.send(4000)
+    other.send(4000)
+    others = [
+        *other.records,
+        *(CallPaused(call_id="c", position=number, paused_at=NOW) for number in range(150)),
+        CallEnded(call_id="c", position=0, complete=True, ended_at=NOW),
+    ]
+    others = [record.model_copy(update={"writer": "door-2"}) for record in others]
+    world = await read(World([scene.records[0], *others, *scene.records[1:3]]))
+    assert list(world.dead_letters.values()) == ["call_id_in_use"]
+    world.log += [*others, *scene.records[3:], *others]
+    await read(world)
+    assert set(world.dead_letters.values()) == {"call_id_in_use", "after_the_end"}
+    assert (world.ledger.views["c"].error, world.ledger.views["c"].complete) == ("", True)
+    assert await audio_of(world, scene) == scene.expected
+
+
+async def test_a_call_of_a_door_goes_on_by_its_own_writer() -> None:
+    """What is published without one by its id is of another call."""
+    scene, foreign = a_call(), a_call()
+    scene.records = [record.model_copy(update={"writer": "door-1"}) for record in scene.records]
+    foreign_records = [record.model_copy(update={"call_id": "c"}) for record in foreign.records[1:]]
+    world = await read(World([*scene.records[:2], *foreign_records, *scene.records[2:]]))
+    assert "call_id_in_use" in set(world.dead_letters.values())
+    assert world.ledger.views["c"].error == ""
+    assert await audio_of(world, scene) == scene.expected

@@ -41,7 +41,7 @@ def _state(state: CallStatus, tenant: str = "acme") -> Message:
 
 
 def _stream(following: Following, state: CallStatus = CallStatus.ACTIVE) -> CaptionStream:
-    return CaptionStream(Captions("call", Cursor()), following, [_state(state)], heartbeat_seconds=0.001)
+    return CaptionStream(Captions("call", Cursor(), sees=lambda _: True), following, [_state(state)], heartbeat_seconds=0.001)
 
 
 def _following(*, limit: int = 1) -> Following:

@@ -82,6 +82,11 @@ def _completed(phrases: int) -> TranscriptCompleted:
     )
 
 
+def _captions(cursor: Cursor, *, tenant: str = "") -> Captions:
+    """What a reader of a tenant is told."""
+    return Captions(CALL, cursor, sees=lambda owner: owner == tenant)
+
+
 def _log(topic: Topic, records: Sequence[Record], *, first: int = 7) -> list[Message]:
     """The records as they stand on a topic, other calls' between them."""
     return [
@@ -121,7 +126,7 @@ def _connection(
     followed = {topic: data.draw(st.integers(0, len(log)), label=f"{topic.name} from") for topic, log in topics.items()}
     states = topics[CALLS][: max(1, followed[CALLS])]
     cursor = cursor or Cursor(calls=states[-1].offset)
-    captions, told = Captions(CALL, cursor), list[Caption]()
+    captions, told = _captions(cursor), list[Caption]()
     begun = [message for message in topics[PHRASES][: followed[PHRASES]] if message.offset >= cursor.phrases]
     for message in [*states, *begun, *topics[TRANSCRIPTS][: followed[TRANSCRIPTS]]]:
         told += captions.take(message)
@@ -196,7 +201,7 @@ def _take(captions: Captions, topic: Topic, *records: Record) -> list[str]:
 
 def test_passes_of_recordings_are_not_captions() -> None:
     """A second pass over a call, while someone reads or later, says nothing here."""
-    captions = Captions(CALL, Cursor())
+    captions = _captions(Cursor())
     assert _take(captions, PHRASES, _phrase(0, recording="recording"), _phrase(0)) == ["phrase"]
     other = _completed(1).model_copy(update={"recording_id": "recording"})
     assert _take(captions, TRANSCRIPTS, other) == []
@@ -205,18 +210,16 @@ def test_passes_of_recordings_are_not_captions() -> None:
 
 def test_a_corrected_phrase_comes_again() -> None:
     """A new revision is news; the same one published twice is not."""
-    captions = Captions(CALL, Cursor())
+    captions = _captions(Cursor())
     assert _take(captions, PHRASES, _phrase(0), _phrase(0), _phrase(0, revision=1)) == ["phrase", "phrase"]
 
 
 def test_phrases_out_of_order_are_all_told() -> None:
     """One that comes before another of a lower sequence keeps it from nothing, across a cut."""
-    told = [
-        caption for message in _log(PHRASES, [_phrase(2), _phrase(0)]) for caption in Captions(CALL, Cursor()).take(message)
-    ]
+    told = [caption for message in _log(PHRASES, [_phrase(2), _phrase(0)]) for caption in _captions(Cursor()).take(message)]
     assert len(told) == 2
     cursor = Cursor(next_sequence=0, early=(2,))
-    assert _take(Captions(CALL, cursor), PHRASES, _phrase(0), _phrase(2), _phrase(1)) == ["phrase", "phrase"]
+    assert _take(_captions(cursor), PHRASES, _phrase(0), _phrase(2), _phrase(1)) == ["phrase", "phrase"]
 
 
 @pytest.mark.parametrize(
@@ -231,9 +234,17 @@ def test_phrases_out_of_order_are_all_told() -> None:
 )
 def test_silence_ends_a_call_that_is_over_and_lacks_phrases(records: list[Record], ends: bool) -> None:
     """A call that failed, or whose last phrases are gone, does not keep its readers for ever; one that goes on does."""
-    captions = Captions(CALL, Cursor())
+    captions = _captions(Cursor())
     for record in records:
         assert "end" not in _take(captions, CALLS if isinstance(record, CallState) else TRANSCRIPTS, record)
     assert [caption.event for caption in captions.silence()] == (["end"] if ends else [])
     assert captions.ended is ends
     assert list(captions.silence()) == []
+
+
+def test_a_reader_is_told_nothing_of_another_ones_call_by_the_same_id() -> None:
+    """Neither how it stands nor what is said in it."""
+    captions = _captions(Cursor(), tenant="somebody-else")
+    assert _take(captions, CALLS, _state(CallStatus.ACTIVE)) == []
+    assert _take(captions, PHRASES, _phrase(0)) == []
+    assert _take(captions, HYPOTHESES, _hypothesis(1, 0)) == []

@@ -4,12 +4,21 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
+from steno_transcriber.engines.scripted import ScriptedEngine
 from support.live_bed import PARTITION, Bed, log_of, message
-from support.live_calls import BEGAN, Entry
-from support.live_transcriber import written
+from support.live_calls import BEGAN, CHANNELS, CallWriter, Entry
+from support.live_transcriber import undisturbed, written
 from support.speech import call_audio
 
-from steno.events.records import AudioChunk, DtmfPressed, TranscriptCompleted, TranscriptFailed, TranscriptStarted
+from steno.events.records import (
+    AudioChunk,
+    AudioCodec,
+    DtmfPressed,
+    Phrase,
+    TranscriptCompleted,
+    TranscriptFailed,
+    TranscriptStarted,
+)
 from steno.unusable import MOST
 
 
@@ -104,3 +113,30 @@ async def test_whoever_goes_on_begins_with_what_is_held(bed: Bed) -> None:
     assert needed is not None
     assert needed <= held
     assert bed.topics.checkpoints["call-1"].offset <= held
+
+
+async def test_another_ones_call_by_the_same_id_is_no_part_of_a_call(bed: Bed) -> None:
+    """Its start, audio, pauses and end come between the records of the call, also where another process took that over."""
+    log = log_of()
+    other = CallWriter(codec=AudioCodec.PCMU, channels=CHANNELS[:1], tenant="squatter")
+    other.start()
+    other.say(call_audio()[:1, : 20 * 16_000])
+    other.pause()
+    other.end()
+    between = [replace(entry, record=entry.record.model_copy(update={"writer": "door-2"})) for entry in other.log]
+    mixed = [log[0], *between]
+    for number, entry in enumerate(log[1:]):
+        mixed += [entry, between[number % len(between)]]
+    # As they stand on the log now.
+    mixed = [replace(entry, offset=offset) for offset, entry in enumerate(mixed)]
+    await bed.play(mixed[:300])
+    await bed.until(TranscriptStarted)
+    await bed.handler.settle(PARTITION)
+    await bed.handler.close(PARTITION)
+    bed.handler = bed.another()
+    begin = await bed.handler.open(PARTITION)
+    await bed.play([entry for entry in mixed if entry.offset >= (begin or 0)])
+    await bed.until(TranscriptCompleted)
+    said = {phrase.phrase_id: phrase for phrase in bed.topics.published if isinstance(phrase, Phrase)}
+    assert list(said.values()) == undisturbed(log, ScriptedEngine())
+    assert bed.topics.of(TranscriptFailed) == []

@@ -77,6 +77,7 @@ def begun(started: CallStarted, offset: int, *, written_at: datetime | None = No
         written_at=written_at,
         saved_at=started.started_at,
         tenant=started.tenant,
+        writer=started.writer,
     )
 
 
@@ -96,6 +97,7 @@ class LiveCall:
         self._reader = CallReader(
             sample_rate=checkpoint.sample_rate,
             frame_bytes=checkpoint.codec.sample_bytes * len(checkpoint.channels),
+            writer=checkpoint.writer,
             position=checkpoint.position,
             sequence=checkpoint.sequence,
             missing=checkpoint.missing,
@@ -181,6 +183,10 @@ class LiveCall:
         """Whether all of the log has been taken."""
         return self._reader.ended
 
+    def is_of(self, record: Record) -> bool:
+        """Whether a record with the id of the call is of it (`steno.call_reader`); no other is to be taken."""
+        return self._reader.is_of(record)
+
     def take(self, record: Record, *, offset: int, written_at: datetime) -> list[LiveUtterance]:
         """Take the next record of the call and give the utterances that ended with it, in their order.
 
@@ -260,6 +266,7 @@ class LiveCall:
             done=done,
             saved_at=saved_at,
             tenant=self.tenant,
+            writer=self._first.writer,
         )
 
     def _take(self, record: Record, offset: int) -> Iterator[Utterance]:

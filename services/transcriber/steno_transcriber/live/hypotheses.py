@@ -170,6 +170,7 @@ class Hypotheses:
             text=text,
             stable_text=growing.agreement.take(text),
             locale=growing.locale or "",
+            tenant=self._call.tenant,
         )
         growing.revision += 1
         await self._bench.publisher.send(HYPOTHESES, hypothesis)

@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from steno.events.records import CallCheckpoint
+from steno.events.records import CallCheckpoint, CallRecord
 from steno_transcriber.live.log_clock import LogClock
 from steno_transcriber.live.worker import CallWorker
 from steno_transcriber.recent import Recent
@@ -86,13 +86,20 @@ class PartitionCalls:
         """Whether a call was closed not long ago."""
         return call_id in self._over
 
-    def heard_of(self, call_id: str) -> OpenCall | None:
-        """The open call of which a record has come."""
-        call = self._open.get(call_id) or self._resting.pop(call_id, None)
-        if call is not None:
-            call.heard_at = self._clock.elapsed
-            self._open[call_id] = call
-            self._open.move_to_end(call_id)
+    def has(self, call_id: str) -> bool:
+        """Whether a call of an id is open or rests."""
+        return call_id in self._open or call_id in self._resting
+
+    def heard_of(self, record: CallRecord) -> OpenCall | None:
+        """The open call of which a record has come; None where that is of none, or of another one by the id of an open one."""
+        call_id = record.call_id
+        call = self._open.get(call_id) or self._resting.get(call_id)
+        if call is None or not call.worker.call.is_of(record):
+            return None
+        self._resting.pop(call_id, None)
+        call.heard_at = self._clock.elapsed
+        self._open[call_id] = call
+        self._open.move_to_end(call_id)
         return call
 
     def sweep(self, written_at: datetime) -> None:

@@ -69,8 +69,8 @@ class LiveTranscriber:
         record, calls = message.record, self._partitions[message.partition]
         if not isinstance(record, CallRecord) or calls.is_over(record.call_id):
             return
-        call = calls.heard_of(record.call_id)
-        if call is None and isinstance(record, CallStarted):
+        call = calls.heard_of(record)
+        if call is None and isinstance(record, CallStarted) and not calls.has(record.call_id):
             call = self._begin(calls, record, message)
         if call is not None:
             call.worker.give_up(InternalFault())
@@ -114,13 +114,13 @@ class LiveTranscriber:
         record = message.record
         if not isinstance(record, CallRecord) or calls.is_over(record.call_id):
             return
-        call = calls.heard_of(record.call_id)
+        call = calls.heard_of(record)
         if call is not None:
             try:
                 call.worker.take(message)
             except UnusableRecord as error:
                 call.worker.refuse(error)
-        elif isinstance(record, CallStarted):
+        elif isinstance(record, CallStarted) and not calls.has(record.call_id):
             self._begin(calls, record, message)
         else:
             # The ledger of calls tells of it: here there is nothing that could be transcribed.

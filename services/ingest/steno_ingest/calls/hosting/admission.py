@@ -1,6 +1,7 @@
 """Whether a call that is offered is taken: the ledger decides, in bounded time."""
 
 import asyncio
+import secrets
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -24,6 +25,9 @@ T = TypeVar("T")
 
 _LEDGER_SECONDS = 3.0
 """How long a peer waits for the ledger; AudioHook's gives up after five (its reference client)."""
+
+_WRITER_BYTES = 4
+"""Nobody outside has a say in which writer a call gets, so that few are enough; each chunk carries it."""
 
 _REFUSALS: dict[type[Refused], Refusal] = {
     CallIdInUse: Refusal.CALL_ID_IN_USE,
@@ -101,6 +105,7 @@ class Admission:
                 properties=dict(offered.properties),
                 started_at=self._clock(),
                 tenant=caller.tenant,
+                writer=secrets.token_hex(_WRITER_BYTES),
             )
         except ValidationError as error:
             faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))

@@ -293,15 +293,16 @@ class Connection:
             self._do(self._door.ask_pause())
         if self._door.captioned:
             self._completion = Completion(offered.phrases if self._door.resumable else call.phrases_told)
-            self._listening = self._start(self._listen(call.call_id))
+            self._listening = self._start(self._listen(call))
 
-    async def _listen(self, call_id: str) -> None:
+    async def _listen(self, call: HostedCall) -> None:
         """Gives the door what is understood of its call."""
         await Listening(
-            call_id,
+            call.call_id,
             self._captions,
             self._said_before,
             self._completion,
+            tenant=call.tenant,
             tell=self._caption,
             room=self._outgoing.room,
             now=self._now,

@@ -48,7 +48,7 @@ nothing is read from a peer, its pings are not answered either, and peers give u
 class Ledger(admission.Ledger, Protocol):
     """What is needed of `steno_ingest.calls.ledger.call_ledger.CallLedger`."""
 
-    async def set_paused(self, call_id: str, paused: bool, *, by: str, reason: str = "") -> CallView: ...
+    async def set_paused(self, call_id: str, paused: bool, *, by: str, instance: str) -> CallView: ...
     async def fail(self, call_id: str, *, reason: str, error: str) -> bool: ...
     async def leave(self, *, instance: str, reason: str) -> None: ...
 
@@ -271,7 +271,7 @@ class CallHost:
         while not call.over and call.paused_in_ledger is not call.session.paused:
             paused = call.session.paused
             try:
-                view = await self._ledger.set_paused(call.call_id, paused, by="")
+                view = await self._ledger.set_paused(call.call_id, paused, by="", instance=self._instance)
             except Retryable as error:
                 log.warning("call.gate_not_kept", call_id=call.call_id, paused=paused, reason=str(error))
                 await asyncio.sleep(_RETRY_SECONDS)

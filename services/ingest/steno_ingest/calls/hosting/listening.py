@@ -57,6 +57,7 @@ class Listening:
         said_before: SaidBefore,
         completion: Completion,
         *,
+        tenant: str,
         tell: Callable[[Hypothesis | Phrase], None],
         room: Callable[[], Awaitable[None]],
         now: Callable[[], float],
@@ -64,6 +65,7 @@ class Listening:
         """
         Args:
             completion: Keeps which phrases were told.
+            tenant: Whose the call is. What is somebody else's is of another call, which began by the same id.
             tell: Takes what the peer is to hear.
             room: Returns when the peer has read most of what it was told.
             now: Seconds of a monotonic clock.
@@ -73,6 +75,7 @@ class Listening:
         self._captions = captions
         self._said_before = said_before
         self._completion = completion
+        self._tenant = tenant
         self._tell = tell
         self._room = room
         self._now = now
@@ -103,7 +106,7 @@ class Listening:
                 await asyncio.sleep(_RETRY_SECONDS)
 
     async def _take(self, record: Record | None) -> None:
-        if getattr(record, "recording_id", None) != self._live_pass_id:
+        if getattr(record, "recording_id", None) != self._live_pass_id or getattr(record, "tenant", None) != self._tenant:
             return
         match record:
             case Hypothesis():
@@ -138,7 +141,7 @@ class Listening:
                 self._looked_in_vain = True
                 return
             for phrase in phrases:
-                if self._completion.phrase(phrase.sequence):
+                if phrase.tenant == self._tenant and self._completion.phrase(phrase.sequence):
                     self._tell(phrase)
             if count is not None:
                 self._completion.transcribed(count, at=self._now())

@@ -99,6 +99,7 @@ class CallSession:
         #: Samples that went by here and of which no audio is kept; and those of which some is.
         self._missing = self._kept = 0
         self._call_id = started.call_id
+        self._writer = started.writer
         self._chunk_samples = started.sample_rate * chunk_ms // 1000
         self._frame_bytes = started.codec.sample_bytes * len(started.channels)
         self._sequence = 0 if at is None else at.sequence
@@ -189,7 +190,7 @@ class CallSession:
             self._skip(length)
             return []
         entries = self._flush()
-        gap = AudioGap(call_id=self._call_id, position=self._position, length=length, reason=reason)
+        gap = AudioGap(call_id=self._call_id, writer=self._writer, position=self._position, length=length, reason=reason)
         self._skip(length)
         return [*entries, self._entry(gap)]
 
@@ -221,6 +222,7 @@ class CallSession:
             self._entry(
                 DtmfPressed(
                     call_id=self._call_id,
+                    writer=self._writer,
                     position=at,
                     digit=digit if self._keep_digits else MASKED_DIGIT,
                     channel=channel,
@@ -244,7 +246,13 @@ class CallSession:
         if properties or locale:
             entries.append(
                 self._entry(
-                    CallUpdated(call_id=self._call_id, properties=dict(properties), locale=locale, updated_at=self._clock())
+                    CallUpdated(
+                        call_id=self._call_id,
+                        writer=self._writer,
+                        properties=dict(properties),
+                        locale=locale,
+                        updated_at=self._clock(),
+                    )
                 )
             )
         return entries + self.roles(channels, by=Holder.PEER)
@@ -276,6 +284,7 @@ class CallSession:
         ended = [] if self.holders else self._flush()
         record = CallEnded(
             call_id=self._call_id,
+            writer=self._writer,
             position=self._position,
             complete=complete,
             reason=reason,
@@ -312,19 +321,34 @@ class CallSession:
     def _paused(self, by: str, reason: str) -> Entry:
         at = self._position
         return self._entry(
-            CallPaused(call_id=self._call_id, position=at, requested_by=by, reason=reason, paused_at=self._clock())
+            CallPaused(
+                call_id=self._call_id,
+                writer=self._writer,
+                position=at,
+                requested_by=by,
+                reason=reason,
+                paused_at=self._clock(),
+            )
         )
 
     def _resumed(self, by: str) -> Entry:
         return self._entry(
-            CallResumed(call_id=self._call_id, position=self._position, requested_by=by, resumed_at=self._clock())
+            CallResumed(
+                call_id=self._call_id,
+                writer=self._writer,
+                position=self._position,
+                requested_by=by,
+                resumed_at=self._clock(),
+            )
         )
 
     def _to_border(self) -> int:
         return self._chunk_samples - self._position % self._chunk_samples
 
     def _chunk_of(self, audio: bytes) -> Entry:
-        chunk = AudioChunk(call_id=self._call_id, sequence=self._sequence, position=self._position, audio=audio)
+        chunk = AudioChunk(
+            call_id=self._call_id, writer=self._writer, sequence=self._sequence, position=self._position, audio=audio
+        )
         self._sequence += 1
         self._position += len(audio) // self._frame_bytes
         return self._entry(chunk)

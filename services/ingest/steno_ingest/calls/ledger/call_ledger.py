@@ -27,7 +27,7 @@ from steno.events.records import (
     TranscriptStarted,
 )
 from steno_ingest.calls.ledger import call_rows as rows
-from steno_ingest.calls.ledger.changes import Changes, begun, corrected, ended, gated, in_use, over, settled
+from steno_ingest.calls.ledger.changes import Changes, begun, corrected, ended, gated, gives_way, in_use, over, settled
 from steno_ingest.calls.ledger.passes import pass_of
 from steno_ingest.calls.ledger.phrase_rows import PhraseRows
 from steno_ingest.calls.ledger.states import may_become
@@ -70,6 +70,8 @@ class CallLedger:
     async def note_started(self, started: CallStarted) -> bool:
         """Takes in a call whose start is on Kafka: of an upstream system, or our own come back. Says whether it was new.
 
+        The log decides who was first: a call of a door of which nothing was read there yet gives way to one that was.
+
         Raises:
             CallIdInUse: another call has this id, or had it.
             UnusableId: its id or locale has a NUL in it.
@@ -92,10 +94,15 @@ class CallLedger:
 
         return await self._apply(call_id, moved)
 
-    async def set_paused(self, call_id: str, paused: bool, *, by: str, reason: str = "") -> CallView:
-        """Keeps that a call's audio is to be dropped from now on, or not any more, as `gated` rules. Raises like `resume`."""
+    async def set_paused(
+        self, call_id: str, paused: bool, *, by: str, reason: str = "", instance: str | None = None
+    ) -> CallView:
+        """Keeps that a call's audio is to be dropped from now on, or not any more, as `gated` rules; of an instance's call only
+        where one is named. Raises like `resume`."""
 
         def changed(call: CallView) -> Changes:
+            if instance not in (None, call.instance):
+                raise over(call, "be paused from here")
             if not call.open:
                 raise over(call, "be paused" if paused else "go on")
             return gated(call, paused, by=by, reason=reason)
@@ -215,15 +222,15 @@ class CallLedger:
         Raises:
             UnusableId: one of its ids has a NUL in it.
         """
-        outcome = None if isinstance(record, TranscriptStarted) else pass_of(record)
-        if outcome is None:
+        if isinstance(record, TranscriptStarted) or (outcome := pass_of(record)) is None:
             return
         check_ids(record, outcome.recording_id, outcome.supersedes)
         async with transaction(self._engine) as connection:
             await rows.lock(connection, record.call_id)
             await rows.insert_pass(connection, outcome)
             call = await rows.find(connection, record.call_id)
-            if call is None:
+            if call is None or (outcome.recording_id == call.recording_id and record.tenant != call.tenant):
+                # Or it is of a call that will take the place of this one (`gives_way`).
                 return
             after = await self._write(connection, call, settled(call, await rows.passes(connection, call.call_id)))
         self._told(call, after)
@@ -284,6 +291,7 @@ class CallLedger:
             reason=reason,
             error=error,
             ended_at=self._clock(),
+            writer=call.writer,
         )
         await self._outbox.add(connection, CALL_AUDIO, end)
         return ended(call, end, await rows.passes(connection, call.call_id))
@@ -298,13 +306,17 @@ class CallLedger:
             if door != KAFKA:
                 # What is on Kafka already cannot be refused: who may write there is not asked here.
                 await owner_for(connection, started.call_id, Caller(door, started.tenant))
-            if call is not None:
-                if call.fingerprint != fingerprint(started):
-                    raise in_use(call)
+            if call is not None and call.fingerprint == fingerprint(started):
                 return await self._write(connection, call, {"heard_at": call.heard_at or heard_at}), False
             new = replace(begun(started, door=door, instance=instance, paused=paused, at=self._clock()), heard_at=heard_at)
-            await rows.insert(connection, new)
-            await self._publish(connection, new)
+            if call is None:
+                await rows.insert(connection, new)
+                await self._publish(connection, new)
+            elif door == KAFKA and gives_way(call):
+                log.warning("call.gave_way", call_id=call.call_id, door=call.door)
+                new = await self._write(connection, call, {field.name: getattr(new, field.name) for field in fields(new)})
+            else:
+                raise in_use(call)
             after = await self._write(connection, new, settled(new, await rows.passes(connection, new.call_id)))
         CALLS_ACCEPTED.labels(door).inc()
         CALL_STATES.labels(CallStatus.ACTIVE.value).inc()

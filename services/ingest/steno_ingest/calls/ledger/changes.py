@@ -51,6 +51,7 @@ def begun(started: CallStarted, *, door: str, instance: str, paused: bool, at: d
         ended_at=None,
         updated_at=at,
         tenant=started.tenant,
+        writer=started.writer,
     )
 
 
@@ -116,6 +117,11 @@ def settled(call: CallView, passes: Iterable[Pass]) -> Changes:
     if live is not None and over and may_become(call.state, live.state):
         changes |= {"state": live.state, "reason": live.reason, "error": live.error}
     return changes
+
+
+def gives_way(call: CallView) -> bool:
+    """Whether a call gives its id to another one whose start is read on the log: nothing of it is known to stand there."""
+    return call.open and call.state is CallStatus.ACTIVE and call.heard_at is None
 
 
 def in_use(call: CallView) -> CallIdInUse:

@@ -90,12 +90,15 @@ class CallQueries:
         # `ended_at` is by the clock of a publisher, which may be days off.
         return await self._calls(calls.c.state == CallStatus.ENDING.value, calls.c.updated_at < before)
 
-    async def phrases(self, call_id: str) -> tuple[TranscriptPhrase, ...]:
-        """The phrases of the live pass so far, by time and then channel."""
-        query = select(call_phrases.c.content).where(call_phrases.c.call_id == call_id)
+    async def phrases(self, call: CallView) -> tuple[TranscriptPhrase, ...]:
+        """The phrases of the live pass so far, by time and then channel; not those of another one's call by the same id."""
+        query = select(call_phrases.c.content).where(call_phrases.c.call_id == call.call_id)
         query = query.order_by(call_phrases.c.start_ms, call_phrases.c.channel)
         async with transaction(self._engine) as connection:
-            return tuple(TranscriptPhrase.model_validate(content) for content in (await connection.execute(query)).scalars())
+            contents = (await connection.execute(query)).scalars()
+            # Of those that an earlier version kept, it does not stand there whose they are.
+            own = (content for content in contents if content.get("tenant", call.tenant) == call.tenant)
+            return tuple(TranscriptPhrase.model_validate(content) for content in own)
 
     async def live_phrases(self, call_id: str, *, first: int, limit: int) -> tuple[list[Phrase], int | None]:
         """The phrases of the live pass from a number on, in their order, and how many it has; None while it goes on."""

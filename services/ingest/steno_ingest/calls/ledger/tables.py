@@ -66,6 +66,8 @@ calls = Table(
     Column("updated_at", UtcDateTime, nullable=False),
     # Whose it is; empty: the house's.
     Column("tenant", String(64), nullable=False, server_default=""),
+    # Of its CallStarted; empty where it is published on Kafka.
+    Column("writer", String(64), nullable=False, server_default=""),
     Index("ix_calls_page", "accepted_at", "call_id"),
     Index("ix_calls_tenant_page", "tenant", "accepted_at", "call_id"),
     Index("ix_calls_state_page", "state", "accepted_at", "call_id"),

@@ -61,7 +61,7 @@ class CallTranscripts:
             observations=ended.observations if ended else (),
             channels=len(call.channels),
             engine=ended.engine if ended else "",
-            phrases=await self._queries.phrases(call.call_id),
+            phrases=await self._queries.phrases(call),
         )
 
     async def _of_recording(self, call: CallView, current: Pass) -> Transcript:

@@ -59,6 +59,8 @@ class CallView:
     updated_at: datetime
     #: Whose it is; empty: the house's.
     tenant: str
+    #: Of its CallStarted; empty where it is published on Kafka.
+    writer: str
 
     @property
     def recording_id(self) -> str:
@@ -124,12 +126,13 @@ def start_of(view: CallView) -> CallStarted:
         properties=within_bounds(view.properties),
         started_at=view.started_at,
         tenant=view.tenant,
+        writer=view.writer,
     )
 
 
 def fingerprint(started: CallStarted) -> str:
-    """The digest of a call's start, the same after a way through Kafka, and as it was before calls had tenants."""
-    left_out = {"started_at"} if started.tenant else {"started_at", "tenant"}
+    """The digest of a call's start, the same after a way through Kafka, and as it was before calls had tenants and writers."""
+    left_out = {"started_at"} | {name for name in ("tenant", "writer") if not getattr(started, name)}
     canonical = started.model_copy(update={"properties": dict(sorted(started.properties.items()))})
     text = f"{canonical.started_at.timestamp():.6f} {canonical.model_dump_json(exclude=left_out)}"
     return hashlib.sha256(text.encode()).hexdigest()

@@ -62,6 +62,8 @@ class Account:
     one_legged_seconds: int
     #: Audio that was taken before it became known that the call was paused by then.
     masks: list[tuple[int, int]] = field(default_factory=list)
+    #: Of its CallStarted.
+    writer: str = ""
     #: The language that was told last; empty in accounts of before, which did not keep it.
     locale: str = ""
     #: Whether another one was told within the call.
@@ -85,7 +87,7 @@ class Account:
     def __post_init__(self) -> None:
         samples = self.one_legged_seconds * self.sample_rate
         self.legs = Legs(self.codec, self.channel_count, samples=samples)
-        self.reader = CallReader(sample_rate=self.sample_rate, frame_bytes=self.shape.frame_bytes)
+        self.reader = CallReader(sample_rate=self.sample_rate, frame_bytes=self.shape.frame_bytes, writer=self.writer)
 
     @property
     def shape(self) -> Shape:
@@ -184,6 +186,7 @@ class Account:
             **own,
             **_kept_of(self.reader),
             "codec": self.codec.value,
+            "writer": self.writer,
             "locale": self.locale,
             "several_languages": self.several_languages,
             "said": self.said,
@@ -199,6 +202,7 @@ class Account:
         values = {
             **{name: kept[name] for name in _KEPT},
             "codec": AudioCodec(kept["codec"]),
+            "writer": kept.get("writer", ""),
             "locale": kept.get("locale", ""),
             "several_languages": kept.get("several_languages", False),
             "said": kept.get("said", 0),

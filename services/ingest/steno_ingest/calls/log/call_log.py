@@ -10,6 +10,7 @@ comes to the same pieces and notes again.
 | of a call that is open | accounted for; its audio kept |
 | that an account covers already | dropped: it was taken before the last crash or rebalance |
 | that cannot be (see `unusable`) | to dead letters the first time in a call, afterwards counted only; too many fail the call |
+| of another call by the id of one that is open (`CallReader.is_of`) | the same, and it counts nothing against that call |
 | `CallStarted` | in the ledger, where it is not: an upstream system publishes the call |
 | `CallEnded` | the call's audio is over; its recording is made |
 """
@@ -47,7 +48,7 @@ from steno_ingest.calls.log.open_call import OpenCall
 from steno_ingest.calls.log.pieces import PIECE_BYTES
 from steno_ingest.calls.log.strangers import Strangers
 from steno_ingest.calls.log.unusable import SaidTooOften, TooMuchSaid, UnknownCall, UnknownCodec
-from steno_ingest.errors import CallAlreadyEnded, NotThere, Refused
+from steno_ingest.errors import CallAlreadyEnded, CallIdInUse, NotThere, Refused
 from steno_ingest.metrics import CALL_RECORDS_UNUSABLE
 
 log = structlog.get_logger("steno.ingest.call_log")
@@ -142,6 +143,9 @@ class CallLog:
             call = partition.calls.get(record.call_id)
             if call is None:
                 await self._strangers.judge(record, message.offset)
+            elif message.offset >= call.next_offset and not call.account.reader.is_of(record):
+                call.taken(message.offset, call.taken_at)
+                self._refuse_event(call, _of_another(record))
             elif message.offset >= call.next_offset:
                 await self._keeping.make_room(call)
                 call.account.written(message.timestamp)
@@ -161,6 +165,8 @@ class CallLog:
             return
         found = self._partitions[message.partition].calls.get(record.call_id)
         if found is not None:
+            if not found.account.reader.is_of(record):
+                return
             found.account.failure = found.account.failure or INTERNAL
         with suppress(NotThere):
             await self._ledger.fail(record.call_id, reason=INTERNAL.reason, error=INTERNAL.error)
@@ -229,11 +235,15 @@ class CallLog:
             if call is None or message.offset >= call.next_offset:
                 await self._start(partition, record, message, known=call)
         elif call is None:
-            if isinstance(record, DtmfPressed) and not self._keep_digits:
-                # A dead letter would keep the digit.
+            if self._is_secret(record):
                 CALL_RECORDS_UNUSABLE.labels(UnknownCall.error_class).inc()
             elif not isinstance(record, RolesCorrected):
                 await self._strangers.judge(record, message.offset)
+        elif not call.account.reader.is_of(record):
+            if self._is_secret(record):
+                CALL_RECORDS_UNUSABLE.labels(CallIdInUse.error_class).inc()
+            else:
+                raise _of_another(record)
         elif message.offset >= call.next_offset:
             call.account.written(message.timestamp)
             refused: UnusableRecord | None = None
@@ -256,6 +266,10 @@ class CallLog:
                 self._refuse_event(call, refused)
             elif isinstance(record, CallUpdated):
                 call.account.spoken(record.locale)
+
+    def _is_secret(self, record: CallRecord) -> bool:
+        """Whether a dead letter would keep what is not to be kept."""
+        return isinstance(record, DtmfPressed) and not self._keep_digits
 
     async def _update(self, record: CallUpdated) -> UnusableRecord | None:
         try:
@@ -364,4 +378,11 @@ def _is_due(call: OpenCall, now: float) -> bool:
     held = call.audio.held
     return (
         call.account.ended or bool(call.account.notes) or held >= PIECE_BYTES or now - call.unkept_since >= KEPT_AFTER_SECONDS
+    )
+
+
+def _of_another(record: CallRecord) -> CallIdInUse:
+    """What is said of a record of another call that somebody began by the id of an open one."""
+    return CallIdInUse(
+        f"{type(record).__name__} is of another call by the id {record.call_id}, which is in use: give each call one of its own"
     )

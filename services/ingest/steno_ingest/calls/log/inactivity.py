@@ -176,5 +176,6 @@ class Inactivity:
                 reason=reason,
                 error=error,
                 ended_at=self._wall_clock(),
+                writer=account.reader.writer,
             ),
         )

@@ -68,6 +68,7 @@ class OpenCall:
             channel_count=len(started.channels),
             one_legged_seconds=one_legged_seconds,
             locale=started.locale,
+            writer=started.writer,
         )
         call = cls(account=account, partition=partition, foreign=foreign, next_offset=offset, taken_at=now)
         call.taken(offset, now)
