@@ -122,6 +122,16 @@ class Segmenter:
         return self._origin_ms
 
     @property
+    def heard_ms(self) -> int:
+        """How far it has heard."""
+        return self._origin_ms + self._position * FRAME_MS
+
+    @property
+    def needed_ms(self) -> int:
+        """No utterance to come carries audio from before."""
+        return self._origin_ms + (self._position - len(self._frames)) * FRAME_MS
+
+    @property
     def speaking(self) -> bool:
         """Whether an utterance is open."""
         return self._begin is not None

@@ -37,6 +37,8 @@ from steno.events.records import (
     Role,
     RolesCorrected,
 )
+from steno_transcriber.copies import Channels
+from steno_transcriber.likeness import LATEST_MS
 from steno_transcriber.live.audio import Linear, LiveForm, linear
 from steno_transcriber.live.channel import LiveChannel
 from steno_transcriber.live.languages import Languages
@@ -91,8 +93,12 @@ class LiveCall:
         self._samples_per_ms = checkpoint.sample_rate // 1000
         #: Whether audio would go on from where it was heard last.
         self._hearing = False
-        form = LiveForm(checkpoint.sample_rate)
-        self._channels = tuple(LiveChannel(mark, form) for mark in checkpoint.marks)
+        self._form = LiveForm(checkpoint.sample_rate)
+        #: What all channels heard of the stretch of audio that goes on.
+        self._together = Channels(len(checkpoint.marks), self._form)
+        self._channels = tuple(
+            LiveChannel(mark, self._form, apart=lambda utterance: self._together.apart(utterance)) for mark in checkpoint.marks
+        )
         self._next_offset = checkpoint.offset
         self._reader = CallReader(
             sample_rate=checkpoint.sample_rate,
@@ -139,6 +145,10 @@ class LiveCall:
     def locale_of(self, start_ms: int) -> str:
         """The language of an utterance that begins there, and has not been published."""
         return self._languages.of(start_ms)
+
+    def copying(self, channel: int) -> bool:
+        """Whether what is being said on a channel is so far but a copy of another."""
+        return self._together.copying(channel, self._channels[channel].needed_ms)
 
     @property
     def duration_ms(self) -> int:
@@ -243,7 +253,9 @@ class LiveCall:
             place = self._place(max(log_end, self._next_offset), exact_from=self._reader.position)
             self._places.keep_only(place)
         else:
-            place = self._places.needed(min(mark.restart_ms for mark in marks) * self._samples_per_ms)
+            # Copies are told by what other channels heard shortly before.
+            needed_ms = min(mark.restart_ms for mark in marks) - LATEST_MS
+            place = self._places.needed(needed_ms * self._samples_per_ms)
         return CallCheckpoint(
             call_id=self.call_id,
             offset=place.offset,
@@ -310,12 +322,16 @@ class LiveCall:
                 return
             self._places.keep(self._place(offset, exact_from=begin))
             self._hearing = True
+            self._together = Channels(len(self._channels), self._form, start_ms=start_ms)
             for channel in self._channels:
                 channel.begin(start_ms)
         elif self._places.due(heard.position):
             self._places.keep(self._place(offset, exact_from=self._whole_ms() * self._samples_per_ms))
-        for channel, samples in zip(self._channels, self._linear(audio), strict=True):
+        heard = self._linear(audio)
+        self._together.hear(heard)
+        for channel, samples in zip(self._channels, heard, strict=True):
             yield from channel.hear(samples)
+        self._together.forget(min(channel.needed_ms for channel in self._channels))
 
     def _break_off(self, offset: int, *, until: int | None = None) -> Iterator[Utterance]:
         """The audio breaks off, and may go on with the record at `offset`; what is open ends at `until`, if that is told."""

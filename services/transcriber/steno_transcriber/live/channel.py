@@ -1,9 +1,10 @@
 """One channel of a live call: its segmenter, and how far what it found is published. Pure."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from steno.events.records import ChannelMark
+from steno_transcriber.copies import Apart
 from steno_transcriber.live.audio import Linear, LiveForm
 from steno_transcriber.segmenter import SOUND_BYTES, Segmenter
 from steno_transcriber.speech import Utterance
@@ -15,9 +16,11 @@ class LiveChannel:
     Begun from the mark of another one, and told of the same audio, it finds the same.
     """
 
-    def __init__(self, mark: ChannelMark, form: LiveForm) -> None:
+    def __init__(self, mark: ChannelMark, form: LiveForm, *, apart: Callable[[Utterance], Apart]) -> None:
+        """`apart` takes from an utterance what is a copy of another channel."""
         self._index = mark.channel
         self._form = form
+        self._apart = apart
         self._segmenter = self._segmenter_from(mark.restart_ms)
         self._final_ms = mark.final_ms
         self._known_samples = 0
@@ -51,6 +54,11 @@ class LiveChannel:
         audio: Linear = self._segmenter.open_audio(after=after)
         return audio
 
+    @property
+    def needed_ms(self) -> int:
+        """No utterance to come carries audio from before."""
+        return self._segmenter.needed_ms
+
     def begin(self, start_ms: int) -> None:
         """A stretch of audio begins. What lies in it before the restart is known already."""
         if self._segmenter.restart_ms < start_ms:
@@ -81,8 +89,13 @@ class LiveChannel:
 
     def _found(self, utterances: Iterator[Utterance], until_ms: int | None = None) -> Iterator[Utterance]:
         for whole in utterances:
-            utterance = whole if until_ms is None else whole.until(until_ms)
-            if utterance is not None and utterance.start_ms >= self._final_ms:
-                # The segmenter has not gone on yet: this is the restart from which the utterance follows.
-                self._unpublished.append((utterance, self._segmenter.restart_ms))
-                yield utterance
+            heard = whole if until_ms is None else whole.until(until_ms)
+            # What is final need not be taken apart again, unless its last part is not.
+            if heard is None or heard.end_ms <= self._final_ms:
+                continue
+            # The segmenter has not gone on yet: this is the restart from which the utterance follows.
+            restart_ms = self._segmenter.restart_ms
+            unpublished = [part for part in self._apart(heard).said if part.start_ms >= self._final_ms]
+            # All at once: with the first of them published the others must still be heard again.
+            self._unpublished.extend((part, restart_ms) for part in unpublished)
+            yield from unpublished

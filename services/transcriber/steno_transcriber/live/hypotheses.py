@@ -5,6 +5,7 @@
 | an utterance was asked of 0.2 s ago or earlier, or began then and never was | a hypothesis, if the machine has time for it |
 | the same, 0.8 s ago or earlier, of a call that is not late | a hypothesis, before recordings and behind finals |
 | a hypothesis is in line or being decoded | none beside it; one in line will hear what has come |
+| what is said is so far but a copy of another channel | none |
 | the utterance has ended | nothing more of it: its phrase comes next |
 
 Nothing is kept of them: who takes a call over begins anew, and while Kafka is away they are dropped.
@@ -132,6 +133,9 @@ class Hypotheses:
         elapsed = now - growing.asked_at
         urgency = Urgency.HYPOTHESIS if elapsed >= DUE_SECONDS and not late else Urgency.SPARE
         if elapsed < SOONEST_SECONDS or (urgency is Urgency.SPARE and not self._machine_has_time):
+            return
+        if self._call.copying(growing.channel):
+            growing.asked_at = now
             return
         growing.take(channel.open_audio(after=growing.taken))
         if growing.has_news:

@@ -62,8 +62,12 @@ class Places:
         return position - self._places[-1].reader.position >= self._apart
 
     def needed(self, position: int) -> Place:
-        """The newest place from which the audio from `position` on can be heard again; older ones are forgotten."""
-        needed = next(index for index in reversed(range(len(self._places))) if self._places[index].exact_from <= position)
+        """The newest place from which the audio from `position` on can be heard again; older ones are forgotten.
+
+        Before the oldest that is kept nothing was heard that counts.
+        """
+        newest_first = reversed(range(len(self._places)))
+        needed = next((index for index in newest_first if self._places[index].exact_from <= position), 0)
         for _ in range(needed):
             self._places.popleft()
         return self._places[0]

@@ -1,0 +1,228 @@
+"""What one channel hears of another: crosstalk, echo, and the same audio on both. Pure.
+
+A copy is told by its sound alone, and not by its words: two people who both say "okay" make different sounds, while what leaks
+from one leg of a call into the other is the same sound, weaker and a little later. An utterance is laid beside what another
+channel heard, at the delay at which the two are most alike; where they are alike for a quarter of a second or more and the
+other channel is louder, it is a copy. What else was said in the utterance stays.
+
+Which of two is the copy is decided by their levels. Where these are about equal it is the one on the higher channel. Between
+the two rules lie 0.3 dB in which neither is taken for a copy, so that no sound is lost on both channels.
+
+What is found is a function of what the channels heard from `LATEST_MS` before the utterance to its end.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import webrtcvad
+
+from steno_transcriber.likeness import COPIED_FRAMES, FRAME, LATEST_MS, RATE, SILENCE, Energies, Flags, Values, likeness
+from steno_transcriber.segmenter import (
+    DECODED,
+    FRAME_MS,
+    SOUND_BYTES,
+    STRICTEST_MODE,
+    WINDOW_FRAMES,
+    Audio,
+    AudioForm,
+    SegmenterOptions,
+)
+from steno_transcriber.speech import SAMPLE_RATE, SAMPLES_PER_MS, Utterance
+
+ALIKE = 0.6
+"""Correlation from which 210 ms of two channels are the same sound. Copies have 0.9, through codecs of mobile telephones 0.7.
+Of two hours of calls in which people talk at once none has more than 0.4."""
+
+HALF_ALIKE = 0.35
+"""Correlation from which the rim of a copy is not taken for something else that was said."""
+
+WEAKER, AS_LOUD = 10 ** (-1.9 / 10), 10 ** (1.6 / 10)
+"""The power of a copy over that of its original, at most: on the lower of two channels, and on the higher."""
+
+SAID_FRAMES = 4
+"""How much voice there must be in what is left of an utterance, at least."""
+
+PADDING_FRAMES = SegmenterOptions().padding_ms // FRAME_MS
+"""How much audio what is left carries around its voice."""
+
+LOOKED_BACK_MS = 5_000
+"""How much of what is being said is looked at to tell whether it is a copy."""
+
+
+def runs(flags: Flags) -> Iterator[tuple[int, int]]:
+    """Where flags are set: the first of each run, and the one behind its last."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
+    return zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copied:
+    """A span of a channel that was a copy, and the mean power over that of its original."""
+
+    channel: int
+    start_ms: int
+    duration_ms: int
+    ratio: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Apart:
+    """An utterance without its copies: what else was said in it, in order of time, and where copies were."""
+
+    said: tuple[Utterance, ...]
+    copied: Copied | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Copies:
+    """For each frame: whether it is a copy, whether it may be the rim of one, and its power over that of the original."""
+
+    copied: Flags
+    blurred: Flags
+    ratios: Energies
+
+
+class Channels:
+    """What the channels of a call heard of late, and from it, what in their utterances is a copy.
+
+    All of them are told of the same stretch of audio, from its beginning. It holds what it was told, until that is forgotten.
+    """
+
+    def __init__(self, count: int, form: AudioForm, *, start_ms: int = 0) -> None:
+        self._form = form
+        self._items_per_ms = form.sample_rate * form.sample_items // 1000
+        self._pieces: list[deque[Audio]] = [deque() for _ in range(count)]
+        self._begin = self._end = start_ms * self._items_per_ms
+
+    def hear(self, audio: Sequence[Audio]) -> None:
+        """Take the next audio, as much of each channel. A single one has no others to hear."""
+        if len(self._pieces) == 1:
+            return
+        for pieces, piece in zip(self._pieces, audio, strict=True):
+            pieces.append(piece)
+        self._end += len(audio[0])
+
+    def forget(self, before_ms: int) -> None:
+        """Nothing that was heard before will be asked for: neither an utterance, nor what others heard shortly before it."""
+        needed = (before_ms - LATEST_MS) * self._items_per_ms
+        while self._pieces[0] and self._begin + len(self._pieces[0][0]) <= needed:
+            self._begin += len(self._pieces[0][0])
+            for pieces in self._pieces:
+                pieces.popleft()
+
+    @property
+    def held_ms(self) -> int:
+        """How much audio of each channel it holds."""
+        return (self._end - self._begin) // self._items_per_ms
+
+    def apart(self, utterance: Utterance) -> Apart:
+        """An utterance of what was heard, without what is a copy of another channel."""
+        end_ms = utterance.audio_start_ms + len(utterance.samples) // SAMPLES_PER_MS
+        found = self._copies(utterance.channel, utterance.audio_start_ms, end_ms)
+        if found is None:
+            return Apart(said=(utterance,))
+        voiced = _voiced(DECODED.sound(utterance.samples), SAMPLE_RATE)
+        said = voiced[: len(found.copied)] & ~found.copied & ~found.blurred
+        return Apart(said=tuple(_parts(utterance, said, found.copied)), copied=_span(utterance, found))
+
+    def copying(self, channel: int, since_ms: int) -> bool:
+        """Whether nothing but a copy was heard on a channel since then; of long ago nothing is asked."""
+        end_ms = self._end // self._items_per_ms
+        begin_ms = max(since_ms, end_ms - LOOKED_BACK_MS)
+        found = self._copies(channel, begin_ms, end_ms)
+        if found is None:
+            return False
+        voiced = _voiced(self._sound(channel, begin_ms, end_ms), self._form.sample_rate)
+        return np.count_nonzero(voiced[: len(found.copied)] & ~found.copied & ~found.blurred) < SAID_FRAMES
+
+    def _copies(self, channel: int, begin_ms: int, end_ms: int) -> "_Copies | None":
+        """Of which frames of a stretch other channels hear the original; None where of none."""
+        if len(self._pieces) == 1:
+            return None
+        own = self._values(channel, begin_ms, end_ms)
+        frames = len(own) // FRAME
+        copied, blurred, ratios = np.zeros(frames, dtype=np.bool_), np.zeros(frames, dtype=np.bool_), np.zeros(frames)
+        for other in range(len(self._pieces)):
+            most_ratio = AS_LOUD if channel > other else WEAKER
+            if other == channel:
+                continue
+            found = likeness(own, self._values(other, begin_ms - LATEST_MS, end_ms), most_ratio=most_ratio)
+            if found is None:
+                continue
+            weaker = found.ratio <= most_ratio
+            alike = _long(weaker & (found.correlation >= ALIKE), COPIED_FRAMES)
+            if alike.any():
+                ratios = np.where(alike & ~copied, found.ratio, ratios)
+                copied |= alike
+                blurred |= weaker & (found.correlation >= HALF_ALIKE)
+        return _Copies(copied=copied, blurred=blurred, ratios=ratios) if copied.any() else None
+
+    def _values(self, channel: int, begin_ms: int, end_ms: int) -> Values:
+        """What a channel heard, at `RATE`; silence where it is not known."""
+        sound = self._sound(channel, begin_ms, end_ms)
+        step = self._form.sample_rate // RATE
+        linear = np.frombuffer(sound, dtype="<i2").astype(np.float32) / np.float32(32768 * step)
+        return linear[: len(linear) // step * step].reshape(-1, step).sum(axis=1)
+
+    def _sound(self, channel: int, begin_ms: int, end_ms: int) -> bytes:
+        begin, end = begin_ms * self._items_per_ms - self._begin, end_ms * self._items_per_ms - self._begin
+        found: list[Audio] = []
+        position = 0
+        for piece in self._pieces[channel]:
+            if position + len(piece) > begin and position < end:
+                found.append(piece[max(0, begin - position) : end - position])
+            position += len(piece)
+        silence = SOUND_BYTES * max(0, -begin) // self._form.sample_items
+        return bytes(silence) + self._form.sound(self._form.joined(found))
+
+
+def _voiced(sound: bytes, sample_rate: int) -> Flags:
+    """In which frames there is voice."""
+    detector = webrtcvad.Vad(STRICTEST_MODE)
+    length = FRAME_MS * sample_rate // 1000 * SOUND_BYTES
+    begins = range(0, len(sound) - length + 1, length)
+    return np.array([detector.is_speech(sound[begin : begin + length], sample_rate) for begin in begins], dtype=np.bool_)
+
+
+def _long(flags: Flags, least: int) -> Flags:
+    """Only the runs that are so long."""
+    long = np.zeros_like(flags)
+    for first, last in runs(flags):
+        long[first:last] = last - first >= least
+    return long
+
+
+def _span(utterance: Utterance, found: _Copies) -> Copied:
+    first, last = np.flatnonzero(found.copied)[[0, -1]].tolist()
+    start_ms = max(utterance.start_ms, utterance.audio_start_ms + first * FRAME_MS)
+    end_ms = min(utterance.end_ms, utterance.audio_start_ms + (last + 1) * FRAME_MS)
+    ratio = float(np.exp(np.log(found.ratios[found.copied] + SILENCE).mean()))
+    return Copied(channel=utterance.channel, start_ms=start_ms, duration_ms=max(1, end_ms - start_ms), ratio=ratio)
+
+
+def _parts(utterance: Utterance, said: Flags, copied: Flags) -> Iterator[Utterance]:
+    """What was said in an utterance beside copies, cut where nothing was for as long as an utterance may pause."""
+    padding = utterance.padding_before_ms // FRAME_MS
+    said[:padding] = False
+    said[padding + utterance.duration_ms // FRAME_MS :] = False
+    samples = utterance.samples.copy()
+    frame_samples = FRAME_MS * SAMPLES_PER_MS
+    for first, last in runs(copied):
+        samples[first * frame_samples : last * frame_samples] = 0
+    floor = 0
+    for first, last in runs(~_long(~said, WINDOW_FRAMES)):
+        voice = np.flatnonzero(said[first:last])
+        if len(voice) < SAID_FRAMES:
+            continue
+        begin, end = first + int(voice[0]), first + int(voice[-1]) + 1
+        heard = max(floor, begin - PADDING_FRAMES), min(len(said), end + PADDING_FRAMES)
+        floor = heard[1]
+        yield replace(
+            utterance,
+            start_ms=utterance.audio_start_ms + begin * FRAME_MS,
+            duration_ms=(end - begin) * FRAME_MS,
+            padding_before_ms=(begin - heard[0]) * FRAME_MS,
+            samples=samples[heard[0] * frame_samples : heard[1] * frame_samples],
+        )

@@ -1,0 +1,31 @@
+"""Calls whose channels hear each other, made of calls whose channels do not."""
+
+import numpy as np
+from steno_transcriber.live.audio import TABLES
+from steno_transcriber.speech import SAMPLES_PER_MS
+from support.live_calls import Heard, coded
+
+from steno.events.records import AudioCodec
+
+
+def leaky(audio: Heard, *, decibels: float, delay_ms: int = 0) -> Heard:
+    """Each of two channels hears the other as well, so much louder (a negative number: weaker), and later."""
+    delay, gain = delay_ms * SAMPLES_PER_MS, np.float32(10 ** (decibels / 20))
+    found = audio.copy()
+    for channel in (0, 1):
+        found[channel, delay:] += gain * audio[1 - channel, : audio.shape[1] - delay]
+    return found
+
+
+def doubled(audio: Heard, *, decibels: float = 0.0, delay_ms: int = 0) -> Heard:
+    """All that was said on two channels, on both; on the second so much louder, and later."""
+    mixed = audio.sum(axis=0)
+    second = np.zeros_like(mixed)
+    second[delay_ms * SAMPLES_PER_MS :] = mixed[: len(mixed) - delay_ms * SAMPLES_PER_MS]
+    return np.stack([mixed, second * np.float32(10 ** (decibels / 20))])
+
+
+def by_telephone(audio: Heard) -> Heard:
+    """What G.711 (µ-law) leaves of it, at 16 kHz."""
+    codes = np.frombuffer(coded(audio, AudioCodec.PCMU), dtype=np.uint8)
+    return (TABLES[AudioCodec.PCMU][codes].reshape(-1, len(audio)).T / 32768).astype(np.float32)
