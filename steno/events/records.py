@@ -142,6 +142,12 @@ class ObservationKind(StrEnum):
     TONE = "tone"
     #: Music throughout, nobody speaks over it. It is not decoded.
     MUSIC = "music"
+    #: What another channel has about as loud: it was transcribed there.
+    SAME_ON_BOTH_CHANNELS = "same_on_both_channels"
+    #: What one channel heard of another, more quietly: it was transcribed there.
+    CROSSTALK_REMOVED = "crosstalk_removed"
+    #: Speech at so low a level that it was raised to be heard, or could not be. Words may be missing.
+    TOO_QUIET = "too_quiet"
 
 
 class Observation(Value):
@@ -419,6 +425,8 @@ class ChannelMark(Value):
     channel: Index
     restart_ms: Milliseconds
     final_ms: Milliseconds
+    raised_restart_ms: Milliseconds | None = None
+    raised: bool = False
 
 
 class CallCheckpoint(CallRecord):

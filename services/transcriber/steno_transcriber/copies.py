@@ -12,13 +12,25 @@ What is found is a function of what the channels heard from `LATEST_MS` before t
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 import webrtcvad
 
-from steno_transcriber.likeness import COPIED_FRAMES, FRAME, LATEST_MS, RATE, SILENCE, Energies, Flags, Values, likeness
+from steno.events.records import Observation, ObservationKind
+from steno_transcriber.likeness import (
+    COPIED_FRAMES,
+    FRAME,
+    LATEST_MS,
+    RATE,
+    SILENCE,
+    Energies,
+    Flags,
+    Values,
+    energies,
+    likeness,
+)
 from steno_transcriber.segmenter import (
     DECODED,
     FRAME_MS,
@@ -32,8 +44,8 @@ from steno_transcriber.segmenter import (
 from steno_transcriber.speech import SAMPLE_RATE, SAMPLES_PER_MS, Utterance
 
 ALIKE = 0.6
-"""Correlation from which 210 ms of two channels are the same sound. Copies have 0.9, through codecs of mobile telephones 0.7.
-Of two hours of calls in which people talk at once none has more than 0.4."""
+"""Correlation from which 210 ms of two channels are the same sound. Copies have 0.9, and through most codecs still as much; two
+people who talk at once had 0.4 at most (docs/decisions/0017)."""
 
 HALF_ALIKE = 0.35
 """Correlation from which the rim of a copy is not taken for something else that was said."""
@@ -41,11 +53,20 @@ HALF_ALIKE = 0.35
 WEAKER, AS_LOUD = 10 ** (-1.9 / 10), 10 ** (1.6 / 10)
 """The power of a copy over that of its original, at most: on the lower of two channels, and on the higher."""
 
+NEARLY_AS_LOUD = 10 ** (-8 / 10)
+"""The power of a copy over that of its original from which both channels have the same, rather than one hears the other."""
+
 SAID_FRAMES = 4
 """How much voice there must be in what is left of an utterance, at least."""
 
 PADDING_FRAMES = SegmenterOptions().padding_ms // FRAME_MS
 """How much audio what is left carries around its voice."""
+
+DROWNING = 10 ** (20 / 10)
+"""Power over that of an utterance from which another channel may be what is heard in it."""
+
+ECHO_FRAMES = 10
+"""How much later than the other channel."""
 
 LOOKED_BACK_MS = 5_000
 """How much of what is being said is looked at to tell whether it is a copy."""
@@ -65,6 +86,13 @@ class Copied:
     start_ms: int
     duration_ms: int
     ratio: float
+
+    @property
+    def observation(self) -> Observation:
+        """What is told of it."""
+        same = self.ratio >= NEARLY_AS_LOUD
+        kind = ObservationKind.SAME_ON_BOTH_CHANNELS if same else ObservationKind.CROSSTALK_REMOVED
+        return Observation(kind=kind, channel=self.channel, start_ms=self.start_ms, duration_ms=self.duration_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,22 +115,30 @@ class _Copies:
 class Channels:
     """What the channels of a call heard of late, and from it, what in their utterances is a copy.
 
-    All of them are told of the same stretch of audio, from its beginning. It holds what it was told, until that is forgotten.
+    It is told of stretches of audio, each from its beginning, and holds what it was told until that is forgotten.
     """
 
-    def __init__(self, count: int, form: AudioForm, *, start_ms: int = 0) -> None:
+    def __init__(self, count: int, form: AudioForm, *, tell: Callable[[Observation], None]) -> None:
+        """`tell` is told of copies."""
         self._form = form
+        self._tell = tell
         self._items_per_ms = form.sample_rate * form.sample_items // 1000
         self._pieces: list[deque[Audio]] = [deque() for _ in range(count)]
+        self._begin = self._end = 0
+
+    def begin(self, start_ms: int) -> None:
+        """A stretch of audio begins. Nothing was heard before it."""
+        for pieces in self._pieces:
+            pieces.clear()
         self._begin = self._end = start_ms * self._items_per_ms
 
-    def hear(self, audio: Sequence[Audio]) -> None:
+    def hear(self, audio: Iterable[Audio]) -> None:
         """Take the next audio, as much of each channel. A single one has no others to hear."""
         if len(self._pieces) == 1:
             return
         for pieces, piece in zip(self._pieces, audio, strict=True):
             pieces.append(piece)
-        self._end += len(audio[0])
+        self._end += len(self._pieces[0][-1])
 
     def forget(self, before_ms: int) -> None:
         """Nothing that was heard before will be asked for: neither an utterance, nor what others heard shortly before it."""
@@ -117,6 +153,13 @@ class Channels:
         """How much audio of each channel it holds."""
         return (self._end - self._begin) // self._items_per_ms
 
+    def sift(self, utterance: Utterance) -> tuple[Utterance, ...]:
+        """What is left of an utterance of what was heard, and tell of the rest."""
+        apart = self.apart(utterance)
+        if apart.copied is not None:
+            self._tell(apart.copied.observation)
+        return apart.said
+
     def apart(self, utterance: Utterance) -> Apart:
         """An utterance of what was heard, without what is a copy of another channel."""
         end_ms = utterance.audio_start_ms + len(utterance.samples) // SAMPLES_PER_MS
@@ -127,6 +170,20 @@ class Channels:
         said = voiced[: len(found.copied)] & ~found.copied & ~found.blurred
         return Apart(said=tuple(_parts(utterance, said, found.copied)), copied=_span(utterance, found))
 
+    def drowned(self, utterance: Utterance) -> bool:
+        """Whether another channel is much louder for most of an utterance, or was just before: it may be an echo."""
+        if len(self._pieces) == 1:
+            return False
+        end_ms = utterance.audio_start_ms + len(utterance.samples) // SAMPLES_PER_MS
+        own = energies(self._values(utterance.channel, utterance.start_ms, end_ms) ** 2)
+        drowned = np.zeros(len(own), dtype=np.bool_)
+        for other in range(len(self._pieces)):
+            if other != utterance.channel:
+                heard = energies(self._values(other, utterance.start_ms - ECHO_FRAMES * FRAME_MS, end_ms) ** 2)
+                loudest = np.lib.stride_tricks.sliding_window_view(heard, ECHO_FRAMES + 1)[: len(own)].max(axis=1)
+                drowned |= loudest >= DROWNING * own
+        return bool(2 * np.count_nonzero(drowned) >= len(own))
+
     def copying(self, channel: int, since_ms: int) -> bool:
         """Whether nothing but a copy was heard on a channel since then; of long ago nothing is asked."""
         end_ms = self._end // self._items_per_ms
@@ -134,8 +191,8 @@ class Channels:
         found = self._copies(channel, begin_ms, end_ms)
         if found is None:
             return False
-        voiced = _voiced(self._sound(channel, begin_ms, end_ms), self._form.sample_rate)
-        return np.count_nonzero(voiced[: len(found.copied)] & ~found.copied & ~found.blurred) < SAID_FRAMES
+        voiced = _voiced(self._form.sound(self._heard(channel, begin_ms, end_ms)), self._form.sample_rate)
+        return bool(np.count_nonzero(voiced[: len(found.copied)] & ~found.copied & ~found.blurred) < SAID_FRAMES)
 
     def _copies(self, channel: int, begin_ms: int, end_ms: int) -> "_Copies | None":
         """Of which frames of a stretch other channels hear the original; None where of none."""
@@ -161,12 +218,15 @@ class Channels:
 
     def _values(self, channel: int, begin_ms: int, end_ms: int) -> Values:
         """What a channel heard, at `RATE`; silence where it is not known."""
-        sound = self._sound(channel, begin_ms, end_ms)
         step = self._form.sample_rate // RATE
-        linear = np.frombuffer(sound, dtype="<i2").astype(np.float32) / np.float32(32768 * step)
-        return linear[: len(linear) // step * step].reshape(-1, step).sum(axis=1)
+        values = self._form.values(self._heard(channel, begin_ms, end_ms))
+        values = values[: len(values) // step * step]
+        for _ in range(step.bit_length() - 1):
+            values = (values[::2] + values[1::2]) / np.float32(2)
+        unknown = max(0, self._begin - begin_ms * self._items_per_ms) // self._form.sample_items // step
+        return np.concatenate([np.zeros(unknown, dtype=np.float32), values])
 
-    def _sound(self, channel: int, begin_ms: int, end_ms: int) -> bytes:
+    def _heard(self, channel: int, begin_ms: int, end_ms: int) -> Audio:
         begin, end = begin_ms * self._items_per_ms - self._begin, end_ms * self._items_per_ms - self._begin
         found: list[Audio] = []
         position = 0
@@ -174,8 +234,7 @@ class Channels:
             if position + len(piece) > begin and position < end:
                 found.append(piece[max(0, begin - position) : end - position])
             position += len(piece)
-        silence = SOUND_BYTES * max(0, -begin) // self._form.sample_items
-        return bytes(silence) + self._form.sound(self._form.joined(found))
+        return self._form.joined(found)
 
 
 def _voiced(sound: bytes, sample_rate: int) -> Flags:

@@ -61,15 +61,20 @@ def likeness(own: Values, other: Values, *, most_ratio: float) -> Likeness | Non
     """
     frames = len(own) // FRAME
     own, other = _flattened(own[: frames * FRAME]), _flattened(other[: LATEST + frames * FRAME])
-    power, other_power = _energies(own * own), _energies(other * other)
+    power, other_power = energies(own * own), energies(other * other)
     if not frames or (suspect := _suspect(power, other_power, most_ratio)) is None:
         return None
-    aligned = _aligned(other, len(own), delay=_delay(own, power, other, other_power, suspect))
-    product, energy, other_energy = (_around(_energies(values)) for values in (own * aligned, own * own, aligned * aligned))
-    return Likeness(
-        correlation=np.abs(product) / np.sqrt(energy * other_energy + SILENCE**2),
-        ratio=energy / (other_energy + SILENCE),
-    )
+    # Only what lies between the first and the last of them is looked at: often a short rim of what was said aloud.
+    first, last = np.flatnonzero(suspect)[[0, -1]].tolist()
+    part = slice(max(0, first - AROUND_FRAMES), last + 1 + AROUND_FRAMES)
+    own, power, suspect = own[part.start * FRAME : part.stop * FRAME], power[part], suspect[part]
+    other = other[part.start * FRAME : LATEST + part.stop * FRAME + EARLIEST]
+    aligned = _aligned(other, len(own), delay=_delay(own, power, other, suspect))
+    product, energy, other_energy = (_around(energies(values)) for values in (own * aligned, own * own, aligned * aligned))
+    found = Likeness(correlation=np.zeros(frames), ratio=np.full(frames, np.inf))
+    found.correlation[part] = np.abs(product) / np.sqrt(energy * other_energy + SILENCE**2)
+    found.ratio[part] = energy / (other_energy + SILENCE)
+    return found
 
 
 def _suspect(power: Energies, other_power: Energies, most_ratio: float) -> Flags | None:
@@ -82,13 +87,13 @@ def _suspect(power: Energies, other_power: Energies, most_ratio: float) -> Flags
     return suspect if np.count_nonzero(suspect) >= COPIED_FRAMES else None
 
 
-def _delay(own: Values, power: Energies, other: Values, other_power: Energies, suspect: Flags) -> int:
+def _delay(own: Values, power: Energies, other: Values, suspect: Flags) -> int:
     """How many samples later than on the other channel the suspect frames come, most likely.
 
     All frames count alike, however loud: what was said aloud beside a copy does not hide it.
     """
     weights = np.where(suspect, 1 / np.sqrt(power + SILENCE), 0.0).astype(np.float32)
-    other_weights = (1 / np.sqrt(other_power + SILENCE)).astype(np.float32)
+    other_weights = (1 / np.sqrt(energies(other * other) + SILENCE)).astype(np.float32)
     length = -(-(len(own) + len(other)) // 1024) * 1024
     spectrum = np.fft.rfft(own * np.repeat(weights, FRAME), length)
     counted = len(other_weights) * FRAME
@@ -114,7 +119,8 @@ def _flattened(values: Values) -> Values:
     return flat
 
 
-def _energies(values: Values) -> Energies:
+def energies(values: Values) -> Energies:
+    """The sum of the values of each whole frame."""
     whole = len(values) // FRAME
     sums: Energies = values[: whole * FRAME].reshape(whole, FRAME).sum(axis=1, dtype=np.float64)
     return sums

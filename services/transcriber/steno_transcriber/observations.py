@@ -4,7 +4,7 @@ A span tells of one kind on one channel. Spans of the same kind and channel that
 reads them wants to know of a minute of music, not of its thirty pieces.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from steno.events.records import Observation, ObservationKind
 from steno_transcriber.speech import Utterance
@@ -14,6 +14,8 @@ ADJACENT_MS = 800
 
 MOST_OBSERVATIONS = 1_000
 """Of one call; further ones are not told."""
+
+_OWN = {ObservationKind.TONE, ObservationKind.MUSIC}
 
 
 class Observations:
@@ -41,6 +43,20 @@ class Observations:
         """All of them, by time."""
         spans = (span for spans in self._spans.values() for span in spans)
         return tuple(sorted(spans, key=lambda span: (span.start_ms, span.channel, span.kind)))
+
+    def told_of_all(self, *, heard_on: Collection[int]) -> tuple[Observation, ...]:
+        """All of them, once the call is over: that a channel has but what another has is told once, and not of each sentence.
+
+        Args:
+            heard_on: The channels with utterances of their own. A tone or music is one, too.
+        """
+        own = {*heard_on, *(channel for (kind, channel), spans in self._spans.items() if kind in _OWN and spans)}
+        told = Observations()
+        for (kind, channel), spans in self._spans.items():
+            once = kind == ObservationKind.SAME_ON_BOTH_CHANNELS and channel not in own and spans
+            for span in [_joined(spans)] if once else spans:
+                told.add(span)
+        return told.told
 
 
 def observation_of(utterance: Utterance, kind: ObservationKind) -> Observation:

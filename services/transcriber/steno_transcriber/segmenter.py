@@ -50,6 +50,9 @@ class AudioForm(Protocol):
     def sound(self, audio: Audio) -> bytes:
         """As the detector takes it: linear, 16 bits, little endian."""
 
+    def values(self, audio: Audio) -> Samples:
+        """As numbers from -1 to 1, at its own sample rate."""
+
     def samples(self, audio: Audio) -> Samples:
         """What the engines hear of a stretch."""
 
@@ -68,6 +71,11 @@ class Decoded:
         """To 16 bits."""
         linear: npt.NDArray[np.int16] = (audio * 32768.0).clip(-32768, 32767).astype("<i2")
         return linear.tobytes()
+
+    def values(self, audio: Audio) -> Samples:
+        """As it is."""
+        found: Samples = audio
+        return found
 
     def samples(self, audio: Audio) -> Samples:
         """As it is."""

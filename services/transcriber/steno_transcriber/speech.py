@@ -52,6 +52,15 @@ class Utterance:
         samples = self.samples[: (end_ms - self.audio_start_ms) * SAMPLES_PER_MS]
         return replace(self, duration_ms=min(self.duration_ms, end_ms - self.start_ms), samples=samples)
 
+    def since(self, begin_ms: int) -> "Utterance | None":
+        """What of it was said, and heard, from `begin_ms` on; None where nothing was."""
+        if begin_ms <= self.start_ms:
+            return self
+        if begin_ms >= self.end_ms:
+            return None
+        samples = self.samples[(begin_ms - self.audio_start_ms) * SAMPLES_PER_MS :]
+        return replace(self, start_ms=begin_ms, duration_ms=self.end_ms - begin_ms, padding_before_ms=0, samples=samples)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Word:

@@ -16,7 +16,7 @@ from steno_transcriber.fetch import FetchedAudio
 from steno_transcriber.hearing import Screen
 from steno_transcriber.recognise import recognise
 from steno_transcriber.result import Spoken, Transcript, engine_name, phrases
-from steno_transcriber.segmenter import segment
+from steno_transcriber.utterances import utterances
 
 
 class AudioTooLong(Permanent):
@@ -52,7 +52,7 @@ def transcribe(
         raise Stopped("the recording is no longer wanted")
     with decoders.open(audio.path, name=audio.name, headerless=recording.format or None, stop=stop.is_set) as file:
         blocks = _watched(file, max_audio_ms=max_audio_ms, stop=stop)
-        heard = screen.passed(segment(blocks))
+        heard = screen.passed(utterances(blocks, tell=screen.observations.add))
         spoken = []
         for utterance, recognition in recognise(
             engine, heard, executor=pool, in_flight=pool.places, locale=recording.locale or None
@@ -69,7 +69,7 @@ def transcribe(
         duration_ms=file.duration_ms,
         engine=engine_name(engine.info),
         flaws=file.flaws,
-        observations=screen.observations.told,
+        observations=screen.observations.told_of_all(heard_on={part.channel for part in spoken}),
     )
 
 

@@ -22,8 +22,12 @@ def call(name: str = "lost-card", *, begin_ms: int = 0, seconds: int = SECONDS) 
     return call_audio(name)[:, begin : begin + seconds * 1000 * SAMPLES_PER_MS]
 
 
+def together(count: int = 2) -> Channels:
+    return Channels(count, DECODED, tell=lambda _: None)
+
+
 def taken_apart(audio: Heard) -> list[Apart]:
-    channels = Channels(len(audio), DECODED)
+    channels = together(len(audio))
     channels.hear(audio)
     return [channels.apart(utterance) for utterance in segment([audio])]
 
@@ -123,7 +127,7 @@ def test_who_answers_at_once_is_heard_without_the_question() -> None:
 def test_a_call_without_leaks_is_as_it_was() -> None:
     """The very utterances, and nothing is told."""
     audio = call()
-    channels = Channels(2, DECODED)
+    channels = together()
     channels.hear(audio)
     for utterance in segment([audio]):
         assert channels.apart(utterance) == Apart(said=(utterance,))
@@ -134,7 +138,7 @@ def test_a_call_without_leaks_is_as_it_was() -> None:
 def test_pieces_do_not_matter(cuts: list[int]) -> None:
     """However the audio comes."""
     audio = leaky(call(), decibels=-12, delay_ms=50)
-    channels = Channels(2, DECODED)
+    channels = together()
     for piece in np.split(audio, sorted(set(cuts)), axis=1):
         channels.hear(piece)
     for utterance, apart in zip(segment([audio]), taken_apart(audio), strict=True):
@@ -143,7 +147,7 @@ def test_pieces_do_not_matter(cuts: list[int]) -> None:
 
 def test_what_is_not_needed_is_forgotten() -> None:
     """All but half a second before what may be asked for."""
-    channels = Channels(2, DECODED)
+    channels = together()
     for _ in range(100):
         channels.hear(np.zeros((2, 1600), dtype=np.float32))
     channels.forget(8_000)

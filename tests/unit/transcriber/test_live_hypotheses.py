@@ -17,6 +17,7 @@ from steno_transcriber.live.call import LiveCall, LiveUtterance, begun
 from steno_transcriber.live.hypotheses import DUE_SECONDS, SOONEST_SECONDS, Hypotheses, HypothesisBench
 from steno_transcriber.live.slack import Slack
 from steno_transcriber.speech import Utterance
+from support.leaks import leaky
 from support.live_calls import CHANNELS, CallWriter, Entry
 from support.non_speech import TONES, as_heard
 from support.speech import call_audio
@@ -158,6 +159,18 @@ async def test_at_most_five_a_second_while_threads_are_idle(bed: Bed) -> None:
     assert gaps.max() <= SOONEST_SECONDS + CHUNK_SECONDS + 1e-6
     spoken_seconds = sum(spoken.utterance.duration_ms for spoken in bed.ended) / 1000
     assert len(bed.jobs) <= 5 * spoken_seconds + len(bed.ended)
+
+
+async def test_a_copy_of_another_channel_has_none(bed: Bed) -> None:
+    """What one leg hears of the other is not shown as said there, not even for a moment."""
+    writer = CallWriter()
+    writer.start()
+    spoken = call_audio()[:, : 10 * 16_000].copy()
+    spoken[1] = 0
+    writer.say(leaky(spoken, decibels=-12, delay_ms=60))
+    bed.begin(writer.log)
+    await bed.play(writer.log)
+    assert {hypothesis.channel for hypothesis in bed.told} == {0}
 
 
 @pytest.mark.parametrize("why", ["no thread is idle", "the event loop comes late"])

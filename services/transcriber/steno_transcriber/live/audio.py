@@ -64,8 +64,10 @@ class LiveForm:
 
     sample_items = SOUND_BYTES
 
-    def __init__(self, sample_rate: int) -> None:
+    def __init__(self, sample_rate: int, *, gain: int = 1) -> None:
+        """`gain`: how much louder the engines hear it."""
         self.sample_rate = sample_rate
+        self._gain = np.float32(gain)
 
     def joined(self, pieces: Sequence[Linear]) -> Linear:
         """Bytes."""
@@ -75,19 +77,27 @@ class LiveForm:
         """As it is."""
         return audio
 
+    def values(self, audio: Linear) -> Samples:
+        """From -1 to 1."""
+        scaled: Samples = np.divide(np.frombuffer(audio, dtype="<i2"), _FULL_SCALE, dtype=np.float32)
+        return scaled
+
     def samples(self, audio: Linear) -> Samples:
         """At 16 kHz, from -1 to 1; silence lies around what is given."""
-        sampled = np.frombuffer(audio, dtype="<i2")
-        scaled: Samples = np.divide(sampled, _FULL_SCALE, dtype=np.float32)
+        scaled = self.values(audio)
         if self.sample_rate == SAMPLE_RATE:
-            return scaled
+            return self._raised(scaled)
         around = len(_HALF)
+        sampled = np.frombuffer(audio, dtype="<i2")
         values = np.pad(sampled.astype(np.float64), (around - 1, around))
         # Every sample stays, and behind each comes one that the filter makes. Loud audio may swing over what was sampled.
         found = np.empty(2 * len(sampled), dtype=np.float32)
         found[0::2] = scaled
         found[1::2] = (np.correlate(values, _TAPS, mode="valid") / _FULL_SCALE**2).clip(-1.0, 1.0)
-        return found
+        return self._raised(found)
+
+    def _raised(self, samples: Samples) -> Samples:
+        return samples if self._gain == 1 else (samples * self._gain).clip(-1.0, 1.0)
 
 
 class LiveStretch:

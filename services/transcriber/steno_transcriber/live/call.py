@@ -74,7 +74,9 @@ def begun(started: CallStarted, offset: int, *, written_at: datetime | None = No
         locale=started.locale,
         properties=started.properties,
         started_at=started.started_at,
-        marks=tuple(ChannelMark(channel=index, restart_ms=0, final_ms=0) for index in range(len(started.channels))),
+        marks=tuple(
+            ChannelMark(channel=index, restart_ms=0, raised_restart_ms=0, final_ms=0) for index in range(len(started.channels))
+        ),
         next_sequence=0,
         written_at=written_at,
         saved_at=started.started_at,
@@ -93,12 +95,12 @@ class LiveCall:
         self._samples_per_ms = checkpoint.sample_rate // 1000
         #: Whether audio would go on from where it was heard last.
         self._hearing = False
-        self._form = LiveForm(checkpoint.sample_rate)
+        form = LiveForm(checkpoint.sample_rate)
+        self._observations = Observations(checkpoint.observations)
+        tell = self._observations.add
         #: What all channels heard of the stretch of audio that goes on.
-        self._together = Channels(len(checkpoint.marks), self._form)
-        self._channels = tuple(
-            LiveChannel(mark, self._form, apart=lambda utterance: self._together.apart(utterance)) for mark in checkpoint.marks
-        )
+        self._together = Channels(len(checkpoint.marks), form, tell=tell)
+        self._channels = tuple(LiveChannel(mark, form, beside=self._together, tell=tell) for mark in checkpoint.marks)
         self._next_offset = checkpoint.offset
         self._reader = CallReader(
             sample_rate=checkpoint.sample_rate,
@@ -117,7 +119,6 @@ class LiveCall:
         self._in_time = 0
         self._next_phrase = checkpoint.next_sequence
         self._unpublished = 0
-        self._observations = Observations(checkpoint.observations)
         self._heard_at = checkpoint.started_at
         self._lead = Lead(elapsed=self._reader.clock.elapsed.total_seconds(), audio=self.audio / checkpoint.sample_rate)
         self._places = Places(self._place(checkpoint.offset, exact_from=0), apart=checkpoint.sample_rate)
@@ -182,6 +183,11 @@ class LiveCall:
     def observations(self) -> tuple[Observation, ...]:
         """What was observed of what is published."""
         return self._observations.told
+
+    @property
+    def observations_of_all(self) -> tuple[Observation, ...]:
+        """What was observed, once all of it is published."""
+        return self._observations.told_of_all(heard_on={mark.channel for mark in self.progress[0] if mark.final_ms})
 
     @property
     def progress(self) -> tuple[tuple[ChannelMark, ...], int]:
@@ -254,7 +260,7 @@ class LiveCall:
             self._places.keep_only(place)
         else:
             # Copies are told by what other channels heard shortly before.
-            needed_ms = min(mark.restart_ms for mark in marks) - LATEST_MS
+            needed_ms = min(channel.heard_from_ms for channel in self._channels) - LATEST_MS
             place = self._places.needed(needed_ms * self._samples_per_ms)
         return CallCheckpoint(
             call_id=self.call_id,
@@ -290,7 +296,7 @@ class LiveCall:
                 with suppress(PropertiesTooLarge):
                     properties = merged(self._facts.properties, record.properties)
                     self._facts = replace(self._facts, locale=record.locale or self._facts.locale, properties=properties)
-                    self._languages.forget(min(channel.mark.restart_ms for channel in self._channels))
+                    self._languages.forget(min(channel.heard_from_ms for channel in self._channels))
                     self._languages.change(self._facts.locale, at_ms=self.duration_ms)
             case AudioChunk():
                 for step in self._reader.read(record):
@@ -322,14 +328,14 @@ class LiveCall:
                 return
             self._places.keep(self._place(offset, exact_from=begin))
             self._hearing = True
-            self._together = Channels(len(self._channels), self._form, start_ms=start_ms)
+            self._together.begin(start_ms)
             for channel in self._channels:
                 channel.begin(start_ms)
         elif self._places.due(heard.position):
             self._places.keep(self._place(offset, exact_from=self._whole_ms() * self._samples_per_ms))
-        heard = self._linear(audio)
-        self._together.hear(heard)
-        for channel, samples in zip(self._channels, heard, strict=True):
+        sound = self._linear(audio)
+        self._together.hear(sound)
+        for channel, samples in zip(self._channels, sound, strict=True):
             yield from channel.hear(samples)
         self._together.forget(min(channel.needed_ms for channel in self._channels))
 

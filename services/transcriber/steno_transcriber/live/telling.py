@@ -58,7 +58,7 @@ class Telling:
             phrase_count=call.next_phrase,
             channel_count=len(call.channels),
             duration_ms=call.duration_ms,
-            observations=call.observations,
+            observations=call.observations_of_all,
             engine=engine_name(self._bench.engine.info),
             locale=facts.locale,
             properties=dict(facts.properties),

@@ -1,0 +1,382 @@
+"""How one channel is heard: as it is, or raised where all that is said on it is too quiet. Pure.
+
+The detector of voice hears quiet speech in pieces, and then not at all. So long as nothing was said aloud on a channel, it is
+heard twice: as it is, and raised by a fixed gain.
+
+| while a channel is heard twice | what follows |
+|---|---|
+| something is said at a level at which it is heard | the channel is heard as it is, to its end |
+| `CONVINCING_MS` of quiet speech were heard since the last restart, and none that was loud | it is heard raised, to its end |
+| neither for `PATIENCE_MS`, or until the audio breaks off | what was found as it is counts |
+
+So nothing changes for a channel on which somebody speaks up, and noise before that is not taken for speech. What does not rise
+and fall as speech does is no quiet speech, nor is what comes while others are much louder: an echo of them, most likely.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from steno.events.records import Observation, ObservationKind
+from steno_transcriber.observations import observation_of
+from steno_transcriber.segmenter import FRAME_MS, Audio, AudioForm, Segmenter, SegmenterOptions
+from steno_transcriber.sounds import sound_of
+from steno_transcriber.speech import SAMPLES_PER_MS, Samples, Utterance
+
+GAIN = 32
+"""By how much a channel is raised: 30 dB."""
+
+HEARD = 10 ** (-36 / 10)
+"""The power of speech (its loudest frames) from which it is heard without. Six decibels below, half of it is not."""
+
+AIM = 10 ** (-20 / 10)
+"""The power to which the loudest frames of quiet speech are raised for the engine, where the gain suffices."""
+
+RISE = 10 ** (15 / 10)
+"""By how much the loudest frames of speech rise over the quietest; line noise and hum do by less."""
+
+NOTHING = 8
+"""The peak of a frame, of 32768, under which nothing can be heard in it even raised (-72 dBFS): one step of G.711."""
+
+CONVINCING_MS = 2_500
+"""So much quiet speech says that a channel is quiet. A breath or two, or a cough in the background, do not."""
+
+PATIENCE_MS = 5_000
+"""How long what was heard as it is waits for what will be heard raised: live, people wait for it."""
+
+RAISED_EACH_MS = 960
+"""How often a channel that is heard twice is heard raised: small pieces of audio cost more than what is done to them."""
+
+_LOUD_FRAMES = 5
+_QUIET_PERCENT = 15
+_FRAME = FRAME_MS * SAMPLES_PER_MS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinderMark:
+    """From where a channel must be heard again to come to the same utterances."""
+
+    restart_ms: int
+    #: From where raised; None where it is not any more.
+    raised_restart_ms: int | None = 0
+    #: It is heard raised, and no more as it is.
+    raised: bool = False
+    #: What was said before is known.
+    said_until_ms: int = 0
+
+
+class Ear:
+    """A segmenter that is given stretches of audio, of which it may know the beginning."""
+
+    def __init__(self, channel: int, form: AudioForm, *, restart_ms: int, options: SegmenterOptions | None = None) -> None:
+        self.form = form
+        self._channel = channel
+        self._options = options
+        self._known = 0
+        self.segmenter = self._from(restart_ms)
+
+    def begin(self, start_ms: int) -> None:
+        """A stretch of audio begins. What lies in it before the restart is known already."""
+        if self.segmenter.restart_ms < start_ms:
+            self.segmenter = self._from(start_ms)
+        self._known = (self.segmenter.restart_ms - start_ms) * self.form.sample_rate * self.form.sample_items // 1000
+
+    def hear(self, audio: Audio) -> Iterator[Utterance]:
+        """Take the next audio of the stretch and give the utterances that ended in it."""
+        known = min(self._known, len(audio))
+        self._known -= known
+        yield from self.segmenter.accept(audio[known:])
+
+    def _from(self, restart_ms: int) -> Segmenter:
+        return Segmenter(channel=self._channel, start_ms=restart_ms, options=self._options, form=self.form)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """What one ear found: an utterance, how far it had heard then, and the restart from which it follows."""
+
+    ear: Ear
+    utterance: Utterance
+    heard_ms: int
+    restart_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Undecided:
+    """What may be said yet, how far its ear had heard then, and the restart from which it follows."""
+
+    parts: tuple[Utterance, ...]
+    heard_ms: int
+    restart_ms: int
+
+
+class Raised:
+    """Audio of a form, raised for the detector of voice alone."""
+
+    def __init__(self, form: AudioForm) -> None:
+        self.sample_rate, self.sample_items = form.sample_rate, form.sample_items
+        self._form = form
+
+    def joined(self, pieces: Sequence[Audio]) -> Audio:
+        """As the form has it."""
+        return self._form.joined(pieces)
+
+    def sound(self, audio: Audio) -> bytes:
+        """Louder, and of frames in which there is next to nothing, nothing: those cost the detector no time."""
+        linear = np.frombuffer(self._form.sound(audio), dtype="<i2")
+        frame = FRAME_MS * self.sample_rate // 1000
+        framed = linear[: len(linear) // frame * frame].reshape(-1, frame)
+        something = (framed.max(axis=1, initial=0) >= NOTHING) | (framed.min(axis=1, initial=0) <= -NOTHING)
+        raised = np.zeros(linear.shape, dtype="<i2")
+        raised[: framed.size].reshape(framed.shape)[something] = (framed[something].astype(np.int32) * GAIN).clip(-32768, 32767)
+        return raised.tobytes()
+
+    def values(self, audio: Audio) -> Samples:
+        """As the form has it."""
+        return self._form.values(audio)
+
+    def samples(self, audio: Audio) -> Samples:
+        """As the form has it."""
+        return self._form.samples(audio)
+
+
+class Beside(Protocol):
+    """The other channels."""
+
+    def sift(self, utterance: Utterance) -> Sequence[Utterance]:
+        """What is left of an utterance without what others said."""
+
+    def drowned(self, utterance: Utterance) -> bool:
+        """Whether others are so loud that an utterance may be an echo of them."""
+
+
+class UtteranceFinder:
+    """Finds the utterances of a channel. Begun from the mark of another one, and told of the same audio, it finds the same."""
+
+    def __init__(
+        self,
+        channel: int,
+        form: AudioForm,
+        *,
+        mark: FinderMark,
+        beside: Beside,
+        tell: Callable[[Observation], None],
+        options: SegmenterOptions | None = None,
+    ) -> None:
+        """
+        Args:
+            mark: From where it hears.
+            beside: What other channels hear.
+            tell: Told of what was said too quietly to be heard as it is.
+        """
+        self._beside, self._tell = beside, tell
+        self._said_until_ms = mark.said_until_ms
+        self._plain: Ear | None = None
+        self._raised: Ear | None = None
+        if not mark.raised:
+            self._plain = Ear(channel, form, restart_ms=mark.restart_ms, options=options)
+        if mark.raised_restart_ms is not None:
+            self._raised = Ear(channel, Raised(form), restart_ms=mark.raised_restart_ms, options=options)
+        self._form = form
+        #: What the raised ear has still to hear while the other one has heard it, and from where on it is to.
+        self._behind: list[Audio] = []
+        self._next_raised_ms = 0
+        self._ears = [ear for ear in (self._plain, self._raised) if ear is not None]
+        self._mark_before: FinderMark | None = None
+        #: While it is heard twice: what was found as it is and raised, each since its last restart, and is not decided.
+        self._held: list[_Undecided] = []
+        self._weighed: list[_Undecided] = []
+
+    @property
+    def mark(self) -> FinderMark:
+        """From where it must be heard again to come to what was not given yet."""
+        restart_ms, raised_ms = (
+            None if ear is None else min([ear.segmenter.restart_ms, *(one.restart_ms for one in undecided[:1])])
+            for ear, undecided in ((self._plain, self._held), (self._raised, self._weighed))
+        )
+        first_ms = min(at_ms for at_ms in (restart_ms, raised_ms) if at_ms is not None)
+        return FinderMark(
+            restart_ms=first_ms if restart_ms is None else restart_ms,
+            raised_restart_ms=raised_ms,
+            raised=self.raised,
+            said_until_ms=self._said_until_ms,
+        )
+
+    @property
+    def found_from(self) -> FinderMark:
+        """From where the utterance is found again that is being given."""
+        return self._mark_before or self.mark
+
+    @property
+    def raised(self) -> bool:
+        """Whether it is heard raised, and only so."""
+        return self._plain is None
+
+    @property
+    def segmenter(self) -> Segmenter:
+        """What knows of the utterance that is open."""
+        return self._ears[0].segmenter
+
+    @property
+    def needed_ms(self) -> int:
+        """No utterance to come carries audio from before."""
+        needed_ms = self._ears[0].segmenter.needed_ms
+        return min(needed_ms, self._ears[1].segmenter.needed_ms) if len(self._ears) > 1 else needed_ms
+
+    def begin(self, start_ms: int) -> None:
+        """A stretch of audio begins. What lies in it before a restart is known already."""
+        for ear in self._ears:
+            ear.begin(start_ms)
+
+    def hear(self, audio: Audio) -> Iterator[Utterance]:
+        """Take the next audio of the stretch and give what was said by its end, as far as that is decided."""
+        self._mark_before = None
+        if self._plain is None or self._raised is None:
+            for utterance in self._ears[0].hear(audio):
+                yield from self._given(utterance)
+            return
+        self._mark_before = self.mark
+        self._behind.append(audio)
+        found = self._found(self._plain, self._plain.hear(audio))
+        heard_ms = self._plain.segmenter.heard_ms
+        late = bool(self._held) and heard_ms > self._held[0].heard_ms + PATIENCE_MS
+        if found or late or heard_ms >= self._next_raised_ms:
+            self._next_raised_ms = (heard_ms // RAISED_EACH_MS + 1) * RAISED_EACH_MS
+            found += self._found(self._raised, self._raised.hear(self._taken()))
+        yield from self._decided(found)
+        if late:
+            yield from self._give_held()
+        self._forget_old()
+
+    def finish(self, until_ms: int | None = None) -> Iterator[Utterance]:
+        """The stretch is over: what was open ends here, or at `until_ms`, where nobody is to hear what was said since."""
+        self._mark_before = self.mark
+        found: list[_Found] = []
+        if self._raised is not None:
+            found += self._found(self._raised, self._raised.hear(self._taken()), until_ms)
+        for ear in self._ears:
+            found += self._found(ear, ear.segmenter.finish(), until_ms)
+        yield from self._decided(found)
+        yield from self._give_held()
+        self._forget_weighed()
+
+    def _taken(self) -> Audio:
+        """What the raised ear has still to hear; from now on, nothing."""
+        behind, self._behind = self._behind, []
+        return self._form.joined(behind)
+
+    @staticmethod
+    def _found(ear: Ear, utterances: Iterator[Utterance], until_ms: int | None = None) -> "list[_Found]":
+        found = []
+        for whole in utterances:
+            utterance = whole if until_ms is None else whole.until(until_ms)
+            if utterance is not None:
+                heard_ms, restart_ms = ear.segmenter.heard_ms, ear.segmenter.restart_ms
+                found.append(_Found(ear=ear, utterance=utterance, heard_ms=heard_ms, restart_ms=restart_ms))
+        return found
+
+    def _decided(self, found: list[_Found]) -> Iterator[Utterance]:
+        """In the order in which things were found: blocks of audio of any length come to the same."""
+        for one in sorted(found, key=lambda one: (one.heard_ms, one.ear is self._raised)):
+            yield from self._give_late(one.heard_ms)
+            if self._raised is None or self._plain is None:
+                if one.ear in self._ears:
+                    yield from self._given(one.utterance)
+            elif one.ear is self._plain:
+                yield from self._hold(one)
+            else:
+                yield from self._weigh(one)
+
+    def _given(self, utterance: Utterance) -> Iterator[Utterance]:
+        parts = self._beside.sift(utterance)
+        yield from self._lifted(parts) if self.raised else parts
+
+    def _hold(self, one: _Found) -> Iterator[Utterance]:
+        """Something was heard without a gain."""
+        parts = tuple(self._beside.sift(one.utterance))
+        self._held.append(_Undecided(parts=parts, heard_ms=one.heard_ms, restart_ms=one.restart_ms))
+        if any(loudness(part) >= HEARD and not is_sound(part) for part in parts):
+            self._ears, self._raised = [one.ear], None
+            self._behind.clear()
+            self._weighed.clear()
+            yield from self._give_held()
+
+    def _weigh(self, one: _Found) -> Iterator[Utterance]:
+        """Something was heard with a gain."""
+        if self._weighed and self._weighed[0].restart_ms != one.restart_ms:
+            self._forget_weighed()
+        if not is_quiet_speech(one.utterance) or self._beside.drowned(one.utterance):
+            return
+        parts = tuple(part for part in self._beside.sift(one.utterance) if is_quiet_speech(part))
+        self._weighed.append(_Undecided(parts=parts, heard_ms=one.heard_ms, restart_ms=one.restart_ms))
+        if sum(part.duration_ms for each in self._weighed for part in each.parts) >= CONVINCING_MS:
+            self._ears, self._plain = [one.ear], None
+            self._held.clear()
+            weighed, self._weighed = self._weighed, []
+            for each in weighed:
+                yield from self._lifted(each.parts)
+
+    def _give_late(self, heard_ms: int) -> Iterator[Utterance]:
+        """What has waited for long enough."""
+        if self._held and heard_ms > self._held[0].heard_ms + PATIENCE_MS:
+            yield from self._give_held()
+
+    def _forget_old(self) -> None:
+        """What was weighed does not outlast a restart: who takes over need not hear it again."""
+        if self._raised is not None and self._weighed and self._weighed[0].restart_ms < self._raised.segmenter.restart_ms:
+            self._forget_weighed()
+
+    def _give_held(self) -> Iterator[Utterance]:
+        held, self._held = self._held, []
+        for each in held:
+            for part in each.parts:
+                self._said_until_ms = part.end_ms
+                yield part
+
+    def _forget_weighed(self) -> None:
+        for each in self._weighed:
+            for part in each.parts:
+                self._tell(observation_of(part, ObservationKind.TOO_QUIET))
+        self._weighed.clear()
+
+    def _lifted(self, parts: Iterable[Utterance]) -> Iterator[Utterance]:
+        """Heard with a gain: given to the engine with as much of it as it needs."""
+        for whole in parts:
+            # Something in it may have been heard without, and be given.
+            part = whole.since(self._said_until_ms)
+            if part is None:
+                continue
+            if loudness(part) >= HEARD:
+                yield part
+            elif is_quiet_speech(part):
+                self._tell(observation_of(part, ObservationKind.TOO_QUIET))
+                gain = np.float32(min(GAIN, (AIM / loudness(part)) ** 0.5))
+                yield replace(part, samples=(part.samples * gain).clip(-1.0, 1.0))
+
+
+def loudness(utterance: Utterance) -> float:
+    """The power of the loudest frames of an utterance."""
+    powers = _powers(utterance.samples)
+    return float(np.sort(powers)[-_LOUD_FRAMES:][0]) if len(powers) else 0.0
+
+
+def is_sound(utterance: Utterance) -> bool:
+    """Whether nobody speaks in it: ringing tells nothing about how loud people will be."""
+    sound = sound_of(utterance.samples)
+    return sound is not None and sound.surely
+
+
+def is_quiet_speech(utterance: Utterance) -> bool:
+    """Whether what is too quiet to be heard rises and falls as speech does."""
+    powers, loudest = _powers(utterance.samples), loudness(utterance)
+    return 0.0 < loudest < HEARD and loudest >= RISE * float(np.percentile(powers, _QUIET_PERCENT))
+
+
+def _powers(samples: Samples) -> npt.NDArray[np.float64]:
+    """Of each frame."""
+    whole = samples[: len(samples) // _FRAME * _FRAME].reshape(-1, _FRAME)
+    powers: npt.NDArray[np.float64] = np.square(whole, dtype=np.float64).mean(axis=1)
+    return powers

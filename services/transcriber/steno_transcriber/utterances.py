@@ -1,0 +1,36 @@
+"""The utterances of a recording: those of each channel, without what it heard of others, raised where it is too quiet. Pure."""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+
+import numpy as np
+import numpy.typing as npt
+
+from steno.events.records import Observation
+from steno_transcriber.copies import Channels
+from steno_transcriber.segmenter import DECODED
+from steno_transcriber.speech import Utterance
+from steno_transcriber.utterance_finder import FinderMark, UtteranceFinder
+
+
+def utterances(blocks: Iterable[npt.NDArray[np.float32]], *, tell: Callable[[Observation], None]) -> Iterator[Utterance]:
+    """Cut blocks of shape (channels, samples), and tell what there is to tell of what is left out or raised.
+
+    Utterances of one channel come in order of time; those of different channels are interleaved as they end.
+    """
+    blocks = iter(blocks)
+    first = next(blocks, None)
+    if first is None:
+        return
+    together = Channels(len(first), DECODED, tell=tell)
+    finders = [
+        UtteranceFinder(channel, DECODED, mark=FinderMark(restart_ms=0), beside=together, tell=tell)
+        for channel in range(len(first))
+    ]
+    for block in chain([first], blocks):
+        together.hear(block)
+        for finder, samples in zip(finders, block, strict=True):
+            yield from finder.hear(samples)
+        together.forget(min(finder.needed_ms for finder in finders))
+    for finder in finders:
+        yield from finder.finish()
