@@ -13,28 +13,25 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count, pairwise
-from pathlib import Path
 
 import numpy as np
 import structlog
-from engine import MODEL, Call, Measured, real_calls, steno
+from engine import MODEL
 from measured import report
+from spoken import Call, real_calls
 from steno_transcriber.decode_pool import DecodePool
-from steno_transcriber.engines.port import Engine, Pack
+from steno_transcriber.engines.port import Engine
 from steno_transcriber.engines.whisper import WhisperEngine
-from steno_transcriber.live.audio import LiveForm
 from steno_transcriber.live.bench import Bench
 from steno_transcriber.live.call import begun
 from steno_transcriber.live.decoding import PoolDecoder
 from steno_transcriber.live.hypotheses import HypothesisBench
 from steno_transcriber.live.worker import CallWorker
 from steno_transcriber.models.store import ModelStore
-from steno_transcriber.segmenter import Segmenter
-from steno_transcriber.speech import Utterance
+from ways import LIVE_RATE, THREADS, batch, live, narrow
 
 from steno.events.catalogue import CALL_AUDIO, Topic
 from steno.events.records import (
@@ -50,7 +47,7 @@ from steno.events.records import (
 )
 from steno.kafka.messages import Message
 
-SAMPLE_RATE = 8000
+SAMPLE_RATE = LIVE_RATE
 CHUNK_SECONDS = 0.1
 CHUNK_SAMPLES = int(CHUNK_SECONDS * SAMPLE_RATE)
 
@@ -70,7 +67,7 @@ def main() -> None:
         return
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     directory = ModelStore().resolve(MODEL)
-    measure_errors(calls, directory)
+    measure_errors(calls, WhisperEngine(directory, threads=THREADS))
     core = min(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {core})  # before the engine makes its threads
     engine = WhisperEngine(directory)
@@ -80,21 +77,21 @@ def main() -> None:
         engine.close()
 
 
-def measure_errors(calls: list[Call], directory: Path) -> None:
+def measure_errors(calls: list[Call], engine: Engine) -> None:
     """Word error rates, live and in batch."""
-    batch, live = steno(directory), _live(directory)
-    for way in (batch, live):
+    in_batch, alone = batch(engine), live(engine)
+    for way in (in_batch, alone):
         way.run(calls)
     seconds = sum(call.audio.size for call in calls) / 16_000
-    for way in (batch, live):
+    for way in (in_batch, alone):
         print(f"{way.name:10} {way.errors(calls):5.1f} % WER  {way.cpu_seconds / seconds:.4f} CPU s per s of a channel")
     report(
         "live word error rate",
-        value=live.errors(calls),
+        value=alone.errors(calls),
         unit="%",
-        limit=batch.errors(calls) + MOST_POINTS_BEHIND_BATCH,
+        limit=in_batch.errors(calls) + MOST_POINTS_BEHIND_BATCH,
         higher_is_better=False,
-        beside=f"batch in this run ({batch.errors(calls):.1f} %) and {MOST_POINTS_BEHIND_BATCH:.0f} points",
+        beside=f"batch in this run ({in_batch.errors(calls):.1f} %) and {MOST_POINTS_BEHIND_BATCH:.0f} points",
     )
 
 
@@ -121,35 +118,9 @@ def measure_calls(calls: list[Call], engine: Engine) -> None:
     )
 
 
-def _live(directory: Path) -> Measured:
-    engine = WhisperEngine(directory, threads=2)
-
-    def transcribe(call: Call) -> list[str]:
-        with ThreadPoolExecutor(2) as pool:
-            texts = []
-            for channel, audio in enumerate(_narrow(call)):
-                packs = [Pack(utterances=(utterance,)) for utterance in _utterances(channel, audio)]
-                heard = pool.map(lambda pack: engine.decode(pack, locale="en")[0], packs)
-                texts.append(" ".join(recognition.text for recognition in heard))
-        return texts
-
-    return Measured(name="live", transcribe=transcribe, written=[])
-
-
-def _narrow(call: Call) -> np.ndarray:
-    """The audio as a live call has it: linear, 8 kHz, shape (channels, samples)."""
-    return (call.audio[:, ::2] * 32767).clip(-32768, 32767).astype("<i2")
-
-
 def _part(call: Call, *, second: int) -> np.ndarray:
     """What is played of a call, from a second on, and from its beginning after its end."""
-    return np.roll(_narrow(call), -second * SAMPLE_RATE, axis=1)[:, : PLAYED_SECONDS * SAMPLE_RATE]
-
-
-def _utterances(channel: int, audio: np.ndarray) -> Iterator[Utterance]:
-    segmenter = Segmenter(channel=channel, form=LiveForm(SAMPLE_RATE))
-    yield from segmenter.accept(audio.tobytes())
-    yield from segmenter.finish()
+    return np.roll(narrow(call), -second * SAMPLE_RATE, axis=1)[:, : PLAYED_SECONDS * SAMPLE_RATE]
 
 
 @dataclass(slots=True, kw_only=True)

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from steno_transcriber.engines.port import Pack
 from steno_transcriber.engines.whisper_decoder import WindowLength
-from steno_transcriber.engines.whisper_packing import Packing, TimedWord
+from steno_transcriber.engines.whisper_packing import Packing
+from steno_transcriber.engines.whisper_times import TimedWord
 from steno_transcriber.speech import SAMPLE_RATE, SAMPLES_PER_MS, Utterance
 
 

@@ -1,7 +1,6 @@
 """Whisper by CTranslate2: utterances are packed into windows, and windows decoded together.
 
-What looks invented (Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision", 4.5: repetitive, or
-improbable where there may be no speech) is decoded again in smaller windows, and left out if it still does.
+What looks invented, or has holes, is decoded again in other ways (`whisper_listening`), and left out if it still does.
 """
 
 import math
@@ -13,26 +12,11 @@ import numpy as np
 
 from steno_transcriber.digest import file_digest
 from steno_transcriber.engines.port import EngineInfo, EngineUnavailable, Pack, UnsupportedLocale
-from steno_transcriber.engines.whisper_decoder import Decoded, WhisperDecoder, WindowLength
-from steno_transcriber.engines.whisper_packing import Layout, Packing
-from steno_transcriber.speech import SAMPLES_PER_MS, Recognition, Samples, Utterance
-
-UNSPACED_LANGUAGES = frozenset({"ja", "lo", "my", "th", "yue", "zh"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Guards:
-    """When what was decoded is taken for invented."""
-
-    most_compression: float = 2.4
-    least_log_probability: float = -1.0
-    most_no_speech: float = 0.6
-
-    def accept(self, decoded: Decoded) -> bool:
-        """Whether it is plausible."""
-        if decoded.compression > self.most_compression:
-            return False
-        return decoded.log_probability >= self.least_log_probability or decoded.no_speech <= self.most_no_speech
+from steno_transcriber.engines.whisper_decoder import WhisperDecoder, WindowLength
+from steno_transcriber.engines.whisper_guards import Guards, Verdict
+from steno_transcriber.engines.whisper_listening import Listening
+from steno_transcriber.engines.whisper_packing import Packing
+from steno_transcriber.speech import SAMPLE_RATE, SAMPLES_PER_MS, Recognition, Samples, Utterance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +26,7 @@ class WhisperOptions:
     packing: Packing = field(default_factory=Packing)
     length: WindowLength = field(default_factory=WindowLength)
     beam: int = 4
+    again_length: WindowLength = field(default_factory=lambda: WindowLength(step=1.0, least=10.0))
     hypothesis_length: WindowLength = field(default_factory=lambda: WindowLength(step=1.0, least=8.0))
     hypothesis_beam: int = 1
     guards: Guards = field(default_factory=Guards)
@@ -83,24 +68,14 @@ class WhisperEngine:
             ValueError: an utterance is longer than Whisper's window of 30 s.
         """
         language = self._language(locale)
-        found: dict[Utterance, Recognition] = {}
-        windows = self._options.packing.windows(pack)
-        while windows:
-            doubtful = []
-            layouts = [self._options.packing.lay_out(window) for window in windows]
+        options = self._options
+        listening = Listening(options.packing.windows(pack), packing=options.packing, guards=options.guards)
+        length = options.length
+        while layouts := listening.layouts():
             samples = [layout.samples for layout in layouts]
-            options = self._options
-            decoded = self._decoder.decode(samples, length=options.length, beam=options.beam, language=language)
-            for window, layout, heard in zip(windows, layouts, decoded, strict=True):
-                if self._options.guards.accept(heard):
-                    found.update(zip(window, _recognitions(layout, heard), strict=True))
-                elif len(window) == 1:
-                    found[window[0]] = Recognition(text="", confidence=0.0, language=heard.language)
-                else:
-                    half = len(window) // 2
-                    doubtful += [window[:half], window[half:]]
-            windows = doubtful
-        return [found[utterance] for utterance in pack.utterances]
+            listening.take(layouts, self._decoder.decode(samples, length=length, beam=options.beam, language=language))
+            length = options.again_length
+        return [listening.recognition(utterance) for utterance in pack.utterances]
 
     def stream(self, *, channel: int, start_ms: int, locale: str | None = None) -> "WhisperStream":
         """Follow an utterance that begins at `start_ms`.
@@ -120,7 +95,8 @@ class WhisperEngine:
             language=self._language(locale),
             timed=False,
         )[0]
-        if self._options.guards.accept(heard):
+        sound_seconds = len(utterance.samples) / SAMPLE_RATE
+        if self._options.guards.judge(heard, sound_seconds) is Verdict.BELIEVED:
             confidence = min(math.exp(heard.log_probability), 1.0) if heard.text else 0.0
             return Recognition(text=heard.text, confidence=confidence, language=heard.language)
         return Recognition(text="", confidence=0.0, language=heard.language)
@@ -177,16 +153,3 @@ class WhisperStream:
             padding_before_ms=0,
             samples=samples,
         )
-
-
-def _recognitions(layout: Layout, heard: Decoded) -> list[Recognition]:
-    spacing = "" if heard.language in UNSPACED_LANGUAGES else " "
-    return [
-        Recognition(
-            text=spacing.join(word.text for word in words),
-            confidence=sum(word.confidence for word in words) / len(words) if words else 0.0,
-            words=words,
-            language=heard.language,
-        )
-        for words in layout.distribute(heard.words)
-    ]

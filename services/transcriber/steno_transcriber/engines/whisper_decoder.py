@@ -22,7 +22,7 @@ from faster_whisper.tokenizer import _LANGUAGE_CODES, Tokenizer
 from faster_whisper.transcribe import get_suppressed_tokens, merge_punctuations
 from threadpoolctl import threadpool_limits
 
-from steno_transcriber.engines.whisper_packing import TimedWord
+from steno_transcriber.engines.whisper_times import TimedWord
 from steno_transcriber.speech import SAMPLE_RATE, Samples
 
 LONGEST_WINDOW_SECONDS = 30
@@ -62,7 +62,8 @@ class WindowLength:
 class Decoded:
     """What the decoder heard in one window: text, its words with times if asked for, and what tells whether it was invented.
 
-    `log_probability` is the mean of a token's; `compression` how many times the text can be compressed.
+    `log_probability` is the mean of a token's; `compression` how many times the text can be compressed; `capped` whether the
+    decoder had to be stopped.
     """
 
     text: str
@@ -71,6 +72,7 @@ class Decoded:
     log_probability: float
     no_speech: float
     compression: float
+    capped: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,12 +120,10 @@ class WhisperDecoder:
             spoken = language or self._detect(encoded)
             batches[seconds, spoken].append((index, encoded))
         decoded: dict[int, Decoded] = {}
-        for (seconds, spoken), batch in batches.items():
+        for (_, spoken), batch in batches.items():
             indices, encodings = zip(*batch, strict=True)
-            most_tokens = TOKENS_AT_LEAST + round(TOKENS_PER_SECOND * (seconds - length.silence))
-            results = self._generate(
-                np.concatenate(encodings), seconds, self._language(spoken), beam=beam, most_tokens=most_tokens, timed=timed
-            )
+            frames = [-(-len(windows[index]) // FRAME_SAMPLES) for index in indices]
+            results = self._generate(np.concatenate(encodings), frames, self._language(spoken), beam=beam, timed=timed)
             decoded.update(zip(indices, results, strict=True))
         return [decoded[index] for index in range(len(windows))]
 
@@ -154,14 +154,16 @@ class WhisperDecoder:
         return _Language(tokenizer=tokenizer, prompt=prompt, suppressed=get_suppressed_tokens(tokenizer, [-1]))
 
     def _generate(
-        self, encoded: Encoded, seconds: float, language: _Language, *, beam: int, most_tokens: int, timed: bool
+        self, encoded: Encoded, frames: Sequence[int], language: _Language, *, beam: int, timed: bool
     ) -> list[Decoded]:
+        """The words of windows, of which so many frames each are audio."""
+        most_tokens = [TOKENS_AT_LEAST + TOKENS_PER_SECOND * heard // FRAMES_PER_SECOND for heard in frames]
         # CTranslate2 takes half of max_length for the words, the other half being meant for a prompt.
         results = self._model.model.generate(
             StorageView.from_array(encoded),
             [language.prompt] * len(encoded),
             beam_size=beam,
-            max_length=min(2 * most_tokens, self._model.max_length),
+            max_length=min(2 * max(most_tokens), self._model.max_length),
             suppress_blank=True,
             suppress_tokens=language.suppressed,
             sampling_temperature=0,
@@ -171,29 +173,33 @@ class WhisperDecoder:
         eot = language.tokenizer.eot
         tokens = [[token for token in result.sequences_ids[0] if token < eot] for result in results]
         texts = [language.tokenizer.decode(of_window) for of_window in tokens]
-        words = self._time(encoded, tokens, seconds, language.tokenizer) if timed else {}
+        words = self._time(encoded, tokens, frames, language.tokenizer) if timed else {}
         return [
             Decoded(
-                text=texts[index].strip(),
+                text=text if _spoken(text := texts[index].strip()) else "",
                 words=words.get(index, ()),
                 language=language.tokenizer.language_code,
                 log_probability=result.scores[0],
                 no_speech=result.no_speech_prob,
                 compression=_compression(texts[index]),
+                capped=len(result.sequences_ids[0]) >= most_tokens[index],
             )
             for index, result in enumerate(results)
         ]
 
     def _time(
-        self, encoded: Encoded, tokens: Sequence[list[int]], seconds: float, tokenizer: Any
+        self, encoded: Encoded, tokens: Sequence[list[int]], frames: Sequence[int], tokenizer: Any
     ) -> dict[int, tuple[TimedWord, ...]]:
-        """The words of each window that has any, with times from the decoder's attention over the encoded audio."""
+        """The words of each window that has any, with times from the decoder's attention over the encoded audio.
+
+        `frames` is how much of each window is audio: no word lies in the silence behind it.
+        """
         spoken = [index for index, of_window in enumerate(tokens) if of_window]
         if not spoken:
             return {}
         view = StorageView.from_array(np.ascontiguousarray(encoded[spoken]))
-        frames = round(seconds * FRAMES_PER_SECOND)
-        alignments = self._model.find_alignment(tokenizer, [tokens[index] for index in spoken], view, frames)
+        heard = [frames[index] for index in spoken]
+        alignments = self._model.find_alignment(tokenizer, [tokens[index] for index in spoken], view, heard)
         return {index: _words(alignment) for index, alignment in zip(spoken, alignments, strict=True)}
 
 
@@ -202,8 +208,13 @@ def _words(alignment: list[dict[str, Any]]) -> tuple[TimedWord, ...]:
     return tuple(
         TimedWord(text=text, start=word["start"], end=word["end"], probability=float(word["probability"]))
         for word in alignment
-        if (text := word["word"].strip())
+        if _spoken(text := word["word"].strip())
     )
+
+
+def _spoken(text: str) -> bool:
+    """Whether there is anything to say in a text: dots alone are how the model writes that there is nothing."""
+    return any(letter.isalnum() for letter in text)
 
 
 def _compression(text: str) -> float:

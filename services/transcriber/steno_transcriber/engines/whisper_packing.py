@@ -6,8 +6,12 @@ from itertools import pairwise
 
 import numpy as np
 
+from steno_transcriber.engines.loudness import FRAME_MS, Sounding, covered, sounding
 from steno_transcriber.engines.port import Pack
+from steno_transcriber.engines.whisper_times import TimedWord, within_sound
 from steno_transcriber.speech import SAMPLE_RATE, SAMPLES_PER_MS, Samples, Utterance, Word
+
+SURE_SECONDS = 0.3
 
 Window = tuple[Utterance, ...]
 """Utterances of one channel that are decoded as one piece of audio."""
@@ -65,7 +69,12 @@ class Packing:
             starts.append(position)
             pieces.append(utterance.samples)
             position += len(utterance.samples)
-        return Layout(utterances=tuple(utterances), starts=tuple(starts), samples=np.concatenate(pieces))
+        return Layout(
+            utterances=tuple(utterances),
+            starts=tuple(starts),
+            sounds=tuple(sounding(utterance.samples) for utterance in utterances),
+            samples=np.concatenate(pieces),
+        )
 
     def _length_ms(self, utterances: Sequence[Utterance]) -> int:
         audio = sum(len(utterance.samples) for utterance in utterances) // SAMPLES_PER_MS
@@ -82,21 +91,12 @@ def _pack(windows: Iterable[Window]) -> Pack:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TimedWord:
-    """A word as the model heard it: seconds from the start of the window, probability from 0 to 1."""
-
-    text: str
-    start: float
-    end: float
-    probability: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """The audio of a window. `starts` are the samples at which each utterance's audio begins."""
+    """The audio of a window. `starts` are the samples at which each utterance's audio begins, `sounds` its frames of sound."""
 
     utterances: tuple[Utterance, ...]
     starts: tuple[int, ...]
+    sounds: tuple[Sounding, ...]
     samples: Samples
 
     @property
@@ -104,21 +104,56 @@ class Layout:
         """How long it is."""
         return len(self.samples) / SAMPLE_RATE
 
+    @property
+    def sound_seconds(self) -> float:
+        """For how much of that there is sound."""
+        return sum(int(np.count_nonzero(sound)) for sound in self.sounds) * FRAME_MS / 1000
+
     def distribute(self, words: Iterable[TimedWord]) -> list[tuple[Word, ...]]:
-        """Give each word to the utterance its middle lies in (or nearest to), at its time in the call.
+        """Give each word to the utterance whose sound it lies in, at its time in the call.
 
         Words are kept inside the speech that voice activity found: the model stretches the first word of an utterance
-        back over the silence before it.
+        back over the silence before it, and over what it did not hear.
         """
-        ends = [start + len(utterance.samples) for start, utterance in zip(self.starts, self.utterances, strict=True)]
-        borders = [
-            (end + following) / 2 / SAMPLE_RATE for end, (_, following) in zip(ends, pairwise(self.starts), strict=False)
-        ]
         found: list[list[Word]] = [[] for _ in self.utterances]
-        for word in words:
-            index = int(np.searchsorted(borders, (word.start + word.end) / 2))
+        index = 0
+        for word in within_sound(words, self._sound()):
+            shares = [self._share(word, other) for other in range(index, len(self.utterances))]
+            index += int(np.argmax(shares))
             found[index].append(self._in_call(word, index))
         return [tuple(words_of_one) for words_of_one in found]
+
+    def missed(self, words: Iterable[TimedWord]) -> list[Sounding]:
+        """In which frames of each utterance there is sound that no word reaches, its own or another's."""
+        reached = covered(((word.start, word.end) for word in within_sound(words, self._sound())), len(self._sound()))
+        frames = [start // (FRAME_MS * SAMPLES_PER_MS) for start in self.starts]
+        return [sound & ~reached[first : first + len(sound)] for first, sound in zip(frames, self.sounds, strict=True)]
+
+    def _share(self, word: TimedWord, index: int) -> float:
+        """For how many seconds the word lies in an utterance's sound; if in none of it, how far away it is, negative.
+
+        Its last `SURE_SECONDS` count twice: it is the beginnings of words that the model stretches.
+        """
+        begin = self.starts[index] / SAMPLE_RATE
+        end = begin + len(self.utterances[index].samples) / SAMPLE_RATE
+        shared = self._sounding(index, word.start, word.end)
+        shared += self._sounding(index, max(word.start, word.end - SURE_SECONDS), word.end)
+        middle = (word.start + word.end) / 2
+        return shared or -max(begin - middle, middle - end, 0.0)
+
+    def _sounding(self, index: int, start: float, end: float) -> float:
+        """For how many seconds of a stretch of the window there is sound of an utterance."""
+        begin = self.starts[index] / SAMPLE_RATE
+        first, last = (max(round((second - begin) * 1000 / FRAME_MS), 0) for second in (start, end))
+        return int(np.count_nonzero(self.sounds[index][first:last])) * FRAME_MS / 1000
+
+    def _sound(self) -> Sounding:
+        """In which frames of the window there is sound."""
+        frame = FRAME_MS * SAMPLES_PER_MS
+        found = np.zeros(len(self.samples) // frame + 1, dtype=np.bool_)
+        for start, sound in zip(self.starts, self.sounds, strict=True):
+            found[start // frame : start // frame + len(sound)] |= sound
+        return found
 
     def _in_call(self, word: TimedWord, index: int) -> Word:
         utterance = self.utterances[index]

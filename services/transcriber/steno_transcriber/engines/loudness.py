@@ -1,0 +1,50 @@
+"""Where in an utterance there is sound, and how much of it words account for. Pure."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from steno_transcriber.speech import SAMPLES_PER_MS, Samples
+
+FRAME_MS = 20
+LOUD_QUANTILE = 0.9
+BELOW_LOUD_DB = 25.0
+"""Speech falls so far between its vowels and what can still be told from the noise of a line."""
+LEAST_DB = -80.0
+"""Of full scale: below it there is nothing, however quiet the rest is."""
+BESIDE_MS = 60
+"""So far from a word sound may still be its own."""
+
+Sounding = npt.NDArray[np.bool_]
+"""A truth a frame of `FRAME_MS`: whether there is sound in it."""
+
+
+def sounding(samples: Samples) -> Sounding:
+    """Which frames are not much quieter than the loud ones. The rest of a frame at the end counts for nothing."""
+    frames = len(samples) // (FRAME_MS * SAMPLES_PER_MS)
+    if not frames:
+        return np.zeros(0, dtype=np.bool_)
+    pieces = samples[: frames * FRAME_MS * SAMPLES_PER_MS].reshape(frames, -1)
+    levels = 10 * np.log10(np.square(pieces, dtype=np.float64).mean(axis=1) + 1e-12)
+    return levels > max(float(np.quantile(levels, LOUD_QUANTILE)) - BELOW_LOUD_DB, LEAST_DB)
+
+
+def quietest_ms(samples: Samples, *, least_ms: int) -> int | None:
+    """Where to cut it in two of `least_ms` or more: at its quietest moment; None if it is too short."""
+    frame = FRAME_MS * SAMPLES_PER_MS
+    frames, least = len(samples) // frame, -(-least_ms // FRAME_MS)
+    if frames < 2 * least:
+        return None
+    energy = np.square(samples[: frames * frame], dtype=np.float64).reshape(frames, -1).mean(axis=1)
+    around = np.convolve(energy, np.ones(5), mode="same")[least : frames - least + 1]
+    return (least + int(np.argmin(around))) * FRAME_MS
+
+
+def covered(spans: Iterable[tuple[float, float]], frames: int) -> Sounding:
+    """Which of so many frames lie in one of the spans, or next to one; spans are seconds from the first frame on."""
+    found = np.zeros(frames, dtype=np.bool_)
+    for start, end in spans:
+        first, last = int((start * 1000 - BESIDE_MS) // FRAME_MS), int((end * 1000 + BESIDE_MS) // FRAME_MS)
+        found[max(first, 0) : max(last + 1, 0)] = True
+    return found

@@ -1,0 +1,131 @@
+"""Decides what of a pack is decoded next, and keeps what was understood. Sans-I/O: the engine decodes in between.
+
+A window that the guards refuse is not given up, but heard in another way: half of its utterances at a time, then each alone,
+then, where a decoder ran in circles, each half of an utterance. So what really was said again and again comes back (a half of
+it is not suspicious), and what was not does not. A window that was believed is looked through for holes: what sounded
+and has no words is decoded without the rest. Every window is smaller than the one it comes from, so that this ends.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from steno_transcriber.engines.loudness import Sounding, quietest_ms
+from steno_transcriber.engines.whisper_decoder import Decoded
+from steno_transcriber.engines.whisper_guards import Guards, Verdict
+from steno_transcriber.engines.whisper_packing import Layout, Packing, Window
+from steno_transcriber.speech import Recognition, Utterance, Word
+
+UNSPACED_LANGUAGES = frozenset({"ja", "lo", "my", "th", "yue", "zh"})
+SHORTEST_PIECE_MS = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """An utterance or a part of one, and the words that the best window so far gave it."""
+
+    utterance: Utterance
+    whole: Utterance
+    words: tuple[Word, ...] = ()
+
+
+Pieces = tuple[Piece, ...]
+"""A window, of which words are known already."""
+
+
+class Listening:
+    """The windows of one pack until all of its utterances are understood. Not for several threads."""
+
+    def __init__(self, windows: Iterable[Window], *, packing: Packing, guards: Guards) -> None:
+        self._packing = packing
+        self._guards = guards
+        self._windows = [tuple(Piece(utterance=utterance, whole=utterance) for utterance in window) for window in windows]
+        self._languages: dict[Utterance, str] = {}
+        self._words: dict[Utterance, list[Word]] = {}
+
+    def layouts(self) -> list[Layout]:
+        """What is to be decoded now; empty at the end."""
+        return [self._packing.lay_out([piece.utterance for piece in window]) for window in self._windows]
+
+    def take(self, layouts: Sequence[Layout], heard: Sequence[Decoded]) -> None:
+        """What was heard in those layouts."""
+        self._windows = [
+            following
+            for window, layout, decoded in zip(self._windows, layouts, heard, strict=True)
+            for following in self._after(window, layout, decoded)
+        ]
+
+    def recognition(self, utterance: Utterance) -> Recognition:
+        """What was understood of an utterance of the pack."""
+        words = tuple(sorted(self._words.get(utterance, ()), key=lambda word: word.start_ms))
+        language = self._languages[utterance]
+        return Recognition(
+            text=("" if language in UNSPACED_LANGUAGES else " ").join(word.text for word in words),
+            confidence=sum(word.confidence for word in words) / len(words) if words else 0.0,
+            words=words,
+            language=language,
+        )
+
+    def _after(self, window: Pieces, layout: Layout, decoded: Decoded) -> Iterator[Pieces]:
+        """The windows to be decoded because of what was heard in this one."""
+        for piece in window:
+            self._languages[piece.whole] = decoded.language
+        verdict = self._guards.judge(decoded, layout.sound_seconds, utterances=len(window))
+        if verdict is not Verdict.BELIEVED:
+            yield from self._smaller(window, verdict)
+            return
+        shared, missed = layout.distribute(decoded.words), layout.missed(decoded.words)
+        for piece, words, frames in zip(window, shared, missed, strict=True):
+            if len(window) == 1:
+                yield from self._heard_alone(piece, words, frames)
+            elif self._guards.doubts(words):
+                yield (piece,)
+            elif self._guards.misses(frames, words):
+                yield (replace(piece, words=words),)
+            else:
+                self._settle(replace(piece, words=words))
+
+    def _heard_alone(self, piece: Piece, words: tuple[Word, ...], missed: Sounding) -> Iterator[Pieces]:
+        fuller = _fuller(piece, replace(piece, words=words))
+        whole = piece.utterance == piece.whole
+        if whole and self._guards.misses_much(missed) and (halves := _halves(fuller)):
+            yield from ((half,) for half in halves)
+        else:
+            self._settle(fuller)
+
+    def _smaller(self, window: Pieces, verdict: Verdict) -> Iterator[Pieces]:
+        if len(window) > 1:
+            half = len(window) // 2
+            yield window[:half]
+            yield window[half:]
+        elif verdict is Verdict.CIRCULAR and (halves := _halves(window[0])):
+            yield from ((half,) for half in halves)
+        elif verdict is Verdict.CIRCULAR:
+            self._settle(window[0])
+        else:
+            self._settle(replace(window[0], words=()))
+
+    def _settle(self, piece: Piece) -> None:
+        self._words.setdefault(piece.whole, []).extend(piece.words)
+
+
+def _fuller(before: Piece, after: Piece) -> Piece:
+    """With the words that last longer: alone, an utterance may be heard worse than in company."""
+
+    def spoken_ms(piece: Piece) -> int:
+        return sum(word.duration_ms for word in piece.words)
+
+    return before if spoken_ms(before) > spoken_ms(after) else after
+
+
+def _halves(piece: Piece) -> tuple[Piece, Piece] | None:
+    """The piece cut where it is quietest; None if it is too short."""
+    utterance = piece.utterance
+    cut_ms = quietest_ms(utterance.samples, least_ms=SHORTEST_PIECE_MS)
+    if cut_ms is None:
+        return None
+    at_ms = utterance.audio_start_ms + cut_ms
+    before, after = utterance.until(at_ms), utterance.since(at_ms)
+    if before is None or after is None:
+        return None
+    early = tuple(word for word in piece.words if word.start_ms < at_ms)
+    return replace(piece, utterance=before, words=early), replace(piece, utterance=after, words=piece.words[len(early) :])
