@@ -37,18 +37,6 @@ def live(engine: Engine, utterances: list[Utterance]) -> str:
     return " ".join(understand(engine, one, locale="en").recognition.text for one in utterances).strip()
 
 
-IN_DOUBT_OF_THE_ENGINE = {"wind", "hold_music_cold_day.gsm", "hold_music_morning_coffee.gsm"}
-"""What the engine's guards still let words through of: "...", "Thank you."."""
-
-
-@pytest.fixture(autouse=True)
-def in_doubt(request: pytest.FixtureRequest) -> None:
-    """What is known to be wrong may fail."""
-    about = request.node.callspec.params
-    if about.get("name") in IN_DOUBT_OF_THE_ENGINE or getattr(about.get("path"), "name", None) in IN_DOUBT_OF_THE_ENGINE:
-        request.applymarker(pytest.mark.xfail(reason="the engine's guards", strict=False))
-
-
 @pytest.mark.parametrize("name", NON_SPEECH)
 def test_what_is_no_speech_gives_no_word(engine: Engine, name: str) -> None:
     """Made here, by telephone; in a recording as in a live call."""

@@ -1,4 +1,4 @@
-"""What was said comes back, and nothing else, through voice activity and the real model: as recordings are decoded, and live."""
+"""What was said comes back, and nothing else, through voice activity and the real model: in batch and live."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

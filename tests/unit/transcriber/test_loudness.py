@@ -8,7 +8,8 @@ from steno_transcriber.speech import SAMPLES_PER_MS, Samples
 
 
 def tone(ms: int, level: float) -> Samples:
-    return (level * np.sin(np.arange(ms * SAMPLES_PER_MS) * 0.3)).astype(np.float32)
+    samples: Samples = (level * np.sin(np.arange(ms * SAMPLES_PER_MS) * 0.3)).astype(np.float32)
+    return samples
 
 
 @given(level=st.floats(1e-3, 1.0))

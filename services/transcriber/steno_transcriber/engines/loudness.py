@@ -27,7 +27,8 @@ def sounding(samples: Samples) -> Sounding:
         return np.zeros(0, dtype=np.bool_)
     pieces = samples[: frames * FRAME_MS * SAMPLES_PER_MS].reshape(frames, -1)
     levels = 10 * np.log10(np.square(pieces, dtype=np.float64).mean(axis=1) + 1e-12)
-    return levels > max(float(np.quantile(levels, LOUD_QUANTILE)) - BELOW_LOUD_DB, LEAST_DB)
+    found: Sounding = levels > max(float(np.quantile(levels, LOUD_QUANTILE)) - BELOW_LOUD_DB, LEAST_DB)
+    return found
 
 
 def quietest_ms(samples: Samples, *, least_ms: int) -> int | None:

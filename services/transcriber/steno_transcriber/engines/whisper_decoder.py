@@ -34,6 +34,9 @@ TOKENS_PER_SECOND = 8
 TOKENS_AT_LEAST = 16
 """More than anybody says in what a window may hold: a decoder that loops is stopped."""
 
+TIMED_FRAMES_AT_LEAST = 20
+"""Attention is smoothed over seven pairs of frames: less than that has no times."""
+
 PREPENDED = "\"'“¿([{-"
 APPENDED = "\"'.。,，!！?？:：”)]}、"  # noqa: RUF001 - full-width on purpose
 
@@ -198,7 +201,7 @@ class WhisperDecoder:
         if not spoken:
             return {}
         view = StorageView.from_array(np.ascontiguousarray(encoded[spoken]))
-        heard = [frames[index] for index in spoken]
+        heard = [max(frames[index], TIMED_FRAMES_AT_LEAST) for index in spoken]
         alignments = self._model.find_alignment(tokenizer, [tokens[index] for index in spoken], view, heard)
         return {index: _words(alignment) for index, alignment in zip(spoken, alignments, strict=True)}
 
