@@ -79,4 +79,5 @@ def test_words_among_others_are_doubted_if_improbable_or_repeated() -> None:
     assert doubts(words("Yes,", "yes."))
     assert doubts(words("My", "name", "is.", "My", "name", "is"))
     assert not doubts(words("my", "name", "is", "my", "own"))
+    assert not doubts(words("7", "7", "0", "0"))
     assert not doubts([])

@@ -46,7 +46,7 @@ class Guards:
     sparse_words_per_second: float = 0.7
     slope: float = 3.0
     surely_log_probability: float = -1.6
-    least_confidence: float = 0.45
+    least_confidence: float = 0.3
     most_missed_ms: int = 200
     most_missed_beside_ms: int = 2_000
 
@@ -87,10 +87,11 @@ class Guards:
 
 
 def _repeats(texts: Sequence[str]) -> bool:
-    """Whether some words are followed by the same again."""
+    """Whether some words are followed by the same again. Digits may be: numbers hold them twice."""
     plain = ["".join(letter for letter in text.lower() if letter.isalnum()) for text in texts]
     return any(
         plain[begin : begin + length] == plain[begin + length : begin + 2 * length]
+        and not all(text.isdigit() for text in plain[begin : begin + length])
         for length in range(1, len(plain) // 2 + 1)
         for begin in range(len(plain) - 2 * length + 1)
     )
