@@ -15,10 +15,12 @@ from faster_whisper import BatchedInferencePipeline, WhisperModel
 from spoken import Call
 from steno_transcriber.audio.decode import open_audio
 from steno_transcriber.engines.port import Engine, Pack
+from steno_transcriber.hearing import Screen
 from steno_transcriber.live.audio import LiveForm
 from steno_transcriber.recognise import recognise
-from steno_transcriber.segmenter import Segmenter, segment
+from steno_transcriber.segmenter import Segmenter
 from steno_transcriber.speech import SAMPLE_RATE, Samples, Utterance
+from steno_transcriber.utterances import utterances
 from whisper_normalizer.english import EnglishTextNormalizer
 
 THREADS = 2
@@ -56,13 +58,14 @@ class Measured:
 
 
 def batch(engine: Engine) -> Measured:
-    """The engine as recordings are transcribed: utterances share windows."""
+    """As recordings are transcribed: quiet channels raised, tones and music left out, utterances in shared windows."""
 
     def transcribe(call: Call) -> list[str]:
         texts: list[list[str]] = [[] for _ in call.said]
+        screen = Screen()
         with ThreadPoolExecutor(THREADS) as pool, open_audio(call.path) as audio:
-            heard = recognise(engine, segment(audio.blocks()), executor=pool, in_flight=2 * THREADS, locale="en")
-            for utterance, recognition in heard:
+            heard = screen.passed(utterances(audio.blocks(), tell=screen.observations.add))
+            for utterance, recognition in recognise(engine, heard, executor=pool, in_flight=2 * THREADS, locale="en"):
                 texts[utterance.channel].append(recognition.text)
         return [" ".join(parts) for parts in texts]
 
