@@ -8,7 +8,7 @@ wall-clock times are timezone-aware UTC datetimes.
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from steno.audio_files import plain_file_name
 from steno.events import properties as bounds
@@ -428,11 +428,18 @@ class ChannelMark(Value):
     raised_restart_ms: Milliseconds | None = None
     raised: bool = False
 
+    @model_validator(mode="after")
+    def _is_heard(self) -> "ChannelMark":
+        """Heard in some way."""
+        if self.raised and self.raised_restart_ms is None:
+            raise ValueError("a channel that is heard raised has a place from which it is")
+        return self
+
 
 class CallCheckpoint(CallRecord):
     """From where a transcriber goes on with a live call when another one dies."""
 
-    offset: Position
+    offset: Annotated[int, Field(ge=0, le=2**62)]
     position: Annotated[int, Field(ge=0, le=2**48)] = 0
     sequence: Index = 0
     codec: AudioCodec
@@ -453,6 +460,13 @@ class CallCheckpoint(CallRecord):
     saved_at: Moment
     tenant: Tenant = ""
     writer: Writer = ""
+
+    @model_validator(mode="after")
+    def _each_channel_is_marked(self) -> "CallCheckpoint":
+        """All of them, and no other."""
+        if [mark.channel for mark in self.marks] != list(range(len(self.channels))):
+            raise ValueError("a checkpoint has a mark for each channel, in their order")
+        return self
 
 
 class WebhookState(Record):
