@@ -33,7 +33,7 @@ lint: $(INSTALLED)  ## Check style, types, layers and generated files
 	$(BIN)/python -m steno.events.publish --check
 	$(BIN)/python docs/generate.py --check
 
-campaigns: $(INSTALLED) .venv/fetched prerequisites  ## Run what takes minutes and no test can: good calls beside attackers
+campaigns: $(INSTALLED) .venv/fetched prerequisites  ## Run what takes minutes and no test can: good calls beside attackers, Whisper killed
 	$(BIN)/pytest -m campaign -s tests/acceptance $(ARGS)
 
 fuzz: $(INSTALLED)  ## Put mutated inputs to every parser (SECONDS=60, SEED=1, TARGET="stream_door forms")
