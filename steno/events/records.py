@@ -428,13 +428,6 @@ class ChannelMark(Value):
     raised_restart_ms: Milliseconds | None = None
     raised: bool = False
 
-    @model_validator(mode="after")
-    def _is_heard(self) -> "ChannelMark":
-        """Heard in some way."""
-        if self.raised and self.raised_restart_ms is None:
-            raise ValueError("a channel that is heard raised has a place from which it is")
-        return self
-
 
 class CallCheckpoint(CallRecord):
     """From where a transcriber goes on with a live call when another one dies."""
@@ -463,7 +456,6 @@ class CallCheckpoint(CallRecord):
 
     @model_validator(mode="after")
     def _each_channel_is_marked(self) -> "CallCheckpoint":
-        """All of them, and no other."""
         if [mark.channel for mark in self.marks] != list(range(len(self.channels))):
             raise ValueError("a checkpoint has a mark for each channel, in their order")
         return self

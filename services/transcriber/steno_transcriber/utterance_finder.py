@@ -178,8 +178,9 @@ class UtteranceFinder:
         self._raised: Ear | None = None
         if not mark.raised:
             self._plain = Ear(channel, form, restart_ms=mark.restart_ms, options=options)
-        if mark.raised_restart_ms is not None:
-            self._raised = Ear(channel, Raised(form), restart_ms=mark.raised_restart_ms, options=options)
+        raised_ms = mark.restart_ms if mark.raised and mark.raised_restart_ms is None else mark.raised_restart_ms
+        if raised_ms is not None:
+            self._raised = Ear(channel, Raised(form), restart_ms=raised_ms, options=options)
         self._form = form
         #: What the raised ear has still to hear while the other one has heard it, and from where on it is to.
         self._behind: list[Audio] = []
