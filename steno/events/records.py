@@ -37,7 +37,6 @@ Position = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Index = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Confidence = Annotated[float, Field(ge=0, le=1)]
 Sentiment = Annotated[float, Field(ge=-1, le=1)]
-# Empty: the house's. What a name may be is said in `steno.callers`.
 Tenant = Annotated[str, Field(max_length=64, pattern=r"^(\w[\w.@+:/-]*)?$")]
 Writer = Annotated[str, Field(max_length=64)]
 
@@ -373,11 +372,7 @@ class CallEnded(CallRecord):
 
 
 LiveCallRecord = CallStarted | AudioChunk | AudioGap | CallPaused | CallResumed | DtmfPressed | CallUpdated | CallEnded
-"""A record of the log of a live call, which is of the call whose `CallStarted` has the same writer.
-
-A call that came in by a door of ingest has a writer of its own, one that is published on Kafka has none. So what is sent to a
-door never becomes part of another call, whichever id its sender gave. (`RolesCorrected` names none: it may come from anybody.)
-"""
+"""A record of a live call's log; it is of the call whose `CallStarted` has the same writer (none: published on Kafka)."""
 
 
 class CallState(CallRecord):
@@ -456,9 +451,9 @@ class CallCheckpoint(CallRecord):
 
     @model_validator(mode="after")
     def _each_channel_is_marked(self) -> "CallCheckpoint":
-        if [mark.channel for mark in self.marks] != list(range(len(self.channels))):
-            raise ValueError("a checkpoint has a mark for each channel, in their order")
-        return self
+        if [mark.channel for mark in self.marks] == list(range(len(self.channels))):
+            return self
+        raise ValueError("a checkpoint has a mark for each channel, in their order")
 
 
 class WebhookState(Record):
