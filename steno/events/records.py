@@ -8,37 +8,24 @@ wall-clock times are timezone-aware UTC datetimes.
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from steno.audio_files import plain_file_name
-from steno.events import properties as bounds
-from steno.moments import with_room
-
-LONGEST_TEXT = 1024
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
-
-
-Identifier = Annotated[str, Field(min_length=1, max_length=256)]
-#: What is said for people to read: a reason, who asked. It is cut, for nothing depends on the end of it.
-Text = Annotated[str, AfterValidator(_shortened)]
-#: By the clock of whoever wrote the record.
-Moment = Annotated[AwareDatetime, AfterValidator(with_room)]
-#: A BCP 47 language tag, as far as its length tells.
-Locale = Annotated[str, Field(max_length=64)]
-#: What a publisher says of its call or recording.
-Properties = Annotated[dict[str, str], AfterValidator(bounds.bounded)]
-Location = Annotated[str, Field(min_length=1, max_length=4096)]
-# As far as Avro's long and int go.
-Milliseconds = Annotated[int, Field(ge=0, le=2**63 - 1)]
-Position = Annotated[int, Field(ge=0, le=2**63 - 1)]
-Index = Annotated[int, Field(ge=0, le=2**31 - 1)]
-Confidence = Annotated[float, Field(ge=0, le=1)]
-Sentiment = Annotated[float, Field(ge=-1, le=1)]
-Tenant = Annotated[str, Field(max_length=64, pattern=r"^(\w[\w.@+:/-]*)?$")]
-Writer = Annotated[str, Field(max_length=64)]
+from steno.events.fields import (
+    Confidence,
+    Identifier,
+    Index,
+    Locale,
+    Location,
+    Milliseconds,
+    Moment,
+    Position,
+    Properties,
+    Sentiment,
+    Tenant,
+    Text,
+    Writer,
+)
 
 
 class Value(BaseModel):
@@ -372,7 +359,11 @@ class CallEnded(CallRecord):
 
 
 LiveCallRecord = CallStarted | AudioChunk | AudioGap | CallPaused | CallResumed | DtmfPressed | CallUpdated | CallEnded
-"""A record of a live call's log; it is of the call whose `CallStarted` has the same writer (none: published on Kafka)."""
+"""A record of the log of a live call, which is of the call whose `CallStarted` has the same writer.
+
+A call that came in by a door of ingest has a writer of its own, one that is published on Kafka has none: so what is sent to a
+door never becomes part of another call, whichever id its sender gave. `RolesCorrected` names none: it may come from anybody.
+"""
 
 
 class CallState(CallRecord):
@@ -448,12 +439,6 @@ class CallCheckpoint(CallRecord):
     saved_at: Moment
     tenant: Tenant = ""
     writer: Writer = ""
-
-    @model_validator(mode="after")
-    def _each_channel_is_marked(self) -> "CallCheckpoint":
-        if [mark.channel for mark in self.marks] == list(range(len(self.channels))):
-            return self
-        raise ValueError("a checkpoint has a mark for each channel, in their order")
 
 
 class WebhookState(Record):

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from support.calls import AT, CALL, CHANNELS, call_started
 
+from steno.events.fields import LONGEST_TEXT
 from steno.events.properties import (
     LONGEST_NAME,
     LONGEST_VALUE,
@@ -18,7 +19,7 @@ from steno.events.properties import (
     merged,
     within_bounds,
 )
-from steno.events.records import LONGEST_TEXT, CallEnded, CallUpdated, RecordingSubmitted
+from steno.events.records import CallEnded, CallUpdated, RecordingSubmitted
 
 TOO_MUCH: list[tuple[dict[str, str], str]] = [
     ({f"p{number}": "" for number in range(MOST_PROPERTIES + 1)}, "65 properties; 64 are kept"),

@@ -100,7 +100,9 @@ class LiveCall:
         tell = self._observations.add
         #: What all channels heard of the stretch of audio that goes on.
         self._together = Channels(len(checkpoint.marks), form, tell=tell)
-        self._channels = tuple(LiveChannel(mark, form, beside=self._together, tell=tell) for mark in checkpoint.marks)
+        self._channels = tuple(
+            LiveChannel(index, mark, form, beside=self._together, tell=tell) for index, mark in enumerate(checkpoint.marks)
+        )
         self._next_offset = checkpoint.offset
         self._reader = CallReader(
             sample_rate=checkpoint.sample_rate,

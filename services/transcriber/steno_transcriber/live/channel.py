@@ -15,9 +15,11 @@ class LiveChannel:
     Begun from the mark of another one, and told of the same audio, it finds the same.
     """
 
-    def __init__(self, mark: ChannelMark, form: LiveForm, *, beside: Beside, tell: Callable[[Observation], None]) -> None:
-        """See `UtteranceFinder`."""
-        self._index = mark.channel
+    def __init__(
+        self, index: int, mark: ChannelMark, form: LiveForm, *, beside: Beside, tell: Callable[[Observation], None]
+    ) -> None:
+        """See `UtteranceFinder`. The mark is the one at `index` of its checkpoint, whatever channel it names."""
+        self._index = index
         self._form, self._raised_form = form, LiveForm(form.sample_rate, gain=GAIN)
         self._final_ms = mark.final_ms
         heard_from = FinderMark(
@@ -26,7 +28,7 @@ class LiveChannel:
             raised=mark.raised,
             said_until_ms=mark.final_ms,
         )
-        self._finder = UtteranceFinder(mark.channel, form, mark=heard_from, beside=beside, tell=tell)
+        self._finder = UtteranceFinder(index, form, mark=heard_from, beside=beside, tell=tell)
         self._unpublished: deque[tuple[Utterance, FinderMark]] = deque()
 
     @property

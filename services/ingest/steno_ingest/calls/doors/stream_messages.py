@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from steno.events.records import AudioCodec, CallChannel, GapReason, Hypothesis, Identifier, Phrase, Properties, Role
+from steno.events.fields import Identifier, Properties
+from steno.events.records import AudioCodec, CallChannel, GapReason, Hypothesis, Phrase, Role
 from steno.json_bounds import JsonTooLarge, check_json
 
 _DAY_MS = 86_400_000
