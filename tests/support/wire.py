@@ -53,12 +53,13 @@ class MemoryPhrases:
         self.count: int | None = None
         self.away = 0
 
-    async def live_phrases(self, call_id: str, *, first: int, limit: int) -> tuple[list[Phrase], int | None]:
+    async def live_phrases(self, call_id: str, *, tenant: str, first: int, limit: int) -> tuple[list[Phrase], int | None]:
         assert call_id == "call-1"
         if self.away:
             self.away -= 1
             raise DatabaseUnavailable("away")
-        found = sorted((phrase for phrase in self.phrases if phrase.sequence >= first), key=lambda phrase: phrase.sequence)
+        own = (phrase for phrase in self.phrases if phrase.tenant == tenant and phrase.sequence >= first)
+        found = sorted(own, key=lambda phrase: phrase.sequence)
         return found[:limit], self.count
 
 

@@ -54,7 +54,9 @@ class TranscriptObservation(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    kind: str = Field(description="tone, music; later versions may tell of more.")
+    kind: str = Field(
+        description="tone, music, same_on_both_channels, crosstalk_removed, too_quiet; later versions may tell of more."
+    )
     channel: int
     start_ms: int
     duration_ms: int

@@ -44,7 +44,9 @@ class Captions(Protocol):
 class SaidBefore(Protocol):
     """What is needed of `steno_ingest.calls.ledger.queries.CallQueries`."""
 
-    async def live_phrases(self, call_id: str, *, first: int, limit: int) -> tuple[Sequence[Phrase], int | None]: ...
+    async def live_phrases(
+        self, call_id: str, *, tenant: str, first: int, limit: int
+    ) -> tuple[Sequence[Phrase], int | None]: ...
 
 
 class Listening:
@@ -134,14 +136,15 @@ class Listening:
             await self._room()
             try:
                 phrases, count = await asyncio.wait_for(
-                    self._said_before.live_phrases(self._call_id, first=first, limit=_TOGETHER), _LEDGER_SECONDS
+                    self._said_before.live_phrases(self._call_id, tenant=self._tenant, first=first, limit=_TOGETHER),
+                    _LEDGER_SECONDS,
                 )
             except (Retryable, TimeoutError) as error:
                 log.warning("call.captions_not_looked_up", call_id=self._call_id, reason=str(error))
                 self._looked_in_vain = True
                 return
             for phrase in phrases:
-                if phrase.tenant == self._tenant and self._completion.phrase(phrase.sequence):
+                if self._completion.phrase(phrase.sequence):
                     self._tell(phrase)
             if count is not None:
                 self._completion.transcribed(count, at=self._now())

@@ -97,12 +97,12 @@ class CallLedger:
     async def set_paused(
         self, call_id: str, paused: bool, *, by: str, reason: str = "", instance: str | None = None
     ) -> CallView:
-        """Keeps that a call's audio is to be dropped from now on, or not any more, as `gated` rules; of an instance's call only
-        where one is named. Raises like `resume`."""
+        """Keeps that a call's audio is to be dropped from now on, or not any more, as `gated` rules; where an instance
+        is named, only of a call that is there. Raises like `resume`."""
 
         def changed(call: CallView) -> Changes:
             if instance not in (None, call.instance):
-                raise over(call, "be paused from here")
+                rows.there(None, call_id)
             if not call.open:
                 raise over(call, "be paused" if paused else "go on")
             return gated(call, paused, by=by, reason=reason)
@@ -150,7 +150,7 @@ class CallLedger:
             call = await rows.locked(connection, end.call_id)
             if not call.open:
                 return False
-            after = await self._write(connection, call, ended(call, end, await rows.passes(connection, call.call_id)))
+            after = await self._write(connection, call, ended(call, end, await rows.passes(connection, call)))
         self._told(call, after)
         return True
 
@@ -229,10 +229,9 @@ class CallLedger:
             await rows.lock(connection, record.call_id)
             await rows.insert_pass(connection, outcome)
             call = await rows.find(connection, record.call_id)
-            if call is None or (outcome.recording_id == call.recording_id and record.tenant != call.tenant):
-                # Or it is of a call that will take the place of this one (`gives_way`).
+            if call is None:
                 return
-            after = await self._write(connection, call, settled(call, await rows.passes(connection, call.call_id)))
+            after = await self._write(connection, call, settled(call, await rows.passes(connection, call)))
         self._told(call, after)
 
     async def note_phrase(self, phrase: Phrase) -> None:
@@ -294,7 +293,7 @@ class CallLedger:
             writer=call.writer,
         )
         await self._outbox.add(connection, CALL_AUDIO, end)
-        return ended(call, end, await rows.passes(connection, call.call_id))
+        return ended(call, end, await rows.passes(connection, call))
 
     async def _take_in(
         self, started: CallStarted, *, door: str, instance: str, paused: bool, heard_at: datetime | None
@@ -317,7 +316,7 @@ class CallLedger:
                 new = await self._write(connection, call, {field.name: getattr(new, field.name) for field in fields(new)})
             else:
                 raise in_use(call)
-            after = await self._write(connection, new, settled(new, await rows.passes(connection, new.call_id)))
+            after = await self._write(connection, new, settled(new, await rows.passes(connection, new)))
         CALLS_ACCEPTED.labels(door).inc()
         CALL_STATES.labels(CallStatus.ACTIVE.value).inc()
         log.info("call.accepted", call_id=new.call_id, door=door, protocol=new.protocol)

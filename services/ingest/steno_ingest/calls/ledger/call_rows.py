@@ -83,10 +83,11 @@ async def change(connection: AsyncConnection, call: CallView, changes: Mapping[s
         await _enter(connection, call.call_id, call.state, changes["state"], changes["updated_at"])
 
 
-async def passes(connection: AsyncConnection, call_id: str) -> list[Pass]:
-    """The passes over a call that completed or failed."""
-    rows = await connection.execute(select(call_passes).where(call_passes.c.call_id == call_id))
-    return [_pass(row) for row in rows]
+async def passes(connection: AsyncConnection, call: CallView) -> list[Pass]:
+    """The passes over a call that completed or failed; not the live one of somebody else's call by the same id."""
+    rows = await connection.execute(select(call_passes).where(call_passes.c.call_id == call.call_id))
+    found = map(_pass, rows)
+    return [entry for entry in found if entry.recording_id != call.recording_id or entry.tenant in (None, call.tenant)]
 
 
 async def insert_pass(connection: AsyncConnection, outcome: Pass) -> None:

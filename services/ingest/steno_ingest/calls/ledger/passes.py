@@ -27,6 +27,8 @@ class Pass:
     engine: str = ""
     reason: str = ""
     error: str = ""
+    #: Whose it is; None: it was kept before that was.
+    tenant: str | None = None
 
 
 def pass_of(record: TranscriptCompleted | TranscriptFailed) -> Pass | None:
@@ -42,6 +44,7 @@ def pass_of(record: TranscriptCompleted | TranscriptFailed) -> Pass | None:
             at=record.failed_at,
             reason=clean(record.reason),
             error=clean(record.error),
+            tenant=record.tenant,
         )
     if not live and not record.supersedes:
         return None
@@ -56,6 +59,7 @@ def pass_of(record: TranscriptCompleted | TranscriptFailed) -> Pass | None:
         duration_ms=record.duration_ms,
         observations=tuple(TranscriptObservation.of(observation) for observation in record.observations),
         engine=clean(record.engine),
+        tenant=record.tenant,
     )
 
 

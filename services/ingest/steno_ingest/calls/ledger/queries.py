@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, select, tuple_
+from sqlalchemy import ColumnElement, Row, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from steno.callers import Caller
@@ -68,7 +68,7 @@ class CallQueries:
         async with transaction(self._engine) as connection:
             call = rows.seen(await rows.find(connection, call_id), call_id, caller)
             noted = (await connection.execute(query)).all()
-            passes = await rows.passes(connection, call_id)
+            passes = await rows.passes(connection, call)
         events = [_noted(row) for row in noted]
         for entry in passes:
             if entry.recording_id == call.recording_id:
@@ -79,7 +79,7 @@ class CallQueries:
         """A call that a caller sees, and the passes over it that completed or failed. Raises `NotThere`."""
         async with transaction(self._engine) as connection:
             call = rows.seen(await rows.find(connection, call_id), call_id, caller)
-            return call, await rows.passes(connection, call_id)
+            return call, await rows.passes(connection, call)
 
     async def never_heard(self, before: datetime) -> list[CallView]:
         """Calls accepted before then whose audio is not over, and of which nothing is known to be on their log."""
@@ -92,20 +92,18 @@ class CallQueries:
 
     async def phrases(self, call: CallView) -> tuple[TranscriptPhrase, ...]:
         """The phrases of the live pass so far, by time and then channel; not those of another one's call by the same id."""
-        query = select(call_phrases.c.content).where(call_phrases.c.call_id == call.call_id)
+        query = select(call_phrases.c.content).where(*_phrases_of(call.call_id, call.tenant))
         query = query.order_by(call_phrases.c.start_ms, call_phrases.c.channel)
         async with transaction(self._engine) as connection:
-            contents = (await connection.execute(query)).scalars()
-            # Of those that an earlier version kept, it does not stand there whose they are.
-            own = (content for content in contents if content.get("tenant", call.tenant) == call.tenant)
-            return tuple(TranscriptPhrase.model_validate(content) for content in own)
+            return tuple(TranscriptPhrase.model_validate(content) for content in (await connection.execute(query)).scalars())
 
-    async def live_phrases(self, call_id: str, *, first: int, limit: int) -> tuple[list[Phrase], int | None]:
-        """The phrases of the live pass from a number on, in their order, and how many it has; None while it goes on."""
-        live = live_pass_id(call_id)
-        query = select(call_phrases).where(call_phrases.c.call_id == call_id, call_phrases.c.sequence >= first)
+    async def live_phrases(self, call_id: str, *, tenant: str, first: int, limit: int) -> tuple[list[Phrase], int | None]:
+        """The phrases of the live pass of a tenant's call from a number on, in their order, and how many it has; None while it
+        goes on."""
+        query = select(call_phrases).where(*_phrases_of(call_id, tenant), call_phrases.c.sequence >= first)
         query = query.order_by(call_phrases.c.sequence).limit(limit)
-        count = select(call_passes.c.phrase_count).where(call_passes.c.recording_id == live)
+        own = func.coalesce(call_passes.c.tenant, tenant) == tenant
+        count = select(call_passes.c.phrase_count).where(call_passes.c.recording_id == live_pass_id(call_id), own)
         async with transaction(self._engine) as connection:
             over = (await connection.execute(count)).scalar_one_or_none()
             return [phrase_of(row) for row in await connection.execute(query)], over
@@ -113,6 +111,12 @@ class CallQueries:
     async def _calls(self, *conditions: ColumnElement[bool]) -> list[CallView]:
         async with transaction(self._engine) as connection:
             return [rows.view_of(row) for row in await connection.execute(select(calls).where(*conditions).limit(_TOGETHER))]
+
+
+def _phrases_of(call_id: str, tenant: str) -> tuple[ColumnElement[bool], ...]:
+    """The phrases of a tenant's call; of those that an earlier version kept, it does not stand there whose they are."""
+    own = func.coalesce(call_phrases.c.content["tenant"].as_string(), tenant) == tenant
+    return call_phrases.c.call_id == call_id, own
 
 
 def _noted(row: Row[Any]) -> CallEvent:

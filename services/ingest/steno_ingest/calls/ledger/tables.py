@@ -132,6 +132,8 @@ call_passes = Table(
     # Why it failed: for a person, and for programs.
     Column("reason", Text, nullable=False),
     Column("error", Text, nullable=False),
+    # Whose it is; null where an earlier version kept it.
+    Column("tenant", String(64)),
 )
 
 call_accounts = Table(
