@@ -13,8 +13,8 @@ from steno_transcriber import engines
 from steno_transcriber.audio.decode import open_audio
 from steno_transcriber.engines.port import Engine
 from steno_transcriber.models.store import ModelStore
-from steno_transcriber.segmenter import segment
 from steno_transcriber.settings import TranscriberSettings
+from steno_transcriber.utterances import utterances
 
 from steno.cli.api import Api
 from steno.cli.recordings import sidecar
@@ -25,7 +25,7 @@ RECORDINGS = 45
 def bare(engine: Engine, audio: Path) -> float:
     """Recognises one recording with nothing around the engine; returns its seconds of audio."""
     with open_audio(audio, name=audio.name) as file:
-        for pack in engine.packs(segment(file.blocks())):
+        for pack in engine.packs(utterances(file.blocks(), tell=lambda _: None)):
             engine.decode(pack, locale="en-US")
     return file.duration_ms / 1000
 

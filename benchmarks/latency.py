@@ -13,8 +13,8 @@ from steno_transcriber import engines
 from steno_transcriber.audio.decode import open_audio
 from steno_transcriber.models.store import ModelStore
 from steno_transcriber.recognise import recognise
-from steno_transcriber.segmenter import segment
 from steno_transcriber.settings import TranscriberSettings
+from steno_transcriber.utterances import utterances
 
 from steno.cli.recordings import sidecar
 from steno.cli.webhook_receiver import WebhookReceiver
@@ -34,7 +34,15 @@ def engine_seconds() -> float:
         for _ in range(ROUNDS + 1):
             began = time.perf_counter()
             with open_audio(CALL, name=CALL.name) as file:
-                list(recognise(engine, segment(file.blocks()), executor=pool, in_flight=2 * threads, locale="en-US"))
+                list(
+                    recognise(
+                        engine,
+                        utterances(file.blocks(), tell=lambda _: None),
+                        executor=pool,
+                        in_flight=2 * threads,
+                        locale="en-US",
+                    )
+                )
             taken.append(time.perf_counter() - began)
     engine.close()
     return statistics.median(taken[1:])

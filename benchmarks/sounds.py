@@ -14,9 +14,9 @@ from steno_transcriber.audio.decode import open_audio
 from steno_transcriber.engines.whisper import WhisperEngine
 from steno_transcriber.models.errors import ModelError
 from steno_transcriber.models.store import ModelStore
-from steno_transcriber.segmenter import segment
 from steno_transcriber.sounds import sound_of
 from steno_transcriber.speech import SAMPLE_RATE, Utterance
+from steno_transcriber.utterances import utterances
 
 REAL_CALLS = sorted((Path(__file__).parents[2] / "shared" / "data" / "calls" / "hvb").glob("*.wav"))
 LIMIT = 0.02
@@ -47,7 +47,7 @@ def main() -> None:
 
 def _utterances(path: Path) -> list[Utterance]:
     with open_audio(path) as audio:
-        return list(segment(audio.blocks()))
+        return list(utterances(audio.blocks(), tell=lambda _: None))
 
 
 def _cpu_seconds(work: Callable[[], object]) -> float:

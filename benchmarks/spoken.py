@@ -55,7 +55,7 @@ def _shared() -> Iterator[Call]:
 
 
 def _said(entry: dict[str, Any]) -> dict[int, str]:
-    """What was said on each channel; a text for the whole recording is heard on each of them."""
+    """What was said on each channel; a text for the whole recording on the first: where all have it, it is written there."""
     if texts := entry.get("channel_references"):
         return dict(enumerate(texts))
     reference = entry.get("reference")
@@ -63,7 +63,7 @@ def _said(entry: dict[str, Any]) -> dict[int, str]:
         return {}
     if reference.endswith(".json"):
         return _references(SHARED / reference)
-    return dict.fromkeys(range(entry["channels"]), reference)
+    return {0: reference}
 
 
 def _references(path: Path) -> dict[int, str]:

@@ -15,9 +15,8 @@ import numpy as np
 import pytest
 from steno_transcriber.engines.port import Engine, UnsupportedLocale
 from steno_transcriber.recognise import recognise
-from steno_transcriber.segmenter import segment
 from steno_transcriber.speech import SAMPLES_PER_MS, Recognition, Utterance
-from support.speech import call_audio
+from support.speech import call_audio, segment
 
 
 def recorded_utterances() -> list[Utterance]:

@@ -123,6 +123,15 @@ class Bed:
         )
         return LiveTranscriber(bench, read_checkpoints=self.topics.read)
 
+    async def hand_over(self) -> int:
+        """Another process goes on, from the checkpoints; gives the offset from which it wants the log."""
+        await self.handler.settle(PARTITION)
+        await self.handler.close(PARTITION)
+        self.handler = self.another()
+        begin = await self.handler.open(PARTITION)
+        assert begin is not None
+        return begin
+
     async def play(self, log: Sequence[Entry]) -> None:
         for entry in log:
             await self.handler.take(message(entry))

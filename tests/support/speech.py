@@ -1,5 +1,6 @@
 """Speech for tests: the sample calls as samples, and the model that the repository's default engine loads."""
 
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 from steno_transcriber.audio.decode import Block, open_audio
 from steno_transcriber.models.errors import ModelMissing
 from steno_transcriber.models.store import ModelStore
+from steno_transcriber.segmenter import Segmenter, SegmenterOptions
+from steno_transcriber.speech import Utterance
 from support.recordings import sample_call
 
 
@@ -24,3 +27,18 @@ def tiny_en() -> Path:
         return ModelStore().resolve("tiny.en")
     except ModelMissing as missing:
         pytest.skip(str(missing))
+
+
+def segment(blocks: Iterable[Block], options: SegmenterOptions | None = None) -> Iterator[Utterance]:
+    """Cut blocks of shape (channels, samples) into utterances, each channel by its own segmenter and with nothing around it.
+
+    Utterances of one channel come in order of time; those of different channels are interleaved as they end.
+    """
+    segmenters: list[Segmenter] = []
+    for block in blocks:
+        if not segmenters:
+            segmenters = [Segmenter(channel=channel, options=options) for channel in range(len(block))]
+        for segmenter, samples in zip(segmenters, block, strict=True):
+            yield from segmenter.accept(samples)
+    for segmenter in segmenters:
+        yield from segmenter.finish()

@@ -112,7 +112,7 @@ class _Copies:
     ratios: Energies
 
 
-class Channels:
+class CopyDetector:
     """What the channels of a call heard of late, and from it, what in their utterances is a copy.
 
     It is told of stretches of audio, each from its beginning, and holds what it was told until that is forgotten.

@@ -5,7 +5,7 @@ ends when none of it is. What comes out does not depend on how the audio is cut 
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Protocol
@@ -272,18 +272,3 @@ class Segmenter:
         energy = np.square(sound, dtype=np.float64).reshape(len(kept) - half, -1).mean(axis=1)
         stretch = np.convolve(energy, np.ones(QUIET_FRAMES), mode="valid")
         return begin + half + int(np.argmin(stretch)) + QUIET_FRAMES // 2
-
-
-def segment(blocks: Iterable[npt.NDArray[np.float32]], options: SegmenterOptions | None = None) -> Iterator[Utterance]:
-    """Cut blocks of shape (channels, samples) into utterances, each channel by its own segmenter.
-
-    Utterances of one channel come in order of time; those of different channels are interleaved as they end.
-    """
-    segmenters: list[Segmenter] = []
-    for block in blocks:
-        if not segmenters:
-            segmenters = [Segmenter(channel=channel, options=options) for channel in range(len(block))]
-        for segmenter, samples in zip(segmenters, block, strict=True):
-            yield from segmenter.accept(samples)
-    for segmenter in segmenters:
-        yield from segmenter.finish()

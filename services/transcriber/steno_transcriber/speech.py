@@ -16,6 +16,14 @@ SAMPLES_PER_MS = SAMPLE_RATE // 1000
 Samples = npt.NDArray[np.float32]
 
 
+def frame_powers(samples: Samples, frame_ms: int) -> npt.NDArray[np.float64]:
+    """The mean power of each whole frame of so many milliseconds."""
+    length = frame_ms * SAMPLES_PER_MS
+    frames = samples[: len(samples) // length * length].reshape(-1, length)
+    powers: npt.NDArray[np.float64] = np.square(frames, dtype=np.float64).mean(axis=1)
+    return powers
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Utterance:
     """A stretch of speech on one channel, as voice activity found it.

@@ -18,13 +18,12 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from steno.events.records import Observation, ObservationKind
 from steno_transcriber.observations import observation_of
 from steno_transcriber.segmenter import FRAME_MS, Audio, AudioForm, Segmenter, SegmenterOptions
 from steno_transcriber.sounds import sound_of
-from steno_transcriber.speech import SAMPLES_PER_MS, Samples, Utterance
+from steno_transcriber.speech import Samples, Utterance, frame_powers
 
 GAIN = 32
 """By how much a channel is raised: 30 dB."""
@@ -52,7 +51,6 @@ RAISED_EACH_MS = 960
 
 _LOUD_FRAMES = 5
 _QUIET_PERCENT = 15
-_FRAME = FRAME_MS * SAMPLES_PER_MS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +66,7 @@ class FinderMark:
     said_until_ms: int = 0
 
 
-class Ear:
+class StretchSegmenter:
     """A segmenter that is given stretches of audio, of which it may know the beginning."""
 
     def __init__(self, channel: int, form: AudioForm, *, restart_ms: int, options: SegmenterOptions | None = None) -> None:
@@ -96,9 +94,9 @@ class Ear:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
-    """What one ear found: an utterance, how far it had heard then, and the restart from which it follows."""
+    """An utterance, the segmenter that found it, how far that had heard then, and the restart from which it follows."""
 
-    ear: Ear
+    by: StretchSegmenter
     utterance: Utterance
     heard_ms: int
     restart_ms: int
@@ -106,7 +104,7 @@ class _Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Undecided:
-    """What may be said yet, how far its ear had heard then, and the restart from which it follows."""
+    """What may be said yet, how far its segmenter had heard then, and the restart from which it follows."""
 
     parts: tuple[Utterance, ...]
     heard_ms: int
@@ -143,7 +141,7 @@ class Raised:
         return self._form.samples(audio)
 
 
-class Beside(Protocol):
+class OtherChannels(Protocol):
     """The other channels."""
 
     def sift(self, utterance: Utterance) -> Sequence[Utterance]:
@@ -162,7 +160,7 @@ class UtteranceFinder:
         form: AudioForm,
         *,
         mark: FinderMark,
-        beside: Beside,
+        beside: OtherChannels,
         tell: Callable[[Observation], None],
         options: SegmenterOptions | None = None,
     ) -> None:
@@ -174,18 +172,19 @@ class UtteranceFinder:
         """
         self._beside, self._tell = beside, tell
         self._said_until_ms = mark.said_until_ms
-        self._plain: Ear | None = None
-        self._raised: Ear | None = None
+        self._plain: StretchSegmenter | None = None
+        self._raised: StretchSegmenter | None = None
+        # Heard raised only, both restarts are the same.
+        raised_ms = mark.restart_ms if mark.raised else mark.raised_restart_ms
         if not mark.raised:
-            self._plain = Ear(channel, form, restart_ms=mark.restart_ms, options=options)
-        raised_ms = mark.restart_ms if mark.raised and mark.raised_restart_ms is None else mark.raised_restart_ms
+            self._plain = StretchSegmenter(channel, form, restart_ms=mark.restart_ms, options=options)
         if raised_ms is not None:
-            self._raised = Ear(channel, Raised(form), restart_ms=raised_ms, options=options)
+            self._raised = StretchSegmenter(channel, Raised(form), restart_ms=raised_ms, options=options)
         self._form = form
-        #: What the raised ear has still to hear while the other one has heard it, and from where on it is to.
+        #: What is still to be heard raised while it was heard as it is, and from where on that is due.
         self._behind: list[Audio] = []
         self._next_raised_ms = 0
-        self._ears = [ear for ear in (self._plain, self._raised) if ear is not None]
+        self._heard_by = [one for one in (self._plain, self._raised) if one is not None]
         self._mark_before: FinderMark | None = None
         #: While it is heard twice: what was found as it is and raised, each since its last restart, and is not decided.
         self._held: list[_Undecided] = []
@@ -195,8 +194,8 @@ class UtteranceFinder:
     def mark(self) -> FinderMark:
         """From where it must be heard again to come to what was not given yet."""
         restart_ms, raised_ms = (
-            None if ear is None else min([ear.segmenter.restart_ms, *(one.restart_ms for one in undecided[:1])])
-            for ear, undecided in ((self._plain, self._held), (self._raised, self._weighed))
+            None if heard is None else min([heard.segmenter.restart_ms, *(one.restart_ms for one in undecided[:1])])
+            for heard, undecided in ((self._plain, self._held), (self._raised, self._weighed))
         )
         first_ms = min(at_ms for at_ms in (restart_ms, raised_ms) if at_ms is not None)
         return FinderMark(
@@ -219,24 +218,24 @@ class UtteranceFinder:
     @property
     def segmenter(self) -> Segmenter:
         """What knows of the utterance that is open."""
-        return self._ears[0].segmenter
+        return self._heard_by[0].segmenter
 
     @property
     def needed_ms(self) -> int:
         """No utterance to come carries audio from before."""
-        needed_ms = self._ears[0].segmenter.needed_ms
-        return min(needed_ms, self._ears[1].segmenter.needed_ms) if len(self._ears) > 1 else needed_ms
+        needed_ms = self._heard_by[0].segmenter.needed_ms
+        return min(needed_ms, self._heard_by[1].segmenter.needed_ms) if len(self._heard_by) > 1 else needed_ms
 
     def begin(self, start_ms: int) -> None:
         """A stretch of audio begins. What lies in it before a restart is known already."""
-        for ear in self._ears:
-            ear.begin(start_ms)
+        for heard in self._heard_by:
+            heard.begin(start_ms)
 
     def hear(self, audio: Audio) -> Iterator[Utterance]:
         """Take the next audio of the stretch and give what was said by its end, as far as that is decided."""
         self._mark_before = None
         if self._plain is None or self._raised is None:
-            for utterance in self._ears[0].hear(audio):
+            for utterance in self._heard_by[0].hear(audio):
                 yield from self._given(utterance)
             return
         self._mark_before = self.mark
@@ -258,35 +257,35 @@ class UtteranceFinder:
         found: list[_Found] = []
         if self._raised is not None:
             found += self._found(self._raised, self._raised.hear(self._taken()), until_ms)
-        for ear in self._ears:
-            found += self._found(ear, ear.segmenter.finish(), until_ms)
+        for heard in self._heard_by:
+            found += self._found(heard, heard.segmenter.finish(), until_ms)
         yield from self._decided(found)
         yield from self._give_held()
         self._forget_weighed()
 
     def _taken(self) -> Audio:
-        """What the raised ear has still to hear; from now on, nothing."""
+        """What is still to be heard raised; from now on, nothing."""
         behind, self._behind = self._behind, []
         return self._form.joined(behind)
 
     @staticmethod
-    def _found(ear: Ear, utterances: Iterator[Utterance], until_ms: int | None = None) -> "list[_Found]":
+    def _found(heard: StretchSegmenter, utterances: Iterator[Utterance], until_ms: int | None = None) -> "list[_Found]":
         found = []
         for whole in utterances:
             utterance = whole if until_ms is None else whole.until(until_ms)
             if utterance is not None:
-                heard_ms, restart_ms = ear.segmenter.heard_ms, ear.segmenter.restart_ms
-                found.append(_Found(ear=ear, utterance=utterance, heard_ms=heard_ms, restart_ms=restart_ms))
+                heard_ms, restart_ms = heard.segmenter.heard_ms, heard.segmenter.restart_ms
+                found.append(_Found(by=heard, utterance=utterance, heard_ms=heard_ms, restart_ms=restart_ms))
         return found
 
     def _decided(self, found: list[_Found]) -> Iterator[Utterance]:
         """In the order in which things were found: blocks of audio of any length come to the same."""
-        for one in sorted(found, key=lambda one: (one.heard_ms, one.ear is self._raised)):
+        for one in sorted(found, key=lambda one: (one.heard_ms, one.by is self._raised)):
             yield from self._give_late(one.heard_ms)
             if self._raised is None or self._plain is None:
-                if one.ear in self._ears:
+                if one.by in self._heard_by:
                     yield from self._given(one.utterance)
-            elif one.ear is self._plain:
+            elif one.by is self._plain:
                 yield from self._hold(one)
             else:
                 yield from self._weigh(one)
@@ -300,7 +299,7 @@ class UtteranceFinder:
         parts = tuple(self._beside.sift(one.utterance))
         self._held.append(_Undecided(parts=parts, heard_ms=one.heard_ms, restart_ms=one.restart_ms))
         if any(loudness(part) >= HEARD and not is_sound(part) for part in parts):
-            self._ears, self._raised = [one.ear], None
+            self._heard_by, self._raised = [one.by], None
             self._behind.clear()
             self._weighed.clear()
             yield from self._give_held()
@@ -314,7 +313,7 @@ class UtteranceFinder:
         parts = tuple(part for part in self._beside.sift(one.utterance) if is_quiet_speech(part))
         self._weighed.append(_Undecided(parts=parts, heard_ms=one.heard_ms, restart_ms=one.restart_ms))
         if sum(part.duration_ms for each in self._weighed for part in each.parts) >= CONVINCING_MS:
-            self._ears, self._plain = [one.ear], None
+            self._heard_by, self._plain = [one.by], None
             self._held.clear()
             weighed, self._weighed = self._weighed, []
             for each in weighed:
@@ -360,7 +359,7 @@ class UtteranceFinder:
 
 def loudness(utterance: Utterance) -> float:
     """The power of the loudest frames of an utterance."""
-    powers = _powers(utterance.samples)
+    powers = frame_powers(utterance.samples, FRAME_MS)
     return float(np.sort(powers)[-_LOUD_FRAMES:][0]) if len(powers) else 0.0
 
 
@@ -372,12 +371,5 @@ def is_sound(utterance: Utterance) -> bool:
 
 def is_quiet_speech(utterance: Utterance) -> bool:
     """Whether what is too quiet to be heard rises and falls as speech does."""
-    powers, loudest = _powers(utterance.samples), loudness(utterance)
+    powers, loudest = frame_powers(utterance.samples, FRAME_MS), loudness(utterance)
     return 0.0 < loudest < HEARD and loudest >= RISE * float(np.percentile(powers, _QUIET_PERCENT))
-
-
-def _powers(samples: Samples) -> npt.NDArray[np.float64]:
-    """Of each frame."""
-    whole = samples[: len(samples) // _FRAME * _FRAME].reshape(-1, _FRAME)
-    powers: npt.NDArray[np.float64] = np.square(whole, dtype=np.float64).mean(axis=1)
-    return powers

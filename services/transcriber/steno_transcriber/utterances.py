@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from steno.events.records import Observation
-from steno_transcriber.copies import Channels
+from steno_transcriber.copies import CopyDetector
 from steno_transcriber.segmenter import DECODED
 from steno_transcriber.speech import Utterance
 from steno_transcriber.utterance_finder import FinderMark, UtteranceFinder
@@ -22,15 +22,15 @@ def utterances(blocks: Iterable[npt.NDArray[np.float32]], *, tell: Callable[[Obs
     first = next(blocks, None)
     if first is None:
         return
-    together = Channels(len(first), DECODED, tell=tell)
+    copies = CopyDetector(len(first), DECODED, tell=tell)
     finders = [
-        UtteranceFinder(channel, DECODED, mark=FinderMark(restart_ms=0), beside=together, tell=tell)
+        UtteranceFinder(channel, DECODED, mark=FinderMark(restart_ms=0), beside=copies, tell=tell)
         for channel in range(len(first))
     ]
     for block in chain([first], blocks):
-        together.hear(block)
+        copies.hear(block)
         for finder, samples in zip(finders, block, strict=True):
             yield from finder.hear(samples)
-        together.forget(min(finder.needed_ms for finder in finders))
+        copies.forget(min(finder.needed_ms for finder in finders))
     for finder in finders:
         yield from finder.finish()

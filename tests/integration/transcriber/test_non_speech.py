@@ -1,20 +1,25 @@
 """What nobody said gives no word, and what somebody said is not taken for a tone or music: real engine, real recordings."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from steno_transcriber import engines
-from steno_transcriber.audio.decode import open_audio
+from steno_transcriber.audio.decode import Block, open_audio
 from steno_transcriber.engines.port import Engine, Pack
 from steno_transcriber.hearing import Screen, understand
-from steno_transcriber.segmenter import segment
 from steno_transcriber.sounds import sound_of
 from steno_transcriber.speech import SAMPLE_RATE, Utterance
+from steno_transcriber.utterances import utterances as found
 from support.non_speech import NON_SPEECH, as_heard
 from support.shared_calls import shared_recordings
 from support.speech import tiny_en
+
+
+def heard(blocks: Iterable[Block]) -> Iterator[Utterance]:
+    """The utterances of a recording."""
+    return found(blocks, tell=lambda _: None)
 
 
 @pytest.fixture(scope="module")
@@ -40,19 +45,19 @@ def live(engine: Engine, utterances: list[Utterance]) -> str:
 @pytest.mark.parametrize("name", NON_SPEECH)
 def test_what_is_no_speech_gives_no_word(engine: Engine, name: str) -> None:
     """Made here, by telephone; in a recording as in a live call."""
-    utterances = list(segment([as_heard(NON_SPEECH[name], 8_000)[np.newaxis]]))
+    utterances = list(heard([as_heard(NON_SPEECH[name], 8_000)[np.newaxis]]))
     assert (in_batch(engine, utterances), live(engine, utterances)) == ("", "")
 
 
 @pytest.mark.parametrize("name", NON_SPEECH)
 def test_nor_does_it_in_wide_band(engine: Engine, name: str) -> None:
     """At 16 kHz, where more of it is heard."""
-    assert live(engine, list(segment([as_heard(NON_SPEECH[name], SAMPLE_RATE)[np.newaxis]]))) == ""
+    assert live(engine, list(heard([as_heard(NON_SPEECH[name], SAMPLE_RATE)[np.newaxis]]))) == ""
 
 
 def cut(path: Path) -> Iterator[Utterance]:
     with open_audio(path) as audio:
-        yield from segment(audio.blocks())
+        yield from heard(audio.blocks())
 
 
 @pytest.mark.parametrize("path", shared_recordings(speech=False), ids=lambda path: path.name)

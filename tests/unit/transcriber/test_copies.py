@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from steno_transcriber.copies import Apart, Channels, Copied
+from steno_transcriber.copies import Apart, Copied, CopyDetector
 from steno_transcriber.likeness import LATEST_MS
-from steno_transcriber.segmenter import DECODED, segment
+from steno_transcriber.segmenter import DECODED
 from steno_transcriber.speech import SAMPLES_PER_MS, Utterance
 from support.leaks import by_telephone, doubled, leaky
 from support.live_calls import Heard
-from support.speech import call_audio
+from support.speech import call_audio, segment
 
 SECONDS = 20
 
@@ -22,8 +22,8 @@ def call(name: str = "lost-card", *, begin_ms: int = 0, seconds: int = SECONDS) 
     return call_audio(name)[:, begin : begin + seconds * 1000 * SAMPLES_PER_MS]
 
 
-def together(count: int = 2) -> Channels:
-    return Channels(count, DECODED, tell=lambda _: None)
+def together(count: int = 2) -> CopyDetector:
+    return CopyDetector(count, DECODED, tell=lambda _: None)
 
 
 def taken_apart(audio: Heard) -> list[Apart]:

@@ -131,11 +131,8 @@ async def test_another_ones_call_by_the_same_id_is_no_part_of_a_call(bed: Bed) -
     mixed = [replace(entry, offset=offset) for offset, entry in enumerate(mixed)]
     await bed.play(mixed[:300])
     await bed.until(TranscriptStarted)
-    await bed.handler.settle(PARTITION)
-    await bed.handler.close(PARTITION)
-    bed.handler = bed.another()
-    begin = await bed.handler.open(PARTITION)
-    await bed.play([entry for entry in mixed if entry.offset >= (begin or 0)])
+    begin = await bed.hand_over()
+    await bed.play([entry for entry in mixed if entry.offset >= begin])
     await bed.until(TranscriptCompleted)
     said = {phrase.phrase_id: phrase for phrase in bed.topics.published if isinstance(phrase, Phrase)}
     assert list(said.values()) == undisturbed(log, ScriptedEngine())

@@ -105,11 +105,7 @@ async def test_another_process_goes_on(bed: Bed, killed_at: int) -> None:
     log = log_of()
     await bed.play(log[:killed_at])
     await bed.until(TranscriptStarted)
-    await bed.handler.settle(PARTITION)
-    await bed.handler.close(PARTITION)
-    bed.handler = bed.another()
-    begin = await bed.handler.open(PARTITION)
-    assert begin is not None
+    begin = await bed.hand_over()
     await bed.play([entry for entry in log if entry.offset >= begin])
     await bed.until(TranscriptCompleted)
     by_id = {phrase.phrase_id: phrase for phrase in bed.topics.of(Phrase) if isinstance(phrase, Phrase)}

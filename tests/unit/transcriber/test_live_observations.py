@@ -93,10 +93,6 @@ async def test_whoever_takes_over_tells_the_same(bed: Bed, killed_at: int) -> No
     log = written("call-1", SERVED)
     await bed.play(log[:killed_at])
     await bed.until(TranscriptStarted)
-    await bed.handler.settle(PARTITION)
-    await bed.handler.close(PARTITION)
-    bed.handler = bed.another()
-    begin = await bed.handler.open(PARTITION)
-    assert begin is not None
+    begin = await bed.hand_over()
     record = await completed(bed, [entry for entry in log if entry.offset >= begin])
     assert in_seconds(record.observations) == WAITED

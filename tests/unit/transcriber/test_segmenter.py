@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from steno_transcriber.segmenter import RESTART_FRAMES, Segmenter, SegmenterOptions, segment
+from steno_transcriber.segmenter import RESTART_FRAMES, Segmenter, SegmenterOptions
 from steno_transcriber.speech import SAMPLES_PER_MS, Samples, Utterance
-from support.speech import call_audio
+from support.speech import call_audio, segment
 
 MINUTE_MS = 60_000
 

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from steno_transcriber.segmenter import segment
 from steno_transcriber.sounds import sound_of
 from steno_transcriber.speech import SAMPLE_RATE, SAMPLES_PER_MS, Samples, Utterance
 from support.non_speech import MUSIC, NOISES, NOISY, NON_SPEECH, TONES, as_heard, cadence
-from support.speech import call_audio
+from support.speech import call_audio, segment
 
 from steno.events.records import ObservationKind
 

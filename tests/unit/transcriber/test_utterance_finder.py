@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from steno_transcriber.segmenter import DECODED, segment
+from steno_transcriber.segmenter import DECODED
 from steno_transcriber.speech import SAMPLES_PER_MS, Samples, Utterance
 from steno_transcriber.utterance_finder import GAIN, HEARD, FinderMark, UtteranceFinder, loudness
 from support.leaks import by_telephone
-from support.speech import call_audio
+from support.speech import call_audio, segment
 
 from steno.events.records import Observation
 

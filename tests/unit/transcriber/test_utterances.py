@@ -9,13 +9,12 @@ from steno_transcriber.audio.decode import open_audio
 from steno_transcriber.engines.whisper import WhisperEngine
 from steno_transcriber.observations import Observations
 from steno_transcriber.recognise import recognise
-from steno_transcriber.segmenter import segment
 from steno_transcriber.speech import SAMPLE_RATE
 from steno_transcriber.utterances import utterances
 from support.leaks import by_telephone, doubled, leaky
 from support.live_calls import CallWriter, Heard
 from support.live_listener import listened
-from support.speech import call_audio, tiny_en
+from support.speech import call_audio, segment, tiny_en
 
 from steno.events.records import AudioCodec
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from steno_transcriber.speech import SAMPLES_PER_MS, Samples
+from steno_transcriber.speech import Samples, frame_powers
 
 FRAME_MS = 20
 LOUD_QUANTILE = 0.9
@@ -22,23 +22,19 @@ Sounding = npt.NDArray[np.bool_]
 
 def sounding(samples: Samples) -> Sounding:
     """Which frames are not much quieter than the loud ones. The rest of a frame at the end counts for nothing."""
-    frames = len(samples) // (FRAME_MS * SAMPLES_PER_MS)
-    if not frames:
+    levels = 10 * np.log10(frame_powers(samples, FRAME_MS) + 1e-12)
+    if not len(levels):
         return np.zeros(0, dtype=np.bool_)
-    pieces = samples[: frames * FRAME_MS * SAMPLES_PER_MS].reshape(frames, -1)
-    levels = 10 * np.log10(np.square(pieces, dtype=np.float64).mean(axis=1) + 1e-12)
     found: Sounding = levels > max(float(np.quantile(levels, LOUD_QUANTILE)) - BELOW_LOUD_DB, LEAST_DB)
     return found
 
 
 def quietest_ms(samples: Samples, *, least_ms: int) -> int | None:
     """Where to cut it in two of `least_ms` or more: at its quietest moment; None if it is too short."""
-    frame = FRAME_MS * SAMPLES_PER_MS
-    frames, least = len(samples) // frame, -(-least_ms // FRAME_MS)
-    if frames < 2 * least:
+    powers, least = frame_powers(samples, FRAME_MS), -(-least_ms // FRAME_MS)
+    if len(powers) < 2 * least:
         return None
-    energy = np.square(samples[: frames * frame], dtype=np.float64).reshape(frames, -1).mean(axis=1)
-    around = np.convolve(energy, np.ones(5), mode="same")[least : frames - least + 1]
+    around = np.convolve(powers, np.ones(5), mode="same")[least : len(powers) - least + 1]
     return (least + int(np.argmin(around))) * FRAME_MS
 
 

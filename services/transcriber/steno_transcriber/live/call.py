@@ -37,7 +37,7 @@ from steno.events.records import (
     Role,
     RolesCorrected,
 )
-from steno_transcriber.copies import Channels
+from steno_transcriber.copies import CopyDetector
 from steno_transcriber.likeness import LATEST_MS
 from steno_transcriber.live.audio import Linear, LiveForm, linear
 from steno_transcriber.live.channel import LiveChannel
@@ -98,10 +98,10 @@ class LiveCall:
         form = LiveForm(checkpoint.sample_rate)
         self._observations = Observations(checkpoint.observations)
         tell = self._observations.add
-        #: What all channels heard of the stretch of audio that goes on.
-        self._together = Channels(len(checkpoint.marks), form, tell=tell)
+        #: Told what all channels hear of the stretch of audio that goes on.
+        self._copies = CopyDetector(len(checkpoint.marks), form, tell=tell)
         self._channels = tuple(
-            LiveChannel(index, mark, form, beside=self._together, tell=tell) for index, mark in enumerate(checkpoint.marks)
+            LiveChannel(index, mark, form, beside=self._copies, tell=tell) for index, mark in enumerate(checkpoint.marks)
         )
         self._next_offset = checkpoint.offset
         self._reader = CallReader(
@@ -151,7 +151,7 @@ class LiveCall:
 
     def copying(self, channel: int) -> bool:
         """Whether what is being said on a channel is so far but a copy of another."""
-        return self._together.copying(channel, self._channels[channel].needed_ms)
+        return self._copies.copying(channel, self._channels[channel].needed_ms)
 
     @property
     def duration_ms(self) -> int:
@@ -330,16 +330,16 @@ class LiveCall:
                 return
             self._places.keep(self._place(offset, exact_from=begin))
             self._hearing = True
-            self._together.begin(start_ms)
+            self._copies.begin(start_ms)
             for channel in self._channels:
                 channel.begin(start_ms)
         elif self._places.due(heard.position):
             self._places.keep(self._place(offset, exact_from=self._whole_ms() * self._samples_per_ms))
         sound = self._linear(audio)
-        self._together.hear(sound)
+        self._copies.hear(sound)
         for channel, samples in zip(self._channels, sound, strict=True):
             yield from channel.hear(samples)
-        self._together.forget(min(channel.needed_ms for channel in self._channels))
+        self._copies.forget(min(channel.needed_ms for channel in self._channels))
 
     def _break_off(self, offset: int, *, until: int | None = None) -> Iterator[Utterance]:
         """The audio breaks off, and may go on with the record at `offset`; what is open ends at `until`, if that is told."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from steno.events.records import ChannelMark, Observation
 from steno_transcriber.live.audio import Linear, LiveForm
 from steno_transcriber.speech import Utterance
-from steno_transcriber.utterance_finder import GAIN, Beside, FinderMark, UtteranceFinder
+from steno_transcriber.utterance_finder import GAIN, FinderMark, OtherChannels, UtteranceFinder
 
 
 class LiveChannel:
@@ -16,7 +16,7 @@ class LiveChannel:
     """
 
     def __init__(
-        self, index: int, mark: ChannelMark, form: LiveForm, *, beside: Beside, tell: Callable[[Observation], None]
+        self, index: int, mark: ChannelMark, form: LiveForm, *, beside: OtherChannels, tell: Callable[[Observation], None]
     ) -> None:
         """See `UtteranceFinder`. The mark is the one at `index` of its checkpoint, whatever channel it names."""
         self._index = index
