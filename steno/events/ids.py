@@ -5,6 +5,8 @@ UUID version 5 (RFC 9562 §5.5) over the parts, each with its length in front so
 
 from uuid import UUID, uuid5
 
+from steno.events.records import RecordingSubmitted
+
 _NAMESPACE = UUID("0b4c4f0e-6b1e-5f0a-9d55-7f2d9a6a5e3c")
 
 
@@ -20,9 +22,19 @@ def recording_id(call_id: str, audio: str, format: str = "") -> str:
     return _derive("recording", call_id, audio, *([format] if format else []))
 
 
+def recording_id_of(record: RecordingSubmitted) -> str:
+    """The id of a submitted recording: its publisher's, or the derived one where its publisher gave none."""
+    return record.recording_id or recording_id(record.call_id, record.sha256 or record.url, record.format)
+
+
 def live_pass_id(call_id: str) -> str:
     """The id of the live pass over a call: it stands where a recording's id does, and tells a record of the live pass."""
     return _derive("live", call_id)
+
+
+def is_live_pass(call_id: str, recording_id: str) -> bool:
+    """Whether a record with these ids is of the live pass over its call."""
+    return recording_id == live_pass_id(call_id)
 
 
 def phrase_id(call_id: str, recording_id: str, channel: int, start_ms: int) -> str:

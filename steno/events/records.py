@@ -163,6 +163,11 @@ class TranscriptCompleted(CallRecord):
     completed_at: Moment
     tenant: Tenant = ""
 
+    @property
+    def outcome(self) -> Literal["completed", "no_speech"]:
+        """The state that the recording or call ends in."""
+        return "completed" if self.phrase_count else "no_speech"
+
 
 class TranscriptFailed(CallRecord):
     """A recording could not be transcribed, and why."""

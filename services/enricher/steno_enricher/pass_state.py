@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from steno.errors import Permanent
-from steno.events.ids import live_pass_id, summary_id
+from steno.events.ids import is_live_pass, summary_id
 from steno.events.records import CallSummary, Role, TranscriptCompleted
 from steno_enricher import intervals
 from steno_enricher.call_row import CallRow
@@ -55,7 +55,7 @@ class PassState:
         self.call_id = call_id
         self.recording_id = recording_id
         #: The pass made while people speak.
-        self.is_live = recording_id == live_pass_id(call_id)
+        self.is_live = is_live_pass(call_id, recording_id)
         self._next_sequence = 0
         self._early: dict[int, Finding] = {}
         self._speakers: dict[int, Speaker] = {}

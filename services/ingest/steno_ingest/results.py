@@ -12,7 +12,6 @@ from steno.events.records import (
 )
 from steno.kafka.messages import Message
 from steno_ingest.calls.ledger.call_ledger import CallLedger
-from steno_ingest.calls.ledger.passes import is_live
 from steno_ingest.ledger import Ledger, Step
 from steno_ingest.states import State
 from steno_ingest.texts import check_ids, clean
@@ -48,7 +47,7 @@ class Results:
         match message.record:
             case Phrase() as phrase:
                 # Those of recordings are in their result documents.
-                if is_live(phrase.call_id, phrase.recording_id):
+                if ids.is_live_pass(phrase.call_id, phrase.recording_id):
                     await self._calls.note_phrase(phrase)
             case RecordingSubmitted() as record:
                 check_ids(record, record.recording_id, record.url, record.locale)
@@ -58,7 +57,7 @@ class Results:
                 _refuse_live(record)
                 await self._note_step(record)
             case TranscriptStarted() | TranscriptCompleted() | TranscriptFailed() as record:
-                if not is_live(record.call_id, record.recording_id):
+                if not ids.is_live_pass(record.call_id, record.recording_id):
                     await self._note_step(record)
                 await self._calls.note_transcript(record)
 
@@ -68,18 +67,15 @@ class Results:
 
 
 def _refuse_live(record: RecordingSubmitted | RecordingCancelled) -> None:
-    if is_live(record.call_id, record.recording_id):
+    if ids.is_live_pass(record.call_id, record.recording_id):
         raise LivePass(
             f"{type(record).__name__} has the recording_id of the live pass over its call; leave it out, or take another"
         )
 
 
 def with_id(record: RecordingSubmitted) -> RecordingSubmitted:
-    """The record with the id its publisher left to be derived, as the transcriber derives it."""
-    if record.recording_id:
-        return record
-    derived = ids.recording_id(record.call_id, record.sha256 or record.url, record.format)
-    return record.model_copy(update={"recording_id": derived})
+    """The record with its id, derived where its publisher gave none."""
+    return record.model_copy(update={"recording_id": ids.recording_id_of(record)})
 
 
 def step_of(record: Outcome) -> Step:
@@ -93,7 +89,7 @@ def step_of(record: Outcome) -> Step:
             return Step(state=State.FAILED, at=record.failed_at, reason=clean(record.reason), error=clean(record.error))
         case TranscriptCompleted():
             return Step(
-                state=State.COMPLETED if record.phrase_count else State.NO_SPEECH,
+                state=State(record.outcome),
                 at=record.completed_at,
                 result_url=clean(record.result_url),
                 phrase_count=record.phrase_count,

@@ -10,13 +10,13 @@ from sqlalchemy import Row
 
 from steno import cursors
 from steno.callers import Caller
+from steno.events.webhook_events import EventType
 from steno.http.auth import ApiKeys
 from steno.http.gate import Gate
 from steno_notifier.caption_routes import add_captions
 from steno_notifier.caption_streams import CaptionStreams
 from steno_notifier.deliveries import Deliveries, Filter, NotReplayable
 from steno_notifier.delivery import State
-from steno_notifier.outgoing import EventType
 from steno_notifier.problems import MISSING, PROBLEM, RESPONSES, Documented, add_answers, missing
 from steno_notifier.rates import Rates
 from steno_notifier.who_asks import WhoAsks

@@ -1,11 +1,12 @@
 """Events from Kafka, taken in."""
 
 from steno.events.records import Phrase
+from steno.events.webhook_events import EventType
 from steno.kafka.messages import Message
 from steno.telemetry import traces
 from steno_notifier import metrics
 from steno_notifier.intake import Intake
-from steno_notifier.outgoing import EventType, outgoing
+from steno_notifier.outgoing import outgoing
 
 
 class EventHandler:

@@ -17,8 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from steno.callers import HOUSE
 from steno.events.records import WebhookState
+from steno.events.webhook_events import ON_REQUEST_ONLY, EventType
 from steno_notifier.delivery import Event, State, sources, target
-from steno_notifier.outgoing import BY_NAME_ONLY, EventType, OutgoingEvent
+from steno_notifier.outgoing import OutgoingEvent
 from steno_notifier.tables import deliveries, events, lock_matching, transaction, webhooks
 
 log = structlog.get_logger("steno.notifier.intake")
@@ -42,7 +43,7 @@ def wants(webhook: Row[Any], event_type: str, occurred_at: datetime, *, since: d
     return (
         webhook.enabled
         and webhook.disabled_at is None
-        and (event_type in webhook.events or not (webhook.events or event_type in BY_NAME_ONLY))
+        and (event_type in webhook.events or not (webhook.events or event_type in ON_REQUEST_ONLY))
         and occurred_at >= since - _CLOCK_DIFFERENCE
     )
 
@@ -97,7 +98,7 @@ class Intake:
                 for webhook in await connection.execute(select(webhooks).where(webhooks.c.tenant.in_((HOUSE, event.tenant))))
                 if wants(webhook, event.type, event.occurred_at, since=webhook.created_at)
             ]
-            if not wanting and event.type in BY_NAME_ONLY:
+            if not wanting and event.type in ON_REQUEST_ONLY:
                 return 0
             insert = _INSERTS[connection.dialect.name]
             await connection.execute(insert(events).values(row).on_conflict_do_nothing())

@@ -8,7 +8,6 @@ Source: Standard Webhooks, "Payload structure" and "Payload size" (under 20 kB).
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any
 from urllib.parse import quote
 
@@ -22,25 +21,11 @@ from steno.events.records import (
     TranscriptCompleted,
     TranscriptFailed,
 )
+from steno.events.webhook_events import EventType
 
 MAX_BODY_BYTES = 20_000
 # What is left out first where a body would be too big; none of it is needed to find the call again.
 _EXPENDABLE = ("properties", "key_phrases", "reason", "speakers", "channels", "text", "error", "engine", "locale", "protocol")
-
-
-class EventType(StrEnum):
-    """What a webhook can be told."""
-
-    CALL_STARTED = "call.started"
-    PHRASE_FINAL = "phrase.final"
-    CALL_ENDED = "call.ended"
-    TRANSCRIPT_COMPLETED = "transcript.completed"
-    TRANSCRIPT_FAILED = "transcript.failed"
-    CALL_SUMMARISED = "call.summarised"
-
-
-BY_NAME_ONLY = frozenset({EventType.PHRASE_FINAL})
-"""Told to webhooks that name it; one that names none is told all but these."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,8 +55,7 @@ def outgoing(record: Record, written_at: datetime, *, public_url: str = "") -> O
         case Phrase():
             return _phrase(record, written_at) if is_told(record) else None
         case TranscriptCompleted():
-            state = "completed" if record.phrase_count else "no_speech"
-            data = _pass(record) | {"state": state, "transcript_url": _transcript_url(record, public_url)}
+            data = _pass(record) | {"state": record.outcome, "transcript_url": _transcript_url(record, public_url)}
             names = ("supersedes", "phrase_count", "channel_count", "duration_ms", "damaged_ms", "missing_ms", "engine")
             data |= _fields(record, *names, "locale", "properties")
             return _event(EventType.TRANSCRIPT_COMPLETED, record, record.completed_at, data)
@@ -89,7 +73,7 @@ def outgoing(record: Record, written_at: datetime, *, public_url: str = "") -> O
 
 def is_told(phrase: Phrase) -> bool:
     """Whether a phrase is an event: one of a live call is; those of a recording come all at once with its transcript."""
-    return phrase.recording_id == ids.live_pass_id(phrase.call_id)
+    return ids.is_live_pass(phrase.call_id, phrase.recording_id)
 
 
 def _call(state: CallState, public_url: str) -> OutgoingEvent:
@@ -109,15 +93,11 @@ def _phrase(phrase: Phrase, written_at: datetime) -> OutgoingEvent:
 
 
 def _pass(record: TranscriptCompleted | TranscriptFailed) -> dict[str, str]:
-    return {"pass": "live" if _is_live(record) else "recording"}
-
-
-def _is_live(record: TranscriptCompleted | TranscriptFailed) -> bool:
-    return record.recording_id == ids.live_pass_id(record.call_id)
+    return {"pass": "live" if ids.is_live_pass(record.call_id, record.recording_id) else "recording"}
 
 
 def _transcript_url(record: TranscriptCompleted, public_url: str) -> str:
-    if _is_live(record):
+    if ids.is_live_pass(record.call_id, record.recording_id):
         path = f"/v1/calls/{quote(record.call_id, safe='')}/transcript?pass=live"
     else:
         path = f"/v1/recordings/{record.recording_id}/transcript"

@@ -293,7 +293,7 @@ class Transcriber:
             tenant=recording.tenant,
         )
         await self._publisher.send(TRANSCRIPTS, completed, event_id=ids.event_id("transcript.completed", identifier))
-        metrics.RECORDINGS.labels("completed" if transcript.phrases else "no_speech").inc()
+        metrics.RECORDINGS.labels(completed.outcome).inc()
         log.info(
             "recording.completed",
             recording_id=identifier,

@@ -47,8 +47,7 @@ class Transcript:
 
 def recording_id(recording: RecordingSubmitted) -> str:
     """The id of a recording, derived where its publisher gave none."""
-    derived = ids.recording_id(recording.call_id, recording.sha256 or recording.url, recording.format)
-    return recording.recording_id or derived
+    return ids.recording_id_of(recording)
 
 
 def plain_name(identifier: str) -> str:

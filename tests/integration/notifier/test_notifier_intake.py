@@ -12,7 +12,7 @@ from sqlalchemy.event import listen
 from sqlalchemy.ext.asyncio import AsyncEngine
 from steno_notifier.events import EventHandler
 from steno_notifier.intake import Intake
-from steno_notifier.outgoing import EventType, OutgoingEvent, outgoing
+from steno_notifier.outgoing import OutgoingEvent, outgoing
 from steno_notifier.tables import deliveries, events, transaction
 from support.records import PHRASE
 from support.webhooks import completed, webhook
@@ -20,6 +20,7 @@ from support.webhooks import completed, webhook
 from steno.crypto import SecretBox
 from steno.events.catalogue import PHRASES
 from steno.events.ids import live_pass_id
+from steno.events.webhook_events import EventType
 from steno.kafka.messages import Message
 
 Clock = Any

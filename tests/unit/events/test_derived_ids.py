@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steno.events import ids
+from steno.events.records import RecordingSubmitted
 
 CALLS = st.text(max_size=12)
 
@@ -29,3 +30,18 @@ def test_parts_do_not_run_together() -> None:
     """The border between two parts counts, whatever they hold."""
     assert ids.recording_id("ab", "c") != ids.recording_id("a", "bc")
     assert ids.recording_id("a|1:b", "c") != ids.recording_id("a", "b|1:c")
+
+
+def test_a_recording_keeps_the_id_of_its_publisher() -> None:
+    """Where its publisher gave none it is derived from the audio's digest, where that is known, otherwise from its URL."""
+    by_url = RecordingSubmitted(call_id="call-1", url="https://e/a.wav", format="slin")
+    by_digest = by_url.model_copy(update={"sha256": "ab" * 32})
+    assert ids.recording_id_of(by_url.model_copy(update={"recording_id": "r"})) == "r"
+    assert ids.recording_id_of(by_url) == ids.recording_id("call-1", "https://e/a.wav", "slin")
+    assert ids.recording_id_of(by_digest) == ids.recording_id("call-1", "ab" * 32, "slin")
+
+
+def test_the_live_pass_is_told_by_its_id() -> None:
+    """Of its own call, and of no other."""
+    assert ids.is_live_pass("call-1", ids.live_pass_id("call-1"))
+    assert not ids.is_live_pass("call-2", ids.live_pass_id("call-1"))

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from steno_ingest.rest import webhooks as ingest_webhooks
-from steno_notifier.outgoing import MAX_BODY_BYTES, EventType, OutgoingEvent, outgoing
+from steno_notifier.outgoing import MAX_BODY_BYTES, OutgoingEvent, outgoing
 from support.records import PHRASE
 
 from steno.events import ids
@@ -24,6 +23,7 @@ from steno.events.records import (
     TranscriptFailed,
     TranscriptStarted,
 )
+from steno.events.webhook_events import EventType
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 
@@ -244,11 +244,6 @@ def test_a_body_is_never_too_big(properties: dict[str, str], key_phrases: list[s
     assert (data["call_id"], data["recording_id"]) == ("call-1", "recording-1")
     assert all(name not in data for name in data.get("omitted", []))
     assert "omitted" in data or (data["properties"], data["key_phrases"]) == (properties, key_phrases)
-
-
-def test_ingest_takes_every_event_that_is_told() -> None:
-    """Webhooks are registered for exactly the events there are."""
-    assert {event.value for event in ingest_webhooks.EventType} == {event.value for event in EventType}
 
 
 def test_an_event_is_of_the_tenant_of_its_record() -> None:

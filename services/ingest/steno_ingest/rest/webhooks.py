@@ -2,7 +2,6 @@
 
 import re
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Response
@@ -12,6 +11,7 @@ from sqlalchemy import Row
 from steno import cursors
 from steno.callers import Caller
 from steno.cursors import Position
+from steno.events.webhook_events import EventType
 from steno_ingest.outbox import now
 from steno_ingest.rest.models import Answer, Identifier
 from steno_ingest.rest.problems import documented
@@ -21,17 +21,6 @@ from steno_ingest.urls import url_pattern
 from steno_ingest.webhooks import SECRET_PATTERN, NewWebhook, Webhooks, make_secret
 
 WebhookId = Annotated[Identifier, Path(description="The webhook.")]
-
-
-class EventType(StrEnum):
-    """What may be told to a webhook."""
-
-    CALL_STARTED = "call.started"
-    PHRASE_FINAL = "phrase.final"
-    CALL_ENDED = "call.ended"
-    TRANSCRIPT_COMPLETED = "transcript.completed"
-    TRANSCRIPT_FAILED = "transcript.failed"
-    CALL_SUMMARISED = "call.summarised"
 
 
 def _signing_secret(secret: SecretStr) -> SecretStr:

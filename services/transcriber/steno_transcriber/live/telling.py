@@ -66,7 +66,7 @@ class Telling:
             tenant=call.tenant,
         )
         await self._send(TRANSCRIPTS, record, ids.event_id("transcript.completed", self._pass_id))
-        metrics.LIVE_CALLS.labels("completed" if call.next_phrase else "no_speech").inc()
+        metrics.LIVE_CALLS.labels(record.outcome).inc()
         self._log.info("live.completed", phrases=call.next_phrase, duration_ms=call.duration_ms)
 
     async def failed(self, reason: str, error: str) -> None:

@@ -33,7 +33,7 @@ class Pass:
 
 def pass_of(record: TranscriptCompleted | TranscriptFailed) -> Pass | None:
     """The pass that a record ends; None where that is of no consequence for a call: a recording that takes nobody's place."""
-    live = is_live(record.call_id, record.recording_id)
+    live = ids.is_live_pass(record.call_id, record.recording_id)
     if isinstance(record, TranscriptFailed):
         if not live:
             return None
@@ -51,7 +51,7 @@ def pass_of(record: TranscriptCompleted | TranscriptFailed) -> Pass | None:
     return Pass(
         call_id=record.call_id,
         recording_id=record.recording_id,
-        state=CallStatus.COMPLETED if record.phrase_count else CallStatus.NO_SPEECH,
+        state=CallStatus(record.outcome),
         at=record.completed_at,
         supersedes=record.supersedes,
         result_url=clean(record.result_url),
@@ -61,11 +61,6 @@ def pass_of(record: TranscriptCompleted | TranscriptFailed) -> Pass | None:
         engine=clean(record.engine),
         tenant=record.tenant,
     )
-
-
-def is_live(call_id: str, recording_id: str) -> bool:
-    """Whether a record with these ids is of the live pass over its call."""
-    return recording_id == ids.live_pass_id(call_id)
 
 
 def current_pass(live_pass_id: str, passes: Iterable[Pass]) -> str:
