@@ -21,6 +21,8 @@ Text = Annotated[str, AfterValidator(_shortened)]
 Moment = Annotated[AwareDatetime, AfterValidator(with_room)]
 #: A BCP 47 language tag, as far as its length tells.
 Locale = Annotated[str, Field(max_length=64)]
+#: The name of something that a publisher asks for, or a phrase that it expects.
+OptionName = Annotated[str, Field(max_length=128)]
 #: What a publisher says of its call or recording.
 Properties = Annotated[dict[str, str], AfterValidator(bounds.bounded)]
 Location = Annotated[str, Field(min_length=1, max_length=4096)]

@@ -8,7 +8,7 @@ wall-clock times are timezone-aware UTC datetimes.
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, Field
 
 from steno.audio_files import plain_file_name
 from steno.events.fields import (
@@ -26,12 +26,8 @@ from steno.events.fields import (
     Text,
     Writer,
 )
-
-
-class Value(BaseModel):
-    """A part of a record: frozen, no unknown fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from steno.events.recognition import AsksForRecognition, RecognitionDetails
+from steno.events.values import Value
 
 
 class Record(Value):
@@ -60,7 +56,7 @@ class ChannelRole(Value):
     role: Role = Role.UNKNOWN
 
 
-class RecordingSubmitted(CallRecord):
+class RecordingSubmitted(CallRecord, AsksForRecognition):
     """Finished audio of a call is to be transcribed."""
 
     url: Location
@@ -74,6 +70,7 @@ class RecordingSubmitted(CallRecord):
     tenant: Tenant = ""
     file_name: Annotated[str, AfterValidator(plain_file_name)] = ""
     format: str = Field(default="", max_length=64)
+    recognition: RecognitionDetails = RecognitionDetails()
 
     def role_of(self, channel: int) -> Role:
         """The role given for a channel; unknown where none was given."""
@@ -267,7 +264,7 @@ Channels = Annotated[tuple[CallChannel, ...], Field(min_length=1, max_length=8)]
 SampleRate = Literal[8000, 16000]
 
 
-class CallStarted(CallRecord):
+class CallStarted(CallRecord, AsksForRecognition):
     """A live call begins; its audio follows on the same topic."""
 
     codec: AudioCodec
@@ -279,6 +276,7 @@ class CallStarted(CallRecord):
     started_at: Moment
     tenant: Tenant = ""
     writer: Writer = ""
+    recognition: RecognitionDetails = RecognitionDetails()
 
 
 class AudioChunk(CallRecord):
@@ -420,7 +418,7 @@ class ChannelMark(Value):
     raised: bool = False
 
 
-class CallCheckpoint(CallRecord):
+class CallCheckpoint(CallRecord, AsksForRecognition):
     """From where a transcriber goes on with a live call when another one dies."""
 
     offset: Annotated[int, Field(ge=0, le=2**62)]
@@ -444,6 +442,7 @@ class CallCheckpoint(CallRecord):
     saved_at: Moment
     tenant: Tenant = ""
     writer: Writer = ""
+    recognition: RecognitionDetails = RecognitionDetails()
 
 
 class WebhookState(Record):

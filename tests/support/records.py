@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pydantic import AwareDatetime
 from pydantic.fields import FieldInfo
 
-from steno.events.records import RECORDS, Phrase, Record, Role, Value, Word
+from steno.events.records import RECORDS, Phrase, Record, Role, Word
+from steno.events.values import Value
 
 PHRASE = Phrase(
     call_id="call-1",

@@ -11,8 +11,9 @@ from pydantic import AwareDatetime, BaseModel, ValidationError
 from pydantic_core import PydanticUndefined
 
 from steno.events.catalogue import catalogue
-from steno.events.records import RECORDS, RecordingSubmitted, Value
+from steno.events.records import RECORDS, RecordingSubmitted
 from steno.events.schemas import schemas_folder
+from steno.events.values import Value
 
 SCHEMAS = {name: json.loads((schemas_folder() / "records" / f"{name}.avsc").read_text("utf-8")) for name in RECORDS}
 
@@ -75,9 +76,12 @@ def fields_of(model: type[BaseModel], schema: Any) -> list[tuple[str, Any, Any]]
     for field in schema["fields"]:
         path = f"{schema['name']}.{field['name']}"
         found.append((path, model.model_fields[field["name"]], field))
-        inner = [part for part in get_args(model.model_fields[field["name"]].annotation) if isinstance(part, type)]
+        annotation = model.model_fields[field["name"]].annotation
+        inner = [part for part in get_args(annotation) if isinstance(part, type)]
         if inner and issubclass(inner[0], Value):
             found += fields_of(inner[0], field["type"]["items"])
+        elif isinstance(annotation, type) and issubclass(annotation, Value):
+            found += fields_of(annotation, field["type"])
     return found
 
 
@@ -101,7 +105,7 @@ def test_defaults_are_the_same(path: str, modelled: Any, written: Any) -> None:
     else:
         # Avro writes the default of bytes as a text, a code point a byte.
         default = modelled.default.decode("latin-1") if isinstance(modelled.default, bytes) else modelled.default
-        assert json.loads(json.dumps(default)) == written["default"], path
+        assert json.loads(json.dumps(default, default=lambda value: value.model_dump(mode="json"))) == written["default"], path
 
 
 @EACH_FIELD
