@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from steno_ingest.calls.doors.port import Offered, ResumePoint
 from steno_ingest.calls.hosting.host import CallHost
-from steno_ingest.calls.hosting.lookout import Lookout
+from steno_ingest.calls.hosting.reconciler import Reconciler
 from steno_ingest.calls.ledger.call_rows import seen
 from steno_ingest.calls.ledger.changes import begun, gated, in_use, over
 from steno_ingest.calls.ledger.view import CallView, Standing
@@ -183,7 +183,9 @@ class Hosting:
             clock=lambda: NOW,
             now=lambda: self.seconds,
         )
-        self.lookout = Lookout(self.host, self.ledger, instance="0", resumable=frozenset({"stream"}), now=lambda: self.seconds)
+        self.reconciler = Reconciler(
+            self.host, self.ledger, instance="0", resumable=frozenset({"stream"}), now=lambda: self.seconds
+        )
 
     async def settle(self) -> None:
         """Lets all tasks do what they can."""

@@ -23,7 +23,7 @@ from steno.storage import database
 from steno.storage.objects import ObjectStore
 from steno_ingest.calls.doors.table import RESUMABLE, door_table
 from steno_ingest.calls.hosting.host import CallHost
-from steno_ingest.calls.hosting.lookout import Lookout
+from steno_ingest.calls.hosting.reconciler import Reconciler
 from steno_ingest.calls.hosting.websocket import CallServer
 from steno_ingest.calls.ledger.account_rows import AccountRows
 from steno_ingest.calls.ledger.call_ledger import CallLedger
@@ -89,7 +89,9 @@ async def build(settings: IngestSettings) -> Wiring:
         wrong_keys=rates.wrong_keys,
         most_of_a_key=settings.max_calls_per_key,
     )
-    lookout = Lookout(host, calls, instance=settings.instance, resumable=RESUMABLE, most_seconds=settings.max_call_hours * 3600)
+    reconciler = Reconciler(
+        host, calls, instance=settings.instance, resumable=RESUMABLE, most_seconds=settings.max_call_hours * 3600
+    )
     consumer = _consumer(settings, codec, Results(ledger, calls), producer)
     accounts = AccountRows(engine)
     call_log = read_call_log(
@@ -133,7 +135,7 @@ async def build(settings: IngestSettings) -> Wiring:
         components=[
             *components,
             server,
-            lookout,
+            reconciler,
             host,
             Sweeper(objects, accounts),
             Overdue(calls, queries),

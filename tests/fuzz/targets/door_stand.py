@@ -24,8 +24,8 @@ from steno_ingest.calls.doors.port import (
     SendText,
     Updated,
 )
-from steno_ingest.calls.hosting.call_states import Holder, State
-from steno_ingest.calls.hosting.session import CallSession, Entry, IllegalInput
+from steno_ingest.calls.hosting.gate import Holder
+from steno_ingest.calls.hosting.session import CallSession, Entry, IllegalInput, State
 
 from steno.events.codec import Codec
 from steno.events.records import CallStarted
@@ -101,11 +101,11 @@ class Stand:
         session = self.session
         match what:
             case "pause":
-                if session is not None and session.state in (State.FLOWING, State.PAUSED):
+                if session is not None and session.state is State.RUNNING:
                     self._kept(session.pause(Holder.SERVICE))
                 self._do(self.door.ask_pause())
             case "resume":
-                if session is not None and session.state in (State.FLOWING, State.PAUSED):
+                if session is not None and session.state is State.RUNNING:
                     self._kept(session.resume(Holder.SERVICE))
                 self._do(self.door.ask_resume())
             case "leave":

@@ -24,14 +24,18 @@ class Host:
     def __init__(self) -> None:
         self.told: list[tuple[Any, ...]] = []
 
-    async def paused(self, call_id: str, paused: bool, *, by: Caller, reason: str) -> bool:
-        self.told.append(("paused", call_id, paused, by.name, reason))
+    async def pause(self, call_id: str, *, by: Caller, reason: str) -> bool:
+        self.told.append(("pause", call_id, by.name, reason))
         return call_id == CALL
 
-    async def pause_kept(self, call_id: str) -> None:
+    async def resume(self, call_id: str, *, by: Caller) -> bool:
+        self.told.append(("resume", call_id, by.name))
+        return call_id == CALL
+
+    async def note_pause_kept(self, call_id: str) -> None:
         self.told.append(("kept", call_id))
 
-    async def roles_corrected(self, call_id: str, channels: Sequence[CallChannel]) -> bool:
+    async def set_roles(self, call_id: str, channels: Sequence[CallChannel]) -> bool:
         self.told.append(("roles", call_id, *[entry.role.value for entry in channels]))
         return call_id == CALL
 
@@ -131,7 +135,7 @@ async def test_a_call_whose_id_has_slashes_is_reached(ingest: Ingest, host: Host
     assert (await ingest.client.get(links["self"])).json()["call_id"] == call_id
     assert (await ingest.client.get(links["transcript"])).json()["call_id"] == call_id
     assert (await ingest.client.post(f"{links['self']}/pause")).status_code == 202
-    assert host.told[0][:3] == ("paused", call_id, True)
+    assert host.told[0][:2] == ("pause", call_id)
 
 
 async def test_pages_are_stable_and_filtered(ingest: Ingest) -> None:
@@ -247,9 +251,9 @@ async def test_a_pause_is_asked_of_whoever_has_the_call(ingest: Ingest, host: Ho
         assert (resumed.status_code, resumed.json()) == (status, {"paused": False, "in_effect": status == 200})
         assert not (await shown(ingest, call_id))["paused"]
     assert host.told[:3] == [
-        ("paused", CALL, True, "tester", "card number"),
+        ("pause", CALL, "tester", "card number"),
         ("kept", CALL),
-        ("paused", CALL, False, "tester", ""),
+        ("resume", CALL, "tester"),
     ]
     problem(await ingest.client.post(f"/v1/calls/{CALL}/pause", json={"why": "x"}), 422)
     problem(await ingest.client.post("/v1/calls/unknown/pause"), 404)
@@ -264,7 +268,7 @@ async def test_the_gate_closes_before_the_ledger_knows(ingest: Ingest, host: Hos
     async with ingest.engine.begin() as connection:
         await connection.execute(text("ALTER TABLE calls RENAME TO lost"))
     assert (await ingest.client.post(f"/v1/calls/{CALL}/pause")).status_code >= 500
-    assert host.told == [("paused", CALL, True, "tester", "")]
+    assert host.told == [("pause", CALL, "tester", "")]
     assert (await ingest.client.post(f"/v1/calls/{CALL}/resume")).status_code >= 500
     assert len(host.told) == 1
 

@@ -5,7 +5,7 @@ from steno_ingest.calls.doors.port import Audio, Paused, Refusal, Resumed
 from steno_ingest.calls.hosting.admission import OfferRefused
 from steno_ingest.calls.hosting.host import CallHost
 from steno_ingest.calls.hosting.hosted_call import HostedCall
-from steno_ingest.calls.hosting.lookout import Lookout
+from steno_ingest.calls.hosting.reconciler import Reconciler
 from steno_ingest.tables import outbox
 from support.hosting import MemoryLog, ScriptedPeer, offer
 from support.ingest import CODEC, Ingest
@@ -22,7 +22,7 @@ class Process:
         self.host = CallHost(
             ingest.calls, self.log, instance=instance, chunk_ms=100, resume_seconds=0, max_calls=10, drain_seconds=1
         )
-        self.lookout = Lookout(self.host, ingest.calls, instance=instance, resumable=frozenset({"stream"}))
+        self.reconciler = Reconciler(self.host, ingest.calls, instance=instance, resumable=frozenset({"stream"}))
 
     async def take(self, *, resume: tuple[int, int] | None = None) -> HostedCall:
         """A call comes in here."""
@@ -40,14 +40,14 @@ async def test_a_call_is_paused_and_ended_wherever_that_is_asked(ingest: Ingest)
     call = await process.take()
     answer = await ingest.client.post("/v1/calls/c/pause", json={"reason": "card"})
     assert answer.is_success, answer.text
-    await process.lookout.look()
-    assert call.session.paused
-    process.host.take(call, Audio(data=bytes(800)))
+    await process.reconciler.reconcile()
+    assert call.gate.closed
+    process.host.handle(call, Audio(data=bytes(800)))
     assert (await ingest.client.post("/v1/calls/c/resume")).is_success
-    await process.lookout.look()
-    assert not call.session.paused
+    await process.reconciler.reconcile()
+    assert not call.gate.closed
     assert (await ingest.client.post("/v1/calls/c/end")).is_success
-    await process.lookout.look()
+    await process.reconciler.reconcile()
     await process.host.stop()
     assert process.peer.asked == ["pause", "resume", "ended_by_api"]
     _, paused, resumed, end = process.log.records
@@ -62,13 +62,13 @@ async def test_a_peer_does_not_open_what_was_closed_elsewhere(ingest: Ingest) ->
     """Also where it paused itself before, and says so before the pause of the other was seen here."""
     process = Process(ingest, "0")
     call = await process.take()
-    process.host.take(call, Paused())
+    process.host.handle(call, Paused())
     await _until_paused(ingest, True)
     assert (await ingest.client.post("/v1/calls/c/pause")).is_success
-    process.host.take(call, Resumed())
-    while not call.session.paused:
+    process.host.handle(call, Resumed())
+    while not call.gate.closed:
         await _until_paused(ingest, True)
-        await process.lookout.look()
+        await process.reconciler.reconcile()
     assert (await ingest.calls.call("c")).pause_requested_by == "tester"
     await process.host.stop()
 
@@ -84,8 +84,8 @@ async def test_a_call_that_moves_is_let_go(ingest: Ingest) -> None:
     await before.take()
     await ingest.calls.set_paused("c", True, by="desk")
     call = await after.take(resume=(0, 0))
-    assert call.session.paused
-    await before.lookout.look()
+    assert call.gate.closed
+    await before.reconciler.reconcile()
     assert before.peer.asked == ["replaced"]
     await before.host.stop()
     assert "CallEnded" not in before.kinds
@@ -98,8 +98,8 @@ async def test_a_call_that_was_lost_ends_once(ingest: Ingest) -> None:
     await Process(ingest, "0").take()
     again, other = Process(ingest, "0"), Process(ingest, "1")
     for process in (other, again, again):
-        await process.lookout.recover()
-        await process.lookout.look()
+        await process.reconciler.recover()
+        await process.reconciler.reconcile()
     view = await ingest.calls.call("c")
     assert (view.state, view.end_reason, view.complete) == (CallStatus.ENDING, "ingest_lost", False)
     ends = [row for row in await ingest.rows(outbox) if isinstance(CODEC.decode(row.value), CallEnded)]

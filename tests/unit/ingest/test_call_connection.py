@@ -180,7 +180,7 @@ async def test_a_peer_is_told_how_far_its_audio_is_safe() -> None:
 async def test_a_peer_that_resumes_what_the_api_holds_is_told_so() -> None:
     """It hears `paused` again."""
     async with line() as (made, _):
-        await made.hosting.host.paused("call-1", True, by=Caller("desk", everything=True), reason="")
+        await made.hosting.host.pause("call-1", by=Caller("desk", everything=True), reason="")
         made.wire.say({"type": "resume"})
         await made.hosting.settle()
         assert made.wire.told == ["started", "paused", "resumed", "paused"]

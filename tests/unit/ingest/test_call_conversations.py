@@ -51,15 +51,15 @@ def made() -> Conversation:
 async def test_a_session_that_comes_again_goes_on_with_its_call(made: Conversation) -> None:
     """What was said in between is missing of it, and so it is not complete."""
     call, peer = await made.opened(session(1))
-    made.hosting.host.take(call, SECOND)
-    made.hosting.host.lost(call, peer, TORN)
+    made.hosting.host.handle(call, SECOND)
+    made.hosting.host.lose_peer(call, peer, TORN)
     made.hosting.seconds = 7
-    await made.hosting.lookout.look()
+    await made.hosting.reconciler.reconcile()
     again, _ = await made.opened(session(2))
     assert again is call
     assert call.session.received.position == 8 * 8000
-    made.hosting.host.take(call, SECOND)
-    made.hosting.host.ended(call, HANGUP)
+    made.hosting.host.handle(call, SECOND)
+    made.hosting.host.end_call(call, HANGUP)
     assert await made.ends() == [("c", False, "hangup", "")]
     (gap,) = [record for record in made.hosting.log.records if isinstance(record, AudioGap)]
     assert (gap.position, gap.length, gap.reason) == (8000, 7 * 8000, GapReason.LOST)
@@ -69,11 +69,11 @@ async def test_a_session_that_comes_again_goes_on_with_its_call(made: Conversati
 async def test_a_call_that_was_opened_too_late_loses_nothing(made: Conversation) -> None:
     """Its peer gave up before it sent anything: the call begins with the session that it opens then."""
     call, peer = await made.opened(session(1))
-    made.hosting.host.lost(call, peer, Ended(complete=False, reason="peer_error", error="408: not opened"))
+    made.hosting.host.lose_peer(call, peer, Ended(complete=False, reason="peer_error", error="408: not opened"))
     made.hosting.seconds = 7
     assert (await made.opened(session(2)))[0] is call
-    made.hosting.host.take(call, SECOND)
-    made.hosting.host.ended(call, HANGUP)
+    made.hosting.host.handle(call, SECOND)
+    made.hosting.host.end_call(call, HANGUP)
     assert await made.ends() == [("c", True, "hangup", "")]
     assert "AudioGap" not in made.hosting.kinds
 
@@ -81,12 +81,12 @@ async def test_a_call_that_was_opened_too_late_loses_nothing(made: Conversation)
 async def test_a_call_whose_peer_does_not_come_again_is_over_as_it_left(made: Conversation) -> None:
     """After half a minute, with what the peer said."""
     call, peer = await made.opened(session(1))
-    made.hosting.host.lost(call, peer, Ended(complete=False, reason="peer_error", error="408: no pong"))
+    made.hosting.host.lose_peer(call, peer, Ended(complete=False, reason="peer_error", error="408: no pong"))
     made.hosting.seconds = 29
-    await made.hosting.lookout.look()
+    await made.hosting.reconciler.reconcile()
     assert await made.ends() == []
     made.hosting.seconds = 30
-    await made.hosting.lookout.look()
+    await made.hosting.reconciler.reconcile()
     assert await made.ends() == [("c", False, "peer_error", "408: no pong")]
 
 
@@ -106,7 +106,7 @@ async def test_who_is_another_has_a_call_of_its_own(made: Conversation, offered:
     """Two integrations on one conversation: neither is refused, or goes on with what the other brought."""
     call, peer = await made.opened(session(1))
     if left:
-        made.hosting.host.lost(call, peer, TORN)
+        made.hosting.host.lose_peer(call, peer, TORN)
     own, _ = await made.opened(offered, caller)
     assert own is not call
     assert (call.call_id, own.call_id) == ("c", "c.2")
@@ -118,7 +118,7 @@ async def test_two_sessions_of_one_key_side_by_side_are_two_calls(made: Conversa
     call, _ = await made.opened(session(1))
     own, peer = await made.opened(session(2))
     assert own.call_id == "c.2"
-    made.hosting.host.lost(own, peer, TORN)
+    made.hosting.host.lose_peer(own, peer, TORN)
     assert (await made.opened(session(3)))[0] is own
     assert call.session.received.position == 0
 
@@ -126,7 +126,7 @@ async def test_two_sessions_of_one_key_side_by_side_are_two_calls(made: Conversa
 async def test_a_session_after_the_end_is_another_call(made: Conversation) -> None:
     """A conversation that was transferred comes back to its queue."""
     call, _ = await made.opened(session(1))
-    made.hosting.host.ended(call, HANGUP)
+    made.hosting.host.end_call(call, HANGUP)
     assert (await made.opened(session(2)))[0].call_id == "c.2"
 
 
@@ -137,27 +137,27 @@ async def test_a_peer_that_has_long_said_nothing_has_lost_its_session(made: Conv
     again, newer = await made.opened(session(2))
     assert again is call
     assert peer.asked == ["replaced"]
-    made.hosting.host.lost(call, peer, TORN)
+    made.hosting.host.lose_peer(call, peer, TORN)
     assert (call.peer, call.held_until) == (newer, None)
 
 
 async def test_a_pause_ends_with_the_session_that_asked_for_it(made: Conversation) -> None:
     """The time is the pause's; one that the API asked for stays."""
     call, peer = await made.opened(session(1))
-    made.hosting.host.take(call, SECOND)
-    made.hosting.host.take(call, Paused())
-    made.hosting.host.lost(call, peer, TORN)
+    made.hosting.host.handle(call, SECOND)
+    made.hosting.host.handle(call, Paused())
+    made.hosting.host.lose_peer(call, peer, TORN)
     made.hosting.seconds = 5
     await made.opened(session(2))
     await made.hosting.settle()
-    assert not call.session.paused
+    assert not call.gate.closed
     assert isinstance(resumed := made.hosting.log.records[-1], CallResumed)
     assert resumed.position == 6 * 8000
-    await made.hosting.host.paused("c", True, by=Caller("desk", everything=True), reason="card")
+    await made.hosting.host.pause("c", by=Caller("desk", everything=True), reason="card")
     assert call.peer is not None
-    made.hosting.host.lost(call, call.peer, TORN)
+    made.hosting.host.lose_peer(call, call.peer, TORN)
     await made.opened(session(3))
-    assert call.session.paused
+    assert call.gate.closed
 
 
 async def test_a_ledger_that_answers_too_late_keeps_the_call_for_the_session_that_comes_again(
@@ -180,9 +180,9 @@ async def test_a_ledger_that_answers_too_late_keeps_the_call_for_the_session_tha
 async def test_a_stop_ends_calls_whose_peers_are_away_as_all_others(made: Conversation) -> None:
     """And one whose peer goes while the service stops."""
     call, peer = await made.opened(session(1))
-    made.hosting.host.lost(call, peer, TORN)
+    made.hosting.host.lose_peer(call, peer, TORN)
     other, another = await made.opened(session(2), OTHER)
     made.hosting.host.draining = True
-    made.hosting.host.lost(other, another, TORN)
+    made.hosting.host.lose_peer(other, another, TORN)
     await made.hosting.host.stop()
     assert sorted(await made.ends()) == [("c", False, "service_stopping", ""), ("c.2", False, "service_stopping", "")]

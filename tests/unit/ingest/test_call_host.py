@@ -43,8 +43,8 @@ async def test_a_call_is_accepted_before_kafka_has_it() -> None:
     hosting = Hosting()
     hosting.log.taking.clear()
     call, _ = await taken(hosting)
-    hosting.host.take(call, SECOND)
-    hosting.host.ended(call, HANGUP)
+    hosting.host.handle(call, SECOND)
+    hosting.host.end_call(call, HANGUP)
     await hosting.settle()
     assert not hosting.log.records
     assert not call.settled
@@ -129,11 +129,11 @@ async def test_a_pause_by_the_peer_is_kept() -> None:
     """The gate closes first, and the ledger knows, so that it stays closed wherever the call goes on."""
     hosting = Hosting()
     call, _ = await taken(hosting)
-    hosting.host.take(call, Paused())
-    hosting.host.take(call, SECOND)
+    hosting.host.handle(call, Paused())
+    hosting.host.handle(call, SECOND)
     await hosting.settle()
     assert hosting.ledger.views["c"].paused
-    hosting.host.take(call, Resumed())
+    hosting.host.handle(call, Resumed())
     await hosting.settle()
     assert not hosting.ledger.views["c"].paused
     assert hosting.kinds == ["CallStarted", "CallPaused", "CallResumed"]
@@ -146,15 +146,15 @@ async def test_a_peer_that_pauses_without_end_costs_the_ledger_no_more_than_one_
     before = hosting.ledger.told_gates
     hosting.ledger.answering.clear()
     for _ in range(500):
-        hosting.host.take(call, Paused())
-        hosting.host.take(call, Resumed())
-    hosting.host.take(call, Paused())
+        hosting.host.handle(call, Paused())
+        hosting.host.handle(call, Resumed())
+    hosting.host.handle(call, Paused())
     await hosting.settle()
     hosting.ledger.answering.set()
     await hosting.settle()
     assert hosting.ledger.told_gates - before <= 2
     assert hosting.ledger.views["c"].paused
-    hosting.host.take(call, Resumed())
+    hosting.host.handle(call, Resumed())
     await hosting.settle()
     assert not hosting.ledger.views["c"].paused
 
@@ -169,34 +169,34 @@ async def test_a_call_that_begins_paused_is_paused_in_the_ledger() -> None:
 
 
 async def test_a_pause_by_the_api_closes_the_gate_at_once() -> None:
-    """The peer is asked too, and its own `resumed` does not open what it did not close."""
+    """The peer is asked too; its own `resumed` does not open what it did not close, and it is asked again."""
     hosting = Hosting()
     call, peer = await taken(hosting)
-    assert await hosting.host.paused("c", True, by=Caller("desk", everything=True), reason="card")
-    hosting.host.take(call, SECOND)
-    hosting.host.take(call, Paused())
-    hosting.host.take(call, Resumed())
-    assert call.session.paused
-    assert await hosting.host.paused("c", False, by=Caller("desk", everything=True), reason="")
-    assert peer.asked == ["pause", "resume"]
+    assert await hosting.host.pause("c", by=Caller("desk", everything=True), reason="card")
+    hosting.host.handle(call, SECOND)
+    hosting.host.handle(call, Paused())
+    hosting.host.handle(call, Resumed())
+    assert call.gate.closed
+    assert await hosting.host.resume("c", by=Caller("desk", everything=True))
+    assert peer.asked == ["pause", "pause", "resume"]
     await hosting.settle()
     assert hosting.kinds == ["CallStarted", "CallPaused", "CallResumed"]
-    assert not await hosting.host.paused("unheard-of", True, by=Caller("desk", everything=True), reason="")
+    assert not await hosting.host.pause("unheard-of", by=Caller("desk", everything=True), reason="")
 
 
 async def test_the_api_does_not_open_what_the_peer_closed() -> None:
     """It asks the peer, and the ledger has the call paused until the peer goes on."""
     hosting = Hosting()
     call, peer = await taken(hosting)
-    hosting.host.take(call, Paused())
+    hosting.host.handle(call, Paused())
     await hosting.settle()
     await hosting.ledger.set_paused("c", False, by="desk")
-    assert not await hosting.host.paused("c", False, by=Caller("desk", everything=True), reason="")
+    assert not await hosting.host.resume("c", by=Caller("desk", everything=True))
     await hosting.settle()
     assert peer.asked == ["resume"]
     assert hosting.ledger.views["c"].paused
-    hosting.host.take(call, Resumed())
-    assert not call.session.paused
+    hosting.host.handle(call, Resumed())
+    assert not call.gate.closed
 
 
 async def test_what_is_asked_elsewhere_is_done_here() -> None:
@@ -204,12 +204,12 @@ async def test_what_is_asked_elsewhere_is_done_here() -> None:
     hosting = Hosting()
     call, peer = await taken(hosting)
     await hosting.ledger.set_paused("c", True, by="desk", reason="card")
-    await hosting.lookout.look()
-    hosting.host.take(call, SECOND)
+    await hosting.reconciler.reconcile()
+    hosting.host.handle(call, SECOND)
     await hosting.ledger.set_paused("c", False, by="desk")
-    await hosting.lookout.look()
+    await hosting.reconciler.reconcile()
     hosting.ledger.change("c", end_requested_by="desk")
-    await hosting.lookout.look()
+    await hosting.reconciler.reconcile()
     assert peer.asked == ["pause", "resume", "ended_by_api"]
     assert await ending(hosting) == (False, "closed", 8000)
     assert hosting.kinds == ["CallStarted", "CallPaused", "CallResumed", "CallEnded"]
@@ -222,14 +222,14 @@ async def test_an_answer_that_is_older_than_a_pause_opens_nothing() -> None:
     """The ledger was asked before it knew of the pause: what it said then does not count."""
     hosting = Hosting()
     call, _ = await taken(hosting)
-    call.kept(paused=True)
+    call.gate.note_ledger(paused=True)
     looked = asyncio.create_task(_slowly(hosting))
     await hosting.settle()
-    await hosting.host.paused("c", True, by=Caller("desk", everything=True), reason="")
-    await hosting.host.pause_kept("c")
+    await hosting.host.pause("c", by=Caller("desk", everything=True), reason="")
+    await hosting.host.note_pause_kept("c")
     hosting.ledger.answering.set()
     await looked
-    assert call.session.paused
+    assert call.gate.closed
 
 
 async def _slowly(hosting: Hosting) -> None:
@@ -242,23 +242,23 @@ async def _slowly(hosting: Hosting) -> None:
 
     hosting.ledger.answering.clear()
     hosting.ledger.standing = standing  # type: ignore[assignment,method-assign]
-    await hosting.lookout.look()
+    await hosting.reconciler.reconcile()
 
 
 async def test_a_lost_connection_is_held_for_a_peer_that_can_come_back() -> None:
     """It goes on behind all that was received; after half a minute the call is ended torn."""
     hosting = Hosting()
     call, peer = await taken(hosting)
-    hosting.host.take(call, Audio(data=bytes(850)))
-    hosting.host.lost(call, peer, TORN)
+    hosting.host.handle(call, Audio(data=bytes(850)))
+    hosting.host.lose_peer(call, peer, TORN)
     hosting.seconds = 29
-    await hosting.lookout.look()
+    await hosting.reconciler.reconcile()
     again = ScriptedPeer()
     assert await hosting.host.offer(offer(resume=(1, 800)), door="stream", resumable=True, peer=again) is call
     assert call.session.received.position == 850
-    hosting.host.lost(call, again, TORN)
+    hosting.host.lose_peer(call, again, TORN)
     hosting.seconds = 59
-    await hosting.lookout.look()
+    await hosting.reconciler.reconcile()
     assert await ending(hosting) == (False, "torn", 850)
 
 
@@ -266,7 +266,7 @@ async def test_a_lost_connection_of_others_is_the_end_of_their_call() -> None:
     """At once, as their door says."""
     hosting = Hosting()
     call, peer = await taken(hosting, door="twilio")
-    hosting.host.lost(call, peer, TORN)
+    hosting.host.lose_peer(call, peer, TORN)
     assert await ending(hosting) == (False, "torn", 0)
 
 
@@ -275,7 +275,7 @@ async def test_a_peer_that_comes_back_replaces_its_old_connection() -> None:
     hosting = Hosting()
     call, old = await taken(hosting)
     await hosting.host.offer(offer(resume=(0, 0)), door="stream", resumable=True, peer=ScriptedPeer())
-    hosting.host.lost(call, old, TORN)
+    hosting.host.lose_peer(call, old, TORN)
     assert old.asked == ["replaced"]
     assert call.held_until is None
 
@@ -284,16 +284,16 @@ async def test_a_peer_that_comes_back_to_a_call_it_has_ended_learns_that_all_is_
     """It may have lost the connection before; a call that was torn is over, and one that is forgotten too."""
     hosting = Hosting()
     call, peer = await taken(hosting)
-    hosting.host.ended(call, HANGUP)
-    hosting.host.lost(call, peer, TORN)
+    hosting.host.end_call(call, HANGUP)
+    hosting.host.lose_peer(call, peer, TORN)
     await hosting.settle()
     assert await hosting.host.offer(offer(resume=(0, 0)), door="stream", resumable=True, peer=ScriptedPeer()) is call
     torn, _ = await taken(hosting, "torn")
-    hosting.host.ended(torn, TORN)
+    hosting.host.end_call(torn, TORN)
     assert await refusal(hosting, "torn", resume=(0, 0)) is Refusal.CALL_ALREADY_ENDED
     hosting.seconds = 100
     await hosting.settle()
-    await hosting.lookout.look()
+    await hosting.reconciler.reconcile()
     assert "c" not in hosting.host.calls
 
 
@@ -302,9 +302,9 @@ async def test_a_call_that_goes_on_elsewhere_ends_nothing_here() -> None:
     hosting = Hosting()
     call, peer = await taken(hosting)
     hosting.ledger.change("c", instance="1")
-    await hosting.lookout.look()
-    hosting.host.take(call, SECOND)
-    hosting.host.ended(call, HANGUP)
+    await hosting.reconciler.reconcile()
+    hosting.host.handle(call, SECOND)
+    hosting.host.end_call(call, HANGUP)
     await hosting.settle()
     assert hosting.kinds == ["CallStarted"]
     assert peer.asked == ["replaced"]
@@ -318,11 +318,11 @@ async def test_a_call_of_another_process_goes_on_here() -> None:
     await hosting.ledger.set_paused("c", True, by="desk", reason="card")
     peer = ScriptedPeer()
     call = await hosting.host.offer(offer(resume=(3, 2400)), door="stream", resumable=True, peer=peer)
-    hosting.host.take(call, SECOND)
-    hosting.host.take(call, Resumed())
-    assert call.session.paused
-    await hosting.host.paused("c", False, by=Caller("desk", everything=True), reason="")
-    hosting.host.take(call, Audio(data=bytes(800)))
+    hosting.host.handle(call, SECOND)
+    hosting.host.handle(call, Resumed())
+    assert call.gate.closed
+    await hosting.host.resume("c", by=Caller("desk", everything=True))
+    hosting.host.handle(call, Audio(data=bytes(800)))
     await hosting.settle()
     assert hosting.kinds == ["CallPaused", "CallResumed", "AudioChunk"]
     chunk = hosting.log.records[-1]
@@ -337,13 +337,13 @@ async def test_calls_of_the_process_before_are_ended_or_awaited() -> None:
     for call_id, door in (("a", "twilio"), ("b", "stream"), ("c", "stream")):
         started = CallStarted.model_validate({**(await taken(Hosting()))[0].session.started.model_dump(), "call_id": call_id})
         await hosting.ledger.begin(started, door=door, instance="0", paused=False)
-    await hosting.lookout.recover()
-    await hosting.lookout.look()
+    await hosting.reconciler.recover()
+    await hosting.reconciler.reconcile()
     assert [view.call_id for view in await hosting.ledger.open_calls()] == ["b", "c"]
     assert hosting.ledger.views["a"].end_reason == "ingest_lost"
     await hosting.host.offer(offer("b", resume=(0, 0)), door="stream", resumable=True, peer=ScriptedPeer())
     hosting.seconds = 31
-    await hosting.lookout.look()
+    await hosting.reconciler.reconcile()
     assert [view.call_id for view in await hosting.ledger.open_calls()] == ["b"]
 
 
@@ -352,15 +352,15 @@ async def test_a_call_that_goes_on_for_too_long_is_ended_once(connected: bool) -
     """At the door, where its audio is; its peer is told, and cannot come back for it."""
     hosting = Hosting()
     call, peer = await taken(hosting)
-    hosting.host.take(call, SECOND)
+    hosting.host.handle(call, SECOND)
     hosting.seconds = 12 * 3600 - 1
-    await hosting.lookout.look()
+    await hosting.reconciler.reconcile()
     assert not call.over
     if not connected:
-        hosting.host.lost(call, peer, TORN)
+        hosting.host.lose_peer(call, peer, TORN)
     hosting.seconds += 1
     for _ in range(3):
-        await hosting.lookout.look()
+        await hosting.reconciler.reconcile()
     assert await ending(hosting) == (False, "too_long", 8000)
     assert hosting.kinds.count("CallEnded") == 1
     assert peer.asked == (["too_long"] if connected else [])
@@ -381,10 +381,10 @@ async def test_nobody_goes_on_with_somebody_elses_call() -> None:
     assert await tried((1, 800)) is Refusal.NO_SUCH_CALL
     assert await tried(None) is Refusal.CALL_ID_IN_USE
     assert (call.peer, peer.asked) == (peer, [])
-    hosting.host.lost(call, peer, TORN)
+    hosting.host.lose_peer(call, peer, TORN)
     assert await tried((1, 800)) is Refusal.NO_SUCH_CALL
     assert call.peer is None
-    hosting.host.ended(call, HANGUP)
+    hosting.host.end_call(call, HANGUP)
     assert await tried((1, 800)) is Refusal.NO_SUCH_CALL
     assert [record.tenant for record in hosting.log.records if isinstance(record, CallStarted)] == ["acme"]
 
@@ -402,9 +402,9 @@ async def test_nobody_pauses_somebody_elses_call() -> None:
     """Its gate stays as it is."""
     hosting = Hosting()
     call, _ = await taken(hosting)
-    assert not await hosting.host.paused("c", True, by=Caller("other", "other"), reason="")
-    assert not call.session.paused
-    assert await hosting.host.paused("c", True, by=Caller("desk", "acme"), reason="")
+    assert not await hosting.host.pause("c", by=Caller("other", "other"), reason="")
+    assert not call.gate.closed
+    assert await hosting.host.pause("c", by=Caller("desk", "acme"), reason="")
 
 
 async def test_a_call_is_awaited_on_when_a_stranger_asks_for_it() -> None:
@@ -412,7 +412,7 @@ async def test_a_call_is_awaited_on_when_a_stranger_asks_for_it() -> None:
     hosting = Hosting()
     started = (await taken(Hosting()))[0].session.started
     await hosting.ledger.begin(started, door="stream", instance="0", paused=False)
-    await hosting.lookout.recover()
+    await hosting.reconciler.recover()
     before = dict(hosting.host.awaited)
     with pytest.raises(OfferRefused):
         await hosting.host.offer(
@@ -426,7 +426,7 @@ async def lost_with_the_process_before(hosting: Hosting) -> None:
     """A call that is awaited."""
     started = (await taken(Hosting()))[0].session.started
     await hosting.ledger.begin(started, door="stream", instance="0", paused=False)
-    await hosting.lookout.recover()
+    await hosting.reconciler.recover()
 
 
 @pytest.mark.parametrize("end", ["refused", "cancelled"])
@@ -447,7 +447,7 @@ async def test_a_resume_that_comes_to_nothing_ends_no_call_that_goes_on(end: str
     with pytest.raises(OfferRefused if end == "refused" else asyncio.CancelledError):
         await asked
     hosting.seconds = 31
-    await hosting.lookout.look()
+    await hosting.reconciler.reconcile()
     assert hosting.host.awaited == {}
     assert hosting.ledger.views["c"].open
     assert not call.over
@@ -471,7 +471,7 @@ async def test_a_call_that_goes_on_here_is_not_ended_as_lost() -> None:
     hosting = Hosting()
     call, _ = await taken(hosting)
     hosting.host.awaited["c"] = 0
-    await hosting.lookout.look()
+    await hosting.reconciler.reconcile()
     assert hosting.ledger.views["c"].open
     assert hosting.host.awaited == {}
     assert not call.over

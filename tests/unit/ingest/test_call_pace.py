@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from steno_ingest.calls.doors.port import Offered, ResumePoint
 from steno_ingest.calls.hosting import connection as connection_module
 from steno_ingest.calls.hosting.admission import OfferRefused
-from steno_ingest.calls.hosting.call_states import Holder
+from steno_ingest.calls.hosting.gate import Holder
 from steno_ingest.calls.hosting.pace import PARTY_SECONDS_PER_SECOND, SMALL_BURST_SECONDS, Pace, PartyBurst
 from steno_ingest.calls.hosting.session import CallSession, IllegalInput
 from support.hosting import Hosting, ScriptedPeer
@@ -247,7 +247,7 @@ def test_a_pause_can_be_as_long_as_it_was() -> None:
     made.pause(Holder.PEER)
     with pytest.raises(IllegalInput):
         made.resume(Holder.PEER, skipped=3600 * RATE)
-    assert made.paused
+    assert made.gate.closed
 
 
 def test_a_call_that_goes_on_here_has_had_its_time_elsewhere() -> None:

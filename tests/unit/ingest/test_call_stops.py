@@ -23,7 +23,7 @@ async def test_a_stop_ends_what_cannot_go_on_elsewhere() -> None:
     hosting = Hosting()
     resumable = await taken(hosting, "a")
     await taken(hosting, "b", door="twilio")
-    hosting.host.take(resumable, SECOND)
+    hosting.host.handle(resumable, SECOND)
     await hosting.host.stop()
     ends = [record for record in hosting.log.records if isinstance(record, CallEnded)]
     assert [(end.call_id, end.complete, end.reason) for end in ends] == [("b", False, "service_stopping")]
@@ -40,9 +40,9 @@ async def test_a_call_whose_peer_does_not_come_back_after_a_stop_ends_as_all_oth
     await hosting.host.stop()
     following = Hosting()
     following.ledger.views = hosting.ledger.views
-    await following.lookout.recover()
+    await following.reconciler.recover()
     following.seconds = 31
-    await following.lookout.look()
+    await following.reconciler.reconcile()
     assert following.ledger.views["c"].end_reason == "service_stopping"
 
 

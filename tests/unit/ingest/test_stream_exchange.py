@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from steno_ingest.calls.doors.port import Action, Audio, Close, Ended, Offered, Refusal, ResumePoint, SendText
 from steno_ingest.calls.doors.stream import StreamDoor
-from steno_ingest.calls.hosting.call_states import State as Session
 from steno_ingest.calls.hosting.session import CallSession, Entry
+from steno_ingest.calls.hosting.session import State as Session
 
 from steno.cli.callers.audio import CallAudio
 from steno.cli.callers.stream import CallDescription, State, StreamClient

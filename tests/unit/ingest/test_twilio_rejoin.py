@@ -69,16 +69,16 @@ async def test_another_stream_goes_on_with_the_call(left: Ended, complete: bool,
     """The time between is a gap of it; where a stream was torn, a part is missing and the call is not complete."""
     hosting = Hosting()
     call, peer = await begun(hosting)
-    hosting.host.take(call, SECOND)
-    hosting.host.lost(call, peer, left)
+    hosting.host.handle(call, SECOND)
+    hosting.host.lose_peer(call, peer, left)
     hosting.seconds = 9
-    await hosting.lookout.look()
+    await hosting.reconciler.reconcile()
     again, later = await begun(hosting)
     assert again is call
-    hosting.host.take(call, SECOND)
-    hosting.host.lost(call, later, STOPPED)
+    hosting.host.handle(call, SECOND)
+    hosting.host.lose_peer(call, later, STOPPED)
     hosting.seconds = 19
-    await hosting.lookout.look()
+    await hosting.reconciler.reconcile()
     assert await ends(hosting) == [(complete, "hangup", "")]
     (gap,) = [record for record in hosting.log.records if isinstance(record, AudioGap)]
     assert (gap.position, gap.length, gap.reason) == (8000, 9 * 8000, reason)
@@ -88,12 +88,12 @@ async def test_a_call_is_over_when_no_other_stream_comes() -> None:
     """After the time that is awaited, as its stream ended."""
     hosting = Hosting()
     call, peer = await begun(hosting)
-    hosting.host.lost(call, peer, STOPPED)
+    hosting.host.lose_peer(call, peer, STOPPED)
     hosting.seconds = 9
-    await hosting.lookout.look()
+    await hosting.reconciler.reconcile()
     assert await ends(hosting) == []
     hosting.seconds = 10
-    await hosting.lookout.look()
+    await hosting.reconciler.reconcile()
     assert await ends(hosting) == [(True, "hangup", "")]
     with pytest.raises(OfferRefused) as refused:
         await begun(hosting)
@@ -104,13 +104,13 @@ async def test_a_service_that_stops_awaits_nobody() -> None:
     """A call whose stream had ended is complete, however soon the service stops."""
     hosting = Hosting()
     call, peer = await begun(hosting)
-    hosting.host.lost(call, peer, STOPPED)
+    hosting.host.lose_peer(call, peer, STOPPED)
     await hosting.host.stop()
     assert await ends(hosting) == [(True, "hangup", "")]
     hosting = Hosting()
     call, peer = await begun(hosting)
     hosting.host.draining = True
-    hosting.host.lost(call, peer, STOPPED)
+    hosting.host.lose_peer(call, peer, STOPPED)
     assert await ends(hosting) == [(True, "hangup", "")]
 
 
@@ -119,7 +119,7 @@ async def test_a_stream_that_is_not_as_before_does_not_go_on(offered: Offered) -
     """Other tracks or another format are no part of the call; its id is in use."""
     hosting = Hosting()
     call, peer = await begun(hosting)
-    hosting.host.lost(call, peer, STOPPED)
+    hosting.host.lose_peer(call, peer, STOPPED)
     with pytest.raises(OfferRefused) as refused:
         await begun(hosting, offered)
     assert refused.value.refusal is Refusal.CALL_ID_IN_USE

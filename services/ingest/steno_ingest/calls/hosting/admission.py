@@ -15,8 +15,8 @@ from steno.callers import Caller
 from steno.errors import Retryable
 from steno.events.records import CallStarted
 from steno_ingest.calls.doors.port import Offered, Refusal, ResumePoint
-from steno_ingest.calls.hosting.call_states import Holder
 from steno_ingest.calls.hosting.conversations import Conversation, conversation_of
+from steno_ingest.calls.hosting.gate import Holder
 from steno_ingest.calls.hosting.session import CallSession
 from steno_ingest.calls.ledger.view import CallView, start_of
 from steno_ingest.errors import CallAlreadyEnded, CallIdInUse, NotThere, Refused

@@ -17,7 +17,6 @@ from steno_ingest.calls.doors.port import (
     Follows,
     Left,
     Offered,
-    Resumed,
     SendBytes,
     SendText,
     Unusable,
@@ -180,7 +179,7 @@ class Connection:
         self._do(self._door.ask_to_leave(KEY_REVOKED))
         if (call := self._own_call) is not None:
             error = "the key that its peer came in with was removed, expired or changed"
-            self._host.ended(call, Ended(complete=False, reason=KEY_REVOKED, error=error))
+            self._host.end_call(call, Ended(complete=False, reason=KEY_REVOKED, error=error))
 
     def _guarded(self, work: Callable[[], None]) -> None:
         """Does what comes from elsewhere than the peer; where that fails, this connection ends with it and no other."""
@@ -289,7 +288,7 @@ class Connection:
             self._revoke()
             return
         self._do(self._door.accepted(at=call.session.received, now=self._now()))
-        if call.session.paused:
+        if call.gate.closed:
             self._do(self._door.ask_pause())
         if self._door.captioned:
             self._completion = Completion(offered.phrases if self._door.resumable else call.phrases_told)
@@ -345,10 +344,10 @@ class Connection:
                         self._offering = self._start(self._offer(action))
                     case Ended():
                         if (call := self._own_call) is not None:
-                            self._host.ended(call, action)
+                            self._host.end_call(call, action)
                     case Left():
                         if (call := self._own_call) is not None:
-                            self._host.lost(
+                            self._host.lose_peer(
                                 call, self, Ended(complete=action.complete, reason=action.reason, error=action.error)
                             )
                     case Follows():
@@ -357,10 +356,7 @@ class Connection:
                         self._tell_unusable(action)
                     case _:
                         if (call := self._own_call) is not None:
-                            self._host.take(call, action)
-                            if isinstance(action, Resumed) and call.session.paused:
-                                # Somebody who asked by the API pauses it still.
-                                self.ask_pause()
+                            self._host.handle(call, action)
             except PeerNotReading as error:
                 self._cut_off("not_reading", str(error))
                 return
@@ -386,7 +382,7 @@ class Connection:
             self._violated = True
             self._do(self._door.violated(error, now=self._now()))
         if (call := self._own_call) is not None:
-            self._host.ended(call, Ended(complete=False, reason="protocol_error", error=error))
+            self._host.end_call(call, Ended(complete=False, reason="protocol_error", error=error))
 
     def _disconnected(self, code: int | None) -> None:
         if code == _TOO_BIG and not self._outgoing.closing:
@@ -414,4 +410,4 @@ class Connection:
         if self._cut_off_for is not None:
             ended = Ended(complete=False, reason=self._cut_off_for)
         if self._call is not None:
-            self._host.lost(self._call, self, ended)
+            self._host.lose_peer(self._call, self, ended)

@@ -11,16 +11,19 @@ from steno_ingest.errors import CallNotHere
 
 
 class HostedCalls(Protocol):
-    """The calls whose socket is in this process."""
+    """The calls whose peers are connected to this process."""
 
-    async def paused(self, call_id: str, paused: bool, *, by: Caller, reason: str) -> bool:
-        """Closes or opens the gate of a call that a caller sees. Says whether it is here, and its gate is so now."""
+    async def pause(self, call_id: str, *, by: Caller, reason: str) -> bool:
+        """Pauses a call that a caller sees. Says whether it is here, and paused now."""
 
-    async def pause_kept(self, call_id: str) -> None:
-        """The ledger has it that a call is paused; until it is told so, what the ledger says opens no gate."""
+    async def resume(self, call_id: str, *, by: Caller) -> bool:
+        """Resumes a call that a caller sees; the ledger has it already. Says whether it is here, and goes on now."""
 
-    async def roles_corrected(self, call_id: str, channels: Sequence[CallChannel]) -> bool:
-        """Tells the door of a call who speaks on its channels; its log knows already. Says whether the call is here."""
+    async def note_pause_kept(self, call_id: str) -> None:
+        """Learns that the ledger has a call paused; before, what the ledger says resumes nothing."""
+
+    async def set_roles(self, call_id: str, channels: Sequence[CallChannel]) -> bool:
+        """Sets who speaks on the channels of a call; its log has it already. Says whether the call is here."""
 
     async def end(self, call_id: str, *, by: str) -> bool:
         """Begins to end a call in its protocol's own way. Says whether the call is here."""
@@ -29,24 +32,28 @@ class HostedCalls(Protocol):
 class NoHostedCalls:
     """The calls of a process without doors."""
 
-    async def paused(self, call_id: str, paused: bool, *, by: Caller, reason: str) -> bool:
-        """Never."""
+    async def pause(self, call_id: str, *, by: Caller, reason: str) -> bool:
+        """Pauses nothing."""
         return False
 
-    async def pause_kept(self, call_id: str) -> None:
-        """Nothing to do."""
+    async def resume(self, call_id: str, *, by: Caller) -> bool:
+        """Resumes nothing."""
+        return False
 
-    async def roles_corrected(self, call_id: str, channels: Sequence[CallChannel]) -> bool:
-        """Never."""
+    async def note_pause_kept(self, call_id: str) -> None:
+        """Learns nothing."""
+
+    async def set_roles(self, call_id: str, channels: Sequence[CallChannel]) -> bool:
+        """Sets nothing."""
         return False
 
     async def end(self, call_id: str, *, by: str) -> bool:
-        """Never."""
+        """Ends nothing."""
         return False
 
 
 class CallControl:
-    """Writes what is asked of a call into the ledger, and has it done where the call's socket is in this process.
+    """Writes what is asked of a call into the ledger, and has it done where the call's peer is connected to this process.
 
     Where it is in another, that one finds in the ledger what is asked, also when it takes the call over later.
     """
@@ -65,23 +72,23 @@ class CallControl:
             DatabaseUnavailable: try again; where the call is in this process its audio is dropped already.
         """
         # The gate first: what comes afterwards may fail, and audio that is not to be kept must not be.
-        gated = await self._hosted.paused(call_id, True, by=by, reason=reason)
+        gated = await self._hosted.pause(call_id, by=by, reason=reason)
         await self._refuse_foreign(call_id, by, "paused")
         await self._ledger.set_paused(call_id, True, by=by.name, reason=reason)
-        await self._hosted.pause_kept(call_id)
+        await self._hosted.note_pause_kept(call_id)
         return gated
 
     async def resume(self, call_id: str, *, by: Caller, reason: str) -> bool:
         """Has a call's audio kept again. Says whether it is kept now; raises like `pause`."""
         await self._refuse_foreign(call_id, by, "resumed")
         await self._ledger.set_paused(call_id, False, by=by.name, reason=reason)
-        return await self._hosted.paused(call_id, False, by=by, reason=reason)
+        return await self._hosted.resume(call_id, by=by)
 
     async def correct_roles(self, call_id: str, channels: Sequence[CallChannel], *, by: Caller) -> CallView:
         """Has other roles hold for a call, also one that is over. Raises like `CallLedger.correct_roles`."""
         await self._ledger.call(call_id, caller=by)
         call = await self._ledger.correct_roles(call_id, channels, by=by.name)
-        await self._hosted.roles_corrected(call_id, call.channels)
+        await self._hosted.set_roles(call_id, call.channels)
         return call
 
     async def end(self, call_id: str, *, by: Caller) -> CallView:

@@ -14,15 +14,16 @@ from steno.errors import Retryable
 from steno.events.records import CallChannel
 from steno.kafka.errors import RecordRefused
 from steno_ingest.calls.doors.port import Ended, Offered, Paused, Refusal, ResumePoint
-from steno_ingest.calls.hosting import admission
+from steno_ingest.calls.hosting import admission, gate_sync
 from steno_ingest.calls.hosting.admission import Admission, Admitted, OfferRefused
-from steno_ingest.calls.hosting.call_states import Holder
 from steno_ingest.calls.hosting.conversations import conversation_of
+from steno_ingest.calls.hosting.gate import GateInput
+from steno_ingest.calls.hosting.gate_sync import GateSync
 from steno_ingest.calls.hosting.hosted_call import HostedCall, Peer, Told
 from steno_ingest.calls.hosting.pace import CALLS_AT_ONCE, Pace, PartyBurst
 from steno_ingest.calls.hosting.resuming import check_like, check_place
 from steno_ingest.calls.hosting.sender import CallSender, Outlet
-from steno_ingest.calls.ledger.view import CallView
+from steno_ingest.calls.ledger.view import Standing
 from steno_ingest.errors import Refused
 from steno_ingest.metrics import CALLS_HOSTED, CALLS_REFUSED
 
@@ -45,10 +46,9 @@ _UNACKNOWLEDGED_MS = 10_000
 nothing is read from a peer, its pings are not answered either, and peers give up over that."""
 
 
-class Ledger(admission.Ledger, Protocol):
+class Ledger(admission.Ledger, gate_sync.Ledger, Protocol):
     """What is needed of `steno_ingest.calls.ledger.call_ledger.CallLedger`."""
 
-    async def set_paused(self, call_id: str, paused: bool, *, by: str, instance: str) -> CallView: ...
     async def fail(self, call_id: str, *, reason: str, error: str) -> bool: ...
     async def leave(self, *, instance: str, reason: str) -> None: ...
 
@@ -103,6 +103,7 @@ class CallHost:
             clock=clock,
             now=now,
         )
+        self._gates = GateSync(ledger, instance=instance)
         #: By the name of its key; there are no more of them than keys.
         self._bursts: dict[str, PartyBurst] = {}
         self.calls: dict[str, HostedCall] = {}
@@ -130,31 +131,33 @@ class CallHost:
             CALLS_REFUSED.labels(door, error.refusal.value).inc()
             log.warning("call.refused", call_id=offered.call_id, door=door, reason=error.refusal.value, detail=str(error))
             raise
-        before, call.peer, call.held_until = call.peer, peer, None
+        before, call.peer, call.held_until = call.peer, None, None
         if before is not None:
             before.ask_to_leave("replaced")
+        # Before it has a peer, who is asked nothing before it was told that the call is taken.
         if call.conversation is not None and (meanwhile := call.back()) is not None:
             log.info("call.came_again", call_id=call.call_id, door=door)
-            self.take(call, meanwhile)
-        if offered.paused and Holder.PEER not in call.session.holders:
-            self.take(call, Paused())
+            self.handle(call, meanwhile)
+        if offered.paused and not call.gate.closed_by_peer:
+            self.handle(call, Paused())
+        call.peer = peer
         return call
 
-    def take(self, call: HostedCall, told: Told) -> None:
-        """Does what the peer says of a call. Raises `IllegalInput`."""
-        paused = call.session.paused
-        call.take(told)
-        if call.session.paused is not paused:
-            self._keep_gate(call)
+    def handle(self, call: HostedCall, told: Told) -> None:
+        """Handles what the peer says of a call. Raises `IllegalInput`."""
+        closed = call.gate.closed
+        call.handle(told)
+        if call.gate.closed is not closed:
+            self._gates.tell_ledger(call)
 
-    def ended(self, call: HostedCall, ended: Ended) -> None:
+    def end_call(self, call: HostedCall, ended: Ended) -> None:
         """The call is over, as the peer says or as became of it. The first end counts."""
         if call.over:
             return
         log.info("call.audio_ended", call_id=call.call_id, complete=ended.complete, reason=ended.reason, error=ended.error)
         call.end(complete=ended.complete, reason=ended.reason, error=ended.error)
 
-    def lost(self, call: HostedCall, peer: Peer, ended: Ended) -> None:
+    def lose_peer(self, call: HostedCall, peer: Peer, ended: Ended) -> None:
         """The peer of a call is gone before the end. `ended` is what that means where nobody comes back."""
         if call.peer is not peer:
             return
@@ -162,33 +165,42 @@ class CallHost:
         if call.over:
             return
         if self.draining and not call.resumable:
-            self.ended(call, ended if ended.complete else Ended(complete=False, reason=_STOPPING))
+            self.end_call(call, ended if ended.complete else Ended(complete=False, reason=_STOPPING))
         elif call.resumable or call.conversation is not None:
             seconds = self.resume_seconds if call.awaited_seconds is None else call.awaited_seconds
             log.info("call.held", call_id=call.call_id, seconds=seconds, reason=ended.reason)
             call.hold(ended, seconds=seconds)
         else:
-            self.ended(call, ended)
+            self.end_call(call, ended)
 
-    async def paused(self, call_id: str, paused: bool, *, by: Caller, reason: str) -> bool:
-        """Closes or opens the gate of a call that a caller sees. Says whether it is here, and its gate is so now."""
-        call = self.calls.get(call_id)
-        if call is None or call.over or not by.sees(call.tenant):
+    async def pause(self, call_id: str, *, by: Caller, reason: str) -> bool:
+        """Pauses a call that a caller sees. Says whether it is here, and paused now."""
+        call = self._running(call_id, by)
+        if call is None:
             return False
-        if paused:
-            call.close_gate(by=by.name, reason=reason)
-        else:
-            self.open_gate(call, by=by.name)
-        return call.session.paused is paused
+        call.change_gate(GateInput.SERVICE_PAUSES, by=by.name, reason=reason)
+        return call.gate.closed
 
-    async def pause_kept(self, call_id: str) -> None:
-        """The ledger has it that a call is paused: from here on it may say otherwise."""
+    async def resume(self, call_id: str, *, by: Caller) -> bool:
+        """Resumes a call that a caller sees; the ledger has it already. Says whether it is here, and goes on now."""
+        call = self._running(call_id, by)
+        if call is None:
+            return False
+        self._gates.resume(call, by=by.name)
+        return not call.gate.closed
+
+    async def note_pause_kept(self, call_id: str) -> None:
+        """Learns that the ledger has a call paused: from here on it may say otherwise."""
         call = self.calls.get(call_id)
         if call is not None:
-            call.kept(paused=True)
+            call.gate.note_ledger(paused=True)
 
-    async def roles_corrected(self, call_id: str, channels: Sequence[CallChannel]) -> bool:
-        """Who speaks on the channels of a call is known better; its log knows already. Says whether the call is here."""
+    def apply_standing(self, call: HostedCall, standing: Standing) -> None:
+        """Applies to a call whether the ledger has it paused."""
+        self._gates.apply_standing(call, standing)
+
+    async def set_roles(self, call_id: str, channels: Sequence[CallChannel]) -> bool:
+        """Sets who speaks on the channels of a call; its log has it already. Says whether the call is here."""
         call = self.calls.get(call_id)
         if call is not None:
             call.session.channels = tuple(channels)
@@ -199,7 +211,7 @@ class CallHost:
         call = self.calls.get(call_id)
         if call is None or call.over:
             return False
-        self.ended(call, Ended(complete=False, reason="closed", error=f"closed by {by} while its peer had not ended it"))
+        self.end_call(call, Ended(complete=False, reason="closed", error=f"closed by {by} while its peer had not ended it"))
         if call.peer is not None:
             call.peer.ask_to_leave("ended_by_api")
         return True
@@ -224,9 +236,9 @@ class CallHost:
             if call.resumable:
                 call.abandon()
             elif call.stopped:
-                self.ended(call, call.unless_back)
+                self.end_call(call, call.unless_back)
             else:
-                self.ended(call, Ended(complete=False, reason=_STOPPING))
+                self.end_call(call, Ended(complete=False, reason=_STOPPING))
         await self._leave()
         if self._senders:
             _, unsent = await asyncio.wait(self._senders, timeout=self._drain_seconds)
@@ -244,44 +256,9 @@ class CallHost:
         except (Retryable, TimeoutError) as error:
             log.warning("calls.leaving_not_kept", reason=str(error))
 
-    def open_gate(self, call: HostedCall, *, by: str) -> None:
-        """The ledger has it that a call goes on."""
-        call.kept(paused=False)
-        call.open_gate(by=by)
-        if call.session.paused:
-            # Its peer pauses still: so the ledger has to have it.
-            self._keep_gate(call)
-
-    def _keep_gate(self, call: HostedCall) -> None:
-        """Has the ledger know how the gate of a call stands, so that it stays closed wherever the call goes on.
-
-        It is told of how the gate stands when its turn comes, not of each change: a peer may pause as often as it likes.
-        """
-        if not call.keeping_gate:
-            call.keeping_gate = True
-            self._spawn(self._gate_kept(call))
-
-    async def _gate_kept(self, call: HostedCall) -> None:
-        try:
-            await self._tell_gate(call)
-        finally:
-            call.keeping_gate = False
-
-    async def _tell_gate(self, call: HostedCall) -> None:
-        while not call.over and call.paused_in_ledger is not call.session.paused:
-            paused = call.session.paused
-            try:
-                view = await self._ledger.set_paused(call.call_id, paused, by="", instance=self._instance)
-            except Retryable as error:
-                log.warning("call.gate_not_kept", call_id=call.call_id, paused=paused, reason=str(error))
-                await asyncio.sleep(_RETRY_SECONDS)
-            except Refused:
-                return
-            else:
-                call.kept(paused=view.paused)
-                if view.paused and not paused:
-                    # Somebody else closed it meanwhile.
-                    call.close_gate(by=view.pause_requested_by, reason=view.pause_reason)
+    def _running(self, call_id: str, by: Caller) -> HostedCall | None:
+        call = self.calls.get(call_id)
+        return None if call is None or call.over or not by.sees(call.tenant) else call
 
     async def _admit(self, offered: Offered, *, door: str, resumable: bool, caller: Caller) -> HostedCall:
         if self.draining:
@@ -379,7 +356,6 @@ class CallHost:
             pace=pace,
             now=self._now,
         )
-        call.paused_in_ledger = admitted.paused_by is not None
         call.start(paused_by=admitted.paused_by, reason=admitted.reason)
         self.calls[call.call_id] = call
         self.awaited.pop(call.call_id, None)
@@ -432,7 +408,7 @@ class CallHost:
         if admitted.conversation is not None and not self.draining:
             call.hold(ended, seconds=self.resume_seconds)
         else:
-            self.ended(call, ended)
+            self.end_call(call, ended)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -7,11 +7,11 @@ from typing import Protocol
 from steno.callers import Caller
 from steno.events.records import GapReason
 from steno_ingest.calls.doors.port import Audio, Dtmf, Ended, Gap, Paused, Resumed, ResumePoint, Updated
-from steno_ingest.calls.hosting.call_states import Holder, State
 from steno_ingest.calls.hosting.conversations import SILENT_SECONDS, Conversation
+from steno_ingest.calls.hosting.gate import Ask, GateInput, Holder, PauseGate
 from steno_ingest.calls.hosting.pace import KEPT_SECONDS, TOLD_SECONDS, Pace
 from steno_ingest.calls.hosting.sender import CallSender
-from steno_ingest.calls.hosting.session import CallSession
+from steno_ingest.calls.hosting.session import CallSession, State
 from steno_ingest.metrics import CALL_AUDIO_BYTES
 
 Told = Audio | Gap | Paused | Resumed | Dtmf | Updated
@@ -87,18 +87,17 @@ class HostedCall:
         self._heard_at: float | None = None
         # Its peer was away: whatever it says, not all of the call came.
         self._parted = False
-        #: Whether the ledger has it paused, as far as is known here.
-        self.paused_in_ledger = False
-        #: Whether the ledger is being told.
-        self.keeping_gate = False
-        #: Rises whenever that is known anew: what the ledger was asked before does not count any more.
-        self.turn = 0
         self._abandoned = False
         #: Whether its peer ended it as it should.
         self.completed = False
         #: Once it is over and all on the log: until when it is known, by the monotonic clock.
         self.forget_at: float | None = None
         self._audio_bytes = CALL_AUDIO_BYTES.labels(door)
+
+    @property
+    def gate(self) -> PauseGate:
+        """Whether it is paused, and by whom."""
+        return self.session.gate
 
     @property
     def tenant(self) -> str:
@@ -159,12 +158,12 @@ class HostedCall:
             return None
         self._parted |= not stopped
         length = round((self._now() - self._heard_at) * self.session.started.sample_rate)
-        if Holder.PEER in self.session.holders:
+        if self.gate.closed_by_peer:
             return Resumed(skipped=length)
         return Gap(length=length, reason=GapReason.DISCARDED if stopped else GapReason.LOST)
 
-    def take(self, told: Told) -> None:
-        """Does what the peer says; a call that is over takes nothing.
+    def handle(self, told: Told) -> None:
+        """Handles what the peer says; of a call that is over nothing is handled.
 
         Raises:
             IllegalInput: it cannot be.
@@ -184,7 +183,9 @@ class HostedCall:
             case Paused():
                 put(session.pause(Holder.PEER))
             case Resumed():
+                ask = self.gate.after(GateInput.PEER_RESUMES).ask
                 put(session.resume(Holder.PEER, skipped=told.skipped))
+                self._ask_peer(ask)
             case Dtmf():
                 put(session.dtmf(told.digit, told.channel))
             case Updated():
@@ -200,26 +201,23 @@ class HostedCall:
             case _:
                 return KEPT_SECONDS
 
-    def kept(self, *, paused: bool) -> None:
-        """The ledger has been told how the gate stands."""
-        self.paused_in_ledger = paused
-        self.turn += 1
-
-    def close_gate(self, *, by: str, reason: str) -> None:
-        """Somebody asked by the API to drop its audio; the peer is asked to send none."""
-        if self.over or Holder.SERVICE in self.session.holders:
-            return
-        self.sender.put(self.session.pause(Holder.SERVICE, by=by, reason=reason))
-        if self.peer is not None:
-            self.peer.ask_pause()
-
-    def open_gate(self, *, by: str) -> None:
-        """Somebody asked by the API to keep its audio; where the peer pauses too, it is asked to go on."""
+    def change_gate(self, told: GateInput, *, by: str, reason: str = "") -> None:
+        """Pauses or resumes it because somebody asked by the API; the peer is asked too."""
         if self.over:
             return
-        self.sender.put(self.session.resume(Holder.SERVICE, by=by))
-        if self.peer is not None:
-            self.peer.ask_resume()
+        ask = self.gate.after(told).ask
+        if told is GateInput.SERVICE_PAUSES:
+            self.sender.put(self.session.pause(Holder.SERVICE, by=by, reason=reason))
+        else:
+            self.sender.put(self.session.resume(Holder.SERVICE, by=by))
+        self._ask_peer(ask)
+
+    def _ask_peer(self, ask: Ask | None) -> None:
+        if self.peer is not None and ask is not None:
+            if ask is Ask.PAUSE:
+                self.peer.ask_pause()
+            else:
+                self.peer.ask_resume()
 
     def end(self, *, complete: bool, reason: str, error: str = "") -> None:
         """The call is over; the first end counts."""

@@ -1,27 +1,21 @@
 """One call, from its start to its end: what doors and the API say becomes the records of the log. Pure.
 
 ```
-        start                    pause
-new ──────────────▶ flowing ◀──────────▶ paused
- │                     │        resume     │
- │  start paused       │ end               │ end
- └─────────────────────┼──────────▶ paused │
-                       ▼                   │
-                     ended ◀───────────────┘
+new ──start──▶ running ──end──▶ ended
 ```
 
 Audio is cut into chunks whose borders follow from its position alone: each multiple of the chunk length is one, and beyond them
 only what breaks the audio off (a pause, a gap, the end). So it does not matter in which frames audio came, and a call that goes
 on in another process, from where its peer knows it to be safe, is cut into the same chunks again.
 
-The pause is a hard gate: while anybody holds it, no audio and no key gets past, and only the clock of the call goes on. The
-peer and the service (who asked by the API) hold it each for themselves, so that neither opens it for the other.
+While the pause gate (`gate`) is closed no audio and no key gets past, and only the clock of the call goes on.
 """
 
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from steno.call_clock import most_missing
 from steno.errors import Permanent
@@ -42,11 +36,19 @@ from steno.events.records import (
     RolesCorrected,
 )
 from steno_ingest.calls.doors.port import ResumePoint
-from steno_ingest.calls.hosting.call_states import TRANSITIONS, Holder, Input, State
+from steno_ingest.calls.hosting.gate import PAUSES, RESUMES, Holder, PauseGate
 
 _SEQUENCE_JUMP = 1000
 """How far the sequence jumps when a call goes on paused elsewhere: what was cut there up to the pause is not known here, and a
 number must not be given twice. Consumers take a jump of the sequence alone for nothing."""
+
+
+class State(StrEnum):
+    """States of a session."""
+
+    NEW = "new"
+    RUNNING = "running"
+    ENDED = "ended"
 
 
 class IllegalInput(Permanent):
@@ -89,7 +91,7 @@ class CallSession:
         self.channels = started.channels
         self.properties: Mapping[str, str] = started.properties
         self.state = State.NEW
-        self.holders: frozenset[Holder] = frozenset()
+        self.gate = PauseGate()
         self._at = at
         self._keep_digits = keep_digits
         self._clock = clock
@@ -127,26 +129,23 @@ class CallSession:
         """How long the call is, by its audio or by the clock."""
         return max(self.had.total_seconds(), self.received.position / self.started.sample_rate)
 
-    @property
-    def paused(self) -> bool:
-        """Whether the gate is closed."""
-        return self.state is State.PAUSED
-
     def seconds_of(self, audio: bytes) -> float:
         """How long so much audio lasts."""
         return len(audio) / (self._frame_bytes * self.started.sample_rate)
 
     def start(self, *, paused_by: Holder | None = None, reason: str = "") -> list[Entry]:
-        """The call begins, or goes on here; `paused_by`: with the gate closed.
+        """The call begins, or goes on here; `paused_by`: paused, as the ledger has it.
 
         A call that goes on says again how its gate stands: its process may have died before it had told.
         """
-        self._enter(Input.START if paused_by is None else Input.START_PAUSED)
+        self._check(State.NEW, "start")
+        self.state = State.RUNNING
         # Where nothing is known to be safe, its first record may not be either; consumers pass over one that they have.
         begins = self._at in (None, ResumePoint(sequence=0, position=0))
         entries = [self._entry(self.started)] if begins else []
         if paused_by is not None:
-            self.holders = frozenset({paused_by})
+            self.gate.apply(PAUSES[paused_by])
+            self.gate.note_ledger(paused=True)
             if self._at is not None:
                 self._sequence += _SEQUENCE_JUMP
             entries.append(self._paused(paused_by, reason))
@@ -166,7 +165,8 @@ class CallSession:
                 f"({len(self.channels)} channels of {self.started.codec})"
             )
         samples = len(data) // self._frame_bytes
-        if self._enter(Input.AUDIO) is State.PAUSED:
+        self._check(State.RUNNING, "audio")
+        if self.gate.closed:
             self._allow(samples)
             self._skip(samples)
             return []
@@ -185,8 +185,9 @@ class CallSession:
         Raises:
             IllegalInput: the call has had no time for it.
         """
+        self._check(State.RUNNING, "gap")
         self._allow(length)
-        if self._enter(Input.GAP) is State.PAUSED or not length:
+        if self.gate.closed or not length:
             self._skip(length)
             return []
         entries = self._flush()
@@ -195,27 +196,26 @@ class CallSession:
         return [*entries, self._entry(gap)]
 
     def pause(self, holder: Holder, *, by: str = "", reason: str = "") -> list[Entry]:
-        """The gate closes, or is held by one more; what came before goes out, and nothing of it stays in memory."""
-        held = self.state is State.PAUSED
-        self._enter(Input.PAUSE)
-        self.holders |= {holder}
-        return [] if held else [*self._flush(), self._paused(by or holder, reason)]
+        """Somebody pauses the call; where it was not paused, what came before goes out, and nothing of it stays in memory."""
+        self._check(State.RUNNING, "pause")
+        closed = self.gate.closed
+        self.gate.apply(PAUSES[holder])
+        return [] if closed else [*self._flush(), self._paused(by or holder, reason)]
 
     def resume(self, holder: Holder, *, by: str = "", skipped: int = 0) -> list[Entry]:
-        """A holder lets go of the gate; it opens where nobody else holds it. `skipped` samples went by that nobody sent."""
-        if self.state is not State.PAUSED:
-            self._enter(Input.RESUME)
+        """Somebody pauses the call no more; it goes on where nobody else does. `skipped` samples went by that nobody sent."""
+        self._check(State.RUNNING, "resume")
+        if not self.gate.closed:
             return []
         self._allow(skipped)
-        remaining = self.holders - {holder}
-        self._enter(Input.RELEASE if remaining else Input.RESUME)
+        self.gate.apply(RESUMES[holder])
         self._skip(skipped)
-        self.holders = remaining
-        return [] if remaining else [self._resumed(by or holder)]
+        return [] if self.gate.closed else [self._resumed(by or holder)]
 
     def dtmf(self, digit: str, channel: int | None) -> list[Entry]:
         """A key was pressed; which one is kept where digits are. While the gate is closed nobody learns even that."""
-        if self._enter(Input.DTMF) is State.PAUSED:
+        self._check(State.RUNNING, "dtmf")
+        if self.gate.closed:
             return []
         at = self.received.position
         return [
@@ -237,7 +237,7 @@ class CallSession:
         Raises:
             IllegalInput: with what is known already it is more than is kept, or the call has no such channel.
         """
-        self._enter(Input.UPDATE)
+        self._check(State.RUNNING, "update")
         try:
             self.properties = merged(self.properties, properties)
         except PropertiesTooLarge as error:
@@ -263,7 +263,7 @@ class CallSession:
         Raises:
             IllegalInput: the call has no such channel.
         """
-        self._enter(Input.ROLES)
+        self._check(State.RUNNING, "roles")
         corrected = {entry.channel: entry for entry in self.channels}
         for entry in channels:
             if entry.channel not in corrected:
@@ -280,8 +280,9 @@ class CallSession:
 
     def end(self, *, complete: bool, reason: str, error: str = "") -> list[Entry]:
         """The call is over."""
-        self._enter(Input.END)
-        ended = [] if self.holders else self._flush()
+        self._check(State.RUNNING, "end")
+        self.state = State.ENDED
+        ended = [] if self.gate.closed else self._flush()
         record = CallEnded(
             call_id=self._call_id,
             writer=self._writer,
@@ -308,12 +309,9 @@ class CallSession:
         self._missing += samples
         self._position += samples
 
-    def _enter(self, told: Input) -> State:
-        following = TRANSITIONS[self.state].get(told)
-        if following is None:
+    def _check(self, state: State, told: str) -> None:
+        if self.state is not state:
             raise IllegalInput(f"call {self._call_id}: {told} is not legal in a call that is {self.state}")
-        self.state = following
-        return following
 
     def _entry(self, record: Record) -> Entry:
         return Entry(record=record, after=self.flushed)

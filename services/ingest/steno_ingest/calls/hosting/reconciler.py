@@ -1,4 +1,4 @@
-"""What becomes of calls without their peers saying so: others ask for something, or a peer or the process before is gone.
+"""The reconciler makes the calls of this process agree with the ledger every second, and ends those whose peers stay away.
 
 What others ask of a call (to pause, to go on, to end) stands in the ledger, and is done within a second wherever the call is. A
 call that the ledger has at this instance and that nobody here knows was lost with the process before: it is held for its peer
@@ -22,7 +22,7 @@ from steno_ingest.metrics import CALL_RECORDS_WAITING
 
 log = structlog.get_logger("steno.ingest.calls")
 
-_LOOK_SECONDS = 1.0
+_INTERVAL_SECONDS = 1.0
 
 
 class Ledger(Protocol):
@@ -33,8 +33,8 @@ class Ledger(Protocol):
     async def end_lost(self, call_id: str, *, instance: str, reason: str, error: str) -> bool: ...
 
 
-class Lookout:
-    """Looks after the calls of a host every second; a component of the service."""
+class Reconciler:
+    """Compares the calls of a host with the ledger every second; a component of the service."""
 
     def __init__(
         self,
@@ -62,21 +62,21 @@ class Lookout:
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
-        """Looks until `stop`."""
-        looking = asyncio.create_task(self._look_on())
+        """Reconciles until `stop`."""
+        reconciling = asyncio.create_task(self._reconcile_repeatedly())
         stopping = asyncio.create_task(self._stopping.wait())
-        await asyncio.wait({looking, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (looking, stopping):
+        await asyncio.wait({reconciling, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (reconciling, stopping):
             task.cancel()
         await asyncio.gather(stopping, return_exceptions=True)
         try:
-            await looking
+            await reconciling
         except asyncio.CancelledError:
             if not self._stopping.is_set():
                 raise
 
     async def stop(self) -> None:
-        """Looks no more."""
+        """Ends `run`."""
         self._stopping.set()
 
     async def recover(self) -> None:
@@ -89,20 +89,20 @@ class Lookout:
             log.warning("call.lost", call_id=view.call_id, door=view.door, resumable=resumable)
             host.awaited[view.call_id] = self._now() + (host.resume_seconds if resumable else 0)
 
-    async def look(self) -> None:
-        """Does once what the ledger says others ask, and ends the calls whose peers did not come back.
+    async def reconcile(self) -> None:
+        """Does once what others ask, as the ledger has it, and ends the calls whose peers did not come back.
 
         Raises:
             DatabaseUnavailable: the ledger is away; calls go on without it.
         """
         host = self._host
-        asked = [(call, call.turn) for call in host.calls.values() if not call.over]
+        asked = [(call, call.gate.revision) for call in host.calls.values() if not call.over]
         if asked:
             standing = {entry.call_id: entry for entry in await self._ledger.standing(instance=self._instance)}
-            for call, turn in asked:
+            for call, revision in asked:
                 # Where the gate moved meanwhile, the answer may be older than that.
-                if not call.over and call.turn == turn:
-                    await self._follow(call, standing.get(call.call_id))
+                if not call.over and call.gate.revision == revision:
+                    await self._apply(call, standing.get(call.call_id))
         now = self._now()
         for call in list(host.calls.values()):
             if not call.over and call.session.lasted_seconds >= self._most_seconds:
@@ -110,7 +110,7 @@ class Lookout:
             if call.forget_at is not None and call.forget_at <= now:
                 del host.calls[call.call_id]
             elif not call.over and call.held_until is not None and call.held_until <= now:
-                host.ended(call, call.unless_back)
+                host.end_call(call, call.unless_back)
         for call_id in [call_id for call_id, until in host.awaited.items() if until <= now]:
             if host.goes_on(call_id):
                 host.awaited.pop(call_id, None)
@@ -118,20 +118,20 @@ class Lookout:
                 await self._end_lost(call_id)
         CALL_RECORDS_WAITING.set(sum(call.sender.unacknowledged for call in host.calls.values()))
 
-    async def _look_on(self) -> None:
+    async def _reconcile_repeatedly(self) -> None:
         recovered = False
         while True:
             try:
                 if not recovered:
                     await self.recover()
                     recovered = True
-                await self.look()
+                await self.reconcile()
             except Retryable as error:
                 log.warning("calls.ledger_away", reason=str(error))
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_INTERVAL_SECONDS)
 
-    async def _follow(self, call: HostedCall, standing: Standing | None) -> None:
-        """Does what the ledger says of a call; None: it was ended, or goes on elsewhere."""
+    async def _apply(self, call: HostedCall, standing: Standing | None) -> None:
+        """Applies what the ledger says of a call; None: it was ended, or goes on elsewhere."""
         if standing is None:
             log.info("call.left", call_id=call.call_id)
             call.abandon()
@@ -139,16 +139,12 @@ class Lookout:
                 call.peer.ask_to_leave("replaced")
         elif standing.end_requested_by:
             await self._host.end(call.call_id, by=standing.end_requested_by)
-        elif standing.paused:
-            call.paused_in_ledger = True
-            if standing.pause_requested_by:
-                call.close_gate(by=standing.pause_requested_by, reason=standing.pause_reason)
-        elif call.paused_in_ledger:
-            self._host.open_gate(call, by=standing.pause_requested_by)
+        else:
+            self._host.apply_standing(call, standing)
 
     def _end_overlong(self, call: HostedCall) -> None:
         error = f"the call has gone on for {self._most_seconds / 3600:g} hours, as long as one may"
-        self._host.ended(call, Ended(complete=False, reason="too_long", error=error))
+        self._host.end_call(call, Ended(complete=False, reason="too_long", error=error))
         if call.peer is not None:
             call.peer.ask_to_leave("too_long")
 

@@ -1,0 +1,83 @@
+"""Keeps the pause that the ledger has of a call and the call's own gate equal, whichever of the two changes."""
+
+import asyncio
+from typing import Protocol
+
+import structlog
+
+from steno.errors import Retryable
+from steno_ingest.calls.hosting.gate import GateInput
+from steno_ingest.calls.hosting.hosted_call import HostedCall
+from steno_ingest.calls.ledger.view import CallView, Standing
+from steno_ingest.errors import Refused
+
+log = structlog.get_logger("steno.ingest.calls")
+
+_RETRY_SECONDS = 1.0
+
+
+class Ledger(Protocol):
+    """What is needed of `steno_ingest.calls.ledger.call_ledger.CallLedger`."""
+
+    async def set_paused(self, call_id: str, paused: bool, *, by: str, instance: str) -> CallView: ...
+
+
+class GateSync:
+    """Tells the ledger how gates stand, and applies to gates what the ledger says."""
+
+    def __init__(self, ledger: Ledger, *, instance: str) -> None:
+        """`instance` is the name of this process among its like."""
+        self._ledger = ledger
+        self._instance = instance
+        #: One at a time for each call.
+        self._telling: dict[HostedCall, asyncio.Task[None]] = {}
+
+    def tell_ledger(self, call: HostedCall) -> None:
+        """Has the ledger know how the gate of a call stands, so that it stays so wherever the call goes on.
+
+        The ledger is told the state at the moment of the write and not each change: a peer may pause as often as it likes.
+        """
+        if call not in self._telling:
+            self._telling[call] = asyncio.create_task(self._tell_once(call))
+
+    def resume(self, call: HostedCall, *, by: str) -> None:
+        """Applies that the service resumes a call, which the ledger has already."""
+        call.gate.note_ledger(paused=False)
+        call.change_gate(GateInput.SERVICE_RESUMES, by=by)
+        if call.gate.closed:
+            # Its peer still pauses, so the ledger has to have it so.
+            self.tell_ledger(call)
+
+    def apply_standing(self, call: HostedCall, standing: Standing) -> None:
+        """Applies what somebody asked at another process, as the ledger has it."""
+        asked = call.gate.asked_by_ledger(paused=standing.paused, requested_by=standing.pause_requested_by)
+        if asked is GateInput.SERVICE_RESUMES:
+            self.resume(call, by=standing.pause_requested_by)
+            return
+        if standing.paused:
+            call.gate.note_ledger(paused=True)
+        if asked is not None:
+            call.change_gate(asked, by=standing.pause_requested_by, reason=standing.pause_reason)
+
+    async def _tell_once(self, call: HostedCall) -> None:
+        try:
+            await self._tell(call)
+        finally:
+            # At once: what changes from now on needs a task of its own.
+            del self._telling[call]
+
+    async def _tell(self, call: HostedCall) -> None:
+        while not call.over and call.gate.ledger_differs:
+            paused = call.gate.closed
+            try:
+                view = await self._ledger.set_paused(call.call_id, paused, by="", instance=self._instance)
+            except Retryable as error:
+                log.warning("call.gate_not_kept", call_id=call.call_id, paused=paused, reason=str(error))
+                await asyncio.sleep(_RETRY_SECONDS)
+            except Refused:
+                return
+            else:
+                call.gate.note_ledger(paused=view.paused)
+                if view.paused and not paused:
+                    # Somebody else paused it meanwhile.
+                    call.change_gate(GateInput.SERVICE_PAUSES, by=view.pause_requested_by, reason=view.pause_reason)
