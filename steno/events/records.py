@@ -233,6 +233,11 @@ class AudioCodec(StrEnum):
         """Bytes of one sample of one channel."""
         return 2 if self is AudioCodec.S16LE else 1
 
+    @property
+    def silence(self) -> bytes:
+        """One sample of silence (ITU-T G.711: positive zero, inverted as it is sent)."""
+        return {AudioCodec.S16LE: b"\x00\x00", AudioCodec.PCMA: b"\xd5"}.get(self, b"\xff")
+
 
 class GapReason(StrEnum):
     """Why a span of a call has no audio; a pause is told by `CallPaused` and `CallResumed`."""

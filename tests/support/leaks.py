@@ -1,11 +1,11 @@
 """Calls whose channels hear each other, made of calls whose channels do not."""
 
 import numpy as np
-from steno_transcriber.live.audio import TABLES
 from steno_transcriber.speech import SAMPLES_PER_MS
 from support.live_calls import Heard, coded
 
 from steno.events.records import AudioCodec
+from steno.g711 import MU_LAW
 
 
 def leaky(audio: Heard, *, decibels: float, delay_ms: int = 0) -> Heard:
@@ -28,4 +28,4 @@ def doubled(audio: Heard, *, decibels: float = 0.0, delay_ms: int = 0) -> Heard:
 def by_telephone(audio: Heard) -> Heard:
     """What G.711 (µ-law) leaves of it, at 16 kHz."""
     codes = np.frombuffer(coded(audio, AudioCodec.PCMU), dtype=np.uint8)
-    return (TABLES[AudioCodec.PCMU][codes].reshape(-1, len(audio)).T / 32768).astype(np.float32)
+    return (np.array(MU_LAW)[codes].reshape(-1, len(audio)).T / 32768).astype(np.float32)

@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
-from steno_transcriber.live.audio import TABLES
 from steno_transcriber.speech import SAMPLE_RATE
 
 from steno.events.records import (
@@ -21,6 +20,7 @@ from steno.events.records import (
     GapReason,
     Role,
 )
+from steno.g711 import LINEAR_VALUES
 
 BEGAN = datetime(2026, 3, 1, 9, tzinfo=UTC)
 CHANNELS = (CallChannel(channel=0, role=Role.AGENT), CallChannel(channel=1, role=Role.CUSTOMER))
@@ -127,8 +127,9 @@ def coded(audio: Heard, codec: AudioCodec) -> bytes:
 
 def _nearest(codec: AudioCodec) -> npt.NDArray[np.uint8]:
     """For each value of 16 bits the code whose value is nearest."""
-    order = np.argsort(TABLES[codec], kind="stable")
-    middles = np.convolve(TABLES[codec][order], [0.5, 0.5], mode="valid")
+    values = np.array(LINEAR_VALUES[codec])
+    order = np.argsort(values, kind="stable")
+    middles = np.convolve(values[order], [0.5, 0.5], mode="valid")
     return order[np.searchsorted(middles, np.arange(-32768, 32768))].astype(np.uint8)
 
 

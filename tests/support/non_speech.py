@@ -11,8 +11,9 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 import soxr
-from steno_transcriber import g711
 from steno_transcriber.speech import SAMPLE_RATE
+
+from steno.g711 import MU_LAW
 
 Sound = npt.NDArray[np.float32]
 Wave = npt.NDArray[np.float64]
@@ -200,7 +201,7 @@ def music(
 
 def mu_law(sound: Sound) -> Sound:
     """What a telephone line leaves of it: each sample as the nearest that G.711 µ-law has."""
-    levels = np.unique(g711.MU_LAW) / 32768
+    levels = np.unique(MU_LAW) / 32768
     return levels[np.searchsorted((levels[1:] + levels[:-1]) / 2, sound)].astype(np.float32)
 
 

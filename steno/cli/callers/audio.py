@@ -17,9 +17,6 @@ _HEADERLESS = {".ulaw": "mulaw", ".ul": "mulaw", ".mulaw": "mulaw", ".raw": "mul
 _ENCODERS = {AudioCodec.PCMU: "pcm_mulaw", AudioCodec.PCMA: "pcm_alaw", AudioCodec.S16LE: "pcm_s16le"}
 _MOST_CHANNELS = 8
 
-SILENCE = {AudioCodec.PCMU: b"\xff", AudioCodec.PCMA: b"\xd5", AudioCodec.S16LE: b"\0\0"}
-"""A sample of silence in each codec (ITU-T G.711)."""
-
 
 class UnplayableAudio(ApiError):
     """The file cannot be played as a call."""

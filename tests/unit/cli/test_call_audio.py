@@ -11,7 +11,7 @@ from typing import Any
 import av
 import pytest
 
-from steno.cli.callers.audio import SILENCE, UnplayableAudio, open_call_audio, paced
+from steno.cli.callers.audio import UnplayableAudio, open_call_audio, paced
 from steno.events.records import AudioCodec
 
 SECONDS = 0.5
@@ -73,12 +73,12 @@ def test_a_telephones_own_audio_is_not_touched(tmp_path: Path) -> None:
     assert b"".join(open_call_audio(tmp_path / "a.ulaw").frames(20)) == data
 
 
-@pytest.mark.parametrize("codec", list(SILENCE))
+@pytest.mark.parametrize("codec", [AudioCodec.PCMU, AudioCodec.PCMA, AudioCodec.S16LE])
 def test_silence_is_what_the_codec_says(tmp_path: Path, codec: AudioCodec) -> None:
     """A sample of zero is the codec's byte of silence."""
     audio = open_call_audio(tones(tmp_path / "a.wav", 0), codec=codec)
     data = b"".join(audio.frames(20))
-    assert data == SILENCE[codec] * (len(data) // codec.sample_bytes)
+    assert data == codec.silence * (len(data) // codec.sample_bytes)
 
 
 @pytest.mark.parametrize("content", [b"", b"not audio at all" * 100])

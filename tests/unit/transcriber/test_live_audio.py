@@ -5,7 +5,7 @@ import pytest
 import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from steno_transcriber.live.audio import TABLES, LiveForm, LiveStretch, linear
+from steno_transcriber.live.audio import LiveForm, LiveStretch, linear
 from support.live_calls import Heard, coded
 from support.speech import call_audio
 
@@ -50,15 +50,6 @@ def test_channels_are_taken_apart(codec: AudioCodec) -> None:
     taken = np.stack([np.frombuffer(channel, "<i2") for channel in linear(coded(audio, codec), codec, channels=2)])
     assert taken.shape == audio.shape
     assert np.abs(taken - audio * 32767).max() <= np.abs(audio).max() * 32767 / 16
-
-
-def test_g711_is_what_the_standard_says() -> None:
-    """The ends, the middle and the symmetry of both laws (ITU-T G.711, tables 1 and 2, at 16 bits)."""
-    mu, a = TABLES[AudioCodec.PCMU], TABLES[AudioCodec.PCMA]
-    assert [mu[code] for code in (0x00, 0x7F, 0x80, 0xFF, 0x8F)] == [-32124, 0, 32124, 0, 16764]
-    assert [a[code] for code in (0xD5, 0x55, 0xAA, 0x2A, 0x80)] == [8, -8, 32256, -32256, 5504]
-    assert np.array_equal(mu[128:], -mu[:128])
-    assert np.array_equal(a[128:], -a[:128])
 
 
 def test_what_was_sampled_stays() -> None:

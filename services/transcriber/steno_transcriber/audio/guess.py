@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from steno.audio_files import Headerless
-from steno_transcriber import g711
+from steno.g711 import A_LAW, MU_LAW
 
 GUESSED = (Headerless.MULAW, Headerless.ALAW, Headerless.SLIN, Headerless.L16)
 
@@ -30,6 +30,8 @@ _LEAST_DIFFERENCE = 0.2
 _ORDER = 4
 _FRAME = 256
 
+_MU_LAW, _A_LAW = np.array(MU_LAW, dtype=float), np.array(A_LAW, dtype=float)
+
 
 def sampled(read: Callable[[int, int], bytes], size: int) -> bytes:
     """Pieces of a file from its beginning to its end, each from an even place, one after the other."""
@@ -45,8 +47,8 @@ def coding_of(data: bytes) -> Headerless | None:
         return None
     values = np.frombuffer(data[: len(data) // 2 * 2], dtype=np.uint8)
     readings: dict[Headerless | None, Samples] = {
-        Headerless.MULAW: g711.MU_LAW[values].astype(float),
-        Headerless.ALAW: g711.A_LAW[values].astype(float),
+        Headerless.MULAW: _MU_LAW[values],
+        Headerless.ALAW: _A_LAW[values],
         Headerless.SLIN: values.view("<i2").astype(float),
         Headerless.L16: values.view(">i2").astype(float),
         None: values.astype(float),  # linear of eight bits is none of ours, but looks a little like G.711

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from steno.events.records import AudioCodec
-from steno_transcriber import g711
+from steno.g711 import LINEAR_VALUES
 from steno_transcriber.segmenter import SOUND_BYTES
 from steno_transcriber.speech import SAMPLE_RATE, Samples
 
@@ -31,13 +31,9 @@ _HALF = (
 _TAPS = np.array([*reversed(_HALF), *_HALF], dtype=np.float64)
 _FULL_SCALE = 32768
 
-
-TABLES = {AudioCodec.PCMU: g711.MU_LAW, AudioCodec.PCMA: g711.A_LAW}
-"""The linear value of each code."""
-
 _LOW_AND_HIGH = {
-    codec: tuple(table.astype("<i2").view(np.uint8)[byte::SOUND_BYTES].tobytes() for byte in range(SOUND_BYTES))
-    for codec, table in TABLES.items()
+    codec: tuple(np.array(values, "<i2").view(np.uint8)[byte::SOUND_BYTES].tobytes() for byte in range(SOUND_BYTES))
+    for codec, values in LINEAR_VALUES.items()
 }
 
 
