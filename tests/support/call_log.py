@@ -10,11 +10,11 @@ from steno_ingest.calls.ledger.account_rows import AccountRows, KeptAccount
 from steno_ingest.calls.ledger.call_ledger import CallLedger
 from steno_ingest.calls.ledger.changes import begun
 from steno_ingest.calls.ledger.view import CallView, fingerprint
-from steno_ingest.calls.log.call_log import CallLog
-from steno_ingest.calls.log.finishing import Finishing
-from steno_ingest.calls.log.keeping import Keeping
-from steno_ingest.calls.log.piece_store import PieceStore
-from steno_ingest.calls.log.recorder import Recorder
+from steno_ingest.calls.log.account.flush import Flusher
+from steno_ingest.calls.log.audio.piece_store import PieceStore
+from steno_ingest.calls.log.reading.call_log import CallLog
+from steno_ingest.calls.log.recording.recorder import Recorder
+from steno_ingest.calls.log.recording.recording_jobs import RecordingJobs
 from steno_ingest.errors import CallIdInUse, NotThere
 from steno_ingest.intake import Intake
 from steno_ingest.ledger import Claim, Door, Ledger
@@ -214,7 +214,7 @@ class Process:
         record_calls: bool = True,
         second_pass: bool = True,
         keep_digits: bool = False,
-        **keeping: int,
+        **flusher: int,
     ) -> None:
         pieces = PieceStore(world.objects)
         intake = Intake(world.recordings, world.objects, max_bytes=1000)
@@ -223,15 +223,15 @@ class Process:
         )
         #: Calls whose recordings are to be made.
         self.ended: list[KeptAccount] = []
-        finishing = Finishing(self.recorder.finish, give_up=self.recorder.give_up)
-        finishing.begin = self.ended.append  # type: ignore[method-assign,assignment]  # made when the test says so
+        jobs = RecordingJobs(self.recorder.finish, give_up=self.recorder.give_up)
+        jobs.begin = self.ended.append  # type: ignore[method-assign,assignment]  # made when the test says so
         self.call_log = CallLog(
             ledger=world.ledger,
             accounts=world.accounts,
-            keeping=Keeping(world.ledger, world.accounts, pieces, **keeping),
-            finishing=finishing,
+            flusher=Flusher(world.ledger, world.accounts, pieces, **flusher),
+            jobs=jobs,
             record_calls=record_calls,
-            one_legged_seconds=30,
+            one_way_seconds=30,
             keep_digits=keep_digits,
             clock=lambda: world.now,
         )

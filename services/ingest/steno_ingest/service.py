@@ -127,7 +127,9 @@ async def build(settings: IngestSettings) -> Wiring:
         )
     )
     app.router.routes.extend(server.routes())
-    on_kafka = [After(topics.made, component) for component in (tail, consumer, call_log.inactivity, call_log.consumer, relay)]
+    on_kafka = [
+        After(topics.made, component) for component in (tail, consumer, call_log.inactive_calls, call_log.consumer, relay)
+    ]
     return Wiring(
         app=app,
         server_options=SERVER_OPTIONS,

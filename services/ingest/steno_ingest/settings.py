@@ -141,7 +141,7 @@ class IngestSettings(ServiceSettings):
         description="Whether to keep which telephone keys (DTMF) were pressed in live calls. Off, only the time and channel of "
         "each press are kept: digits are often those of a card or a PIN.",
     )
-    one_legged_seconds: int = Field(
+    one_way_seconds: int = Field(
         default=30,
         ge=1,
         description="A channel of a live call is noted as silent once the others were heard for this long without it.",

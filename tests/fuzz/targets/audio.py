@@ -13,7 +13,7 @@ import av
 import numpy as np
 from fuzz.inputs import INTEGERS, mutated
 from fuzz.target import Target
-from steno_ingest.calls.log.wave_file import wave_header
+from steno_ingest.calls.log.audio.wave_file import wave_header
 from steno_transcriber.audio.decode import open_audio
 from steno_transcriber.audio.errors import UnreadableAudio
 

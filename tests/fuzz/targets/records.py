@@ -15,8 +15,8 @@ from fuzz.target import Target
 from fuzz.targets.door_stand import CODEC, MOST_POSITION
 from steno_enricher.call_row import CallRow
 from steno_enricher.pass_state import ContradictoryTranscript, PassState
-from steno_ingest.calls.log.account import Account
-from steno_ingest.calls.log.pieces import Growing, Span, layout
+from steno_ingest.calls.log.account.account import Account
+from steno_ingest.calls.log.audio.pieces import Span, UnsavedAudio, layout
 from steno_notifier.captions import Captions, Cursor
 from steno_notifier.outgoing import MAX_BODY_BYTES, outgoing
 from steno_transcriber.live.call import LiveCall, begun
@@ -229,9 +229,9 @@ def account(records: list[CallRecord]) -> None:
         codec=started.codec,
         sample_rate=started.sample_rate,
         channel_count=len(started.channels),
-        one_legged_seconds=30,
+        one_way_seconds=30,
     )
-    growing = Growing(account.shape)
+    growing = UnsavedAudio(account.shape)
     for record in records[1:]:
         try:
             if isinstance(record, DtmfPressed):

@@ -9,7 +9,7 @@ from fuzz.targets.door_stand import CODEC
 from fuzz.targets.records import BEGAN, CALL, MOST_MS, any_bytes, call_log, datum
 from steno_enricher.call_row import CallRow
 from steno_enricher.rows import line_of
-from steno_ingest.calls.log.account import Account
+from steno_ingest.calls.log.account.account import Account
 from steno_transcriber.live.call import LiveCall
 
 from steno.events.codec import UndecodableRecord
@@ -63,7 +63,7 @@ def restored(records: list[Any]) -> None:
         codec=started.codec,
         sample_rate=started.sample_rate,
         channel_count=len(started.channels),
-        one_legged_seconds=30,
+        one_way_seconds=30,
     )
     for record in records[1:]:
         if isinstance(record, AudioChunk):
@@ -74,7 +74,7 @@ def restored(records: list[Any]) -> None:
         account.notes.clear()
         again = Account.restored(json.loads(json.dumps(account.kept())))
         assert again == account
-        assert again.legs.legs == account.legs.legs
+        assert again.one_way_audio.silences == account.one_way_audio.silences
         account = again
 
 

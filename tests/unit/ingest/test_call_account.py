@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from steno_ingest.calls.log.account import MOST_NOTES, Account
-from steno_ingest.calls.log.pieces import MOST_PIECE_BYTES, Growing, Shape, Span, blocks_of_silence, layout, masked
+from steno_ingest.calls.log.account.account import MOST_NOTES, Account
+from steno_ingest.calls.log.audio.pieces import MOST_PIECE_BYTES, Shape, Span, UnsavedAudio, blocks_of_silence, layout, masked
 from support.call_scenes import NOW, STEPS, Scene, Step, act
 
 from steno.call_clock import CallClock
@@ -30,7 +30,7 @@ SHAPE = Shape(codec=AudioCodec.PCMU, sample_rate=RATE, channels=1)
 
 
 def account(*, codec: AudioCodec = AudioCodec.PCMU, channels: int = 1) -> Account:
-    return Account(call_id="c", codec=codec, sample_rate=RATE, channel_count=channels, one_legged_seconds=30)
+    return Account(call_id="c", codec=codec, sample_rate=RATE, channel_count=channels, one_way_seconds=30)
 
 
 def chunk(sequence: int, position: int, audio: bytes) -> AudioChunk:
@@ -77,7 +77,7 @@ def recording(of: Account, pieces: list[tuple[Span, bytes]], shape: Shape = SHAP
 
 def heard(of: Account, records: Sequence[CallRecord]) -> bytes:
     """The recording of a call with these records."""
-    growing = Growing(SHAPE)
+    growing = UnsavedAudio(SHAPE)
     for record in records:
         if (audio := tell(of, record)) is not None:
             growing.add(*audio)
@@ -173,7 +173,7 @@ def test_a_silent_channel_is_noted_with_the_time_since_when() -> None:
     for number in range(310):
         tell(of, chunk(number, number * 800, b"\x10\xff" * 800))
     assert [(note.kind, note.position_ms, note.duration_ms, note.detail) for note in of.notes] == [
-        ("one_legged", 0, 30_000, "channel 1")
+        ("one_way_audio", 0, 30_000, "channel 1")
     ]
 
 
@@ -317,7 +317,7 @@ def test_an_account_goes_on_from_whatever_was_kept(
     pieces: list[tuple[Span, bytes]] = []
     notes = []
     for stop in [*stops, len(scene.records)]:
-        of, growing = Account.restored(json.loads(kept)), Growing(SHAPE)
+        of, growing = Account.restored(json.loads(kept)), UnsavedAudio(SHAPE)
         for number in range(begin, max(begin, min(stop, len(scene.records)))):
             if (audio := tell(of, scene.records[number])) is not None:
                 growing.add(*audio)
@@ -350,7 +350,7 @@ def test_a_layout_has_no_hole_and_nothing_twice(pieces: list[tuple[int, int]], s
 
 def test_pieces_are_closed_when_they_are_full_and_at_long_gaps() -> None:
     """A gap below a second is filled with silence, a longer one leaves a hole between two pieces."""
-    growing = Growing(SHAPE)
+    growing = UnsavedAudio(SHAPE)
     growing.add(0, b"a" * 800)
     growing.add(1600, b"b" * 800)
     growing.add(2400 + RATE + 1, b"c" * MOST_PIECE_BYTES)

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from steno_ingest.calls.log import account, keeping
-from steno_ingest.calls.log.call_log import KEPT_AFTER_SECONDS
-from steno_ingest.calls.log.pieces import PIECE_BYTES
+from steno_ingest.calls.log.account import account, flush
+from steno_ingest.calls.log.audio.pieces import PIECE_BYTES
+from steno_ingest.calls.log.reading.call_log import KEPT_AFTER_SECONDS
 from steno_ingest.errors import TooLarge
 from support.call_log import Fate, Killed, World, a_call, audio_of, read
 from support.call_scenes import NOW, STEPS, Scene, Step, act
@@ -243,7 +243,7 @@ async def test_beyond_what_may_be_held_audio_is_kept_before_more_is_taken() -> N
 
 async def test_one_call_is_not_held_beyond_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
     """However much of it comes at once, and however much room there is."""
-    monkeypatch.setattr(keeping, "MOST_OF_A_CALL_BYTES", 5000)
+    monkeypatch.setattr(flush, "MOST_OF_A_CALL_BYTES", 5000)
     scene = Scene(call_id="flood")
     scene.start()
     for _ in range(100):
@@ -313,13 +313,13 @@ async def test_two_that_finish_a_call_come_to_one_recording() -> None:
 
 async def test_of_a_call_that_never_started_one_record_is_put_aside() -> None:
     """The others are counted; a call that starts afterwards is like any other, and its neighbours never noticed."""
-    stranger, other = a_call("stranger"), a_call("other")
-    rest = Scene(call_id="stranger", sequence=7)
+    unknown, other = a_call("unknown"), a_call("other")
+    rest = Scene(call_id="unknown", sequence=7)
     rest.send(800)
     rest.send(800)
-    world = await read(World([*rest.records, *other.records, *stranger.records]))
+    world = await read(World([*rest.records, *other.records, *unknown.records]))
     assert world.dead_letters == {0: "unknown_call"}
-    for scene in (stranger, other):
+    for scene in (unknown, other):
         assert await audio_of(world, scene) == scene.expected
 
 
@@ -446,7 +446,7 @@ async def test_a_call_of_which_most_is_missing_is_recorded_with_its_times_and_ta
 
 async def test_a_call_that_is_told_of_too_often_does_not_hold_up_the_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond what it has had time for it is told no more, and one is put aside; a pause holds all the same."""
-    monkeypatch.setattr(account, "MOST_SAID", 10)
+    monkeypatch.setattr(account, "MAX_UPDATES", 10)
     scene = Scene(call_id="c")
     scene.start()
     updates = [CallUpdated(call_id="c", properties={"number": str(number)}, updated_at=NOW) for number in range(50)]
@@ -463,8 +463,8 @@ async def test_a_call_that_is_told_of_too_often_does_not_hold_up_the_ledger(monk
     while process.offset < len(world.log):
         await process.take()
     assert told == [str(number) for number in range(10)]
-    assert next(iter(world.dead_letters.values())) == "said_too_often"
-    assert list(world.dead_letters.values()).count("said_too_often") == 1
+    assert next(iter(world.dead_letters.values())) == "too_many_updates"
+    assert list(world.dead_letters.values()).count("too_many_updates") == 1
     (call,) = process.call_log.open_calls(0)
     assert call.account.paused_from == 0
     assert call.audio.held == 0

@@ -1,6 +1,6 @@
 """The call log on records that cannot be used: what they cost the call, and that they cost no other."""
 
-from steno_ingest.calls.log.call_log import KEPT_AFTER_SECONDS
+from steno_ingest.calls.log.reading.call_log import KEPT_AFTER_SECONDS
 from support.call_log import World, a_call, audio_of, read
 from support.call_scenes import NOW, Scene
 

@@ -9,11 +9,11 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from steno_ingest.calls.log.flac_file import flac
-from steno_ingest.calls.log.pieces import Shape
-from steno_transcriber.live.audio import TABLES
+from steno_ingest.calls.log.audio.flac_file import flac
+from steno_ingest.calls.log.audio.pieces import Shape
 
 from steno.events.records import AudioCodec
+from steno.g711 import LINEAR_VALUES
 
 Parts = list[bytes | int]
 
@@ -50,7 +50,7 @@ def expected(shape: Shape, parts: Parts) -> npt.NDArray[np.int16]:
     raw = b"".join(shape.silence(part) if isinstance(part, int) else part for part in parts)
     if shape.codec is AudioCodec.S16LE:
         return np.frombuffer(raw, "<i2").reshape(-1, shape.channels)
-    linear: npt.NDArray[np.int16] = TABLES[shape.codec][np.frombuffer(raw, np.uint8)]
+    linear: npt.NDArray[np.int16] = np.array(LINEAR_VALUES[shape.codec], np.int16)[np.frombuffer(raw, np.uint8)]
     return linear.reshape(-1, shape.channels)
 
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from steno_ingest.calls.log.account import Failure
-from steno_ingest.calls.log.inactivity import Inactivity
-from steno_ingest.calls.log.open_call import OpenCall
+from steno_ingest.calls.log.account.account import Failure
+from steno_ingest.calls.log.account.open_call import OpenCall
+from steno_ingest.calls.log.reading.inactive_calls import InactiveCalls
 from support.call_scenes import Scene
 
 from steno.events.catalogue import CALL_AUDIO, Topic
@@ -28,7 +28,7 @@ class Calls:
     sent: list[CallEnded] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.inactivity = Inactivity(
+        self.inactive_calls = InactiveCalls(
             self,
             self,
             behind=self.how_far_behind,
@@ -62,7 +62,7 @@ class Calls:
         scene.start()
         started = scene.records[0]
         assert isinstance(started, CallStarted)
-        call = OpenCall.begun(started, one_legged_seconds=30, partition=3, offset=7, foreign=foreign, now=self.now)
+        call = OpenCall.begun(started, one_way_seconds=30, partition=3, offset=7, foreign=foreign, now=self.now)
         call.account.reader.position = 8000
         self.calls.append(call)
         return call
@@ -71,7 +71,7 @@ class Calls:
         """The calls that are ended when it looks so much later."""
         self.now += seconds
         self.sent.clear()
-        await self.inactivity.look()
+        await self.inactive_calls.look()
         return [record.call_id for record in self.sent]
 
 
@@ -178,8 +178,8 @@ async def test_a_call_of_a_door_is_left_to_its_process() -> None:
 async def test_it_runs_until_it_is_stopped() -> None:
     """Though it is stopped while Kafka does not answer."""
     calls = Calls()
-    await calls.inactivity.stop()
-    await calls.inactivity.run()
+    await calls.inactive_calls.stop()
+    await calls.inactive_calls.run()
 
 
 @pytest.mark.parametrize("by", ["audio", "clock"])

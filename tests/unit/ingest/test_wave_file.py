@@ -5,7 +5,7 @@ from pathlib import Path
 
 import av
 import pytest
-from steno_ingest.calls.log.wave_file import SILENCE, most_samples, padding, wave_header
+from steno_ingest.calls.log.audio.wave_file import most_samples, padding, wave_header
 
 from steno.events.records import AudioCodec
 
@@ -14,7 +14,7 @@ CODECS = pytest.mark.parametrize("codec", list(NAMES))
 
 
 def a_file(codec: AudioCodec, *, channels: int, samples: int, rate: int = 8000) -> bytes:
-    data = SILENCE[codec] * (samples * channels * codec.sample_bytes)
+    data = codec.silence * (samples * channels)
     return wave_header(codec, sample_rate=rate, channels=channels, samples=samples) + data + padding(len(data))
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from steno_ingest.calls.log.account import Account
+from steno_ingest.calls.log.account.account import Account
 from steno_transcriber.live.call import LiveCall, begun
 from support.live_calls import CallWriter
 from support.speech import call_audio
@@ -100,7 +100,7 @@ def test_recording_and_live_transcript_judge_alike_also_after_a_takeover(
 ) -> None:
     """So what was said stands at the same place in both, and what was not to be kept in neither; whoever takes over goes on
     with it."""
-    account = Account(call_id="c", codec=AudioCodec.PCMU, sample_rate=RATE, channel_count=1, one_legged_seconds=30)
+    account = Account(call_id="c", codec=AudioCodec.PCMU, sample_rate=RATE, channel_count=1, one_way_seconds=30)
     account.written(NOW)
     call = LiveCall(begun(STARTED, 0, written_at=NOW))
     at, log = NOW, list[tuple[int, CallRecord, datetime]]()

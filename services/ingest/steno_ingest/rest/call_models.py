@@ -68,7 +68,7 @@ class CallAnswer(Answer):
 class CallEventAnswer(Answer):
     """Something that happened in a call."""
 
-    kind: str = Field(description="gap_lost, gap_paused, one_legged, dtmf, language, tone, music, ...")
+    kind: str = Field(description="gap_lost, gap_paused, one_way_audio, dtmf, language, tone, music, ...")
     position_ms: int = Field(description="When, in milliseconds of the call's audio.")
     duration_ms: int
     detail: str

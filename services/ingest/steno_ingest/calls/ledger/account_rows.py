@@ -26,7 +26,7 @@ class KeptAccount:
     next_offset: int
     foreign: bool
     ended: bool
-    #: See `steno_ingest.calls.log.account.Account.kept`.
+    #: See `steno_ingest.calls.log.account.account.Account.kept`.
     account: dict[str, Any]
 
 

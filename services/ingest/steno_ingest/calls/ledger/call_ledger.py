@@ -239,7 +239,7 @@ class CallLedger:
         await self._phrases.keep(phrase)
 
     async def note_event(self, call_id: str, kind: str, *, position_ms: int, duration_ms: int = 0, detail: str = "") -> None:
-        """Keeps something that happened in a call, once for each kind and position: gap_lost, gap_paused, one_legged, dtmf,
+        """Keeps something that happened in a call, once for each kind and position: gap_lost, gap_paused, one_way_audio, dtmf,
         torn, ..."""
         values = {
             "call_id": call_id,

@@ -93,7 +93,7 @@ call_events = Table(
     "call_events",
     metadata,
     Column("call_id", _ID, primary_key=True),
-    # gap_lost, gap_paused, one_legged, dtmf, torn, ...
+    # gap_lost, gap_paused, one_way_audio, dtmf, torn, ...
     Column("kind", String(64), primary_key=True),
     Column("position_ms", BigInteger, primary_key=True),
     Column("duration_ms", BigInteger, nullable=False),

@@ -11,12 +11,12 @@ from steno.kafka.producer import Producer
 from steno.storage.objects import ObjectStore
 from steno_ingest.calls.ledger.account_rows import AccountRows
 from steno_ingest.calls.ledger.call_ledger import CallLedger
-from steno_ingest.calls.log.call_log import CallLog
-from steno_ingest.calls.log.finishing import Finishing
-from steno_ingest.calls.log.inactivity import Inactivity
-from steno_ingest.calls.log.keeping import Keeping
-from steno_ingest.calls.log.piece_store import PieceStore
-from steno_ingest.calls.log.recorder import Recorder
+from steno_ingest.calls.log.account.flush import Flusher
+from steno_ingest.calls.log.audio.piece_store import PieceStore
+from steno_ingest.calls.log.reading.call_log import CallLog
+from steno_ingest.calls.log.reading.inactive_calls import InactiveCalls
+from steno_ingest.calls.log.recording.recorder import Recorder
+from steno_ingest.calls.log.recording.recording_jobs import RecordingJobs
 from steno_ingest.intake import Intake
 from steno_ingest.settings import IngestSettings
 
@@ -28,7 +28,7 @@ _GATHER_SECONDS = 0.2
 class CallLogParts:
     """The components, in the order in which they are stopped."""
 
-    inactivity: Inactivity
+    inactive_calls: InactiveCalls
     consumer: LogConsumer
 
 
@@ -53,10 +53,10 @@ def read_call_log(
     call_log = CallLog(
         ledger=ledger,
         accounts=accounts,
-        keeping=Keeping(ledger, accounts, pieces),
-        finishing=Finishing(recorder.finish, give_up=recorder.give_up),
+        flusher=Flusher(ledger, accounts, pieces),
+        jobs=RecordingJobs(recorder.finish, give_up=recorder.give_up),
         record_calls=settings.record_calls,
-        one_legged_seconds=settings.one_legged_seconds,
+        one_way_seconds=settings.one_way_seconds,
         keep_digits=settings.keep_digits,
     )
     consumer = LogConsumer(
@@ -71,7 +71,7 @@ def read_call_log(
         drain_seconds=settings.drain_seconds,
         gather_seconds=_GATHER_SECONDS,
     )
-    inactivity = Inactivity(
+    inactive_calls = InactiveCalls(
         call_log,
         producer,
         behind=consumer.behind,
@@ -80,4 +80,4 @@ def read_call_log(
         paused_seconds=settings.paused_seconds,
         most_seconds=settings.max_call_hours * 3600,
     )
-    return CallLogParts(inactivity=inactivity, consumer=consumer)
+    return CallLogParts(inactive_calls=inactive_calls, consumer=consumer)

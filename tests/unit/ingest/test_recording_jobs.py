@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from steno_ingest.calls.ledger.account_rows import KeptAccount
-from steno_ingest.calls.log.finishing import Finishing
+from steno_ingest.calls.log.recording.recording_jobs import RecordingJobs
 from steno_ingest.errors import TooLarge
 
 from steno.kafka.retry import RetryPolicy
@@ -34,7 +34,7 @@ async def test_a_store_that_is_away_is_waited_for() -> None:
             raise StoreUnavailable("the disk is full")
         done.set()
 
-    Finishing(finish, give_up=nobody, retry=AT_ONCE).begin(ended("a"))
+    RecordingJobs(finish, give_up=nobody, retry=AT_ONCE).begin(ended("a"))
     async with asyncio.timeout(10):
         await done.wait()
     assert tried == 50
@@ -50,7 +50,7 @@ async def test_an_error_that_passes_costs_nothing() -> None:
             raise errors.pop(0)
         done.set()
 
-    Finishing(finish, give_up=nobody, retry=AT_ONCE).begin(ended("a"))
+    RecordingJobs(finish, give_up=nobody, retry=AT_ONCE).begin(ended("a"))
     async with asyncio.timeout(10):
         await done.wait()
 
@@ -74,9 +74,9 @@ async def test_a_call_is_given_up_for_everybody_to_see(error: Exception, attempt
             raise DatabaseUnavailable("away")
         done.set()
 
-    finishing = Finishing(finish, give_up=give_up, retry=AT_ONCE)
-    finishing.begin(ended("broken"))
-    finishing.begin(ended("a"))
+    jobs = RecordingJobs(finish, give_up=give_up, retry=AT_ONCE)
+    jobs.begin(ended("broken"))
+    jobs.begin(ended("a"))
     async with asyncio.timeout(10):
         await asyncio.gather(done.wait(), others_done.wait())
     assert (tried.count("broken"), tried.count("a")) == (attempts, 1)
@@ -96,13 +96,13 @@ async def test_the_calls_of_a_partition_are_left_to_whoever_has_it_next() -> Non
         finally:
             under_way.remove(call.call_id)
 
-    finishing = Finishing(finish, give_up=nobody)
-    finishing.begin(ended("a", partition=1))
-    finishing.begin(ended("b", partition=2))
+    jobs = RecordingJobs(finish, give_up=nobody)
+    jobs.begin(ended("a", partition=1))
+    jobs.begin(ended("b", partition=2))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert under_way == {"a", "b"}
-    await finishing.abandon(1)
+    await jobs.abandon(1)
     assert under_way == {"b"}
     go_on.set()
     async with asyncio.timeout(10):

@@ -32,7 +32,7 @@ async def test_updates_beyond_what_is_kept_are_put_aside_once_and_the_call_goes_
 async def test_of_a_key_only_that_it_was_pressed_is_kept(keep: bool, detail: str) -> None:
     """Also where an upstream system publishes which; a setting keeps it. Of no call, no dead letter keeps it either."""
     scene = Scene()
-    stray = DtmfPressed(call_id="stranger", position=0, digit="4", pressed_at=NOW)
+    stray = DtmfPressed(call_id="unknown", position=0, digit="4", pressed_at=NOW)
     scene.start()
     scene.send(1600)
     scene.records += [stray, DtmfPressed(call_id="c", position=800, digit="7", channel=0, pressed_at=NOW)]

@@ -6,8 +6,8 @@ import structlog
 
 from steno_ingest.calls.ledger.account_rows import AccountRows
 from steno_ingest.calls.ledger.call_ledger import CallLedger
-from steno_ingest.calls.log.open_call import Batch, OpenCall
-from steno_ingest.calls.log.piece_store import PieceStore
+from steno_ingest.calls.log.account.open_call import Batch, OpenCall
+from steno_ingest.calls.log.audio.piece_store import PieceStore
 from steno_ingest.metrics import CALL_NOTES, HELD_BYTES
 
 log = structlog.get_logger("steno.ingest.call_log")
@@ -19,7 +19,7 @@ MOST_HELD_BYTES = 192 << 20
 MOST_OF_A_CALL_BYTES = 16 << 20
 
 
-class Keeping:
+class Flusher:
     """What of calls is held in memory, and how it gets out of there."""
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The pieces of calls' audio in the object store, while the calls last; see `steno_ingest.calls.log.pieces`."""
+"""The pieces of calls' audio in the object store, while the calls last; see `steno_ingest.calls.log.audio.pieces`."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -8,7 +8,7 @@ from urllib.parse import unquote
 from steno.errors import Retryable
 from steno.events import ids
 from steno.storage.objects import ObjectMissing, ObjectStore
-from steno_ingest.calls.log.pieces import Shape, Span, layout, masked
+from steno_ingest.calls.log.audio.pieces import Shape, Span, layout, masked
 from steno_ingest.metrics import RECORDED_BYTES
 
 #: Pieces of an open call are here; a call's end removes them.

@@ -4,8 +4,8 @@
 UnusableRecord              steno.unusable: what every reader of the log refuses
 ├── UnknownCall             its call has not started
 ├── UnknownCodec            its call cannot be heard
-├── TooMuchSaid             with what is known of its call already, it says more than is kept
-└── SaidTooOften            its call is told of more often than it has had time for
+├── TooManyProperties             with what is known of its call already, it says more than is kept
+└── TooManyUpdates            its call is told of more often than it has had time for
 ```
 """
 
@@ -20,9 +20,9 @@ class UnknownCodec(UnusableRecord):
     error_class = "unknown_codec"
 
 
-class TooMuchSaid(UnusableRecord):
+class TooManyProperties(UnusableRecord):
     error_class = "properties_too_large"
 
 
-class SaidTooOften(UnusableRecord):
-    error_class = "said_too_often"
+class TooManyUpdates(UnusableRecord):
+    error_class = "too_many_updates"

@@ -22,15 +22,15 @@ from steno.call_reader import CallReader, Heard, Missing, PauseBegan, PauseEnded
 from steno.errors import Permanent
 from steno.events.records import AudioCodec, DtmfPressed, Record
 from steno.unusable import ERROR, Unusable, UnusableRecord, reason
-from steno_ingest.calls.log.one_legged import Leg, Legs
-from steno_ingest.calls.log.pieces import Shape
+from steno_ingest.calls.log.account.one_way_audio import ChannelSilence, OneWayAudio
+from steno_ingest.calls.log.audio.pieces import Shape
 
 #: What is noted of one call; a publisher that loses every other chunk of a day fills no database.
 MOST_NOTES = 1000
 
 
 #: Pauses, updates and corrections of roles of one call that are told to the ledger, each by itself, beyond one a second.
-MOST_SAID = 500
+MAX_UPDATES = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ class Account:
     sample_rate: int
     channel_count: int
     #: Others must be heard for so long before a silent channel is told.
-    one_legged_seconds: int
+    one_way_seconds: int
     #: Audio that was taken before it became known that the call was paused by then.
     masks: list[tuple[int, int]] = field(default_factory=list)
     #: Of its CallStarted.
@@ -80,13 +80,13 @@ class Account:
     failure: Failure | None = None
     #: What is to be told and was not yet.
     notes: list[Note] = field(default_factory=list)
-    legs: Legs = field(init=False, repr=False, compare=False)
+    one_way_audio: OneWayAudio = field(init=False, repr=False, compare=False)
     #: How far the call is.
     reader: CallReader = field(init=False)
 
     def __post_init__(self) -> None:
-        samples = self.one_legged_seconds * self.sample_rate
-        self.legs = Legs(self.codec, self.channel_count, samples=samples)
+        samples = self.one_way_seconds * self.sample_rate
+        self.one_way_audio = OneWayAudio(self.codec, self.channel_count, samples=samples)
         self.reader = CallReader(sample_rate=self.sample_rate, frame_bytes=self.shape.frame_bytes, writer=self.writer)
 
     @property
@@ -137,7 +137,7 @@ class Account:
         if heard is not None:
             self.unusable.good()
             length = len(heard.audio) // self.reader.frame_bytes
-            if silent := self.legs.listen(heard.position, length, heard.audio):
+            if silent := self.one_way_audio.add(heard.position, length, heard.audio):
                 self._note_silent(silent)
         return heard
 
@@ -155,9 +155,9 @@ class Account:
             self.several_languages |= self.position > 0
 
     @property
-    def said_too_often(self) -> bool:
+    def too_many_updates(self) -> bool:
         """Whether the ledger is told nothing more of it just now; its gate closes and opens all the same."""
-        return self.said >= MOST_SAID + self.reader.clock.elapsed.total_seconds()
+        return self.said >= MAX_UPDATES + self.reader.clock.elapsed.total_seconds()
 
     def refuse(self, error: UnusableRecord, position: int) -> bool:
         """Keeps that a record of the call could not be used; False where one was not for the same reason: one a call is told.
@@ -193,7 +193,7 @@ class Account:
             "faults": sorted(self.faults),
             "unusable": self.unusable.weight,
             "failure": self.failure,
-            "legs": [asdict(leg) for leg in self.legs.legs],
+            "silences": [asdict(silence) for silence in self.one_way_audio.silences],
         }
 
     @classmethod
@@ -213,7 +213,7 @@ class Account:
             "masks": [(start, end) for start, end in kept["masks"]],
         }
         account = cls(**values)
-        account.legs.legs = [Leg(**leg) for leg in kept["legs"]]
+        account.one_way_audio.silences = [ChannelSilence(**silence) for silence in kept["silences"]]
         account.reader = _reader_of(kept, account.reader)
         return account
 
@@ -226,7 +226,7 @@ class Account:
     def _note_silent(self, silent: Sequence[tuple[int, int]]) -> None:
         for since in sorted({since for _, since in silent}):
             channels = ", ".join(str(channel) for channel, start in silent if start == since)
-            self._note("one_legged", since, samples=self.position - since, detail=f"channel {channels}")
+            self._note("one_way_audio", since, samples=self.position - since, detail=f"channel {channels}")
 
     def _note_fault(self, kind: str, position: int, detail: str) -> bool:
         if kind in self.faults:
@@ -286,4 +286,4 @@ def _reader_of(kept: dict[str, Any], begun: CallReader) -> CallReader:
 
 _MILLISECOND = timedelta(milliseconds=1)
 
-_KEPT = ("call_id", "sample_rate", "channel_count", "one_legged_seconds", "masks", "noted")
+_KEPT = ("call_id", "sample_rate", "channel_count", "one_way_seconds", "masks", "noted")

@@ -17,7 +17,7 @@ _AT_ONCE = 4
 PATIENT = RetryPolicy(unexpected_attempts=12)
 
 
-class Finishing:
+class RecordingJobs:
     """Makes recordings, a few at once, each until it is made or, by an error that stays, given up.
 
     The calls are in the database: what is abandoned or given up here is begun again by whoever has their partition next.
@@ -32,7 +32,7 @@ class Finishing:
     ) -> None:
         """
         Args:
-            finish: Does it for one call; `steno_ingest.calls.log.recorder.Recorder.finish`.
+            finish: Does it for one call; `steno_ingest.calls.log.recording.recorder.Recorder.finish`.
             give_up: Told of a call that is given up, and why, so that whoever asks for the call sees it.
         """
         self._finish = finish

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 from steno.events.records import CallStarted
 from steno_ingest.calls.ledger.account_rows import KeptAccount
-from steno_ingest.calls.log.account import Account, Note
-from steno_ingest.calls.log.pieces import Growing, Span
-from steno_ingest.calls.log.wave_file import most_samples
+from steno_ingest.calls.log.account.account import Account, Note
+from steno_ingest.calls.log.audio.pieces import Span, UnsavedAudio
+from steno_ingest.calls.log.audio.wave_file import most_samples
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class OpenCall:
     next_offset: int
     #: When something of it was last taken; seconds of a monotonic clock.
     taken_at: float
-    audio: Growing = field(init=False)
+    audio: UnsavedAudio = field(init=False)
     #: Of the first record whose effects are not kept; None where all are.
     unkept_from: int | None = None
     unkept_since: float = 0.0
@@ -45,7 +45,7 @@ class OpenCall:
 
     def __post_init__(self) -> None:
         shape = self.account.shape
-        self.audio = Growing(shape)
+        self.audio = UnsavedAudio(shape)
         self.most_samples = most_samples(shape.codec, shape.channels)
         self.told_position = self.account.position
 
@@ -54,7 +54,7 @@ class OpenCall:
         cls,
         started: CallStarted,
         *,
-        one_legged_seconds: int,
+        one_way_seconds: int,
         partition: int,
         offset: int,
         foreign: bool,
@@ -66,7 +66,7 @@ class OpenCall:
             codec=started.codec,
             sample_rate=started.sample_rate,
             channel_count=len(started.channels),
-            one_legged_seconds=one_legged_seconds,
+            one_way_seconds=one_way_seconds,
             locale=started.locale,
             writer=started.writer,
         )

@@ -6,14 +6,14 @@ from steno.errors import Permanent
 from steno.events.records import AudioChunk, CallRecord
 from steno.unusable import AfterTheEnd, UnusableRecord
 from steno_ingest.calls.ledger.account_rows import AccountRows
-from steno_ingest.calls.log.unusable import UnknownCall
+from steno_ingest.calls.log.reading.errors import UnknownCall
 from steno_ingest.metrics import CALL_RECORDS_UNUSABLE
 
 _REMEMBERED = 10_000
 
 
 @dataclass(slots=True, kw_only=True)
-class _Stranger:
+class _UnknownCall:
     """One of them."""
 
     #: What stands on the log below this offset was accounted for; None: the call never started.
@@ -22,12 +22,12 @@ class _Stranger:
     told: set[str] = field(default_factory=set)
 
 
-class Strangers:
+class UnknownCalls:
     """Judges the records of calls that are not open: the first of each kind goes to dead letters, the others are counted."""
 
     def __init__(self, accounts: AccountRows) -> None:
         self._accounts = accounts
-        self._known: dict[str, _Stranger] = {}
+        self._known: dict[str, _UnknownCall] = {}
 
     async def accounted_below(self, call_id: str) -> int | None:
         """Where the account of a call that has ended goes to; None where there never was one. Raises `DatabaseUnavailable`."""
@@ -40,8 +40,8 @@ class Strangers:
             UnusableRecord: it is the first of its kind of its call.
             DatabaseUnavailable: to be called again.
         """
-        stranger = await self._find(record.call_id)
-        name, below = type(record).__name__, stranger.accounted_below
+        unknown = await self._find(record.call_id)
+        name, below = type(record).__name__, unknown.accounted_below
         error: UnusableRecord
         if below is None:
             error = UnknownCall(f"call {record.call_id} has not started: publish CallStarted before its first {name}")
@@ -61,7 +61,7 @@ class Strangers:
 
     def remember(self, call_id: str, accounted_below: int) -> None:
         """A call has ended, and is accounted for up to there."""
-        self._keep(call_id, _Stranger(accounted_below=accounted_below))
+        self._keep(call_id, _UnknownCall(accounted_below=accounted_below))
 
     def forget(self, call_id: str | None = None) -> None:
         """A call has started; or (None) others may have dealt with calls meanwhile."""
@@ -70,16 +70,16 @@ class Strangers:
         else:
             self._known.pop(call_id, None)
 
-    async def _find(self, call_id: str) -> _Stranger:
-        stranger = self._known.get(call_id)
-        if stranger is None:
+    async def _find(self, call_id: str) -> _UnknownCall:
+        unknown = self._known.get(call_id)
+        if unknown is None:
             # Such an id was refused at the start of its call, and PostgreSQL cannot even be asked for it.
             kept = None if "\0" in call_id else await self._accounts.find(call_id)
-            stranger = self._keep(call_id, _Stranger(accounted_below=None if kept is None else kept.next_offset))
-        return stranger
+            unknown = self._keep(call_id, _UnknownCall(accounted_below=None if kept is None else kept.next_offset))
+        return unknown
 
-    def _keep(self, call_id: str, stranger: _Stranger) -> _Stranger:
+    def _keep(self, call_id: str, unknown: _UnknownCall) -> _UnknownCall:
         if len(self._known) >= _REMEMBERED:
             del self._known[next(iter(self._known))]
-        self._known[call_id] = stranger
-        return stranger
+        self._known[call_id] = unknown
+        return unknown

@@ -17,7 +17,7 @@ import structlog
 from steno.errors import Retryable
 from steno.events.catalogue import CALL_AUDIO, Topic
 from steno.events.records import CallEnded, Record
-from steno_ingest.calls.log.open_call import OpenCall
+from steno_ingest.calls.log.account.open_call import OpenCall
 from steno_ingest.outbox import now
 
 log = structlog.get_logger("steno.ingest.call_log")
@@ -33,7 +33,7 @@ _END_READ_SECONDS = 600.0
 
 
 class OpenCalls(Protocol):
-    """The calls that the call log knows; `steno_ingest.calls.log.call_log.CallLog`."""
+    """The calls that the call log knows; `steno_ingest.calls.log.reading.call_log.CallLog`."""
 
     @property
     def partitions(self) -> list[int]: ...
@@ -53,7 +53,7 @@ class Behind(Protocol):
         """How many records of a partition were not taken yet; None where it is not ours. Raises `KafkaUnavailable`."""
 
 
-class Inactivity:
+class InactiveCalls:
     """Looks for such calls; a component of the service."""
 
     def __init__(

@@ -9,9 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from steno.events.records import AudioCodec
-from steno_ingest.calls.log.wave_file import SILENCE
 
-#: A piece is worth keeping when it has so many bytes: eight seconds of a call of two channels of G.711.
+#: A piece is worth flusher when it has so many bytes: eight seconds of a call of two channels of G.711.
 PIECE_BYTES = 128 << 10
 #: It grows no further than this where nobody comes to keep it.
 MOST_PIECE_BYTES = 4 * PIECE_BYTES
@@ -37,7 +36,7 @@ class Shape:
 
     def silence(self, samples: int) -> bytes:
         """So many samples of silence on all channels."""
-        return SILENCE[self.codec] * (samples * self.frame_bytes)
+        return self.codec.silence * (samples * self.channels)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -60,7 +59,7 @@ class Span:
 
 
 @dataclass(slots=True)
-class Growing:
+class UnsavedAudio:
     """The audio of a call that is not in the object store yet."""
 
     shape: Shape

@@ -6,8 +6,7 @@ import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from steno_ingest.calls.log.loudness import LOUD, Loudness
-from steno_ingest.calls.log.one_legged import Legs
+from steno_ingest.calls.log.account.one_way_audio import LOUD, Loudness, OneWayAudio
 
 from steno.events.records import AudioCodec
 
@@ -57,11 +56,11 @@ LOUDLY, SILENTLY = b"\x10" * CHUNK, b"\xff" * CHUNK
 
 def told(pattern: str, *, after_chunks: int) -> list[tuple[int, int, int]]:
     """What is told of a call of two channels: (chunk, channel, since which chunk). A letter a chunk: who is heard."""
-    legs = Legs(AudioCodec.PCMU, 2, samples=after_chunks * CHUNK)
+    one_way = OneWayAudio(AudioCodec.PCMU, 2, samples=after_chunks * CHUNK)
     found = []
     for number, who in enumerate(pattern):
         audio = interleaved(LOUDLY if who in "0b" else SILENTLY, LOUDLY if who in "1b" else SILENTLY, codec=AudioCodec.PCMU)
-        for channel, since in legs.listen(number * CHUNK, CHUNK, audio):
+        for channel, since in one_way.add(number * CHUNK, CHUNK, audio):
             found.append((number, channel, since // CHUNK))
     return found
 
@@ -88,5 +87,5 @@ def test_a_channel_is_told_once_for_each_span(pattern: str, expected: list[tuple
 
 def test_one_channel_has_no_other() -> None:
     """Silence of a mono call is silence."""
-    legs = Legs(AudioCodec.PCMU, 1, samples=1)
-    assert list(legs.listen(0, CHUNK, SILENTLY)) == []
+    one_way = OneWayAudio(AudioCodec.PCMU, 1, samples=1)
+    assert list(one_way.add(0, CHUNK, SILENTLY)) == []

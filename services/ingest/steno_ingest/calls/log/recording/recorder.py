@@ -14,11 +14,11 @@ from steno.events.records import ChannelRole, RecordingSubmitted
 from steno_ingest.calls.ledger.account_rows import AccountRows, KeptAccount
 from steno_ingest.calls.ledger.call_ledger import CallLedger
 from steno_ingest.calls.ledger.view import CallView
-from steno_ingest.calls.log.account import Account
-from steno_ingest.calls.log.flac_file import flac
-from steno_ingest.calls.log.piece_store import PieceStore
-from steno_ingest.calls.log.pieces import Shape, Span, blocks_of_silence, layout
-from steno_ingest.calls.log.wave_file import most_samples, padding, wave_header
+from steno_ingest.calls.log.account.account import Account
+from steno_ingest.calls.log.audio.flac_file import flac
+from steno_ingest.calls.log.audio.piece_store import PieceStore
+from steno_ingest.calls.log.audio.pieces import Shape, Span, blocks_of_silence, layout
+from steno_ingest.calls.log.audio.wave_file import most_samples, padding, wave_header
 from steno_ingest.intake import Intake, KeptRecording
 from steno_ingest.metrics import CALL_NOTES
 

@@ -10,9 +10,6 @@ from steno.events.records import AudioCodec
 
 FORMAT_TAGS = {AudioCodec.S16LE: 1, AudioCodec.PCMA: 6, AudioCodec.PCMU: 7}
 
-#: What a codec's silence is made of (ITU-T G.711: positive zero, inverted as it is sent).
-SILENCE = {AudioCodec.S16LE: b"\x00", AudioCodec.PCMA: b"\xd5", AudioCodec.PCMU: b"\xff"}
-
 # RIFF counts bytes in 32 bits; the longest header is 58 bytes, a padding byte may follow the data.
 _MOST_DATA_BYTES = 2**32 - 1 - 64
 

@@ -15,8 +15,8 @@ from collections.abc import AsyncIterator, Iterator
 from functools import cache
 
 from steno.events.records import AudioCodec
-from steno_ingest.calls.log.loudness import alaw_magnitude, ulaw_magnitude
-from steno_ingest.calls.log.pieces import Shape
+from steno.g711 import LINEAR_VALUES
+from steno_ingest.calls.log.audio.pieces import Shape
 
 _LEAST_BLOCK, _MOST_BLOCK = 16, 65_535  # RFC 9639 §8.2; the last block may be shorter
 _AUDIO_BLOCK = 4096
@@ -143,10 +143,8 @@ def _linear(audio: bytes, shape: Shape) -> list[bytes]:
 
 @cache
 def _tables(codec: AudioCodec) -> tuple[bytes, bytes]:
-    """Upper and lower byte of the linear value of each code. The sign bit is set where a value is positive."""
-    magnitude = ulaw_magnitude if codec is AudioCodec.PCMU else alaw_magnitude
-    values = [magnitude(code) if code & 0x80 else -magnitude(code) for code in range(256)]
-    pairs = [value.to_bytes(2, "big", signed=True) for value in values]
+    """Upper and lower byte of the linear value of each code."""
+    pairs = [value.to_bytes(2, "big", signed=True) for value in LINEAR_VALUES[codec]]
     return bytes(pair[0] for pair in pairs), bytes(pair[1] for pair in pairs)
 
 

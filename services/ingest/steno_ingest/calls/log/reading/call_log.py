@@ -41,13 +41,13 @@ from steno.kafka.messages import Message
 from steno.unusable import UnusableRecord
 from steno_ingest.calls.ledger.account_rows import AccountRows
 from steno_ingest.calls.ledger.call_ledger import KAFKA, CallLedger
-from steno_ingest.calls.log.account import Account, Failure
-from steno_ingest.calls.log.finishing import Finishing
-from steno_ingest.calls.log.keeping import Keeping
-from steno_ingest.calls.log.open_call import OpenCall
-from steno_ingest.calls.log.pieces import PIECE_BYTES
-from steno_ingest.calls.log.strangers import Strangers
-from steno_ingest.calls.log.unusable import SaidTooOften, TooMuchSaid, UnknownCall, UnknownCodec
+from steno_ingest.calls.log.account.account import Account, Failure
+from steno_ingest.calls.log.account.flush import Flusher
+from steno_ingest.calls.log.account.open_call import OpenCall
+from steno_ingest.calls.log.audio.pieces import PIECE_BYTES
+from steno_ingest.calls.log.reading.errors import TooManyProperties, TooManyUpdates, UnknownCall, UnknownCodec
+from steno_ingest.calls.log.reading.unknown_calls import UnknownCalls
+from steno_ingest.calls.log.recording.recording_jobs import RecordingJobs
 from steno_ingest.errors import CallAlreadyEnded, CallIdInUse, NotThere, Refused
 from steno_ingest.metrics import CALL_RECORDS_UNUSABLE
 
@@ -79,32 +79,32 @@ class CallLog:
         *,
         ledger: CallLedger,
         accounts: AccountRows,
-        keeping: Keeping,
-        finishing: Finishing,
+        flusher: Flusher,
+        jobs: RecordingJobs,
         record_calls: bool,
-        one_legged_seconds: int,
+        one_way_seconds: int,
         keep_digits: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """
         Args:
-            keeping: Holds what was taken until it is safe.
-            finishing: Makes the recordings of calls that have ended.
+            flusher: Holds what was taken until it is safe.
+            jobs: Makes the recordings of calls that have ended.
             record_calls: Whether audio is kept.
-            one_legged_seconds: How long others are heard before a silent channel is told.
+            one_way_seconds: How long others are heard before a silent channel is told.
             keep_digits: Whether it is kept which keys were pressed.
             clock: Seconds of a monotonic clock.
         """
         self._ledger = ledger
         self._accounts = accounts
-        self._keeping = keeping
-        self._finishing = finishing
+        self._flusher = flusher
+        self._jobs = jobs
         self._record_calls = record_calls
-        self._one_legged_seconds = one_legged_seconds
+        self._one_way_seconds = one_way_seconds
         self._keep_digits = keep_digits
         self._clock = clock
         self._partitions: dict[int, _Partition] = {}
-        self._strangers = Strangers(accounts)
+        self._unknown_calls = UnknownCalls(accounts)
 
     def open_calls(self, partition: int) -> list[OpenCall]:
         """The calls of a partition that have not ended; none where the partition is not ours."""
@@ -122,10 +122,10 @@ class CallLog:
         now = self._clock()
         calls = {entry.call_id: OpenCall.kept(entry, now=now) for entry in kept if not entry.ended}
         self._partitions[partition] = _Partition(calls=calls)
-        self._strangers.forget()
+        self._unknown_calls.forget()
         for entry in kept:
             if entry.ended:
-                self._finishing.begin(entry)
+                self._jobs.begin(entry)
         return None
 
     async def take(self, message: Message) -> None:
@@ -142,12 +142,12 @@ class CallLog:
         if type(record) is AudioChunk:
             call = partition.calls.get(record.call_id)
             if call is None:
-                await self._strangers.judge(record, message.offset)
+                await self._unknown_calls.judge(record, message.offset)
             elif message.offset >= call.next_offset and not call.account.reader.is_of(record):
                 call.taken(message.offset, call.taken_at)
                 self._refuse_event(call, _of_another(record))
             elif message.offset >= call.next_offset:
-                await self._keeping.make_room(call)
+                await self._flusher.make_room(call)
                 call.account.written(message.timestamp)
                 self._take_audio(call, record, message.offset)
         elif isinstance(record, CallRecord):
@@ -179,14 +179,14 @@ class CallLog:
         """
         found = self._partitions[partition]
         now = self._clock()
-        await self._keeping.keep([call for call in found.calls.values() if _is_due(call, now)])
+        await self._flusher.keep([call for call in found.calls.values() if _is_due(call, now)])
         ended = [call for call in found.calls.values() if call.account.ended]
         await self._tell(found, now, at_once=bool(ended))
         await self._tell_failures(found)
         for call in ended:
             del found.calls[call.account.call_id]
-            self._strangers.remember(call.account.call_id, call.next_offset)
-            self._finishing.begin(call.to_keep())
+            self._unknown_calls.remember(call.account.call_id, call.next_offset)
+            self._jobs.begin(call.to_keep())
         unkept = [call.unkept_from for call in found.calls.values() if call.unkept_from is not None]
         below = [*unkept, *(offset for offset in (found.next_offset, held_from) if offset is not None)]
         return min(below, default=None)
@@ -194,8 +194,8 @@ class CallLog:
     async def close(self, partition: int) -> None:
         """Forgets the calls of a partition; recordings that are being made are left to whoever has it next."""
         found = self._partitions.pop(partition, _Partition())
-        self._keeping.release(list(found.calls.values()))
-        await self._finishing.abandon(partition)
+        self._flusher.release(list(found.calls.values()))
+        await self._jobs.abandon(partition)
 
     def _take_audio(self, call: OpenCall, chunk: AudioChunk, offset: int) -> None:
         if call.account.failure is not None:
@@ -211,7 +211,7 @@ class CallLog:
             return
         call.taken(offset, self._clock())
         if heard is not None and self._record_calls:
-            self._keeping.hold(call, heard.position, heard.audio)
+            self._flusher.hold(call, heard.position, heard.audio)
 
     async def _take_event_or_refuse(self, partition: _Partition, record: CallRecord, message: Message) -> None:
         try:
@@ -219,7 +219,7 @@ class CallLog:
         except (Refused, UnknownCodec) as error:
             call = partition.calls.get(record.call_id)
             if call is None:
-                await self._strangers.refuse(record.call_id, error)
+                await self._unknown_calls.refuse(record.call_id, error)
             elif message.offset >= call.next_offset:
                 call.taken(message.offset, call.taken_at)
                 self._refuse_event(call, error)
@@ -227,7 +227,7 @@ class CallLog:
     async def _take_event(self, partition: _Partition, record: CallRecord, message: Message) -> None:
         call = partition.calls.get(record.call_id)
         kept = _is_kept(record, call)
-        too_often = kept and call is not None and call.account.said_too_often
+        too_often = kept and call is not None and call.account.too_many_updates
         if isinstance(record, RolesCorrected) and not too_often:
             # The later correction counts whichever comes first, so it may come again at any time.
             await self._ledger.note_roles(record)
@@ -238,7 +238,7 @@ class CallLog:
             if self._is_secret(record):
                 CALL_RECORDS_UNUSABLE.labels(UnknownCall.error_class).inc()
             elif not isinstance(record, RolesCorrected):
-                await self._strangers.judge(record, message.offset)
+                await self._unknown_calls.judge(record, message.offset)
         elif not call.account.reader.is_of(record):
             if self._is_secret(record):
                 CALL_RECORDS_UNUSABLE.labels(CallIdInUse.error_class).inc()
@@ -248,7 +248,7 @@ class CallLog:
             call.account.written(message.timestamp)
             refused: UnusableRecord | None = None
             if too_often:
-                refused = SaidTooOften(
+                refused = TooManyUpdates(
                     f"call {record.call_id} was paused, updated and corrected {call.account.said} times already, more often "
                     "than it has had time for; the ledger is not told of this one"
                 )
@@ -275,12 +275,12 @@ class CallLog:
         try:
             await self._ledger.update(record.call_id, properties=record.properties, locale=record.locale)
         except PropertiesTooLarge as error:
-            return TooMuchSaid(str(error))
+            return TooManyProperties(str(error))
         return None
 
     async def _start(self, partition: _Partition, started: CallStarted, message: Message, *, known: OpenCall | None) -> None:
         """A call begins, or begins again: the ledger knows which, and refuses another one of the same id."""
-        below = None if known is not None else await self._strangers.accounted_below(started.call_id)
+        below = None if known is not None else await self._unknown_calls.accounted_below(started.call_id)
         if below is not None and message.offset < below:
             return
         foreign = await self._ledger.note_started(started) or (await self._ledger.call(started.call_id)).door == KAFKA
@@ -291,14 +291,14 @@ class CallLog:
         if known is None and below is None:
             call = partition.calls[started.call_id] = OpenCall.begun(
                 started,
-                one_legged_seconds=self._one_legged_seconds,
+                one_way_seconds=self._one_way_seconds,
                 partition=message.partition,
                 offset=message.offset,
                 foreign=foreign,
                 now=self._clock(),
             )
             call.account.written(message.timestamp)
-            self._strangers.forget(started.call_id)
+            self._unknown_calls.forget(started.call_id)
 
     async def _tell_gate(self, account: Account, record: CallRecord) -> None:
         """How an upstream system pauses its call; of a call with a door of ours, the door has told the ledger."""

@@ -1,0 +1,1 @@
+"""Makes recordings of calls that have ended."""
