@@ -10,13 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from steno.callers import Caller
 from steno.events.records import CallStatus
+from steno.storage.transactions import transaction
 from steno_ingest import states
 from steno_ingest.calls.ledger import states as call_states
 from steno_ingest.calls.ledger.tables import call_entries, calls
 from steno_ingest.owners import seen_by
 from steno_ingest.states import State
 from steno_ingest.tables import entries, outbox, outbox_refused, recordings
-from steno_ingest.transactions import transaction
 
 S = TypeVar("S", bound=StrEnum)
 

@@ -19,6 +19,7 @@ from steno.callers import Caller
 from steno.cursors import Position
 from steno.events.catalogue import RECORDINGS, TRANSCRIPTS
 from steno.events.records import RecordingCancelled, RecordingSubmitted, TranscriptFailed
+from steno.storage.transactions import insert_once, transaction
 from steno_ingest.calls.ledger import call_rows
 from steno_ingest.errors import AlreadyEnded, KeyReused, NotThere
 from steno_ingest.metrics import ACCEPTED, SECONDS_TO_END, STATES
@@ -26,7 +27,6 @@ from steno_ingest.outbox import Outbox, now
 from steno_ingest.owners import owner_for, seen_by
 from steno_ingest.states import State, may_become
 from steno_ingest.tables import entries, idempotency_keys, recordings
-from steno_ingest.transactions import insert_once, transaction
 
 log = structlog.get_logger("steno.ingest.ledger")
 

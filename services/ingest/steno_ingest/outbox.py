@@ -23,11 +23,11 @@ from steno.events.catalogue import Topic, catalogue
 from steno.events.records import Record
 from steno.kafka.errors import RecordRefused
 from steno.kafka.producer import Encoded, Headers
+from steno.storage.transactions import transaction
 from steno.telemetry import traces
 from steno_ingest.leader import Leader
 from steno_ingest.metrics import OUTBOX_AGE, OUTBOX_DEPTH, OUTBOX_REFUSED
 from steno_ingest.tables import outbox, outbox_refused, recordings
-from steno_ingest.transactions import transaction
 
 log = structlog.get_logger("steno.ingest.outbox")
 

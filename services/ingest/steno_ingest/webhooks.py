@@ -17,11 +17,11 @@ from steno.crypto import SecretBox
 from steno.cursors import Position
 from steno.events.catalogue import WEBHOOKS
 from steno.events.records import WebhookState
+from steno.storage.transactions import transaction
 from steno_ingest.errors import NotThere
 from steno_ingest.outbox import Outbox, now
 from steno_ingest.owners import seen_by
 from steno_ingest.tables import webhooks
-from steno_ingest.transactions import transaction
 
 log = structlog.get_logger("steno.ingest.webhooks")
 

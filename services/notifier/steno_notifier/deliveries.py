@@ -10,8 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from steno.callers import Caller
 from steno.cursors import Position
+from steno.storage.transactions import transaction
 from steno_notifier.delivery import Event, IllegalTransition, State, sources, target, transition
-from steno_notifier.tables import attempts, deliveries, events, transaction, webhooks
+from steno_notifier.tables import attempts, deliveries, events, webhooks
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,21 +12,20 @@ from uuid import UUID, uuid5
 
 import structlog
 from sqlalchemy import Row, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from steno.callers import HOUSE
 from steno.events.records import WebhookState
 from steno.events.webhook_events import ON_REQUEST_ONLY, EventType
+from steno.storage.transactions import insert_into, transaction
 from steno_notifier.delivery import Event, State, sources, target
 from steno_notifier.outgoing import OutgoingEvent
-from steno_notifier.tables import deliveries, events, lock_matching, transaction, webhooks
+from steno_notifier.tables import deliveries, events, lock_matching, webhooks
 
 log = structlog.get_logger("steno.notifier.intake")
 
 # The clocks of whoever registers and whoever finishes a transcript may differ by this much without an event being missed.
 _CLOCK_DIFFERENCE = timedelta(seconds=5)
-_INSERTS: dict[str, Callable[..., Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +99,7 @@ class Intake:
             ]
             if not wanting and event.type in ON_REQUEST_ONLY:
                 return 0
-            insert = _INSERTS[connection.dialect.name]
-            await connection.execute(insert(events).values(row).on_conflict_do_nothing())
+            await connection.execute(insert_into(connection, events).values(row).on_conflict_do_nothing())
             added = await _add_deliveries(connection, wanting, now)
         if added:
             self._wake()
@@ -124,7 +122,7 @@ class Intake:
                 return
             values = state.model_dump() | {"events": list(state.events)}
             values |= {"disabled_at": None, "disabled_reason": None, "paused_until": None}
-            insert = _INSERTS[connection.dialect.name](webhooks).values(values)
+            insert = insert_into(connection, webhooks).values(values)
             await connection.execute(insert.on_conflict_do_update(index_elements=["webhook_id"], set_=values))
             webhook = (await connection.execute(select(webhooks).where(webhooks.c.webhook_id == state.webhook_id))).one()
             since = select(events.c.event_id, events.c.type, events.c.occurred_at).where(
@@ -174,7 +172,6 @@ class Intake:
 async def _add_deliveries(connection: AsyncConnection, pairs: Sequence[_Pair], now: datetime) -> int:
     """Adds a pending delivery, due now, for each pair that has none; returns how many it added."""
     added = 0
-    insert = _INSERTS[connection.dialect.name]
     for some in _batches(pairs, 500):
         rows = [
             {
@@ -192,7 +189,7 @@ async def _add_deliveries(connection: AsyncConnection, pairs: Sequence[_Pair], n
             }
             for pair in some
         ]
-        result = await connection.execute(insert(deliveries).values(rows).on_conflict_do_nothing())
+        result = await connection.execute(insert_into(connection, deliveries).values(rows).on_conflict_do_nothing())
         added += result.rowcount
     return added
 

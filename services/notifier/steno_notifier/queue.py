@@ -15,8 +15,9 @@ from sqlalchemy import Row, and_, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql import ColumnElement
 
+from steno.storage.transactions import transaction
 from steno_notifier.delivery import Answer, Event, Settlement, State, sources, target
-from steno_notifier.tables import attempts, deliveries, events, transaction, webhooks
+from steno_notifier.tables import attempts, deliveries, events, webhooks
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,10 +9,11 @@ from sqlalchemy import delete, exists, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from steno.storage.database import DatabaseUnavailable
+from steno.storage.transactions import transaction
 from steno_notifier import metrics
 from steno_notifier.delivery import SETTLED
 from steno_notifier.queue import Queue
-from steno_notifier.tables import deliveries, events, lock_matching, transaction
+from steno_notifier.tables import deliveries, events, lock_matching
 
 log = structlog.get_logger("steno.notifier.sweeper")
 

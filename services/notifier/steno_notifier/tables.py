@@ -1,4 +1,4 @@
-"""The tables of the notifier, and transactions on them.
+"""The tables of the notifier, and the order in which they are locked.
 
 ```
 webhooks ─┐
@@ -8,11 +8,6 @@ events ───┘
 
 Locks are taken webhook row first, delivery rows after, everywhere: two transactions never wait for each other.
 """
-
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from weakref import WeakKeyDictionary
 
 from sqlalchemy import (
     JSON,
@@ -29,10 +24,9 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from steno.storage.columns import UtcDateTime
-from steno.storage.database import failures_told_apart
 
 # Any number that nothing else on the database locks (PostgreSQL §13.3.5, advisory locks).
 _MATCHING_LOCK = 0x57454248
@@ -117,28 +111,6 @@ attempts = Table(
     Column("status_code", Integer),
     Column("error", Text),
 )
-
-
-_turns: WeakKeyDictionary[AsyncEngine, asyncio.Lock] = WeakKeyDictionary()
-
-
-@asynccontextmanager
-async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """A transaction, committed when the block ends well.
-
-    Raises:
-        DatabaseUnavailable: it did not go through for a reason that will pass.
-    """
-    with failures_told_apart():
-        async with _turn(engine), engine.begin() as connection:
-            yield connection
-
-
-def _turn(engine: AsyncEngine) -> AbstractAsyncContextManager[None]:
-    """One transaction at a time in this process on SQLite, whose own way of waiting for the one writer is to sleep and try."""
-    if engine.dialect.name != "sqlite":
-        return nullcontext()
-    return _turns.setdefault(engine, asyncio.Lock())
 
 
 async def lock_matching(connection: AsyncConnection, *, exclusive: bool) -> None:

@@ -11,12 +11,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 from steno_ingest.tables import metadata
-from steno_ingest.transactions import transaction
 from support.ingest import Ingest, problem, running_ingest
 
 from steno.storage import database
 from steno.storage.database import DatabaseUnavailable
 from steno.storage.objects import ObjectStore
+from steno.storage.transactions import transaction
 
 
 async def test_the_migrations_make_the_tables(ingest: Ingest) -> None:
@@ -37,20 +37,6 @@ async def test_two_may_migrate_at_once(database_url: str) -> None:
         async with engine.connect() as connection:
             assert (await connection.execute(text("SELECT count(*) FROM recordings"))).scalar_one() == 0
         await engine.dispose()
-
-
-async def test_transactions_of_a_process_take_their_turns_on_sqlite(tmp_path: Path) -> None:
-    """Who came first goes first, however many wait: nobody is passed over until it gives up."""
-    engine = database.connect(f"sqlite:///{tmp_path}/turns.db")
-    turns: list[int] = []
-
-    async def take(turn: int) -> None:
-        async with transaction(engine):
-            turns.append(turn)
-
-    await asyncio.gather(*(take(turn) for turn in range(30)))
-    assert turns == list(range(30))
-    await engine.dispose()
 
 
 async def test_a_database_that_is_away_is_said(tmp_path: Path) -> None:

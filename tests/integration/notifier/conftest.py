@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 from steno_notifier.caption_streams import FOLLOWED, CaptionStreams
-from steno_notifier.tables import metadata, transaction
+from steno_notifier.tables import metadata
 from support.postgres import Postgres
 
 from steno.crypto import SecretBox, make_secret_key
@@ -17,6 +17,7 @@ from steno.events.schemas import ShippedSchemaIds
 from steno.kafka.tail import Tail
 from steno.settings import KafkaSettings, TopicSettings
 from steno.storage import database
+from steno.storage.transactions import transaction
 
 
 class Clock:

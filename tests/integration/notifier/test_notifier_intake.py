@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from steno_notifier.events import EventHandler
 from steno_notifier.intake import Intake
 from steno_notifier.outgoing import OutgoingEvent, outgoing
-from steno_notifier.tables import deliveries, events, transaction
+from steno_notifier.tables import deliveries, events
 from support.records import PHRASE
 from support.webhooks import completed, webhook
 
@@ -22,6 +22,7 @@ from steno.events.catalogue import PHRASES
 from steno.events.ids import live_pass_id
 from steno.events.webhook_events import EventType
 from steno.kafka.messages import Message
+from steno.storage.transactions import transaction
 
 Clock = Any
 

@@ -14,11 +14,12 @@ from steno_notifier.outgoing import outgoing
 from steno_notifier.queue import Claim, Queue
 from steno_notifier.schedule import RetrySchedule
 from steno_notifier.sweeper import Sweeper
-from steno_notifier.tables import deliveries, events, transaction
+from steno_notifier.tables import deliveries, events
 from support.callers import OPERATOR
 from support.webhooks import completed, webhook
 
 from steno.crypto import SecretBox
+from steno.storage.transactions import transaction
 
 Clock = Any
 SCHEDULE = RetrySchedule(delays=[timedelta(seconds=5), timedelta(minutes=5)])

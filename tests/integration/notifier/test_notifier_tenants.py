@@ -16,13 +16,14 @@ from steno_notifier.captions import Cursor
 from steno_notifier.deliveries import Deliveries
 from steno_notifier.intake import Intake
 from steno_notifier.outgoing import outgoing
-from steno_notifier.tables import deliveries, metadata, transaction
+from steno_notifier.tables import deliveries, metadata
 from support.route_walk import operations, undocumented
 from support.webhooks import completed, webhook
 
 from steno.callers import Caller
 from steno.crypto import SecretBox
 from steno.http.auth import ApiKeys, key_line
+from steno.storage.transactions import transaction
 
 BODIES: dict[str, Any] = {"post /v1/deliveries/{delivery_id}/replay": None}
 

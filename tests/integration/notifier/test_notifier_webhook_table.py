@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 from steno_notifier.again import Again
 from steno_notifier.intake import Intake
-from steno_notifier.tables import transaction, webhooks
+from steno_notifier.tables import webhooks
 from steno_notifier.webhook_table import WebhookTable
 from support.webhooks import webhook
 
@@ -23,6 +23,7 @@ from steno.events.schemas import ShippedSchemaIds
 from steno.kafka.producer import Producer
 from steno.kafka.topics import create_topics
 from steno.settings import KafkaSettings, TopicSettings
+from steno.storage.transactions import transaction
 
 CHANGED = datetime(2026, 2, 1, tzinfo=UTC)
 Run = Callable[[], Awaitable[WebhookTable]]

@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from steno.storage.database import connect, ping
+from steno.storage.transactions import transaction
 
 
 async def test_writers_side_by_side_wait_for_each_other(tmp_path: Path) -> None:
@@ -26,6 +27,20 @@ async def test_writers_side_by_side_wait_for_each_other(tmp_path: Path) -> None:
         numbers = (await connection.execute(text("SELECT number FROM counted ORDER BY number"))).scalars().all()
     assert list(numbers) == list(range(50))
     assert await ping(engine)
+    await engine.dispose()
+
+
+async def test_transactions_of_a_process_take_their_turns_on_sqlite(tmp_path: Path) -> None:
+    """Who came first goes first, however many wait: nobody is passed over until it gives up."""
+    engine = connect(f"sqlite:///{tmp_path}/turns.db")
+    turns: list[int] = []
+
+    async def take(turn: int) -> None:
+        async with transaction(engine):
+            turns.append(turn)
+
+    await asyncio.gather(*(take(turn) for turn in range(30)))
+    assert turns == list(range(30))
     await engine.dispose()
 
 

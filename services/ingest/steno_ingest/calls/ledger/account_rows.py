@@ -6,12 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from steno.storage.transactions import insert_into, transaction
 from steno_ingest.calls.ledger.tables import call_accounts
 from steno_ingest.outbox import now
-from steno_ingest.transactions import transaction
 
 # Below what SQLite takes as parameters of one statement (32,766 since 3.32).
 _ROWS = 500
@@ -55,9 +54,10 @@ class AccountRows:
         if not accounts:
             return
         async with transaction(self._engine) as connection:
-            insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
             for first in range(0, len(accounts), _ROWS):
-                statement = insert(call_accounts).values([_columns(account) for account in accounts[first : first + _ROWS]])
+                statement = insert_into(connection, call_accounts).values(
+                    [_columns(account) for account in accounts[first : first + _ROWS]]
+                )
                 new = statement.excluded
                 await connection.execute(
                     statement.on_conflict_do_update(

@@ -26,6 +26,7 @@ from steno.events.records import (
     TranscriptFailed,
     TranscriptStarted,
 )
+from steno.storage.transactions import insert_once, transaction
 from steno_ingest.calls.ledger import call_rows as rows
 from steno_ingest.calls.ledger.changes import Changes, begun, corrected, ended, gated, gives_way, in_use, over, settled
 from steno_ingest.calls.ledger.passes import pass_of
@@ -37,7 +38,6 @@ from steno_ingest.metrics import CALL_STATES, CALLS_ACCEPTED
 from steno_ingest.outbox import Outbox, now
 from steno_ingest.owners import owner_for
 from steno_ingest.texts import check_ids, clean
-from steno_ingest.transactions import insert_once, transaction
 
 log = structlog.get_logger("steno.ingest.calls")
 

@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row as DatabaseRow
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from steno.errors import Retryable
 from steno.events.ids import live_pass_id
 from steno.events.records import Phrase
+from steno.storage.transactions import insert_into, transaction
 from steno_ingest.calls.ledger.tables import call_phrases
 from steno_ingest.texts import check_ids, clean
-from steno_ingest.transactions import transaction
 
 _TOGETHER = 200
 
@@ -66,8 +65,7 @@ class PhraseRows:
         newest: dict[str, Row] = {}
         for row in sorted(rows, key=lambda row: int(row["revision"])):
             newest[row["phrase_id"]] = row
-        insert = sqlite.insert if self._engine.dialect.name == "sqlite" else postgresql.insert
-        statement = insert(call_phrases)
+        statement = insert_into(self._engine, call_phrases)
         updated = {name: statement.excluded[name] for name in ("sequence", "channel", "start_ms", "revision", "content")}
         statement_or_update = statement.on_conflict_do_update(
             index_elements=[call_phrases.c.phrase_id],

@@ -1,4 +1,4 @@
-"""Transactions on the ledger's database, their failures told apart: wrong, or away."""
+"""Transactions, and inserts that both databases take."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -29,11 +29,15 @@ async def transaction(engine: AsyncEngine, *, snapshot: bool = False) -> AsyncIt
                 yield connection
 
 
+def insert_into(database: AsyncConnection | AsyncEngine, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """An insert in the words of the database, which can say what happens where a row with the same key is there."""
+    return sqlite.insert(table) if database.dialect.name == "sqlite" else postgresql.insert(table)
+
+
 async def insert_once(connection: AsyncConnection, table: Table, values: Mapping[str, Any]) -> bool:
     """Inserts a row unless one with its primary key is there; says whether it did.
 
     On PostgreSQL it waits for a transaction that is inserting the same row.
     """
-    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    result = await connection.execute(insert(table).values(**values).on_conflict_do_nothing())
+    result = await connection.execute(insert_into(connection, table).values(**values).on_conflict_do_nothing())
     return result.rowcount == 1
