@@ -1,6 +1,7 @@
-"""Publishes the contract: freezes changed schemas as new versions with new ids, and writes the AsyncAPI document.
+"""Publishes the contract: freezes changed schemas as new versions with new ids, and writes the AsyncAPI document and
+the JSON Schema of the result document.
 
-    python -m steno.events.publish            # after a change to schemas/records/ or schemas/topics.toml
+    python -m steno.events.publish            # after a change to a record, to schemas/topics.toml or to the result document
     python -m steno.events.publish --check    # in CI: fails when anything is not published
 
 A version once frozen never changes and never goes: its id is on messages that outlive it. Doc strings in `records/` may be
@@ -22,6 +23,7 @@ from steno.errors import StenoError
 from steno.events.asyncapi import document_text
 from steno.events.catalogue import catalogue
 from steno.events.compatibility import house_rule_breaks, incompatibilities
+from steno.events.result_document import json_schema
 from steno.events.schemas import Schema, parse, schemas_folder
 
 
@@ -74,6 +76,7 @@ def publish(folder: Path) -> dict[str, str]:
         raise ContractError("\n".join(problems))
 
     wanted["ids.json"] = _ids_text(frozen)
+    wanted["result-document.schema.json"] = json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
     wanted["asyncapi.yaml"] = document_text({entry.record: entry.schema_id for entry in frozen})
     return {name: text for name, text in wanted.items() if _text_of(folder / name) != text}
 

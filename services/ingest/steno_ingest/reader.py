@@ -6,10 +6,10 @@ import structlog
 from pydantic import ValidationError
 from sqlalchemy import Row
 
+from steno.events.result_document import RESULT_PREFIX, Transcript
 from steno.storage.objects import ForeignObject, ObjectMissing, ObjectStore
 from steno_ingest.errors import NeverToBe, NotYet
 from steno_ingest.states import State
-from steno_ingest.transcripts import RESULTS, Transcript
 
 log = structlog.get_logger("steno.ingest.reader")
 
@@ -44,7 +44,7 @@ class Reader:
         if not row.result_url:
             return _empty(row).model_dump_json().encode()
         try:
-            return await self._objects.get(row.result_url, below=RESULTS)
+            return await self._objects.get(row.result_url, below=RESULT_PREFIX)
         except (ObjectMissing, ForeignObject) as error:
             log.warning("result.missing", call_id=row.call_id, recording_id=row.recording_id, reason=str(error))
             raise NeverToBe(

@@ -8,6 +8,7 @@ from typing import Any
 
 from steno.events import ids
 from steno.events.records import Observation, Phrase, RecordingSubmitted, Role, Word
+from steno.events.result_document import RESULT_PREFIX
 from steno_transcriber.audio.wire import Flaws
 from steno_transcriber.engines.port import EngineInfo
 from steno_transcriber.speech import Recognition, Utterance
@@ -58,7 +59,7 @@ def plain_name(identifier: str) -> str:
 
 def document_key(identifier: str) -> str:
     """The object key of a recording's result document. Whoever reads them reads none that is not below this prefix."""
-    return f"transcripts/{plain_name(identifier)}.json"
+    return f"{RESULT_PREFIX}/{plain_name(identifier)}.json"
 
 
 def engine_name(info: EngineInfo) -> str:

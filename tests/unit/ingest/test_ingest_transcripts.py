@@ -4,9 +4,10 @@ import re
 
 from hypothesis import given
 from hypothesis import strategies as st
-from steno_ingest.transcripts import Transcript, TranscriptPhrase, to_srt, to_text, to_webvtt
+from steno_ingest.transcript_formats import line_of, speaker_of, to_srt, to_text, to_webvtt
 
 from steno.events.records import Role
+from steno.events.result_document import Transcript, TranscriptPhrase
 
 DAY_MS = 86_400_000
 TIME = r"(\d{2,}):([0-5]\d):([0-5]\d)%s(\d{3})"
@@ -59,8 +60,8 @@ def test_webvtt_reads_back(transcript: Transcript) -> None:
         assert (begin, end) == (phrase.start_ms, phrase.start_ms + max(1, phrase.duration_ms))
         match = re.fullmatch(r"<v ([^&>\n]+)>([^<>]*)", payload)
         assert match is not None, payload
-        assert match[1].lower() == phrase.speaker
-        assert match[2].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&") == phrase.line
+        assert match[1].lower() == speaker_of(phrase)
+        assert match[2].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&") == line_of(phrase)
 
 
 @given(transcripts())
@@ -76,7 +77,7 @@ def test_srt_reads_back(transcript: Transcript) -> None:
         begin, end = (milliseconds(text, ",") for text in times.split(" --> "))
         assert begin == phrase.start_ms < end
         assert "-->" not in payload
-        assert payload == f"{phrase.speaker.capitalize()}: {phrase.line.replace('-->', '->')}"
+        assert payload == f"{speaker_of(phrase).capitalize()}: {line_of(phrase).replace('-->', '->')}"
 
 
 @given(transcripts())
@@ -86,8 +87,8 @@ def test_text_has_a_line_a_phrase(transcript: Transcript) -> None:
     assert lines.pop() == ""
     assert len(lines) == len(spoken(transcript))
     for line, phrase in zip(lines, spoken(transcript), strict=True):
-        assert re.fullmatch(rf"\[(\d\d+:)?[0-5]\d:[0-5]\d\.\d\] {phrase.speaker}: .*", line, re.DOTALL), line
-        assert line.endswith(phrase.line)
+        assert re.fullmatch(rf"\[(\d\d+:)?[0-5]\d:[0-5]\d\.\d\] {speaker_of(phrase)}: .*", line, re.DOTALL), line
+        assert line.endswith(line_of(phrase))
 
 
 def test_times_are_written_as_people_read_them() -> None:

@@ -2,7 +2,9 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
+import jsonschema_rs
 import numpy as np
 import pytest
 from steno_transcriber.audio.wire import Flaws
@@ -11,6 +13,8 @@ from steno_transcriber.speech import Recognition, Utterance, Word
 
 from steno.events import ids
 from steno.events.records import ChannelRole, Observation, RecordingSubmitted, Role
+from steno.events.result_document import Transcript as ResultDocument
+from steno.events.schemas import schemas_folder
 
 RECORDING = RecordingSubmitted(
     call_id="call-1",
@@ -131,3 +135,43 @@ def test_an_id_that_is_no_file_name_leads_nowhere_else(identifier: str) -> None:
     key = document_key(identifier)
     assert key.removeprefix("transcripts/").removesuffix(".json").replace("-", "").isalnum()
     assert key == document_key(identifier)
+
+
+def published_schema(*, closed: bool) -> dict[str, Any]:
+    """The published JSON Schema of result documents; a closed one takes no field that it does not name."""
+    schema: dict[str, Any] = json.loads((schemas_folder() / "result-document.schema.json").read_text("utf-8"))
+    for part in (schema, *schema["$defs"].values()):
+        if closed and part["type"] == "object":
+            part["additionalProperties"] = False
+    return schema
+
+
+@pytest.mark.parametrize("parts", [[], [spoken(0, 0, "hello there"), spoken(1, 400, "my card")]], ids=["no_speech", "phrases"])
+def test_the_document_is_what_its_published_schema_says(parts: list[Spoken]) -> None:
+    """It has every field of the schema, and no other."""
+    transcript = Transcript(
+        phrases=phrases(RECORDING, parts),
+        channel_count=2,
+        duration_ms=5000,
+        engine="scripted",
+        flaws=Flaws(damaged_ms=20, missing_ms=100),
+        observations=(Observation(kind="music", channel=1, start_ms=0, duration_ms=900),),
+    )
+    jsonschema_rs.validate(published_schema(closed=True), json.loads(document(RECORDING, transcript)))
+
+
+def test_a_document_of_a_later_version_is_valid_too() -> None:
+    """It may have fields that this version does not know."""
+    content = json.loads(document(RECORDING, Transcript(phrases=(), channel_count=1, duration_ms=0, engine="scripted")))
+    jsonschema_rs.validate(published_schema(closed=False), content | {"summary": "later"})
+
+
+def test_a_document_reads_back_as_it_was_written() -> None:
+    """The reader of result documents knows every field that is written."""
+    parts = [spoken(0, 0, "hello there"), spoken(1, 400, "my card")]
+    observations = (Observation(kind="music", channel=1, start_ms=0, duration_ms=900),)
+    transcript = Transcript(
+        phrases=phrases(RECORDING, parts), channel_count=2, duration_ms=5000, engine="scripted", observations=observations
+    )
+    content = document(RECORDING, transcript)
+    assert ResultDocument.model_validate_json(content).model_dump(mode="json") == json.loads(content)

@@ -8,6 +8,7 @@ from steno import cursors
 from steno.callers import Caller
 from steno.cursors import Position
 from steno.events.records import CallStatus
+from steno.events.result_document import Transcript
 from steno.http.paths import CALL_ID, LAST_CALL_ID
 from steno_ingest.calls.hosting.control import CallControl
 from steno_ingest.calls.ledger.queries import CallFilters, CallQueries
@@ -27,7 +28,6 @@ from steno_ingest.rest.problems import documented
 from steno_ingest.rest.recordings import Cursor, Limit, Moment, position
 from steno_ingest.rest.security import Client
 from steno_ingest.rest.written import TRANSCRIPT_CONTENT, Format, written
-from steno_ingest.transcripts import Transcript
 
 CallId = Annotated[Identifier, Path(description="The call.")]
 _ASKED: dict[int | str, dict[str, Any]] = {

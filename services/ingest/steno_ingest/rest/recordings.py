@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from steno import cursors
 from steno.callers import Caller
 from steno.cursors import Position
+from steno.events.result_document import Transcript
 from steno.http.auth import ApiKeys
 from steno.moments import in_utc
 from steno_ingest.balance import books
@@ -33,7 +34,6 @@ from steno_ingest.rest.security import Client
 from steno_ingest.rest.submissions import REQUEST_BODY, submit
 from steno_ingest.rest.written import TRANSCRIPT_CONTENT, Format, written
 from steno_ingest.states import State
-from steno_ingest.transcripts import Transcript
 
 
 def _written_out(value: object) -> object:

@@ -4,7 +4,8 @@ from typing import Annotated, Any, Literal
 
 from fastapi import Query, Response
 
-from steno_ingest.transcripts import Transcript, to_srt, to_text, to_webvtt
+from steno.events.result_document import Transcript
+from steno_ingest.transcript_formats import to_srt, to_text, to_webvtt
 
 Format = Annotated[Literal["json", "txt", "vtt", "srt"], Query(description="JSON, plain text, WebVTT or SRT.")]
 

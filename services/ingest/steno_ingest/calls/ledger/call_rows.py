@@ -8,15 +8,15 @@ from typing import Any
 
 from sqlalchemy import Row, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from steno.callers import Caller
+from steno.events.records import AudioCodec, CallChannel, CallStatus
+from steno.events.result_document import TranscriptObservation
+from steno.storage.transactions import insert_once
 from steno_ingest.calls.ledger.passes import Pass
 from steno_ingest.calls.ledger.tables import call_entries, call_passes, calls
 from steno_ingest.calls.ledger.view import CallView
 from steno_ingest.errors import NotThere
-from steno_ingest.transcripts import TranscriptObservation
-
-from steno.callers import Caller
-from steno.events.records import AudioCodec, CallChannel, CallStatus
-from steno.storage.transactions import insert_once
 
 # Any number that is not used for another pair of advisory locks on this database (PostgreSQL §13.3.5).
 _LOCKS = 0x43414C4C

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from steno.events import ids
 from steno.events.records import CallStatus, TranscriptCompleted, TranscriptFailed
+from steno.events.result_document import TranscriptObservation
 from steno_ingest.texts import clean
-from steno_ingest.transcripts import TranscriptObservation
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,12 +10,12 @@ from pydantic import ValidationError
 
 from steno.callers import Caller
 from steno.events.records import Role
+from steno.events.result_document import RESULT_PREFIX, Transcript
 from steno.storage.objects import ForeignObject, ObjectMissing, ObjectStore
 from steno_ingest.calls.ledger.passes import Pass
 from steno_ingest.calls.ledger.queries import CallQueries
 from steno_ingest.calls.ledger.view import CallView
 from steno_ingest.errors import NeverToBe
-from steno_ingest.transcripts import RESULTS, Transcript
 
 log = structlog.get_logger("steno.ingest.calls")
 
@@ -76,7 +76,7 @@ class CallTranscripts:
                 engine=current.engine,
             )
         try:
-            return Transcript.model_validate_json(await self._objects.get(current.result_url, below=RESULTS))
+            return Transcript.model_validate_json(await self._objects.get(current.result_url, below=RESULT_PREFIX))
         except (ObjectMissing, ForeignObject, ValidationError) as error:
             log.error(
                 "call.result_missing", call_id=call.call_id, recording_id=current.recording_id, error=type(error).__name__
