@@ -22,10 +22,8 @@ from steno.events.catalogue import PHRASES
 from steno.events.codec import Codec
 from steno.events.records import Phrase, Word
 from steno.events.schemas import ShippedSchemaIds
-from steno.kafka.consumer import Consumer, Message
-from steno.kafka.dead_letters import DeadLetters
-from steno.kafka.producer import Producer
-from steno.kafka.topics import create_topics, topic_name
+from steno.kafka import Cluster, Consumer, Producer, create_topics, topic_name
+from steno.kafka.messages import Message
 from steno.settings import KafkaSettings, TelemetrySettings, TopicSettings
 from steno.telemetry import logs, traces
 
@@ -83,7 +81,7 @@ async def bare(kafka: KafkaSettings, count: int, *, decode: bool) -> float:
     return count / took
 
 
-async def kernel(kafka: KafkaSettings, producer: Producer, count: int) -> float:
+async def kernel(cluster: Cluster, count: int) -> float:
     """Records a second of the kernel with a handler that does nothing, from assignment to the last one done."""
     seen = 0
     started = 0.0
@@ -96,16 +94,11 @@ async def kernel(kafka: KafkaSettings, producer: Producer, count: int) -> float:
             over.set()
 
     consumer = Consumer(
-        kafka=kafka,
-        topics=TOPICS,
-        codec=CODEC,
-        group=f"{TOPICS.prefix}{uuid.uuid4().hex}",
+        cluster,
+        group=uuid.uuid4().hex,
         subscribe=[PHRASES],
         handler=handle,
-        dead_letters=DeadLetters(producer, "benchmark"),
         concurrency=8,
-        instance="0",
-        drain_seconds=5,
     )
     running = asyncio.create_task(consumer.run())
     while not consumer.ready():
@@ -134,16 +127,16 @@ async def main(count: int) -> None:
     traces.configure(telemetry, "benchmark")
     async with broker() as kafka:
         await create_topics(kafka, TOPICS, [PHRASES])
-        producer = Producer(kafka, TOPICS, CODEC, source="benchmark")
-        await producer.start()
-        print(f"produced            {await fill(producer, count):>9,.0f} records/s")
+        cluster = Cluster.of(kafka, TOPICS, CODEC, service="benchmark")
+        await cluster.producer.start()
+        print(f"produced            {await fill(cluster.producer, count):>9,.0f} records/s")
         # In turns, and the best of each: what else the machine does falls on all alike.
         undecoded, decoded, kerneled = [], [], []
         for _ in range(ROUNDS):
             undecoded.append(await bare(kafka, count, decode=False))
             decoded.append(await bare(kafka, count, decode=True))
-            kerneled.append(await kernel(kafka, producer, count))
-        await producer.stop()
+            kerneled.append(await kernel(cluster, count))
+        await cluster.producer.stop()
     value, limit = max(kerneled), max(decoded)
     print(f"bare, bytes only    {max(undecoded):>9,.0f} records/s")
     print(f"bare, decoded       {limit:>9,.0f} records/s")

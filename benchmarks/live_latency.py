@@ -29,7 +29,7 @@ from steno.events.catalogue import CALL_AUDIO, HYPOTHESES
 from steno.events.codec import Codec
 from steno.events.records import AudioChunk, Hypothesis
 from steno.events.schemas import ShippedSchemaIds
-from steno.kafka.topics import topic_name
+from steno.kafka import topic_name
 from steno.settings import TopicSettings
 
 LEVELS = (50, 200, 500)

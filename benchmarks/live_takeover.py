@@ -25,7 +25,7 @@ from measured import quantile, report
 
 from steno.cli import run_file
 from steno.cli.suite import Suite
-from steno.kafka.tail import partition_of
+from steno.kafka import partition_of
 
 CALLS = 20
 ROUNDS = 5

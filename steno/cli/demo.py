@@ -21,8 +21,7 @@ from steno.events.catalogue import INSIGHTS
 from steno.events.codec import Codec
 from steno.events.records import Insight
 from steno.events.schemas import ShippedSchemaIds
-from steno.kafka.client import client_options
-from steno.kafka.topics import topic_name
+from steno.kafka import client_options, topic_name
 from steno.settings import KafkaSettings, TopicSettings
 
 _PATIENCE_SECONDS = 180

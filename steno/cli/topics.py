@@ -7,7 +7,7 @@ import typer
 from steno.cli.terminal import out
 from steno.errors import StenoError
 from steno.events.catalogue import catalogue
-from steno.kafka.topics import create_topics, topic_name
+from steno.kafka import create_topics, topic_name
 from steno.settings import KafkaSettings, TopicSettings
 
 app = typer.Typer(help="The topics of Steno on a Kafka cluster.", no_args_is_help=True)

@@ -1,1 +1,51 @@
-"""The Kafka kernel: a producer that loses nothing, a consumer fit for jobs of minutes, and the topics of the catalogue."""
+"""The Kafka kernel: a producer that loses nothing, consumers fit for work of any length, and the topics of the catalogue.
+
+What is named here is what a service may use, with two modules that need no Kafka client, so that the domain of a service may
+import them: `steno.kafka.messages` (what a handler is given) and `steno.kafka.errors`. Every other module of this package is
+the kernel's own; an import contract holds services to that.
+"""
+
+from steno.kafka.attempts import Attempts
+from steno.kafka.client import client_options
+from steno.kafka.cluster import Cluster
+from steno.kafka.compacted import newest
+from steno.kafka.consumer import Consumer
+from steno.kafka.log_consumer import LogConsumer
+from steno.kafka.log_partition import LogHandler
+from steno.kafka.metrics import RECORDS_REFUSED
+from steno.kafka.producer import REFUSALS, Encoded, Headers, Producer
+from steno.kafka.retry import RetryPolicy
+from steno.kafka.slots import HELD, Job, Partition
+from steno.kafka.tail import Following, Tail, offset_at, partition_of, read_range
+from steno.kafka.topic_maker import TopicMaker
+from steno.kafka.topics import create_topics, topic_name
+from steno.kafka.watchdog import LoopGuard, Watchdog
+
+__all__ = [
+    "HELD",
+    "RECORDS_REFUSED",
+    "REFUSALS",
+    "Attempts",
+    "Cluster",
+    "Consumer",
+    "Encoded",
+    "Following",
+    "Headers",
+    "Job",
+    "LogConsumer",
+    "LogHandler",
+    "LoopGuard",
+    "Partition",
+    "Producer",
+    "RetryPolicy",
+    "Tail",
+    "TopicMaker",
+    "Watchdog",
+    "client_options",
+    "create_topics",
+    "newest",
+    "offset_at",
+    "partition_of",
+    "read_range",
+    "topic_name",
+]

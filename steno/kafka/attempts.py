@@ -18,9 +18,9 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from steno.errors import Permanent, Retryable
-from steno.events.codec import Codec
 from steno.kafka import metrics
-from steno.kafka.dead_letters import DeadLetters, error_class
+from steno.kafka.cluster import Cluster
+from steno.kafka.dead_letters import error_class
 from steno.kafka.errors import NewerRecord
 from steno.kafka.holding import Holding
 from steno.kafka.messages import Handler, Message, decode
@@ -58,11 +58,10 @@ class Attempts:
 
     def __init__(
         self,
+        cluster: Cluster,
         *,
         group: str,
-        codec: Codec,
         handler: Handler,
-        dead_letters: DeadLetters,
         retry: RetryPolicy,
         try_again: Callable[[Job], None],
         give_up: GiveUp | None = None,
@@ -70,14 +69,15 @@ class Attempts:
     ) -> None:
         """
         Args:
+            group: The whole name of the group.
             try_again: Told of a job that was held and is to be tried again.
             give_up: Told of messages that are given up.
             clock: Seconds of a monotonic clock.
         """
         self._group = group
-        self._codec = codec
+        self._codec = cluster.codec
         self._handler = handler
-        self._dead_letters = dead_letters
+        self._dead_letters = cluster.dead_letters
         self._retry = retry
         self._try_again = try_again
         self._given_up = give_up

@@ -3,15 +3,13 @@
 from aiokafka import TopicPartition
 
 from steno.events.catalogue import Topic
-from steno.events.codec import Codec
 from steno.events.records import Record
+from steno.kafka.cluster import Cluster
 from steno.kafka.messages import RawMessage
 from steno.kafka.reading import read, readable, reader
-from steno.kafka.topics import topic_name
-from steno.settings import KafkaSettings, TopicSettings
 
 
-async def newest(kafka: KafkaSettings, topics: TopicSettings, codec: Codec, topic: Topic, partition: int) -> dict[str, Record]:
+async def newest(cluster: Cluster, topic: Topic, partition: int) -> dict[str, Record]:
     """The newest record of each key in one partition, as of now; a key whose newest is a tombstone is left out.
 
     A key whose newest message is no record of the topic is left out too, and logged: what it stood for is not known.
@@ -20,16 +18,16 @@ async def newest(kafka: KafkaSettings, topics: TopicSettings, codec: Codec, topi
         KafkaUnavailable: it could not be read to the end.
         Retryable: the registry that may know the schema of a record did not answer.
     """
-    where = TopicPartition(topic_name(topics, topic), partition)
+    where = TopicPartition(cluster.topic_name(topic), partition)
     last: dict[bytes | None, RawMessage] = {}
-    async with reader(kafka) as client:
+    async with reader(cluster) as client:
         begin = (await client.beginning_offsets([where]))[where]
         end = (await client.end_offsets([where]))[where]
         async for raw in read(client, where, start=begin, end=end):
             last[raw.key] = raw
     found: dict[str, Record] = {}
     for raw in last.values():
-        message = await readable(raw, topic, codec)
+        message = await readable(raw, topic, cluster.codec)
         if message is not None and message.key is not None and message.record is not None:
             found[message.key] = message.record
     return found

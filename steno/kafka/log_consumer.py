@@ -16,22 +16,16 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from steno.events.catalogue import Topic
-from steno.events.codec import Codec
-from steno.kafka.dead_letters import DeadLetters
+from steno.kafka.cluster import Cluster
 from steno.kafka.errors import KafkaUnavailable
 from steno.kafka.log_assignment import LogAssignment
 from steno.kafka.log_partition import LogHandler, LogPartition
-from steno.kafka.member import CANCEL_SECONDS, POLL_SECONDS, GroupMember, Membership
-from steno.kafka.messages import Message, RawMessage
+from steno.kafka.member import CANCEL_SECONDS, POLL_SECONDS, GroupMember, Patience
+from steno.kafka.messages import RawMessage
 from steno.kafka.plain_attempts import PlainAttempts
 from steno.kafka.retry import RetryPolicy
 from steno.kafka.slots import Job, drain
-from steno.kafka.topics import topic_name
-from steno.settings import KafkaSettings, TopicSettings
 
-__all__ = ["LogConsumer", "LogHandler", "Message"]
-
-_MAX_POLL_SECONDS = 300.0
 _WAITING = 500
 # A partition that was full is asked for more as soon as half of what waited is done: that is looked for so often.
 _FULL_POLL_SECONDS = 0.02
@@ -43,59 +37,35 @@ class LogConsumer(GroupMember):
 
     def __init__(
         self,
+        cluster: Cluster,
         *,
-        kafka: KafkaSettings,
-        topics: TopicSettings,
-        codec: Codec,
-        group: str,
         subscribe: Topic,
         handler: LogHandler,
-        dead_letters: DeadLetters,
-        instance: str,
-        drain_seconds: float,
-        session_seconds: float = 10.0,
-        stuck_seconds: float = 300.0,
-        from_beginning: bool = True,
+        group: str,
         gather_seconds: float = 0.0,
         retry: RetryPolicy | None = None,
+        patience: Patience | None = None,
     ) -> None:
         """
         Args:
-            group: The whole name of the group, prefix included.
             handler: Does the work; see `LogHandler` for its contract.
-            instance: Name of this member among its like, the same after a restart.
-            drain_seconds: How long the records being taken, and then what is settled, may take at `stop` and when partitions
-                are taken back.
-            session_seconds: How long the member may be silent before its partitions go to others.
-            stuck_seconds: How long no poll or commit may go through before `run` raises.
-            from_beginning: Where a group starts that has committed nothing: at the oldest message, or at the next new one.
+            group: What tells this group from others of the service; see `Cluster.group_name`.
             gather_seconds: How long the broker may gather messages before it hands them over. 0 hands over each at once: a
                 request for every few messages, which costs more than they do.
         """
         if not subscribe.records:
             raise ValueError("subscribe to a topic whose records the catalogue names")
-        self._log_assignment = LogAssignment(group=group, topics={topic_name(topics, subscribe): subscribe}, max_gap=_WAITING)
+        name = cluster.group_name(group)
+        self._log_assignment = LogAssignment(group=name, topics={cluster.topic_name(subscribe): subscribe}, max_gap=_WAITING)
         super().__init__(
-            Membership(
-                kafka=kafka,
-                group=group,
-                instance=instance,
-                drain_seconds=drain_seconds,
-                from_beginning=from_beginning,
-                session_seconds=session_seconds,
-                max_poll_seconds=_MAX_POLL_SECONDS,
-                stuck_seconds=stuck_seconds,
-                gather_seconds=gather_seconds,
-            ),
-            self._log_assignment,
+            cluster, self._log_assignment, group=name, patience=patience or Patience(), gather_seconds=gather_seconds
         )
         self._handler = handler
         self._retry = retry or RetryPolicy()
         self._attempts = PlainAttempts(
-            group=group,
-            codec=codec,
+            cluster,
+            group=name,
             handler=handler.take,
-            dead_letters=dead_letters,
             retry=self._retry,
             try_again=self._try_again,
             give_up=handler.give_up,

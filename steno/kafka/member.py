@@ -21,12 +21,12 @@ from steno.kafka import metrics
 from steno.kafka.assignment import Assignment
 from steno.kafka.attempts import Attempts
 from steno.kafka.client import client_options
+from steno.kafka.cluster import Cluster
 from steno.kafka.commits import Commits
 from steno.kafka.errors import ConsumerStuck, DuplicateInstance
 from steno.kafka.messages import RawMessage
 from steno.kafka.slots import Job
 from steno.kafka.watchdog import LoopGuard, Watchdog
-from steno.settings import KafkaSettings
 
 log = structlog.get_logger("steno.kafka.consumer")
 
@@ -43,37 +43,35 @@ _MUCH_BYTES = 262_144
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Membership:
-    """How a member takes part in its group."""
+class Patience:
+    """How long a group bears with a member, and the member with Kafka; services keep the defaults."""
 
-    kafka: KafkaSettings
-    #: The whole name of the group, prefix included.
-    group: str
-    #: Name of this member among its like, the same after a restart.
-    instance: str
-    #: How long running work may take to finish at `stop` and when partitions are taken back.
-    drain_seconds: float
-    #: Where a group starts that has committed nothing: at the oldest message, or at the next new one.
-    from_beginning: bool
     #: How long the member may be silent before its partitions go to others.
-    session_seconds: float
+    session_seconds: float = 10.0
     #: How long the poll loop may be held up before the member leaves the group; work is no part of it.
-    max_poll_seconds: float
+    max_poll_seconds: float = 300.0
     #: How long no poll or commit may go through before `run` raises.
-    stuck_seconds: float
-    #: How long the broker may gather messages before it hands them over; 0: it hands over each at once.
-    gather_seconds: float = 0.0
+    stuck_seconds: float = 300.0
 
 
 class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
     """One member of a consumer group; a component of a service (`run`, `stop`)."""
 
-    def __init__(self, membership: Membership, assignment: Assignment) -> None:
-        self._membership = membership
-        self._group = membership.group
-        self._drain_seconds = membership.drain_seconds
+    def __init__(
+        self, cluster: Cluster, assignment: Assignment, *, group: str, patience: Patience, gather_seconds: float = 0.0
+    ) -> None:
+        """
+        Args:
+            group: The whole name of the group, prefix included.
+            gather_seconds: How long the broker may gather messages before it hands them over; 0: it hands over each at once.
+        """
+        self._cluster = cluster
+        self._group = group
+        self._patience = patience
+        self._gather_seconds = gather_seconds
+        self._drain_seconds = cluster.drain_seconds
         self._assignment = assignment
-        self._watchdog = Watchdog(stuck_seconds=membership.stuck_seconds, clock=time.monotonic)
+        self._watchdog = Watchdog(stuck_seconds=patience.stuck_seconds, clock=time.monotonic)
         self._commits = Commits(
             group=self._group, assignment=assignment, watchdog=self._watchdog, patience_seconds=_COMMIT_SECONDS
         )
@@ -134,7 +132,7 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         """
         self._started = True
         self._watchdog.polled()
-        guard = LoopGuard(stuck_seconds=min(_LOOP_STUCK_SECONDS, self._membership.stuck_seconds))
+        guard = LoopGuard(stuck_seconds=min(_LOOP_STUCK_SECONDS, self._patience.stuck_seconds))
         guard.start(asyncio.get_running_loop())
         poller = asyncio.create_task(self._poll())
         others = [asyncio.create_task(self._commit_regularly()), asyncio.create_task(self._watch())]
@@ -190,7 +188,7 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         """Called by aiokafka when partitions have been dealt."""
         self._joined = True
         self._joined_at = time.monotonic()
-        log.info("consumer.assigned", group=self._group, instance=self._membership.instance, partitions=len(assigned))
+        log.info("consumer.assigned", group=self._group, instance=self._cluster.instance, partitions=len(assigned))
         if not self._stopping.is_set():
             self._dealt(assigned)
 
@@ -202,11 +200,11 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             return False
         # A session that runs out lasts at least as long as a session; a name that is taken is lost at the next heartbeat.
         lasted = time.monotonic() - self._joined_at
-        self._losses = self._losses + 1 if lasted < self._membership.session_seconds else 0
+        self._losses = self._losses + 1 if lasted < self._patience.session_seconds else 0
         if self._losses >= _LOSSES:
             self._fail(
                 DuplicateInstance(
-                    f"another process works as instance {self._membership.instance} of group {self._group}: "
+                    f"another process works as instance {self._cluster.instance} of group {self._group}: "
                     "they put each other out; give each process an instance name of its own, the same after a restart"
                 )
             )
@@ -257,24 +255,24 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         await _leave(client)
 
     def _new_client(self) -> AIOKafkaConsumer:
-        membership = self._membership
+        cluster, patience = self._cluster, self._patience
         # A JoinGroup is answered when every member has drained, so no request may time out before a rebalance does.
-        rebalance_seconds = max(60.0, membership.drain_seconds + 15.0)
+        rebalance_seconds = max(60.0, cluster.drain_seconds + 15.0)
         client = AIOKafkaConsumer(
-            **client_options(membership.kafka),
-            client_id=f"steno-{self._group}-{membership.instance}",
+            **client_options(cluster.kafka),
+            client_id=f"steno-{self._group}-{cluster.instance}",
             group_id=self._group,
-            group_instance_id=f"{self._group}-{membership.instance}",
+            group_instance_id=f"{self._group}-{cluster.instance}",
             enable_auto_commit=False,
-            auto_offset_reset="earliest" if membership.from_beginning else "latest",
+            auto_offset_reset="earliest",
             # aiokafka keeps an assignor's memory on the class: one class for each consumer of the process.
             partition_assignment_strategy=(type("StickyAssignor", (StickyPartitionAssignor,), {}),),
-            session_timeout_ms=_ms(membership.session_seconds),
-            heartbeat_interval_ms=_ms(min(1.0, membership.session_seconds / 4)),
-            max_poll_interval_ms=_ms(membership.max_poll_seconds),
+            session_timeout_ms=_ms(patience.session_seconds),
+            heartbeat_interval_ms=_ms(min(1.0, patience.session_seconds / 4)),
+            max_poll_interval_ms=_ms(patience.max_poll_seconds),
             rebalance_timeout_ms=_ms(rebalance_seconds),
             request_timeout_ms=_ms(rebalance_seconds + 10),
-            **(_gathering(membership.gather_seconds) if membership.gather_seconds else {}),
+            **(_gathering(self._gather_seconds) if self._gather_seconds else {}),
         )
         client.subscribe(self._assignment.topic_names, listener=self)
         return client

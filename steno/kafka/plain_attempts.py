@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from steno.kafka.attempts import Attempts
+from steno.kafka.cluster import Cluster
 from steno.kafka.messages import Message
 from steno.kafka.slots import HELD, Job, Outcome
 
@@ -13,9 +14,9 @@ class PlainAttempts(Attempts):
     """The same without a span and a bound context for each record; and where one is no record of its topic, none of another key
     waits for its dead letter to be safe: it is `HELD` until it is."""
 
-    def __init__(self, *, fail: Callable[[BaseException], None], **options: Any) -> None:
+    def __init__(self, cluster: Cluster, *, fail: Callable[[BaseException], None], **options: Any) -> None:
         """`fail`: told what ends the consumer."""
-        super().__init__(**options)
+        super().__init__(cluster, **options)
         self._fail = fail
         self._under_way: set[asyncio.Task[None]] = set()
         self._safe: set[Job] = set()

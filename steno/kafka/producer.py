@@ -49,7 +49,7 @@ log = structlog.get_logger("steno.kafka.producer")
 
 Headers = Sequence[tuple[str, bytes]]
 
-_LINGER_MS = 5
+LINGER_MS = 5
 _BATCH_BYTES = 131_072
 _SMALLEST_BATCH_BYTES = 1024
 _FLUSH_SECONDS = 10.0
@@ -83,7 +83,7 @@ class Producer:
         *,
         source: str,
         max_in_flight: int = 1000,
-        linger_ms: int = _LINGER_MS,
+        linger_ms: int = LINGER_MS,
     ) -> None:
         """
         Args:

@@ -13,10 +13,10 @@ from steno.events.catalogue import Topic
 from steno.events.codec import Codec
 from steno.kafka import metrics
 from steno.kafka.client import client_options
+from steno.kafka.cluster import Cluster
 from steno.kafka.errors import KafkaUnavailable, NewerRecord
 from steno.kafka.messages import Message, RawMessage, decode
 from steno.kafka.seldom import Seldom
-from steno.settings import KafkaSettings
 
 log = structlog.get_logger("steno.kafka.reading")
 
@@ -25,18 +25,18 @@ _SILENCE_SECONDS = 30.0
 
 
 @asynccontextmanager
-async def reader(kafka: KafkaSettings) -> AsyncIterator[AIOKafkaConsumer]:
+async def reader(cluster: Cluster) -> AsyncIterator[AIOKafkaConsumer]:
     """A client that reads without a group, inside the block.
 
     Raises:
         KafkaUnavailable: Kafka is away, or was lost inside the block.
     """
-    client = AIOKafkaConsumer(**client_options(kafka), enable_auto_commit=False, auto_offset_reset="earliest")
+    client = AIOKafkaConsumer(**client_options(cluster.kafka), enable_auto_commit=False, auto_offset_reset="earliest")
     try:
         await client.start()
         yield client
     except KafkaError as error:
-        raise KafkaUnavailable(f"Kafka at {kafka.bootstrap_servers} could not be read: {error!r}") from error
+        raise KafkaUnavailable(f"Kafka at {cluster.kafka.bootstrap_servers} could not be read: {error!r}") from error
     finally:
         await client.stop()
 

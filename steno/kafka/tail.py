@@ -16,11 +16,10 @@ from aiokafka.partitioner import murmur2
 
 from steno.events.catalogue import Topic
 from steno.events.codec import Codec
+from steno.kafka.cluster import Cluster
 from steno.kafka.errors import FollowerTooSlow, KafkaUnavailable
 from steno.kafka.messages import Message, RawMessage
 from steno.kafka.reading import begin_at, read, readable, reader
-from steno.kafka.topics import topic_name
-from steno.settings import KafkaSettings, TopicSettings
 
 log = structlog.get_logger("steno.kafka.tail")
 
@@ -92,10 +91,9 @@ class Following:
 class Tail:
     """Reads all partitions of some topics from their ends on; a component of a service (`run`, `stop`)."""
 
-    def __init__(self, *, kafka: KafkaSettings, topics: TopicSettings, codec: Codec, subscribe: Sequence[Topic]) -> None:
-        self._kafka = kafka
-        self._topics = {topic_name(topics, topic): topic for topic in subscribe}
-        self._codec = codec
+    def __init__(self, cluster: Cluster, subscribe: Sequence[Topic]) -> None:
+        self._cluster = cluster
+        self._topics = {cluster.topic_name(topic): topic for topic in subscribe}
         self._followers: dict[bytes, set[Following]] = {}
         # The next offset to come of each partition; empty until the ends are known.
         self._positions: dict[TopicPartition, int] = {}
@@ -107,7 +105,7 @@ class Tail:
         try:
             while not self._stopping.is_set():
                 try:
-                    async with reader(self._kafka) as client:
+                    async with reader(self._cluster) as client:
                         await self._read(client)
                 except KafkaUnavailable as error:
                     log.warning("tail.kafka_away", reason=str(error))
@@ -138,7 +136,7 @@ class Tail:
         """
         if not self.ready():
             raise KafkaUnavailable("nothing can be followed yet: Kafka has not been reached since this process started")
-        following = Following(key, positions=self._positions_of(key), limit=limit, codec=self._codec)
+        following = Following(key, positions=self._positions_of(key), limit=limit, codec=self._cluster.codec)
         followers = self._followers.setdefault(key.encode(), set())
         followers.add(following)
         self._followed.set()
@@ -195,15 +193,7 @@ class Tail:
 
 
 async def read_range(
-    kafka: KafkaSettings,
-    topics: TopicSettings,
-    codec: Codec,
-    topic: Topic,
-    partition: int,
-    *,
-    key: str,
-    start: int,
-    end: int,
+    cluster: Cluster, topic: Topic, partition: int, *, key: str, start: int, end: int
 ) -> AsyncIterator[Message]:
     """The messages of a key in one partition, from the offset `start` up to and without `end` (at most the end as of now).
 
@@ -215,22 +205,22 @@ async def read_range(
     """
     if start >= end:
         return
-    where = TopicPartition(topic_name(topics, topic), partition)
+    where = TopicPartition(cluster.topic_name(topic), partition)
     wanted = key.encode()
-    async with reader(kafka) as client:
+    async with reader(cluster) as client:
         async for raw in read(client, where, start=start, end=end):
-            if raw.key == wanted and (message := await readable(raw, topic, codec)) is not None:
+            if raw.key == wanted and (message := await readable(raw, topic, cluster.codec)) is not None:
                 yield message
 
 
-async def offset_at(kafka: KafkaSettings, topics: TopicSettings, topic: Topic, partition: int, when: datetime) -> int:
+async def offset_at(cluster: Cluster, topic: Topic, partition: int, when: datetime) -> int:
     """The first offset of a partition whose message was written at or after a moment; the end where there is none.
 
     Raises:
         KafkaUnavailable: Kafka is away.
     """
-    where = TopicPartition(topic_name(topics, topic), partition)
-    async with reader(kafka) as client:
+    where = TopicPartition(cluster.topic_name(topic), partition)
+    async with reader(cluster) as client:
         # The end comes first: what is written while it is asked about lies behind it.
         end: int = (await client.end_offsets([where]))[where]
         found = (await client.offsets_for_times({where: round(when.timestamp() * 1000)}))[where]

@@ -5,29 +5,29 @@ A service opens its ports without Kafka, so that its health can be asked for; wh
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Iterable
 
 import structlog
 
 from steno.errors import Retryable
+from steno.events.catalogue import Topic
+from steno.kafka.cluster import Cluster
+from steno.kafka.topics import create_topics
 
 log = structlog.get_logger("steno.kafka.topic_maker")
 
 _PAUSE_SECONDS = 1.0
 
-#: How long one attempt may take: what is not known of Kafka by then is told, and asked for again.
-ATTEMPT_SECONDS = 10.0
+_ATTEMPT_SECONDS = 10.0
+"""How long one attempt may take: what is not known of Kafka by then is told, and asked for again."""
 
 
 class TopicMaker:
     """Makes topics as soon as Kafka is there; a component of a service (`run`, `stop`)."""
 
-    def __init__(self, make: Callable[[], Awaitable[None]]) -> None:
-        """
-        Args:
-            make: Makes the topics, in bounded time; raises `Retryable` where Kafka is away.
-        """
-        self._make = make
+    def __init__(self, cluster: Cluster, topics: Iterable[Topic]) -> None:
+        self._cluster = cluster
+        self._topics = tuple(topics)
         self._stopping = asyncio.Event()
         #: Set once all topics can be used.
         self.made = asyncio.Event()
@@ -54,7 +54,7 @@ class TopicMaker:
     async def _until_made(self) -> None:
         while True:
             try:
-                await self._make()
+                await create_topics(self._cluster.kafka, self._cluster.topics, self._topics, seconds=_ATTEMPT_SECONDS)
             except Retryable as error:
                 self.missing = str(error)
                 log.warning("kafka.away", reason=self.missing)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from aiokafka import TopicPartition
@@ -18,14 +18,21 @@ from steno.events.catalogue import DEAD_LETTERS, RECORDINGS
 from steno.events.codec import Codec
 from steno.events.records import RecordingSubmitted
 from steno.events.schemas import ShippedSchemaIds
-from steno.kafka.consumer import Consumer, Handler
-from steno.kafka.dead_letters import DeadLetters
-from steno.kafka.log_consumer import LogConsumer, LogHandler
-from steno.kafka.producer import Producer
-from steno.kafka.topics import create_topics, topic_name
+from steno.kafka import Cluster, Consumer, LogConsumer, LogHandler, Producer, create_topics
+from steno.kafka.member import Patience
+from steno.kafka.messages import Handler
 from steno.settings import KafkaSettings, TopicSettings
 
 CODEC = Codec(ShippedSchemaIds())
+GROUP = "tested"
+
+#: Where no broker is.
+NOBODY = KafkaSettings(bootstrap_servers="127.0.0.1:1")
+
+
+def cluster_without_broker(service: str = "ingest", **fields: Any) -> Cluster:
+    """A cluster whose broker is not there; `fields` are set as given."""
+    return replace(Cluster.of(NOBODY, TopicSettings(), CODEC, service=service), **fields)
 
 
 def recording(name: str, **properties: str) -> RecordingSubmitted:
@@ -62,49 +69,54 @@ async def running(component: C) -> AsyncIterator[tuple[C, asyncio.Task[None]]]:
 class GroupUnderTest:
     """One group on one topic of its own."""
 
-    kafka: KafkaSettings
-    topics: TopicSettings
-    producer: Producer
+    cluster: Cluster
     #: Keys in the order in which their handlers returned.
     handled: list[str] = field(default_factory=list)
 
     @property
+    def kafka(self) -> KafkaSettings:
+        return self.cluster.kafka
+
+    @property
+    def topics(self) -> TopicSettings:
+        return self.cluster.topics
+
+    @property
+    def producer(self) -> Producer:
+        return self.cluster.producer
+
+    @property
     def name(self) -> str:
-        return f"{self.topics.prefix}group"
+        return self.cluster.group_name(GROUP)
 
     @property
     def topic(self) -> str:
-        return topic_name(self.topics, RECORDINGS)
+        return self.cluster.topic_name(RECORDINGS)
 
     @property
     def dead_letter_topic(self) -> str:
-        return topic_name(self.topics, DEAD_LETTERS)
+        return self.cluster.topic_name(DEAD_LETTERS)
 
     async def produce(self, names: Iterable[str], **properties: str) -> None:
         """Puts records onto the topic, all of them acknowledged."""
         await asyncio.gather(*(self.producer.send(RECORDINGS, recording(name, **properties)) for name in names))
 
-    def consumer(self, handler: Handler, *, instance: str = "0", concurrency: int = 4, **options: Any) -> Consumer:
-        """A member of the group."""
-        return Consumer(
-            subscribe=[RECORDINGS], handler=handler, concurrency=concurrency, instance=instance, **self._settings(options)
-        )
+    def consumer(self, handler: Handler, *, concurrency: int = 4, **options: Any) -> Consumer:
+        """A member of the group; for the options see `_split`."""
+        cluster, more = self._split(options)
+        return Consumer(cluster, subscribe=[RECORDINGS], handler=handler, concurrency=concurrency, group=GROUP, **more)
 
-    def log_consumer(self, handler: LogHandler, *, instance: str = "0", **options: Any) -> LogConsumer:
+    def log_consumer(self, handler: LogHandler, **options: Any) -> LogConsumer:
         """A member of the group that reads in order."""
-        return LogConsumer(subscribe=RECORDINGS, handler=handler, instance=instance, **self._settings(options))
+        cluster, more = self._split(options)
+        return LogConsumer(cluster, subscribe=RECORDINGS, handler=handler, group=GROUP, **more)
 
-    def _settings(self, options: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "kafka": self.kafka,
-            "topics": self.topics,
-            "codec": CODEC,
-            "group": self.name,
-            "dead_letters": DeadLetters(self.producer, "ingest"),
-            "drain_seconds": 5.0,
-            "session_seconds": 6.0,
-            **options,
-        }
+    def _split(self, options: dict[str, Any]) -> tuple[Cluster, dict[str, Any]]:
+        """The cluster of one member and what else its consumer is made with, from options by name: those of a cluster, of
+        `Patience`, and of the consumer."""
+        own = {"drain_seconds": 5.0, **{name: options.pop(name) for name in ("instance", "drain_seconds") if name in options}}
+        times = {field.name: options.pop(field.name) for field in fields(Patience) if field.name in options}
+        return replace(self.cluster, **own), {**options, "patience": Patience(**{"session_seconds": 6.0, **times})}
 
     def member(self, handler: Handler, **options: Any) -> AbstractAsyncContextManager[tuple[Consumer, asyncio.Task[None]]]:
         """A member that runs inside the block and is stopped after it."""
@@ -153,8 +165,8 @@ async def group_under_test(servers: str, prefix: str, *, partitions: int = 6) ->
     kafka = KafkaSettings(bootstrap_servers=servers)
     topics = TopicSettings(prefix=prefix, partitions=partitions)
     await create_topics(kafka, topics, [RECORDINGS, DEAD_LETTERS])
-    producer = Producer(kafka, topics, CODEC, source="test")
-    await producer.start()
+    cluster = Cluster.of(kafka, topics, CODEC, service="ingest")
+    await cluster.producer.start()
     async with contextlib.AsyncExitStack() as stack:
-        stack.push_async_callback(producer.stop)
-        yield GroupUnderTest(kafka=kafka, topics=topics, producer=producer)
+        stack.push_async_callback(cluster.producer.stop)
+        yield GroupUnderTest(cluster=cluster)

@@ -3,8 +3,7 @@
 import asyncio
 
 from steno.errors import Retryable
-from steno.kafka.log_consumer import Message
-from steno.kafka.messages import Handler
+from steno.kafka.messages import Handler, Message
 
 
 class RecordedLog:

@@ -20,15 +20,15 @@ from support.kernel import CODEC, GroupUnderTest
 from support.kernel_log import RecordedLog
 
 from steno.events.records import RecordingSubmitted
-from steno.kafka.consumer import Message
+from steno.kafka import Cluster
 from steno.kafka.errors import ConsumerEnded
 from steno.kafka.member import GroupMember
-from steno.kafka.producer import Producer
+from steno.kafka.messages import Message
 from steno.settings import KafkaSettings, TopicSettings
 
 _PROCESSES = multiprocessing.get_context("forkserver")
 # What is slow to import; the server does not see this folder, which only pytest puts on the path.
-_PROCESSES.set_forkserver_preload(["aiokafka.admin", "steno.kafka.consumer", "steno.kafka.log_consumer"])
+_PROCESSES.set_forkserver_preload(["aiokafka.admin", "steno.kafka"])
 
 
 class MemberProcess:
@@ -111,9 +111,9 @@ def _main(servers: str, prefix: str, instance: str, telling: Connection, options
 
 async def _run(servers: str, prefix: str, instance: str, telling: Connection, options: dict[str, Any], in_order: bool) -> None:
     kafka, topics = KafkaSettings(bootstrap_servers=servers), TopicSettings(prefix=prefix)
-    producer = Producer(kafka, topics, CODEC, source="test")
-    await producer.start()
-    group = GroupUnderTest(kafka=kafka, topics=topics, producer=producer)
+    cluster = Cluster.of(kafka, topics, CODEC, service="ingest")
+    await cluster.producer.start()
+    group = GroupUnderTest(cluster=cluster)
 
     async def handle(message: Message) -> None:
         assert isinstance(message.record, RecordingSubmitted)
@@ -141,7 +141,7 @@ async def _run(servers: str, prefix: str, instance: str, telling: Connection, op
     finally:
         for helper in helpers:
             helper.cancel()
-        await producer.stop()
+        await cluster.producer.stop()
 
 
 async def _tell_when_ready(consumer: GroupMember, telling: Connection) -> None:

@@ -24,8 +24,8 @@ from typing import Any
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from steno.kafka import Watchdog
 from steno.kafka.errors import ConsumerStuck
-from steno.kafka.watchdog import Watchdog
 from steno_enricher.loop_consumer import LoopConsumer
 
 

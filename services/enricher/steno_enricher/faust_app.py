@@ -28,11 +28,9 @@ from faust.types import TP
 from yarl import URL
 
 from steno.events.catalogue import CALLS, PHRASES, TRANSCRIPTS, Topic
+from steno.kafka import RECORDS_REFUSED, REFUSALS, Cluster
 from steno.kafka.errors import KafkaUnavailable, RecordRefused
-from steno.kafka.metrics import RECORDS_REFUSED
-from steno.kafka.producer import REFUSALS
-from steno.kafka.topics import topic_name
-from steno.settings import KafkaSettings, TopicSettings
+from steno.settings import KafkaSettings
 from steno_enricher.done_consumer import DoneConsumer
 
 log = structlog.get_logger("steno.enricher.faust_app")
@@ -46,11 +44,6 @@ _REBALANCE_SECONDS = 60.0
 _COMMIT_EVERY_SECONDS = 0.5
 _BUFFERED_RECORDS = 256
 _HOLE_SECONDS = 2.0
-
-
-def group_name(topics: TopicSettings) -> str:
-    """The consumer group, which is also Faust's app id and the prefix of its internal topics."""
-    return f"{topics.prefix}enricher"
 
 
 def changelog() -> Topic:
@@ -177,16 +170,17 @@ class TableRows:
             raise KafkaUnavailable(f"Kafka did not acknowledge a row of the table: {error!r}") from error
 
 
-def make_app(*, kafka: KafkaSettings, topics: TopicSettings, instance: str) -> App:
+def make_app(cluster: Cluster) -> App:
     """An app without agents; call it on the event loop that will run it."""
-    group = group_name(topics)
+    # The consumer group is also Faust's app id and the prefix of its internal topics.
+    group = cluster.group_name()
     return App(
         group,
-        broker=[URL(f"kafka://{server.strip()}") for server in kafka.bootstrap_servers.split(",")],
-        broker_credentials=_credentials(kafka),
-        broker_client_id=f"steno-{group}-{instance}",
+        broker=[URL(f"kafka://{server.strip()}") for server in cluster.kafka.bootstrap_servers.split(",")],
+        broker_credentials=_credentials(cluster.kafka),
+        broker_client_id=f"steno-{group}-{cluster.instance}",
         # Static membership: started again within the session, a process has its partitions back at once.
-        consumer_group_instance_id=f"{group}-{instance}",
+        consumer_group_instance_id=f"{group}-{cluster.instance}",
         broker_session_timeout=_SESSION_SECONDS,
         broker_heartbeat_interval=1.0,
         broker_rebalance_timeout=_REBALANCE_SECONDS,
@@ -202,7 +196,7 @@ def make_app(*, kafka: KafkaSettings, topics: TopicSettings, instance: str) -> A
         table_standby_replicas=0,
         topic_allow_declare=False,
         topic_disable_leader=True,
-        topic_partitions=topics.partitions,
+        topic_partitions=cluster.topics.partitions,
         producer_acks=-1,
         producer_compression_type="zstd",
         web_enabled=False,
@@ -210,11 +204,11 @@ def make_app(*, kafka: KafkaSettings, topics: TopicSettings, instance: str) -> A
     )
 
 
-def consume(app: App, topics: TopicSettings, work: Callable[[Any], Awaitable[None]]) -> None:
+def consume(app: App, cluster: Cluster, work: Callable[[Any], Awaitable[None]]) -> None:
     """Gives the raw messages of the sources to `work`, one at a time and in order within a partition."""
     # One agent on all topics: two would work on the same row at once.
     source = app.topic(
-        *(topic_name(topics, topic) for topic in SOURCES),
+        *(cluster.topic_name(topic) for topic in SOURCES),
         key_type=bytes,
         value_type=bytes,
         key_serializer="raw",

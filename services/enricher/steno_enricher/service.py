@@ -6,13 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from steno.chassis import After, Wiring
 from steno.events.catalogue import CALL_SUMMARIES, CALLS, DEAD_LETTERS, INSIGHTS, PHRASES, TRANSCRIPTS
-from steno.events.codec import Codec
 from steno.events.records import Phrase
-from steno.events.registry import schema_ids
-from steno.kafka.dead_letters import DeadLetters
-from steno.kafka.producer import Producer
-from steno.kafka.topic_maker import ATTEMPT_SECONDS, TopicMaker
-from steno.kafka.topics import create_topics
+from steno.kafka import Cluster, TopicMaker
 from steno_enricher.analysed import Analysed
 from steno_enricher.enricher import Enricher
 from steno_enricher.faust_app import changelog
@@ -28,18 +23,11 @@ _BRIEF_CHARACTERS = 300
 async def build(settings: EnricherSettings) -> Wiring:
     """The enricher, ready to be run by the chassis. It does not need Kafka to be there."""
     loading = asyncio.create_task(asyncio.to_thread(_load_analysis))
-    codec = Codec(await schema_ids(settings.schemas))
-    wanted = [*_TOPICS, changelog()]
-    topics = TopicMaker(lambda: create_topics(settings.kafka, settings.topics, wanted, seconds=ATTEMPT_SECONDS))
     # Each insight is waited for before the next: lingering would only make it late.
-    producer = Producer(settings.kafka, settings.topics, codec, source=settings.service, linger_ms=0)
+    cluster = await Cluster.connect(settings, linger_ms=0)
+    topics = TopicMaker(cluster, [*_TOPICS, changelog()])
     worker = Worker(
-        kafka=settings.kafka,
-        topics=settings.topics,
-        codec=codec,
-        dead_letters=DeadLetters(producer, settings.service),
-        instance=settings.instance,
-        drain_seconds=settings.drain_seconds,
+        cluster,
         stuck_seconds=settings.stuck_seconds,
         sweep_seconds=min(_SWEEP_EVERY_SECONDS, min(settings.grace_seconds, settings.inactive_seconds) / 4),
     )
@@ -52,7 +40,7 @@ async def build(settings: EnricherSettings) -> Wiring:
     worker.give(
         Enricher(
             rows=worker.rows,
-            publisher=producer,
+            publisher=cluster.producer,
             analyse=analyse,
             clock=lambda: datetime.now(UTC),
             keep_summarised=timedelta(seconds=settings.keep_summarised_seconds),
@@ -66,7 +54,7 @@ async def build(settings: EnricherSettings) -> Wiring:
     wiring.health.add_readiness("partitions", worker.ready)
     wiring.health.add_liveness("worker", worker.alive)
     wiring.health.add_notice("worker_holds_nothing", worker.holds_nothing)
-    wiring.resources.push_async_callback(producer.stop)
+    wiring.resources.push_async_callback(cluster.producer.stop)
     return wiring
 
 

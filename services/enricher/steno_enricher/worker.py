@@ -10,19 +10,12 @@ import structlog
 
 from steno.errors import Retryable
 from steno.events.catalogue import PHRASES
-from steno.events.codec import Codec
-from steno.kafka.attempts import Attempts
-from steno.kafka.dead_letters import DeadLetters
+from steno.kafka import HELD, Attempts, Cluster, Job, LoopGuard, Partition, RetryPolicy, Watchdog
 from steno.kafka.errors import ConsumerStuck
 from steno.kafka.messages import Handler
-from steno.kafka.retry import RetryPolicy
-from steno.kafka.slots import HELD, Job, Partition
-from steno.kafka.topics import topic_name
-from steno.kafka.watchdog import LoopGuard, Watchdog
-from steno.settings import KafkaSettings, TopicSettings
 from steno_enricher import metrics
 from steno_enricher.enricher import Enricher
-from steno_enricher.faust_app import SOURCES, App, TableRows, consume, group_name, make_app
+from steno_enricher.faust_app import SOURCES, App, TableRows, consume, make_app
 
 log = structlog.get_logger("steno.enricher.worker")
 
@@ -52,38 +45,24 @@ class _Raw:
 class Worker:
     """One member of the enricher's group."""
 
-    def __init__(
-        self,
-        *,
-        kafka: KafkaSettings,
-        topics: TopicSettings,
-        codec: Codec,
-        dead_letters: DeadLetters,
-        instance: str,
-        drain_seconds: float,
-        stuck_seconds: float,
-        sweep_seconds: float,
-    ) -> None:
+    def __init__(self, cluster: Cluster, *, stuck_seconds: float, sweep_seconds: float) -> None:
         """
         Args:
             stuck_seconds: How long nothing may go on before the process ends.
             sweep_seconds: How often the table is looked through for what is due.
         """
-        self._topics = topics
-        self._codec = codec
-        self._dead_letters = dead_letters
-        self._drain_seconds = drain_seconds
+        self._cluster = cluster
         self._stuck_seconds = stuck_seconds
         self._sweep_seconds = sweep_seconds
-        self._app: App = make_app(kafka=kafka, topics=topics, instance=instance)
-        self.rows = TableRows(self._app, partitions=topics.partitions)
+        self._app: App = make_app(cluster)
+        self.rows = TableRows(self._app, partitions=cluster.topics.partitions)
         self._watchdog = Watchdog(stuck_seconds=stuck_seconds, clock=time.monotonic)
         self._work: Attempts | None = None
         # Messages that are held, and those of them that are to be worked on again.
         self._held: dict[Job, Any] = {}
         self._held_bytes = 0
         self._again: asyncio.Queue[Job] = asyncio.Queue()
-        self._partitions = {topic_name(topics, topic): Partition(topic=topic) for topic in SOURCES}
+        self._partitions = {cluster.topic_name(topic): Partition(topic=topic) for topic in SOURCES}
         self._working_since: float | None = None
         self._unready_since = time.monotonic()
         self._stopping = asyncio.Event()
@@ -98,7 +77,7 @@ class Worker:
         self._enricher = enricher
         self._preparing = preparing
         self._work = self._attempts(enricher)
-        consume(self._app, self._topics, self._one)
+        consume(self._app, self._cluster, self._one)
 
     def ready(self) -> bool:
         """Whether this member has its partitions and their rows, and works."""
@@ -149,10 +128,9 @@ class Worker:
 
     def _attempts(self, handler: Handler) -> Attempts:
         return Attempts(
-            group=group_name(self._topics),
-            codec=self._codec,
+            self._cluster,
+            group=self._cluster.group_name(),
             handler=handler,
-            dead_letters=self._dead_letters,
             retry=RetryPolicy(),
             try_again=self._again.put_nowait,
         )
@@ -240,7 +218,7 @@ class Worker:
             if self._app.crashed:
                 raise ConsumerStuck(f"Faust crashed: {self._app.crash_reason!r}") from self._app.crash_reason
             if (reason := self._stuck()) is not None:
-                raise ConsumerStuck(f"{group_name(self._topics)}: {reason}; the process must be started again")
+                raise ConsumerStuck(f"{self._cluster.group_name()}: {reason}; the process must be started again")
             await self._app.pass_holes()
             await asyncio.sleep(_LOOK_EVERY_SECONDS)
 
@@ -279,7 +257,7 @@ class Worker:
         await asyncio.wait(tasks)
         try:
             # In a task of its own: a service of Faust that is cancelled half-way leaves its threads running.
-            await asyncio.wait_for(self._app.stop(), self._drain_seconds)
+            await asyncio.wait_for(self._app.stop(), self._cluster.drain_seconds)
         except TimeoutError:
             log.warning("worker.left_abruptly")
 

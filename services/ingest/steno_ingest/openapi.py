@@ -11,7 +11,7 @@ from steno.crypto import SecretBox, make_secret_key
 from steno.events.codec import Codec
 from steno.events.schemas import ShippedSchemaIds
 from steno.http.auth import ApiKeys
-from steno.kafka.producer import Producer
+from steno.kafka import Producer
 from steno.settings import KafkaSettings, TopicSettings
 from steno.storage import database
 from steno.storage.objects import ObjectStore

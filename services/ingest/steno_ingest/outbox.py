@@ -21,8 +21,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from steno.errors import Retryable
 from steno.events.catalogue import Topic, catalogue
 from steno.events.records import Record
+from steno.kafka import Encoded, Headers
 from steno.kafka.errors import RecordRefused
-from steno.kafka.producer import Encoded, Headers
 from steno.storage.transactions import transaction
 from steno.telemetry import traces
 from steno_ingest.leader import Leader

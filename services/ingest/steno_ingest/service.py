@@ -7,18 +7,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from steno.chassis import After, Component, Wiring
 from steno.crypto import SecretBox
 from steno.events.catalogue import CALL_AUDIO, CALLS, DEAD_LETTERS, HYPOTHESES, PHRASES, RECORDINGS, TRANSCRIPTS, WEBHOOKS
-from steno.events.codec import Codec
-from steno.events.registry import schema_ids
 from steno.http.auth import ApiKeys
 from steno.http.health import Health
 from steno.http.websockets import SERVER_OPTIONS
-from steno.kafka.consumer import Consumer
-from steno.kafka.dead_letters import DeadLetters
-from steno.kafka.log_consumer import LogConsumer
-from steno.kafka.producer import Producer
-from steno.kafka.tail import Tail
-from steno.kafka.topic_maker import ATTEMPT_SECONDS, TopicMaker
-from steno.kafka.topics import create_topics
+from steno.kafka import Cluster, Consumer, LogConsumer, Tail, TopicMaker
 from steno.storage import database
 from steno.storage.objects import ObjectStore
 from steno_ingest.calls.doors.table import RESUMABLE, door_table
@@ -56,20 +48,19 @@ async def build(settings: IngestSettings) -> Wiring:
     resources.push_async_callback(engine.dispose)
     await database.migrate(engine, "steno_ingest")
     objects = ObjectStore(settings.objects.url)
-    codec = Codec(await schema_ids(settings.schemas))
-    producer = Producer(settings.kafka, settings.topics, codec, source=settings.service)
-    resources.push_async_callback(producer.stop)
+    cluster = await Cluster.connect(settings)
+    resources.push_async_callback(cluster.producer.stop)
 
-    outbox = Outbox(producer)
+    outbox = Outbox(cluster.producer)
     ledger = Ledger(engine, outbox)
     calls, queries = CallLedger(engine, outbox), CallQueries(engine)
     intake = Intake(ledger, objects, max_bytes=settings.max_upload_bytes)
-    topics = TopicMaker(lambda: create_topics(settings.kafka, settings.topics, _TOPICS, seconds=ATTEMPT_SECONDS))
+    topics = TopicMaker(cluster, _TOPICS)
     keys = ApiKeys(settings.api_keys_file)
-    tail = Tail(kafka=settings.kafka, topics=settings.topics, codec=codec, subscribe=(HYPOTHESES, PHRASES, TRANSCRIPTS))
+    tail = Tail(cluster, (HYPOTHESES, PHRASES, TRANSCRIPTS))
     host = CallHost(
         calls,
-        producer,
+        cluster.producer,
         instance=settings.instance,
         chunk_ms=settings.chunk_ms,
         keep_digits=settings.keep_digits,
@@ -92,12 +83,13 @@ async def build(settings: IngestSettings) -> Wiring:
     reconciler = Reconciler(
         host, calls, instance=settings.instance, resumable=RESUMABLE, most_seconds=settings.max_call_hours * 3600
     )
-    consumer = _consumer(settings, codec, Results(ledger, calls), producer)
+    consumer = Consumer(
+        cluster, subscribe=CONSUMED, handler=Results(ledger, calls).handle, concurrency=settings.consumer_concurrency
+    )
     accounts = AccountRows(engine)
     call_log = read_call_log(
         settings,
-        codec,
-        producer,
+        cluster,
         ledger=calls,
         accounts=accounts,
         intake=intake,
@@ -107,7 +99,7 @@ async def build(settings: IngestSettings) -> Wiring:
     relay = Relay(
         outbox,
         engine,
-        producer,
+        cluster.producer,
         on_refused=Refusals(ledger, calls).tell,
         poll_seconds=settings.outbox_poll_seconds,
     )
@@ -145,21 +137,6 @@ async def build(settings: IngestSettings) -> Wiring:
             *on_kafka,
         ],
         resources=resources,
-    )
-
-
-def _consumer(settings: IngestSettings, codec: Codec, results: Results, producer: Producer) -> Consumer:
-    return Consumer(
-        kafka=settings.kafka,
-        topics=settings.topics,
-        codec=codec,
-        group=f"{settings.topics.prefix}{settings.service}",
-        subscribe=CONSUMED,
-        handler=results.handle,
-        dead_letters=DeadLetters(producer, settings.service),
-        concurrency=settings.consumer_concurrency,
-        instance=settings.instance,
-        drain_seconds=settings.drain_seconds,
     )
 
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from steno.kafka.retry import RetryPolicy
+from steno.kafka import RetryPolicy
 
 Work = Callable[[], Awaitable[None]]
 

@@ -14,12 +14,10 @@ import structlog
 from steno.callers import Caller
 from steno.errors import Retryable
 from steno.events.catalogue import CALLS, HYPOTHESES, PHRASES, TRANSCRIPTS, Topic
-from steno.events.codec import Codec
 from steno.events.records import CallState
+from steno.kafka import Cluster, Following, Tail, offset_at, partition_of, read_range
 from steno.kafka.errors import FollowerTooSlow
 from steno.kafka.messages import Message
-from steno.kafka.tail import Following, Tail, offset_at, partition_of, read_range
-from steno.settings import KafkaSettings, TopicSettings
 from steno_notifier import metrics
 from steno_notifier.captions import Caption, Captions, Cursor
 
@@ -133,11 +131,9 @@ class CaptionStreams:
 
     def __init__(
         self,
+        cluster: Cluster,
         tail: Tail,
         *,
-        kafka: KafkaSettings,
-        topics: TopicSettings,
-        codec: Codec,
         most_readers: int,
         holds: Callable[[Caller], bool],
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
@@ -147,10 +143,8 @@ class CaptionStreams:
             most_readers: So many at once; each may have a thousand messages waiting.
             holds: Whether the key of a caller that was let in still opens.
         """
+        self._cluster = cluster
         self._tail = tail
-        self._kafka = kafka
-        self._topics = topics
-        self._codec = codec
         self._most_readers = most_readers
         self._holds = holds
         self._heartbeat_seconds = heartbeat_seconds
@@ -253,12 +247,12 @@ class CaptionStreams:
         return [*phrases, *await self._range(TRANSCRIPTS, call_id, start, following)]
 
     async def _offset_at(self, topic: Topic, call_id: str, when: datetime) -> int:
-        partition = partition_of(call_id, self._topics.partitions)
-        return await offset_at(self._kafka, self._topics, topic, partition, when)
+        partition = partition_of(call_id, self._cluster.topics.partitions)
+        return await offset_at(self._cluster, topic, partition, when)
 
     async def _range(self, topic: Topic, call_id: str, start: int, following: Following) -> Sequence[Message]:
-        partition, end = partition_of(call_id, self._topics.partitions), following.positions[topic.name]
-        found = read_range(self._kafka, self._topics, self._codec, topic, partition, key=call_id, start=start, end=end)
+        partition, end = partition_of(call_id, self._cluster.topics.partitions), following.positions[topic.name]
+        found = read_range(self._cluster, topic, partition, key=call_id, start=start, end=end)
         return [message async for message in found]
 
 

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from steno.events.codec import Codec
 from steno.events.schemas import ShippedSchemaIds
 from steno.http.auth import ApiKeys
-from steno.kafka.tail import Tail
+from steno.kafka import Cluster, Tail
 from steno.settings import KafkaSettings, TopicSettings
 from steno.storage import database
 from steno_notifier.api import create_app
@@ -21,9 +21,8 @@ def application() -> FastAPI:
     """An application that is connected to nothing, and has no keys."""
     # Nothing is asked of the database or of Kafka: the routes alone make the document.
     deliveries = Deliveries(database.connect("sqlite://"), now=lambda: datetime.now(UTC), wake=lambda: None)
-    kafka, topics, codec = KafkaSettings(), TopicSettings(), Codec(ShippedSchemaIds())
-    tail = Tail(kafka=kafka, topics=topics, codec=codec, subscribe=FOLLOWED)
-    captions = CaptionStreams(tail, kafka=kafka, topics=topics, codec=codec, most_readers=1, holds=lambda _: False)
+    cluster = Cluster.of(KafkaSettings(), TopicSettings(), Codec(ShippedSchemaIds()), service="notifier")
+    captions = CaptionStreams(cluster, Tail(cluster, FOLLOWED), most_readers=1, holds=lambda _: False)
     return create_app(deliveries, captions, ApiKeys(None))
 
 

@@ -9,17 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from steno.chassis import After, Wiring
 from steno.crypto import SecretBox
 from steno.events.catalogue import CALL_SUMMARIES, CALLS, DEAD_LETTERS, HYPOTHESES, PHRASES, TRANSCRIPTS, WEBHOOKS
-from steno.events.codec import Codec
-from steno.events.registry import schema_ids
 from steno.http.auth import ApiKeys
 from steno.http.client import guarded_session, parse_networks
 from steno.http.health import Health
-from steno.kafka.consumer import Consumer
-from steno.kafka.dead_letters import DeadLetters
-from steno.kafka.producer import Producer
-from steno.kafka.tail import Tail
-from steno.kafka.topic_maker import ATTEMPT_SECONDS, TopicMaker
-from steno.kafka.topics import create_topics
+from steno.kafka import Cluster, Consumer, Tail, TopicMaker
 from steno.storage import database
 from steno_notifier.api import create_app
 from steno_notifier.attempt import Courier
@@ -51,28 +44,25 @@ async def build(settings: NotifierSettings) -> Wiring:
     engine = database.connect(settings.database_url.get_secret_value())
     resources.push_async_callback(engine.dispose)
     await database.migrate(engine, "steno_notifier")
-    codec = Codec(await schema_ids(settings.schemas))
-    producer = Producer(settings.kafka, settings.topics, codec, source=settings.service)
-    resources.push_async_callback(producer.stop)
+    cluster = await Cluster.connect(settings)
+    resources.push_async_callback(cluster.producer.stop)
     session = await resources.enter_async_context(_session(settings))
 
     queue = Queue(engine, instance=settings.instance, lease=timedelta(seconds=settings.timeout_seconds) + _LEASE_MARGIN)
     sender = _sender(settings, queue, session)
     retention = timedelta(days=settings.retention_days)
     intake = Intake(engine, retention=retention, now=_now, wake=sender.wake)
-    topics = TopicMaker(lambda: create_topics(settings.kafka, settings.topics, _TOPICS, seconds=ATTEMPT_SECONDS))
-    table = WebhookTable(kafka=settings.kafka, topics=settings.topics, codec=codec, intake=intake)
-    consumer = _consumer(settings, codec, EventHandler(intake, public_url=settings.public_url), producer)
-    tail = Tail(kafka=settings.kafka, topics=settings.topics, codec=codec, subscribe=FOLLOWED)
-    keys = ApiKeys(settings.api_keys_file)
-    captions = CaptionStreams(
-        tail,
-        kafka=settings.kafka,
-        topics=settings.topics,
-        codec=codec,
-        most_readers=settings.caption_readers,
-        holds=keys.holds,
+    topics = TopicMaker(cluster, _TOPICS)
+    table = WebhookTable(cluster, intake)
+    consumer = Consumer(
+        cluster,
+        subscribe=CONSUMED,
+        handler=EventHandler(intake, public_url=settings.public_url),
+        concurrency=settings.consumer_concurrency,
     )
+    tail = Tail(cluster, FOLLOWED)
+    keys = ApiKeys(settings.api_keys_file)
+    captions = CaptionStreams(cluster, tail, most_readers=settings.caption_readers, holds=keys.holds)
     return Wiring(
         app=create_app(Deliveries(engine, now=_now, wake=sender.wake), captions, keys, Rates.of(settings)),
         health=_health(engine, topics, table, consumer, tail),
@@ -112,21 +102,6 @@ def _sender(settings: NotifierSettings, queue: Queue, session: aiohttp.ClientSes
         per_webhook=settings.webhook_concurrency,
         drain_seconds=settings.drain_seconds,
         now=_now,
-    )
-
-
-def _consumer(settings: NotifierSettings, codec: Codec, handler: EventHandler, producer: Producer) -> Consumer:
-    return Consumer(
-        kafka=settings.kafka,
-        topics=settings.topics,
-        codec=codec,
-        group=f"{settings.topics.prefix}{settings.service}",
-        subscribe=CONSUMED,
-        handler=handler,
-        dead_letters=DeadLetters(producer, settings.service),
-        concurrency=settings.consumer_concurrency,
-        instance=settings.instance,
-        drain_seconds=settings.drain_seconds,
     )
 
 

@@ -15,13 +15,10 @@ from aiokafka.errors import KafkaError
 
 from steno.errors import Retryable
 from steno.events.catalogue import WEBHOOKS
-from steno.events.codec import Codec
 from steno.events.records import WebhookState
-from steno.kafka.client import client_options
+from steno.kafka import Cluster, client_options
 from steno.kafka.errors import KafkaUnavailable
 from steno.kafka.reading import readable
-from steno.kafka.topics import topic_name
-from steno.settings import KafkaSettings, TopicSettings
 from steno_notifier.again import Again, Work
 from steno_notifier.intake import Intake
 
@@ -37,12 +34,10 @@ class WebhookTable:
     What is no record of a webhook is passed over. What a fault of ours does not bear is applied again after a while.
     """
 
-    def __init__(
-        self, *, kafka: KafkaSettings, topics: TopicSettings, codec: Codec, intake: Intake, again: Again | None = None
-    ) -> None:
-        self._kafka = kafka
-        self._topic = topic_name(topics, WEBHOOKS)
-        self._codec = codec
+    def __init__(self, cluster: Cluster, intake: Intake, *, again: Again | None = None) -> None:
+        self._kafka = cluster.kafka
+        self._topic = cluster.topic_name(WEBHOOKS)
+        self._codec = cluster.codec
         self._intake = intake
         self._again = again or Again()
         self._stopping = asyncio.Event()

@@ -7,22 +7,15 @@ import asyncio
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from functools import partial
+from pathlib import Path
 
 import structlog
 
 from steno.chassis import After, Wiring
 from steno.errors import StenoError
 from steno.events.catalogue import CALL_AUDIO, CALL_CHECKPOINTS, DEAD_LETTERS, HYPOTHESES, PHRASES, RECORDINGS, TRANSCRIPTS
-from steno.events.codec import Codec
-from steno.events.registry import schema_ids
 from steno.http.health import Health
-from steno.kafka.compacted import newest
-from steno.kafka.consumer import Consumer
-from steno.kafka.dead_letters import DeadLetters
-from steno.kafka.log_consumer import LogConsumer
-from steno.kafka.producer import Producer
-from steno.kafka.topic_maker import ATTEMPT_SECONDS, TopicMaker
-from steno.kafka.topics import create_topics
+from steno.kafka import Cluster, Consumer, LogConsumer, Producer, TopicMaker, newest
 from steno.storage.objects import ObjectStore
 from steno_transcriber import engines
 from steno_transcriber.audio.decoders import Decoders
@@ -64,29 +57,22 @@ async def build(settings: TranscriberSettings) -> Wiring:
         with ThreadPoolExecutor(1, initializer=yield_to_others) as loading:  # the engine's own threads have its priority
             engine = await asyncio.get_running_loop().run_in_executor(loading, _load, settings)
         resources.callback(engine.close)
-        codec = Codec(await schema_ids(settings.schemas))
-        producer = Producer(settings.kafka, settings.topics, codec, source=settings.service)
-        resources.push_async_callback(producer.stop)
+        cluster = await Cluster.connect(settings)
+        resources.push_async_callback(cluster.producer.stop)
         pool = DecodePool(settings.decode_threads)
         resources.push_async_callback(_end, pool)
         places = FetchPlaces(at_once=settings.decoding_at_once + settings.fetch_ahead, slow=settings.slow_fetches)
-        transcriber = await _transcriber(settings, engine, pool, producer, places, resources)
+        transcriber = await _transcriber(settings, engine, pool, cluster.producer, places, resources)
         consumer = Consumer(
-            kafka=settings.kafka,
-            topics=settings.topics,
-            codec=codec,
-            group=f"{settings.topics.prefix}{settings.service}",
+            cluster,
             subscribe=[RECORDINGS],
             handler=transcriber.handle,
             give_up=transcriber.give_up,
-            dead_letters=DeadLetters(producer, settings.service),
             concurrency=places.handlers,
-            instance=settings.instance,
-            drain_seconds=settings.drain_seconds,
         )
         slack = Slack()
-        live = _live(settings, engine, pool, producer, codec, slack)
-        topics = TopicMaker(lambda: create_topics(settings.kafka, settings.topics, TOPICS, seconds=ATTEMPT_SECONDS))
+        live = _live(cluster, engine, pool, slack, aside_folder=settings.temporary_folder)
+        topics = TopicMaker(cluster, TOPICS)
         health = Health()
         health.add_readiness("topics", topics.made.is_set, why=lambda: topics.missing)
         health.add_readiness("engine", lambda: True)  # loaded above: without it there is no server to ask
@@ -119,28 +105,19 @@ def _load(settings: TranscriberSettings) -> Engine:
     return engine
 
 
-def _live(
-    settings: TranscriberSettings, engine: Engine, pool: DecodePool, producer: Producer, codec: Codec, slack: Slack
-) -> LogConsumer:
+def _live(cluster: Cluster, engine: Engine, pool: DecodePool, slack: Slack, *, aside_folder: Path | None) -> LogConsumer:
     bench = Bench(
         engine=engine,
         decoder=PoolDecoder(engine, pool),
-        publisher=producer,
-        hypotheses=HypothesisBench(engine=engine, pool=pool, publisher=producer, slack=slack),
-        aside_folder=settings.temporary_folder,
+        publisher=cluster.producer,
+        hypotheses=HypothesisBench(engine=engine, pool=pool, publisher=cluster.producer, slack=slack),
+        aside_folder=aside_folder,
     )
     return LogConsumer(
-        kafka=settings.kafka,
-        topics=settings.topics,
-        codec=codec,
-        group=f"{settings.topics.prefix}{settings.service}-live",
+        cluster,
+        group="live",
         subscribe=CALL_AUDIO,
-        handler=LiveTranscriber(
-            bench, read_checkpoints=partial(newest, settings.kafka, settings.topics, codec, CALL_CHECKPOINTS)
-        ),
-        dead_letters=DeadLetters(producer, settings.service),
-        instance=settings.instance,
-        drain_seconds=settings.drain_seconds,
+        handler=LiveTranscriber(bench, read_checkpoints=partial(newest, cluster, CALL_CHECKPOINTS)),
     )
 
 

@@ -2,13 +2,13 @@
 
 import asyncio
 
-from support.kernel import CODEC, group_under_test, running, until
+from support.kernel import group_under_test, running, until
 from support.kernel_log import RecordedLog
 
 from steno.broker import LocalCluster
 from steno.events.catalogue import RECORDINGS
 from steno.events.records import RecordingSubmitted
-from steno.kafka.consumer import Message
+from steno.kafka.messages import Message
 from steno.kafka.tail import Tail
 
 
@@ -53,7 +53,7 @@ async def test_what_is_read_in_order_goes_on_where_it_was_after_the_broker_was_k
     async with LocalCluster() as cluster, group_under_test(cluster.bootstrap_servers, topic_prefix) as group:
         (broker,) = cluster.brokers
         log, followed = RecordedLog(), list[str]()
-        tail = Tail(kafka=group.kafka, topics=group.topics, codec=CODEC, subscribe=[RECORDINGS])
+        tail = Tail(group.cluster, [RECORDINGS])
 
         async def follow() -> None:
             with tail.follow("call") as following:

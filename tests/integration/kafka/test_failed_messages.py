@@ -1,6 +1,7 @@
 """What becomes of messages that fail, on a real broker."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from support.kafka import read_all
@@ -9,10 +10,11 @@ from support.kernel import GroupUnderTest, recording, running, until
 from steno.errors import Retryable
 from steno.events.catalogue import PHRASES, RECORDINGS
 from steno.events.records import TranscriptStarted
-from steno.kafka.consumer import Consumer, Message
+from steno.kafka import Consumer
 from steno.kafka.dead_letters import DeadLetters
 from steno.kafka.errors import RecordRefused, WrongRecord
 from steno.kafka.holding import AT_START
+from steno.kafka.messages import Message
 from steno.kafka.metrics import HELD
 from steno.kafka.retry import RetryPolicy
 
@@ -89,11 +91,10 @@ async def test_a_thousand_bad_records_cost_themselves(group: GroupUnderTest) -> 
         others.append(message.key or "")
 
     other = Consumer(
-        **{**group._settings({}), "group": f"{group.name}-other", "dead_letters": DeadLetters(group.producer, "transcriber")},
+        replace(group.cluster, service="transcriber", dead_letters=DeadLetters(group.producer, "transcriber")),
         subscribe=[RECORDINGS],
         handler=handle_too,
         concurrency=4,
-        instance="0",
     )
     async with group.member(handle) as (consumer, one), running(other) as (_, two):
         await until(lambda: len(group.handled) == len(others) == 20, running=[one, two])

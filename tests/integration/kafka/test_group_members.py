@@ -10,7 +10,7 @@ from support.kernel import GroupUnderTest, recording, until
 
 from steno.errors import Retryable
 from steno.events.catalogue import RECORDINGS
-from steno.kafka.consumer import Handler, Message
+from steno.kafka.messages import Handler, Message
 from steno.kafka.metrics import FAILED, REBALANCES
 from steno.kafka.retry import RetryPolicy
 

@@ -12,7 +12,7 @@ from support.kernel_member import MemberProcess, member_process
 
 from steno.errors import Permanent, Retryable
 from steno.events.catalogue import RECORDINGS
-from steno.kafka.consumer import Message
+from steno.kafka.messages import Message
 from steno.kafka.metrics import LAG_RECORDS, REBALANCES
 from steno.kafka.retry import RetryPolicy
 from steno.kafka.tail import partition_of

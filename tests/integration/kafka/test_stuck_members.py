@@ -10,8 +10,8 @@ from support.kernel import GroupUnderTest, group_under_test, until
 from support.kernel_member import member_process
 
 from steno.broker import LocalCluster
-from steno.kafka.consumer import Message
 from steno.kafka.errors import DuplicateInstance
+from steno.kafka.messages import Message
 from steno.kafka.watchdog import EXIT_STATUS
 
 

@@ -4,23 +4,23 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from support.kernel import CODEC, GroupUnderTest, running, until
+from support.kernel import GroupUnderTest, cluster_without_broker, running, until
 
 from steno.events.catalogue import RECORDINGS
 from steno.events.records import RecordingSubmitted
-from steno.kafka.consumer import Message
 from steno.kafka.errors import FollowerTooSlow, KafkaUnavailable
+from steno.kafka.messages import Message
 from steno.kafka.tail import Following, Tail, offset_at, partition_of, read_range
 
 
 def tail_of(group: GroupUnderTest) -> Tail:
-    return Tail(kafka=group.kafka, topics=group.topics, codec=CODEC, subscribe=[RECORDINGS])
+    return Tail(group.cluster, [RECORDINGS])
 
 
 async def before(group: GroupUnderTest, key: str, *, end: int, start: int = 0) -> list[str]:
     """What stood there before: the marks of a key's messages."""
     partition = partition_of(key, group.topics.partitions)
-    read = read_range(group.kafka, group.topics, CODEC, RECORDINGS, partition, key=key, start=start, end=end)
+    read = read_range(group.cluster, RECORDINGS, partition, key=key, start=start, end=end)
     return [mark_of(message) async for message in read]
 
 
@@ -100,12 +100,10 @@ async def test_the_offset_of_a_moment_is_that_of_the_first_message_after_it(grou
     await group.produce(["call"], mark="1")
 
     async def found(when: datetime) -> int:
-        return await offset_at(group.kafka, group.topics, RECORDINGS, partition, when)
+        return await offset_at(group.cluster, RECORDINGS, partition, when)
 
     assert [await found(between + timedelta(hours=hours)) for hours in (-1, 0, 1)] == [0, 1, 2]
     assert await before(group, "call", start=1, end=2) == ["1"]
     assert await before(group, "call", start=2, end=2) == []
     with pytest.raises(KafkaUnavailable):
-        await offset_at(
-            group.kafka.model_copy(update={"bootstrap_servers": "127.0.0.1:1"}), group.topics, RECORDINGS, 0, between
-        )
+        await offset_at(cluster_without_broker(), RECORDINGS, 0, between)

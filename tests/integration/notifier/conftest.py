@@ -9,13 +9,11 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 from steno_notifier.caption_streams import FOLLOWED, CaptionStreams
 from steno_notifier.tables import metadata
+from support.kernel import cluster_without_broker
 from support.postgres import Postgres
 
 from steno.crypto import SecretBox, make_secret_key
-from steno.events.codec import Codec
-from steno.events.schemas import ShippedSchemaIds
-from steno.kafka.tail import Tail
-from steno.settings import KafkaSettings, TopicSettings
+from steno.kafka import Tail
 from steno.storage import database
 from steno.storage.transactions import transaction
 
@@ -79,6 +77,5 @@ async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
 @pytest.fixture
 def no_captions() -> CaptionStreams:
     """Captions of a process that has not reached Kafka."""
-    kafka, topics, codec = KafkaSettings(bootstrap_servers="127.0.0.1:1"), TopicSettings(), Codec(ShippedSchemaIds())
-    tail = Tail(kafka=kafka, topics=topics, codec=codec, subscribe=FOLLOWED)
-    return CaptionStreams(tail, kafka=kafka, topics=topics, codec=codec, most_readers=1, holds=lambda _: True)
+    cluster = cluster_without_broker("notifier")
+    return CaptionStreams(cluster, Tail(cluster, FOLLOWED), most_readers=1, holds=lambda _: True)

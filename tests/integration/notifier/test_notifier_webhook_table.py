@@ -20,8 +20,7 @@ from steno.events.catalogue import DEAD_LETTERS, WEBHOOKS
 from steno.events.codec import Codec
 from steno.events.records import WebhookState
 from steno.events.schemas import ShippedSchemaIds
-from steno.kafka.producer import Producer
-from steno.kafka.topics import create_topics
+from steno.kafka import Cluster, Producer, create_topics
 from steno.settings import KafkaSettings, TopicSettings
 from steno.storage.transactions import transaction
 
@@ -61,10 +60,8 @@ async def run(kafka: str, topics: TopicSettings, producer: Producer, intake: Int
 
     async def start() -> WebhookTable:
         table = WebhookTable(
-            kafka=KafkaSettings(bootstrap_servers=kafka),
-            topics=topics,
-            codec=Codec(ShippedSchemaIds()),
-            intake=intake,
+            Cluster.of(KafkaSettings(bootstrap_servers=kafka), topics, Codec(ShippedSchemaIds()), service="notifier"),
+            intake,
             again=Again(first_seconds=0.1),
         )
         running.append((table, asyncio.create_task(table.run())))

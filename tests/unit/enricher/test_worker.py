@@ -9,30 +9,16 @@ import pytest
 from steno_enricher import worker as worker_module
 from steno_enricher.faust_app import App
 from steno_enricher.worker import Worker
-from support.kernel import CODEC, until
+from support.kernel import CODEC, cluster_without_broker, until
 
 from steno.events.catalogue import PHRASES
 from steno.events.records import Phrase
-from steno.kafka.dead_letters import DeadLetters
 from steno.kafka.holding import AT_START
 from steno.kafka.messages import Message
-from steno.kafka.producer import Producer
-from steno.settings import KafkaSettings, TopicSettings
-
-NOBODY = KafkaSettings(bootstrap_servers="127.0.0.1:1")
 
 
 def _worker(*, sweep_seconds: float = 60) -> Worker:
-    return Worker(
-        kafka=NOBODY,
-        topics=TopicSettings(),
-        codec=CODEC,
-        dead_letters=DeadLetters(Producer(NOBODY, TopicSettings(), CODEC, source="enricher"), "enricher"),
-        instance="0",
-        drain_seconds=1,
-        stuck_seconds=60,
-        sweep_seconds=sweep_seconds,
-    )
+    return Worker(cluster_without_broker("enricher", drain_seconds=1), stuck_seconds=60, sweep_seconds=sweep_seconds)
 
 
 async def test_one_that_fails_at_once_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +126,7 @@ async def test_what_fails_by_a_fault_of_ours_holds_up_nothing_and_comes_again(mo
 
     monkeypatch.setattr(App, "done_consumer", property(lambda _app: commits))
     monkeypatch.setattr(worker, "_pause", lambda _seconds: asyncio.sleep(0))
-    monkeypatch.setattr(worker._dead_letters, "put", put)
+    monkeypatch.setattr(worker._cluster.dead_letters, "put", put)
     worker.give(cast(Any, enrich), preparing=asyncio.create_task(asyncio.sleep(0)))
     for number in range(6):
         await worker._one(_phrase(f"c{number}", number))
@@ -170,7 +156,7 @@ async def test_more_bytes_than_may_be_held_let_no_other_in(monkeypatch: pytest.M
 
     monkeypatch.setattr(App, "done_consumer", property(lambda _app: commits))
     monkeypatch.setattr(worker, "_pause", lambda _seconds: asyncio.sleep(0))
-    monkeypatch.setattr(worker._dead_letters, "put", put)
+    monkeypatch.setattr(worker._cluster.dead_letters, "put", put)
     monkeypatch.setattr(worker_module, "_MOST_HELD_BYTES", 1)
     worker.give(cast(Any, enrich), preparing=asyncio.create_task(asyncio.sleep(0)))
     for number in range(AT_START + 1):

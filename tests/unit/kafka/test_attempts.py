@@ -8,7 +8,7 @@ import pytest
 from aiokafka import ConsumerRecord
 from opentelemetry import trace
 from structlog.contextvars import get_contextvars
-from support.kernel import CODEC, recording
+from support.kernel import CODEC, cluster_without_broker, recording
 
 from steno.errors import Permanent, Retryable
 from steno.events.catalogue import DEAD_LETTERS, PHRASES, RECORDINGS, Topic
@@ -25,7 +25,6 @@ from steno.kafka.metrics import BAD_SHARE, PASSED_OVER
 from steno.kafka.metrics import HELD as HOLDS
 from steno.kafka.retry import RetryPolicy
 from steno.kafka.slots import HELD, Job, Outcome, Partition
-from steno.settings import KafkaSettings, TopicSettings
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 Headers = tuple[tuple[str, bytes | None], ...]
@@ -64,10 +63,9 @@ class Bench:
     def __post_init__(self) -> None:
         self.dead_letters = KeptLetters(self.service)
         self.attempt = Attempts(
+            cluster_without_broker(codec=self.codec, dead_letters=self.dead_letters),
             group="group",
-            codec=self.codec,
             handler=self._handle,
-            dead_letters=self.dead_letters,
             retry=RetryPolicy(first_seconds=1, unexpected_attempts=3),
             try_again=self.again.append,
             give_up=self._end,
@@ -425,15 +423,4 @@ async def test_a_consumer_needs_topics_with_records_and_a_slot() -> None:
     bench = Bench()
     for subscribe, concurrency in [([], 1), ([DEAD_LETTERS], 1), ([RECORDINGS], 0)]:
         with pytest.raises(ValueError, match=r"subscribe|concurrency"):
-            Consumer(
-                kafka=KafkaSettings(),
-                topics=TopicSettings(),
-                codec=CODEC,
-                group="g",
-                subscribe=subscribe,
-                handler=bench._handle,
-                dead_letters=bench.dead_letters,
-                concurrency=concurrency,
-                instance="0",
-                drain_seconds=1,
-            )
+            Consumer(cluster_without_broker(), subscribe=subscribe, handler=bench._handle, concurrency=concurrency)

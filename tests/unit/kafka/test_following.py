@@ -4,12 +4,11 @@ import asyncio
 
 import pytest
 from aiokafka.structs import ConsumerRecord
-from support.kernel import CODEC, recording
+from support.kernel import CODEC, cluster_without_broker, recording
 
 from steno.events.catalogue import RECORDINGS
 from steno.kafka.errors import FollowerTooSlow, KafkaUnavailable
 from steno.kafka.tail import Following, Tail, partition_of
-from steno.settings import KafkaSettings, TopicSettings
 
 
 def put(following: Following, offset: int, value: bytes | None = None) -> None:
@@ -60,7 +59,7 @@ async def test_more_than_the_limit_is_too_much_for_good() -> None:
 
 def test_nothing_is_followed_before_kafka_was_reached() -> None:
     """It would not be known from where."""
-    tail = Tail(kafka=KafkaSettings(), topics=TopicSettings(), codec=CODEC, subscribe=[RECORDINGS])
+    tail = Tail(cluster_without_broker(), [RECORDINGS])
     assert not tail.ready()
     with pytest.raises(KafkaUnavailable), tail.follow("call"):
         pass

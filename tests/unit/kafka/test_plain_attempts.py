@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from aiokafka import ConsumerRecord
-from support.kernel import CODEC, recording
+from support.kernel import CODEC, cluster_without_broker, recording
 
 from steno.events.catalogue import RECORDINGS
 from steno.kafka.dead_letters import DeadLetters
@@ -40,10 +40,9 @@ class Bench:
     def __post_init__(self) -> None:
         self.letters = SlowLetters(self.service)
         self.attempt = PlainAttempts(
+            cluster_without_broker(dead_letters=self.letters),
             group="g",
-            codec=CODEC,
             handler=self._handle,
-            dead_letters=self.letters,
             retry=RetryPolicy(first_seconds=0),
             try_again=self.again.append,
             fail=self.failures.append,

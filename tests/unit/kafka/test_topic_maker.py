@@ -3,7 +3,9 @@
 import asyncio
 
 import pytest
+from support.kernel import cluster_without_broker
 
+from steno.events.catalogue import RECORDINGS
 from steno.kafka import topic_maker as module
 from steno.kafka.errors import KafkaUnavailable, TopicMismatch
 from steno.kafka.topic_maker import TopicMaker
@@ -14,12 +16,13 @@ async def test_kafka_is_asked_again_until_the_topics_are_there(monkeypatch: pyte
     monkeypatch.setattr(module, "_PAUSE_SECONDS", 0)
     said: list[str] = []
 
-    async def make() -> None:
+    async def make(*_settings: object, seconds: float) -> None:
         said.append(maker.missing)
         if len(said) < 3:
             raise KafkaUnavailable("nobody answers at kafka:9092")
 
-    maker = TopicMaker(make)
+    monkeypatch.setattr(module, "create_topics", make)
+    maker = TopicMaker(cluster_without_broker(), [RECORDINGS])
     running = asyncio.create_task(maker.run())
     async with asyncio.timeout(10):
         await maker.made.wait()
@@ -29,18 +32,19 @@ async def test_kafka_is_asked_again_until_the_topics_are_there(monkeypatch: pyte
         await running
 
 
-async def test_it_stops_while_nothing_answers() -> None:
+async def test_it_stops_while_nothing_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """An attempt under way is given up."""
     given_up = False
 
-    async def make() -> None:
+    async def make(*_settings: object, seconds: float) -> None:
         nonlocal given_up
         try:
             await asyncio.Event().wait()
         finally:
             given_up = True
 
-    maker = TopicMaker(make)
+    monkeypatch.setattr(module, "create_topics", make)
+    maker = TopicMaker(cluster_without_broker(), [RECORDINGS])
     running = asyncio.create_task(maker.run())
     await asyncio.sleep(0)
     async with asyncio.timeout(10):
@@ -50,12 +54,13 @@ async def test_it_stops_while_nothing_answers() -> None:
     assert not maker.made.is_set()
 
 
-async def test_what_an_operator_must_mend_ends_it() -> None:
+async def test_what_an_operator_must_mend_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Topics that are there with other partitions, say."""
 
-    async def make() -> None:
+    async def make(*_settings: object, seconds: float) -> None:
         raise TopicMismatch("3 partitions instead of 4")
 
+    monkeypatch.setattr(module, "create_topics", make)
     async with asyncio.timeout(10):
         with pytest.raises(TopicMismatch):
-            await TopicMaker(make).run()
+            await TopicMaker(cluster_without_broker(), [RECORDINGS]).run()

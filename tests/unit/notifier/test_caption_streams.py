@@ -12,19 +12,17 @@ from steno_notifier import caption_streams
 from steno_notifier.caption_routes import CaptionResponse
 from steno_notifier.caption_streams import FOLLOWED, CaptionStream, CaptionStreams, NoSuchCall, TooManyReaders
 from steno_notifier.captions import Caption, Captions, Cursor
-from support.kernel import CODEC
+from support.kernel import CODEC, cluster_without_broker
 
 from steno.callers import Caller
 from steno.events.catalogue import CALLS, PHRASES, Topic
 from steno.events.ids import live_pass_id
 from steno.events.records import CallChannel, CallState, CallStatus
+from steno.kafka import Following, Tail
 from steno.kafka.messages import Message, RawMessage
-from steno.kafka.tail import Following, Tail
-from steno.settings import KafkaSettings, TopicSettings
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ACME = Caller("reader", "acme")
-NOBODY = KafkaSettings(bootstrap_servers="127.0.0.1:1")
 
 
 def _state(state: CallStatus, tenant: str = "acme") -> Message:
@@ -102,9 +100,8 @@ async def test_a_stop_leaves_a_reader_that_takes_nothing(monkeypatch: pytest.Mon
 
 async def test_there_are_so_many_readers_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     """The one after the last place is refused; a place that is left is taken by the next."""
-    topics = TopicSettings()
-    tail = Tail(kafka=NOBODY, topics=topics, codec=CODEC, subscribe=FOLLOWED)
-    streams = CaptionStreams(tail, kafka=NOBODY, topics=topics, codec=CODEC, most_readers=2, holds=lambda _: True)
+    cluster = cluster_without_broker("notifier")
+    streams = CaptionStreams(cluster, Tail(cluster, FOLLOWED), most_readers=2, holds=lambda _: True)
 
     async def opened(
         _self: CaptionStreams, _call_id: str, _cursor: Cursor | None, _caller: Caller, _held: ExitStack
@@ -130,9 +127,8 @@ class Keys:
 
 
 def _streams(keys: Keys) -> CaptionStreams:
-    topics = TopicSettings()
-    tail = Tail(kafka=NOBODY, topics=topics, codec=CODEC, subscribe=FOLLOWED)
-    return CaptionStreams(tail, kafka=NOBODY, topics=topics, codec=CODEC, most_readers=9, holds=keys.holds)
+    cluster = cluster_without_broker("notifier")
+    return CaptionStreams(cluster, Tail(cluster, FOLLOWED), most_readers=9, holds=keys.holds)
 
 
 @pytest.fixture

@@ -4,10 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from steno.events.catalogue import CALL_AUDIO
-from steno.events.codec import Codec
-from steno.kafka.dead_letters import DeadLetters
-from steno.kafka.log_consumer import LogConsumer
-from steno.kafka.producer import Producer
+from steno.kafka import Cluster, LogConsumer
 from steno.storage.objects import ObjectStore
 from steno_ingest.calls.ledger.account_rows import AccountRows
 from steno_ingest.calls.ledger.call_ledger import CallLedger
@@ -34,8 +31,7 @@ class CallLogParts:
 
 def read_call_log(
     settings: IngestSettings,
-    codec: Codec,
-    producer: Producer,
+    cluster: Cluster,
     *,
     ledger: CallLedger,
     accounts: AccountRows,
@@ -60,20 +56,15 @@ def read_call_log(
         keep_digits=settings.keep_digits,
     )
     consumer = LogConsumer(
-        kafka=settings.kafka,
-        topics=settings.topics,
-        codec=codec,
-        group=f"{settings.topics.prefix}{settings.service}-calls",
+        cluster,
+        group="calls",
         subscribe=CALL_AUDIO,
         handler=call_log,
-        dead_letters=DeadLetters(producer, settings.service),
-        instance=settings.instance,
-        drain_seconds=settings.drain_seconds,
         gather_seconds=_GATHER_SECONDS,
     )
     inactive_calls = InactiveCalls(
         call_log,
-        producer,
+        cluster.producer,
         behind=consumer.behind,
         hosted=hosted,
         inactive_seconds=settings.inactive_seconds,
