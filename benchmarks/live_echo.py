@@ -23,7 +23,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from steno.chassis import allow_many_files
-from steno.ports import HOST
+from steno.local_ports import HOST
 
 AUDIO, HEARD = "echo-audio", "echo-heard"
 _PARTITIONS = 4

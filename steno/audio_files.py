@@ -1,4 +1,4 @@
-"""What audio files are called, and how those without a header are coded. Pure; the doors and the transcriber agree on it."""
+"""Names of audio files: which are recordings, which are still being written, and how those without a header are coded. Pure."""
 
 from enum import StrEnum
 from pathlib import PurePosixPath
@@ -71,6 +71,14 @@ CONTAINER_SUFFIXES = frozenset(
 AUDIO_SUFFIXES = CONTAINER_SUFFIXES | VAGUE_SUFFIXES | HEADERLESS_SUFFIXES.keys()
 """Of all that may be a recording."""
 
+_PARTIAL_SUFFIXES = frozenset(
+    f".{name}" for name in (
+        "part", "partial", "filepart", "tmp", "temp", "crdownload", "download", "opdownload", "inprogress", "uploading",
+        "incomplete", "writing", "swp", "lock",
+    )
+)  # fmt: skip
+"""Of files that are still written: by browsers, SFTP and FTP clients, recorders and editors."""
+
 
 def suffix_of(name: str) -> str:
     """The suffix of a file's name, in small letters, with its dot; nothing where it has none."""
@@ -80,6 +88,11 @@ def suffix_of(name: str) -> str:
 def is_audio_name(name: str) -> bool:
     """Whether a file is called as recordings are."""
     return suffix_of(name) in AUDIO_SUFFIXES
+
+
+def is_partial_name(name: str) -> bool:
+    """Whether a name says that its file is still written: a suffix, a dot in front (rsync, macOS), or a `~` at either end."""
+    return name.startswith((".", "~")) or name.endswith(("~", "._COPYING_")) or suffix_of(name) in _PARTIAL_SUFFIXES
 
 
 def plain_file_name(name: str) -> str:

@@ -1,6 +1,6 @@
-"""The certificate authorities that this machine trusts, for programs that bring a list of their own: a company's is not in it.
+"""Finds the certificate authorities that this machine trusts, for programs that would use a list of their own.
 
-`python -m steno.authorities` prints where they are, for the set-up.
+A company's own authority is on the machine and not in such a list. `python -m steno.authorities` prints the path.
 """
 
 import os
@@ -10,8 +10,7 @@ from pathlib import Path
 
 
 def authorities() -> str:
-    """The file, or the folder, of the authorities that OpenSSL goes by here, `SSL_CERT_FILE` and `SSL_CERT_DIR` among what it
-    looks at; empty where there is none."""
+    """The file or folder of authorities that OpenSSL uses here (`SSL_CERT_FILE` and `SSL_CERT_DIR` count); empty if none."""
     paths = ssl.get_default_verify_paths()
     if paths.cafile:
         return paths.cafile

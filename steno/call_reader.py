@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 
 from steno.call_clock import CallClock, most_missing
 from steno.events.records import AudioChunk, AudioGap, CallEnded, CallPaused, CallResumed, GapReason, LiveCallRecord, Record
-from steno.unusable import AfterTheEnd, BrokenAudio, ImpossiblePlace
+from steno.unusable_records import AfterTheEnd, BrokenAudio, ImpossiblePlace
 
 LAST_SEQUENCE = 2**31 - 1
 

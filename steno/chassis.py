@@ -19,7 +19,7 @@ import structlog
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from steno import private
+from steno import private_files
 from steno import settings as settings_module
 from steno.errors import StenoError
 from steno.http.auth import ApiKeys
@@ -103,7 +103,7 @@ class Wiring:
 
 def run(settings_type: type[S], build: Callable[[S], Awaitable[Wiring]]) -> int:
     """The whole life of a service's process; returns its exit status."""
-    private.keep_private()
+    private_files.set_umask()
     try:
         settings = settings_module.read(settings_type)
     except SettingsError as error:

@@ -1,4 +1,4 @@
-"""Secrets at rest and on topics: encrypted with the suite's secret key (Fernet: AES-128-CBC with HMAC-SHA256)."""
+"""Encrypts secrets that are stored or put on topics, with the suite's secret key (Fernet: AES-128-CBC with HMAC-SHA256)."""
 
 from typing import Annotated
 

@@ -1,7 +1,7 @@
-"""How large JSON may be that comes from outside, judged by its bytes before it becomes objects. Pure.
+"""Refuses JSON from outside that is too large or too deep, by its bytes and before it is parsed. Pure.
 
 A body of a megabyte holds half a million numbers, or half a million brackets one in the other: parsed, validated and reported
-fault by fault, either holds an event loop for seconds. What is asked of this house has a few hundred values, three levels deep.
+fault by fault, either holds an event loop for seconds. What Steno is sent has a few hundred values, three levels deep.
 """
 
 import re
@@ -26,14 +26,14 @@ _OPENING = b"[{"
 
 
 class JsonTooLarge(ValueError):
-    """It is deeper, longer or has larger numbers than anything that is asked for here; the message says which."""
+    """The JSON is deeper, longer or has larger numbers than any request needs; the message says which."""
 
 
 def check_json(text: bytes | str) -> None:
-    """Looks through JSON in one go; whether it is JSON at all, its parser says.
+    """Checks the size of a text in one pass; whether it is JSON at all is for its parser to say.
 
     Raises:
-        JsonTooLarge: it is not to be parsed.
+        JsonTooLarge: it must not be parsed.
     """
     if len(text) <= _SMALL:
         openings = text.count("[") + text.count("{") if isinstance(text, str) else text.count(b"[") + text.count(b"{")

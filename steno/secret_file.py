@@ -1,7 +1,7 @@
-"""A file of keys or secrets, read again when it changes: it can be mounted, and rotated under a running service.
+"""Reads a file of keys or secrets, and reads it again when it changes: it can be mounted, and rotated under a running service.
 
-A line is fields with spaces or tabs between; empty lines and those that begin with `#` say nothing. A line that is not as it
-must be opens nothing, is told in the log with its number, and costs no other line.
+A line is fields with spaces or tabs between; empty lines and those that begin with `#` are comments. A line that cannot be read
+is logged with its number and ignored; the other lines count.
 """
 
 import time
@@ -35,7 +35,7 @@ class SecretFileUnreadable(StenoError):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line that says something."""
+    """A line that is no comment."""
 
     #: From 1.
     number: int
@@ -55,7 +55,7 @@ Parse = Callable[[Sequence[Line]], tuple[T, Sequence[Fault]]]
 
 
 def lines_of(text: str) -> list[Line]:
-    """The lines of a file that say something; they end with a line feed, or with carriage return and line feed."""
+    """The lines of a file that are no comments; they end with a line feed, or with carriage return and line feed."""
     split = (
         Line(number, tuple(line.removesuffix("\r").replace("\t", " ").split(" ")))
         for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1)
@@ -65,7 +65,7 @@ def lines_of(text: str) -> list[Line]:
 
 
 class SecretFile(Generic[T]):
-    """What a file holds now. Without a file, or with one that is not there, it is what an empty one holds."""
+    """The value of a file as it is now; that of an empty file where there is none."""
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class SecretFile(Generic[T]):
             self._gone(str(error))
         return self._value if self._away_since is None else self._empty
 
-    def lately(self) -> T:
+    def current_or_recent(self) -> T:
         """The value; of a file that has been away for some seconds only, what it held before.
 
         For what was let in already: while a file is being replaced, nobody is to be thrown out.

@@ -1,7 +1,7 @@
-"""The variables that Kubernetes puts into every container of a namespace for each of its Services, as Docker's links once did.
+"""Recognises the variables that Kubernetes sets in every container for each Service of its namespace (service links).
 
-A Service called `steno-notifier` gives `STENO_NOTIFIER_PORT=tcp://10.0.0.1:8080` and a handful of others, which look like our
-settings and are none. They are told by name and value together: nobody sets one of ours to such a value.
+A Service called `steno-notifier` gives `STENO_NOTIFIER_PORT=tcp://10.0.0.1:8080` and a handful of others, which look like
+settings of Steno and are none. Name and value together tell them apart: no setting ever has such a value.
 
 Source: Kubernetes documentation, "Service", environment variables (`enableServiceLinks`).
 """

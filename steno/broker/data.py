@@ -23,12 +23,12 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from steno import guard, private
+from steno import locked_child, private_files
 from steno.broker import jars
 from steno.broker.errors import BrokerError, BrokerFailed, DataFolderInUse
 from steno.broker.properties import JVM_FLAGS, SHORT_LIVED_FLAGS, Node, log_properties, render, server_properties
 from steno.broker.runtime import find_java
-from steno.ports import free_port, is_free
+from steno.local_ports import free_port, is_free
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,23 +82,23 @@ def prepare_cluster(
     if brokers not in (1, 3):
         raise BrokerError(f"a cluster on one machine has 1 or 3 brokers, not {brokers}")
     data = data.absolute()
-    private.make_folder(data)
+    private_files.make_folder(data)
     program = find_java(java)
     classpath = os.pathsep.join(str(path) for path in jars.fetch(progress=progress))
     with ExitStack() as held:
         for node_id in range(1, brokers + 1):
-            private.make_folder(data / str(node_id))
+            private_files.make_folder(data / str(node_id))
             lock_file = data / str(node_id) / "lock"
-            descriptor = guard.lock(lock_file)
+            descriptor = locked_child.lock(lock_file)
             if descriptor is None:
-                raise DataFolderInUse(guard.in_use(lock_file))
+                raise DataFolderInUse(locked_child.in_use(lock_file))
             held.callback(os.close, descriptor)
         cluster_id, nodes = _cluster(data, brokers)
         for node in nodes:
             folder = data / str(node.node_id)
             properties = server_properties(node, nodes, folder / "kafka")
-            private.write(folder / "server.properties", render(properties))
-            private.write(folder / "log4j2.properties", render(log_properties(folder / "broker.log")))
+            private_files.write(folder / "server.properties", render(properties))
+            private_files.write(folder / "log4j2.properties", render(log_properties(folder / "broker.log")))
         with ThreadPoolExecutor() as pool:
             for formatted in [pool.submit(_format, data / str(node.node_id), cluster_id, program, classpath) for node in nodes]:
                 formatted.result()
@@ -110,7 +110,7 @@ def _command(folder: Path, node: Node, servers: str, java: Path, classpath: str)
     logging = f"-Dlog4j2.configurationFile={(folder / 'log4j2.properties').as_uri()}"
     program = (str(java), *JVM_FLAGS, logging, "kafka.Kafka", str(folder / "server.properties"))
     return BrokerCommand(
-        argv=guard.guarded(program, folder / "lock"),
+        argv=locked_child.command_line(program, folder / "lock"),
         env=_environment(classpath),
         bootstrap_servers=servers,
         node_id=node.node_id,
@@ -138,7 +138,7 @@ def _format(folder: Path, cluster_id: str, java: Path, classpath: str) -> None:
         text=True,
         timeout=60,
         check=False,
-        umask=private.UMASK,
+        umask=private_files.UMASK,
     )
     if done.returncode != 0:
         raise BrokerFailed(f"{folder} could not be formatted for Kafka:\n{done.stdout.strip()}")
@@ -165,5 +165,5 @@ def _cluster(data: Path, brokers: int) -> tuple[str, tuple[Node, ...]]:
     nodes = tuple(
         Node(node_id=node_id, broker_port=ports.pop(), controller_port=ports.pop()) for node_id in range(1, brokers + 1)
     )
-    private.write(path, json.dumps({"cluster_id": cluster_id, "nodes": [asdict(node) for node in nodes]}, indent=2))
+    private_files.write(path, json.dumps({"cluster_id": cluster_id, "nodes": [asdict(node) for node in nodes]}, indent=2))
     return cluster_id, nodes

@@ -20,7 +20,7 @@ from filelock import FileLock
 
 from steno.authorities import authorities
 from steno.broker.errors import JarsUnavailable
-from steno.cache import cache_folder
+from steno.cache_folder import cache_folder
 
 KAFKA = "4.3.1"
 LOCK_FILE = Path(__file__).with_name("jars.lock.toml")

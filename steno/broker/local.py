@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from steno import guard, private
+from steno import locked_child, private_files
 from steno.broker.data import BrokerCommand, prepare_cluster
 from steno.broker.errors import BrokerFailed, DataFolderInUse
 from steno.broker.jars import Progress
@@ -81,12 +81,12 @@ class LocalBroker:
         self._launched_at = time.time()
         self._process = self._popen()
         # Whoever answers at the address from here on is this process, and none that ran before.
-        while guard.holder(self._lock_path) != str(self._process.pid):
+        while locked_child.holder(self._lock_path) != str(self._process.pid):
             self.check()
             await asyncio.sleep(_POLL_SECONDS)
 
     def _popen(self) -> subprocess.Popen[bytes]:
-        with open(self._output_path, "wb", opener=private.opener) as output:
+        with open(self._output_path, "wb", opener=private_files.opener) as output:
             return subprocess.Popen(
                 self._command.argv,
                 env=self._command.env,
@@ -99,7 +99,7 @@ class LocalBroker:
     def check(self) -> None:
         """Raises `BrokerFailed` or `DataFolderInUse` when the launched process has ended."""
         status = self._process.poll() if self._process else None
-        if status == guard.EX_TEMPFAIL:
+        if status == locked_child.EX_TEMPFAIL:
             raise DataFolderInUse(self._output_path.read_text(errors="replace").strip())
         if status is not None:
             raise BrokerFailed(f"broker {self.node_id} ended with status {status}")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from steno.ports import HOST
+from steno.local_ports import HOST
 
 JVM_FLAGS = (
     "-Xms64m",

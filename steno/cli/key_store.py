@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from steno import private
+from steno import private_files
 from steno.http.auth import digest_of, key_line, make_key, read_api_key
 from steno.key_file import Key, parse_keys
 from steno.secret_file import Fault, Line, lines_of
@@ -96,11 +96,11 @@ def _change(file: Path, change: Callable[[str], str]) -> None:
     """Replaces a file by what is made of it. Others that change it wait meanwhile; who reads it sees it before or after."""
     file.parent.mkdir(parents=True, exist_ok=True)
     path = file.resolve()
-    with open(path.with_name(f".{path.name}.lock"), "w", encoding="utf-8", opener=private.opener) as lock:
+    with open(path.with_name(f".{path.name}.lock"), "w", encoding="utf-8", opener=private_files.opener) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         before = text_of(path) if path.exists() else ""
         after = change(before)
         if after == before:
             return
         # Written by root, it is still for the services to read.
-        private.write(path, after, like=path.stat() if path.exists() else None)
+        private_files.write(path, after, like=path.stat() if path.exists() else None)

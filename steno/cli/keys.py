@@ -8,12 +8,11 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from steno.callers import EVERYTHING
 from steno.cli import key_store
 from steno.cli.data_folder import DEFAULT_DATA, Data
 from steno.cli.terminal import out, refused
-from steno.key_file import Key
-from steno.key_lines import moment
+from steno.key_file import Key, parse_time
+from steno.tenants import ALL_TENANTS
 
 app = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
 
@@ -85,7 +84,7 @@ def until_when(text: str, *, now: datetime) -> datetime:
         hours = int(duration[1]) * (24 if duration[2] == "d" else 1)
         return now + timedelta(hours=hours)
     try:
-        when = moment(f"{text}T00:00:00Z" if re.fullmatch(r"\d{4}-\d\d-\d\d", text) else text)
+        when = parse_time(f"{text}T00:00:00Z" if re.fullmatch(r"\d{4}-\d\d-\d\d", text) else text)
     except ValueError:
         raise ValueError(f"{text} is no time; give 2027-01-31, 2027-01-31T12:00:00Z, 90d or 12h") from None
     if when <= now:
@@ -101,7 +100,7 @@ def _file(file: Path | None, data: Path) -> Path:
 
 def _row(key: Key, now: datetime) -> tuple[str, ...]:
     expires = "" if key.expires is None else f"{key.expires:%Y-%m-%d %H:%M} UTC"
-    tenant = EVERYTHING if key.caller.everything else key.caller.tenant
+    tenant = ALL_TENANTS if key.caller.everything else key.caller.tenant
     over = "" if key.opens(now) else ", over"
     return key.caller.name, tenant, expires + over, f"{key.caller.key[:_SHOWN]}…", str(key.line)
 

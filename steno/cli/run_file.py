@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from steno import private
+from steno import private_files
 
 NAME = "run.json"
 
@@ -32,7 +32,7 @@ def write(data: Path, *, kafka: str, processes: dict[str, RunningProcess], secre
         name: {"pid": process.pid} | ({"url": process.url} if process.url else {}) for name, process in processes.items()
     }
     document = {"kafka": kafka, "services": services} | {name: str(path) for name, path in secrets.items()}
-    private.write(data / NAME, json.dumps(document, indent=2) + "\n")
+    private_files.write(data / NAME, json.dumps(document, indent=2) + "\n")
 
 
 def read(data: Path) -> dict[str, Any]:

@@ -11,13 +11,12 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 
-from steno.audio_files import is_audio_name
+from steno.audio_files import is_audio_name, is_partial_name
 from steno.cli import api
 from steno.cli.api import ApiError, Place
 from steno.cli.data_folder import DEFAULT_DATA, Data
 from steno.cli.recordings import AsJson, Key, Url, place, run, sidecar
 from steno.cli.terminal import notes, out, refused
-from steno.partial_names import is_partial
 
 _UPLOADS_AT_ONCE = 4
 _NAMED = 10
@@ -94,7 +93,7 @@ def _look_into(folder: Path, found: Found) -> None:
 
     for inside, folders, names in os.walk(folder, onerror=unreadable):
         folders.sort()
-        recordings = {name for name in names if is_audio_name(name) and not is_partial(name)}
+        recordings = {name for name in names if is_audio_name(name) and not is_partial_name(name)}
         sidecars = {Path(name).stem + ".json" for name in recordings}
         found.recordings += [Path(inside, name) for name in sorted(recordings)]
         found.left += [Path(inside, name) for name in sorted(set(names) - recordings - sidecars)]

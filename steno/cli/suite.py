@@ -23,16 +23,16 @@ from uuid import uuid4
 
 import aiohttp
 
-from steno import guard, private
+from steno import locked_child, private_files
 from steno.broker import prepare, wait_ready
-from steno.callers import EVERYTHING
 from steno.cli import run_file
 from steno.cli.key_store import add_key, let_see_everything
 from steno.cli.run_file import RunningProcess
 from steno.cli.supervisor import Program, Supervisor
 from steno.crypto import make_secret_key
-from steno.ports import HOST, free_port, is_free
+from steno.local_ports import HOST, free_port, is_free
 from steno.settings import SERVICES
+from steno.tenants import ALL_TENANTS
 
 BROKER = "broker"
 _LOCAL_PARTITIONS = "4"
@@ -87,9 +87,9 @@ class Suite:
             SuiteError: something did not become ready in time, with the end of its log.
             steno.broker.BrokerError: the broker cannot run.
         """
-        private.make_folder(self.data)
-        await asyncio.to_thread(private.mend, [path for pattern in _OURS for path in self.data.glob(pattern)])
-        private.make_folder(self.data / "logs")
+        private_files.make_folder(self.data)
+        await asyncio.to_thread(private_files.make_private, [path for pattern in _OURS for path in self.data.glob(pattern)])
+        private_files.make_folder(self.data / "logs")
         self._make_keys()
         if self._own_broker:
             await self._start_broker(report)
@@ -128,7 +128,7 @@ class Suite:
     def _service(self, name: str, port: int) -> Program:
         return Program(
             name=name,
-            argv=guard.guarded((sys.executable, "-m", f"steno_{name}"), self.data / f"{name}.lock"),
+            argv=locked_child.command_line((sys.executable, "-m", f"steno_{name}"), self.data / f"{name}.lock"),
             env=self._environment(name, port),
             log_path=self.data / "logs" / f"{name}.log",
             stop_seconds=45,
@@ -160,15 +160,15 @@ class Suite:
         keys, mine = self.data / "api-keys", self.api_key_file
         # One that was revoked is replaced by another.
         if not (mine.exists() and let_see_everything(keys, mine.read_text("utf-8").strip())):
-            private.write(mine, add_key(keys, "local", tenant=EVERYTHING))
+            private_files.write(mine, add_key(keys, "local", tenant=ALL_TENANTS))
         secret_key = self.data / "secret-key"
         if not secret_key.exists():
-            private.write(secret_key, make_secret_key())
+            private_files.write(secret_key, make_secret_key())
         audiohook_secret = b64encode(secrets.token_bytes(32)).decode("ascii")
         made = {"twilio_auth_tokens_file": secrets.token_hex(16), "audiohook_keys_file": f"{uuid4()} {audiohook_secret}"}
         for name, path in self._caller_secrets.items():
             if not path.exists():
-                private.write(path, made[name] + "\n")
+                private_files.write(path, made[name] + "\n")
 
     def _write_run_file(self) -> None:
         names = [BROKER, *self.urls] if self._own_broker else [*self.urls]
@@ -235,5 +235,5 @@ def _choose_ports(path: Path) -> dict[str, int]:
     for name in SERVICES:
         before, taken = known.get(name), ports.values()
         ports[name] = before if before and before not in taken and is_free(before) else free_port(other_than=taken)
-    private.write(path, json.dumps(ports) + "\n")
+    private_files.write(path, json.dumps(ports) + "\n")
     return ports

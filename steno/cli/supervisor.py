@@ -13,7 +13,7 @@ from pathlib import Path
 
 import structlog
 
-from steno import private
+from steno import private_files
 
 log = structlog.get_logger("steno.supervisor")
 
@@ -80,7 +80,7 @@ class Supervisor:
     async def _spawn(self, program: Program) -> None:
         if program.log_path.exists() and program.log_path.stat().st_size > _LOG_BYTES:
             program.log_path.replace(program.log_path.with_suffix(".log.1"))
-        with open(program.log_path, "ab", opener=private.opener) as output:  # noqa: ASYNC230 - of this disk, at a start
+        with open(program.log_path, "ab", opener=private_files.opener) as output:  # noqa: ASYNC230 - of this disk, at a start
             self._processes[program.name] = await asyncio.create_subprocess_exec(
                 *program.argv,
                 env=dict(program.env),

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import structlog
 import typer
 
-from steno import private
+from steno import private_files
 from steno.broker import BrokerError
 from steno.cli import demo as demo_module
 from steno.cli.api import ApiError
@@ -31,7 +31,7 @@ def up(
 
     A process that ends is started again. Ctrl-C stops everything in order; what is not finished goes on at the next start.
     """
-    private.keep_private()
+    private_files.set_umask()
     if once and not demo:
         raise refused("--once goes with --demo")
     structlog.configure(

@@ -6,7 +6,7 @@ The key file has a line for each key, so it can be mounted as a secret; it is re
 NAME SHA256 [tenant=TENANT] [expires=2027-01-31T00:00:00Z]
 ```
 
-Without a tenant a key is of a tenant of its own name; with `tenant=*` it sees everything (`steno.callers`). Keys are 32 random
+Without a tenant a key is of a tenant of its own name; with `tenant=*` it sees everything (`steno.tenants`). Keys are 32 random
 bytes, so a plain digest is enough at rest (nothing to guess from a dictionary).
 """
 
@@ -17,9 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from steno.callers import EVERYTHING, Caller, is_name
-from steno.key_file import Key, KeyFile
-from steno.key_lines import Terms
+from steno.key_file import Key, KeyFile, Terms
+from steno.tenants import ALL_TENANTS, Caller, is_name
 
 _PREFIX = "steno_"
 _DIGEST = re.compile(r"[0-9a-fA-F]{64}")
@@ -38,7 +37,7 @@ def key_line(name: str, key: str, *, tenant: str | None = None, expires: datetim
     """
     if not is_name(name):
         raise ValueError(f"a key's name is one word of letters, digits and _ . @ + : / -, not {name!r}")
-    if tenant is not None and tenant != EVERYTHING and not is_name(tenant):
+    if tenant is not None and tenant != ALL_TENANTS and not is_name(tenant):
         raise ValueError(f"a tenant is one word of letters, digits and _ . @ + : / -, or *; not {tenant!r}")
     terms = "" if tenant is None else f" tenant={tenant}"
     if expires is not None:

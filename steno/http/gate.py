@@ -19,13 +19,13 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from steno.callers import Caller
 from steno.http.auth import ApiKeys, presented_key
 from steno.http.metrics import REFUSALS
 from steno.http.parties import party_of
 from steno.http.problem import Problem, answer
 from steno.http.rates import Rate
 from steno.json_bounds import JsonTooLarge, check_json
+from steno.tenants import Caller
 
 OPEN_PATHS = frozenset({"/health/live", "/health/ready", "/metrics", "/openapi.json", "/docs"})
 """What is answered without a key: what probes, scrapers and people who have no key yet ask for."""

@@ -22,7 +22,7 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, from_url
 
 from steno.errors import Permanent, Retryable
-from steno.storage.contained import NoRegularFile, OutsideFolder, open_below, resolved_below
+from steno.storage.files_below import NoRegularFile, OutsideFolder, open_below, resolved_below
 
 _PIECE_BYTES = 1 << 20
 _MOST_KEY_BYTES = 1024

@@ -20,13 +20,13 @@ from steno_ingest.intake import Intake
 from steno_ingest.ledger import Claim, Door, Ledger
 from support.call_scenes import Scene
 
-from steno.callers import Caller
 from steno.errors import Permanent
 from steno.events.catalogue import CALL_AUDIO
 from steno.events.properties import merged
 from steno.events.records import CallEnded, CallRecord, CallStarted, RecordingSubmitted
 from steno.kafka.messages import Message
 from steno.storage.objects import ObjectStore
+from steno.tenants import Caller
 
 HEADER_BYTES = 58
 

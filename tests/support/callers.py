@@ -1,6 +1,6 @@
 """Callers for tests that are about something else than who calls."""
 
-from steno.callers import Caller
+from steno.tenants import Caller
 
 OPERATOR = Caller("tester", everything=True)
 """Sees everything."""

@@ -13,12 +13,12 @@ from steno_ingest.calls.ledger.changes import begun, gated, in_use, over
 from steno_ingest.calls.ledger.view import CallView, Standing
 from steno_ingest.errors import NotThere
 
-from steno.callers import Caller
 from steno.events.catalogue import Topic
 from steno.events.records import AudioCodec, CallChannel, CallStarted, CallStatus, Record
 from steno.kafka.errors import RecordRefused
 from steno.kafka.producer import Encoded
 from steno.storage.database import DatabaseUnavailable
+from steno.tenants import Caller
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 PEER = Caller("peer", "acme")

@@ -12,12 +12,12 @@ from steno_ingest.calls.doors.stream import StreamDoor
 from steno_ingest.calls.hosting.connection import Connection
 from support.hosting import Hosting
 
-from steno.callers import Caller
 from steno.events.catalogue import PHRASES, Topic
 from steno.events.records import Phrase, Record
 from steno.kafka.errors import KafkaUnavailable
 from steno.kafka.messages import Message
 from steno.storage.database import DatabaseUnavailable
+from steno.tenants import Caller
 
 START = {"type": "start", "call_id": "call-1", "codec": "PCMU", "sample_rate": 8000, "channels": [{}, {}]}
 

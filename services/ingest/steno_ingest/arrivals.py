@@ -7,8 +7,7 @@ for a while; or at once where a marker, an empty file say, lies beside it: `NAME
 from collections.abc import Collection, Mapping
 from pathlib import PurePath
 
-from steno.audio_files import is_audio_name
-from steno.partial_names import is_partial
+from steno.audio_files import is_audio_name, is_partial_name
 from steno_ingest.drop import MARKER, SIDECAR, Dropped, Stamp
 
 EMPTY_WAITS = 10
@@ -64,7 +63,7 @@ def left(present: Mapping[str, Stamp], settled: Collection[str], *, only_marked:
 
 def is_recording(name: str) -> bool:
     """Whether a file is called as recordings that are whole are."""
-    return is_audio_name(name) and not is_partial(name)
+    return is_audio_name(name) and not is_partial_name(name)
 
 
 def _with_its_own(name: str, present: Mapping[str, Stamp]) -> Dropped:
@@ -81,7 +80,7 @@ def _with_its_own(name: str, present: Mapping[str, Stamp]) -> Dropped:
 
 
 def _why_none(name: str) -> str:
-    if is_partial(name):
+    if is_partial_name(name):
         return "it is called as files are that are still being written: rename it when it is whole"
     if name.endswith((SIDECAR, MARKER)):
         return "no recording of that name lies beside it"

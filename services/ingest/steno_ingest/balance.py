@@ -8,9 +8,9 @@ from typing import Generic, TypeVar
 from sqlalchemy import Table, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from steno.callers import Caller
 from steno.events.records import CallStatus
 from steno.storage.transactions import transaction
+from steno.tenants import Caller
 from steno_ingest import states
 from steno_ingest.calls.ledger import states as call_states
 from steno_ingest.calls.ledger.tables import call_entries, calls

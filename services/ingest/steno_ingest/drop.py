@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from steno.storage.contained import NoRegularFile, open_folder, open_in
+from steno.storage.files_below import NoRegularFile, open_folder, open_in
 from steno_ingest.errors import NotAlone
 
 SIDECAR = ".json"

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import structlog
 
-from steno.callers import HOUSE, Caller
 from steno.errors import Permanent, Retryable
+from steno.tenants import NO_TENANT, Caller
 from steno_ingest.arrivals import Settling, complete, left
 from steno_ingest.drop import ACCEPTED, REJECTED, Aside, DropFolder, Dropped
 from steno_ingest.errors import InvalidMetadata
@@ -53,7 +53,7 @@ class WatchedFolder:
         poll_seconds: float,
         settle_seconds: float,
         only_marked: bool = False,
-        tenant: str = HOUSE,
+        tenant: str = NO_TENANT,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._folder = folder.resolve()
@@ -62,7 +62,7 @@ class WatchedFolder:
         self._settling = Settling(settle_seconds)
         self._only_marked = only_marked
         # What is dropped for a call that is there already is of whoever has the call, unless the folder is of a tenant.
-        self._caller = Caller("folder", tenant, everything=tenant == HOUSE)
+        self._caller = Caller("folder", tenant, everything=tenant == NO_TENANT)
         self._clock = clock
         # By name: of recordings that could not be moved yet. They are not taken in, or looked through, once more.
         self._verdicts: dict[str, _Verdict] = {}

@@ -17,10 +17,10 @@ import structlog
 from sqlalchemy import Row
 
 from steno.audio_files import plain_file_name, suffix_of
-from steno.callers import Caller
 from steno.events import ids
 from steno.events.records import RecordingSubmitted
 from steno.storage.objects import ObjectStore
+from steno.tenants import Caller
 from steno_ingest.errors import EmptyAudio, Fault, ForeignUrl, TooLarge
 from steno_ingest.ledger import Claim, Door, Ledger
 from steno_ingest.metadata import Link, Metadata

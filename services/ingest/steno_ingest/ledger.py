@@ -15,11 +15,11 @@ from sqlalchemy import Row, Select, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from steno.audio_files import naming
-from steno.callers import Caller
 from steno.cursors import Position
 from steno.events.catalogue import RECORDINGS, TRANSCRIPTS
 from steno.events.records import RecordingCancelled, RecordingSubmitted, TranscriptFailed
 from steno.storage.transactions import insert_once, transaction
+from steno.tenants import Caller
 from steno_ingest.calls.ledger import call_rows
 from steno_ingest.errors import AlreadyEnded, KeyReused, NotThere
 from steno_ingest.metrics import ACCEPTED, SECONDS_TO_END, STATES

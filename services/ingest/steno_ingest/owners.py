@@ -3,7 +3,7 @@
 from sqlalchemy import ColumnElement, literal, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from steno.callers import Caller
+from steno.tenants import Caller
 from steno_ingest.calls.ledger.tables import calls
 from steno_ingest.errors import CallIdInUse
 from steno_ingest.tables import recordings

@@ -6,9 +6,9 @@ from typing import ClassVar
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from steno.callers import LONGEST_NAME
 from steno.crypto import SecretKeys
 from steno.settings import ServiceSettings
+from steno.tenants import LONGEST_NAME
 from steno_ingest.urls import url_pattern
 
 

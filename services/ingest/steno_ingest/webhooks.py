@@ -12,12 +12,12 @@ import structlog
 from sqlalchemy import Row, delete, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from steno.callers import Caller
 from steno.crypto import SecretBox
 from steno.cursors import Position
 from steno.events.catalogue import WEBHOOKS
 from steno.events.records import WebhookState
 from steno.storage.transactions import transaction
+from steno.tenants import Caller
 from steno_ingest.errors import NotThere
 from steno_ingest.outbox import Outbox, now
 from steno_ingest.owners import seen_by

@@ -9,10 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Row
 
 from steno import cursors
-from steno.callers import Caller
 from steno.events.webhook_events import EventType
 from steno.http.auth import ApiKeys
 from steno.http.gate import Gate
+from steno.tenants import Caller
 from steno_notifier.caption_routes import add_captions
 from steno_notifier.caption_streams import CaptionStreams
 from steno_notifier.deliveries import Deliveries, Filter, NotReplayable

@@ -11,13 +11,13 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from steno.callers import Caller
 from steno.errors import Retryable
 from steno.events.catalogue import CALLS, HYPOTHESES, PHRASES, TRANSCRIPTS, Topic
 from steno.events.records import CallState
 from steno.kafka import Cluster, Following, Tail, offset_at, partition_of, read_range
 from steno.kafka.errors import FollowerTooSlow
 from steno.kafka.messages import Message
+from steno.tenants import Caller
 from steno_notifier import metrics
 from steno_notifier.captions import Caption, Captions, Cursor
 

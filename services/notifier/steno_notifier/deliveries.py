@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, func, select, true, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from steno.callers import Caller
 from steno.cursors import Position
 from steno.storage.transactions import transaction
+from steno.tenants import Caller
 from steno_notifier.delivery import Event, IllegalTransition, State, sources, target, transition
 from steno_notifier.tables import attempts, deliveries, events, webhooks
 

@@ -14,10 +14,10 @@ import structlog
 from sqlalchemy import Row, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from steno.callers import HOUSE
 from steno.events.records import WebhookState
 from steno.events.webhook_events import ON_REQUEST_ONLY, EventType
 from steno.storage.transactions import insert_into, transaction
+from steno.tenants import NO_TENANT
 from steno_notifier.delivery import Event, State, sources, target
 from steno_notifier.outgoing import OutgoingEvent
 from steno_notifier.tables import deliveries, events, lock_matching, webhooks
@@ -66,7 +66,7 @@ class Intake:
 
     def is_named(self, event_type: EventType, tenant: str) -> bool:
         """Whether a webhook that hears of a tenant's events names a type. It costs nothing: there are hundreds a second."""
-        return any(event_type in named and owner in (HOUSE, tenant) for owner, named in self._named.values())
+        return any(event_type in named and owner in (NO_TENANT, tenant) for owner, named in self._named.values())
 
     async def add_event(self, event: OutgoingEvent, *, traceparent: str | None) -> int:
         """Keeps an event and a delivery of it for each webhook that wants it; returns how many are new.
@@ -94,7 +94,9 @@ class Intake:
             }
             wanting = [
                 _Pair(event.event_id, webhook.webhook_id, webhook.tenant)
-                for webhook in await connection.execute(select(webhooks).where(webhooks.c.tenant.in_((HOUSE, event.tenant))))
+                for webhook in await connection.execute(
+                    select(webhooks).where(webhooks.c.tenant.in_((NO_TENANT, event.tenant)))
+                )
                 if wants(webhook, event.type, event.occurred_at, since=webhook.created_at)
             ]
             if not wanting and event.type in ON_REQUEST_ONLY:
@@ -128,7 +130,9 @@ class Intake:
             since = select(events.c.event_id, events.c.type, events.c.occurred_at).where(
                 events.c.occurred_at >= state.updated_at - _CLOCK_DIFFERENCE
             )
-            recent = await connection.execute(since if state.tenant == HOUSE else since.where(events.c.tenant == state.tenant))
+            recent = await connection.execute(
+                since if state.tenant == NO_TENANT else since.where(events.c.tenant == state.tenant)
+            )
             wanted = [
                 _Pair(event.event_id, webhook.webhook_id, webhook.tenant)
                 for event in recent

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from steno.callers import Caller
+from steno.tenants import Caller
 
 
 async def _caller(request: Request) -> Caller:

@@ -25,7 +25,7 @@ from yarl import URL
 
 from steno.http.client import Network, guarded_session
 from steno.retry_after import parse_retry_after
-from steno.storage.contained import NoRegularFile, OutsideFolder, open_below
+from steno.storage.files_below import NoRegularFile, OutsideFolder, open_below
 from steno.storage.objects import ForeignObject, ObjectMissing, ObjectStore
 from steno_transcriber import metrics
 from steno_transcriber.fetch_again import Asking, Patience

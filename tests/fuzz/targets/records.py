@@ -44,7 +44,7 @@ from steno.events.records import (
     TranscriptCompleted,
 )
 from steno.events.schemas import ShippedSchemaIds, UnknownSchema, published_ids
-from steno.unusable import UnusableRecord
+from steno.unusable_records import UnusableRecord
 
 IDS = ShippedSchemaIds()
 BEGAN = datetime(2026, 3, 1, 9, tzinfo=UTC)

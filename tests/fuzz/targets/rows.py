@@ -15,7 +15,7 @@ from steno_transcriber.live.call import LiveCall
 from steno.events.codec import UndecodableRecord
 from steno.events.records import AudioChunk, AudioCodec, CallCheckpoint, CallStarted, CallState
 from steno.events.schemas import UnknownSchema, load_schema
-from steno.unusable import UnusableRecord
+from steno.unusable_records import UnusableRecord
 
 
 def checkpoint(chance: Random) -> dict[str, Any]:

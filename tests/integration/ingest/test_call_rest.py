@@ -11,9 +11,9 @@ from support.callers import OPERATOR
 from support.calls import AT, CALL, NO_CALLS, call_ended, call_started, live_completed, live_phrase
 from support.ingest import Ingest, problem, running_ingest
 
-from steno.callers import Caller
 from steno.events import ids
 from steno.events.records import CallChannel, Observation
+from steno.tenants import Caller
 
 LIVE = ids.live_pass_id(CALL)
 

@@ -17,7 +17,7 @@ from steno.cli.callers.stream import CallDescription, CallRefused, StreamCaller,
 from steno.events.codec import Codec
 from steno.events.records import AudioChunk, CallEnded, CallStarted, Record
 from steno.events.schemas import ShippedSchemaIds
-from steno.ports import free_port
+from steno.local_ports import free_port
 
 ROOT = Path(__file__).parents[3]
 SAMPLE = ROOT / "samples" / "lost-card.wav"

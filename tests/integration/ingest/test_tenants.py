@@ -21,8 +21,8 @@ from support.calls import call_started, live_phrase
 from support.ingest import CODEC, KEY, Ingest, problem, running_ingest
 from support.route_walk import operations, undocumented
 
-from steno.callers import Caller
 from steno.events.records import RecordingSubmitted
+from steno.tenants import Caller
 
 CALL = "call-of-acme"
 RECORDED = "recorded-call-of-acme"

@@ -16,9 +16,9 @@ from steno_notifier.outgoing import outgoing
 from support.http_server import serving
 from support.webhooks import completed, webhook
 
-from steno.callers import Caller
 from steno.crypto import SecretBox
 from steno.http.auth import ApiKeys, key_line, make_key
+from steno.tenants import Caller
 
 RUN = ("--max-examples", "10", "--seed", "1", "--request-timeout", "20", "--warnings", "off", "--no-color")
 

@@ -20,10 +20,10 @@ from steno_notifier.tables import deliveries, metadata
 from support.route_walk import operations, undocumented
 from support.webhooks import completed, webhook
 
-from steno.callers import Caller
 from steno.crypto import SecretBox
 from steno.http.auth import ApiKeys, key_line
 from steno.storage.transactions import transaction
+from steno.tenants import Caller
 
 BODIES: dict[str, Any] = {"post /v1/deliveries/{delivery_id}/replay": None}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from steno import guard
+from steno import locked_child
 from steno.broker import BrokerError, BrokerFailed, DataFolderInUse, jars, prepare, prepare_cluster
 
 FORMATS = """#!/bin/sh
@@ -40,7 +40,7 @@ def test_the_command_is_guarded_and_runs_kafka_on_its_properties(tmp_path: Path,
     command = prepare(tmp_path / "data", java=java)
     folder = tmp_path / "data" / "1"
     assert command.argv[0] == sys.executable
-    assert command.argv[3:7] == (guard.__file__, str(os.getpid()), str(folder / "lock"), java)
+    assert command.argv[3:7] == (locked_child.__file__, str(os.getpid()), str(folder / "lock"), java)
     assert "-Xmx256m" in command.argv
     assert command.argv[-2:] == ("kafka.Kafka", str(folder / "server.properties"))
     assert command.env["CLASSPATH"] == "/jars/a.jar:/jars/b.jar"
@@ -71,7 +71,7 @@ def test_a_port_that_was_taken_meanwhile_is_replaced(tmp_path: Path, java: str) 
 def test_a_folder_in_use_is_refused(tmp_path: Path, java: str) -> None:
     """Whoever holds the lock is named."""
     prepare(tmp_path / "data", java=java)
-    held = guard.lock(tmp_path / "data" / "1" / "lock")
+    held = locked_child.lock(tmp_path / "data" / "1" / "lock")
     assert held is not None
     with pytest.raises(DataFolderInUse, match=rf"in use by process {os.getpid()}; stop"):
         prepare(tmp_path / "data", java=java)

@@ -21,7 +21,7 @@ from steno.events.records import (
     Record,
     RolesCorrected,
 )
-from steno.unusable import AfterTheEnd, BrokenAudio, ImpossiblePlace, UnusableRecord
+from steno.unusable_records import AfterTheEnd, BrokenAudio, ImpossiblePlace, UnusableRecord
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 RATE = 8000

@@ -2,7 +2,7 @@
 
 import pytest
 
-from steno.partial_names import is_partial
+from steno.audio_files import is_partial_name
 
 
 @pytest.mark.parametrize(
@@ -14,10 +14,10 @@ from steno.partial_names import is_partial
 )  # fmt: skip
 def test_programs_call_files_so_while_they_write_them(name: str) -> None:
     """Browsers, rsync, WinSCP and other clients, Macs, editors, Hadoop."""
-    assert is_partial(name)
+    assert is_partial_name(name)
 
 
 @pytest.mark.parametrize("name", ["a.wav", "part.wav", "tmp", "a.part.wav", "a~b.wav", "partial", "a", ""])
 def test_other_names_are_of_whole_files(name: str) -> None:
     """Words of that sort elsewhere in a name say nothing."""
-    assert not is_partial(name)
+    assert not is_partial_name(name)

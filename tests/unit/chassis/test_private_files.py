@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from steno import chassis, guard, private, settings
+from steno import chassis, locked_child, private_files, settings
 from steno.cli.suite import Suite
 from steno.settings import ServiceSettings, SettingsError
 
@@ -35,10 +35,10 @@ def test_what_is_written_is_private(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "b").write_text("old")
     (folder / "b.new").symlink_to(tmp_path / "precious")
-    private.make_folder(folder)
-    private.make_folder(folder / "deep")
+    private_files.make_folder(folder)
+    private_files.make_folder(folder / "deep")
     for name in ("a", "b"):
-        private.write(folder / name, "new")
+        private_files.write(folder / name, "new")
     assert modes(folder) == {".": 0o700, "deep": 0o700, "a": 0o600, "b": 0o600}
     assert (folder / "b").read_text() == "new"
     assert (tmp_path / "precious").read_text() == "precious"
@@ -48,7 +48,7 @@ def test_a_private_folder_may_be_on_another_disk(tmp_path: Path) -> None:
     """A link stands for what it leads to."""
     (tmp_path / "disk").mkdir()
     (tmp_path / "data").symlink_to(tmp_path / "disk")
-    private.make_folder(tmp_path / "data")
+    private_files.make_folder(tmp_path / "data")
     assert modes(tmp_path / "disk") == {".": 0o700}
 
 
@@ -62,8 +62,8 @@ def test_a_data_folder_from_before_is_mended(tmp_path: Path) -> None:
         (data / name).chmod(mode)
     (data / "objects" / "link").symlink_to(tmp_path / "outside")
     before = modes(tmp_path)["outside"]
-    private.mend([data])
-    private.mend([data, data / "gone"])
+    private_files.make_private([data])
+    private_files.make_private([data, data / "gone"])
     assert not any(mode & 0o077 for mode in modes(data).values()), modes(data)
     assert modes(data)["objects/run"] == 0o700
     assert modes(tmp_path)["outside"] == before
@@ -92,7 +92,7 @@ async def test_the_suite_mends_what_is_its_own(tmp_path: Path, monkeypatch: pyte
 def test_a_guarded_program_creates_private_files(tmp_path: Path) -> None:
     """The broker and every service of `steno up` is one."""
     made = tmp_path / "made"
-    program = guard.guarded((sys.executable, "-c", f"open({str(made)!r}, 'w')"), tmp_path / "lock")
+    program = locked_child.command_line((sys.executable, "-c", f"open({str(made)!r}, 'w')"), tmp_path / "lock")
     subprocess.run(program, check=True)
     assert modes(tmp_path)["made"] == modes(tmp_path)["lock"] == 0o600
 

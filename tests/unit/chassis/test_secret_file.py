@@ -28,11 +28,11 @@ def test_a_file_that_is_away_for_a_moment_throws_nobody_out(tmp_path: Path) -> N
     path.write_text("a\n")
     file = SecretFile(path, names, what="file", monotonic=lambda: now)
     path.unlink()
-    assert file.lately() == ["a"]
+    assert file.current_or_recent() == ["a"]
     now = 9.9
-    assert file.lately() == ["a"]
+    assert file.current_or_recent() == ["a"]
     now = 10.0
-    assert file.lately() == []
+    assert file.current_or_recent() == []
 
 
 def test_a_file_that_comes_back_changed_counts_at_once(tmp_path: Path) -> None:
@@ -41,6 +41,6 @@ def test_a_file_that_comes_back_changed_counts_at_once(tmp_path: Path) -> None:
     path.write_text("a\n")
     file = SecretFile(path, names, what="file")
     path.unlink()
-    assert file.lately() == ["a"]
+    assert file.current_or_recent() == ["a"]
     path.write_text("b\n")
-    assert (file.lately(), file.current()) == (["b"], ["b"])
+    assert (file.current_or_recent(), file.current()) == (["b"], ["b"])

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from steno.callers import Caller
 from steno.cli.key_store import add_key
 from steno.http.auth import ApiKeys, key_line, presented_key, read_api_key
 from steno.key_file import parse_keys
 from steno.secret_file import SecretFileUnreadable, lines_of
+from steno.tenants import Caller
 
 NOW = datetime(2026, 11, 29, tzinfo=UTC)
 

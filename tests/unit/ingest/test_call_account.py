@@ -23,7 +23,7 @@ from steno.events.records import (
     DtmfPressed,
     GapReason,
 )
-from steno.unusable import AfterTheEnd, BrokenAudio, ImpossiblePlace, UnusableRecord
+from steno.unusable_records import AfterTheEnd, BrokenAudio, ImpossiblePlace, UnusableRecord
 
 RATE = 8000
 SHAPE = Shape(codec=AudioCodec.PCMU, sample_rate=RATE, channels=1)

@@ -18,9 +18,9 @@ from support.calls import live_phrase
 from support.hosting import ScriptedPeer, offer
 from support.wire import START, Line, line
 
-from steno.callers import Caller
 from steno.events import ids
 from steno.events.records import CallEnded, CallStatus, CallUpdated, Hypothesis
+from steno.tenants import Caller
 
 
 def hypothesis(number: int) -> Hypothesis:

@@ -8,8 +8,8 @@ from steno_ingest.calls.doors.port import Entered, Upgrade, UpgradeRefused
 from steno_ingest.calls.hosting.websocket import CallServer
 from structlog.testing import capture_logs
 
-from steno.callers import Caller
 from steno.http.rates import Rate
+from steno.tenants import Caller
 
 PEER = Caller("peer", "acme", key="a digest")
 

@@ -9,8 +9,8 @@ from steno_ingest.calls.hosting.admission import OfferRefused
 from steno_ingest.calls.hosting.hosted_call import HostedCall
 from support.hosting import Hosting, MemoryLedger, ScriptedPeer, offer
 
-from steno.callers import Caller
 from steno.events.records import AudioChunk, CallEnded, CallPaused, CallStarted
+from steno.tenants import Caller
 
 SECOND = Audio(data=bytes(8000))
 TORN = Ended(complete=False, reason="torn")

@@ -10,11 +10,11 @@ from steno_ingest.calls.hosting.admission import OfferRefused
 from steno_ingest.calls.hosting.hosted_call import HostedCall
 from support.hosting import Hosting, ScriptedPeer
 
-from steno.callers import Caller
 from steno.cli.callers.audio import CallAudio
 from steno.cli.callers.stream import CallDescription
 from steno.cli.callers.twilio import TwilioClient
 from steno.events.records import AudioCodec, AudioGap, CallEnded, GapReason
+from steno.tenants import Caller
 
 SECOND = Audio(data=bytes(16_000))
 STOPPED = Ended(complete=True, reason="hangup")

@@ -15,11 +15,11 @@ from steno_ingest.tables import metadata
 from steno_ingest.webhooks import NewWebhook, Webhooks, make_secret
 from support.ingest import CODEC
 
-from steno.callers import Caller
 from steno.crypto import SecretBox, make_secret_key
 from steno.kafka.producer import Producer
 from steno.settings import KafkaSettings, TopicSettings
 from steno.storage import database
+from steno.tenants import Caller
 
 ACME = Caller("crm", "acme")
 NOBODY = KafkaSettings(bootstrap_servers="127.0.0.1:1")

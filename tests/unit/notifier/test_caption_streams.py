@@ -14,12 +14,12 @@ from steno_notifier.caption_streams import FOLLOWED, CaptionStream, CaptionStrea
 from steno_notifier.captions import Caption, Captions, Cursor
 from support.kernel import CODEC, cluster_without_broker
 
-from steno.callers import Caller
 from steno.events.catalogue import CALLS, PHRASES, Topic
 from steno.events.ids import live_pass_id
 from steno.events.records import CallChannel, CallState, CallStatus
 from steno.kafka import Following, Tail
 from steno.kafka.messages import Message, RawMessage
+from steno.tenants import Caller
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ACME = Caller("reader", "acme")

@@ -19,7 +19,7 @@ from steno.events.records import (
     TranscriptFailed,
     TranscriptStarted,
 )
-from steno.unusable import MOST
+from steno.unusable_records import MOST
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ from steno.events.records import (
     Role,
     RolesCorrected,
 )
-from steno.unusable import UnusableRecord
+from steno.unusable_records import UnusableRecord
 
 SWAPPED = (CallChannel(channel=0, role=Role.CUSTOMER), CallChannel(channel=1, role=Role.AGENT))
 

@@ -22,7 +22,7 @@ from steno.events.records import (
     CallStarted,
     GapReason,
 )
-from steno.unusable import ImpossiblePlace, UnusableRecord
+from steno.unusable_records import ImpossiblePlace, UnusableRecord
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 RATE = 8000

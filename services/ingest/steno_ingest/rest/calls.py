@@ -5,11 +5,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Response
 
 from steno import cursors
-from steno.callers import Caller
 from steno.cursors import Position
 from steno.events.records import CallStatus
 from steno.events.result_document import Transcript
 from steno.http.paths import CALL_ID, LAST_CALL_ID
+from steno.tenants import Caller
 from steno_ingest.calls.hosting.control import CallControl
 from steno_ingest.calls.ledger.queries import CallFilters, CallQueries
 from steno_ingest.calls.ledger.transcripts import CallTranscripts, WhichPass

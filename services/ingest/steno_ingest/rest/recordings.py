@@ -8,11 +8,11 @@ from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from steno import cursors
-from steno.callers import Caller
 from steno.cursors import Position
 from steno.events.result_document import Transcript
 from steno.http.auth import ApiKeys
-from steno.moments import in_utc
+from steno.tenants import Caller
+from steno.utc import in_utc
 from steno_ingest.balance import books
 from steno_ingest.errors import NotThere
 from steno_ingest.intake import ClientKey, Intake

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import APIKeyHeader, HTTPBearer
 
-from steno.callers import Caller
+from steno.tenants import Caller
 
 # They document the two ways; the gate reads them (`steno.http.gate`).
 _BEARER = HTTPBearer(auto_error=False, scheme_name="bearer", description="The API key as a bearer token.")

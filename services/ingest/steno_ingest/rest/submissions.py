@@ -6,9 +6,9 @@ from typing import Any
 from fastapi import Request
 from sqlalchemy import Row
 
-from steno.callers import Caller
 from steno.http.auth import ApiKeys
 from steno.http.gate import KEY_GONE
+from steno.tenants import Caller
 from steno_ingest.errors import EmptyAudio, Fault, InvalidMetadata, TooLarge
 from steno_ingest.intake import ClientKey, Intake, Upload
 from steno_ingest.ledger import Door

@@ -9,9 +9,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from sqlalchemy import Row
 
 from steno import cursors
-from steno.callers import Caller
 from steno.cursors import Position
 from steno.events.webhook_events import EventType
+from steno.tenants import Caller
 from steno_ingest.outbox import now
 from steno_ingest.rest.models import Answer, Identifier
 from steno_ingest.rest.problems import documented

@@ -13,7 +13,7 @@ from steno.events.catalogue import CALL_CHECKPOINTS
 from steno.events.records import CallCheckpoint, CallRecord, CallStarted, Record
 from steno.kafka.errors import RecordRefused
 from steno.kafka.messages import Message
-from steno.unusable import UnusableRecord
+from steno.unusable_records import UnusableRecord
 from steno_transcriber import metrics
 from steno_transcriber.live.bench import Bench
 from steno_transcriber.live.call import begun

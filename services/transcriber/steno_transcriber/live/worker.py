@@ -24,7 +24,7 @@ from steno.errors import Permanent
 from steno.events.records import AudioCodec, CallCheckpoint, Record
 from steno.kafka.messages import Message
 from steno.telemetry import traces
-from steno.unusable import ERROR, Unusable, UnusableRecord, reason
+from steno.unusable_records import ERROR, Unusable, UnusableRecord, reason
 from steno_transcriber import metrics
 from steno_transcriber.decode_pool import Urgency
 from steno_transcriber.hearing import Understood

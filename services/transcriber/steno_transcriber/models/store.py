@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from steno.cache import cache_folder
+from steno.cache_folder import cache_folder
 from steno_transcriber.digest import file_digest
 from steno_transcriber.models.catalogue import Model, ModelFile, catalogue
 from steno_transcriber.models.errors import ModelDamaged, ModelMissing, ModelUnreachable, UnknownModel

@@ -20,9 +20,8 @@ from urllib.parse import urlsplit
 
 from http_sf import StructuredFieldError, parse, ser
 
-from steno.callers import Caller
-from steno.key_file import Key, KeyFile
-from steno.key_lines import Terms
+from steno.key_file import Key, KeyFile, Terms
+from steno.tenants import Caller
 from steno_ingest.calls.doors.port import Upgrade
 
 _REQUIRED = frozenset((

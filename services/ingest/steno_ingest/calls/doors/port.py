@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from steno.callers import Caller
 from steno.events.records import AudioCodec, CallChannel, GapReason, Hypothesis, Phrase
+from steno.tenants import Caller
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,10 +14,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from steno.callers import Caller
 from steno.http.auth import ApiKeys, presented_key
-from steno.key_file import Key, KeyFile
-from steno.key_lines import Terms
+from steno.key_file import Key, KeyFile, Terms
+from steno.tenants import Caller
 from steno_ingest.calls.doors.port import DoorFactory, Entered, Upgrade, UpgradeRefused
 from steno_ingest.calls.doors.twilio import TwilioDoor
 from steno_ingest.calls.doors.twilio_siblings import Siblings

@@ -11,9 +11,9 @@ from typing import Protocol, TypeVar
 
 from pydantic import ValidationError
 
-from steno.callers import Caller
 from steno.errors import Retryable
 from steno.events.records import CallStarted
+from steno.tenants import Caller
 from steno_ingest.calls.doors.port import Offered, Refusal, ResumePoint
 from steno_ingest.calls.hosting.conversations import Conversation, conversation_of
 from steno_ingest.calls.hosting.gate import Holder

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from steno.callers import Caller
 from steno.events.records import CallChannel
+from steno.tenants import Caller
 from steno_ingest.calls.ledger.call_ledger import KAFKA, CallLedger
 from steno_ingest.calls.ledger.view import CallView
 from steno_ingest.errors import CallNotHere

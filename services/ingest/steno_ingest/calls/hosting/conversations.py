@@ -10,8 +10,8 @@ The same peer is one with the same key that says the same of the conversation an
 
 from dataclasses import dataclass
 
-from steno.callers import Caller
 from steno.events.records import AudioCodec, Role
+from steno.tenants import Caller
 from steno_ingest.calls.doors.port import Offered
 
 SILENT_SECONDS = 10.0

@@ -9,10 +9,10 @@ from typing import Any, Protocol
 
 import structlog
 
-from steno.callers import Caller
 from steno.errors import Retryable
 from steno.events.records import CallChannel
 from steno.kafka.errors import RecordRefused
+from steno.tenants import Caller
 from steno_ingest.calls.doors.port import Ended, Offered, Paused, Refusal, ResumePoint
 from steno_ingest.calls.hosting import admission, gate_sync
 from steno_ingest.calls.hosting.admission import Admission, Admitted, OfferRefused

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
-from steno.callers import Caller
 from steno.events.records import GapReason
+from steno.tenants import Caller
 from steno_ingest.calls.doors.port import Audio, Dtmf, Ended, Gap, Paused, Resumed, ResumePoint, Updated
 from steno_ingest.calls.hosting.conversations import SILENT_SECONDS, Conversation
 from steno_ingest.calls.hosting.gate import Ask, GateInput, Holder, PauseGate

@@ -12,10 +12,10 @@ from starlette.requests import HTTPConnection
 from starlette.routing import WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
-from steno.callers import Caller
 from steno.http.connections import Connection as Link
 from steno.http.gate import address_of
 from steno.http.rates import Rate
+from steno.tenants import Caller
 from steno_ingest.calls.doors.port import DoorFactory, Upgrade, UpgradeRefused
 from steno_ingest.calls.hosting.connection import Connection
 from steno_ingest.calls.hosting.host import CallHost

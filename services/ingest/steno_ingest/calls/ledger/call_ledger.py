@@ -12,7 +12,6 @@ import structlog
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from steno.callers import Caller
 from steno.events.catalogue import CALL_AUDIO, CALLS
 from steno.events.properties import merged
 from steno.events.records import (
@@ -27,6 +26,7 @@ from steno.events.records import (
     TranscriptStarted,
 )
 from steno.storage.transactions import insert_once, transaction
+from steno.tenants import Caller
 from steno_ingest.calls.ledger import call_rows as rows
 from steno_ingest.calls.ledger.changes import Changes, begun, corrected, ended, gated, gives_way, in_use, over, settled
 from steno_ingest.calls.ledger.passes import pass_of

@@ -9,10 +9,10 @@ from typing import Any
 from sqlalchemy import Row, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from steno.callers import Caller
 from steno.events.records import AudioCodec, CallChannel, CallStatus
 from steno.events.result_document import TranscriptObservation
 from steno.storage.transactions import insert_once
+from steno.tenants import Caller
 from steno_ingest.calls.ledger.passes import Pass
 from steno_ingest.calls.ledger.tables import call_entries, call_passes, calls
 from steno_ingest.calls.ledger.view import CallView

@@ -7,12 +7,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from steno.callers import Caller
 from steno.cursors import Position
 from steno.events.ids import live_pass_id
 from steno.events.records import CallStatus, Phrase
 from steno.events.result_document import TranscriptObservation, TranscriptPhrase
 from steno.storage.transactions import transaction
+from steno.tenants import Caller
 from steno_ingest.calls.ledger import call_rows as rows
 from steno_ingest.calls.ledger.passes import Pass
 from steno_ingest.calls.ledger.phrase_rows import phrase_of

@@ -8,10 +8,10 @@ from enum import StrEnum
 import structlog
 from pydantic import ValidationError
 
-from steno.callers import Caller
 from steno.events.records import Role
 from steno.events.result_document import RESULT_PREFIX, Transcript
 from steno.storage.objects import ForeignObject, ObjectMissing, ObjectStore
+from steno.tenants import Caller
 from steno_ingest.calls.ledger.passes import Pass
 from steno_ingest.calls.ledger.queries import CallQueries
 from steno_ingest.calls.ledger.view import CallView

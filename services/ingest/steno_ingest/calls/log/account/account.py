@@ -21,7 +21,7 @@ from steno.call_clock import CallClock
 from steno.call_reader import CallReader, Heard, Missing, PauseBegan, PauseEnded, Withheld
 from steno.errors import Permanent
 from steno.events.records import AudioCodec, DtmfPressed, Record
-from steno.unusable import ERROR, Unusable, UnusableRecord, reason
+from steno.unusable_records import ERROR, Unusable, UnusableRecord, reason
 from steno_ingest.calls.log.account.one_way_audio import ChannelSilence, OneWayAudio
 from steno_ingest.calls.log.audio.pieces import Shape
 

@@ -38,7 +38,7 @@ from steno.events.records import (
     RolesCorrected,
 )
 from steno.kafka.messages import Message
-from steno.unusable import UnusableRecord
+from steno.unusable_records import UnusableRecord
 from steno_ingest.calls.ledger.account_rows import AccountRows
 from steno_ingest.calls.ledger.call_ledger import KAFKA, CallLedger
 from steno_ingest.calls.log.account.account import Account, Failure

@@ -1,7 +1,7 @@
 """Records on the log that belong to no call as it stands: they go to dead letters, and their calls go on without them.
 
 ```
-UnusableRecord              steno.unusable: what every reader of the log refuses
+UnusableRecord              steno.unusable_records: what every reader of the log refuses
 ├── UnknownCall             its call has not started
 ├── UnknownCodec            its call cannot be heard
 ├── TooManyProperties             with what is known of its call already, it says more than is kept
@@ -9,7 +9,7 @@ UnusableRecord              steno.unusable: what every reader of the log refuses
 ```
 """
 
-from steno.unusable import UnusableRecord
+from steno.unusable_records import UnusableRecord
 
 
 class UnknownCall(UnusableRecord):

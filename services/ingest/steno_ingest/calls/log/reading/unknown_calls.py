@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from steno.errors import Permanent
 from steno.events.records import AudioChunk, CallRecord
-from steno.unusable import AfterTheEnd, UnusableRecord
+from steno.unusable_records import AfterTheEnd, UnusableRecord
 from steno_ingest.calls.ledger.account_rows import AccountRows
 from steno_ingest.calls.log.reading.errors import UnknownCall
 from steno_ingest.metrics import CALL_RECORDS_UNUSABLE

@@ -1,12 +1,11 @@
-"""Turns itself into a program of this machine's suite: takes its lock, ties its life to its parent's, then becomes it.
+"""Starts a program that holds a lock file for as long as it runs, and that ends when its parent ends.
 
-What the program creates is private to its user (see `steno.private`).
+Runs as a script between the supervisor and the broker or service, and then becomes that program (same process id before and
+after), because both must be done inside the new process: the lock is held exactly as long as the program runs, whatever kills
+it, and a supervisor that is killed leaves no process behind. What the program creates is private to its user. Imports the
+standard library only, so it costs milliseconds.
 
-It runs as a program of its own between the supervisor and the broker or service (same process id before and after), because
-both must be done inside the new process: the lock then lives exactly as long as the program does, whatever kills it, and a
-supervisor that is killed leaves nothing behind. It imports the standard library only, so that it costs milliseconds.
-
-    python guard.py PARENT_PID LOCK_FILE PROGRAM ARGUMENT…
+    python locked_child.py PARENT_PID LOCK_FILE PROGRAM ARGUMENT…
 """
 
 import ctypes
@@ -23,8 +22,8 @@ EX_TEMPFAIL = 75
 _PR_SET_PDEATHSIG = 1
 
 
-def guarded(program: Sequence[str], lock_file: Path) -> tuple[str, ...]:
-    """The command line that runs a program behind this guard, as a child of the process that asks."""
+def command_line(program: Sequence[str], lock_file: Path) -> tuple[str, ...]:
+    """The command line that runs a program so, as a child of the calling process."""
     return (sys.executable, "-I", "-S", __file__, str(os.getpid()), str(lock_file), *program)
 
 
@@ -45,7 +44,7 @@ def lock(path: Path) -> int | None:
 
 
 def holder(path: Path) -> str:
-    """The process id of who took the lock last."""
+    """The process id of the last process that took the lock."""
     return path.read_text() if path.exists() else ""
 
 
@@ -55,7 +54,7 @@ def in_use(path: Path) -> str:
 
 
 def die_with(parent: int) -> None:
-    """Has the kernel kill this process (and what it becomes) when the thread that started it ends. Linux only."""
+    """Makes the kernel kill this process (and what it becomes) when the thread that started it ends. Linux only."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
@@ -63,7 +62,7 @@ def die_with(parent: int) -> None:
 
 
 def main() -> None:
-    """See the module."""
+    """Takes the lock and becomes the program."""
     parent, path, *program = sys.argv[1:]
     die_with(int(parent))
     os.umask(0o077)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steno.storage.contained import NoRegularFile, OutsideFolder, open_below, open_in
+from steno.storage.files_below import NoRegularFile, OutsideFolder, open_below, open_in
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Ports for what runs on this machine alone."""
+"""Finds free TCP ports for programs that only this machine reaches."""
 
 import random
 import socket
@@ -12,7 +12,7 @@ _PORTS = range(20_000, 32_000)
 
 
 def free_port(*, other_than: Collection[int] = ()) -> int:
-    """A port of `HOST` that nobody listens at, and that is not one of those."""
+    """A port of `HOST` that nobody listens at, other than those."""
     while True:
         port = random.choice(_PORTS)  # noqa: S311 - not a secret
         if port not in other_than and is_free(port):

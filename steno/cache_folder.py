@@ -1,11 +1,11 @@
-"""The cache of this machine's user, where what was fetched once is kept: Kafka's jars, speech models."""
+"""Says where downloaded files are kept between runs: Kafka's jars, speech models."""
 
 import os
 from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """Where fetched files are kept: `STENO_CACHE`, else `steno` in the user's cache folder."""
+    """The folder of downloaded files: `STENO_CACHE`, else `steno` in the user's cache folder."""
     chosen = os.environ.get("STENO_CACHE")
     if chosen:
         return Path(chosen).expanduser()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steno.moments import in_utc, with_room
+from steno.utc import in_utc, in_utc_with_margin
 
 ZONES = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 
@@ -21,7 +21,7 @@ def test_any_moment_is_one_of_utc_or_refused(moment: datetime) -> None:
         return
     assert (taken, taken.tzinfo) == (moment, UTC)
     try:
-        roomy = with_room(moment)
+        roomy = in_utc_with_margin(moment)
     except ValueError:
         assert moment.year in (1, 2, 9998, 9999)
         return

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from steno.cache import cache_folder
+from steno.cache_folder import cache_folder
 
 
 def test_the_cache_is_where_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

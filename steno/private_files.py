@@ -1,7 +1,7 @@
-"""Files and folders for nobody but the user that the suite runs as.
+"""Creates files and folders that only the user of this process can read.
 
-A recording, what was said in it, keys: all that lies in a data folder is private. Every process of the house has a umask that
-makes it so (`keep_private`); what it finds there from before is mended at the start (`mend`).
+Recordings, transcripts and keys are private, so everything in a data folder is. Every process of Steno sets a umask that makes
+it so (`set_umask`); files that are there already are corrected at the start (`make_private`).
 """
 
 import os
@@ -13,13 +13,13 @@ UMASK = 0o077
 _OTHERS = 0o077
 
 
-def keep_private() -> None:
-    """Makes what this process and its children create private. For the start of a program: it holds for all threads."""
+def set_umask() -> None:
+    """Makes what this process and its children create private. Call it at the start of a program: it holds for all threads."""
     os.umask(UMASK)
 
 
 def make_folder(path: Path) -> None:
-    """Makes a private folder, and those above it that are missing, or makes one that is there private."""
+    """Creates a private folder, and those above it that are missing; makes it private where it is there already."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.mkdir(mode=0o700, exist_ok=True)
     _close(path.resolve())
@@ -53,7 +53,7 @@ def write(path: Path, text: str, *, like: os.stat_result | None = None) -> None:
         raise
 
 
-def mend(paths: Iterable[Path]) -> None:
+def make_private(paths: Iterable[Path]) -> None:
     """Makes files and folders private with all that is in them.
 
     A path stands for what it leads to; links in a folder, and what another user owns, are left as they are.

@@ -1,4 +1,4 @@
-"""Files below a folder, opened so that what was checked is what is read.
+"""Opens files that must lie below a folder, so that the file that was checked is the file that is read.
 
 A name that somebody else chose is resolved first, links and `..` and all; what it resolves to must lie below a folder; then it
 is opened from that folder on, one part after the other, without following a link. A part that becomes a link between the check
@@ -23,7 +23,7 @@ _NOT_THERE = frozenset(
 
 
 class OutsideFolder(Exception):
-    """A path leads out of the folders it must stay in; nothing is said of what is there, not even whether it is."""
+    """A path leads out of the folders it must stay in; whether anything is there is not said."""
 
 
 class NoRegularFile(Exception):
