@@ -4,14 +4,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from steno_ingest.calls.doors.actions import Action, Close, CloseReason, Ended, ResumePoint, SendText
 from steno_ingest.calls.doors.audiohook import AudioHookDoor, AudioHookOptions
-from steno_ingest.calls.doors.port import (
-    Action,
-    Close,
-    Ended,
-    ResumePoint,
-    SendText,
-)
 
 from steno.cli.callers.audiohook_client import AudioHookClient, Conversation, Said, offers_of
 from steno.events.records import Phrase, Word
@@ -38,7 +32,7 @@ class Session:
         self.told: list[Action] = []
         #: What the door told the peer.
         self.said: list[Said] = []
-        self.closed: int | None = None
+        self.closed: CloseReason | None = None
 
     def take(self, actions: Iterable[Action]) -> list[Action]:
         """Carries out actions; those that are not for the peer are given back."""
@@ -50,7 +44,7 @@ class Session:
                 if said.answer:
                     self.send(said.answer)
             elif isinstance(action, Close):
-                self.closed = action.code
+                self.closed = action.why
             else:
                 told.append(action)
         self.told += told
@@ -67,7 +61,7 @@ class Session:
 
     def accept(self) -> None:
         """The call is in the ledger."""
-        self.take(self.door.accepted(at=ResumePoint(sequence=0, position=0), now=self.now))
+        self.take(self.door.accept(at=ResumePoint(sequence=0, position=0), now=self.now))
 
     def tick(self, seconds: float) -> list[Action]:
         """Time passes."""

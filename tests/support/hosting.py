@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from steno_ingest.calls.doors.port import Offered, ResumePoint
+from steno_ingest.calls.doors.actions import Offered, ResumePoint
 from steno_ingest.calls.hosting.host import CallHost
 from steno_ingest.calls.hosting.reconciler import Reconciler
 from steno_ingest.calls.ledger.call_rows import seen
@@ -15,8 +15,8 @@ from steno_ingest.errors import NotThere
 
 from steno.events.catalogue import Topic
 from steno.events.records import AudioCodec, CallChannel, CallStarted, CallStatus, Record
+from steno.kafka import Encoded
 from steno.kafka.errors import RecordRefused
-from steno.kafka.producer import Encoded
 from steno.storage.database import DatabaseUnavailable
 from steno.tenants import Caller
 
@@ -161,8 +161,8 @@ class ScriptedPeer:
     def ask_to_leave(self, reason: str) -> None:
         self.asked.append(reason)
 
-    def refuse(self, reason: str) -> None:
-        self.asked.append(f"refused: {reason}")
+    def reject(self, error: str) -> None:
+        self.asked.append(f"rejected: {error}")
 
 
 class Hosting:

@@ -9,7 +9,8 @@ from typing import Any
 
 from steno_ingest.calls.doors.port import Door, Entered
 from steno_ingest.calls.doors.stream import StreamDoor
-from steno_ingest.calls.hosting.connection import Connection
+from steno_ingest.calls.hosting.driver import CallDriver
+from steno_ingest.calls.transports.websocket_connection import WebSocketConnection
 from support.hosting import Hosting
 
 from steno.events.catalogue import PHRASES, Topic
@@ -106,22 +107,21 @@ class Line:
         self.wire = Wire()
         self.captions = ScriptedCaptions()
         self.said_before = MemoryPhrases()
-        self.connection = Connection(
+        self.driver = CallDriver(
             Entered(door=door or StreamDoor(), caller=self.caller, holds=lambda: self.key_holds),
             self.hosting.host,
             self.captions,
             self.said_before,
-            receive=self.wire.incoming.get,
-            send=self.wire.send,
             idle_seconds=60,
             now=lambda: self.hosting.seconds,
-            heartbeats=lambda: self.heartbeats,
+            lifesigns=lambda: self.heartbeats,
         )
+        self.connection = WebSocketConnection(self.driver, receive=self.wire.incoming.get, send=self.wire.send)
 
     def tick(self, seconds: float) -> None:
         """So much time passes."""
         self.hosting.seconds += seconds
-        self.connection.tick()
+        self.driver.tick()
 
     def understand(self, record: Record) -> None:
         """Something is understood."""

@@ -14,14 +14,15 @@ from steno.kafka import Cluster, Consumer, LogConsumer, Tail, TopicMaker
 from steno.storage import database
 from steno.storage.objects import ObjectStore
 from steno_ingest.calls.doors.table import RESUMABLE, door_table
+from steno_ingest.calls.hosting.drivers import Drivers
 from steno_ingest.calls.hosting.host import CallHost
 from steno_ingest.calls.hosting.reconciler import Reconciler
-from steno_ingest.calls.hosting.websocket import CallServer
 from steno_ingest.calls.ledger.account_rows import AccountRows
 from steno_ingest.calls.ledger.call_ledger import CallLedger
 from steno_ingest.calls.ledger.overdue import Overdue
 from steno_ingest.calls.ledger.queries import CallQueries
 from steno_ingest.calls.log.wiring import read_call_log
+from steno_ingest.calls.transports.websocket_server import WebSocketServer
 from steno_ingest.folder import WatchedFolder
 from steno_ingest.intake import Intake
 from steno_ingest.ledger import Ledger
@@ -70,12 +71,10 @@ async def build(settings: IngestSettings) -> Wiring:
         live_speed=settings.live_speed,
     )
     rates = Rates.of(settings)
-    server = CallServer(
+    drivers = Drivers(host, tail, queries, idle_seconds=settings.idle_seconds)
+    server = WebSocketServer(
         door_table(settings, keys),
-        host,
-        tail,
-        queries,
-        idle_seconds=settings.idle_seconds,
+        drivers,
         openings=rates.calls,
         wrong_keys=rates.wrong_keys,
         most_of_a_key=settings.max_calls_per_key,
@@ -128,7 +127,7 @@ async def build(settings: IngestSettings) -> Wiring:
         health=_health(engine, objects, topics, consumer, call_log.consumer),
         components=[
             *components,
-            server,
+            drivers,
             reconciler,
             host,
             Sweeper(objects, accounts),

@@ -6,24 +6,24 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from pydantic import ValidationError
-from steno_ingest.calls.doors.port import (
+from steno_ingest.calls.doors.actions import (
     Action,
     Audio,
     Close,
-    Door,
+    CloseReason,
     Dtmf,
     Ended,
     Gap,
     Left,
     Offered,
     Paused,
-    Refusal,
     Resumed,
     ResumePoint,
     SendBytes,
     SendText,
     Updated,
 )
+from steno_ingest.calls.doors.port import Door, Refusal
 from steno_ingest.calls.hosting.gate import Holder
 from steno_ingest.calls.hosting.session import CallSession, Entry, IllegalInput, State
 
@@ -94,7 +94,7 @@ class Stand:
                     self._do(self.door.receive_bytes(data, now=self.now))
                 case Ask(what=what):
                     self._ask(what)
-        self._do(self.door.connection_lost())
+        self._do(self.door.lose_connection())
         assert self.session is None or self.session.state is State.ENDED or self.door.resumable, "the call was not ended"
 
     def _ask(self, what: str) -> None:
@@ -111,11 +111,11 @@ class Stand:
             case "leave":
                 self._do(self.door.ask_to_leave("service_stopping"))
             case "settled" if self._ended:
-                self._do(self.door.settled(now=self.now))
+                self._do(self.door.settle(now=self.now))
             case "transcribed" if self._ended:
-                self._do(self.door.transcribed(phrase_count=3, now=self.now))
+                self._do(self.door.end_captions(phrase_count=3, now=self.now))
             case "acknowledged" if session is not None:
-                self._do(self.door.acknowledged(sequence=session.flushed.sequence, position=session.flushed.position))
+                self._do(self.door.acknowledge(sequence=session.flushed.sequence, position=session.flushed.position))
 
     def _do(self, actions: Iterable[Action]) -> None:
         for action in actions:
@@ -128,7 +128,7 @@ class Stand:
                     self._told(self.session, action)
                 except IllegalInput as error:
                     self._kept(self.session.end(complete=False, reason="protocol_error", error=str(error)))
-                    self._said(Close(code=1008, reason=str(error)))
+                    self._said(Close(why=CloseReason.REFUSED, detail=str(error)))
             elif isinstance(action, Ended):
                 assert not self._ended, "the call ended twice"
                 self._ended = True
@@ -141,9 +141,8 @@ class Stand:
                 assert len(text) <= MOST_TOLD_CHARACTERS, f"{len(text)} characters for the peer"
                 assert isinstance(json.loads(text), dict)
                 text.encode()
-            case Close(code=code, reason=reason):
-                assert code in (1000, 1001, 1002, 1003, 1007, 1008, 1009, 1011, 1012, 1013), code
-                reason[:100].encode()
+            case Close(detail=detail):
+                detail[:100].encode()
                 self.closed = True
 
     def _offer(self, offered: Offered) -> None:
@@ -161,11 +160,11 @@ class Stand:
                 started_at=BEGAN,
             )
         except ValidationError:
-            self._do(self.door.refused(Refusal.NOT_VALID, now=self.now))
+            self._do(self.door.refuse(Refusal.NOT_VALID, now=self.now))
             return
         self.session = CallSession(started, chunk_ms=100, clock=self._clock, at=offered.resume)
         self._kept(self.session.start(paused_by=Holder.PEER if offered.paused else None))
-        self._do(self.door.accepted(at=self.session.received, now=self.now))
+        self._do(self.door.accept(at=self.session.received, now=self.now))
 
     def _told(self, session: CallSession, action: Action) -> None:
         match action:

@@ -11,7 +11,7 @@ from random import Random
 from fuzz.inputs import TEXTS, integer, mutated, text
 from fuzz.target import Target
 from steno_ingest.calls.doors import audiohook_signature, twilio_signature
-from steno_ingest.calls.doors.port import Upgrade, UpgradeRefused
+from steno_ingest.calls.doors.http_entrance import Upgrade, UpgradeRefused
 
 from steno.cli.callers.audiohook_signing import sign
 from steno.http.auth import ApiKeys, key_line, presented_key

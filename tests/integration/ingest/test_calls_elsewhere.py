@@ -1,7 +1,8 @@
 """Calls of one process and the rest of the world: what is asked at another process, and calls that move or are lost."""
 
 import pytest
-from steno_ingest.calls.doors.port import Audio, Paused, Refusal, Resumed
+from steno_ingest.calls.doors.actions import Audio, Paused, Resumed
+from steno_ingest.calls.doors.port import Refusal
 from steno_ingest.calls.hosting.admission import OfferRefused
 from steno_ingest.calls.hosting.host import CallHost
 from steno_ingest.calls.hosting.hosted_call import HostedCall

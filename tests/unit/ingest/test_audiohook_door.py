@@ -5,22 +5,23 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from steno_ingest.calls.doors.port import (
+from steno_ingest.calls.doors.actions import (
     Action,
     Audio,
     Close,
+    CloseReason,
     Dtmf,
     Ended,
     Gap,
     Left,
     Offered,
     Paused,
-    Refusal,
     Resumed,
     ResumePoint,
     SendText,
     Updated,
 )
+from steno_ingest.calls.doors.port import Refusal
 from support.audiohook_session import FRAME, Session, ended, opened, phrase
 
 from steno.cli.callers.audiohook_client import Conversation, offers_of
@@ -150,7 +151,7 @@ def test_a_refused_call_says_why() -> None:
     """The client learns why its call is not taken; the call is not ours to end."""
     session = Session()
     session.send(session.client.open())
-    session.take(session.door.refused(Refusal.CALL_ID_IN_USE, now=session.now))
+    session.take(session.door.refuse(Refusal.CALL_ID_IN_USE, now=session.now))
     assert session.said[0].parameters == {"reason": "error", "info": "the call is not taken: call_id_in_use"}
     assert not any(isinstance(action, Ended) for action in session.told)
 
@@ -169,7 +170,7 @@ def test_nothing_is_said_before_the_first_pong() -> None:
     session.tick(0)
     session.send(session.client.open())
     session.accept()
-    session.take(session.door.caption(phrase("hello"), now=session.now))
+    session.take(session.door.add_caption(phrase("hello"), now=session.now))
     session.take(session.door.ask_pause())
     session.tick(1)
     assert session.types == ["opened"]
@@ -183,7 +184,7 @@ def test_a_client_that_does_not_ping_is_not_waited_for() -> None:
     session.tick(0)
     session.send(session.client.open())
     session.accept()
-    session.take(session.door.caption(phrase("hello"), now=session.now))
+    session.take(session.door.add_caption(phrase("hello"), now=session.now))
     session.tick(3)
     assert session.types == ["opened", "event"]
 
@@ -265,10 +266,10 @@ def test_a_session_that_goes_on_with_a_call_has_times_of_its_own() -> None:
     session = Session()
     session.tick(0)
     session.send(session.client.open())
-    session.take(session.door.accepted(at=ResumePoint(sequence=9, position=80_004), now=session.now))
+    session.take(session.door.accept(at=ResumePoint(sequence=9, position=80_004), now=session.now))
     session.send(session.client.ping())
-    session.take(session.door.caption(phrase("before", start_ms=9_999), now=session.now))
-    session.take(session.door.caption(phrase("behind", start_ms=11_500), now=session.now))
+    session.take(session.door.add_caption(phrase("before", start_ms=9_999), now=session.now))
+    session.take(session.door.add_caption(phrase("behind", start_ms=11_500), now=session.now))
     (said,) = session.client.transcripts
     assert (said["offset"], said["alternatives"][0]["interpretations"][0]["tokens"][0]["offset"]) == ("PT1.5S", "PT1.6S")
 
@@ -297,13 +298,13 @@ def test_close_is_answered_when_the_last_captions_are_out() -> None:
     session.send(session.client.close())
     assert ended(session) == Ended(complete=True, reason="hangup")
     session.tick(1)
-    session.take(session.door.caption(phrase("goodbye"), now=session.now))
+    session.take(session.door.add_caption(phrase("goodbye"), now=session.now))
     assert session.types[2:] == ["event"]
-    session.take(session.door.transcribed(phrase_count=1, now=session.now))
+    session.take(session.door.end_captions(phrase_count=1, now=session.now))
     assert session.types[2:] == ["event", "closed"]
     assert session.closed is None
     session.tick(5)
-    assert session.closed == 1000
+    assert session.closed is CloseReason.DONE
 
 
 def test_close_is_answered_in_time_without_a_transcript() -> None:
@@ -342,14 +343,14 @@ def test_what_becomes_of_a_call_follows_from_the_close(reason: str, told: Action
     session.send(session.client.message("error", {"code": 408, "message": "no pong"}))
     assert session.send(session.client.close(reason)) == [told]
     assert session.types[2:] == ([] if reason == "end" else ["closed"])
-    assert session.take(session.door.connection_lost()) == []
+    assert session.take(session.door.lose_connection()) == []
 
 
 def test_a_lost_connection_ends_the_call_as_torn() -> None:
     """Unless the server has the call wait: it is over, and not all of it is here."""
     session = opened()
-    assert session.take(session.door.connection_lost()) == [Ended(complete=False, reason="torn")]
-    assert session.take(session.door.connection_lost()) == []
+    assert session.take(session.door.lose_connection()) == [Ended(complete=False, reason="torn")]
+    assert session.take(session.door.lose_connection()) == []
     assert session.take(session.door.tick(now=session.now + 100)) == []
 
 
@@ -357,7 +358,7 @@ def test_a_connection_lost_behind_the_end_is_nothing() -> None:
     """A call that ended ends once."""
     session = opened()
     session.send(session.client.close())
-    session.take(session.door.connection_lost())
+    session.take(session.door.lose_connection())
     assert ended(session).complete
 
 
@@ -458,8 +459,8 @@ def test_behind_an_error_only_close_counts() -> None:
     assert session.door.receive_bytes(FRAME, now=session.now) == []
     assert session.door.receive_text("{", now=session.now) == []
     assert session.door.receive_text(session.client.ping(), now=session.now) == []
-    assert session.door.caption(phrase("late"), now=session.now) == []
-    assert session.door.tick(now=session.now + 5) == [Close(code=1002)]
+    assert session.door.add_caption(phrase("late"), now=session.now) == []
+    assert session.door.tick(now=session.now + 5) == [Close(why=CloseReason.PROTOCOL_ERROR)]
     assert session.door.receive_text(session.client.close(), now=session.now) == []
 
 
@@ -468,11 +469,11 @@ def test_what_comes_behind_closed_is_passed_over() -> None:
     session = opened()
     session.send(session.client.close())
     assert session.send(session.client.message("close", {"reason": "end"})) == []
-    session.take(session.door.transcribed(phrase_count=0, now=session.now))
+    session.take(session.door.end_captions(phrase_count=0, now=session.now))
     assert session.types[-1] == "closed"
     assert session.door.receive_text(session.client.message("ping"), now=session.now) == []
     assert session.door.receive_bytes(FRAME, now=session.now) == []
-    assert session.door.caption(phrase("late"), now=session.now) == []
+    assert session.door.add_caption(phrase("late"), now=session.now) == []
 
 
 @pytest.mark.parametrize(
@@ -491,6 +492,6 @@ def test_more_than_is_kept_of_a_call_is_refused_by_name(config: dict[str, str]) 
 def test_what_the_call_cannot_take_ends_the_session_as_any_fault_of_the_client() -> None:
     """It is told to close, and the call is over by a protocol error."""
     session = opened()
-    session.take(session.door.violated("it is too much", now=session.now))
+    session.take(session.door.reject("it is too much", now=session.now))
     assert session.types[-2:] == ["disconnect", "closed"]
     assert (ended(session).reason, ended(session).error) == ("protocol_error", "it is too much")

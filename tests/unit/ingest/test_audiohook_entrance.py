@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from steno_ingest.calls.doors.actions import Offered, ResumePoint, SendText
 from steno_ingest.calls.doors.audiohook_entrance import audiohook_door
-from steno_ingest.calls.doors.port import Offered, ResumePoint, SendText, Upgrade, UpgradeRefused
+from steno_ingest.calls.doors.http_entrance import Upgrade, UpgradeRefused
 from steno_ingest.settings import IngestSettings
 
 from steno.cli.callers.audiohook import upgrade_headers
@@ -47,7 +48,7 @@ def test_a_signed_request_gets_a_door_with_the_settings(keys_file: Path) -> None
     opening["parameters"]["supportedLanguages"] = True
     (offered,) = door.receive_text(json.dumps(opening), now=0)
     assert isinstance(offered, Offered)
-    (opened,) = door.accepted(at=ResumePoint(sequence=0, position=0), now=0)
+    (opened,) = door.accept(at=ResumePoint(sequence=0, position=0), now=0)
     assert isinstance(opened, SendText)
     assert json.loads(opened.text)["parameters"]["supportedLanguages"] == ["en-US", "de-DE"]
 

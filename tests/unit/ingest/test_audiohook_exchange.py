@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from steno_ingest.calls.doors.actions import Action, Audio, Close, Ended, Gap, Offered, Paused, Resumed, ResumePoint, SendText
 from steno_ingest.calls.doors.audiohook import AudioHookDoor, AudioHookOptions
-from steno_ingest.calls.doors.port import Action, Audio, Close, Ended, Gap, Offered, Paused, Resumed, ResumePoint, SendText
 
 from steno.cli.callers.audiohook_client import AudioHookClient, Conversation, offers_of
 from steno.events.records import Hypothesis, Phrase
@@ -100,7 +100,7 @@ class Exchange(RuleBasedStateMachine):
     def accept(self) -> None:
         """The ledger has the call."""
         self.accepted = True
-        self.take(self.door.accepted(at=ResumePoint(sequence=0, position=0), now=self.now))
+        self.take(self.door.accept(at=ResumePoint(sequence=0, position=0), now=self.now))
 
     @precondition(lambda self: self.client.state == "open")
     @rule(samples=st.integers(min_value=1, max_value=200))
@@ -170,9 +170,9 @@ class Exchange(RuleBasedStateMachine):
         }  # fmt: skip
         if final:
             self.phrases += 1
-            self.take(self.door.caption(Phrase(**common, sequence=0, confidence=1), now=self.now))
+            self.take(self.door.add_caption(Phrase(**common, sequence=0, confidence=1), now=self.now))
         else:
-            self.take(self.door.caption(Hypothesis(**common, revision=0), now=self.now))
+            self.take(self.door.add_caption(Hypothesis(**common, revision=0), now=self.now))
 
     @invariant()
     def audio_is_where_it_was_spoken(self) -> None:
@@ -194,7 +194,7 @@ class Exchange(RuleBasedStateMachine):
             self.reach_the_client(1)
         assert self.arrived == self.spoken
         assert self.ended == [Ended(complete=True, reason="hangup")]
-        self.take(self.door.transcribed(phrase_count=self.phrases, now=self.now))
+        self.take(self.door.end_captions(phrase_count=self.phrases, now=self.now))
         self.reach_the_client(100)
         assert self.client.state == "closed"
 

@@ -12,7 +12,7 @@ from steno_ingest.calls.doors.audiohook_signature import (
     Gatekeeper,
     NotAuthentic,
 )
-from steno_ingest.calls.doors.port import Upgrade
+from steno_ingest.calls.doors.http_entrance import Upgrade
 from structlog.testing import capture_logs
 
 from steno.cli.callers.audiohook_signing import sign

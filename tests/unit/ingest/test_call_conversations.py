@@ -3,7 +3,8 @@
 from dataclasses import dataclass, replace
 
 import pytest
-from steno_ingest.calls.doors.port import Audio, Ended, Offered, Paused, Refusal
+from steno_ingest.calls.doors.actions import Audio, Ended, Offered, Paused
+from steno_ingest.calls.doors.port import Refusal
 from steno_ingest.calls.hosting import admission
 from steno_ingest.calls.hosting.admission import OfferRefused
 from steno_ingest.calls.hosting.hosted_call import HostedCall
@@ -59,7 +60,7 @@ async def test_a_session_that_comes_again_goes_on_with_its_call(made: Conversati
     assert again is call
     assert call.session.received.position == 8 * 8000
     made.hosting.host.handle(call, SECOND)
-    made.hosting.host.end_call(call, HANGUP)
+    call.end(HANGUP)
     assert await made.ends() == [("c", False, "hangup", "")]
     (gap,) = [record for record in made.hosting.log.records if isinstance(record, AudioGap)]
     assert (gap.position, gap.length, gap.reason) == (8000, 7 * 8000, GapReason.LOST)
@@ -73,7 +74,7 @@ async def test_a_call_that_was_opened_too_late_loses_nothing(made: Conversation)
     made.hosting.seconds = 7
     assert (await made.opened(session(2)))[0] is call
     made.hosting.host.handle(call, SECOND)
-    made.hosting.host.end_call(call, HANGUP)
+    call.end(HANGUP)
     assert await made.ends() == [("c", True, "hangup", "")]
     assert "AudioGap" not in made.hosting.kinds
 
@@ -126,7 +127,7 @@ async def test_two_sessions_of_one_key_side_by_side_are_two_calls(made: Conversa
 async def test_a_session_after_the_end_is_another_call(made: Conversation) -> None:
     """A conversation that was transferred comes back to its queue."""
     call, _ = await made.opened(session(1))
-    made.hosting.host.end_call(call, HANGUP)
+    call.end(HANGUP)
     assert (await made.opened(session(2)))[0].call_id == "c.2"
 
 
@@ -182,7 +183,7 @@ async def test_a_stop_ends_calls_whose_peers_are_away_as_all_others(made: Conver
     call, peer = await made.opened(session(1))
     made.hosting.host.lose_peer(call, peer, TORN)
     other, another = await made.opened(session(2), OTHER)
-    made.hosting.host.draining = True
+    made.hosting.host.drain()
     made.hosting.host.lose_peer(other, another, TORN)
     await made.hosting.host.stop()
     assert sorted(await made.ends()) == [("c", False, "service_stopping", ""), ("c.2", False, "service_stopping", "")]

@@ -4,8 +4,10 @@ import asyncio
 from typing import Any
 
 import pytest
-from steno_ingest.calls.doors.port import Entered, Upgrade, UpgradeRefused
-from steno_ingest.calls.hosting.websocket import CallServer
+from steno_ingest.calls.doors.http_entrance import Upgrade, UpgradeRefused
+from steno_ingest.calls.doors.port import Entered
+from steno_ingest.calls.hosting.drivers import Drivers
+from steno_ingest.calls.transports.websocket_server import WebSocketServer
 from structlog.testing import capture_logs
 
 from steno.http.rates import Rate
@@ -42,7 +44,7 @@ def _refuse(_: Upgrade) -> Entered:
     raise UpgradeRefused(401, "no key")
 
 
-async def _knock(server: CallServer, factory: Any, client: str = "192.0.2.1") -> tuple[int, dict[bytes, bytes], bool]:
+async def _knock(server: WebSocketServer, factory: Any, client: str = "192.0.2.1") -> tuple[int, dict[bytes, bytes], bool]:
     """The status that an upgrade is answered with (101 where it is accepted), its headers, and whether it is known then."""
     sent: list[dict[str, Any]] = []
     link = _Link()
@@ -68,8 +70,8 @@ async def _knock(server: CallServer, factory: Any, client: str = "192.0.2.1") ->
     return first.get("status", 101), dict(first.get("headers", ())), link.shown
 
 
-def _server(**options: Any) -> CallServer:
-    return CallServer({}, _Host(), None, None, idle_seconds=60, **options)  # type: ignore[arg-type]
+def _server(**options: Any) -> WebSocketServer:
+    return WebSocketServer({}, Drivers(_Host(), None, None, idle_seconds=60), **options)  # type: ignore[arg-type]
 
 
 async def test_who_is_let_in_is_no_stranger() -> None:

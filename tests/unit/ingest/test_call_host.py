@@ -3,7 +3,8 @@
 import asyncio
 
 import pytest
-from steno_ingest.calls.doors.port import Audio, Ended, Paused, Refusal, Resumed
+from steno_ingest.calls.doors.actions import Audio, Ended, Paused, Resumed
+from steno_ingest.calls.doors.port import Refusal
 from steno_ingest.calls.hosting import admission
 from steno_ingest.calls.hosting.admission import OfferRefused
 from steno_ingest.calls.hosting.hosted_call import HostedCall
@@ -44,7 +45,7 @@ async def test_a_call_is_accepted_before_kafka_has_it() -> None:
     hosting.log.taking.clear()
     call, _ = await taken(hosting)
     hosting.host.handle(call, SECOND)
-    hosting.host.end_call(call, HANGUP)
+    call.end(HANGUP)
     await hosting.settle()
     assert not hosting.log.records
     assert not call.settled
@@ -67,7 +68,7 @@ async def test_calls_that_cannot_be_taken_are_refused() -> None:
     assert await refusal(hosting, resume=(0, 0), channels=2) is Refusal.NOT_AS_BEFORE
     hosting.ledger.away = True
     assert await refusal(hosting, "other") is Refusal.LEDGER_AWAY
-    hosting.host.draining = True
+    hosting.host.drain()
     assert await refusal(hosting, "other") is Refusal.SERVICE_STOPPING
 
 
@@ -96,10 +97,10 @@ async def test_a_peer_that_can_come_back_is_awaited_where_the_ledger_answered_to
     await refused_late(hosting, monkeypatch, door="stream")
     hosting.ledger.answering.set()
     await hosting.settle()
-    assert list(hosting.host.awaited) == ["c"]
+    assert list(hosting.host.registry.awaited) == ["c"]
     await hosting.host.offer(offer(resume=(0, 0)), door="stream", resumable=True, peer=ScriptedPeer())
     await hosting.settle()
-    assert hosting.host.awaited == {}
+    assert hosting.host.registry.awaited == {}
     assert hosting.kinds[0] == "CallStarted"
 
 
@@ -122,7 +123,7 @@ async def test_an_answer_that_comes_too_late_ends_no_call_that_goes_on(monkeypat
     hosting.ledger.answering.set()
     await again
     await hosting.settle()
-    assert hosting.host.awaited == {}
+    assert hosting.host.registry.awaited == {}
 
 
 async def test_a_pause_by_the_peer_is_kept() -> None:
@@ -284,12 +285,12 @@ async def test_a_peer_that_comes_back_to_a_call_it_has_ended_learns_that_all_is_
     """It may have lost the connection before; a call that was torn is over, and one that is forgotten too."""
     hosting = Hosting()
     call, peer = await taken(hosting)
-    hosting.host.end_call(call, HANGUP)
+    call.end(HANGUP)
     hosting.host.lose_peer(call, peer, TORN)
     await hosting.settle()
     assert await hosting.host.offer(offer(resume=(0, 0)), door="stream", resumable=True, peer=ScriptedPeer()) is call
     torn, _ = await taken(hosting, "torn")
-    hosting.host.end_call(torn, TORN)
+    torn.end(TORN)
     assert await refusal(hosting, "torn", resume=(0, 0)) is Refusal.CALL_ALREADY_ENDED
     hosting.seconds = 100
     await hosting.settle()
@@ -304,7 +305,7 @@ async def test_a_call_that_goes_on_elsewhere_ends_nothing_here() -> None:
     hosting.ledger.change("c", instance="1")
     await hosting.reconciler.reconcile()
     hosting.host.handle(call, SECOND)
-    hosting.host.end_call(call, HANGUP)
+    call.end(HANGUP)
     await hosting.settle()
     assert hosting.kinds == ["CallStarted"]
     assert peer.asked == ["replaced"]
@@ -384,7 +385,7 @@ async def test_nobody_goes_on_with_somebody_elses_call() -> None:
     hosting.host.lose_peer(call, peer, TORN)
     assert await tried((1, 800)) is Refusal.NO_SUCH_CALL
     assert call.peer is None
-    hosting.host.end_call(call, HANGUP)
+    call.end(HANGUP)
     assert await tried((1, 800)) is Refusal.NO_SUCH_CALL
     assert [record.tenant for record in hosting.log.records if isinstance(record, CallStarted)] == ["acme"]
 
@@ -413,13 +414,13 @@ async def test_a_call_is_awaited_on_when_a_stranger_asks_for_it() -> None:
     started = (await taken(Hosting()))[0].session.started
     await hosting.ledger.begin(started, door="stream", instance="0", paused=False)
     await hosting.reconciler.recover()
-    before = dict(hosting.host.awaited)
+    before = dict(hosting.host.registry.awaited)
     with pytest.raises(OfferRefused):
         await hosting.host.offer(
             offer(resume=(1, 800)), door="stream", resumable=True, peer=ScriptedPeer(caller=Caller("other", "other"))
         )
     assert list(before) == ["c"]
-    assert hosting.host.awaited == before
+    assert hosting.host.registry.awaited == before
 
 
 async def lost_with_the_process_before(hosting: Hosting) -> None:
@@ -448,7 +449,7 @@ async def test_a_resume_that_comes_to_nothing_ends_no_call_that_goes_on(end: str
         await asked
     hosting.seconds = 31
     await hosting.reconciler.reconcile()
-    assert hosting.host.awaited == {}
+    assert hosting.host.registry.awaited == {}
     assert hosting.ledger.views["c"].open
     assert not call.over
 
@@ -463,15 +464,15 @@ async def test_a_call_is_awaited_on_when_a_resume_is_cancelled() -> None:
     asked.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asked
-    assert list(hosting.host.awaited) == ["c"]
+    assert list(hosting.host.registry.awaited) == ["c"]
 
 
 async def test_a_call_that_goes_on_here_is_not_ended_as_lost() -> None:
     """Whatever still has it awaited."""
     hosting = Hosting()
     call, _ = await taken(hosting)
-    hosting.host.awaited["c"] = 0
+    hosting.host.registry.await_peer("c", until=0)
     await hosting.reconciler.reconcile()
     assert hosting.ledger.views["c"].open
-    assert hosting.host.awaited == {}
+    assert hosting.host.registry.awaited == {}
     assert not call.over

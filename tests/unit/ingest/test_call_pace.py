@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from steno_ingest.calls.doors.port import Offered, ResumePoint
-from steno_ingest.calls.hosting import connection as connection_module
+from steno_ingest.calls.doors.actions import Offered, ResumePoint
+from steno_ingest.calls.hosting import driver as driver_module
 from steno_ingest.calls.hosting.admission import OfferRefused
 from steno_ingest.calls.hosting.gate import Holder
 from steno_ingest.calls.hosting.pace import PARTY_SECONDS_PER_SECOND, SMALL_BURST_SECONDS, Pace, PartyBurst
@@ -133,7 +133,7 @@ async def playing(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Line, 
             made.hosting.seconds += seconds
             await asyncio.sleep(0)
 
-    monkeypatch.setattr(connection_module, "asyncio", _Asyncio())
+    monkeypatch.setattr(driver_module, "asyncio", _Asyncio())
     running = asyncio.create_task(made.connection.run())
     made.wire.say(
         {"type": "start", "call_id": "call-1", "codec": "PCMU", "sample_rate": RATE, "channels": [{}]},
@@ -167,7 +167,7 @@ async def test_a_peer_that_waits_is_not_idle_and_can_end_its_call(monkeypatch: p
             made.wire.speak(bytes(64_000))
         made.wire.say({"type": "end"})
         while made.wire.incoming.qsize():
-            made.connection.tick()
+            made.driver.tick()
             await asyncio.sleep(0)
         await made.hosting.settle()
         assert isinstance(end := made.hosting.log.records[-1], CallEnded)
@@ -281,10 +281,10 @@ async def test_a_call_is_resumed_from_nowhere_that_it_cannot_be(at: ResumePoint)
     """It is refused, and waits for its peer still."""
     hosting = Hosting()
     offered = Offered(call_id="c", codec=AudioCodec.PCMU, sample_rate=RATE, channels=(CallChannel(channel=0),))
-    await hosting.host.offer(offered, door="stream", resumable=True, peer=ScriptedPeer())
-    hosting.host.calls.clear()
-    hosting.host.awaited["c"] = 30.0
+    call = await hosting.host.offer(offered, door="stream", resumable=True, peer=ScriptedPeer())
+    hosting.host.registry.forget(call)
+    hosting.host.registry.await_peer("c", until=30.0)
     again = Offered(call_id="c", codec=AudioCodec.PCMU, sample_rate=RATE, channels=(CallChannel(channel=0),), resume=at)
     with pytest.raises(OfferRefused, match="resume from the last `ack`"):
         await hosting.host.offer(again, door="stream", resumable=True, peer=ScriptedPeer())
-    assert "c" in hosting.host.awaited
+    assert "c" in hosting.host.registry.awaited

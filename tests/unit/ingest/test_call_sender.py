@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from hypothesis import given
 from hypothesis import strategies as st
-from steno_ingest.calls.doors.port import ResumePoint
+from steno_ingest.calls.doors.actions import ResumePoint
 from steno_ingest.calls.hosting.sender import CallSender
 from steno_ingest.calls.hosting.session import Entry
 

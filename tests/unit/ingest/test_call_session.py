@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from steno_ingest.calls.doors.port import ResumePoint
+from steno_ingest.calls.doors.actions import ResumePoint
 from steno_ingest.calls.hosting.gate import Holder
 from steno_ingest.calls.hosting.session import CallSession, Entry, IllegalInput
 

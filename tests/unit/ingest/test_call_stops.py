@@ -3,7 +3,8 @@
 import asyncio
 
 import pytest
-from steno_ingest.calls.doors.port import Audio, Refusal
+from steno_ingest.calls.doors.actions import Audio
+from steno_ingest.calls.doors.port import Refusal
 from steno_ingest.calls.hosting.admission import OfferRefused
 from steno_ingest.calls.hosting.hosted_call import HostedCall
 from support.hosting import Hosting, ScriptedPeer, offer

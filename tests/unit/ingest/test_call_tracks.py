@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from steno_ingest.calls.doors.port import Audio, Gap
+from steno_ingest.calls.doors.actions import Audio, Gap
 from steno_ingest.calls.doors.tracks import PATIENCE_MS, Interleaver
 
 SILENCE = b"\xff"

@@ -7,23 +7,23 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from steno_ingest.calls.doors.port import (
+from steno_ingest.calls.doors.actions import (
     Action,
     Audio,
     Close,
+    CloseReason,
     Dtmf,
     Ended,
     Gap,
     Offered,
     Paused,
-    Refusal,
     Resumed,
     ResumePoint,
     SendText,
     Updated,
-    Upgrade,
-    UpgradeRefused,
 )
+from steno_ingest.calls.doors.http_entrance import Upgrade, UpgradeRefused
+from steno_ingest.calls.doors.port import Refusal
 from steno_ingest.calls.doors.stream import StreamDoor
 from steno_ingest.calls.doors.stream_entrance import stream_door
 from support.calls import live_phrase
@@ -59,7 +59,7 @@ def opened(**about: Any) -> StreamDoor:
     """A door whose call is accepted."""
     door = StreamDoor()
     say(door, {**START, **about})
-    list(door.accepted(at=ResumePoint(sequence=0, position=0), now=0))
+    list(door.accept(at=ResumePoint(sequence=0, position=0), now=0))
     return door
 
 
@@ -70,7 +70,7 @@ def failed(actions: list[Action], code: str, *, open_call: bool = True) -> None:
     (error,) = told([said])
     assert (error["type"], error["code"]) == ("error", code)
     assert error["message"]
-    assert close == Close(code=1008, reason=code)
+    assert close == Close(why=CloseReason.REFUSED, detail=code)
     if open_call:
         assert isinstance(first[0], Ended)
         assert (first[0].complete, first[0].reason) == (False, "protocol_error")
@@ -88,7 +88,7 @@ def test_a_call_is_offered_as_it_was_started() -> None:
         properties={"queue": "7"},
         paused=True,
     )
-    answer = told(door.accepted(at=ResumePoint(sequence=3, position=2400), now=0))
+    answer = told(door.accept(at=ResumePoint(sequence=3, position=2400), now=0))
     assert answer == [{"type": "started", "call_id": "c", "sequence": 3, "position": 2400}]
 
 
@@ -120,11 +120,11 @@ def test_what_a_running_call_is_told() -> None:
 def test_acks_come_twice_a_second_and_at_once_after_a_pause() -> None:
     """Only news is told: what is safe has moved."""
     door = opened()
-    list(door.acknowledged(sequence=1, position=800))
+    list(door.acknowledge(sequence=1, position=800))
     assert list(door.tick(now=0.4)) == []
     assert told(door.tick(now=0.5)) == [{"type": "ack", "sequence": 1, "position": 800}]
     assert list(door.tick(now=1.1)) == []
-    list(door.acknowledged(sequence=2, position=1600))
+    list(door.acknowledge(sequence=2, position=1600))
     say(door, {"type": "pause"}, now=1.2)
     assert told(door.tick(now=1.2)) == [{"type": "ack", "sequence": 2, "position": 1600}]
 
@@ -133,34 +133,34 @@ def test_a_call_that_ended_is_told_to_the_last_phrase() -> None:
     """`ended` once all is safe, phrases behind it, `completed`, and then the connection is closed."""
     door = opened()
     assert say(door, {"type": "end"}, now=10) == [Ended(complete=True, reason="hangup")]
-    assert told(door.settled(now=11)) == [{"type": "ended", "complete": True}]
-    (phrase,) = told(door.caption(live_phrase(0), now=12))
+    assert told(door.settle(now=11)) == [{"type": "ended", "complete": True}]
+    (phrase,) = told(door.add_caption(live_phrase(0), now=12))
     assert (phrase["type"], phrase["text"], phrase["role"]) == ("phrase", "phrase number 0", "agent")
     assert "call_id" not in phrase
-    *said, close = door.transcribed(phrase_count=1, now=13)
+    *said, close = door.end_captions(phrase_count=1, now=13)
     assert told(said) == [{"type": "completed", "phrase_count": 1}]
-    assert close == Close(code=1000)
-    assert list(door.connection_lost()) == []
+    assert close == Close(why=CloseReason.DONE)
+    assert list(door.lose_connection()) == []
 
 
 def test_a_transcript_that_is_complete_says_that_all_is_safe() -> None:
     """It may be read from the log before the last acknowledgement is: the peer learns that all is safe first."""
     door = opened()
     say(door, {"type": "end"}, now=10)
-    *said, close = door.transcribed(phrase_count=1, now=11)
+    *said, close = door.end_captions(phrase_count=1, now=11)
     assert told(said) == [{"type": "ended", "complete": True}, {"type": "completed", "phrase_count": 1}]
-    assert close == Close(code=1000)
+    assert close == Close(why=CloseReason.DONE)
 
 
 def test_a_transcript_that_does_not_come_holds_no_connection() -> None:
     """Half a minute after the end the door closes; where not all is safe yet, so that the peer comes back."""
-    for settled, code in ((True, 1000), (False, 1013)):
+    for settled, why in ((True, CloseReason.DONE), (False, CloseReason.TRY_AGAIN)):
         door = opened()
         say(door, {"type": "end"}, now=10)
         if settled:
-            list(door.settled(now=11))
+            list(door.settle(now=11))
         assert list(door.tick(now=39)) == []
-        assert list(door.tick(now=40)) == [Close(code=code)]
+        assert list(door.tick(now=40)) == [Close(why=why)]
 
 
 def test_a_hypothesis_is_told_with_what_is_stable() -> None:
@@ -176,7 +176,7 @@ def test_a_hypothesis_is_told_with_what_is_stable() -> None:
         text="good mor",
         stable_text="good",
     )
-    (said,) = told(opened().caption(hypothesis, now=0))
+    (said,) = told(opened().add_caption(hypothesis, now=0))
     assert (said["type"], said["phrase_id"], said["revision"], said["stable_text"]) == ("hypothesis", "p", 3, "good")
 
 
@@ -190,37 +190,47 @@ def test_the_peer_is_told_of_a_pause_by_the_api() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason", "code"),
-    [(Refusal.CALL_ID_IN_USE, 1008), (Refusal.LEDGER_AWAY, 1013), (Refusal.SERVICE_STOPPING, 1013)],
+    ("reason", "why"),
+    [
+        (Refusal.CALL_ID_IN_USE, CloseReason.REFUSED),
+        (Refusal.LEDGER_AWAY, CloseReason.TRY_AGAIN),
+        (Refusal.SERVICE_STOPPING, CloseReason.TRY_AGAIN),
+    ],
 )
-def test_a_refused_call_is_told_why_and_whether_to_try_again(reason: Refusal, code: int) -> None:
-    """1013 where the reason passes (RFC 6455 §7.4.1 and its registry), 1008 where it does not."""
+def test_a_refused_call_is_told_why_and_whether_to_try_again(reason: Refusal, why: CloseReason) -> None:
+    """To try again where the reason passes, and not where it does not."""
     door = StreamDoor()
     say(door, START)
-    said, close = door.refused(reason, now=0)
+    said, close = door.refuse(reason, now=0)
     assert told([said])[0]["code"] == reason.value
-    assert close == Close(code=code, reason=reason.value)
-    assert list(door.connection_lost()) == []
+    assert close == Close(why=why, detail=reason.value)
+    assert list(door.lose_connection()) == []
 
 
 @pytest.mark.parametrize(
-    ("reason", "code"),
-    [("service_stopping", 1012), ("replaced", 1008), ("ended_by_api", 1000), ("too_long", 1000), ("key_revoked", 1008)],
+    ("reason", "why"),
+    [
+        ("service_stopping", CloseReason.RESTARTING),
+        ("replaced", CloseReason.REFUSED),
+        ("ended_by_api", CloseReason.DONE),
+        ("too_long", CloseReason.DONE),
+        ("key_revoked", CloseReason.REFUSED),
+    ],
 )
-def test_a_peer_that_is_to_leave_learns_what_is_safe_first(reason: str, code: int) -> None:
-    """The last ack, why, and a close code that says whether to come back."""
+def test_a_peer_that_is_to_leave_learns_what_is_safe_first(reason: str, why: CloseReason) -> None:
+    """The last ack, why, and a close that says whether to come back."""
     door = opened()
-    list(door.acknowledged(sequence=1, position=800))
+    list(door.acknowledge(sequence=1, position=800))
     *said, close = door.ask_to_leave(reason)
     assert told(said)[0] == {"type": "ack", "sequence": 1, "position": 800}
     assert isinstance(close, Close)
-    assert close.code == code
+    assert close.why is why
 
 
 def test_a_lost_connection_tears_an_open_call_only() -> None:
     """Whether it is held then is not the door's to say."""
-    assert list(opened().connection_lost()) == [Ended(complete=False, reason="torn")]
-    assert list(StreamDoor().connection_lost()) == []
+    assert list(opened().lose_connection()) == [Ended(complete=False, reason="torn")]
+    assert list(StreamDoor().lose_connection()) == []
 
 
 @pytest.mark.parametrize(
@@ -293,7 +303,7 @@ def test_nothing_follows_a_close(frames: list[str | bytes]) -> None:
         more = list(door.receive_text(frame, now=0) if isinstance(frame, str) else door.receive_bytes(frame, now=0))
         assert not (closed and more)
         if any(isinstance(action, Offered) for action in more):
-            more += door.accepted(at=ResumePoint(sequence=0, position=0), now=0)
+            more += door.accept(at=ResumePoint(sequence=0, position=0), now=0)
         actions += more
     assert sum(isinstance(action, Offered) for action in actions) <= 1
     assert sum(isinstance(action, Ended) for action in actions) <= 1

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from steno_ingest.calls.doors.port import Action, Audio, Close, Ended, Offered, Refusal, ResumePoint, SendText
+from steno_ingest.calls.doors.actions import Action, Audio, Close, Ended, Offered, ResumePoint, SendText
+from steno_ingest.calls.doors.port import Refusal
 from steno_ingest.calls.doors.stream import StreamDoor
 from steno_ingest.calls.hosting.session import CallSession, Entry
 from steno_ingest.calls.hosting.session import State as Session
+from steno_ingest.calls.transports.websocket_connection import CLOSE_CODES
 
 from steno.cli.callers.audio import CallAudio
 from steno.cli.callers.stream import CallDescription, State, StreamClient
@@ -45,7 +47,7 @@ class Ingest:
 
     def lose(self) -> None:
         """The connection is gone; the call is held for its peer."""
-        list(self._door.connection_lost())
+        list(self._door.lose_connection())
 
     def die(self) -> None:
         """The process is killed, and what it had not written with it."""
@@ -69,12 +71,12 @@ class Ingest:
         if self._written:
             after = self._line.popleft().after
             self._written -= 1
-            self._do(self._door.acknowledged(sequence=after.sequence, position=after.position))
+            self._do(self._door.acknowledge(sequence=after.sequence, position=after.position))
         if self._over and not self._line:
             # Told once on a connection; the next one asks again.
             self._over = False
-            self._do(self._door.settled(now=self.now))
-            self._do(self._door.transcribed(phrase_count=0, now=self.now))
+            self._do(self._door.settle(now=self.now))
+            self._do(self._door.end_captions(phrase_count=0, now=self.now))
 
     def tick(self) -> None:
         self.now += 0.5
@@ -88,8 +90,8 @@ class Ingest:
         match action:
             case SendText(text=text):
                 self.back.append(text)
-            case Close(code=code):
-                self.closed = code
+            case Close(why=why):
+                self.closed = CLOSE_CODES[why]
             case Offered():
                 self._offer(action)
             case Audio(data=data):
@@ -106,7 +108,7 @@ class Ingest:
     def _offer(self, offered: Offered) -> None:
         if offered.resume is None or (self.ledger is None and offered.resume == ResumePoint(sequence=0, position=0)):
             if self.ledger is not None:
-                self._do(self._door.refused(Refusal.CALL_ID_IN_USE, now=self.now))
+                self._do(self._door.refuse(Refusal.CALL_ID_IN_USE, now=self.now))
                 return
             self.ledger = CallStarted(
                 call_id=offered.call_id,
@@ -117,15 +119,15 @@ class Ingest:
             )
             self._begin(None)
         elif self.ledger is None:
-            self._do(self._door.refused(Refusal.NO_SUCH_CALL, now=self.now))
+            self._do(self._door.refuse(Refusal.NO_SUCH_CALL, now=self.now))
             return
         elif self._session is None and any(isinstance(record, CallEnded) for record in self.log):
-            self._do(self._door.refused(Refusal.CALL_ALREADY_ENDED, now=self.now))
+            self._do(self._door.refuse(Refusal.CALL_ALREADY_ENDED, now=self.now))
             return
         elif self._session is None:
             self._begin(offered.resume)
         assert self._session is not None
-        self._do(self._door.accepted(at=self._session.received, now=self.now))
+        self._do(self._door.accept(at=self._session.received, now=self.now))
 
     def _begin(self, at: ResumePoint | None) -> None:
         assert self.ledger is not None

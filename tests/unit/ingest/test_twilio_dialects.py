@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from steno_ingest.calls.doors.port import Action, Audio, Dtmf, Ended, Offered, ResumePoint, Unusable
+from steno_ingest.calls.doors.actions import Action, Audio, Dtmf, Ended, Offered, ResumePoint, Unusable
 from steno_ingest.calls.doors.twilio import TwilioDoor
 from steno_ingest.calls.doors.twilio_dialects import DIALECTS
 
@@ -336,8 +336,8 @@ def said(*messages: dict[str, Any]) -> list[Action]:
         for action in door.receive_text(json.dumps(message), now=0):
             actions.append(action)
             if isinstance(action, Offered):
-                actions += door.accepted(at=ResumePoint(sequence=0, position=0), now=0)
-    return [*actions, *door.connection_lost()]
+                actions += door.accept(at=ResumePoint(sequence=0, position=0), now=0)
+    return [*actions, *door.lose_connection()]
 
 
 def audio_of(actions: list[Action]) -> bytes:

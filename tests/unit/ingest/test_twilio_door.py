@@ -9,19 +9,20 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from steno_ingest.calls.doors.port import (
+from steno_ingest.calls.doors.actions import (
     Action,
     Audio,
     Close,
+    CloseReason,
     Dtmf,
     Ended,
     Gap,
     Offered,
-    Refusal,
     ResumePoint,
     Unusable,
     Updated,
 )
+from steno_ingest.calls.doors.port import Refusal
 from steno_ingest.calls.doors.twilio import TwilioDoor
 
 from steno.cli.callers.audio import CallAudio
@@ -60,7 +61,7 @@ class Talk:
         for action in list(actions):
             self.actions.append(action)
             if isinstance(action, Offered) and self._accept:
-                self.did(self.door.accepted(at=START, now=self.now))
+                self.did(self.door.accept(at=START, now=self.now))
 
     @property
     def audio(self) -> bytes:
@@ -101,7 +102,7 @@ def test_a_call_of_two_tracks_comes_out_as_it_went_in() -> None:
     assert offered.properties["platform"] == "twilio"
     assert offered.properties["call_sid"] == client.call_sid
     assert talk.actions[-1] == Ended(complete=True, reason="hangup")
-    assert list(talk.door.settled(now=0)) == [Close(code=1000)]
+    assert list(talk.door.settle(now=0)) == [Close(why=CloseReason.DONE)]
 
 
 def test_one_track_is_one_channel() -> None:
@@ -169,7 +170,7 @@ def test_what_comes_before_the_call_is_accepted_follows_it() -> None:
     frame = b"\1\2" * 160
     talk.hear(*client.connected(), *client.media(frame), client.stop())
     assert [type(action) for action in talk.actions] == [Offered]
-    assert list(talk.door.accepted(at=START, now=1)) == [Audio(data=frame), Ended(complete=True, reason="hangup")]
+    assert list(talk.door.accept(at=START, now=1)) == [Audio(data=frame), Ended(complete=True, reason="hangup")]
 
 
 def test_a_call_that_is_not_accepted_does_not_pile_up() -> None:
@@ -178,31 +179,33 @@ def test_a_call_that_is_not_accepted_does_not_pile_up() -> None:
     talk.hear(*client.connected())
     for _ in range(2_000):
         talk.hear(*client.media(b"\1\2" * 160))
-    assert talk.actions[-1] == Close(code=1013, reason="the call cannot be taken now; try again")
+    assert talk.actions[-1] == Close(why=CloseReason.TRY_AGAIN, detail="the call cannot be taken now; try again")
     assert talk.hear(*client.media(b"\1\2" * 160)) == []
-    held = list(talk.door.accepted(at=START, now=1))
+    held = list(talk.door.accept(at=START, now=1))
     assert held[-1] == Ended(complete=False, reason="not_accepted", error="the call was not accepted in time")
 
 
-@pytest.mark.parametrize(("refusal", "code"), [(Refusal.CALL_ID_IN_USE, 1008), (Refusal.LEDGER_AWAY, 1013)])
-def test_a_refused_call_is_closed(refusal: Refusal, code: int) -> None:
-    """The close code says whether it may be tried again; what was held is let go."""
+@pytest.mark.parametrize(
+    ("refusal", "why"), [(Refusal.CALL_ID_IN_USE, CloseReason.REFUSED), (Refusal.LEDGER_AWAY, CloseReason.TRY_AGAIN)]
+)
+def test_a_refused_call_is_closed(refusal: Refusal, why: CloseReason) -> None:
+    """The close says whether it may be tried again; what was held is let go."""
     client, talk = caller(), Talk(accept=False)
     talk.hear(*client.connected(), *client.media(b"\1\2" * 160))
-    assert list(talk.door.refused(refusal, now=0)) == [Close(code=code, reason=refusal)]
+    assert list(talk.door.refuse(refusal, now=0)) == [Close(why=why, detail=refusal)]
     assert talk.hear(*client.media(b"\1\2" * 160)) == []
-    assert list(talk.door.connection_lost()) == []
+    assert list(talk.door.lose_connection()) == []
 
 
 def test_a_torn_socket_is_an_end_that_is_not_complete() -> None:
     """All that came is given, then the call is torn."""
     client, talk = caller(), Talk()
     talk.hear(*client.connected(), client.media(b"\1\2" * 160)[0])
-    talk.did(talk.door.connection_lost())
+    talk.did(talk.door.lose_connection())
     assert talk.audio == b"\1\xff" * 160
     assert talk.actions[-1] == Ended(complete=False, reason="torn")
     assert talk.only(Updated).properties == {"missing_ms_outbound": "20"}
-    assert list(talk.door.connection_lost()) == []
+    assert list(talk.door.lose_connection()) == []
 
 
 def test_keys_are_told_with_their_channel() -> None:
@@ -257,18 +260,25 @@ def test_a_connection_without_a_start_is_closed() -> None:
     talk.did(talk.door.tick(now=9))
     assert talk.actions == []
     talk.did(talk.door.tick(now=10))
-    assert talk.only(Close).code == 1008
+    assert talk.only(Close).why is CloseReason.REFUSED
 
 
-@pytest.mark.parametrize(("reason", "code"), [("service_stopping", 1001), ("ended_by_api", 1001), ("key_revoked", 1008)])
-def test_asked_to_leave_the_stream_is_closed(reason: str, code: int) -> None:
+@pytest.mark.parametrize(
+    ("reason", "why"),
+    [
+        ("service_stopping", CloseReason.GOING_AWAY),
+        ("ended_by_api", CloseReason.GOING_AWAY),
+        ("key_revoked", CloseReason.REFUSED),
+    ],
+)
+def test_asked_to_leave_the_stream_is_closed(reason: str, why: CloseReason) -> None:
     """There is no message for it: what came is given, the call ends, the socket is closed."""
     client, talk = caller(), Talk()
     talk.hear(*client.connected(), *client.media(b"\1\2" * 160))
     talk.did(talk.door.ask_to_leave(reason))
     assert [type(action) for action in talk.actions] == [Offered, Audio, Ended, Close]
-    assert (talk.only(Ended).reason, talk.only(Close).code) == (reason, code)
-    assert list(talk.door.settled(now=0)) == []
+    assert (talk.only(Ended).reason, talk.only(Close).why) == (reason, why)
+    assert list(talk.door.settle(now=0)) == []
 
 
 def changed(message: str, **more: Any) -> dict[str, Any]:
@@ -375,9 +385,9 @@ def test_a_peer_that_sends_nothing_but_rubbish_is_ended() -> None:
     assert (ended.complete, ended.reason) == (False, "protocol_error")
     assert "not JSON" in ended.error
     assert isinstance(close, Close)
-    assert close.code == 1008
+    assert close.why is CloseReason.REFUSED
     assert talk.hear("rubbish", *client.media(b"\1\2" * 160)) == []
-    assert list(talk.door.connection_lost()) == []
+    assert list(talk.door.lose_connection()) == []
 
 
 def test_nothing_comes_before_start() -> None:
@@ -387,7 +397,7 @@ def test_nothing_comes_before_start() -> None:
         (action,) = talk.hear(early)
         assert isinstance(action, Unusable)
         assert action.detail.endswith("came before start")
-    assert talk.hear(client.stop()) == [Close(code=1008, reason="stop came before start")]
+    assert talk.hear(client.stop()) == [Close(why=CloseReason.REFUSED, detail="stop came before start")]
 
 
 def test_a_binary_frame_is_passed_over() -> None:
@@ -424,7 +434,7 @@ def test_a_start_that_cannot_be_is_refused(start: dict[str, Any], told: str) -> 
     """What is wrong with a start is told, with what should be set; nothing is offered."""
     talk = Talk()
     talk.hear(telnyx_start(**start))
-    assert told in talk.only(Close).reason
+    assert told in talk.only(Close).detail
     assert len(talk.actions) == 1
 
 
@@ -449,8 +459,8 @@ def test_whatever_a_peer_says_the_call_ends_once(data: st.DataObject) -> None:
             part = data.draw(st.sampled_from([message, *(value for value in message.values() if isinstance(value, dict))]))
             part[data.draw(st.sampled_from([*part, "media"]))] = data.draw(ANYTHING)
         talk.hear(message)
-    talk.did(talk.door.accepted(at=START, now=0) if any(isinstance(action, Offered) for action in talk.actions) else [])
-    talk.did(talk.door.connection_lost())
+    talk.did(talk.door.accept(at=START, now=0) if any(isinstance(action, Offered) for action in talk.actions) else [])
+    talk.did(talk.door.lose_connection())
     offers = [action for action in talk.actions if isinstance(action, Offered)]
     ends = [action for action in talk.actions if isinstance(action, Ended)]
     assert len(ends) == len(offers) <= 1
@@ -471,4 +481,4 @@ def test_more_than_is_kept_of_a_call_is_refused_by_name(properties: dict[str, st
     assert [type(action) for action in talk.actions] == [Close]
     (close,) = talk.actions
     assert isinstance(close, Close)
-    assert (close.code, close.reason[:41]) == (1008, "the parameters of the stream are too many")
+    assert (close.why, close.detail[:41]) == (CloseReason.REFUSED, "the parameters of the stream are too many")

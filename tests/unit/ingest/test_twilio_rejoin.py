@@ -4,7 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from steno_ingest.calls.doors.port import Action, Audio, Ended, Left, Offered, Refusal, ResumePoint
+from steno_ingest.calls.doors.actions import Action, Audio, Ended, Left, Offered, ResumePoint
+from steno_ingest.calls.doors.port import Refusal
 from steno_ingest.calls.doors.twilio import TwilioDoor
 from steno_ingest.calls.hosting.admission import OfferRefused
 from steno_ingest.calls.hosting.hosted_call import HostedCall
@@ -32,8 +33,8 @@ def spoken(*, channels: int = 2, stops: bool = True) -> list[Action]:
         for action in door.receive_text(message, now=0):
             actions.append(action)
             if isinstance(action, Offered):
-                actions += door.accepted(at=ResumePoint(sequence=0, position=0), now=0)
-    return [*actions, *door.connection_lost()]
+                actions += door.accept(at=ResumePoint(sequence=0, position=0), now=0)
+    return [*actions, *door.lose_connection()]
 
 
 def stream(*, channels: int = 2) -> Offered:
@@ -109,7 +110,7 @@ async def test_a_service_that_stops_awaits_nobody() -> None:
     assert await ends(hosting) == [(True, "hangup", "")]
     hosting = Hosting()
     call, peer = await begun(hosting)
-    hosting.host.draining = True
+    hosting.host.drain()
     hosting.host.lose_peer(call, peer, STOPPED)
     assert await ends(hosting) == [(True, "hangup", "")]
 

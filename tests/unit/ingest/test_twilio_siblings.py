@@ -6,7 +6,20 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from steno_ingest.calls.doors.port import Action, Audio, Close, Dtmf, Ended, Follows, Gap, Left, Offered, ResumePoint, Unusable
+from steno_ingest.calls.doors.actions import (
+    Action,
+    Audio,
+    Close,
+    CloseReason,
+    Dtmf,
+    Ended,
+    Follows,
+    Gap,
+    Left,
+    Offered,
+    ResumePoint,
+    Unusable,
+)
 from steno_ingest.calls.doors.twilio import TwilioDoor
 from steno_ingest.calls.doors.twilio_siblings import Siblings
 
@@ -34,7 +47,7 @@ class Stream:
         for action in actions:
             self.actions.append(action)
             if isinstance(action, Offered):
-                self.did(self.door.accepted(at=ResumePoint(sequence=0, position=0), now=now), now)
+                self.did(self.door.accept(at=ResumePoint(sequence=0, position=0), now=now), now)
 
     def start(self, now: float) -> list[Action]:
         return self.say("start", now, **self._start)
@@ -48,7 +61,7 @@ class Stream:
         self.did(self.door.tick(now=now), now)
 
     def lost(self) -> None:
-        self.did(self.door.connection_lost(), 0)
+        self.did(self.door.lose_connection(), 0)
 
     @property
     def audio(self) -> bytes:
@@ -76,7 +89,7 @@ def test_two_tracks_side_by_side_are_one_call(order: tuple[str, str]) -> None:
     talk(first, second, frames=range(50))
     assert [channel.role for channel in first.only(Offered).channels] == [Role.CUSTOMER, Role.AGENT]
     assert second.say("dtmf", 1, digit="5") == []
-    assert second.say("stop", 1) == [Close(code=1000)]
+    assert second.say("stop", 1) == [Close(why=CloseReason.DONE)]
     first.say("stop", 1)
     assert first.audio == bytes([1, 2] if order[0] == "inbound" else [2, 1]) * 50 * FRAME
     assert first.only(Dtmf).digit == "5"
@@ -209,7 +222,7 @@ def test_a_follower_that_floods_is_ended() -> None:
     first.media(1, 0)
     for _ in range(2_000):
         second.media(2, 0)
-    assert second.only(Close).code == 1008
+    assert second.only(Close).why is CloseReason.REFUSED
     first.media(1, 0.02)
     first.say("stop", 0.04)
     assert first.actions[-1] == Left(reason="hangup", complete=False)

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from steno_ingest.calls.doors.port import Upgrade, UpgradeRefused
+from steno_ingest.calls.doors.http_entrance import Upgrade, UpgradeRefused
 from steno_ingest.calls.doors.twilio import TwilioDoor
 from steno_ingest.calls.doors.twilio_signature import (
     AuthTokens,

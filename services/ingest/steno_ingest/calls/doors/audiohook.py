@@ -7,26 +7,26 @@ connected ──open──▶ opening ──accepted──▶ open ──close�
     └──────────── open of a probe ───────┘  └─ anything wrong ─▶ leaving ──close───────┘
 ```
 
-The client opens and closes. We ask it to close by `disconnect`, and answer its `close` with `closed`; whoever closes the socket
-first then, it is over. A session that is lost, or closed for an error, leaves its call to another session: Genesys opens one
-where `opened` came late.
+The client opens and closes. We ask it to close by `disconnect`, and answer its `close` with `closed`; the session is over then,
+whoever closes the connection. A session that is lost, or closed for an error, leaves its call to another session: Genesys opens
+one where `opened` came late.
 
 Source: Genesys's reference implementation, github.com/purecloudlabs/audiohook-reference-implementation.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
 from steno.events.records import Hypothesis, Phrase
 from steno_ingest.calls.doors import audiohook_messages as messages
-from steno_ingest.calls.doors import port
+from steno_ingest.calls.doors.actions import Action, Close, CloseReason, Dtmf, Ended, Left, Offered, ResumePoint, Updated
 from steno_ingest.calls.doors.audiohook_captions import Captions
 from steno_ingest.calls.doors.audiohook_media import MediaStream, choose
 from steno_ingest.calls.doors.audiohook_messages import SAMPLE_RATE, BadMessage, ClientMessage
 from steno_ingest.calls.doors.audiohook_sending import Outgoing, TokenBucket
-from steno_ingest.calls.doors.port import Action
+from steno_ingest.calls.doors.port import KEY_REVOKED, Refusal
 
 # The client gives up after 5 s without `opened`, and after 10 s without `closed`.
 _OPENED_SECONDS = 4.5
@@ -103,13 +103,13 @@ class AudioHookDoor:
             "error": self._on_error,
             "close": self._on_close,
         }
-        self._when_open: Mapping[str, Callable[[ClientMessage, Any, MediaStream], Iterable[Action]]] = {
+        self._when_open: Mapping[str, Callable[[ClientMessage, Any, MediaStream], Sequence[Action]]] = {
             "ping": lambda message, _, stream: stream.hear(message.position),
             "paused": lambda message, _, stream: stream.pause(message.position),
             "resumed": lambda message, _, stream: stream.resume(message.position),
             "discarded": lambda message, _, stream: stream.discard(message.position),
             "update": self._on_update,
-            "dtmf": lambda _, dtmf, stream: [port.Dtmf(digit=dtmf.digit)] if dtmf.is_key else [],
+            "dtmf": lambda _, dtmf, stream: [Dtmf(digit=dtmf.digit)] if dtmf.is_key else [],
         }
 
     def receive_text(self, text: str, *, now: float) -> list[Action]:
@@ -134,13 +134,13 @@ class AudioHookDoor:
             self._violated(str(bad))
         return self._done()
 
-    def connection_lost(self) -> list[Action]:
-        """The socket is gone, and the rest of the call with it, unless another session brings that."""
+    def lose_connection(self) -> list[Action]:
+        """The connection is gone, and the rest of the call with it, unless another session brings that."""
         self._end(complete=False, reason="torn")
         self._enter(State.GONE)
         return self._done()
 
-    def accepted(self, *, at: port.ResumePoint, now: float) -> list[Action]:
+    def accept(self, *, at: ResumePoint, now: float) -> list[Action]:
         """The call is kept: the session is open."""
         self._now = now
         if self._state is State.OPENING:
@@ -148,7 +148,7 @@ class AudioHookDoor:
             self._answer_open()
         return self._done()
 
-    def refused(self, reason: port.Refusal, *, now: float) -> list[Action]:
+    def refuse(self, reason: Refusal, *, now: float) -> list[Action]:
         """The call is not taken."""
         self._now = now
         if self._state is State.OPENING:
@@ -156,21 +156,21 @@ class AudioHookDoor:
             self._disconnect("error", f"the call is not taken: {reason}")
         return self._done()
 
-    def acknowledged(self, *, sequence: int, position: int) -> list[Action]:
+    def acknowledge(self, *, sequence: int, position: int) -> list[Action]:
         """The protocol has no word for it."""
         return []
 
-    def settled(self, *, now: float) -> list[Action]:
+    def settle(self, *, now: float) -> list[Action]:
         """The protocol has no word for it."""
         return []
 
-    def caption(self, caption: Hypothesis | Phrase, *, now: float) -> list[Action]:
+    def add_caption(self, caption: Hypothesis | Phrase, *, now: float) -> list[Action]:
         """Becomes a transcript event, as soon as there is room for it."""
         self._now = now
         self._outgoing.caption(caption)
         return self._done()
 
-    def transcribed(self, *, phrase_count: int, now: float) -> list[Action]:
+    def end_captions(self, *, phrase_count: int, now: float) -> list[Action]:
         """No caption follows: a `close` that waits for the last ones is answered."""
         self._now = now
         self._transcribed = True
@@ -192,7 +192,7 @@ class AudioHookDoor:
 
     def ask_to_leave(self, reason: str) -> list[Action]:
         """Asks the client to close; until it does, the session goes on."""
-        if reason == port.KEY_REVOKED:
+        if reason == KEY_REVOKED:
             if self._state in (State.CONNECTED, State.OPENING, State.OPEN, State.CLOSING):
                 self._end(complete=False, reason=reason)
                 self._disconnect("unauthorized", reason)
@@ -204,7 +204,7 @@ class AudioHookDoor:
             self._disconnect("completed", reason)
         return self._done()
 
-    def violated(self, error: str, *, now: float) -> list[Action]:
+    def reject(self, error: str, *, now: float) -> list[Action]:
         """The client is told to close."""
         self._now = now
         self._violated(error)
@@ -248,7 +248,7 @@ class AudioHookDoor:
         self._call_open = True
         conversation = wanted.conversationId.lower()
         self._actions.append(
-            port.Offered(
+            Offered(
                 call_id=conversation,
                 conversation=f"{conversation}/{wanted.participant.id.lower()}",
                 id_of_its_own=f"{conversation}.{self._session_id.lower()}",
@@ -266,7 +266,7 @@ class AudioHookDoor:
 
     def _on_update(self, _: ClientMessage, update: messages.Update, __: MediaStream) -> list[Action]:
         self._outgoing.request("updated")
-        return [port.Updated(locale=messages.locale_of(update.language))] if update.language else []
+        return [Updated(locale=messages.locale_of(update.language))] if update.language else []
 
     def _on_error(self, _: ClientMessage, error: messages.Error) -> None:
         self._complaint = f"{error.code}: {error.message}"
@@ -287,7 +287,7 @@ class AudioHookDoor:
         elif self._call_open:
             self._call_open = False
             reason = "reconnect" if close.reason == "reconnect" else "peer_error"
-            self._actions.append(port.Left(reason=reason, error=self._complaint if close.reason == "error" else ""))
+            self._actions.append(Left(reason=reason, error=self._complaint if close.reason == "error" else ""))
         self._outgoing.only_final()
         self._enter(State.CLOSING, _FLUSH_SECONDS)
         if not captioned:
@@ -300,9 +300,9 @@ class AudioHookDoor:
         elif self._state is State.CLOSING:
             self._answer_close()
         elif self._state is State.CLOSED:
-            self._close(1000)
+            self._close(CloseReason.DONE)
         elif self._state is State.LEAVING:
-            self._close(1002)
+            self._close(CloseReason.PROTOCOL_ERROR)
 
     def _answer_open(self) -> None:
         if self._start_paused:
@@ -329,10 +329,10 @@ class AudioHookDoor:
     def _end(self, *, complete: bool, reason: str, error: str = "") -> None:
         if self._call_open:
             self._call_open = False
-            self._actions.append(port.Ended(complete=complete, reason=reason, error=error))
+            self._actions.append(Ended(complete=complete, reason=reason, error=error))
 
-    def _close(self, code: int) -> None:
-        self._actions.append(port.Close(code=code))
+    def _close(self, why: CloseReason) -> None:
+        self._actions.append(Close(why=why))
         self._enter(State.GONE)
 
     def _enter(self, state: State, seconds: float | None = None) -> None:

@@ -4,7 +4,8 @@ import time
 
 from steno_ingest.calls.doors.audiohook import AudioHookDoor, AudioHookOptions
 from steno_ingest.calls.doors.audiohook_signature import ClientSecrets, Gatekeeper, NotAuthentic
-from steno_ingest.calls.doors.port import DoorFactory, Entered, Upgrade, UpgradeRefused
+from steno_ingest.calls.doors.http_entrance import DoorFactory, Upgrade, UpgradeRefused
+from steno_ingest.calls.doors.port import Entered
 from steno_ingest.settings import IngestSettings
 
 # A refusal takes this long whatever was wrong, so that its time tells nothing of the secret.

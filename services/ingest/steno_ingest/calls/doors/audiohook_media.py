@@ -7,8 +7,8 @@ without moving it.
 from collections.abc import Sequence
 
 from steno.events.records import AudioCodec, CallChannel, GapReason, Role
+from steno_ingest.calls.doors.actions import Audio, Gap, Paused, Resumed
 from steno_ingest.calls.doors.audiohook_messages import SAMPLE_RATE, BadMessage, Media
-from steno_ingest.calls.doors.port import Audio, Gap, Paused, Resumed
 
 _ROLES = {"external": Role.CUSTOMER, "internal": Role.AGENT}
 # L16 as the reference implementation reads it: least significant byte first.

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from steno.events.records import Hypothesis, Phrase
+from steno_ingest.calls.doors.actions import SendText
 from steno_ingest.calls.doors.audiohook_captions import ANSWERS, Captions, entity_of
 from steno_ingest.calls.doors.audiohook_messages import BadMessage, ClientMessage
-from steno_ingest.calls.doors.port import SendText
 
 
 class TokenBucket:

@@ -22,7 +22,7 @@ from http_sf import StructuredFieldError, parse, ser
 
 from steno.key_file import Key, KeyFile, Terms
 from steno.tenants import Caller
-from steno_ingest.calls.doors.port import Upgrade
+from steno_ingest.calls.doors.http_entrance import Upgrade
 
 _REQUIRED = frozenset((
     "@request-target", "@authority",

@@ -1,4 +1,4 @@
-"""Steno's own door: JSON in text frames, audio in binary ones, resumable (`docs/protocols/stream.md`). Pure.
+"""Steno's own door: JSON in text messages, audio in binary ones, resumable (`docs/protocols/stream.md`). Pure.
 
 ```
 new ──start──▶ offered ──accepted──▶ open ──end──▶ ended ──all is told──▶ closed
@@ -7,27 +7,26 @@ new ──start──▶ offered ──accepted──▶ open ──end──▶
 ```
 """
 
-from collections.abc import Iterator
 from enum import Enum, auto
 
 from steno.events.records import Hypothesis, Phrase
 from steno_ingest.calls.doors import stream_messages as messages
-from steno_ingest.calls.doors.port import (
-    KEY_REVOKED,
+from steno_ingest.calls.doors.actions import (
     Action,
     Audio,
     Close,
+    CloseReason,
     Dtmf,
     Ended,
     Gap,
     Offered,
     Paused,
-    Refusal,
     Resumed,
     ResumePoint,
     SendText,
     Updated,
 )
+from steno_ingest.calls.doors.port import KEY_REVOKED, Refusal
 from steno_ingest.calls.doors.stream_messages import BadMessage, caption_of, channels_of, message_of, text_of
 
 _ACK_SECONDS = 0.5
@@ -77,132 +76,134 @@ class StreamDoor:
         self._close_at: float | None = None
         self._settled = False
 
-    def receive_text(self, text: str, *, now: float) -> Iterator[Action]:
+    def receive_text(self, text: str, *, now: float) -> list[Action]:
         """A message of the peer."""
         if self._state is State.CLOSED:
-            return
+            return []
         try:
-            yield from self._receive(message_of(text), now)
+            return self._receive(message_of(text), now)
         except BadMessage as error:
-            yield from self._fail(error.code, str(error))
+            return self._fail(error.code, str(error))
 
-    def receive_bytes(self, data: bytes, *, now: float) -> Iterator[Action]:
+    def receive_bytes(self, data: bytes, *, now: float) -> list[Action]:
         """Audio of the peer."""
         offered = self._offered
         if self._state is State.OPEN and offered is not None:
             frame = offered.codec.sample_bytes * len(offered.channels)
             if len(data) % frame:
-                yield from self._fail(
+                return self._fail(
                     "broken_frame",
                     f"a binary frame of {len(data)} bytes is no whole number of sample frames of {frame} bytes "
                     f"({len(offered.channels)} channels of {offered.codec})",
                 )
-            elif data:
-                yield Audio(data=data)
-        elif self._state in (State.NEW, State.OFFERED):
-            yield from self._fail("audio_before_start", "audio came before the call was started; send `start`, await `started`")
-        elif self._state is State.ENDED:
-            yield from self._fail("audio_after_end", "audio came after `end`")
+            return [Audio(data=data)] if data else []
+        if self._state in (State.NEW, State.OFFERED):
+            return self._fail("audio_before_start", "audio came before the call was started; send `start`, await `started`")
+        if self._state is State.ENDED:
+            return self._fail("audio_after_end", "audio came after `end`")
+        return []
 
-    def connection_lost(self) -> Iterator[Action]:
-        """The socket is gone."""
-        if self._state is State.OPEN:
-            yield Ended(complete=False, reason="torn")
-        self._state = State.CLOSED
+    def lose_connection(self) -> list[Action]:
+        """The connection is gone."""
+        was_open, self._state = self._state is State.OPEN, State.CLOSED
+        return [Ended(complete=False, reason="torn")] if was_open else []
 
-    def accepted(self, *, at: ResumePoint, now: float) -> Iterator[Action]:
+    def accept(self, *, at: ResumePoint, now: float) -> list[Action]:
         """The peer may send, from there on."""
         assert self._offered is not None
         self._state = State.OPEN
         self._ack_due = now + _ACK_SECONDS
-        yield SendText(text=text_of("started", call_id=self._offered.call_id, sequence=at.sequence, position=at.position))
+        return [SendText(text=text_of("started", call_id=self._offered.call_id, sequence=at.sequence, position=at.position))]
 
-    def refused(self, reason: Refusal, *, now: float) -> Iterator[Action]:
+    def refuse(self, reason: Refusal, *, now: float) -> list[Action]:
         """The peer may try again where the reason passes, and not where it does not."""
-        yield from self._leave(reason.value, _REFUSALS[reason], code=1013 if reason.temporary else 1008)
+        why = CloseReason.TRY_AGAIN if reason.temporary else CloseReason.REFUSED
+        return self._leave(reason.value, _REFUSALS[reason], why=why)
 
-    def acknowledged(self, *, sequence: int, position: int) -> Iterator[Action]:
+    def acknowledge(self, *, sequence: int, position: int) -> list[Action]:
         """The peer is told with the next `ack`."""
         self._safe = ResumePoint(sequence=sequence, position=position)
-        return iter(())
+        return []
 
-    def caption(self, caption: Hypothesis | Phrase, *, now: float) -> Iterator[Action]:
+    def add_caption(self, caption: Hypothesis | Phrase, *, now: float) -> list[Action]:
         """Hypotheses and phrases go out as they come."""
-        if self._state in (State.OPEN, State.ENDED):
-            yield SendText(text=caption_of(caption))
+        return [SendText(text=caption_of(caption))] if self._state in (State.OPEN, State.ENDED) else []
 
-    def transcribed(self, *, phrase_count: int, now: float) -> Iterator[Action]:
+    def end_captions(self, *, phrase_count: int, now: float) -> list[Action]:
         """All has been told."""
-        if self._state is State.ENDED:
-            if not self._settled:
-                # The transcript was read from the log to its end, so all of the call is there.
-                yield from self.settled(now=now)
-            yield SendText(text=text_of("completed", phrase_count=phrase_count))
-            yield from self._close(1000)
+        if self._state is not State.ENDED:
+            return []
+        # The transcript was read from the log to its end, so all of the call is there.
+        settled = [] if self._settled else self.settle(now=now)
+        return [*settled, SendText(text=text_of("completed", phrase_count=phrase_count)), *self._close(CloseReason.DONE)]
 
-    def settled(self, *, now: float) -> Iterator[Action]:
+    def settle(self, *, now: float) -> list[Action]:
         """The peer may forget the call."""
-        if self._state is State.ENDED:
-            self._settled = True
-            yield SendText(text=text_of("ended", complete=True))
+        if self._state is not State.ENDED:
+            return []
+        self._settled = True
+        return [SendText(text=text_of("ended", complete=True))]
 
-    def ask_pause(self) -> Iterator[Action]:
+    def ask_pause(self) -> list[Action]:
         """The peer is told that nothing is kept; it need not do anything."""
-        if self._state is State.OPEN:
-            self._ack_due = 0.0
-            yield SendText(text=text_of("paused"))
+        if self._state is not State.OPEN:
+            return []
+        self._ack_due = 0.0
+        return [SendText(text=text_of("paused"))]
 
-    def ask_resume(self) -> Iterator[Action]:
+    def ask_resume(self) -> list[Action]:
         """The peer is told that its audio is kept again, unless it paused itself."""
-        if self._state is State.OPEN and not self._peer_paused:
-            self._ack_due = 0.0
-            yield SendText(text=text_of("resumed"))
+        if self._state is not State.OPEN or self._peer_paused:
+            return []
+        self._ack_due = 0.0
+        return [SendText(text=text_of("resumed"))]
 
-    def ask_to_leave(self, reason: str) -> Iterator[Action]:
+    def ask_to_leave(self, reason: str) -> list[Action]:
         """The peer is told why, and the connection closed."""
         if self._state is State.CLOSED:
-            return
-        yield from self._ack()
+            return []
+        told = self._ack()
         if reason in _ENDED:
-            yield SendText(text=text_of("ended", complete=False, reason=_ENDED[reason]))
-            yield from self._close(1000)
-        elif reason == "replaced":
-            yield from self._leave("replaced", "the call goes on elsewhere, or was ended there", code=1008)
+            told.append(SendText(text=text_of("ended", complete=False, reason=_ENDED[reason])))
+            return [*told, *self._close(CloseReason.DONE)]
+        if reason == "replaced":
+            message, why = "the call goes on elsewhere, or was ended there", CloseReason.REFUSED
         elif reason == KEY_REVOKED:
-            yield from self._leave(reason, "the API key of this connection was removed, expired or changed", code=1008)
+            message, why = "the API key of this connection was removed, expired or changed", CloseReason.REFUSED
         else:
-            yield from self._leave(reason, "the service is stopping; connect again and resume the call", code=1012)
+            message, why = "the service is stopping; connect again and resume the call", CloseReason.RESTARTING
+        return [*told, *self._leave(reason, message, why=why)]
 
-    def violated(self, error: str, *, now: float) -> Iterator[Action]:
+    def reject(self, error: str, *, now: float) -> list[Action]:
         """What was said is not valid in this call."""
-        if self._state is not State.CLOSED:
-            yield from self._fail("not_valid", error)
+        return [] if self._state is State.CLOSED else self._fail("not_valid", error)
 
-    def tick(self, *, now: float) -> Iterator[Action]:
+    def tick(self, *, now: float) -> list[Action]:
         """Twice a second the peer is told what is safe."""
+        told: list[Action] = []
         if self._close_at is not None and now >= self._close_at:
             # A peer that has not been told that all is safe keeps what it has, and comes back.
-            yield from self._close(1000 if self._settled else 1013)
+            told += self._close(CloseReason.DONE if self._settled else CloseReason.TRY_AGAIN)
         if now >= self._ack_due:
             self._ack_due = now + _ACK_SECONDS
-            yield from self._ack()
+            told += self._ack()
+        return told
 
-    def _receive(self, message: messages.Message, now: float) -> Iterator[Action]:
+    def _receive(self, message: messages.Message, now: float) -> list[Action]:
         if isinstance(message, messages.Ping):
-            yield SendText(text=text_of("pong"))
-        elif isinstance(message, messages.Start):
-            yield from self._start(message)
-        elif self._state in (State.NEW, State.OFFERED):
+            return [SendText(text=text_of("pong"))]
+        if isinstance(message, messages.Start):
+            return self._start(message)
+        if self._state in (State.NEW, State.OFFERED):
             raise BadMessage("not_started", f"`{message.type}` came before the call was started; send `start` first")
-        elif self._state is State.ENDED:
+        if self._state is State.ENDED:
             raise BadMessage("already_ended", f"`{message.type}` came after `end`")
-        elif isinstance(message, messages.End):
+        if isinstance(message, messages.End):
             self._state, self._close_at = State.ENDED, now + _AFTER_END_SECONDS
-            yield Ended(complete=True, reason="hangup")
-        else:
-            yield from self._running(message)
+            return [Ended(complete=True, reason="hangup")]
+        return self._running(message)
 
-    def _start(self, start: messages.Start) -> Iterator[Action]:
+    def _start(self, start: messages.Start) -> list[Action]:
         if self._state is not State.NEW:
             raise BadMessage("already_started", "`start` came twice; a connection carries one call")
         channels = channels_of(start.channels)
@@ -222,49 +223,49 @@ class StreamDoor:
             else ResumePoint(sequence=start.resume.sequence, position=start.resume.position),
             phrases=0 if start.resume is None else start.resume.phrases,
         )
-        yield self._offered
+        return [self._offered]
 
-    def _running(self, message: messages.Message) -> Iterator[Action]:
+    def _running(self, message: messages.Message) -> list[Action]:
         assert self._offered is not None
         rate, channels = self._offered.sample_rate, len(self._offered.channels)
         match message:
             case messages.Pause():
                 self._peer_paused, self._ack_due = True, 0.0
-                yield Paused()
-                yield SendText(text=text_of("paused"))
+                return [Paused(), SendText(text=text_of("paused"))]
             case messages.Resume():
                 self._peer_paused, self._ack_due = False, 0.0
                 # Before what it brings about: where the API holds the call paused, the peer is told so again.
-                yield SendText(text=text_of("resumed"))
-                yield Resumed(skipped=message.skipped_ms * rate // 1000)
+                return [SendText(text=text_of("resumed")), Resumed(skipped=message.skipped_ms * rate // 1000)]
             case messages.Gap():
-                yield Gap(length=message.length_ms * rate // 1000, reason=message.reason)
+                return [Gap(length=message.length_ms * rate // 1000, reason=message.reason)]
             case messages.Key():
                 if message.channel is not None and message.channel >= channels:
                     raise BadMessage("not_valid", f"dtmf.channel: the call has no channel {message.channel}")
-                yield Dtmf(digit=message.digit, channel=message.channel)
+                return [Dtmf(digit=message.digit, channel=message.channel)]
             case messages.Update():
                 told = channels_of(message.channels)
                 if unknown := [entry.channel for entry in told if entry.channel >= channels]:
                     raise BadMessage("not_valid", f"update.channels: the call has no channel {unknown[0]}")
-                yield Updated(properties=message.properties, locale=message.locale, channels=told)
+                return [Updated(properties=message.properties, locale=message.locale, channels=told)]
+            case _:
+                raise AssertionError(f"{message.type} is handled elsewhere")
 
-    def _ack(self) -> Iterator[Action]:
-        if self._state is State.OPEN and self._safe is not None and self._safe != self._told:
-            self._told = self._safe
-            yield SendText(text=text_of("ack", sequence=self._safe.sequence, position=self._safe.position))
+    def _ack(self) -> list[Action]:
+        if self._state is not State.OPEN or self._safe is None or self._safe == self._told:
+            return []
+        self._told = self._safe
+        return [SendText(text=text_of("ack", sequence=self._safe.sequence, position=self._safe.position))]
 
-    def _fail(self, code: str, message: str) -> Iterator[Action]:
+    def _fail(self, code: str, message: str) -> list[Action]:
         """The peer did what it may not: its call is over."""
-        if self._state is State.OPEN:
-            yield Ended(complete=False, reason="protocol_error", error=message)
-        yield from self._leave(code, message, code=1008)
+        ended = [Ended(complete=False, reason="protocol_error", error=message)] if self._state is State.OPEN else []
+        return [*ended, *self._leave(code, message, why=CloseReason.REFUSED)]
 
-    def _leave(self, error: str, message: str, *, code: int) -> Iterator[Action]:
-        yield SendText(text=text_of("error", code=error, message=message))
-        yield from self._close(code, error)
+    def _leave(self, error: str, message: str, *, why: CloseReason) -> list[Action]:
+        return [SendText(text=text_of("error", code=error, message=message)), *self._close(why, error)]
 
-    def _close(self, code: int, reason: str = "") -> Iterator[Action]:
-        if self._state is not State.CLOSED:
-            self._state, self._close_at = State.CLOSED, None
-            yield Close(code=code, reason=reason)
+    def _close(self, why: CloseReason, detail: str = "") -> list[Action]:
+        if self._state is State.CLOSED:
+            return []
+        self._state, self._close_at = State.CLOSED, None
+        return [Close(why=why, detail=detail)]

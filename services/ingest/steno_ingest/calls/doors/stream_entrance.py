@@ -1,7 +1,8 @@
 """Lets peers of Steno's own protocol in."""
 
 from steno.http.auth import ApiKeys, presented_key
-from steno_ingest.calls.doors.port import DoorFactory, Entered, Upgrade, UpgradeRefused
+from steno_ingest.calls.doors.http_entrance import DoorFactory, Upgrade, UpgradeRefused
+from steno_ingest.calls.doors.port import Entered
 from steno_ingest.calls.doors.stream import StreamDoor
 
 

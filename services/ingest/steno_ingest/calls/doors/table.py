@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from steno.http.auth import ApiKeys
 from steno_ingest.calls.doors import twilio_signature
 from steno_ingest.calls.doors.audiohook_entrance import audiohook_door
-from steno_ingest.calls.doors.port import DoorFactory
+from steno_ingest.calls.doors.http_entrance import DoorFactory
 from steno_ingest.calls.doors.stream import StreamDoor
 from steno_ingest.calls.doors.stream_entrance import stream_door
 from steno_ingest.settings import IngestSettings

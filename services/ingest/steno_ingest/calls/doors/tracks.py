@@ -20,7 +20,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from steno.events.records import GapReason
-from steno_ingest.calls.doors.port import Audio, Gap
+from steno_ingest.calls.doors.actions import Audio, Gap
 
 PATIENCE_MS = 200
 """How far the stream runs ahead of a track, or of a frame that is missing in one, before it is given up."""

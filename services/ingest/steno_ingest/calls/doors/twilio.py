@@ -12,24 +12,24 @@ A message that cannot be used costs itself and is told (`Unusable`); the call go
 peer that sends nothing else for a while, end the stream.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from steno.events.records import Hypothesis, Phrase
-from steno_ingest.calls.doors.port import (
-    KEY_REVOKED,
+from steno_ingest.calls.doors.actions import (
     Action,
     Audio,
     Close,
+    CloseReason,
     Ended,
     Follows,
     Left,
     Offered,
-    Refusal,
     ResumePoint,
     Unusable,
 )
+from steno_ingest.calls.doors.port import KEY_REVOKED, Refusal
 from steno_ingest.calls.doors.twilio_messages import Start, event_of
 from steno_ingest.calls.doors.twilio_siblings import Gathering, Siblings
 from steno_ingest.calls.doors.twilio_stream import Source
@@ -80,10 +80,10 @@ class TwilioDoor:
         self._unusable = 0
         self._unusable_in_a_row = 0
 
-    def receive_text(self, text: str, *, now: float) -> Iterable[Action]:
+    def receive_text(self, text: str, *, now: float) -> list[Action]:
         """A message; media before the call was accepted is kept until it is."""
         if self._over:
-            return ()
+            return []
         try:
             actions = self._receive(message_of(text), now)
         except BadMessage as error:
@@ -93,77 +93,77 @@ class TwilioDoor:
         self._unusable_in_a_row = 0
         return self._after_acceptance(actions)
 
-    def receive_bytes(self, data: bytes, *, now: float) -> Iterable[Action]:
+    def receive_bytes(self, data: bytes, *, now: float) -> list[Action]:
         """These streams are text."""
         if self._over:
-            return ()
+            return []
         return self._pass_over(BadMessage("json", "a binary frame came; every message of this stream is JSON text"))
 
-    def connection_lost(self) -> Iterable[Action]:
-        """The socket is gone: torn, unless `stop` came before."""
+    def lose_connection(self) -> list[Action]:
+        """The connection is gone: torn, unless `stop` came before."""
         self._closed = True
         return self._end(Ended(complete=False, reason="torn"))
 
-    def accepted(self, *, at: ResumePoint, now: float) -> Iterable[Action]:
+    def accept(self, *, at: ResumePoint, now: float) -> list[Action]:
         """The ledger has the call: what came meanwhile follows."""
         self._accepted = True
         held, self._held = self._held, []
         return held
 
-    def refused(self, reason: Refusal, *, now: float) -> Iterable[Action]:
-        """A stream has no message for it: its socket is closed."""
+    def refuse(self, reason: Refusal, *, now: float) -> list[Action]:
+        """A stream has no message for it: its connection is closed."""
         self._over, self._held = True, []
-        return self._close(1013 if reason.temporary else 1008, reason)
+        return self._close(CloseReason.TRY_AGAIN if reason.temporary else CloseReason.REFUSED, reason)
 
-    def acknowledged(self, *, sequence: int, position: int) -> Iterable[Action]:
+    def acknowledge(self, *, sequence: int, position: int) -> list[Action]:
         """These platforms keep no audio to send again."""
-        return ()
+        return []
 
-    def caption(self, caption: Hypothesis | Phrase, *, now: float) -> Iterable[Action]:
+    def add_caption(self, caption: Hypothesis | Phrase, *, now: float) -> list[Action]:
         """These platforms take none."""
-        return ()
+        return []
 
-    def transcribed(self, *, phrase_count: int, now: float) -> Iterable[Action]:
+    def end_captions(self, *, phrase_count: int, now: float) -> list[Action]:
         """These platforms take no captions."""
-        return ()
+        return []
 
-    def settled(self, *, now: float) -> Iterable[Action]:
-        """All of the call is safe; a peer that waits for it sees the socket closed."""
-        return self._close(1000, "")
+    def settle(self, *, now: float) -> list[Action]:
+        """All of the call is safe; a peer that waits for it sees the connection closed."""
+        return self._close(CloseReason.DONE)
 
-    def ask_pause(self) -> Iterable[Action]:
+    def ask_pause(self) -> list[Action]:
         """A platform pauses by its own REST only; what waits for the other track was said before and goes out of here."""
         if self._gathering is None or self._follows or self._over or not self._accepted:
-            return ()
+            return []
         return self._gathering.flush()
 
-    def ask_resume(self) -> Iterable[Action]:
+    def ask_resume(self) -> list[Action]:
         """A platform goes on by its own REST only."""
-        return ()
+        return []
 
-    def ask_to_leave(self, reason: str) -> Iterable[Action]:
-        """A stream has no message for it: its socket is closed."""
+    def ask_to_leave(self, reason: str) -> list[Action]:
+        """A stream has no message for it: its connection is closed."""
         ended = self._end(Ended(complete=False, reason=reason))
-        return [*ended, *self._close(1008 if reason == KEY_REVOKED else 1001, reason)]
+        return [*ended, *self._close(CloseReason.REFUSED if reason == KEY_REVOKED else CloseReason.GOING_AWAY, reason)]
 
-    def violated(self, error: str, *, now: float) -> Iterable[Action]:
-        """A stream has no message for it: its socket is closed."""
+    def reject(self, error: str, *, now: float) -> list[Action]:
+        """A stream has no message for it: its connection is closed."""
         return self._fail(error)
 
-    def tick(self, *, now: float) -> Iterable[Action]:
+    def tick(self, *, now: float) -> list[Action]:
         """Closes a connection without a start; gives what waits for a peer that says nothing."""
         if self._opened_at is None:
             self._opened_at = now
         if self._over:
-            return ()
+            return []
         if self._gathering is not None:
             if self._follows:
-                return ()
+                return []
             self._gathering.idle(now)
             return self._after_acceptance(self._offered(self._gathering, now))
         if now - self._opened_at >= _START_SECONDS:
             return self._fail(f"no start message came within {_START_SECONDS} s")
-        return ()
+        return []
 
     def _receive(self, message: Mapping[str, Any], now: float) -> Sequence[Action]:
         event = event_of(message)
@@ -221,7 +221,7 @@ class TwilioDoor:
         """Gives the stream that brings the call what this one hears."""
         if event == "stop":
             gathering.left(torn=False)
-            return self._close(1000, "")
+            return self._close(CloseReason.DONE)
         if gathering.full:
             raise StreamError("the stream sends faster than its call can be taken")
         gathering.hear(source, message, event, now)
@@ -238,7 +238,7 @@ class TwilioDoor:
 
     def _fail(self, error: str) -> list[Action]:
         ended = self._end(Ended(complete=False, reason="protocol_error", error=error))
-        return [*ended, *self._close(1008, error)]
+        return [*ended, *self._close(CloseReason.REFUSED, error)]
 
     def _end(self, ended: Ended) -> list[Action]:
         """The call's last actions, where one was begun and is not over."""
@@ -263,11 +263,11 @@ class TwilioDoor:
             ended = replace(ended, complete=False)
         return [*gathering.flush(), *gathering.told_at_end(unusable=self._unusable), ended]
 
-    def _close(self, code: int, reason: str) -> list[Action]:
+    def _close(self, why: CloseReason, detail: str = "") -> list[Action]:
         if self._closed:
             return []
         self._over = self._closed = True
-        return [Close(code=code, reason=_shortened(reason))]
+        return [Close(why=why, detail=detail)]
 
     def _after_acceptance(self, actions: Sequence[Action]) -> list[Action]:
         """What may be told now; the rest is held until the call is accepted."""
@@ -279,7 +279,7 @@ class TwilioDoor:
         self._held_bytes += sum(len(action.data) for action in held if isinstance(action, Audio))
         if self._source is not None and self._held_bytes > _most_held(self._source) and not self._over:
             self._end(Ended(complete=False, reason="not_accepted", error="the call was not accepted in time"))
-            return [*offered, *self._close(1013, "the call cannot be taken now; try again")]
+            return [*offered, *self._close(CloseReason.TRY_AGAIN, "the call cannot be taken now; try again")]
         return [*offered]
 
 
@@ -287,8 +287,3 @@ def _most_held(source: Source) -> int:
     """Bytes of audio that may wait until the call of a stream is accepted."""
     audio = source.start.audio
     return _MOST_HELD_SECONDS * audio.sample_rate * audio.codec.sample_bytes
-
-
-def _shortened(reason: str) -> str:
-    """As much as a close frame takes (RFC 6455 §5.5.1)."""
-    return reason.encode()[:120].decode("utf-8", "ignore")

@@ -7,7 +7,7 @@ from typing import Any
 
 from steno.events.properties import fault_of
 from steno.events.records import CallChannel, Role
-from steno_ingest.calls.doors.port import Offered
+from steno_ingest.calls.doors.actions import Offered
 from steno_ingest.calls.doors.twilio_audio import Format
 from steno_ingest.calls.doors.twilio_dialects import EVENTS, INBOUND, OUTBOUND, Dialect, dialect_of
 from steno_ingest.calls.doors.twilio_values import BadMessage, StreamError, number, part, shown

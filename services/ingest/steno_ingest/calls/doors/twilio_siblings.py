@@ -12,7 +12,7 @@ leader ends while a follower goes on, the follower leads on.
 from collections.abc import Mapping
 from typing import Any
 
-from steno_ingest.calls.doors.port import Action, Unusable
+from steno_ingest.calls.doors.actions import Action, Unusable
 from steno_ingest.calls.doors.twilio_messages import Start
 from steno_ingest.calls.doors.twilio_stream import Source, Tracks
 from steno_ingest.calls.doors.twilio_values import BadMessage

@@ -17,7 +17,8 @@ from urllib.parse import parse_qs, urlsplit
 from steno.http.auth import ApiKeys, presented_key
 from steno.key_file import Key, KeyFile, Terms
 from steno.tenants import Caller
-from steno_ingest.calls.doors.port import DoorFactory, Entered, Upgrade, UpgradeRefused
+from steno_ingest.calls.doors.http_entrance import DoorFactory, Upgrade, UpgradeRefused
+from steno_ingest.calls.doors.port import Entered
 from steno_ingest.calls.doors.twilio import TwilioDoor
 from steno_ingest.calls.doors.twilio_siblings import Siblings
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from steno_ingest.calls.doors.port import Action, Dtmf, Unusable, Updated
+from steno_ingest.calls.doors.actions import Action, Dtmf, Unusable, Updated
 from steno_ingest.calls.doors.tracks import PATIENCE_MS, Interleaver
 from steno_ingest.calls.doors.twilio_audio import Payloads
 from steno_ingest.calls.doors.twilio_messages import UNUSABLE, Start, digits_or_none

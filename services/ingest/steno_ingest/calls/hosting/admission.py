@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from steno.errors import Retryable
 from steno.events.records import CallStarted
 from steno.tenants import Caller
-from steno_ingest.calls.doors.port import Offered, Refusal, ResumePoint
+from steno_ingest.calls.doors.actions import Offered, ResumePoint
+from steno_ingest.calls.doors.port import Refusal
 from steno_ingest.calls.hosting.conversations import Conversation, conversation_of
 from steno_ingest.calls.hosting.gate import Holder
 from steno_ingest.calls.hosting.session import CallSession

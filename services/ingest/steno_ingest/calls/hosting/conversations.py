@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from steno.events.records import AudioCodec, Role
 from steno.tenants import Caller
-from steno_ingest.calls.doors.port import Offered
+from steno_ingest.calls.doors.actions import Offered
 
 SILENT_SECONDS = 10.0
 """A peer that says nothing for so long has lost its connection, whatever TCP knows of it: AudioHook pings every 5 s."""

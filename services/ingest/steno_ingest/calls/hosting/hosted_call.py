@@ -4,15 +4,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
+import structlog
+
 from steno.events.records import GapReason
 from steno.tenants import Caller
-from steno_ingest.calls.doors.port import Audio, Dtmf, Ended, Gap, Paused, Resumed, ResumePoint, Updated
+from steno_ingest.calls.doors.actions import Audio, Dtmf, Ended, Gap, Paused, Resumed, ResumePoint, Updated
 from steno_ingest.calls.hosting.conversations import SILENT_SECONDS, Conversation
 from steno_ingest.calls.hosting.gate import Ask, GateInput, Holder, PauseGate
 from steno_ingest.calls.hosting.pace import KEPT_SECONDS, TOLD_SECONDS, Pace
 from steno_ingest.calls.hosting.sender import CallSender
 from steno_ingest.calls.hosting.session import CallSession, State
 from steno_ingest.metrics import CALL_AUDIO_BYTES
+
+log = structlog.get_logger("steno.ingest.calls")
 
 Told = Audio | Gap | Paused | Resumed | Dtmf | Updated
 """What a door tells of a call that runs."""
@@ -40,7 +44,7 @@ class Peer(Protocol):
     def ask_to_leave(self, reason: str) -> None:
         """Asks the peer to end, and closes soon after."""
 
-    def refuse(self, reason: str) -> None:
+    def reject(self, error: str) -> None:
         """Tells the peer that its call cannot be taken after all."""
 
 
@@ -219,21 +223,22 @@ class HostedCall:
             else:
                 self.peer.ask_resume()
 
-    def end(self, *, complete: bool, reason: str, error: str = "") -> None:
-        """The call is over; the first end counts."""
-        if not self.over:
-            complete = complete and not self._parted
-            self.completed = complete
-            self.sender.put(self.session.end(complete=complete, reason=reason, error=error))
-            self.sender.close()
+    def end(self, ended: Ended) -> None:
+        """Ends it, as its peer says or as became of it; the first end counts."""
+        if self.over:
+            return
+        log.info("call.audio_ended", call_id=self.call_id, complete=ended.complete, reason=ended.reason, error=ended.error)
+        self.completed = ended.complete and not self._parted
+        self.sender.put(self.session.end(complete=self.completed, reason=ended.reason, error=ended.error))
+        self.sender.close()
 
-    def refuse(self, reason: str) -> None:
-        """Kafka will never take its start, so nothing of it is sent."""
+    def reject(self, reason: str) -> None:
+        """Ends it because Kafka will never take its start: nothing of it is sent."""
         self.abandon()
         if self.peer is not None:
-            self.peer.refuse(reason)
+            self.peer.reject(reason)
 
     def abandon(self) -> None:
-        """The call goes on or was ended elsewhere: nothing more of it comes from here."""
+        """Gives it up, because it goes on or was ended elsewhere: nothing more of it comes from here."""
         self._abandoned = True
         self.sender.close()

@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 
-from steno_ingest.calls.doors.port import Close, SendBytes, SendText
+from steno_ingest.calls.doors.actions import Close, SendBytes, SendText
 from steno_ingest.metrics import HYPOTHESES_DROPPED
 
 Message = SendText | SendBytes | Close

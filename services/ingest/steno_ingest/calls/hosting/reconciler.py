@@ -13,7 +13,7 @@ from typing import Protocol
 import structlog
 
 from steno.errors import Retryable
-from steno_ingest.calls.doors.port import Ended
+from steno_ingest.calls.doors.actions import Ended
 from steno_ingest.calls.hosting.host import CallHost
 from steno_ingest.calls.hosting.hosted_call import HostedCall
 from steno_ingest.calls.ledger.view import CallView, Standing
@@ -83,11 +83,11 @@ class Reconciler:
         """Finds the calls that were lost with the process before this one. Raises `DatabaseUnavailable`."""
         host = self._host
         for view in await self._ledger.open_calls(instance=self._instance):
-            if view.call_id in host.calls or view.call_id in host.admitting:
+            if host.registry.knows(view.call_id):
                 continue
             resumable = view.door in self._resumable
             log.warning("call.lost", call_id=view.call_id, door=view.door, resumable=resumable)
-            host.awaited[view.call_id] = self._now() + (host.resume_seconds if resumable else 0)
+            host.registry.await_peer(view.call_id, until=self._now() + (host.resume_seconds if resumable else 0))
 
     async def reconcile(self) -> None:
         """Does once what others ask, as the ledger has it, and ends the calls whose peers did not come back.
@@ -108,13 +108,12 @@ class Reconciler:
             if not call.over and call.session.lasted_seconds >= self._most_seconds:
                 self._end_overlong(call)
             if call.forget_at is not None and call.forget_at <= now:
-                del host.calls[call.call_id]
+                host.registry.forget(call)
             elif not call.over and call.held_until is not None and call.held_until <= now:
-                host.end_call(call, call.unless_back)
-        for call_id in [call_id for call_id, until in host.awaited.items() if until <= now]:
-            if host.goes_on(call_id):
-                host.awaited.pop(call_id, None)
-            else:
+                call.end(call.unless_back)
+        for call_id in [call_id for call_id, until in host.registry.awaited.items() if until <= now]:
+            # Its peer may have come back while another one was ended.
+            if call_id in host.registry.awaited:
                 await self._end_lost(call_id)
         CALL_RECORDS_WAITING.set(sum(call.sender.unacknowledged for call in host.calls.values()))
 
@@ -144,7 +143,7 @@ class Reconciler:
 
     def _end_overlong(self, call: HostedCall) -> None:
         error = f"the call has gone on for {self._most_seconds / 3600:g} hours, as long as one may"
-        self._host.end_call(call, Ended(complete=False, reason="too_long", error=error))
+        call.end(Ended(complete=False, reason="too_long", error=error))
         if call.peer is not None:
             call.peer.ask_to_leave("too_long")
 
@@ -155,4 +154,4 @@ class Reconciler:
             )
         except Refused as error:
             log.warning("call.not_ended", call_id=call_id, reason=str(error))
-        self._host.awaited.pop(call_id, None)
+        self._host.registry.stop_awaiting(call_id)

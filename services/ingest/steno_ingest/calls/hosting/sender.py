@@ -18,7 +18,7 @@ from steno.events.catalogue import CALL_AUDIO, Topic
 from steno.events.records import AudioChunk, CallStarted, Record
 from steno.kafka import Encoded
 from steno.kafka.errors import RecordRefused
-from steno_ingest.calls.doors.port import ResumePoint
+from steno_ingest.calls.doors.actions import ResumePoint
 from steno_ingest.calls.hosting.session import Entry
 from steno_ingest.metrics import CALL_RECORDS_REFUSED
 

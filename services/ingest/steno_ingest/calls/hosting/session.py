@@ -35,7 +35,7 @@ from steno.events.records import (
     Record,
     RolesCorrected,
 )
-from steno_ingest.calls.doors.port import ResumePoint
+from steno_ingest.calls.doors.actions import ResumePoint
 from steno_ingest.calls.hosting.gate import PAUSES, RESUMES, Holder, PauseGate
 
 _SEQUENCE_JUMP = 1000

@@ -2,13 +2,14 @@
 
 from steno.call_clock import most_missing
 from steno.events.records import CallStarted
-from steno_ingest.calls.doors.port import Offered, Refusal
+from steno_ingest.calls.doors.actions import Offered
+from steno_ingest.calls.doors.port import Refusal
 from steno_ingest.calls.hosting.admission import OfferRefused
 from steno_ingest.calls.hosting.session import CallSession
 
 
-def check_like(started: CallStarted, offered: Offered) -> None:
-    """Its audio is to be as it was. Raises `OfferRefused`."""
+def check_format(started: CallStarted, offered: Offered) -> None:
+    """Checks that its audio is as it was. Raises `OfferRefused`."""
     before = (started.codec, started.sample_rate, len(started.channels))
     if before != (offered.codec, offered.sample_rate, len(offered.channels)):
         raise OfferRefused(
@@ -18,8 +19,8 @@ def check_like(started: CallStarted, offered: Offered) -> None:
         )
 
 
-def check_place(session: CallSession, *, speed: float, burst_seconds: float, heard: int) -> None:
-    """It cannot be further on than the audio that doors can have let in, and what may be missing of it.
+def check_position(session: CallSession, *, speed: float, burst_seconds: float, heard: int) -> None:
+    """Checks that it is not further on than the audio that doors can have let in, and what may be missing of it.
 
     Args:
         session: The call as it would go on.

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from steno_ingest.calls.doors.port import SendText
-from steno_ingest.calls.hosting import listening
+from steno_ingest.calls.doors.actions import SendText
+from steno_ingest.calls.hosting import caption_feed
 from steno_ingest.calls.hosting.outgoing import Outgoing
 from support.calls import live_phrase
 from support.wire import START, Line
@@ -63,7 +63,7 @@ async def until(made: Line, count: int) -> None:
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is missing is looked up again at once."""
     for name in ("_SHORTEST_PAUSE", "_LONGEST_PAUSE", "_LEDGER_LATE_SECONDS", "_RETRY_SECONDS"):
-        monkeypatch.setattr(listening, name, 0.01)
+        monkeypatch.setattr(caption_feed, name, 0.01)
 
 
 @pytest.mark.parametrize(("has", "told"), [(None, [0, 1, 2]), (0, [0, 1, 2]), (1, [1, 2]), (2, [2])])

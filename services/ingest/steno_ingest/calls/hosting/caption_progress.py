@@ -1,11 +1,11 @@
-"""Which phrases a peer has been told, and when it is told that its transcript is complete: behind the last of them. Pure."""
+"""Keeps which phrases a peer has been told, and when to tell it that its transcript is complete: behind the last one. Pure."""
 
 OVERTAKEN_SECONDS = 20.0
 """How long phrases that are missing are awaited, once the transcript is complete."""
 
 
-class Completion:
-    """Of one live pass, as one connection hears of it."""
+class CaptionProgress:
+    """How far one peer has been told of one live pass."""
 
     def __init__(self, first: int = 0) -> None:
         """`first` is the number of the first phrase that its peer does not have."""
@@ -22,8 +22,8 @@ class Completion:
         """Whether some phrase is known to be there that was not told."""
         return bool(self._beyond) or self.first_missing < (self._phrase_count or 0)
 
-    def phrase(self, sequence: int) -> bool:
-        """A phrase is told; False where it was before."""
+    def add_phrase(self, sequence: int) -> bool:
+        """Notes that a phrase is told; False where it was before."""
         if sequence < self.first_missing or sequence in self._beyond:
             return False
         self._beyond.add(sequence)
@@ -32,8 +32,8 @@ class Completion:
             self.first_missing += 1
         return True
 
-    def transcribed(self, phrase_count: int, *, at: float) -> None:
-        """The transcript is over, with so many phrases; seconds of the clock that `due` is asked by."""
+    def complete(self, phrase_count: int, *, at: float) -> None:
+        """Notes that the transcript is over, with so many phrases; seconds of the clock that `due` is asked by."""
         if self._phrase_count is None:
             self._phrase_count, self._since = phrase_count, at
 

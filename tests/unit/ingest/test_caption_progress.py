@@ -2,7 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from steno_ingest.calls.hosting.completion import OVERTAKEN_SECONDS, Completion
+from steno_ingest.calls.hosting.caption_progress import OVERTAKEN_SECONDS, CaptionProgress
 
 
 @given(st.data(), st.integers(0, 8))
@@ -11,12 +11,12 @@ def test_it_is_told_with_the_last_phrase_or_behind_it(data: st.DataObject, phras
     again = data.draw(st.lists(st.integers(0, max(0, phrase_count - 1)), max_size=3)) if phrase_count else []
     news: list[int | None] = [*data.draw(st.permutations(range(phrase_count))), *again]
     news.insert(data.draw(st.integers(0, len(news))), None)
-    completion, heard, told = Completion(), set[int](), []
+    completion, heard, told = CaptionProgress(), set[int](), []
     for sequence in news:
         if sequence is None:
-            completion.transcribed(phrase_count, at=0.0)
+            completion.complete(phrase_count, at=0.0)
         else:
-            assert completion.phrase(sequence) is (sequence not in heard)
+            assert completion.add_phrase(sequence) is (sequence not in heard)
             heard.add(sequence)
             assert completion.first_missing == min(set(range(phrase_count + 1)) - heard)
         if (count := completion.due(0.0)) is not None:
@@ -27,12 +27,12 @@ def test_it_is_told_with_the_last_phrase_or_behind_it(data: st.DataObject, phras
 
 def test_a_phrase_that_does_not_come_is_not_awaited_for_ever() -> None:
     """The ledger may be away. Those that the peer has are not awaited at all."""
-    assert not Completion(2).phrase(1)
-    had = Completion(3)
-    had.transcribed(3, at=10.0)
+    assert not CaptionProgress(2).add_phrase(1)
+    had = CaptionProgress(3)
+    had.complete(3, at=10.0)
     assert (had.behind, had.due(10.0)) == (False, 3)
-    completion = Completion()
-    completion.transcribed(3, at=10.0)
+    completion = CaptionProgress()
+    completion.complete(3, at=10.0)
     assert completion.behind
     assert completion.due(10.0 + OVERTAKEN_SECONDS - 0.1) is None
     assert completion.due(10.0 + OVERTAKEN_SECONDS) == 3

@@ -1,10 +1,9 @@
-"""The one server around the doors: a WebSocket endpoint for each protocol."""
+"""Serves doors over WebSockets: an endpoint for each protocol, which lets its peers in and runs a driver for each."""
 
 import asyncio
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
@@ -15,103 +14,52 @@ from starlette.types import Receive, Scope, Send
 from steno.http.connections import Connection as Link
 from steno.http.gate import address_of
 from steno.http.rates import Rate
-from steno.tenants import Caller
-from steno_ingest.calls.doors.port import DoorFactory, Upgrade, UpgradeRefused
-from steno_ingest.calls.hosting.connection import Connection
-from steno_ingest.calls.hosting.host import CallHost
-from steno_ingest.calls.hosting.listening import Captions, SaidBefore
+from steno_ingest.calls.doors.http_entrance import DoorFactory, Upgrade, UpgradeRefused
+from steno_ingest.calls.hosting.drivers import Drivers
+from steno_ingest.calls.transports.websocket_connection import WebSocketConnection
 
 log = structlog.get_logger("steno.ingest.calls")
 
-_TICK_SECONDS = 0.1
-_LOOK_AT_KEYS_TICKS = 5
 _MOST_LOGGED = 256
 """Characters of each thing that a stranger told of itself."""
-_DRAIN_SECONDS = 6.0
-"""How long connections may take to end once their peers were asked to leave."""
 
 
-class CallServer:
-    """Takes connections at the paths of its table, and runs a door for each; a component of the service."""
+class WebSocketServer:
+    """Takes WebSockets at the paths of its table, and has a driver run the door of each."""
 
     def __init__(
         self,
         doors: Mapping[str, DoorFactory],
-        host: CallHost,
-        captions: Captions,
-        said_before: SaidBefore,
+        drivers: Drivers,
         *,
-        idle_seconds: float,
         openings: Rate | None = None,
         wrong_keys: Rate | None = None,
         most_of_a_key: int = sys.maxsize,
-        now: Callable[[], float] = time.monotonic,
     ) -> None:
         """
         Args:
             doors: The table of the doors, by path: `{"/v1/stream": …, "/v1/audiohook": …, "/v1/twilio": …}`.
-            idle_seconds: After so long without a message, ping or pong a connection counts as lost.
             openings: How often a key, or what else lets in, may open a connection; None for any number.
             wrong_keys: How often an address may be refused for its key before it is told to wait.
             most_of_a_key: Connections at once of one key, or what else lets in.
-            now: Seconds of a monotonic clock.
         """
         self._doors = doors
+        self._drivers = drivers
+        self._openings = openings or Rate(0)
+        self._wrong_keys = wrong_keys or Rate(0)
         self._most_of_a_key = most_of_a_key
         #: By digest: keys of different tenants may have one name, and those of platforms all have.
         self._of_key: Counter[str] = Counter()
-        self._openings = openings or Rate(0)
-        self._wrong_keys = wrong_keys or Rate(0)
-        self._host = host
-        self._captions = captions
-        self._said_before = said_before
-        self._idle_seconds = idle_seconds
-        self._now = now
-        self._connections: set[Connection] = set()
-        self._none_left = asyncio.Event()
-        self._stopping = asyncio.Event()
 
     def routes(self) -> list[WebSocketRoute]:
         """The endpoints, for the application."""
         return [WebSocketRoute(path, _Endpoint(self, factory)) for path, factory in self._doors.items()]
 
-    async def run(self) -> None:
-        """Gives the doors their time until `stop`."""
-        ticks = 0
-        while not self._stopping.is_set():
-            ticks += 1
-            for connection in list(self._connections):
-                connection.tick()
-            if ticks % _LOOK_AT_KEYS_TICKS == 0:
-                self._check_keys()
-            await asyncio.sleep(_TICK_SECONDS)
-
-    def _check_keys(self) -> None:
-        """Has every connection know whether what it came in with is still good; a key of many is looked at once."""
-        good: dict[Caller, bool] = {}
-        for connection in list(self._connections):
-            if connection.caller not in good:
-                good[connection.caller] = connection.holds()
-            connection.check_key(holds=good[connection.caller])
-
-    async def stop(self) -> None:
-        """Takes no more calls, asks all peers to leave, and waits a few seconds until they have."""
-        self._host.draining = True
-        for connection in list(self._connections):
-            connection.ask_to_leave("service_stopping")
-        try:
-            if self._connections:
-                self._none_left.clear()
-                await asyncio.wait_for(self._none_left.wait(), _DRAIN_SECONDS)
-        except TimeoutError:
-            log.warning("calls.peers_stay", connections=len(self._connections))
-        self._stopping.set()
-
     async def serve(self, factory: DoorFactory, scope: Scope, receive: Receive, send: Send) -> None:
         """Runs one connection from its upgrade to its end (ASGI)."""
         await receive()
         try:
-            if self._host.draining:
+            if self._drivers.draining:
                 raise UpgradeRefused(503, "the service is stopping; try again soon")
             entered = factory(upgrade_of(scope))
             if self._of_key[entered.caller.key] >= self._most_of_a_key:
@@ -134,32 +82,18 @@ class CallServer:
         except OSError:
             # The peer is gone already.
             return
-        connection = Connection(
-            entered,
-            self._host,
-            self._captions,
-            self._said_before,
-            receive=receive,
-            send=send,
-            idle_seconds=self._idle_seconds,
-            now=self._now,
-            heartbeats=(lambda: link.heartbeats) if link is not None else lambda: 0,
-        )
-        self._connections.add(connection)
         self._of_key[entered.caller.key] += 1
         try:
-            await connection.run()
+            with self._drivers.open(entered, lifesigns=lambda: 0 if link is None else link.heartbeats) as driver:
+                await WebSocketConnection(driver, receive=receive, send=send).run()
         finally:
-            self._connections.discard(connection)
             self._of_key[entered.caller.key] -= 1
-            if not self._connections:
-                self._none_left.set()
 
 
 class _Endpoint:
     """A door's own ASGI application: Starlette would wrap a function."""
 
-    def __init__(self, server: CallServer, factory: DoorFactory) -> None:
+    def __init__(self, server: WebSocketServer, factory: DoorFactory) -> None:
         self._server = server
         self._factory = factory
 

@@ -1,4 +1,4 @@
-"""What is understood of one call, for one connection: every phrase once, also those that were said while nobody listened.
+"""Tells a peer what is understood of its call: every phrase once, also those that were said while it was not connected.
 
 Captions are followed from now on. What came before, and what was missed (the connection was lost, too much waited, Kafka or
 this process was away), is in the ledger a moment later. That something is missing is told by the numbers of phrases, which have
@@ -17,7 +17,7 @@ from steno.events import ids
 from steno.events.records import Hypothesis, Phrase, Record, TranscriptCompleted, TranscriptFailed
 from steno.kafka.errors import FollowerTooSlow
 from steno.kafka.messages import Message
-from steno_ingest.calls.hosting.completion import Completion
+from steno_ingest.calls.hosting.caption_progress import CaptionProgress
 
 log = structlog.get_logger("steno.ingest.calls")
 
@@ -49,15 +49,15 @@ class SaidBefore(Protocol):
     ) -> tuple[Sequence[Phrase], int | None]: ...
 
 
-class Listening:
-    """Listens to one call for as long as its connection lasts."""
+class CaptionFeed:
+    """Tells one peer what is understood of its call, for as long as it is connected."""
 
     def __init__(
         self,
         call_id: str,
         captions: Captions,
         said_before: SaidBefore,
-        completion: Completion,
+        progress: CaptionProgress,
         *,
         tenant: str,
         tell: Callable[[Hypothesis | Phrase], None],
@@ -66,7 +66,7 @@ class Listening:
     ) -> None:
         """
         Args:
-            completion: Keeps which phrases were told.
+            progress: Keeps which phrases were told.
             tenant: Whose the call is. What is somebody else's is of another call, which began by the same id.
             tell: Takes what the peer is to hear.
             room: Returns when the peer has read most of what it was told.
@@ -76,7 +76,7 @@ class Listening:
         self._live_pass_id = ids.live_pass_id(call_id)
         self._captions = captions
         self._said_before = said_before
-        self._completion = completion
+        self._progress = progress
         self._tenant = tenant
         self._tell = tell
         self._room = room
@@ -86,7 +86,7 @@ class Listening:
         self._following = asyncio.Event()
 
     async def run(self) -> None:
-        """Listens until captions end, which they do with this process."""
+        """Works until captions end, which they do with this process."""
         async with asyncio.TaskGroup() as tasks:
             looking = tasks.create_task(self._look_again())
             await self._follow()
@@ -99,7 +99,7 @@ class Listening:
                     self._following.set()
                     await self._look_up()
                     async for message in following:
-                        await self._take(message.record)
+                        await self._handle(message.record)
                 return
             except FollowerTooSlow:
                 log.warning("call.captions_skipped", call_id=self._call_id)
@@ -107,31 +107,31 @@ class Listening:
                 log.warning("call.captions_away", call_id=self._call_id, reason=str(error))
                 await asyncio.sleep(_RETRY_SECONDS)
 
-    async def _take(self, record: Record | None) -> None:
+    async def _handle(self, record: Record | None) -> None:
         if getattr(record, "recording_id", None) != self._live_pass_id or getattr(record, "tenant", None) != self._tenant:
             return
         match record:
             case Hypothesis():
                 self._tell(record)
             case Phrase():
-                if record.sequence > self._completion.first_missing:
+                if record.sequence > self._progress.first_missing:
                     await self._look_up()
-                self._phrase(record)
+                self._add_phrase(record)
             case TranscriptCompleted():
-                self._completion.transcribed(record.phrase_count, at=self._now())
-                if self._completion.behind:
+                self._progress.complete(record.phrase_count, at=self._now())
+                if self._progress.behind:
                     await self._look_up()
             case TranscriptFailed():
-                self._completion.transcribed(0, at=self._now())
+                self._progress.complete(0, at=self._now())
 
-    def _phrase(self, phrase: Phrase) -> None:
+    def _add_phrase(self, phrase: Phrase) -> None:
         # What comes again says nothing new, unless it is corrected.
-        if self._completion.phrase(phrase.sequence) or phrase.revision:
+        if self._progress.add_phrase(phrase.sequence) or phrase.revision:
             self._tell(phrase)
 
     async def _look_up(self) -> None:
         """Tells what the ledger knows and the peer does not."""
-        first = self._completion.first_missing
+        first = self._progress.first_missing
         while True:
             await self._room()
             try:
@@ -144,10 +144,10 @@ class Listening:
                 self._looked_in_vain = True
                 return
             for phrase in phrases:
-                if self._completion.phrase(phrase.sequence):
+                if self._progress.add_phrase(phrase.sequence):
                     self._tell(phrase)
             if count is not None:
-                self._completion.transcribed(count, at=self._now())
+                self._progress.complete(count, at=self._now())
             if len(phrases) < _TOGETHER:
                 self._looked_in_vain = False
                 return
@@ -163,6 +163,6 @@ class Listening:
                 self._following.clear()
                 pause = _SHORTEST_PAUSE
             except TimeoutError:
-                if pause <= _LEDGER_LATE_SECONDS or self._looked_in_vain or self._completion.behind:
+                if pause <= _LEDGER_LATE_SECONDS or self._looked_in_vain or self._progress.behind:
                     await self._look_up()
                 pause = min(2 * pause, _LONGEST_PAUSE)

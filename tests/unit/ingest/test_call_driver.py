@@ -2,16 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
-from steno_ingest.calls.doors.port import Close, SendText
+from steno_ingest.calls.doors.actions import Action, Close, SendText
 from steno_ingest.calls.doors.stream import StreamDoor
 from steno_ingest.calls.doors.twilio import TwilioDoor
 from steno_ingest.calls.doors.twilio_siblings import Siblings
-from steno_ingest.calls.hosting import listening
+from steno_ingest.calls.hosting import caption_feed
 from steno_ingest.calls.hosting.outgoing import Outgoing, PeerNotReading
 from structlog.testing import capture_logs
 from support.calls import live_phrase
@@ -49,7 +47,7 @@ async def test_a_peer_hears_what_is_understood_of_its_call() -> None:
 
 async def test_captions_that_are_away_are_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A call goes on without them."""
-    monkeypatch.setattr(listening, "_RETRY_SECONDS", 0)
+    monkeypatch.setattr(caption_feed, "_RETRY_SECONDS", 0)
     made = Line()
     made.captions.away = 2
     running = asyncio.create_task(made.connection.run())
@@ -156,7 +154,7 @@ async def test_a_door_that_fails_ends_its_own_connection() -> None:
     """The error is raised by that connection, not by what ticks all of them."""
 
     class Broken(StreamDoor):
-        def tick(self, *, now: float) -> Iterator[Any]:
+        def tick(self, *, now: float) -> list[Action]:
             raise RuntimeError(f"broken at {now:g}")
 
     async with line(Broken()) as (made, running):
@@ -189,7 +187,7 @@ async def test_a_peer_that_resumes_what_the_api_holds_is_told_so() -> None:
 async def test_a_peer_that_does_not_leave_is_closed() -> None:
     """A few seconds after it was asked; one that does not even answer the close is cut off."""
     async with line() as (made, running):
-        made.connection.ask_to_leave("service_stopping")
+        made.driver.ask_to_leave("service_stopping")
         await made.hosting.settle()
         assert made.wire.told[-1] == "1012"
         made.tick(6)
@@ -265,8 +263,8 @@ async def test_a_peer_whose_start_kafka_refuses_is_told_and_its_call_fails() -> 
 
 def look_twice(made: Line) -> None:
     """Keys are looked at, as often as it takes."""
-    made.connection.check_key(holds=made.connection.holds())
-    made.connection.check_key(holds=made.connection.holds())
+    made.driver.check_key(holds=made.driver.holds())
+    made.driver.check_key(holds=made.driver.holds())
 
 
 async def test_a_peer_whose_key_is_gone_is_told_and_closed() -> None:
@@ -292,9 +290,9 @@ async def test_a_key_that_is_missing_for_a_moment_costs_no_call() -> None:
     async with line() as (made, _):
         for _ in range(3):
             made.key_holds = False
-            made.connection.check_key(holds=made.connection.holds())
+            made.driver.check_key(holds=made.driver.holds())
             made.key_holds = True
-            made.connection.check_key(holds=made.connection.holds())
+            made.driver.check_key(holds=made.driver.holds())
         await made.hosting.settle()
         assert made.wire.told == ["started"]
 
