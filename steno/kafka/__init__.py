@@ -10,11 +10,11 @@ from steno.kafka.client import client_options
 from steno.kafka.cluster import Cluster
 from steno.kafka.compacted import newest
 from steno.kafka.consumer import Consumer
+from steno.kafka.followed_table import FollowedTable, MemoryRows, TableRows
 from steno.kafka.log_consumer import LogConsumer
 from steno.kafka.log_partition import LogHandler
 from steno.kafka.metrics import RECORDS_REFUSED
 from steno.kafka.producer import REFUSALS, Encoded, Headers, Producer
-from steno.kafka.retry import RetryPolicy
 from steno.kafka.slots import HELD, Job, Partition
 from steno.kafka.tail import Following, Tail, offset_at, partition_of, read_range
 from steno.kafka.topic_maker import TopicMaker
@@ -29,15 +29,17 @@ __all__ = [
     "Cluster",
     "Consumer",
     "Encoded",
+    "FollowedTable",
     "Following",
     "Headers",
     "Job",
     "LogConsumer",
     "LogHandler",
     "LoopGuard",
+    "MemoryRows",
     "Partition",
     "Producer",
-    "RetryPolicy",
+    "TableRows",
     "Tail",
     "TopicMaker",
     "Watchdog",

@@ -24,10 +24,10 @@ from steno.kafka.dead_letters import error_class
 from steno.kafka.errors import NewerRecord
 from steno.kafka.holding import Holding
 from steno.kafka.messages import Handler, Message, decode
-from steno.kafka.retry import RetryPolicy
 from steno.kafka.rubbish import Rubbish
 from steno.kafka.seldom import Seldom
 from steno.kafka.slots import HELD, Job, Outcome
+from steno.retry import RetryPolicy
 from steno.telemetry import traces
 
 log = structlog.get_logger("steno.kafka.consumer")

@@ -5,8 +5,7 @@ from aiokafka import TopicPartition
 from steno.events.catalogue import Topic
 from steno.events.records import Record
 from steno.kafka.cluster import Cluster
-from steno.kafka.messages import RawMessage
-from steno.kafka.reading import read, readable, reader
+from steno.kafka.reading import newest_by_key, readable, reader
 
 
 async def newest(cluster: Cluster, topic: Topic, partition: int) -> dict[str, Record]:
@@ -19,12 +18,8 @@ async def newest(cluster: Cluster, topic: Topic, partition: int) -> dict[str, Re
         Retryable: the registry that may know the schema of a record did not answer.
     """
     where = TopicPartition(cluster.topic_name(topic), partition)
-    last: dict[bytes | None, RawMessage] = {}
     async with reader(cluster) as client:
-        begin = (await client.beginning_offsets([where]))[where]
-        end = (await client.end_offsets([where]))[where]
-        async for raw in read(client, where, start=begin, end=end):
-            last[raw.key] = raw
+        last, _ = await newest_by_key(client, where)
     found: dict[str, Record] = {}
     for raw in last.values():
         message = await readable(raw, topic, cluster.codec)

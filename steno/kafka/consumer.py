@@ -17,8 +17,8 @@ from steno.kafka.attempts import Attempts, GiveUp
 from steno.kafka.cluster import Cluster
 from steno.kafka.member import CANCEL_SECONDS, POLL_SECONDS, GroupMember, Patience
 from steno.kafka.messages import Handler, RawMessage
-from steno.kafka.retry import RetryPolicy
 from steno.kafka.slots import Job, Slots
+from steno.retry import RetryPolicy
 
 _LINE = 256
 

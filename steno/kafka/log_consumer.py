@@ -23,8 +23,8 @@ from steno.kafka.log_partition import LogHandler, LogPartition
 from steno.kafka.member import CANCEL_SECONDS, POLL_SECONDS, GroupMember, Patience
 from steno.kafka.messages import RawMessage
 from steno.kafka.plain_attempts import PlainAttempts
-from steno.kafka.retry import RetryPolicy
 from steno.kafka.slots import Job, drain
+from steno.retry import RetryPolicy
 
 _WAITING = 500
 # A partition that was full is asked for more as soon as half of what waited is done: that is looked for so often.

@@ -11,8 +11,8 @@ from aiokafka import TopicPartition
 from steno.errors import Retryable
 from steno.kafka.attempts import cancelled_from_within
 from steno.kafka.messages import Message
-from steno.kafka.retry import RetryPolicy
 from steno.kafka.slots import HELD, Attempt, Job
+from steno.retry import RetryPolicy
 
 log = structlog.get_logger("steno.kafka.consumer")
 

@@ -1,7 +1,7 @@
 """Reading a span of one partition, without a group: what stood there before, up to an end that is known."""
 
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import structlog
@@ -62,6 +62,31 @@ async def read(client: AIOKafkaConsumer, where: TopicPartition, *, start: int, e
             if record.offset >= end:
                 return
             yield record
+
+
+async def newest_by_key(client: AIOKafkaConsumer, where: TopicPartition) -> tuple[Mapping[bytes | None, RawMessage], int]:
+    """The newest message of each key in a partition, and the end up to which it was read: the end as of now.
+
+    Raises:
+        KafkaUnavailable: nothing has come for half a minute.
+    """
+    start = (await client.beginning_offsets([where]))[where]
+    end = (await client.end_offsets([where]))[where]
+    return {raw.key: raw async for raw in read(client, where, start=start, end=end)}, end
+
+
+async def partitions_of(client: AIOKafkaConsumer, topics: Collection[str]) -> Sequence[TopicPartition]:
+    """All partitions of topics, by their names on the cluster.
+
+    Raises:
+        KafkaUnavailable: not all of the topics are there yet.
+    """
+    # Left to itself, the client learns of no topic it is not assigned.
+    await client._client.set_topics(topics)
+    partitions = [TopicPartition(name, number) for name in topics for number in client.partitions_for_topic(name) or ()]
+    if {where.topic for where in partitions} != set(topics):
+        raise KafkaUnavailable("not all of the topics to be read are there yet")
+    return partitions
 
 
 def begin_at(client: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int]) -> None:

@@ -19,7 +19,7 @@ from steno.events.codec import Codec
 from steno.kafka.cluster import Cluster
 from steno.kafka.errors import FollowerTooSlow, KafkaUnavailable
 from steno.kafka.messages import Message, RawMessage
-from steno.kafka.reading import begin_at, read, readable, reader
+from steno.kafka.reading import begin_at, partitions_of, read, readable, reader
 
 log = structlog.get_logger("steno.kafka.tail")
 
@@ -174,14 +174,7 @@ class Tail:
                 await asyncio.wait_for(self._followed.wait(), _UNFOLLOWED_SECONDS)
 
     async def _ends(self, client: AIOKafkaConsumer) -> dict[TopicPartition, int]:
-        # Left to itself, the client learns of no topic it is not assigned.
-        await client._client.set_topics(self._topics)
-        partitions = [
-            TopicPartition(name, partition) for name in self._topics for partition in client.partitions_for_topic(name) or ()
-        ]
-        if {where.topic for where in partitions} != set(self._topics):
-            raise KafkaUnavailable("not all of the topics to follow are there yet")
-        ends: dict[TopicPartition, int] = await client.end_offsets(partitions)
+        ends: dict[TopicPartition, int] = await client.end_offsets(await partitions_of(client, self._topics))
         return ends
 
     def _hand_out(self, where: TopicPartition, records: Sequence[RawMessage]) -> None:

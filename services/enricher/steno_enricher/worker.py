@@ -10,9 +10,10 @@ import structlog
 
 from steno.errors import Retryable
 from steno.events.catalogue import PHRASES
-from steno.kafka import HELD, Attempts, Cluster, Job, LoopGuard, Partition, RetryPolicy, Watchdog
+from steno.kafka import HELD, Attempts, Cluster, Job, LoopGuard, Partition, Watchdog
 from steno.kafka.errors import ConsumerStuck
 from steno.kafka.messages import Handler
+from steno.retry import RetryPolicy
 from steno_enricher import metrics
 from steno_enricher.enricher import Enricher
 from steno_enricher.faust_app import SOURCES, App, TableRows, consume, make_app

@@ -9,10 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from steno.chassis import After, Wiring
 from steno.crypto import SecretBox
 from steno.events.catalogue import CALL_SUMMARIES, CALLS, DEAD_LETTERS, HYPOTHESES, PHRASES, TRANSCRIPTS, WEBHOOKS
+from steno.events.records import WebhookState
 from steno.http.auth import ApiKeys
 from steno.http.client import guarded_session, parse_networks
 from steno.http.health import Health
-from steno.kafka import Cluster, Consumer, Tail, TopicMaker
+from steno.kafka import Cluster, Consumer, FollowedTable, Tail, TopicMaker
 from steno.storage import database
 from steno_notifier.api import create_app
 from steno_notifier.attempt import Courier
@@ -26,7 +27,7 @@ from steno_notifier.schedule import RetrySchedule
 from steno_notifier.sender import Sender
 from steno_notifier.settings import NotifierSettings
 from steno_notifier.sweeper import Sweeper
-from steno_notifier.webhook_table import WebhookTable
+from steno_notifier.webhook_rows import followed_webhooks
 
 _CONNECT_SECONDS = 5.0
 # Beyond the time an attempt may take: to settle it, on a slow day of the database.
@@ -53,7 +54,7 @@ async def build(settings: NotifierSettings) -> Wiring:
     retention = timedelta(days=settings.retention_days)
     intake = Intake(engine, retention=retention, now=_now, wake=sender.wake)
     topics = TopicMaker(cluster, _TOPICS)
-    table = WebhookTable(cluster, intake)
+    table = followed_webhooks(cluster, intake)
     consumer = Consumer(
         cluster,
         subscribe=CONSUMED,
@@ -105,7 +106,9 @@ def _sender(settings: NotifierSettings, queue: Queue, session: aiohttp.ClientSes
     )
 
 
-def _health(engine: AsyncEngine, topics: TopicMaker, table: WebhookTable, consumer: Consumer, tail: Tail) -> Health:
+def _health(
+    engine: AsyncEngine, topics: TopicMaker, table: FollowedTable[WebhookState], consumer: Consumer, tail: Tail
+) -> Health:
     health = Health()
     health.add_liveness("consumer", consumer.alive)
     health.add_readiness("database", lambda: database.ping(engine))

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NoReturn
 
-from steno.kafka import RetryPolicy
+from steno.retry import RetryPolicy
 from steno_transcriber.fetch_errors import ComeAgain, FetchGivenUp, NotThereYet, RecordingMissing, SourceFailed
 from steno_transcriber.fetch_pace import FetchLimits
 from steno_transcriber.recent import Recent

@@ -16,7 +16,7 @@ from steno.kafka.errors import RecordRefused, WrongRecord
 from steno.kafka.holding import AT_START
 from steno.kafka.messages import Message
 from steno.kafka.metrics import HELD
-from steno.kafka.retry import RetryPolicy
+from steno.retry import RetryPolicy
 
 QUICK = RetryPolicy(first_seconds=0.02, longest_seconds=0.05, unexpected_attempts=3)
 

@@ -12,7 +12,7 @@ from steno.errors import Retryable
 from steno.events.catalogue import RECORDINGS
 from steno.kafka.messages import Handler, Message
 from steno.kafka.metrics import FAILED, REBALANCES
-from steno.kafka.retry import RetryPolicy
+from steno.retry import RetryPolicy
 
 
 class Work:

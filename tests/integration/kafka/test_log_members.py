@@ -14,8 +14,8 @@ from steno.errors import Permanent, Retryable
 from steno.events.catalogue import RECORDINGS
 from steno.kafka.messages import Message
 from steno.kafka.metrics import LAG_RECORDS, REBALANCES
-from steno.kafka.retry import RetryPolicy
 from steno.kafka.tail import partition_of
+from steno.retry import RetryPolicy
 
 PARTITIONS = range(6)
 QUICK = RetryPolicy(first_seconds=0.02, longest_seconds=0.05, unexpected_attempts=3)

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
-from steno_notifier.again import Again
 from steno_notifier.intake import Intake
 from steno_notifier.tables import webhooks
-from steno_notifier.webhook_table import WebhookTable
+from steno_notifier.webhook_rows import followed_webhooks
 from support.webhooks import webhook
 
 from steno.crypto import SecretBox
@@ -20,12 +19,12 @@ from steno.events.catalogue import DEAD_LETTERS, WEBHOOKS
 from steno.events.codec import Codec
 from steno.events.records import WebhookState
 from steno.events.schemas import ShippedSchemaIds
-from steno.kafka import Cluster, Producer, create_topics
+from steno.kafka import Cluster, FollowedTable, Producer, create_topics
 from steno.settings import KafkaSettings, TopicSettings
 from steno.storage.transactions import transaction
 
 CHANGED = datetime(2026, 2, 1, tzinfo=UTC)
-Run = Callable[[], Awaitable[WebhookTable]]
+Run = Callable[[], Awaitable[FollowedTable[WebhookState]]]
 
 
 @pytest.fixture
@@ -56,14 +55,11 @@ async def producer(kafka: str, topics: TopicSettings) -> AsyncIterator[Producer]
 @pytest.fixture
 async def run(kafka: str, topics: TopicSettings, producer: Producer, intake: Intake) -> AsyncIterator[Run]:
     """Starts a table and returns it when it has read what there is."""
-    running: list[tuple[WebhookTable, asyncio.Task[None]]] = []
+    running: list[tuple[FollowedTable[WebhookState], asyncio.Task[None]]] = []
 
-    async def start() -> WebhookTable:
-        table = WebhookTable(
-            Cluster.of(KafkaSettings(bootstrap_servers=kafka), topics, Codec(ShippedSchemaIds()), service="notifier"),
-            intake,
-            again=Again(first_seconds=0.1),
-        )
+    async def start() -> FollowedTable[WebhookState]:
+        cluster = Cluster.of(KafkaSettings(bootstrap_servers=kafka), topics, Codec(ShippedSchemaIds()), service="notifier")
+        table = followed_webhooks(cluster, intake)
         running.append((table, asyncio.create_task(table.run())))
         await asyncio.wait_for(table.complete.wait(), 60)
         return table
@@ -103,71 +99,6 @@ async def test_a_webhook_that_the_topic_forgot_is_deleted(
     await producer.send(WEBHOOKS, webhook("known", "http://a/", box))
     await run()
     assert set(await kept(engine)) == {"known"}
-
-
-async def test_rubbish_is_passed_over_and_so_is_a_webhook_that_a_fault_of_ours_does_not_bear(
-    engine: AsyncEngine, intake: Intake, producer: Producer, run: Run, box: SecretBox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Records that are none, before and after it is complete: the others are in force."""
-    put = intake.put_webhook
-
-    async def put_or_fail(state: WebhookState) -> None:
-        if state.webhook_id == "hit":
-            raise KeyError("a bug")
-        await put(state)
-
-    monkeypatch.setattr(intake, "put_webhook", put_or_fail)
-
-    async def rubbish() -> None:
-        for key in (b"w0", b"\xff\xfe", *(b"r%d" % number for number in range(500))):
-            await producer.send_raw(WEBHOOKS, key=key, value=b"{}", headers=[])
-
-    await producer.send(WEBHOOKS, webhook("hit", "http://a/", box))
-    await rubbish()
-    await producer.send(WEBHOOKS, webhook("w1", "http://a/", box))
-    await run()
-    assert set(await kept(engine)) == {"w1"}
-    await rubbish()
-    await producer.send(WEBHOOKS, webhook("hit", "http://b/", box, updated_at=CHANGED))
-    await producer.send(WEBHOOKS, webhook("w2", "http://a/", box))
-    async with asyncio.timeout(20):
-        while set(await kept(engine)) != {"w1", "w2"}:
-            await asyncio.sleep(0.05)
-
-
-async def test_what_a_fault_of_ours_did_not_bear_is_applied_again(
-    engine: AsyncEngine, intake: Intake, producer: Producer, run: Run, box: SecretBox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Registered and deleted alike, without a restart, once the fault is gone; what is held meanwhile is told."""
-    faulty = True
-    put, delete = intake.put_webhook, intake.delete_webhook
-
-    async def put_or_fail(state: WebhookState) -> None:
-        if faulty:
-            raise KeyError("a bug")
-        await put(state)
-
-    async def delete_or_fail(webhook_id: str) -> None:
-        if faulty:
-            raise KeyError("a bug")
-        await delete(webhook_id)
-
-    await put(webhook("deleted", "http://a/", box))
-    await put(webhook("forgotten", "http://a/", box))
-    monkeypatch.setattr(intake, "put_webhook", put_or_fail)
-    monkeypatch.setattr(intake, "delete_webhook", delete_or_fail)
-    await producer.send(WEBHOOKS, webhook("w", "http://old/", box))
-    await producer.send_raw(WEBHOOKS, key=b"deleted", value=None, headers=[])
-    table = await run()
-    assert set(await kept(engine)) == {"deleted", "forgotten"}
-    assert not table.holds_nothing()
-    await producer.send(WEBHOOKS, webhook("w", "http://new/", box, updated_at=CHANGED))
-    faulty = False
-    async with asyncio.timeout(20):
-        while not table.holds_nothing():
-            await asyncio.sleep(0.05)
-    rows = await kept(engine)
-    assert {webhook_id: row.url for webhook_id, row in rows.items()} == {"w": "http://new/"}
 
 
 async def test_reading_it_again_does_not_lift_what_410_disabled(

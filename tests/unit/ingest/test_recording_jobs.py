@@ -7,7 +7,7 @@ from steno_ingest.calls.ledger.account_rows import KeptAccount
 from steno_ingest.calls.log.recording.recording_jobs import RecordingJobs
 from steno_ingest.errors import TooLarge
 
-from steno.kafka.retry import RetryPolicy
+from steno.retry import RetryPolicy
 from steno.storage.database import DatabaseUnavailable
 from steno.storage.objects import StoreUnavailable
 

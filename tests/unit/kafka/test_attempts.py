@@ -23,8 +23,8 @@ from steno.kafka.holding import AT_START
 from steno.kafka.messages import Message, RawMessage
 from steno.kafka.metrics import BAD_SHARE, PASSED_OVER
 from steno.kafka.metrics import HELD as HOLDS
-from steno.kafka.retry import RetryPolicy
 from steno.kafka.slots import HELD, Job, Outcome, Partition
+from steno.retry import RetryPolicy
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 Headers = tuple[tuple[str, bytes | None], ...]

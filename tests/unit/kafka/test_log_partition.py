@@ -15,8 +15,8 @@ from steno.kafka.attempts import HandlerCancelledItself
 from steno.kafka.log_assignment import LogAssignment
 from steno.kafka.log_partition import LogPartition
 from steno.kafka.messages import Message
-from steno.kafka.retry import RetryPolicy
 from steno.kafka.slots import HELD, Job, Outcome
+from steno.retry import RetryPolicy
 
 WHERE = TopicPartition("call-audio", 4)
 AT_ONCE = RetryPolicy(first_seconds=0, longest_seconds=0)

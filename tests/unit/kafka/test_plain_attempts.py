@@ -11,8 +11,8 @@ from steno.kafka.dead_letters import DeadLetters
 from steno.kafka.errors import KafkaUnavailable
 from steno.kafka.messages import Message, RawMessage
 from steno.kafka.plain_attempts import PlainAttempts
-from steno.kafka.retry import RetryPolicy
 from steno.kafka.slots import HELD, Job, Partition
+from steno.retry import RetryPolicy
 
 
 class SlowLetters(DeadLetters):

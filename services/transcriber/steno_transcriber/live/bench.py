@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from steno.kafka import RetryPolicy
+from steno.retry import RetryPolicy
 from steno_transcriber.engines.port import Engine
 from steno_transcriber.live.aside_budget import AsideBudget
 from steno_transcriber.live.catching_up import BEHIND_ROOM_SECONDS

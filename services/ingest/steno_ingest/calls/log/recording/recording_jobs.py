@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from steno.errors import Retryable
-from steno.kafka import RetryPolicy
+from steno.retry import RetryPolicy
 from steno_ingest.calls.ledger.account_rows import KeptAccount
 
 log = structlog.get_logger("steno.ingest.recorder")

@@ -1,17 +1,21 @@
-"""What to do with a record that failed: again after a back-off, or to dead letters. Pure.
+"""Retries: how long to wait before the next attempt at something that failed, and the loop that makes the attempts.
 
 | error | decision |
 |---|---|
 | `Retryable` | again, for ever, with a capped back-off, or when the error says: the fault is elsewhere and will pass |
-| `Permanent` | dead letters at once: the record itself is wrong |
-| anything else | again a few times; then it is a fault of ours, see `steno.kafka.holding` |
+| `Permanent` | not again: the input itself is wrong |
+| anything else | again a few times: it is a fault of ours, and may be one of the moment |
 """
 
+import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from steno.errors import Permanent, Retryable
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,3 +43,32 @@ class RetryPolicy:
         """
         full = min(self.longest_seconds, self.first_seconds * 2.0 ** min(attempts - 1, 62))
         return full * (1 - jitter() / 2)
+
+
+EACH_SECOND = RetryPolicy(first_seconds=1.0, longest_seconds=1.0, unexpected_attempts=1)
+"""A dependency that is away is asked again about each second, for ever; no other error is retried."""
+
+
+async def retry(
+    step: Callable[[], Awaitable[T]],
+    policy: RetryPolicy,
+    *,
+    failed: Callable[[Exception, float], None],
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> T:
+    """Takes a step again and again until it succeeds; returns what it returned, and raises what the policy does not retry.
+
+    Args:
+        failed: Told of each error that is retried, and of the seconds until then: logs it.
+    """
+    attempts = 0
+    while True:
+        try:
+            return await step()
+        except Exception as error:
+            attempts += 1
+            seconds = policy.decide(error, attempts)
+            if seconds is None:
+                raise
+            failed(error, seconds)
+        await sleep(seconds)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from steno.errors import Permanent, Retryable, StenoError
 from steno.events.codec import UndecodableRecord
 from steno.kafka.errors import KafkaUnavailable
-from steno.kafka.retry import RetryPolicy
+from steno.retry import EACH_SECOND, RetryPolicy, retry
 
 POLICY = RetryPolicy(first_seconds=0.5, longest_seconds=30, unexpected_attempts=4)
 
@@ -50,3 +50,43 @@ def test_jitter_spreads_over_the_upper_half() -> None:
     """What failed together does not come back together."""
     shares = iter([0.0, 0.25, 0.5, 0.75])
     assert [POLICY.decide(Retryable(), 3, jitter=lambda: next(shares)) for _ in range(4)] == [2, 1.75, 1.5, 1.25]
+
+
+class Steps:
+    """A step that raises what it is told to, and notes the waits between."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self._errors = list(errors)
+        self.waits: list[float] = []
+        self.told: list[tuple[Exception, float]] = []
+
+    async def step(self) -> str:
+        if self._errors:
+            raise self._errors.pop(0)
+        return "done"
+
+    async def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+
+    async def retried(self, policy: RetryPolicy) -> str:
+        return await retry(self.step, policy, failed=lambda *told: self.told.append(told), sleep=self.sleep)
+
+
+async def test_a_step_is_taken_again_until_it_succeeds() -> None:
+    """Each failure is told with the wait that follows, which is as long as the policy says."""
+    errors = [Retryable("away", again_in_seconds=7), *(Retryable("away") for _ in range(9)), KeyError("a bug")]
+    steps = Steps(*errors)
+    assert await steps.retried(RetryPolicy(first_seconds=1, longest_seconds=4, unexpected_attempts=99)) == "done"
+    assert [error for error, _ in steps.told] == errors
+    assert [seconds for _, seconds in steps.told] == steps.waits
+    assert steps.waits[0] == 7
+    assert all(2 <= wait <= 4 for wait in steps.waits[3:])
+
+
+@pytest.mark.parametrize("error", [Permanent("wrong"), KeyError("a bug")])
+async def test_what_the_policy_does_not_retry_is_raised(error: Exception) -> None:
+    """At once, where only what is away is asked again."""
+    steps = Steps(Retryable("away"), error)
+    with pytest.raises(type(error)):
+        await steps.retried(EACH_SECOND)
+    assert len(steps.told) == 1

@@ -1,0 +1,33 @@
+"""Background work of a service's components: done until they are told to stop, once or again and again."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from typing import Any
+
+
+async def until_stopped(work: Coroutine[Any, Any, None], stopping: asyncio.Event) -> None:
+    """Runs work until it ends, or until the event is set, which cancels it. Raises what the work raises."""
+    running = asyncio.create_task(work)
+    stopped = asyncio.create_task(stopping.wait())
+    try:
+        await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            running.result()
+    finally:
+        for task in (running, stopped):
+            task.cancel()
+        await asyncio.gather(running, stopped, return_exceptions=True)
+
+
+async def pause(seconds: float, stopping: asyncio.Event) -> None:
+    """Waits so long, or until the event is set."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stopping.wait(), seconds)
+
+
+async def periodically(work: Callable[[], Awaitable[object]], *, every_seconds: float, stopping: asyncio.Event) -> None:
+    """Does the same work at once and again after each pause, until the event is set; what is under way then is finished."""
+    while not stopping.is_set():
+        await work()
+        await pause(every_seconds, stopping)

@@ -1,0 +1,56 @@
+"""Changes of a followed table that could not be applied, and when each is tried again: of each key the newest. Pure."""
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from steno.retry import RetryPolicy
+
+Change = Callable[[], Awaitable[None]]
+"""Applies what a record says of its key."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Failed:
+    change: Change
+    attempts: int
+    due: float
+
+
+class FailedChanges:
+    """Changes that failed, by key; each time one waits twice as long, up to ten minutes, and none is ever given up."""
+
+    def __init__(self, *, first_seconds: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
+        """
+        Args:
+            first_seconds: How long a change waits at first.
+            clock: Seconds of a monotonic clock.
+        """
+        self._retry = RetryPolicy(first_seconds=first_seconds, longest_seconds=600)
+        self._clock = clock
+        self._failed: dict[str, _Failed] = {}
+
+    def __bool__(self) -> bool:
+        """Whether any change waits."""
+        return bool(self._failed)
+
+    def __contains__(self, key: str) -> bool:
+        """Whether a change of this key waits."""
+        return key in self._failed
+
+    def add(self, key: str, change: Change) -> float:
+        """Adds a change that failed, in place of an older one of its key; returns the seconds until it is tried again."""
+        before = self._failed.get(key)
+        attempts = 1 if before is None else before.attempts + 1
+        seconds = self._retry.after(attempts)
+        self._failed[key] = _Failed(change=change, attempts=attempts, due=self._clock() + seconds)
+        return seconds
+
+    def discard(self, key: str) -> None:
+        """Forgets the change of a key: a newer one was applied."""
+        self._failed.pop(key, None)
+
+    def due(self) -> list[tuple[str, Change]]:
+        """The changes that are to be tried again now."""
+        now = self._clock()
+        return [(key, failed.change) for key, failed in self._failed.items() if failed.due <= now]

@@ -1,0 +1,174 @@
+"""A compacted topic followed as a table: the newest record of each key, applied within seconds of every change.
+
+What operators set at run time is such a topic (webhooks today). A service follows it without a group, so every process has the
+whole table. It is read from the beginning at each start, and again where the connection to Kafka was lost; so a change that
+was missed, or applied and not remembered, is applied then.
+"""
+
+import asyncio
+from collections.abc import Collection, Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import Generic, Protocol, TypeVar
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from steno.background import until_stopped
+from steno.events.catalogue import Topic
+from steno.events.records import Record
+from steno.kafka.cluster import Cluster
+from steno.kafka.failed_changes import Change, FailedChanges
+from steno.kafka.messages import RawMessage
+from steno.kafka.reading import begin_at, newest_by_key, partitions_of, readable, reader
+from steno.retry import EACH_SECOND, retry
+
+log = structlog.get_logger("steno.kafka.followed_table")
+
+_POLL_SECONDS = 0.2
+
+R = TypeVar("R", bound=Record)
+R_contra = TypeVar("R_contra", bound=Record, contravariant=True)
+
+
+class TableRows(Protocol[R_contra]):
+    """Where the rows of a followed table are kept; nothing of it is called at the same time.
+
+    A row may be put or deleted again as it was: after a restart all of them are. `Retryable` has the call made again about each
+    second, and what follows waits. Any other exception is a fault of ours, which costs that row alone: it is tried again after
+    a while, until it succeeds or its key changes.
+    """
+
+    async def put(self, key: str, record: R_contra) -> None:
+        """The newest record of a key."""
+
+    async def delete(self, key: str) -> None:
+        """The key is gone; it may not have been there."""
+
+    async def keys(self) -> Collection[str]:
+        """The keys of the rows that are kept."""
+
+
+class MemoryRows(Generic[R]):
+    """Rows in the memory of this process, for any task to read."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, R] = {}
+
+    @property
+    def newest(self) -> Mapping[str, R]:
+        """The newest record of each key, as of now."""
+        return MappingProxyType(self._rows)
+
+    async def put(self, key: str, record: R) -> None:
+        self._rows[key] = record
+
+    async def delete(self, key: str) -> None:
+        self._rows.pop(key, None)
+
+    async def keys(self) -> Collection[str]:
+        return list(self._rows)
+
+
+class FollowedTable(Generic[R]):
+    """Keeps rows as a compacted topic says; a component of a service (`run`, `stop`).
+
+    A record that is none of the topic is passed over and logged: what its key stood for is as it was.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        topic: Topic,
+        rows: TableRows[R],
+        *,
+        record: type[R],
+        failed: FailedChanges | None = None,
+    ) -> None:
+        """
+        Args:
+            record: The only record that the topic carries.
+        """
+        if topic.cleanup != "compact" or tuple(topic.records) != (record.__name__,):
+            raise ValueError(f"{topic.name} is no table of {record.__name__}: it must be compacted, and carry nothing else")
+        self._cluster = cluster
+        self._topic = topic
+        self._rows = rows
+        self._record = record
+        self._failed = failed or FailedChanges()
+        self._stopping = asyncio.Event()
+        #: Set once all that the topic held at the start is applied.
+        self.complete = asyncio.Event()
+
+    async def run(self) -> None:
+        """Follows the topic until `stop`; while Kafka is away it waits."""
+        # A change that is cancelled half-way is applied again at the next start.
+        await until_stopped(retry(self._follow, EACH_SECOND, failed=self._retrying), self._stopping)
+
+    async def stop(self) -> None:
+        """Lets `run` return."""
+        self._stopping.set()
+
+    def holds_nothing(self) -> bool:
+        """Whether all that was read is applied; False asks for a person, not for a restart."""
+        return not self._failed
+
+    async def _follow(self) -> None:
+        async with reader(self._cluster) as client:
+            begin_at(client, await self._read_whole(client))
+            while True:
+                for messages in (await client.getmany(timeout_ms=int(_POLL_SECONDS * 1000))).values():
+                    for raw in messages:
+                        await self._read(raw)
+                for key, change in self._failed.due():
+                    await self._apply(key, change)
+
+    async def _read_whole(self, client: AIOKafkaConsumer) -> Mapping[TopicPartition, int]:
+        """Applies the newest record of each key, and returns where to go on: older ones must not undo, even for a moment,
+        what is in force."""
+        newest: dict[bytes | None, RawMessage] = {}
+        ends: dict[TopicPartition, int] = {}
+        for where in await partitions_of(client, [self._cluster.topic_name(self._topic)]):
+            found, ends[where] = await newest_by_key(client, where)
+            newest.update(found)
+        for raw in newest.values():
+            await self._read(raw)
+        if any(ends.values()):
+            # Compaction takes tombstones away in time: a key the topic knows nothing of was deleted meanwhile.
+            known = {raw.key.decode("utf-8", "replace") for raw in newest.values() if raw.key is not None}
+            kept = await retry(self._rows.keys, EACH_SECOND, failed=self._retrying)
+            for key in set(kept) - known:
+                await self._apply(key, partial(self._rows.delete, key))
+        log.info("table.complete", topic=self._topic.name, keys=len(newest))
+        self.complete.set()
+        return ends
+
+    async def _read(self, raw: RawMessage) -> None:
+        decoding = partial(readable, raw, self._topic, self._cluster.codec)
+        message = await retry(decoding, EACH_SECOND, failed=self._retrying)
+        if message is None or message.key is None:
+            return
+        if isinstance(message.record, self._record):
+            await self._apply(message.key, partial(self._rows.put, message.key, message.record))
+        else:
+            await self._apply(message.key, partial(self._rows.delete, message.key))
+
+    async def _apply(self, key: str, change: Change) -> None:
+        try:
+            await retry(change, EACH_SECOND, failed=self._retrying)
+        except Exception as error:
+            trace = None if key in self._failed else error
+            seconds = self._failed.add(key, change)
+            log.error(
+                "table.not_applied",
+                topic=self._topic.name,
+                key=key,
+                reason=repr(error),
+                again_in_seconds=round(seconds, 3),
+                exc_info=trace,
+            )
+        else:
+            self._failed.discard(key)
+
+    def _retrying(self, error: Exception, seconds: float) -> None:
+        log.warning("table.waiting", topic=self._topic.name, reason=str(error), again_in_seconds=round(seconds, 3))
