@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from steno.http.auth import ApiKeys, presented_key
 from steno.http.metrics import REFUSALS
 from steno.http.parties import party_of
-from steno.http.problem import Problem, answer
+from steno.http.problems import Problem, answer
 from steno.http.rates import Rate
 from steno.json_bounds import JsonTooLarge, check_json
 from steno.tenants import Caller

@@ -24,7 +24,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from steno.http.connections import Connection
-from steno.http.problem import Problem
+from steno.http.problems import Problem
 
 MAX_HEAD_BYTES = 32_768
 """Of a request's line and headers together."""
@@ -222,7 +222,7 @@ class HttpProtocol(H11Protocol):
     def _refuse(self, problem: Problem) -> None:
         """Answers what is no request, or does not get to be one, and lets the connection go."""
         body = problem.body()
-        headers = [*self.server_state.default_headers, *problem.response(body, close=True)]
+        headers = [*self.server_state.default_headers, *problem.response_headers(body, close=True)]
         phrase = HTTPStatus(problem.status).phrase
         try:
             output = [

@@ -38,7 +38,7 @@ class NotifierProcess(ServiceProcess):
         """What it lists."""
         status, answer = await self.request("GET", "/v1/deliveries", params=parameters)
         assert status == 200, answer
-        listed: list[Any] = answer["deliveries"]
+        listed: list[Any] = answer["items"]
         return listed
 
     async def settled(self, **parameters: str) -> list[Any]:

@@ -15,7 +15,7 @@ StenoError
         ├── CallAlreadyEnded    the call's audio is over
         ├── CallNotHere         an upstream system has the call's audio, so it is to be asked
         ├── UnusableId          an id has characters in it that no database keeps
-        ├── NotThere            there is no such recording, call, webhook or page
+        ├── NotThere            there is no such recording, call or webhook
         ├── NotYet              the recording has no transcript yet
         └── NeverToBe           the recording will have no transcript
 ```

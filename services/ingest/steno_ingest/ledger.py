@@ -11,20 +11,21 @@ from enum import StrEnum
 from typing import Any
 
 import structlog
-from sqlalchemy import Row, Select, select, tuple_, update
+from sqlalchemy import Row, Select, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from steno.audio_files import naming
-from steno.cursors import Position
 from steno.events.catalogue import RECORDINGS, TRANSCRIPTS
 from steno.events.records import RecordingCancelled, RecordingSubmitted, TranscriptFailed
+from steno.paging import Page, Position
+from steno.storage.lists import read_page, seen_by
 from steno.storage.transactions import insert_once, transaction
 from steno.tenants import Caller
 from steno_ingest.calls.ledger import call_rows
 from steno_ingest.errors import AlreadyEnded, KeyReused, NotThere
 from steno_ingest.metrics import ACCEPTED, SECONDS_TO_END, STATES
 from steno_ingest.outbox import Outbox, now
-from steno_ingest.owners import owner_for, seen_by
+from steno_ingest.owners import owner_for
 from steno_ingest.states import State, may_become
 from steno_ingest.tables import entries, idempotency_keys, recordings
 
@@ -199,15 +200,12 @@ class Ledger:
         async with transaction(self._engine) as connection:
             return _seen(await _one(connection, recording_id), caller)
 
-    async def page(self, filters: Filters, *, caller: Caller, after: Position | None, limit: int) -> list[Row[Any]]:
-        """Recordings that a caller sees, the newest first, from after a position on; recordings accepted meanwhile do not shift
-        them."""
+    async def page(self, filters: Filters, *, caller: Caller, after: Position | None, limit: int) -> Page[Row[Any]]:
+        """Recordings that a caller sees, the newest first, from after a position on."""
         query = _filtered(select(recordings), filters).where(seen_by(caller, recordings.c.tenant))
-        if after is not None:
-            query = query.where(tuple_(recordings.c.accepted_at, recordings.c.recording_id) < tuple_(after.at, after.id))
-        query = query.order_by(recordings.c.accepted_at.desc(), recordings.c.recording_id.desc()).limit(limit)
+        at, id = recordings.c.accepted_at, recordings.c.recording_id
         async with transaction(self._engine) as connection:
-            return list((await connection.execute(query)).all())
+            return await read_page(connection, query, at=at, id=id, after=after, limit=limit)
 
     async def _insert(self, connection: AsyncConnection, record: RecordingSubmitted, door: Door) -> bool:
         at = self._clock()

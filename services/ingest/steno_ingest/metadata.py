@@ -11,12 +11,10 @@ from steno.audio_files import Headerless
 from steno.events.properties import LONGEST_NAME, LONGEST_VALUE, MOST_BYTES, MOST_PROPERTIES, bounded
 from steno.events.records import ChannelRole, Role
 from steno.json_bounds import JsonTooLarge, check_json
+from steno.validation import LANGUAGE_TAG, PRINTABLE, explained
 from steno_ingest.errors import Fault, InvalidMetadata
 from steno_ingest.urls import url_pattern
 
-#: No C0 or C1 control characters (RFC 20, ECMA-48), NUL among them.
-PRINTABLE = r"^[^\x00-\x1F\x7F-\x9F]+$"
-_LANGUAGE_TAG = r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$"
 #: http(s) or an object store; no user name or password in front of the host.
 RECORDING_URL = url_pattern("https?", "s3", "az", "gs")
 _MOST_CHANNELS = 64
@@ -51,7 +49,7 @@ class Metadata(BaseModel):
     channels: Annotated[tuple[Channel, ...], Field(max_length=_MOST_CHANNELS), AfterValidator(_each_once)] = Field(
         default=(), description="The role of each channel; one left out is unknown."
     )
-    locale: Annotated[str, Field(max_length=35, pattern=_LANGUAGE_TAG)] = Field(
+    locale: Annotated[str, Field(max_length=35, pattern=LANGUAGE_TAG)] = Field(
         default="en-US", description="BCP 47 language tag of the speech."
     )
     properties: Annotated[
@@ -111,18 +109,3 @@ def _parse(model: type[M], text: bytes, where: str) -> M:
         raise InvalidMetadata(
             "; ".join(f"{fault.where}: {fault.problem}" for fault in faults[:5]), faults=faults[:50]
         ) from error
-
-
-def explained(kind: str, message: str) -> str:
-    """A validation message in words that say what to do."""
-    if kind == "extra_forbidden":
-        return "this field is not known; remove it, or put it into properties"
-    if kind == "string_pattern_mismatch" and PRINTABLE in message:
-        return "must not be empty or have control characters in it"
-    if kind == "string_pattern_mismatch" and _LANGUAGE_TAG in message:
-        return "must be a language tag such as en-US"
-    if kind == "string_pattern_mismatch" and "://" in message:
-        return "must be an http(s) URL without a user name or password in it, percent-encoded where it is not ASCII"
-    if kind == "json_invalid":
-        return f"is not JSON: {message.removeprefix('Invalid JSON: ')}"
-    return message.removeprefix("Value error, ")

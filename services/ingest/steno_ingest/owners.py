@@ -1,17 +1,12 @@
 """Which tenant owns a call: the one that used its id first; recordings of the call are that tenant's, too."""
 
-from sqlalchemy import ColumnElement, literal, select, true
+from sqlalchemy import literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from steno.tenants import Caller
 from steno_ingest.calls.ledger.tables import calls
 from steno_ingest.errors import CallIdInUse
 from steno_ingest.tables import recordings
-
-
-def seen_by(caller: Caller, tenant: ColumnElement[str]) -> ColumnElement[bool]:
-    """The condition that a row is one that a caller sees."""
-    return true() if caller.everything else tenant == caller.tenant
 
 
 async def owner_for(connection: AsyncConnection, call_id: str, caller: Caller) -> str:

@@ -9,18 +9,18 @@ from typing import Any
 from uuid import uuid4
 
 import structlog
-from sqlalchemy import Row, delete, select, tuple_, update
+from sqlalchemy import Row, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from steno.crypto import SecretBox
-from steno.cursors import Position
 from steno.events.catalogue import WEBHOOKS
 from steno.events.records import WebhookState
+from steno.paging import Page, Position
+from steno.storage.lists import read_page, seen_by
 from steno.storage.transactions import transaction
 from steno.tenants import Caller
 from steno_ingest.errors import NotThere
 from steno_ingest.outbox import Outbox, now
-from steno_ingest.owners import seen_by
 from steno_ingest.tables import webhooks
 
 log = structlog.get_logger("steno.ingest.webhooks")
@@ -133,14 +133,12 @@ class Webhooks:
         async with transaction(self._engine) as connection:
             return await _one(connection, webhook_id, caller)
 
-    async def page(self, *, caller: Caller, after: Position | None, limit: int) -> list[Row[Any]]:
+    async def page(self, *, caller: Caller, after: Position | None, limit: int) -> Page[Row[Any]]:
         """Webhooks that a caller sees, the oldest first, from after a position on."""
         query = select(webhooks).where(seen_by(caller, webhooks.c.tenant))
-        query = query.order_by(webhooks.c.created_at, webhooks.c.webhook_id).limit(limit)
-        if after is not None:
-            query = query.where(tuple_(webhooks.c.created_at, webhooks.c.webhook_id) > tuple_(after.at, after.id))
+        at, id = webhooks.c.created_at, webhooks.c.webhook_id
         async with transaction(self._engine) as connection:
-            return list((await connection.execute(query)).all())
+            return await read_page(connection, query, at=at, id=id, after=after, limit=limit, newest_first=False)
 
     async def _publish(self, connection: AsyncConnection, row: Row[Any]) -> Row[Any]:
         record = WebhookState(

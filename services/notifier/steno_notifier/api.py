@@ -3,23 +3,22 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, FastAPI, HTTPException, Path, Query, Security
-from fastapi.security import APIKeyHeader, HTTPBearer
+from fastapi import APIRouter, FastAPI, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Row
 
-from steno import cursors
 from steno.events.webhook_events import EventType
 from steno.http.auth import ApiKeys
 from steno.http.gate import Gate
+from steno.http.paging import Cursor, Limit, position
+from steno.http.problems import ApiProblem, documented, not_there
+from steno.http.rest import RequestCaller, RestApplication
 from steno.tenants import Caller
 from steno_notifier.caption_routes import add_captions
 from steno_notifier.caption_streams import CaptionStreams
 from steno_notifier.deliveries import Deliveries, Filter, NotReplayable
 from steno_notifier.delivery import State
-from steno_notifier.problems import MISSING, PROBLEM, RESPONSES, Documented, add_answers, missing
 from steno_notifier.rates import Rates
-from steno_notifier.who_asks import WhoAsks
 
 
 class View(BaseModel):
@@ -67,8 +66,8 @@ class DeliveryDetail(DeliveryView):
 class DeliveryPage(BaseModel):
     """Deliveries, newest first."""
 
-    deliveries: list[DeliveryView]
-    next: str | None = Field(description="Cursor of the next page; none on the last.")
+    items: list[DeliveryView]
+    next: str | None = Field(description="The cursor of the next page; none after the last.")
 
 
 class WebhookHealth(View):
@@ -93,76 +92,62 @@ def create_app(
     rates: Rates = Rates(),  # noqa: B008 - nothing is limited
 ) -> FastAPI:
     """The application, with its OpenAPI document under `/openapi.json` and a page to try it under `/docs`."""
-    app = Documented(
+    app = RestApplication(
         title="Steno notifier",
         version="1",
         description="Webhook deliveries: what was sent, what was answered, and sending it again. Captions of live calls.",
         generate_unique_id_function=lambda route: route.name,
     )
-    add_answers(app)
     app.add_middleware(Gate, keys=keys, wrong_keys=rates.wrong_keys, limited=rates.limited, at_once=rates.at_once)
-    router = _router()
+    router = APIRouter(prefix="/v1", responses=documented(401, 422, 503))
     _add_deliveries(router, deliveries)
     add_captions(router, captions)
     app.include_router(router)
     return app
 
 
-def _router() -> APIRouter:
-    """Takes routes that want a key."""
-    # The schemes say in the OpenAPI document what the gate looks at.
-    schemes = [Security(HTTPBearer(auto_error=False)), Security(APIKeyHeader(name="X-Api-Key", auto_error=False))]
-    return APIRouter(prefix="/v1", dependencies=schemes, responses=RESPONSES)
-
-
 def _add_deliveries(router: APIRouter, ledger: Deliveries) -> None:
-    @router.get("/deliveries", responses={404: PROBLEM | {"description": "There is no such page."}})
+    @router.get("/deliveries", responses=documented(404))
     async def list_deliveries(
-        caller: WhoAsks,
+        caller: RequestCaller,
         webhook_id: _Text | None = None,
         call_id: _Text | None = None,
         recording_id: _Text | None = None,
         state: State | None = None,
-        limit: Annotated[int, Query(ge=1, le=200)] = 50,
-        cursor: Annotated[str | None, Query(description="`next` of the page before.", max_length=512)] = None,
+        limit: Limit = 50,
+        cursor: Cursor = None,
     ) -> DeliveryPage:
         """Deliveries, newest first, page by page."""
-        try:
-            after = cursors.decode(cursor) if cursor is not None else None
-        except ValueError as error:
-            raise HTTPException(404, str(error)) from None
         wanted = Filter(webhook_id=webhook_id, call_id=call_id, recording_id=recording_id, state=state)
-        rows, last = await ledger.page(wanted, caller=caller, after=after, limit=limit)
-        return DeliveryPage(
-            deliveries=[DeliveryView.model_validate(row) for row in rows],
-            next=cursors.encode(last) if last is not None else None,
-        )
+        page = await ledger.page(wanted, caller=caller, after=position(cursor), limit=limit)
+        return DeliveryPage(items=[DeliveryView.model_validate(row) for row in page.entries], next=page.next)
 
-    @router.get("/deliveries/{delivery_id}", responses=MISSING)
-    async def get_delivery(delivery_id: _Id, caller: WhoAsks) -> DeliveryDetail:
+    @router.get("/deliveries/{delivery_id}", responses=documented(404))
+    async def get_delivery(delivery_id: _Id, caller: RequestCaller) -> DeliveryDetail:
         """A delivery with its attempts."""
         return await _detail(ledger, delivery_id, caller)
 
     @router.post(
         "/deliveries/{delivery_id}/replay",
         status_code=202,
-        responses=MISSING | {409: PROBLEM | {"description": "It is on its way, or its webhook takes none."}},
+        responses=documented(404, 409),
     )
-    async def replay_delivery(delivery_id: _Id, caller: WhoAsks) -> DeliveryDetail:
-        """Sends a delivery again that came to an end, under the same `webhook-id`."""
+    async def replay_delivery(delivery_id: _Id, caller: RequestCaller) -> DeliveryDetail:
+        """Sends a delivery again that came to an end, under the same `webhook-id`. 409 where it is on its way, or its webhook
+        takes none."""
         try:
             if not await ledger.replay(delivery_id, caller=caller):
-                raise missing("delivery", delivery_id)
+                raise not_there(f"there is no delivery {delivery_id}")
         except NotReplayable as error:
-            raise HTTPException(409, str(error)) from None
+            raise ApiProblem(409, "not_replayable", str(error)) from None
         return await _detail(ledger, delivery_id, caller)
 
-    @router.get("/webhooks/{webhook_id}/health", responses=MISSING)
-    async def get_webhook_health(webhook_id: _Id, caller: WhoAsks) -> WebhookHealth:
+    @router.get("/webhooks/{webhook_id}/health", responses=documented(404))
+    async def get_webhook_health(webhook_id: _Id, caller: RequestCaller) -> WebhookHealth:
         """Whether deliveries are made to a webhook, and how they fare."""
         found = await ledger.webhook(webhook_id, caller=caller)
         if found is None:
-            raise missing("webhook", webhook_id)
+            raise not_there(f"there is no webhook {webhook_id}")
         row, counts = found
         return WebhookHealth.model_validate(dict(row._mapping) | {"deliveries": counts})
 
@@ -170,7 +155,7 @@ def _add_deliveries(router: APIRouter, ledger: Deliveries) -> None:
 async def _detail(ledger: Deliveries, delivery_id: str, caller: Caller) -> DeliveryDetail:
     found = await ledger.one(delivery_id, caller=caller)
     if found is None:
-        raise missing("delivery", delivery_id)
+        raise not_there(f"there is no delivery {delivery_id}")
     row, made = found
     return DeliveryDetail.model_validate(dict(row._mapping) | {"attempt_log": [_attempt(attempt) for attempt in made]})
 

@@ -9,16 +9,16 @@ from contextlib import aclosing
 from typing import Annotated, Any
 
 import structlog
-from fastapi import APIRouter, Header, HTTPException, Path, Query, Response
+from fastapi import APIRouter, Header, Path, Query, Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
 from starlette.types import Message, Send
 
 from steno.http.paths import CALL_ID
+from steno.http.problems import ApiProblem, documented, not_there
+from steno.http.rest import RequestCaller
 from steno_notifier.caption_streams import CaptionStream, CaptionStreams, NoSuchCall, TooManyReaders
 from steno_notifier.captions import Cursor
-from steno_notifier.problems import PROBLEM
-from steno_notifier.who_asks import WhoAsks
 
 log = structlog.get_logger("steno.notifier.captions")
 
@@ -40,7 +40,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
         "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
     },
     204: {"description": "The cursor is that of the end: there is no more."},
-    404: PROBLEM | {"description": "No such call was live within the last day, or the cursor is none."},
+    **documented(404),
 }
 
 CallId = Annotated[str, Path(max_length=256, pattern=r"^[^\x00]+$", description="The call.")]
@@ -85,22 +85,23 @@ def add_captions(router: APIRouter, streams: CaptionStreams) -> None:
 
     @router.get(f"/calls/{CALL_ID}/captions", response_class=Response, responses=_RESPONSES)
     async def get_captions(
-        call_id: CallId, caller: WhoAsks, cursor: CursorParameter = "", last_event_id: LastEventId = ""
+        call_id: CallId, caller: RequestCaller, cursor: CursorParameter = "", last_event_id: LastEventId = ""
     ) -> Response:
-        """What is said in a call, as it is said: from its beginning on, or from where a cursor stands."""
+        """What is said in a call, as it is said: from its beginning on, or from where a cursor stands. 404 where no such
+        call was live within the last day, or the cursor is none."""
         given = last_event_id or cursor
         try:
             after = Cursor.parse(given) if given else None
         except ValueError as error:
-            raise HTTPException(404, str(error)) from None
+            raise not_there(str(error)) from None
         if after is not None and after.ended:
             return Response(status_code=204)
         try:
             return CaptionResponse(await streams.open(call_id, after, caller))
         except NoSuchCall:
-            raise HTTPException(404, f"no call {call_id} was live within the last day; ingest has the older ones") from None
+            raise not_there(f"no call {call_id} was live within the last day; ingest has the older ones") from None
         except TooManyReaders as error:
-            raise HTTPException(503, str(error), headers={"Retry-After": "5"}) from None
+            raise ApiProblem(503, "too_many_readers", str(error), headers={"Retry-After": "5"}) from None
 
 
 async def _events(stream: CaptionStream) -> AsyncGenerator[bytes, None]:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, func, select, true, tuple_, update
+from sqlalchemy import Row, Select, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from steno.cursors import Position
+from steno.paging import Page, Position
+from steno.storage.lists import read_page, seen_by
 from steno.storage.transactions import transaction
 from steno.tenants import Caller
 from steno_notifier.delivery import Event, IllegalTransition, State, sources, target, transition
@@ -37,14 +38,9 @@ class Deliveries:
         self._now = now
         self._wake = wake
 
-    async def page(
-        self, wanted: Filter, *, caller: Caller, after: Position | None, limit: int
-    ) -> tuple[Sequence[Row[Any]], Position | None]:
-        """The newest deliveries that are wanted, of those a caller sees, and where the next page begins (None: there is none).
-
-        A delivery that is added meanwhile moves nothing: pages are told apart by time of creation and id.
-        """
-        query = _rows(caller).order_by(deliveries.c.created_at.desc(), deliveries.c.delivery_id.desc()).limit(limit + 1)
+    async def page(self, wanted: Filter, *, caller: Caller, after: Position | None, limit: int) -> Page[Row[Any]]:
+        """The deliveries that are wanted, of those a caller sees, the newest first, from after a position on."""
+        query = _rows(caller)
         columns = {
             deliveries.c.webhook_id: wanted.webhook_id,
             events.c.call_id: wanted.call_id,
@@ -54,15 +50,9 @@ class Deliveries:
         for column, value in columns.items():
             if value is not None:
                 query = query.where(column == value)
-        if after is not None:
-            key = tuple_(deliveries.c.created_at, deliveries.c.delivery_id)
-            query = query.where(key < tuple_(after.at, after.id))
+        at, id = deliveries.c.created_at, deliveries.c.delivery_id
         async with transaction(self._engine) as connection:
-            rows = list(await connection.execute(query))
-        if len(rows) <= limit:
-            return rows, None
-        last = rows[limit - 1]
-        return rows[:limit], Position(at=last.created_at, id=last.delivery_id)
+            return await read_page(connection, query, at=at, id=id, after=after, limit=limit)
 
     async def one(self, delivery_id: str, *, caller: Caller) -> tuple[Row[Any], Sequence[Row[Any]]] | None:
         """A delivery that a caller sees, with its attempts, oldest first."""
@@ -101,7 +91,7 @@ class Deliveries:
     async def webhook(self, webhook_id: str, *, caller: Caller) -> tuple[Row[Any], dict[State, int]] | None:
         """A webhook that a caller sees, and how many of its deliveries are in each state."""
         async with transaction(self._engine) as connection:
-            mine = select(webhooks).where(webhooks.c.webhook_id == webhook_id, _seen_by(caller, webhooks.c.tenant))
+            mine = select(webhooks).where(webhooks.c.webhook_id == webhook_id, seen_by(caller, webhooks.c.tenant))
             found = (await connection.execute(mine)).first()
             if found is None:
                 return None
@@ -117,11 +107,7 @@ class Deliveries:
 def _rows(caller: Caller) -> Select[Any]:
     told = (events.c.type, events.c.call_id, events.c.recording_id, events.c.occurred_at)
     both = select(deliveries, *told).join(events, events.c.event_id == deliveries.c.event_id)
-    return both.where(_seen_by(caller, deliveries.c.tenant))
-
-
-def _seen_by(caller: Caller, tenant: ColumnElement[str]) -> ColumnElement[bool]:
-    return true() if caller.everything else tenant == caller.tenant
+    return both.where(seen_by(caller, deliveries.c.tenant))
 
 
 async def _check_takes(connection: AsyncConnection, webhook_id: str) -> None:

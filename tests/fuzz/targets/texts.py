@@ -19,15 +19,15 @@ from steno_ingest.drop import Stamp
 from steno_ingest.errors import InvalidMetadata
 from steno_ingest.metadata import Link, Metadata, parse_link, parse_metadata
 from steno_ingest.rest.forms import Form
-from steno_ingest.rest.problems import ApiProblem
 from steno_ingest.rest.recordings import Moment
 from steno_notifier.captions import Cursor
 from steno_notifier.schedule import parse_retry_after
 from steno_transcriber import fetch
 from steno_transcriber.fetch_errors import UnsupportedUrl
 
-from steno import cursors
+from steno import paging
 from steno.http.client import is_public
+from steno.http.problems import ApiProblem
 
 NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
 
@@ -140,7 +140,7 @@ def guard(host: str) -> None:
 
 def cursor(chance: Random) -> str:
     """A cursor that a list gave out, or nearly."""
-    made = cursors.encode(cursors.Position(at=NOW, id="recording-1"))
+    made = paging.encode(paging.Position(at=NOW, id="recording-1"))
     match chance.randrange(5):
         case 0:
             return made
@@ -156,10 +156,10 @@ def cursor(chance: Random) -> str:
 
 def read_cursor(given: str) -> None:
     """What a cursor says can be asked of a database: a moment that it holds, and text that it keeps."""
-    found = cursors.decode(given)
+    found = paging.decode(given)
     found.id.encode()
     assert "\0" not in found.id
-    cursors.decode(cursors.encode(found))
+    paging.decode(paging.encode(found))
     found.at.astimezone(UTC)
 
 

@@ -154,7 +154,7 @@ async def test_others_may_leave_the_id_out(ingest: Ingest, sha256: str) -> None:
     """It is derived from the call and the digest, or the URL, as the transcriber derives it."""
     record = submitted(recording_id="", sha256=sha256)
     await apply(ingest, record, record)
-    (row,) = await ingest.ledger.page(Filters(), caller=OPERATOR, after=None, limit=10)
+    (row,) = (await ingest.ledger.page(Filters(), caller=OPERATOR, after=None, limit=10)).entries
     assert row.recording_id == ids.recording_id("call-1", sha256 or record.url)
 
 

@@ -150,8 +150,8 @@ async def test_410_disables_the_webhook_until_it_is_changed(
     await fill(3)
     (claimed,) = await claim(queue, clock, free=1)
     await answered(queue, claimed, clock, 410)
-    page, _ = await ledger.page(Filter(), caller=OPERATOR, after=None, limit=10)
-    assert {(row.state, "410" in row.reason) for row in page} == {("failed", True)}
+    page = await ledger.page(Filter(), caller=OPERATOR, after=None, limit=10)
+    assert {(row.state, "410" in row.reason) for row in page.entries} == {("failed", True)}
     with pytest.raises(NotReplayable, match="disabled"):
         await ledger.replay(claimed.delivery_id, caller=OPERATOR)
     await intake.put_webhook(webhook("w", "http://a/", box))
@@ -272,12 +272,13 @@ async def test_pages_are_stable(
     await fill(7)
     seen, after = [], None
     while True:
-        page, after = await ledger.page(Filter(webhook_id="w"), caller=OPERATOR, after=after, limit=3)
-        seen += [row.delivery_id for row in page]
-        if after is None:
+        page = await ledger.page(Filter(webhook_id="w"), caller=OPERATOR, after=after, limit=3)
+        seen += [row.delivery_id for row in page.entries]
+        if (after := page.end) is None:
             break
         clock.pass_by(seconds=1)
         await intake.put_webhook(webhook(f"later-{len(seen)}", "http://b/", box))
     assert len(seen) == len(set(seen)) == 7
-    (one,), _ = await ledger.page(Filter(recording_id="recording-3", webhook_id="w"), caller=OPERATOR, after=None, limit=3)
+    page = await ledger.page(Filter(recording_id="recording-3", webhook_id="w"), caller=OPERATOR, after=None, limit=3)
+    (one,) = page.entries
     assert one.call_id == "call-3"

@@ -81,7 +81,7 @@ async def test_deliveries_are_listed_by_pages_and_filters(client: httpx.AsyncCli
     while True:
         parameters = {"limit": "2"} | ({"cursor": cursor} if cursor else {})
         page = (await client.get("/v1/deliveries", params=parameters)).json()
-        seen += [entry["call_id"] for entry in page["deliveries"]]
+        seen += [entry["call_id"] for entry in page["items"]]
         if (cursor := page["next"]) is None:
             break
     assert seen == [f"call-{number}" for number in (4, 3, 2, 1, 0)]
@@ -92,7 +92,7 @@ async def test_deliveries_are_listed_by_pages_and_filters(client: httpx.AsyncCli
         ({"recording_id": "recording-2"}, 1),
         ({"webhook_id": "other"}, 0),
     ):
-        listed = (await client.get("/v1/deliveries", params=wanted)).json()["deliveries"]
+        listed = (await client.get("/v1/deliveries", params=wanted)).json()["items"]
         assert len(listed) == count, wanted
 
 
@@ -125,7 +125,7 @@ async def test_what_is_not_there_is_404(client: httpx.AsyncClient, path: str) ->
 
 
 @pytest.mark.parametrize(
-    "parameters", [{"cursor": "x" * 600}, {"limit": "0"}, {"limit": "many"}, {"state": "lost"}, {"call_id": "a\0b"}]
+    "parameters", [{"cursor": "x" * 1025}, {"limit": "0"}, {"limit": "many"}, {"state": "lost"}, {"call_id": "a\0b"}]
 )
 async def test_bad_parameters_are_422(client: httpx.AsyncClient, parameters: dict[str, str]) -> None:
     """The detail names what is wrong."""
@@ -146,7 +146,7 @@ async def test_the_openapi_document_is_the_served_one(client: httpx.AsyncClient)
 async def test_captions_before_kafka_is_there(client: httpx.AsyncClient) -> None:
     """While nothing can be followed the answer is to try again; a cursor that is none is refused, and that of an end ends."""
     path = "/v1/calls/call-1/captions"
-    assert "Kafka is away" in assert_problem(await client.get(path), 503)
+    assert "is away" in assert_problem(await client.get(path), 503)
     assert "the id of the last event" in assert_problem(await client.get(path, params={"cursor": "x"}), 404)
     assert "the id of the last event" in assert_problem(await client.get(path, headers={"Last-Event-ID": "x"}), 404)
     assert (await client.get(path, headers={"Last-Event-ID": "1-2-3-4-end"})).status_code == 204

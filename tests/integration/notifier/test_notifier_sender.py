@@ -72,7 +72,8 @@ class Notifier:
     async def becomes(self, webhook_id: str, states: set[str], *, seconds: float = 20) -> tuple[Any, list[Any]]:
         async with asyncio.timeout(seconds):
             while True:
-                page, _ = await self.deliveries.page(Filter(webhook_id=webhook_id), caller=OPERATOR, after=None, limit=1)
+                found_page = await self.deliveries.page(Filter(webhook_id=webhook_id), caller=OPERATOR, after=None, limit=1)
+                page = found_page.entries
                 if page and page[0].state in states:
                     found = await self.deliveries.one(page[0].delivery_id, caller=OPERATOR)
                     assert found is not None

@@ -104,7 +104,7 @@ async def test_every_route_says_of_somebody_elses_what_it_says_of_nothing(
 async def test_deliveries_are_listed_to_whose_they_are(clients: dict[str, httpx.AsyncClient], theirs: dict[str, str]) -> None:
     """And to operators; to others there are none, whatever is filtered for."""
     for query in ("", "?webhook_id=hook-of-acme", "?call_id=call-1", "?state=delivered"):
-        listed = {name: (await client.get(f"/v1/deliveries{query}")).json()["deliveries"] for name, client in clients.items()}
+        listed = {name: (await client.get(f"/v1/deliveries{query}")).json()["items"] for name, client in clients.items()}
         assert {name: len(found) for name, found in listed.items()} == {"acme": 1, "other": 0, "operator": 1}
 
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from fastapi import Request
 from steno_ingest.intake import Intake
-from steno_ingest.rest.problems import ApiProblem
 from steno_ingest.rest.submissions import submit
 
 from steno.http.auth import ApiKeys, key_line
+from steno.http.problems import ApiProblem
 from steno.storage.objects import ObjectStore
 
 _HEAD = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\nRIFF'
@@ -36,5 +36,5 @@ async def test_an_upload_does_not_outlive_its_key(tmp_path: Path) -> None:
     intake = Intake(None, objects, max_bytes=1 << 20)  # type: ignore[arg-type]
     with pytest.raises(ApiProblem) as refused:
         await submit(request, intake, keys, caller, None)
-    assert refused.value.status == 401
+    assert refused.value.problem.status == 401
     assert await objects.listed("uploads") == []

@@ -24,8 +24,9 @@ from steno_ingest.ledger import Ledger
 from steno_ingest.metadata import Link, Metadata
 from steno_ingest.reader import Reader
 from steno_ingest.rest import calls as call_routes
-from steno_ingest.rest import problems, recordings, security
+from steno_ingest.rest import recordings
 from steno_ingest.rest import webhooks as webhook_routes
+from steno_ingest.rest.problems import problem_of
 from steno_ingest.rest.rates import Rates
 from steno_ingest.rest.submissions import MAX_METADATA_BYTES
 from steno_ingest.webhooks import Webhooks
@@ -57,8 +58,9 @@ class Parts:
 
 def make_app(parts: Parts) -> FastAPI:
     """The application; health and metrics are added by the chassis."""
-    app = _Documented(title="Steno", version="1", description=_DESCRIPTION, separate_input_output_schemas=False)
-    problems.install(app)
+    app = _Documented(
+        problem_of=problem_of, title="Steno", version="1", description=_DESCRIPTION, separate_input_output_schemas=False
+    )
     app.add_middleware(Traced)
     upload = Streamed(method="POST", path="/v1/recordings", max_bytes=parts.intake.max_bytes + MAX_METADATA_BYTES + _FORM_BYTES)
     app.add_middleware(
@@ -69,12 +71,11 @@ def make_app(parts: Parts) -> FastAPI:
         limited=parts.rates.limited,
         at_once=parts.rates.at_once,
     )
-    client = security.client
-    app.include_router(recordings.routes(client, parts.keys, parts.intake, parts.ledger, parts.reader, parts.engine))
+    app.include_router(recordings.routes(parts.keys, parts.intake, parts.ledger, parts.reader, parts.engine))
     queries = CallQueries(parts.engine)
     transcripts = CallTranscripts(queries, parts.objects)
-    app.include_router(call_routes.routes(client, queries, transcripts, CallControl(parts.calls, parts.hosted)))
-    app.include_router(webhook_routes.routes(client, parts.webhooks))
+    app.include_router(call_routes.routes(queries, transcripts, CallControl(parts.calls, parts.hosted)))
+    app.include_router(webhook_routes.routes(parts.webhooks))
     return app
 
 
@@ -103,7 +104,7 @@ class _Documented(RestApplication):
         if self.openapi_schema is None:
             document = super().openapi()
             schemas = document["components"]["schemas"]
-            for model in (problems.Problem, Metadata, Link):
+            for model in (Metadata, Link):
                 schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
                 schemas.update(schema.pop("$defs", {}))
                 schemas[model.__name__] = schema

@@ -2,14 +2,14 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Path, Query, Response
 
-from steno import cursors
-from steno.cursors import Position
 from steno.events.records import CallStatus
 from steno.events.result_document import Transcript
+from steno.http.paging import Cursor, Limit, position
 from steno.http.paths import CALL_ID, LAST_CALL_ID
-from steno.tenants import Caller
+from steno.http.problems import documented
+from steno.http.rest import RequestCaller
 from steno_ingest.calls.hosting.control import CallControl
 from steno_ingest.calls.ledger.queries import CallFilters, CallQueries
 from steno_ingest.calls.ledger.transcripts import CallTranscripts, WhichPass
@@ -24,9 +24,7 @@ from steno_ingest.rest.call_models import (
     call_with_events,
 )
 from steno_ingest.rest.models import Identifier
-from steno_ingest.rest.problems import documented
-from steno_ingest.rest.recordings import Cursor, Limit, Moment, position
-from steno_ingest.rest.security import Client
+from steno_ingest.rest.recordings import Moment
 from steno_ingest.rest.written import TRANSCRIPT_CONTENT, Format, written
 
 CallId = Annotated[Identifier, Path(description="The call.")]
@@ -35,20 +33,18 @@ _ASKED: dict[int | str, dict[str, Any]] = {
 }
 
 
-def routes(client: Client, queries: CallQueries, transcripts: CallTranscripts, control: CallControl) -> APIRouter:
+def routes(queries: CallQueries, transcripts: CallTranscripts, control: CallControl) -> APIRouter:
     """The routes, on what they work with."""
     router = APIRouter(prefix="/v1/calls", tags=["calls"])
-    _add_reading(router, client, queries, transcripts)
-    _add_control(router, client, control)
+    _add_reading(router, queries, transcripts)
+    _add_control(router, control)
     return router
 
 
-def _add_reading(router: APIRouter, client: Client, queries: CallQueries, transcripts: CallTranscripts) -> None:
-    WhoAsks = Annotated[Caller, Depends(client)]
-
+def _add_reading(router: APIRouter, queries: CallQueries, transcripts: CallTranscripts) -> None:
     @router.get("", summary="List calls", responses=documented(401, 404, 422, 503))
     async def get_calls(
-        caller: WhoAsks,
+        caller: RequestCaller,
         state: Annotated[CallStatus | None, Query(description="Only those in this state.")] = None,
         door: Annotated[Identifier | None, Query(description="Only those that came in this way.")] = None,
         since: Annotated[Moment | None, Query(description="Only those accepted at this time or later.")] = None,
@@ -58,15 +54,11 @@ def _add_reading(router: APIRouter, client: Client, queries: CallQueries, transc
     ) -> CallPage:
         """Live calls by filter, the newest first, in pages that new calls do not shift."""
         filters = CallFilters(state=state, door=door, since=since, until=until)
-        found = await queries.page(filters, caller=caller, after=position(cursor), limit=limit + 1)
-        last = found[limit - 1] if len(found) > limit else None
-        return CallPage(
-            items=[call_answer(call) for call in found[:limit]],
-            next=None if last is None else cursors.encode(Position(at=last.accepted_at, id=last.call_id)),
-        )
+        page = await queries.page(filters, caller=caller, after=position(cursor), limit=limit)
+        return CallPage(items=[call_answer(call) for call in page.entries], next=page.next)
 
     @router.get(f"/{LAST_CALL_ID}", summary="Read a call", responses=documented(401, 404, 422, 503))
-    async def get_call(call_id: CallId, caller: WhoAsks) -> CallWithEvents:
+    async def get_call(call_id: CallId, caller: RequestCaller) -> CallWithEvents:
         """Where a call stands, who speaks, and what happened in it."""
         return call_with_events(*await queries.with_events(call_id, caller=caller))
 
@@ -78,7 +70,7 @@ def _add_reading(router: APIRouter, client: Client, queries: CallQueries, transc
     )
     async def get_call_transcript(
         call_id: CallId,
-        caller: WhoAsks,
+        caller: RequestCaller,
         format: Format = "json",
         which: Annotated[
             WhichPass, Query(alias="pass", description="The pass that counts now, or the one made while people spoke.")
@@ -88,12 +80,10 @@ def _add_reading(router: APIRouter, client: Client, queries: CallQueries, transc
         return written(await transcripts.transcript(call_id, which, caller=caller), format)
 
 
-def _add_control(router: APIRouter, client: Client, control: CallControl) -> None:
-    WhoAsks = Annotated[Caller, Depends(client)]
-
+def _add_control(router: APIRouter, control: CallControl) -> None:
     @router.post(f"/{CALL_ID}/pause", summary="Pause a call", responses={**_ASKED, **documented(400, 401, 404, 409, 422, 503)})
     async def pause_call(
-        call_id: CallId, response: Response, caller: WhoAsks, request: PauseRequest | None = None
+        call_id: CallId, response: Response, caller: RequestCaller, request: PauseRequest | None = None
     ) -> PauseAnswer:
         """Has the call's audio dropped before it is kept anywhere, until it is resumed. 409 where it is over, or where an
         upstream system has it."""
@@ -105,7 +95,7 @@ def _add_control(router: APIRouter, client: Client, control: CallControl) -> Non
         f"/{CALL_ID}/resume", summary="Resume a call", responses={**_ASKED, **documented(400, 401, 404, 409, 422, 503)}
     )
     async def resume_call(
-        call_id: CallId, response: Response, caller: WhoAsks, request: PauseRequest | None = None
+        call_id: CallId, response: Response, caller: RequestCaller, request: PauseRequest | None = None
     ) -> PauseAnswer:
         """Has the call's audio kept again."""
         open_now = await control.resume(call_id, by=caller, reason=request.reason if request else "")
@@ -113,11 +103,11 @@ def _add_control(router: APIRouter, client: Client, control: CallControl) -> Non
         return PauseAnswer(paused=False, in_effect=open_now)
 
     @router.put(f"/{CALL_ID}/roles", summary="Correct the roles of a call", responses=documented(400, 401, 404, 422, 503))
-    async def put_roles(call_id: CallId, request: RolesRequest, caller: WhoAsks) -> CallAnswer:
+    async def put_roles(call_id: CallId, request: RolesRequest, caller: RequestCaller) -> CallAnswer:
         """Says who speaks on which channel, while people speak or afterwards; transcript and insights follow."""
         return call_answer(await control.correct_roles(call_id, request.corrected(), by=caller))
 
     @router.post(f"/{CALL_ID}/end", status_code=202, summary="End a call", responses=documented(401, 404, 409, 422, 503))
-    async def end_call(call_id: CallId, caller: WhoAsks) -> CallAnswer:
+    async def end_call(call_id: CallId, caller: RequestCaller) -> CallAnswer:
         """Asks for the end of a call; its state tells when it has ended. 409 where its audio is over already."""
         return call_answer(await control.end(call_id, by=caller))

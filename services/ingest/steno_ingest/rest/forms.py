@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from steno_ingest.rest.problems import ApiProblem
+from steno.http.problems import ApiProblem
 
 _MOST_PARTS = 16
 

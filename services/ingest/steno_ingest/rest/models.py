@@ -8,9 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Row
 
 from steno.events.records import CallStatus, Role
+from steno.validation import PRINTABLE
 from steno_ingest.balance import Books
 from steno_ingest.ledger import Door
-from steno_ingest.metadata import PRINTABLE
 from steno_ingest.states import State
 
 Identifier = Annotated[str, Field(min_length=1, max_length=256, pattern=PRINTABLE)]

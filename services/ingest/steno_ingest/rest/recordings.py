@@ -3,18 +3,17 @@
 import re
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from steno import cursors
-from steno.cursors import Position
 from steno.events.result_document import Transcript
 from steno.http.auth import ApiKeys
-from steno.tenants import Caller
+from steno.http.paging import Cursor, Limit, position
+from steno.http.problems import documented
+from steno.http.rest import RequestCaller
 from steno.utc import in_utc
 from steno_ingest.balance import books
-from steno_ingest.errors import NotThere
 from steno_ingest.intake import ClientKey, Intake
 from steno_ingest.ledger import Filters, Ledger
 from steno_ingest.reader import Reader
@@ -29,8 +28,6 @@ from steno_ingest.rest.models import (
     location,
     recording_answer,
 )
-from steno_ingest.rest.problems import documented
-from steno_ingest.rest.security import Client
 from steno_ingest.rest.submissions import REQUEST_BODY, submit
 from steno_ingest.rest.written import TRANSCRIPT_CONTENT, Format, written
 from steno_ingest.states import State
@@ -44,27 +41,12 @@ def _written_out(value: object) -> object:
 
 
 RecordingId = Annotated[Identifier, Path(description="The recording.")]
-Cursor = Annotated[str | None, Query(max_length=1024, description="`next` of the page before; none for the first page.")]
-Limit = Annotated[int, Query(ge=1, le=500, description="Entries of a page at most.")]
 Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(in_utc)]
 
 
-def position(cursor: str | None) -> Position | None:
-    """Where the page before ended; None for the first page.
-
-    Raises:
-        NotThere: no list gave out such a cursor.
-    """
-    try:
-        return None if cursor is None else cursors.decode(cursor)
-    except ValueError as error:
-        raise NotThere(str(error)) from None
-
-
-def routes(client: Client, keys: ApiKeys, intake: Intake, ledger: Ledger, reader: Reader, engine: AsyncEngine) -> APIRouter:
+def routes(keys: ApiKeys, intake: Intake, ledger: Ledger, reader: Reader, engine: AsyncEngine) -> APIRouter:
     """The routes, on what they work with."""
     router = APIRouter(prefix="/v1", tags=["recordings"])
-    WhoAsks = Annotated[Caller, Depends(client)]
 
     @router.post(
         "/recordings",
@@ -79,7 +61,7 @@ def routes(client: Client, keys: ApiKeys, intake: Intake, ledger: Ledger, reader
     async def post_recording(
         request: Request,
         response: Response,
-        caller: WhoAsks,
+        caller: RequestCaller,
         idempotency_key: Annotated[
             str | None,
             Header(
@@ -102,7 +84,7 @@ def routes(client: Client, keys: ApiKeys, intake: Intake, ledger: Ledger, reader
 
     @router.get("/recordings", summary="List recordings", responses=documented(401, 404, 422, 503))
     async def get_recordings(
-        caller: WhoAsks,
+        caller: RequestCaller,
         state: Annotated[State | None, Query(description="Only those in this state.")] = None,
         call_id: Annotated[Identifier | None, Query(description="Only those of this call.")] = None,
         since: Annotated[Moment | None, Query(description="Only those accepted at this time or later.")] = None,
@@ -112,16 +94,11 @@ def routes(client: Client, keys: ApiKeys, intake: Intake, ledger: Ledger, reader
     ) -> RecordingPage:
         """Recordings by filter, the newest first, in pages that new recordings do not shift."""
         filters = Filters(state=state, call_id=call_id, since=since, until=until)
-        after = position(cursor)
-        rows = await ledger.page(filters, caller=caller, after=after, limit=limit + 1)
-        last = rows[limit - 1] if len(rows) > limit else None
-        return RecordingPage(
-            items=[recording_answer(row) for row in rows[:limit]],
-            next=None if last is None else cursors.encode(Position(at=last.accepted_at, id=last.recording_id)),
-        )
+        page = await ledger.page(filters, caller=caller, after=position(cursor), limit=limit)
+        return RecordingPage(items=[recording_answer(row) for row in page.entries], next=page.next)
 
     @router.get("/recordings/{recording_id}", summary="Read a recording", responses=documented(401, 404, 422, 503))
-    async def get_recording(recording_id: RecordingId, caller: WhoAsks) -> RecordingAnswer:
+    async def get_recording(recording_id: RecordingId, caller: RequestCaller) -> RecordingAnswer:
         """Where a recording stands, and what is known about it."""
         return recording_answer(await ledger.recording(recording_id, caller=caller))
 
@@ -131,7 +108,7 @@ def routes(client: Client, keys: ApiKeys, intake: Intake, ledger: Ledger, reader
         response_model=Transcript,
         responses={200: TRANSCRIPT_CONTENT, **documented(401, 404, 409, 410, 422, 503)},
     )
-    async def get_transcript(recording_id: RecordingId, caller: WhoAsks, format: Format = "json") -> Response:
+    async def get_transcript(recording_id: RecordingId, caller: RequestCaller, format: Format = "json") -> Response:
         """The phrases of a recording by time. 409 with `Retry-After` while there is none yet; 410 where there will be none."""
         row = await ledger.recording(recording_id, caller=caller)
         if format == "json":
@@ -141,12 +118,12 @@ def routes(client: Client, keys: ApiKeys, intake: Intake, ledger: Ledger, reader
     @router.post(
         "/recordings/{recording_id}/cancel", summary="Cancel a recording", responses=documented(401, 404, 409, 422, 503)
     )
-    async def cancel_recording(recording_id: RecordingId, caller: WhoAsks) -> RecordingAnswer:
+    async def cancel_recording(recording_id: RecordingId, caller: RequestCaller) -> RecordingAnswer:
         """Ends a recording that is not wanted any more. 409 where it has ended already."""
         return recording_answer(await ledger.cancel(recording_id, caller=caller))
 
     @router.get("/ledger", summary="Read the ledger", tags=["ledger"], responses=documented(401, 503))
-    async def get_ledger(caller: WhoAsks) -> LedgerAnswer:
+    async def get_ledger(caller: RequestCaller) -> LedgerAnswer:
         """How many recordings and live calls were accepted, and what became of them."""
         return ledger_answer(await books(engine, caller))
 

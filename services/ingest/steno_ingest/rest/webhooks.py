@@ -4,19 +4,16 @@ import re
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Response
+from fastapi import APIRouter, Path, Response
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StrictBool
 from sqlalchemy import Row
 
-from steno import cursors
-from steno.cursors import Position
 from steno.events.webhook_events import EventType
-from steno.tenants import Caller
+from steno.http.paging import Cursor, Limit, position
+from steno.http.problems import documented
+from steno.http.rest import RequestCaller
 from steno_ingest.outbox import now
 from steno_ingest.rest.models import Answer, Identifier
-from steno_ingest.rest.problems import documented
-from steno_ingest.rest.recordings import Cursor, Limit, position
-from steno_ingest.rest.security import Client
 from steno_ingest.urls import url_pattern
 from steno_ingest.webhooks import SECRET_PATTERN, NewWebhook, Webhooks, make_secret
 
@@ -112,10 +109,9 @@ class WebhookPage(Answer):
     next: str | None = Field(description="The cursor of the next page; none after the last.")
 
 
-def routes(client: Client, webhooks: Webhooks) -> APIRouter:
+def routes(webhooks: Webhooks) -> APIRouter:
     """The routes, on what they work with."""
     router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
-    WhoAsks = Annotated[Caller, Depends(client)]
 
     @router.post(
         "",
@@ -126,7 +122,7 @@ def routes(client: Client, webhooks: Webhooks) -> APIRouter:
             **documented(400, 401, 422, 503),
         },
     )
-    async def post_webhook(request: WebhookRequest, response: Response, caller: WhoAsks) -> CreatedWebhook:
+    async def post_webhook(request: WebhookRequest, response: Response, caller: RequestCaller) -> CreatedWebhook:
         """Registers a webhook. The answer has its signing secret, this once."""
         secret = make_secret() if request.secret is None else request.secret.get_secret_value()
         row = await webhooks.register(
@@ -137,23 +133,18 @@ def routes(client: Client, webhooks: Webhooks) -> APIRouter:
         return CreatedWebhook(**_answer(row).model_dump(), secret=secret)
 
     @router.get("", summary="List webhooks", responses=documented(401, 404, 422, 503))
-    async def get_webhooks(caller: WhoAsks, cursor: Cursor = None, limit: Limit = 50) -> WebhookPage:
+    async def get_webhooks(caller: RequestCaller, cursor: Cursor = None, limit: Limit = 50) -> WebhookPage:
         """The webhooks, the oldest first."""
-        after = position(cursor)
-        rows = await webhooks.page(caller=caller, after=after, limit=limit + 1)
-        last = rows[limit - 1] if len(rows) > limit else None
-        return WebhookPage(
-            items=[_answer(row) for row in rows[:limit]],
-            next=None if last is None else cursors.encode(Position(at=last.created_at, id=last.webhook_id)),
-        )
+        page = await webhooks.page(caller=caller, after=position(cursor), limit=limit)
+        return WebhookPage(items=[_answer(row) for row in page.entries], next=page.next)
 
     @router.get("/{webhook_id}", summary="Read a webhook", responses=documented(401, 404, 422, 503))
-    async def get_webhook(webhook_id: WebhookId, caller: WhoAsks) -> WebhookAnswer:
+    async def get_webhook(webhook_id: WebhookId, caller: RequestCaller) -> WebhookAnswer:
         """A webhook."""
         return _answer(await webhooks.webhook(webhook_id, caller=caller))
 
     @router.patch("/{webhook_id}", summary="Change a webhook", responses=documented(400, 401, 404, 422, 503))
-    async def patch_webhook(webhook_id: WebhookId, change: WebhookChange, caller: WhoAsks) -> WebhookAnswer:
+    async def patch_webhook(webhook_id: WebhookId, change: WebhookChange, caller: RequestCaller) -> WebhookAnswer:
         """Changes what is given and leaves the rest."""
         changes: dict[str, Any] = {name: getattr(change, name) for name in change.model_fields_set}
         if "events" in changes:
@@ -163,7 +154,9 @@ def routes(client: Client, webhooks: Webhooks) -> APIRouter:
         return _answer(await webhooks.change(webhook_id, changes, caller=caller))
 
     @router.post("/{webhook_id}/rotate", summary="Replace a webhook's secret", responses=documented(400, 401, 404, 422, 503))
-    async def rotate_secret(webhook_id: WebhookId, caller: WhoAsks, request: RotateRequest | None = None) -> CreatedWebhook:
+    async def rotate_secret(
+        webhook_id: WebhookId, caller: RequestCaller, request: RotateRequest | None = None
+    ) -> CreatedWebhook:
         """Gives a webhook a new secret; the one before signs too for a while, so that receivers change over without a gap. Two
         are valid at most: what was rotated out before is so at once. The answer has the new secret, this once."""
         request = request or RotateRequest()
@@ -173,7 +166,7 @@ def routes(client: Client, webhooks: Webhooks) -> APIRouter:
         return CreatedWebhook(**_answer(row).model_dump(), secret=secret)
 
     @router.delete("/{webhook_id}", status_code=204, summary="Delete a webhook", responses=documented(401, 404, 422, 503))
-    async def delete_webhook(webhook_id: WebhookId, caller: WhoAsks) -> None:
+    async def delete_webhook(webhook_id: WebhookId, caller: RequestCaller) -> None:
         """Ends deliveries to a webhook."""
         await webhooks.delete(webhook_id, caller=caller)
 

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, func, select, tuple_
+from sqlalchemy import ColumnElement, Row, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from steno.cursors import Position
 from steno.events.ids import live_pass_id
 from steno.events.records import CallStatus, Phrase
 from steno.events.result_document import TranscriptObservation, TranscriptPhrase
+from steno.paging import Page, Position
+from steno.storage.lists import read_page, seen_by
 from steno.storage.transactions import transaction
 from steno.tenants import Caller
 from steno_ingest.calls.ledger import call_rows as rows
@@ -18,7 +19,6 @@ from steno_ingest.calls.ledger.passes import Pass
 from steno_ingest.calls.ledger.phrase_rows import phrase_of
 from steno_ingest.calls.ledger.tables import call_events, call_passes, call_phrases, calls
 from steno_ingest.calls.ledger.view import CallView
-from steno_ingest.owners import seen_by
 
 _TOGETHER = 500
 
@@ -53,14 +53,12 @@ class CallQueries:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def page(self, filters: CallFilters, *, caller: Caller, after: Position | None, limit: int) -> list[CallView]:
-        """Calls that a caller sees, the newest first, from after a position on; calls accepted meanwhile do not shift them."""
+    async def page(self, filters: CallFilters, *, caller: Caller, after: Position | None, limit: int) -> Page[CallView]:
+        """Calls that a caller sees, the newest first, from after a position on."""
         query = select(calls).where(*_conditions(filters), seen_by(caller, calls.c.tenant))
-        if after is not None:
-            query = query.where(tuple_(calls.c.accepted_at, calls.c.call_id) < tuple_(after.at, after.id))
-        query = query.order_by(calls.c.accepted_at.desc(), calls.c.call_id.desc()).limit(limit)
         async with transaction(self._engine) as connection:
-            return [rows.view_of(row) for row in await connection.execute(query)]
+            page = await read_page(connection, query, at=calls.c.accepted_at, id=calls.c.call_id, after=after, limit=limit)
+        return page.map(rows.view_of)
 
     async def with_events(self, call_id: str, *, caller: Caller) -> tuple[CallView, list[CallEvent]]:
         """A call that a caller sees, and what happened in it, by time. Raises `NotThere`."""

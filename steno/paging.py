@@ -1,11 +1,16 @@
-"""Opaque cursors: where a page ended, so that the next begins right after it whatever was added meanwhile. Pure."""
+"""Pages of lists and their cursors: the next page begins right after the last entry, whatever was added meanwhile. Pure."""
 
 import base64
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Generic, TypeVar
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+T = TypeVar("T")
+U = TypeVar("U")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -14,6 +19,24 @@ class Position:
 
     at: datetime
     id: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Page(Generic[T]):
+    """Some entries of a list, in its order."""
+
+    entries: list[T]
+    #: Where the page ended; None where nothing comes after it.
+    end: Position | None
+
+    @property
+    def next(self) -> str | None:
+        """The cursor of the next page; None after the last."""
+        return None if self.end is None else encode(self.end)
+
+    def map(self, convert: Callable[[T], U]) -> "Page[U]":
+        """The same page with each entry converted."""
+        return Page(entries=[convert(entry) for entry in self.entries], end=self.end)
 
 
 def encode(position: Position) -> str:
