@@ -11,22 +11,25 @@ from pathlib import Path
 from measured import SAMPLES, measured_suite, report
 from steno_transcriber import engines
 from steno_transcriber.audio.decode import open_audio
-from steno_transcriber.engines.port import Engine
+from steno_transcriber.engines.port import UtteranceEngine
 from steno_transcriber.models.store import ModelStore
 from steno_transcriber.settings import TranscriberSettings
 from steno_transcriber.utterances import utterances
 
 from steno.cli.api import Api
 from steno.cli.recordings import sidecar
+from steno.events.recognition import RecognitionOptions
+
+ENGLISH = RecognitionOptions(locale="en-US")
 
 RECORDINGS = 45
 
 
-def bare(engine: Engine, audio: Path) -> float:
+def bare(engine: UtteranceEngine, audio: Path) -> float:
     """Recognises one recording with nothing around the engine; returns its seconds of audio."""
     with open_audio(audio, name=audio.name) as file:
         for pack in engine.packs(utterances(file.blocks(), tell=lambda _: None)):
-            engine.decode(pack, locale="en-US")
+            engine.decode(pack, ENGLISH)
     return file.duration_ms / 1000
 
 
@@ -43,7 +46,7 @@ async def main() -> None:
     files = [SAMPLES[number % len(SAMPLES)] for number in range(RECORDINGS)]
     settings = TranscriberSettings()
     threads = settings.decode_threads
-    engine = engines.load("whisper", ModelStore().resolve(settings.model), threads=threads)
+    engine = engines.load("whisper", ModelStore().resolve(settings.model[0]), threads=threads)
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(lambda audio: bare(engine, audio), SAMPLES))  # warm
         began = time.perf_counter()

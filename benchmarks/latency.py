@@ -18,6 +18,9 @@ from steno_transcriber.utterances import utterances
 
 from steno.cli.recordings import sidecar
 from steno.cli.webhook_receiver import WebhookReceiver
+from steno.events.recognition import RecognitionOptions
+
+ENGLISH = RecognitionOptions(locale="en-US")
 
 ROUNDS = 15
 LIMIT_SECONDS = 0.3
@@ -28,7 +31,7 @@ def engine_seconds() -> float:
     """Median time of the engine alone on the call, its channels side by side in as many threads as the suite has."""
     settings = TranscriberSettings()
     threads = settings.decode_threads
-    engine = engines.load("whisper", ModelStore().resolve(settings.model), threads=threads)
+    engine = engines.load("whisper", ModelStore().resolve(settings.model[0]), threads=threads)
     taken = []
     with ThreadPoolExecutor(threads) as pool:
         for _ in range(ROUNDS + 1):
@@ -40,7 +43,7 @@ def engine_seconds() -> float:
                         utterances(file.blocks(), tell=lambda _: None),
                         executor=pool,
                         in_flight=2 * threads,
-                        locale="en-US",
+                        options=ENGLISH,
                     )
                 )
             taken.append(time.perf_counter() - began)

@@ -23,7 +23,8 @@ from engine import MODEL
 from measured import report
 from spoken import Call, real_calls
 from steno_transcriber.decode_pool import DecodePool
-from steno_transcriber.engines.port import Engine
+from steno_transcriber.engines.choice import Engines
+from steno_transcriber.engines.port import UtteranceEngine
 from steno_transcriber.engines.whisper import WhisperEngine
 from steno_transcriber.live.bench import Bench
 from steno_transcriber.live.call import begun
@@ -77,7 +78,7 @@ def main() -> None:
         engine.close()
 
 
-def measure_errors(calls: list[Call], engine: Engine) -> None:
+def measure_errors(calls: list[Call], engine: UtteranceEngine) -> None:
     """Word error rates, live and in batch."""
     in_batch, alone = batch(engine), live(engine)
     for way in (in_batch, alone):
@@ -95,7 +96,7 @@ def measure_errors(calls: list[Call], engine: Engine) -> None:
     )
 
 
-def measure_calls(calls: list[Call], engine: Engine) -> None:
+def measure_calls(calls: list[Call], engine: UtteranceEngine) -> None:
     """How many calls a core keeps up with: more are tried while it does, fewer while it does not."""
     kept_up, tried = 0, FIRST_TRIED
     for _ in range(ROUNDS):
@@ -165,15 +166,16 @@ class Played:
         )
 
 
-async def _play(calls: list[Call], engine: Engine, number: int) -> Played:
+async def _play(calls: list[Call], engine: UtteranceEngine, number: int) -> Played:
     """Plays so many calls at once, each from another moment of another recording."""
     played = Played(calls=number)
     pool = DecodePool(1)
+    engines = Engines([engine])
     bench = Bench(
-        engine=engine,
-        decoder=PoolDecoder(engine, pool),
+        engines=engines,
+        decoder=PoolDecoder(engines, pool),
         publisher=played,
-        hypotheses=HypothesisBench(engine=engine, pool=pool, publisher=played),
+        hypotheses=HypothesisBench(engines=engines, pool=pool, publisher=played),
     )
     audio = [_part(calls[index % len(calls)], second=7 * index) for index in range(number)]
     cpu, wall = time.process_time(), time.monotonic()

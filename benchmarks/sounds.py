@@ -18,6 +18,10 @@ from steno_transcriber.sounds import sound_of
 from steno_transcriber.speech import SAMPLE_RATE, Utterance
 from steno_transcriber.utterances import utterances
 
+from steno.events.recognition import RecognitionOptions
+
+ENGLISH = RecognitionOptions(locale="en-US")
+
 REAL_CALLS = sorted((Path(__file__).parents[2] / "shared" / "data" / "calls" / "hvb").glob("*.wav"))
 LIMIT = 0.02
 ROUNDS = 5
@@ -32,7 +36,7 @@ def main() -> None:
     calls = [_utterances(path) for path in REAL_CALLS or SAMPLES]
     seconds = sum(len(one.samples) for call in calls for one in call) / SAMPLE_RATE
     looking = min(_cpu_seconds(lambda: [sound_of(one.samples) for call in calls for one in call]) for _ in range(ROUNDS))
-    decoding = _cpu_seconds(lambda: [engine.decode(pack, locale="en") for call in calls for pack in engine.packs(call)])
+    decoding = _cpu_seconds(lambda: [engine.decode(pack, ENGLISH) for call in calls for pack in engine.packs(call)])
     print(f"{seconds:.0f} s of utterances: {1000 * looking / seconds:.3f} ms of CPU to look at a second of them,", end=" ")
     print(f"{1000 * decoding / seconds:.1f} ms to decode it")
     report(

@@ -14,7 +14,7 @@ import soxr
 from faster_whisper import BatchedInferencePipeline, WhisperModel
 from spoken import Call
 from steno_transcriber.audio.decode import open_audio
-from steno_transcriber.engines.port import Engine, Pack
+from steno_transcriber.engines.port import Pack, UtteranceEngine
 from steno_transcriber.hearing import Screen
 from steno_transcriber.live.audio import LiveForm
 from steno_transcriber.recognise import recognise
@@ -22,6 +22,10 @@ from steno_transcriber.segmenter import Segmenter
 from steno_transcriber.speech import SAMPLE_RATE, Samples, Utterance
 from steno_transcriber.utterances import utterances
 from whisper_normalizer.english import EnglishTextNormalizer
+
+from steno.events.recognition import RecognitionOptions
+
+ENGLISH = RecognitionOptions(locale="en-US")
 
 THREADS = 2
 LIVE_RATE = 8000
@@ -57,7 +61,7 @@ class Measured:
         return 100 * float(jiwer.wer([said for said, _ in spoken], [written for _, written in spoken]))
 
 
-def batch(engine: Engine) -> Measured:
+def batch(engine: UtteranceEngine) -> Measured:
     """As recordings are transcribed: quiet channels raised, tones and music left out, utterances in shared windows."""
 
     def transcribe(call: Call) -> list[str]:
@@ -65,14 +69,14 @@ def batch(engine: Engine) -> Measured:
         screen = Screen()
         with ThreadPoolExecutor(THREADS) as pool, open_audio(call.path) as audio:
             heard = screen.passed(utterances(audio.blocks(), tell=screen.observations.add))
-            for utterance, recognition in recognise(engine, heard, executor=pool, in_flight=2 * THREADS, locale="en"):
+            for utterance, recognition in recognise(engine, heard, executor=pool, in_flight=2 * THREADS, options=ENGLISH):
                 texts[utterance.channel].append(recognition.text)
         return [" ".join(parts) for parts in texts]
 
     return Measured(name="steno", transcribe=transcribe)
 
 
-def live(engine: Engine) -> Measured:
+def live(engine: UtteranceEngine) -> Measured:
     """The engine as the finals of live calls are made: 8 kHz, each utterance alone."""
 
     def transcribe(call: Call) -> list[str]:
@@ -80,7 +84,7 @@ def live(engine: Engine) -> Measured:
         with ThreadPoolExecutor(THREADS) as pool:
             for channel, audio in enumerate(narrow(call)):
                 packs = [Pack(utterances=(utterance,)) for utterance in _utterances(channel, audio)]
-                heard = pool.map(lambda pack: engine.decode(pack, locale="en")[0], packs)
+                heard = pool.map(lambda pack: engine.decode(pack, ENGLISH)[0], packs)
                 texts.append(" ".join(recognition.text for recognition in heard))
         return texts
 

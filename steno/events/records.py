@@ -448,6 +448,7 @@ class CallCheckpoint(CallRecord, AsksForRecognition):
     tenant: Tenant = ""
     writer: Writer = ""
     recognition: RecognitionDetails = RecognitionDetails()
+    step_states: dict[str, str] = {}
 
 
 class WebhookState(Record):

@@ -4,7 +4,7 @@
 class TestMyEngine(EngineContract):
     @pytest.fixture(scope="class")
     @classmethod
-    def engine(cls) -> Iterator[Engine]: ...
+    def engine(cls) -> Iterator[UtteranceEngine]: ...
 ```
 """
 
@@ -13,9 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from steno_transcriber.engines.port import Engine, UnsupportedLocale
+from steno_transcriber.engines.port import UnsupportedLocale, UtteranceEngine
 from steno_transcriber.recognise import recognise
 from steno_transcriber.speech import SAMPLES_PER_MS, Recognition, Utterance
+from support.asked import ENGLISH, KLINGON
 from support.speech import call_audio, segment
 
 
@@ -24,15 +25,15 @@ def recorded_utterances() -> list[Utterance]:
     return list(segment([call_audio()]))
 
 
-def decode_all(engine: Engine, utterances: list[Utterance], *, threads: int) -> list[tuple[Utterance, Recognition]]:
+def decode_all(engine: UtteranceEngine, utterances: list[Utterance], *, threads: int) -> list[tuple[Utterance, Recognition]]:
     with ThreadPoolExecutor(threads) as pool:
-        return list(recognise(engine, iter(utterances), executor=pool, in_flight=2 * threads, locale="en-US"))
+        return list(recognise(engine, iter(utterances), executor=pool, in_flight=2 * threads, options=ENGLISH))
 
 
 class EngineContract:
     """The claims; `engine` comes from the class that inherits."""
 
-    def test_it_says_who_it_is(self, engine: Engine) -> None:
+    def test_it_says_who_it_is(self, engine: UtteranceEngine) -> None:
         """Name, model, digest and languages can be told in every transcript."""
         info = engine.info
         assert info.name
@@ -40,7 +41,7 @@ class EngineContract:
         assert len(info.digest) == 64
         assert "en" in info.languages
 
-    def test_every_utterance_is_in_exactly_one_pack(self, engine: Engine) -> None:
+    def test_every_utterance_is_in_exactly_one_pack(self, engine: UtteranceEngine) -> None:
         """Nothing is lost or decoded twice, and a channel stays in order of time."""
         utterances = recorded_utterances()
         packed = [utterance for pack in engine.packs(iter(utterances)) for utterance in pack.utterances]
@@ -48,7 +49,7 @@ class EngineContract:
             expected = [utterance.start_ms for utterance in utterances if utterance.channel == channel]
             assert [utterance.start_ms for utterance in packed if utterance.channel == channel] == expected
 
-    def test_packing_is_lazy(self, engine: Engine) -> None:
+    def test_packing_is_lazy(self, engine: UtteranceEngine) -> None:
         """An endless call is packed as it is heard."""
         utterance = recorded_utterances()[0]
 
@@ -74,7 +75,7 @@ class EngineContract:
         next(engine.packs(source()))
         assert len(taken) < 100
 
-    def test_recognitions_answer_the_utterances_in_order(self, engine: Engine) -> None:
+    def test_recognitions_answer_the_utterances_in_order(self, engine: UtteranceEngine) -> None:
         """One recognition an utterance; its words lie in order inside the speech it answers."""
         heard = decode_all(engine, recorded_utterances(), threads=2)
         assert len(heard) == len(recorded_utterances())
@@ -88,35 +89,35 @@ class EngineContract:
                 assert utterance.start_ms <= word.start_ms
                 assert word.start_ms + word.duration_ms <= utterance.end_ms
 
-    def test_results_do_not_depend_on_threads_or_order(self, engine: Engine) -> None:
+    def test_results_do_not_depend_on_threads_or_order(self, engine: UtteranceEngine) -> None:
         """The same to the last digit: one thread in order, or three in reverse."""
         packs = list(engine.packs(iter(recorded_utterances())))
         packs += [pack for utterance in recorded_utterances()[:3] for pack in engine.packs([utterance])]
-        one_by_one = [engine.decode(pack, locale="en-US") for pack in packs]
+        one_by_one = [engine.decode(pack, ENGLISH) for pack in packs]
         with ThreadPoolExecutor(3) as pool:
-            reversed_results = list(pool.map(lambda pack: engine.decode(pack, locale="en-US"), packs[::-1]))
+            reversed_results = list(pool.map(lambda pack: engine.decode(pack, ENGLISH), packs[::-1]))
         assert reversed_results[::-1] == one_by_one
 
-    def test_noise_is_not_words(self, engine: Engine) -> None:
+    def test_noise_is_not_words(self, engine: UtteranceEngine) -> None:
         """What voice activity let through by mistake may be nothing: decoding it neither fails nor hangs."""
         noise = np.random.default_rng(7).normal(0, 0.05, 2000 * SAMPLES_PER_MS).astype(np.float32)
         utterance = Utterance(channel=0, start_ms=0, duration_ms=2000, padding_before_ms=0, samples=noise)
         (pack,) = engine.packs([utterance])
-        (recognition,) = engine.decode(pack, locale="en-US")
+        (recognition,) = engine.decode(pack, ENGLISH)
         assert len(recognition.words) < 20
 
-    def test_a_language_it_does_not_know_is_refused(self, engine: Engine) -> None:
+    def test_a_language_it_does_not_know_is_refused(self, engine: UtteranceEngine) -> None:
         """Both faces say so before decoding anything."""
         (pack,) = engine.packs(recorded_utterances()[:1])
         with pytest.raises(UnsupportedLocale, match="tlh"):
-            engine.decode(pack, locale="tlh-US")
+            engine.decode(pack, KLINGON)
         with pytest.raises(UnsupportedLocale, match="tlh"):
-            engine.stream(channel=0, start_ms=0, locale="tlh-US")
+            engine.stream(channel=0, start_ms=0, options=KLINGON)
 
-    def test_a_stream_ends_in_what_the_batch_face_says(self, engine: Engine) -> None:
+    def test_a_stream_ends_in_what_the_batch_face_says(self, engine: UtteranceEngine) -> None:
         """The final of a stream is the recognition of the same audio, however it was cut."""
         utterance = max(recorded_utterances(), key=lambda candidate: candidate.duration_ms)
-        stream = engine.stream(channel=utterance.channel, start_ms=utterance.audio_start_ms, locale="en-US")
+        stream = engine.stream(channel=utterance.channel, start_ms=utterance.audio_start_ms, options=ENGLISH)
         for piece in np.array_split(utterance.samples, 7):
             stream.accept(piece)
         assert stream.hypothesis().text
@@ -128,10 +129,10 @@ class EngineContract:
             samples=utterance.samples,
         )
         (pack,) = engine.packs([whole])
-        assert stream.final() == engine.decode(pack, locale="en-US")[0]
+        assert stream.final() == engine.decode(pack, ENGLISH)[0]
 
-    def test_a_stream_without_audio_is_nothing(self, engine: Engine) -> None:
+    def test_a_stream_without_audio_is_nothing(self, engine: UtteranceEngine) -> None:
         """No samples, no words."""
-        stream = engine.stream(channel=0, start_ms=0, locale="en-US")
+        stream = engine.stream(channel=0, start_ms=0, options=ENGLISH)
         assert not stream.hypothesis()
         assert not stream.final()

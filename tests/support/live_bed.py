@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import ParamSpec, TypeVar
 
 from steno_transcriber.decode_pool import Urgency
+from steno_transcriber.engines.choice import Engines
 from steno_transcriber.engines.scripted import ScriptedEngine
 from steno_transcriber.hearing import Understood, understand
 from steno_transcriber.live.aside_budget import AsideBudget
@@ -16,11 +17,13 @@ from steno_transcriber.live.hypotheses import HypothesisBench
 from steno_transcriber.live.room import Room
 from steno_transcriber.live.transcriber import LiveTranscriber
 from steno_transcriber.speech import Utterance
+from steno_transcriber.steps import Steps
 from support.live_calls import BEGAN, Entry
 from support.live_transcriber import written
 from support.speech import call_audio
 
 from steno.events.catalogue import CALL_AUDIO, CALL_CHECKPOINTS, Topic
+from steno.events.recognition import RecognitionOptions
 from steno.events.records import (
     CallCheckpoint,
     Record,
@@ -78,12 +81,12 @@ class HeldDecoder:
         self.errors: list[Exception] = []
         self.begun = 0
 
-    async def decode(self, utterance: Utterance, *, call_id: str, urgency: Urgency, locale: str | None) -> Understood:
+    async def decode(self, utterance: Utterance, *, call_id: str, urgency: Urgency, options: RecognitionOptions) -> Understood:
         self.begun += 1
         await self.go_on.wait()
         if self.errors:
             raise self.errors.pop()
-        return understand(self.engine, utterance, locale=locale)
+        return understand(self.engine, utterance, options)
 
 
 class Occupied:
@@ -106,18 +109,21 @@ class Bed:
         self.now = BEGAN
         self.room, self.behind_room = Room(), Room(BEHIND_ROOM_SECONDS)
         self.budget = AsideBudget()
+        self.steps = Steps()
         self.handler = self.another()
 
     def another(self) -> LiveTranscriber:
         """A handler in another process."""
+        engines = Engines([self.decoder.engine])
         bench = Bench(
-            engine=self.decoder.engine,
+            engines=engines,
             decoder=self.decoder,
             publisher=self.topics,
-            hypotheses=HypothesisBench(engine=self.decoder.engine, pool=Occupied(), publisher=self.topics, clock=lambda: 0.0),
+            hypotheses=HypothesisBench(engines=engines, pool=Occupied(), publisher=self.topics, clock=lambda: 0.0),
             room=self.room,
             behind_room=self.behind_room,
             aside_budget=self.budget,
+            steps=self.steps,
             now=lambda: self.now,
             sleep=lambda _: asyncio.sleep(0),
         )

@@ -17,7 +17,7 @@ def exact(found: LiveUtterance) -> Exact:
     cut = found.utterance
     return (
         *(cut.channel, cut.start_ms, cut.duration_ms, cut.padding_before_ms),
-        *(cut.samples.tobytes(), str(found.role), found.locale),
+        *(cut.samples.tobytes(), str(found.role), found.options.locale),
     )
 
 
@@ -48,7 +48,7 @@ class Listener:
             assert self.call.next_phrase == len(self.published)
             self.published.append(exact(found))
             self.call.published(
-                found.utterance, with_text=True, observation=observation_of(found.utterance, ObservationKind.TONE)
+                found.utterance, step_states={}, observation=observation_of(found.utterance, ObservationKind.TONE)
             )
 
     def checkpoint(self, log_end: int) -> CallCheckpoint:

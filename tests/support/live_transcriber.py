@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from steno_transcriber.engines.port import Engine, Pack
+from steno_transcriber.engines.port import Pack, UtteranceEngine
 from steno_transcriber.live.call import LiveCall, begun
 from steno_transcriber.result import Spoken, phrase_of
 from support.live_calls import CallWriter, Entry, Heard
@@ -27,13 +27,13 @@ def written(call_id: str, audio: Heard, **fields: object) -> list[Entry]:
     return call.log
 
 
-def undisturbed(log: Sequence[Entry], engine: Engine) -> list[Phrase]:
+def undisturbed(log: Sequence[Entry], engine: UtteranceEngine) -> list[Phrase]:
     """The phrases of a call when nothing goes wrong, transcribed here."""
     assert isinstance(log[0].record, CallStarted)
     call, phrases = LiveCall(begun(log[0].record, log[0].offset)), list[Phrase]()
     for entry in log:
         for found in call.take(entry.record, offset=entry.offset, written_at=entry.written_at):
-            (recognition,) = engine.decode(Pack(utterances=(found.utterance,)), locale=found.locale)
+            (recognition,) = engine.decode(Pack(utterances=(found.utterance,)), found.options)
             if recognition:
                 phrase = phrase_of(
                     Spoken.of(found.utterance, recognition),
@@ -41,7 +41,7 @@ def undisturbed(log: Sequence[Entry], engine: Engine) -> list[Phrase]:
                     recording_id=ids.live_pass_id(call.call_id),
                     sequence=len(phrases),
                     role=found.role,
-                    locale=found.locale,
+                    options=found.options,
                     tenant=call.tenant,
                 )
                 phrases.append(phrase)

@@ -6,8 +6,9 @@ Where an engine finds no words in what resembles a tone or music, that is told a
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from steno.events.recognition import RecognitionOptions
 from steno.events.records import Observation, ObservationKind
-from steno_transcriber.engines.port import Engine, Pack
+from steno_transcriber.engines.port import Pack, UtteranceEngine
 from steno_transcriber.observations import Observations, observation_of
 from steno_transcriber.sounds import sound_of
 from steno_transcriber.speech import Recognition, Utterance
@@ -23,16 +24,16 @@ class Understood:
     observation: Observation | None = None
 
 
-def understand(engine: Engine, utterance: Utterance, *, locale: str | None) -> Understood:
+def understand(engine: UtteranceEngine, utterance: Utterance, options: RecognitionOptions) -> Understood:
     """Hear one utterance alone: a function of its samples, and of nothing else. Blocks: call it in a thread.
 
     Raises:
-        UnsupportedLocale: the engine does not know the language.
+        Unsupported: the engine cannot serve the options.
     """
     sound = sound_of(utterance.samples)
     if sound is not None and sound.surely:
         return Understood(recognition=NOTHING_SAID, observation=observation_of(utterance, sound.kind))
-    (recognition,) = engine.decode(Pack(utterances=(utterance,)), locale=locale)
+    (recognition,) = engine.decode(Pack(utterances=(utterance,)), options)
     if recognition or sound is None:
         return Understood(recognition=recognition)
     return Understood(recognition=recognition, observation=observation_of(utterance, sound.kind))

@@ -21,49 +21,36 @@ from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
 from steno.audio_files import naming
 from steno.errors import Permanent, Retryable
-from steno.events import ids
-from steno.events.catalogue import PHRASES, TRANSCRIPTS, Topic
-from steno.events.records import (
-    Record,
-    RecordingCancelled,
-    RecordingSubmitted,
-    TranscriptCompleted,
-    TranscriptFailed,
-    TranscriptStarted,
-)
+from steno.events.records import RecordingCancelled, RecordingSubmitted
 from steno.kafka.messages import Message
 from steno.storage.objects import ObjectStore, StoreUnavailable
 from steno.telemetry import traces
-from steno_transcriber import failures, metrics
+from steno_transcriber import metrics
 from steno_transcriber.attempts import Attempts, DecodingGivenUp, Past
 from steno_transcriber.audio.decoders import Decoders
 from steno_transcriber.audio.errors import DecoderDied, Stopped, UnreadableAudio
 from steno_transcriber.decode_pool import DecodePool
-from steno_transcriber.engines.port import Engine, UnsupportedLocale
+from steno_transcriber.engines.choice import Engines
 from steno_transcriber.fetch import FetchedAudio, Fetcher
 from steno_transcriber.fetch_places import FetchPlaces
+from steno_transcriber.publisher import Publisher
 from steno_transcriber.recent import Recent
 from steno_transcriber.result import Transcript, document, document_key, recording_id
+from steno_transcriber.steps import Steps
 from steno_transcriber.transcribe import transcribe
+from steno_transcriber.transcript_publisher import TranscriptPublisher
 from steno_transcriber.turns import Turns
 
 log = structlog.get_logger("steno.transcriber")
 
 REMEMBERED = 10_000
 KEPT_TRANSCRIPTS = 16
-
-
-class Publisher(Protocol):
-    """Where records go; the kernel's producer is one."""
-
-    async def send(self, topic: Topic, record: Record, *, event_id: str | None = None) -> None:
-        """Returns when the record is safe."""
 
 
 @dataclass(slots=True, eq=False)
@@ -89,7 +76,7 @@ class Transcriber:
     def __init__(
         self,
         *,
-        engine: Engine,
+        engines: Engines,
         fetcher: Fetcher,
         places: FetchPlaces,
         store: ObjectStore,
@@ -99,10 +86,11 @@ class Transcriber:
         recordings_pool: Executor,
         at_once: int,
         max_audio_ms: int,
+        steps: Steps | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """`pool` decodes speech; `recordings_pool` has a thread for each of the recordings that are decoded `at_once`."""
-        self._engine = engine
+        self._engines = engines
         self._fetcher = fetcher
         self._places = places
         self._store = store
@@ -113,6 +101,7 @@ class Transcriber:
         self._pool = pool
         self._recordings_pool = recordings_pool
         self._max_audio_ms = max_audio_ms
+        self._steps = steps or Steps()
         self._now = now
         self._under_way: dict[Key, Work] = {}
         self._cancelled: Recent[Key, None] = Recent(REMEMBERED)
@@ -182,8 +171,6 @@ class Transcriber:
             log.info("recording.dropped", recording_id=key[1])
         except UnreadableAudio as error:
             await self._fail(recording, naming(work.name, str(error)), "unreadable_audio")
-        except UnsupportedLocale as error:
-            await self._fail(recording, naming(work.name, str(error)), "unsupported_locale")
         except Permanent as error:
             await self._fail(recording, naming(work.name, str(error)), error.error_class)
 
@@ -207,10 +194,8 @@ class Transcriber:
             raise
 
     async def _transcribe(self, recording: RecordingSubmitted, work: Work) -> Transcript:
-        identifier = recording_id(recording)
         async with self._places.taken(self._fetcher.host(recording.url)) as place:
-            started = TranscriptStarted(call_id=recording.call_id, recording_id=identifier, started_at=self._now())
-            await self._publisher.send(TRANSCRIPTS, started, event_id=ids.event_id("transcript.started", identifier))
+            await self._transcript_of(recording).started()
             async with AsyncExitStack() as while_read:
                 with traces.span("recording.fetch"):
                     audio = await while_read.enter_async_context(
@@ -248,6 +233,15 @@ class Transcriber:
             await self._forget(identifier)
             return transcript
 
+    def _transcript_of(self, recording: RecordingSubmitted) -> TranscriptPublisher:
+        return TranscriptPublisher(
+            self._publisher,
+            call_id=recording.call_id,
+            recording_id=recording_id(recording),
+            tenant=recording.tenant,
+            now=self._now,
+        )
+
     async def _forget(self, identifier: str) -> None:
         """Takes the mark away. One that stays makes a suspect of the recording if it comes again, and does no other harm."""
         try:
@@ -261,8 +255,9 @@ class Transcriber:
             audio,
             recording,
             decoders=self._decoders,
-            engine=self._engine,
+            engine=self._engines.choose_for_utterances(recording.options),
             pool=self._pool,
+            steps=self._steps,
             max_audio_ms=self._max_audio_ms,
             stop=work.stop,
         )
@@ -272,27 +267,20 @@ class Transcriber:
         identifier = recording_id(recording)
         content = await asyncio.to_thread(document, recording, transcript)
         url = await self._store.put(document_key(identifier), content)
-        await asyncio.gather(
-            *(self._publisher.send(PHRASES, phrase, event_id=phrase.phrase_id) for phrase in transcript.phrases)
-        )
-        completed = TranscriptCompleted(
-            call_id=recording.call_id,
-            recording_id=identifier,
-            supersedes=recording.supersedes,
-            result_url=url,
+        publish = self._transcript_of(recording)
+        await asyncio.gather(*map(publish.phrase, transcript.phrases))
+        completed = await publish.completed(
             phrase_count=len(transcript.phrases),
             channel_count=transcript.channel_count,
             duration_ms=transcript.duration_ms,
-            damaged_ms=transcript.flaws.damaged_ms,
-            missing_ms=transcript.flaws.missing_ms,
             observations=transcript.observations,
             engine=transcript.engine,
             locale=recording.locale,
             properties=recording.properties,
-            completed_at=self._now(),
-            tenant=recording.tenant,
+            result_url=url,
+            supersedes=recording.supersedes,
+            flaws=transcript.flaws,
         )
-        await self._publisher.send(TRANSCRIPTS, completed, event_id=ids.event_id("transcript.completed", identifier))
         metrics.RECORDINGS.labels(completed.outcome).inc()
         log.info(
             "recording.completed",
@@ -306,17 +294,7 @@ class Transcriber:
     async def _fail(self, recording: RecordingSubmitted, reason: str, error: str) -> None:
         """Tells that a recording failed, and why."""
         identifier = recording_id(recording)
-        failed = TranscriptFailed(
-            call_id=recording.call_id,
-            recording_id=identifier,
-            reason=reason,
-            error=error,
-            properties=recording.properties,
-            failed_at=self._now(),
-            tenant=recording.tenant,
-        )
-        event_id = ids.event_id("transcript.failed", identifier)
-        await failures.tell(failed, lambda record: self._publisher.send(TRANSCRIPTS, record, event_id=event_id))
+        await self._transcript_of(recording).failed(reason, error, properties=recording.properties)
         if error == DecodingGivenUp.error_class:
             await self._forget(identifier)
         metrics.RECORDINGS.labels("failed").inc()

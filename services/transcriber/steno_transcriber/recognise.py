@@ -4,12 +4,13 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, Future
 
-from steno_transcriber.engines.port import Engine, Pack
+from steno.events.recognition import RecognitionOptions
+from steno_transcriber.engines.port import Pack, UtteranceEngine
 from steno_transcriber.speech import Recognition, Utterance
 
 
 def recognise(
-    engine: Engine, utterances: Iterable[Utterance], *, executor: Executor, in_flight: int, locale: str | None = None
+    engine: UtteranceEngine, utterances: Iterable[Utterance], *, executor: Executor, in_flight: int, options: RecognitionOptions
 ) -> Iterator[tuple[Utterance, Recognition]]:
     """Decode utterances (channels may be interleaved) and yield each with what was understood, pack by pack.
 
@@ -18,12 +19,12 @@ def recognise(
     Blocks: call it in a thread that is not one of the executor's. Leaving early cancels what has not begun.
 
     Raises:
-        UnsupportedLocale: the engine does not know the language.
+        Unsupported: the engine cannot serve the options.
     """
     waiting: deque[tuple[Pack, Future[list[Recognition]]]] = deque()
     try:
         for pack in engine.packs(utterances):
-            waiting.append((pack, executor.submit(engine.decode, pack, locale=locale)))
+            waiting.append((pack, executor.submit(engine.decode, pack, options)))
             if len(waiting) >= in_flight:
                 yield from _results(*waiting.popleft())
         while waiting:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from steno.events import ids
+from steno.events.recognition import RecognitionOptions
 from steno.events.records import Observation, Phrase, RecordingSubmitted, Role, Word
 from steno.events.result_document import RESULT_PREFIX
 from steno_transcriber.audio.wire import Flaws
@@ -78,14 +79,16 @@ def phrases(recording: RecordingSubmitted, spoken: Iterable[Spoken]) -> tuple[Ph
             recording_id=identifier,
             sequence=sequence,
             role=recording.role_of(part.channel),
-            locale=recording.locale,
+            options=recording.options,
             tenant=recording.tenant,
         )
         for sequence, part in enumerate(heard)
     )
 
 
-def phrase_of(part: Spoken, *, call_id: str, recording_id: str, sequence: int, role: Role, locale: str, tenant: str) -> Phrase:
+def phrase_of(
+    part: Spoken, *, call_id: str, recording_id: str, sequence: int, role: Role, options: RecognitionOptions, tenant: str
+) -> Phrase:
     """The phrase of an utterance with text."""
     return Phrase(
         call_id=call_id,
@@ -102,9 +105,14 @@ def phrase_of(part: Spoken, *, call_id: str, recording_id: str, sequence: int, r
             Word(text=word.text, start_ms=word.start_ms, duration_ms=word.duration_ms, confidence=word.confidence)
             for word in part.recognition.words
         ),
-        locale=locale,
+        locale=options.locale,
         tenant=tenant,
     )
+
+
+def without_words(phrase: Phrase) -> Phrase:
+    """The phrase for a publisher that wants no words with times."""
+    return phrase.model_copy(update={"words": ()})
 
 
 def document(recording: RecordingSubmitted, transcript: Transcript) -> bytes:

@@ -20,7 +20,9 @@ from steno.storage.objects import ObjectStore
 from steno_transcriber import engines
 from steno_transcriber.audio.decoders import Decoders
 from steno_transcriber.decode_pool import DecodePool
-from steno_transcriber.engines.port import Engine, EngineUnavailable
+from steno_transcriber.engines import EngineKind
+from steno_transcriber.engines.choice import Engine, Engines
+from steno_transcriber.engines.port import EngineUnavailable
 from steno_transcriber.fetch import Fetcher, fetching_session
 from steno_transcriber.fetch_places import FetchPlaces
 from steno_transcriber.job import Transcriber
@@ -32,6 +34,7 @@ from steno_transcriber.live.transcriber import LiveTranscriber
 from steno_transcriber.models.store import ModelStore
 from steno_transcriber.priority import yield_to_others
 from steno_transcriber.settings import TranscriberSettings
+from steno_transcriber.steps import CONFIGURED, Steps
 
 log = structlog.get_logger("steno.transcriber")
 
@@ -55,14 +58,14 @@ async def build(settings: TranscriberSettings) -> Wiring:
     """
     async with AsyncExitStack() as resources:
         with ThreadPoolExecutor(1, initializer=yield_to_others) as loading:  # the engine's own threads have its priority
-            engine = await asyncio.get_running_loop().run_in_executor(loading, _load, settings)
-        resources.callback(engine.close)
+            loaded = await asyncio.get_running_loop().run_in_executor(loading, _load, settings)
+        resources.callback(loaded.close)
         cluster = await Cluster.connect(settings)
         resources.push_async_callback(cluster.producer.stop)
         pool = DecodePool(settings.decode_threads)
         resources.push_async_callback(_end, pool)
         places = FetchPlaces(at_once=settings.decoding_at_once + settings.fetch_ahead, slow=settings.slow_fetches)
-        transcriber = await _transcriber(settings, engine, pool, cluster.producer, places, resources)
+        transcriber = await _transcriber(settings, loaded, pool, cluster.producer, places, resources)
         consumer = Consumer(
             cluster,
             subscribe=[RECORDINGS],
@@ -71,7 +74,7 @@ async def build(settings: TranscriberSettings) -> Wiring:
             concurrency=places.handlers,
         )
         slack = Slack()
-        live = _live(cluster, engine, pool, slack, aside_folder=settings.temporary_folder)
+        live = _live(cluster, loaded, pool, slack, aside_folder=settings.temporary_folder)
         topics = TopicMaker(cluster, TOPICS)
         health = Health()
         health.add_readiness("topics", topics.made.is_set, why=lambda: topics.missing)
@@ -89,12 +92,20 @@ async def build(settings: TranscriberSettings) -> Wiring:
         )
 
 
-def _load(settings: TranscriberSettings) -> Engine:
-    model = ModelStore().resolve(settings.model) if settings.engine == "whisper" else None
+def _load(settings: TranscriberSettings) -> Engines:
+    """Each engine of the settings, with each of the models if it needs one."""
+    return Engines([_load_one(settings, kind, model) for kind in settings.engine for model in _models(settings, kind)])
+
+
+def _models(settings: TranscriberSettings, kind: EngineKind) -> list[Path | None]:
+    return [ModelStore().resolve(model) for model in settings.model] if kind == "whisper" else [None]
+
+
+def _load_one(settings: TranscriberSettings, kind: EngineKind, model: Path | None) -> Engine:
     try:
-        engine = engines.load(settings.engine, model, threads=settings.decode_threads)
+        engine = engines.load(kind, model, threads=settings.decode_threads, device=settings.device)
     except EngineUnavailable as error:
-        raise EngineNotLoaded(f"the engine {settings.engine} cannot be loaded: {error}") from error
+        raise EngineNotLoaded(f"the engine {kind} cannot be loaded: {error}") from error
     log.info(
         "engine.loaded",
         engine=engine.info.name,
@@ -105,13 +116,14 @@ def _load(settings: TranscriberSettings) -> Engine:
     return engine
 
 
-def _live(cluster: Cluster, engine: Engine, pool: DecodePool, slack: Slack, *, aside_folder: Path | None) -> LogConsumer:
+def _live(cluster: Cluster, loaded: Engines, pool: DecodePool, slack: Slack, *, aside_folder: Path | None) -> LogConsumer:
     bench = Bench(
-        engine=engine,
-        decoder=PoolDecoder(engine, pool),
+        engines=loaded,
+        decoder=PoolDecoder(loaded, pool),
         publisher=cluster.producer,
-        hypotheses=HypothesisBench(engine=engine, pool=pool, publisher=cluster.producer, slack=slack),
+        hypotheses=HypothesisBench(engines=loaded, pool=pool, publisher=cluster.producer, slack=slack, steps=Steps(CONFIGURED)),
         aside_folder=aside_folder,
+        steps=Steps(CONFIGURED),
     )
     return LogConsumer(
         cluster,
@@ -123,7 +135,7 @@ def _live(cluster: Cluster, engine: Engine, pool: DecodePool, slack: Slack, *, a
 
 async def _transcriber(
     settings: TranscriberSettings,
-    engine: Engine,
+    loaded: Engines,
     pool: DecodePool,
     producer: Producer,
     places: FetchPlaces,
@@ -137,7 +149,7 @@ async def _transcriber(
     recordings_pool = ThreadPoolExecutor(settings.decoding_at_once, thread_name_prefix="recording")
     resources.push_async_callback(_end, recordings_pool)
     return Transcriber(
-        engine=engine,
+        engines=loaded,
         fetcher=Fetcher(
             store=store,
             session=session,
@@ -153,6 +165,7 @@ async def _transcriber(
         recordings_pool=recordings_pool,
         at_once=settings.decoding_at_once,
         max_audio_ms=int(settings.max_audio_hours * HOUR_MS),
+        steps=Steps(CONFIGURED),
     )
 
 

@@ -9,7 +9,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from steno.http.client import Network, parse_networks
 from steno.settings import ServiceSettings
-from steno_transcriber.engines import EngineKind
+from steno_transcriber.engines import Device, EngineKind
 from steno_transcriber.fetch import FetchLimits
 
 
@@ -27,14 +27,33 @@ Networks = Annotated[
 ]
 
 
+Kinds = Annotated[tuple[EngineKind, ...], NoDecode, BeforeValidator(_split)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+
+
 class TranscriberSettings(ServiceSettings):
     """Settings of the transcriber."""
 
     service: ClassVar[str] = "transcriber"
     model_config = SettingsConfigDict(env_prefix="STENO_TRANSCRIBER_")
 
-    engine: EngineKind = Field(default="whisper", description="Speech engine: whisper, or the test double scripted.")
-    model: str = Field(default="tiny.en", description="Model of the engine: a name of `steno models list`, or a directory.")
+    engine: Kinds = Field(
+        default=("whisper",),
+        min_length=1,
+        description="Speech engines by commas, the preferred one first: whisper, or the test double scripted. A "
+        "recording or call is given to the first that can serve what it asks for.",
+    )
+    model: Names = Field(
+        default=("tiny.en",),
+        min_length=1,
+        description="Models of the engine by commas, the preferred one first: names of `steno models list`, or directories. "
+        "A recording or call may ask for one by its name.",
+    )
+    device: Device = Field(
+        default="cpu",
+        description="Where models run: cpu, or cuda for an NVIDIA GPU (its CUDA libraries must be installed). On a GPU the "
+        "words of a live call may differ after a takeover; ids and times of phrases do not.",
+    )
     threads: int = Field(default=0, ge=0, description="Threads that decode speech; 0 takes one for each processor.")
     concurrency: int = Field(default=0, ge=0, description="Recordings being decoded at once; 0 takes one more than threads.")
     fetch_ahead: int = Field(

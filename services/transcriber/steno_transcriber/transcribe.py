@@ -2,20 +2,21 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from steno.errors import Permanent
-from steno.events.records import RecordingSubmitted
+from steno.events.records import Phrase, RecordingSubmitted
 from steno_transcriber import metrics
 from steno_transcriber.audio.decoders import DecodedAudio, Decoders
 from steno_transcriber.audio.errors import Stopped
 from steno_transcriber.audio.wire import Block
 from steno_transcriber.decode_pool import DecodePool
-from steno_transcriber.engines.port import Engine
+from steno_transcriber.engines.port import UtteranceEngine
 from steno_transcriber.fetch import FetchedAudio
 from steno_transcriber.hearing import Screen
 from steno_transcriber.recognise import recognise
-from steno_transcriber.result import Spoken, Transcript, engine_name, phrases
+from steno_transcriber.result import Spoken, Transcript, engine_name, phrases, without_words
+from steno_transcriber.steps import Steps
 from steno_transcriber.utterances import utterances
 
 
@@ -30,8 +31,9 @@ def transcribe(
     recording: RecordingSubmitted,
     *,
     decoders: Decoders,
-    engine: Engine,
+    engine: UtteranceEngine,
     pool: DecodePool,
+    steps: Steps,
     max_audio_ms: int,
     stop: threading.Event,
 ) -> Transcript:
@@ -43,7 +45,7 @@ def transcribe(
         UnreadableAudio: the file is not audio.
         DecoderDied: the process that decoded the file did.
         DecoderLost: there is none to be had; try again later.
-        UnsupportedLocale: the engine does not know the recording's language.
+        Unsupported: the engine cannot serve what is asked of it.
         AudioTooLong: it is longer than `max_audio_ms`.
         Stopped: `stop` was set.
     """
@@ -54,9 +56,7 @@ def transcribe(
         blocks = _watched(file, max_audio_ms=max_audio_ms, stop=stop)
         heard = screen.passed(utterances(blocks, tell=screen.observations.add))
         spoken = []
-        for utterance, recognition in recognise(
-            engine, heard, executor=pool, in_flight=pool.places, locale=recording.locale or None
-        ):
+        for utterance, recognition in recognise(engine, heard, executor=pool, in_flight=pool.places, options=recording.options):
             screen.understood(utterance, recognition)
             spoken.append(Spoken.of(utterance, recognition))
     seconds = file.duration_ms / 1000
@@ -64,13 +64,19 @@ def transcribe(
     if seconds:
         metrics.REAL_TIME_FACTOR.observe((time.perf_counter() - began) / seconds)
     return Transcript(
-        phrases=phrases(recording, spoken),
+        phrases=published(recording, spoken, steps),
         channel_count=file.format.channels,
         duration_ms=file.duration_ms,
         engine=engine_name(engine.info),
         flaws=file.flaws,
         observations=screen.observations.told_of_all(heard_on={part.channel for part in spoken}),
     )
+
+
+def published(recording: RecordingSubmitted, spoken: Iterable[Spoken], steps: Steps) -> tuple[Phrase, ...]:
+    """The phrases of a recording as they are published."""
+    found = steps.apply_to_all(phrases(recording, spoken))
+    return tuple(found if recording.options.words else map(without_words, found))
 
 
 def _watched(file: DecodedAudio, *, max_audio_ms: int, stop: threading.Event) -> Iterator[Block]:

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from steno_transcriber import engines
 from steno_transcriber.audio.decode import Block, open_audio
-from steno_transcriber.engines.port import Engine, Pack
+from steno_transcriber.engines.port import Pack, UtteranceEngine
 from steno_transcriber.hearing import Screen, understand
 from steno_transcriber.sounds import sound_of
 from steno_transcriber.speech import SAMPLE_RATE, Utterance
 from steno_transcriber.utterances import utterances as found
+from support.asked import ENGLISH
 from support.non_speech import NON_SPEECH, as_heard
 from support.shared_calls import shared_recordings
 from support.speech import tiny_en
@@ -23,34 +24,34 @@ def heard(blocks: Iterable[Block]) -> Iterator[Utterance]:
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
+def engine() -> Iterator[UtteranceEngine]:
     """Whisper tiny.en."""
     made = engines.load("whisper", tiny_en(), threads=2)
     yield made
     made.close()
 
 
-def in_batch(engine: Engine, utterances: list[Utterance]) -> str:
+def in_batch(engine: UtteranceEngine, utterances: list[Utterance]) -> str:
     """What a recording's transcript says."""
     screen = Screen()
     packs: Iterator[Pack] = engine.packs(screen.passed(utterances))
-    return " ".join(recognition.text for pack in packs for recognition in engine.decode(pack, locale="en")).strip()
+    return " ".join(recognition.text for pack in packs for recognition in engine.decode(pack, ENGLISH)).strip()
 
 
-def live(engine: Engine, utterances: list[Utterance]) -> str:
+def live(engine: UtteranceEngine, utterances: list[Utterance]) -> str:
     """What a live transcript says."""
-    return " ".join(understand(engine, one, locale="en").recognition.text for one in utterances).strip()
+    return " ".join(understand(engine, one, ENGLISH).recognition.text for one in utterances).strip()
 
 
 @pytest.mark.parametrize("name", NON_SPEECH)
-def test_what_is_no_speech_gives_no_word(engine: Engine, name: str) -> None:
+def test_what_is_no_speech_gives_no_word(engine: UtteranceEngine, name: str) -> None:
     """Made here, by telephone; in a recording as in a live call."""
     utterances = list(heard([as_heard(NON_SPEECH[name], 8_000)[np.newaxis]]))
     assert (in_batch(engine, utterances), live(engine, utterances)) == ("", "")
 
 
 @pytest.mark.parametrize("name", NON_SPEECH)
-def test_nor_does_it_in_wide_band(engine: Engine, name: str) -> None:
+def test_nor_does_it_in_wide_band(engine: UtteranceEngine, name: str) -> None:
     """At 16 kHz, where more of it is heard."""
     assert live(engine, list(heard([as_heard(NON_SPEECH[name], SAMPLE_RATE)[np.newaxis]]))) == ""
 
@@ -61,7 +62,7 @@ def cut(path: Path) -> Iterator[Utterance]:
 
 
 @pytest.mark.parametrize("path", shared_recordings(speech=False), ids=lambda path: path.name)
-def test_recordings_in_which_nobody_speaks_give_no_word(engine: Engine, path: Path) -> None:
+def test_recordings_in_which_nobody_speaks_give_no_word(engine: UtteranceEngine, path: Path) -> None:
     """Hold music, exchanges, keyboards, offices; a minute and a half of each."""
     utterances = [one for one in cut(path) if one.end_ms <= 90_000]
     assert (in_batch(engine, utterances), live(engine, utterances)) == ("", "")

@@ -15,11 +15,12 @@ from aiohttp import web
 from steno_transcriber import engines
 from steno_transcriber.audio.decoders import Decoders
 from steno_transcriber.decode_pool import DecodePool
-from steno_transcriber.engines.port import Engine
+from steno_transcriber.engines.port import UtteranceEngine
 from steno_transcriber.engines.scripted import ScriptedEngine
 from steno_transcriber.fetch import FetchedAudio
 from steno_transcriber.models.errors import ModelError
 from steno_transcriber.models.store import ModelStore
+from steno_transcriber.steps import Steps
 from steno_transcriber.transcribe import transcribe
 from support.live_calls import coded
 from support.recordings import excerpt, silence
@@ -45,7 +46,7 @@ LOOPBACK_ALLOWED = {
 }
 
 
-def undisturbed(path: Path, recording: RecordingSubmitted, engine: Engine) -> Sequence[Phrase]:
+def undisturbed(path: Path, recording: RecordingSubmitted, engine: UtteranceEngine) -> Sequence[Phrase]:
     """What the recording's phrases are when nothing goes wrong, transcribed here."""
     decoders = Decoders()
     with closing(decoders), DecodePool(1) as pool:
@@ -55,6 +56,7 @@ def undisturbed(path: Path, recording: RecordingSubmitted, engine: Engine) -> Se
             decoders=decoders,
             engine=engine,
             pool=pool,
+            steps=Steps(),
             max_audio_ms=10**9,
             stop=threading.Event(),
         )

@@ -9,6 +9,7 @@ from steno_transcriber.audio.decode import open_audio
 from steno_transcriber.engines.port import Pack
 from steno_transcriber.engines.whisper import WhisperEngine
 from steno_transcriber.speech import SAMPLE_RATE, SAMPLES_PER_MS, Recognition, Samples, Utterance
+from support.asked import ENGLISH
 from support.engine_contract import decode_all
 from support.speech import call_audio, segment, tiny_en
 
@@ -40,8 +41,7 @@ def hear(engine: WhisperEngine, request: pytest.FixtureRequest) -> Face:
 
     def live(audio: Samples) -> Heard:
         return [
-            (utterance, engine.decode(Pack(utterances=(utterance,)), locale="en-US")[0])
-            for utterance in segment([audio[np.newaxis]])
+            (utterance, engine.decode(Pack(utterances=(utterance,)), ENGLISH)[0]) for utterance in segment([audio[np.newaxis]])
         ]
 
     return batch if request.param == "batch" else live

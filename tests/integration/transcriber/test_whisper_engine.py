@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from steno_transcriber import engines
-from steno_transcriber.engines.port import Engine, EngineUnavailable, Pack
+from steno_transcriber.engines.port import EngineUnavailable, Pack, UtteranceEngine
 from steno_transcriber.engines.whisper import WhisperEngine, WhisperOptions
 from steno_transcriber.engines.whisper_packing import Packing
 from steno_transcriber.speech import SAMPLES_PER_MS, Utterance
+from support.asked import ENGLISH
 from support.engine_contract import EngineContract, decode_all, recorded_utterances
 from support.speech import tiny_en
 
@@ -20,12 +21,12 @@ class TestWhisperEngine(EngineContract):
 
     @pytest.fixture(scope="class")
     @classmethod
-    def engine(cls) -> Iterator[Engine]:
+    def engine(cls) -> Iterator[UtteranceEngine]:
         engine = engines.load("whisper", tiny_en(), threads=2)
         yield engine
         engine.close()
 
-    def test_it_hears_the_call(self, engine: Engine) -> None:
+    def test_it_hears_the_call(self, engine: UtteranceEngine) -> None:
         """Words of the sample call come back, on the channel that spoke them."""
         heard = decode_all(engine, recorded_utterances(), threads=2)
         agent, customer = (
@@ -35,7 +36,7 @@ class TestWhisperEngine(EngineContract):
         assert "block the card right now" in agent
         assert "my name is peter walker" in customer
 
-    def test_the_company_of_other_windows_changes_nothing(self, engine: Engine) -> None:
+    def test_the_company_of_other_windows_changes_nothing(self, engine: UtteranceEngine) -> None:
         """A window decoded alone says what it says among others."""
         utterances = recorded_utterances()
         alone = WhisperEngine(tiny_en(), options=WhisperOptions(packing=Packing(windows_in_pack=1)))
@@ -54,7 +55,7 @@ class TestWhisperEngine(EngineContract):
         heard = decode_all(WhisperEngine(tiny_en(), options=strict), recorded_utterances()[:3], threads=1)
         assert [recognition.text for _, recognition in heard] == ["", "", ""]
 
-    def test_odd_audio_is_heard_like_any(self, engine: Engine) -> None:
+    def test_odd_audio_is_heard_like_any(self, engine: UtteranceEngine) -> None:
         """Nothing, next to nothing, a hum at zero hertz, noise at full scale, of a millisecond and of the longest."""
         noise = np.random.default_rng(7).uniform(-1, 1, 14_400 * SAMPLES_PER_MS).astype(np.float32)
         for start_ms, audio in enumerate(
@@ -71,16 +72,16 @@ class TestWhisperEngine(EngineContract):
             samples = np.asarray(audio, dtype=np.float32)
             duration_ms = len(samples) // SAMPLES_PER_MS
             utterance = Utterance(channel=0, start_ms=start_ms, duration_ms=duration_ms, padding_before_ms=0, samples=samples)
-            (recognition,) = engine.decode(Pack(utterances=(utterance,)), locale="en-US")
+            (recognition,) = engine.decode(Pack(utterances=(utterance,)), ENGLISH)
             assert 0.0 <= recognition.confidence <= 1.0
 
-    def test_an_utterance_longer_than_the_window_is_refused(self, engine: Engine) -> None:
+    def test_an_utterance_longer_than_the_window_is_refused(self, engine: UtteranceEngine) -> None:
         """Nothing is cut off in silence."""
         samples = np.zeros(31_000 * SAMPLES_PER_MS, dtype=np.float32)
         utterance = Utterance(channel=0, start_ms=0, duration_ms=31_000, padding_before_ms=0, samples=samples)
         (pack,) = engine.packs([utterance])
         with pytest.raises(ValueError, match=re.escape("31.0 s of speech are more than a window")):
-            engine.decode(pack)
+            engine.decode(pack, ENGLISH)
 
 
 def test_a_directory_that_is_no_model_is_unavailable(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from steno_transcriber.attempts import MOST_DEATHS, Attempts, Past
 from steno_transcriber.audio.decoders import DecodedAudio, Decoders
 from steno_transcriber.audio.errors import DecoderDied, DecoderLost
 from steno_transcriber.decode_pool import DecodePool
+from steno_transcriber.engines.choice import Engines
 from steno_transcriber.engines.scripted import ScriptedEngine
 from steno_transcriber.fetch import Fetcher, FetchLimits
 from steno_transcriber.fetch_places import FetchPlaces
@@ -100,7 +101,7 @@ async def steno(tmp_path: Path) -> AsyncIterator[Installation]:
     with DecodePool(1) as pool, ThreadPoolExecutor(2) as recordings_pool:
         async with guarded_session(timeout=LIMITS.timeout) as session:
             made.transcriber = Transcriber(
-                engine=ScriptedEngine(),
+                engines=Engines([ScriptedEngine()]),
                 fetcher=Fetcher(store=made.store, session=session, limits=LIMITS),
                 places=FetchPlaces(at_once=2, slow=2),
                 store=made.store,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from steno_transcriber.decode_pool import DecodePool
+from steno_transcriber.engines.choice import Engines
 from steno_transcriber.engines.port import Pack
 from steno_transcriber.engines.scripted import ScriptedEngine
 from steno_transcriber.live.bench import Bench
@@ -21,6 +22,7 @@ from support.live_transcriber import undisturbed, written
 from support.speech import call_audio
 
 from steno.events.catalogue import Topic
+from steno.events.recognition import RecognitionOptions
 from steno.events.records import Phrase, Record, TranscriptCompleted
 
 CALLS = 5
@@ -34,9 +36,9 @@ FLOOD_MINUTES = 6
 class SlowEngine(ScriptedEngine):
     """Takes as long as a real one, without the processor."""
 
-    def decode(self, pack: Pack, *, locale: str | None = None) -> list[Recognition]:
+    def decode(self, pack: Pack, options: RecognitionOptions) -> list[Recognition]:
         time.sleep(sum(utterance.duration_ms for utterance in pack.utterances) / 1000 * ENGINE_SHARE / FASTER)
-        return super().decode(pack, locale=locale)
+        return super().decode(pack, options)
 
 
 class TimedTopics(Topics):
@@ -56,11 +58,12 @@ class TimedTopics(Topics):
 async def transcriber() -> AsyncIterator[tuple[LiveTranscriber, TimedTopics]]:
     engine, topics = SlowEngine(), TimedTopics()
     with DecodePool(2) as pool:
+        engines = Engines([engine])
         bench = Bench(
-            engine=engine,
-            decoder=PoolDecoder(engine, pool),
+            engines=engines,
+            decoder=PoolDecoder(engines, pool),
             publisher=topics,
-            hypotheses=HypothesisBench(engine=engine, pool=pool, publisher=topics),
+            hypotheses=HypothesisBench(engines=engines, pool=pool, publisher=topics),
         )
         handler = LiveTranscriber(bench, read_checkpoints=topics.read)
         await handler.open(PARTITION)

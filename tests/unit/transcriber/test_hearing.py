@@ -8,9 +8,11 @@ from steno_transcriber.engines.port import Pack
 from steno_transcriber.engines.scripted import ScriptedEngine
 from steno_transcriber.hearing import Screen, Understood, understand
 from steno_transcriber.speech import SAMPLES_PER_MS, Recognition, Samples, Utterance
+from support.asked import ENGLISH
 from support.non_speech import MUSIC, TONES, as_heard
 from support.speech import call_audio
 
+from steno.events.recognition import RecognitionOptions
 from steno.events.records import Observation
 
 
@@ -36,9 +38,9 @@ class CountingEngine(ScriptedEngine):
         super().__init__(lambda _: word)
         self.heard: list[Utterance] = []
 
-    def decode(self, pack: Pack, *, locale: str | None = None) -> list[Recognition]:
+    def decode(self, pack: Pack, options: RecognitionOptions) -> list[Recognition]:
         self.heard += pack.utterances
-        return super().decode(pack, locale=locale)
+        return super().decode(pack, options)
 
 
 def span(kind: str, told: Utterance) -> Observation:
@@ -51,7 +53,7 @@ def screened(engine: CountingEngine, found: Sequence[Utterance]) -> list[Underst
     for one in found:
         screen, recognition = Screen(), Recognition(text="", confidence=0.0)
         for passed in screen.passed([one]):
-            (recognition,) = engine.decode(Pack(utterances=(passed,)))
+            (recognition,) = engine.decode(Pack(utterances=(passed,)), ENGLISH)
             screen.understood(passed, recognition)
         results.append(Understood(recognition=recognition, observation=next(iter(screen.observations.told), None)))
     return results
@@ -61,7 +63,7 @@ def screened(engine: CountingEngine, found: Sequence[Utterance]) -> list[Underst
 def test_what_is_surely_a_tone_reaches_no_engine(word: str) -> None:
     """It is told, and is no phrase."""
     engine = CountingEngine(word)
-    understood = understand(engine, RINGING, locale="en")
+    understood = understand(engine, RINGING, ENGLISH)
     assert understood.observation == span("tone", RINGING)
     assert not understood.recognition
     assert not engine.heard
@@ -69,15 +71,15 @@ def test_what_is_surely_a_tone_reaches_no_engine(word: str) -> None:
 
 def test_what_resembles_music_is_music_where_there_are_no_words() -> None:
     """An engine that finds words in it is believed."""
-    assert understand(CountingEngine(""), RESEMBLES_MUSIC, locale="en").observation == span("music", RESEMBLES_MUSIC)
-    sung = understand(CountingEngine("la"), RESEMBLES_MUSIC, locale="en")
+    assert understand(CountingEngine(""), RESEMBLES_MUSIC, ENGLISH).observation == span("music", RESEMBLES_MUSIC)
+    sung = understand(CountingEngine("la"), RESEMBLES_MUSIC, ENGLISH)
     assert (sung.recognition.text, sung.observation) == ("la", None)
 
 
 @pytest.mark.parametrize("word", ["hello", ""])
 def test_of_speech_nothing_is_told_but_its_words(word: str) -> None:
     """Also where there are none."""
-    understood = understand(CountingEngine(word), SPEECH, locale="en")
+    understood = understand(CountingEngine(word), SPEECH, ENGLISH)
     assert (understood.recognition.text, understood.observation) == (word, None)
 
 
@@ -85,7 +87,7 @@ def test_of_speech_nothing_is_told_but_its_words(word: str) -> None:
 def test_recordings_and_live_calls_tell_the_same(word: str) -> None:
     """Of each utterance."""
     found = [RINGING, RESEMBLES_MUSIC, SPEECH]
-    live = [understand(CountingEngine(word), one, locale="en") for one in found]
+    live = [understand(CountingEngine(word), one, ENGLISH) for one in found]
     assert screened(CountingEngine(word), found) == live
 
 
@@ -103,4 +105,4 @@ def test_the_spans_of_a_recording_are_told_together() -> None:
 def test_nothing_is_told_of_silence() -> None:
     """It is neither tone nor music."""
     silent = utterance(np.zeros(16_000, dtype=np.float32))
-    assert understand(CountingEngine(""), silent, locale="en") == Understood(recognition=Recognition(text="", confidence=0.0))
+    assert understand(CountingEngine(""), silent, ENGLISH) == Understood(recognition=Recognition(text="", confidence=0.0))

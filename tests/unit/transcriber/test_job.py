@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 from steno_transcriber.audio.decoders import Decoders
 from steno_transcriber.decode_pool import DecodePool
+from steno_transcriber.engines.choice import Engines
 from steno_transcriber.engines.port import Pack
 from steno_transcriber.engines.scripted import ScriptedEngine
 from steno_transcriber.fetch import Fetcher, FetchLimits
@@ -22,6 +23,7 @@ from support.recordings import excerpt, silence
 
 from steno.events import ids
 from steno.events.catalogue import RECORDINGS, Topic
+from steno.events.recognition import RecognitionOptions
 from steno.events.records import (
     ChannelRole,
     Phrase,
@@ -73,13 +75,13 @@ class WatchedEngine(ScriptedEngine):
         self.error: Exception | None = None
         self.decoded = 0
 
-    def decode(self, pack: Pack, *, locale: str | None = None) -> list[Recognition]:
+    def decode(self, pack: Pack, options: RecognitionOptions) -> list[Recognition]:
         self.begun.set()
         assert self.go_on.wait(20)
         if self.error is not None:
             raise self.error
         self.decoded += 1
-        return super().decode(pack, locale=locale)
+        return super().decode(pack, options)
 
 
 class FlakyStore(ObjectStore):
@@ -134,7 +136,7 @@ def transcriber(
 ) -> Iterator[Transcriber]:
     with DecodePool(2) as pool, ThreadPoolExecutor(2) as recordings_pool:
         yield Transcriber(
-            engine=engine,
+            engines=Engines([engine]),
             fetcher=Fetcher(store=store, session=session, limits=LIMITS),
             places=places,
             store=store,

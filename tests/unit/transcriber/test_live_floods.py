@@ -27,6 +27,7 @@ from support.live_calls import BEGAN, CallWriter, Entry
 from support.live_transcriber import undisturbed
 from support.speech import call_audio
 
+from steno.events.recognition import RecognitionOptions
 from steno.events.records import (
     AudioChunk,
     AudioGap,
@@ -49,11 +50,11 @@ class FairDecoder(HeldDecoder):
         self.held: set[str] = set()
         self.let_go = asyncio.Event()
 
-    async def decode(self, utterance: Utterance, *, call_id: str, urgency: Urgency, locale: str | None) -> Understood:
+    async def decode(self, utterance: Utterance, *, call_id: str, urgency: Urgency, options: RecognitionOptions) -> Understood:
         self.asked.append((call_id, urgency))
         if call_id in self.held:
             await self.let_go.wait()
-        return await super().decode(utterance, call_id=call_id, urgency=urgency, locale=locale)
+        return await super().decode(utterance, call_id=call_id, urgency=urgency, options=options)
 
 
 class FloodBed(Bed):

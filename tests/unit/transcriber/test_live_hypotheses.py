@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 from steno_transcriber import metrics
 from steno_transcriber.decode_pool import Urgency
+from steno_transcriber.engines.choice import Engines
 from steno_transcriber.engines.port import EngineUnavailable, Pack
 from steno_transcriber.engines.scripted import ScriptedEngine
 from steno_transcriber.live.call import LiveCall, LiveUtterance, begun
 from steno_transcriber.live.hypotheses import DUE_SECONDS, SOONEST_SECONDS, Hypotheses, HypothesisBench
 from steno_transcriber.live.slack import Slack
 from steno_transcriber.speech import Utterance
+from support.asked import ENGLISH
 from support.leaks import leaky
 from support.live_calls import CHANNELS, CallWriter, Entry
 from support.non_speech import TONES, as_heard
@@ -69,7 +71,9 @@ class Bed:
         started = log[0].record
         assert isinstance(started, CallStarted)
         self.call = LiveCall(begun(started, log[0].offset))
-        bench = HypothesisBench(engine=self.engine, pool=self, publisher=self, slack=self.slack, clock=lambda: self.now)
+        bench = HypothesisBench(
+            engines=Engines([self.engine]), pool=self, publisher=self, slack=self.slack, clock=lambda: self.now
+        )
         self.hypotheses = Hypotheses(self.call, bench)
 
     def submit_urgent(
@@ -248,7 +252,7 @@ async def test_a_hypothesis_says_of_what_it_is(bed: Bed) -> None:
     for spoken in bed.ended:
         utterance = spoken.utterance
         told = [hypothesis for _, hypothesis in bed.of(utterance)]
-        (final,) = bed.engine.decode(Pack(utterances=(utterance,)))
+        (final,) = bed.engine.decode(Pack(utterances=(utterance,)), ENGLISH)
         assert [hypothesis.revision for hypothesis in told] == list(range(len(told)))
         assert {hypothesis.phrase_id for hypothesis in told} <= {
             ids.phrase_id("call-1", pass_id, utterance.channel, utterance.start_ms)

@@ -39,7 +39,7 @@ def spoken(*parts: Heard | str) -> list[tuple[int, str]]:
     assert isinstance(started, CallStarted)
     live = LiveCall(begun(started, call.log[0].offset, written_at=BEGAN))
     found = [each for entry in call.log for each in live.take(entry.record, offset=entry.offset, written_at=entry.written_at)]
-    return [(each.utterance.start_ms, each.locale) for each in found]
+    return [(each.utterance.start_ms, each.options.locale) for each in found]
 
 
 def test_what_is_being_said_when_the_language_changes_ends_in_its_own() -> None:

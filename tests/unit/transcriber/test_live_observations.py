@@ -10,6 +10,7 @@ from steno_transcriber.audio.decoders import Decoders
 from steno_transcriber.decode_pool import DecodePool
 from steno_transcriber.engines.scripted import ScriptedEngine
 from steno_transcriber.fetch import FetchedAudio
+from steno_transcriber.steps import Steps
 from steno_transcriber.transcribe import transcribe
 from support import made_media
 from support.live_bed import PARTITION, Bed
@@ -70,6 +71,7 @@ def test_its_recording_has_none_either(tmp_path: Path, decoders: Decoders) -> No
             RecordingSubmitted(call_id="call-1", url=path.as_uri()),
             decoders=decoders,
             engine=ScriptedEngine(),
+            steps=Steps(),
             pool=pool,
             max_audio_ms=60_000,
             stop=threading.Event(),

@@ -73,7 +73,7 @@ def test_a_call_of_hours_holds_nothing_back(sound: str) -> None:
     worst = 0
     for entry in writer.log:
         for found in call.take(entry.record, offset=entry.offset, written_at=entry.written_at):
-            call.published(found.utterance, with_text=True)
+            call.published(found.utterance, step_states={})
         if (spoken := call.channels[0].open_utterance) is not None:
             assert spoken.duration_ms <= MOST_WITHOUT_FINAL_MS
         if isinstance(entry.record, AudioChunk) and entry.record.sequence % 10 == 0:

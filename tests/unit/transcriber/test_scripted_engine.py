@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 from steno_transcriber import engines
-from steno_transcriber.engines.port import Engine
+from steno_transcriber.engines.port import UtteranceEngine
 from steno_transcriber.engines.scripted import ScriptedEngine
+from support.asked import ENGLISH
 from support.engine_contract import EngineContract, recorded_utterances
 
 
@@ -14,7 +15,7 @@ class TestScriptedEngine(EngineContract):
 
     @pytest.fixture(scope="class")
     @classmethod
-    def engine(cls) -> Iterator[Engine]:
+    def engine(cls) -> Iterator[UtteranceEngine]:
         engine = engines.load("scripted")
         yield engine
         engine.close()
@@ -23,7 +24,7 @@ class TestScriptedEngine(EngineContract):
         """A script of one's own decides the words, and silence."""
         utterances = recorded_utterances()[:2]
         engine = ScriptedEngine(lambda utterance: "" if utterance is utterances[0] else "my card is lost")
-        texts = [engine.decode(pack)[0].text for pack in engine.packs(utterances)]
+        texts = [engine.decode(pack, ENGLISH)[0].text for pack in engine.packs(utterances)]
         assert texts == ["", "my card is lost"]
 
 

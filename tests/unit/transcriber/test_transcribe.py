@@ -14,9 +14,11 @@ from steno_transcriber.engines.scripted import ScriptedEngine
 from steno_transcriber.fetch import FetchedAudio
 from steno_transcriber.result import Transcript
 from steno_transcriber.speech import Recognition, Utterance
+from steno_transcriber.steps import Steps
 from steno_transcriber.transcribe import transcribe
 from support.recordings import excerpt, sample_call
 
+from steno.events.recognition import RecognitionOptions
 from steno.events.records import RecordingSubmitted
 
 RECORDING = RecordingSubmitted(call_id="call-1", url="https://recorder.example/call-1.wav")
@@ -31,6 +33,7 @@ def run(
         decoders=decoders,
         engine=engine,
         pool=pool,
+        steps=Steps(),
         max_audio_ms=3_600_000,
         stop=stop or threading.Event(),
     )
@@ -44,11 +47,11 @@ class MeetingEngine(ScriptedEngine):
         self.barrier = threading.Barrier(2)
         self.met: list[int] = []
 
-    def decode(self, pack: Pack, *, locale: str | None = None) -> list[Recognition]:
+    def decode(self, pack: Pack, options: RecognitionOptions) -> list[Recognition]:
         if len(self.met) < 2:
             self.barrier.wait(20)
             self.met.append(pack.utterances[0].channel)
-        return super().decode(pack, locale=locale)
+        return super().decode(pack, options)
 
 
 def test_packs_of_one_recording_are_decoded_side_by_side(tmp_path: Path, decoders: Decoders) -> None:
@@ -78,8 +81,8 @@ class CountingEngine(ScriptedEngine):
                 self.most_ahead = max(self.most_ahead, self.ahead)
             yield pack
 
-    def decode(self, pack: Pack, *, locale: str | None = None) -> list[Recognition]:
-        recognitions = super().decode(pack, locale=locale)
+    def decode(self, pack: Pack, options: RecognitionOptions) -> list[Recognition]:
+        recognitions = super().decode(pack, options)
         with self.lock:
             self.ahead -= 1
         return recognitions

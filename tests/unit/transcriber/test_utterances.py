@@ -11,6 +11,7 @@ from steno_transcriber.observations import Observations
 from steno_transcriber.recognise import recognise
 from steno_transcriber.speech import SAMPLE_RATE
 from steno_transcriber.utterances import utterances
+from support.asked import ENGLISH
 from support.leaks import by_telephone, doubled, leaky
 from support.live_calls import CallWriter, Heard
 from support.live_listener import listened
@@ -85,7 +86,7 @@ def said(engine: WhisperEngine, audio: Heard) -> list[list[str]]:
     words: list[list[str]] = [[] for _ in audio]
     with ThreadPoolExecutor(1) as pool:
         cuts = utterances([audio], tell=lambda _: None)
-        for utterance, recognition in recognise(engine, cuts, executor=pool, in_flight=2, locale="en"):
+        for utterance, recognition in recognise(engine, cuts, executor=pool, in_flight=2, options=ENGLISH):
             words[utterance.channel] += recognition.text.lower().replace(",", "").replace(".", "").split()
     return words
 

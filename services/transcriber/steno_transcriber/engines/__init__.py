@@ -1,20 +1,32 @@
 """Speech engines behind one port (`engines.port`), and the factory that loads one by its kind."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, overload
 
-from steno_transcriber.engines.port import Engine
+from steno_transcriber.engines.choice import Engine
+from steno_transcriber.engines.port import UtteranceEngine
 
-__all__ = ["EngineKind", "load"]
+__all__ = ["Device", "EngineKind", "load"]
 
-EngineKind = Literal["whisper", "scripted"]
+EngineKind = Literal["whisper", "scripted", "scripted_call"]
+Device = Literal["cpu", "cuda"]
 
 
-def load(kind: EngineKind, model: Path | None = None, *, threads: int = 1) -> Engine:
+@overload
+def load(
+    kind: Literal["whisper", "scripted"], model: Path | None = None, *, threads: int = 1, device: Device = "cpu"
+) -> UtteranceEngine: ...
+
+
+@overload
+def load(kind: EngineKind, model: Path | None = None, *, threads: int = 1, device: Device = "cpu") -> Engine: ...
+
+
+def load(kind: EngineKind, model: Path | None = None, *, threads: int = 1, device: Device = "cpu") -> Engine:
     """Load an engine of `kind` from the directory `model`, to be called from up to `threads` threads at once.
 
     Raises:
-        EngineUnavailable: the model is missing or cannot be loaded.
+        EngineUnavailable: the model is missing or cannot be loaded, or there is no such device.
         ValueError: the kind needs a model directory and none was given.
     """
     match kind:
@@ -22,9 +34,13 @@ def load(kind: EngineKind, model: Path | None = None, *, threads: int = 1) -> En
             from steno_transcriber.engines.scripted import ScriptedEngine
 
             return ScriptedEngine()
+        case "scripted_call":
+            from steno_transcriber.engines.scripted_call import ScriptedCallEngine
+
+            return ScriptedCallEngine()
         case "whisper":
             if model is None:
                 raise ValueError("the whisper engine needs a model directory")
             from steno_transcriber.engines.whisper import WhisperEngine
 
-            return WhisperEngine(model, threads=threads)
+            return WhisperEngine(model, threads=threads, device=device)

@@ -1,41 +1,74 @@
-"""The engine port: what every speech engine does, in two faces.
+"""The engine port: what every speech engine does, in two kinds.
 
-The batch face splits packing (pure, lazy) from decoding (blocking, thread-safe), so that the caller owns the threads:
+An *utterance engine* (Whisper) is given utterances that Steno cut. What it says is a function of their audio alone. It has a
+batch face, which splits packing (pure, lazy) from decoding (blocking, thread-safe), so that the caller owns the threads:
 
     with ThreadPoolExecutor(threads) as pool:
         for pack in engine.packs(utterances):
-            pool.submit(engine.decode, pack)
+            pool.submit(engine.decode, pack, options)
 
-The stream face follows one utterance while it is being spoken.
+and a stream face, which follows one utterance while it is being spoken.
 
-Errors: UnsupportedLocale   the model does not know the language (permanent)
+A *call engine* (a cloud service, a streaming model) is given a recording or a live call as a whole. It cuts the audio itself
+and answers when it likes:
+
+    session = engine.open(channels=2, options=options)
+    await session.send(audio)                    # again and again, in one task; then `await session.finish()`
+    async for answer in session.answers(): ...   # in another
+
+Errors: Unsupported         the engine cannot serve what was asked of it (permanent)
+        └ UnsupportedLocale its model does not know the language
+        └ UnsupportedModel  it has another model
         EngineUnavailable   the model cannot be loaded or reached (retry, or repair and restart)
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from steno.errors import Permanent, Retryable
-from steno_transcriber.speech import Recognition, Samples, Utterance, Word
+from steno.events.recognition import RecognitionOptions
+from steno_transcriber.speech import SAMPLES_PER_MS, Recognition, Samples, Utterance, Word
 
 __all__ = [
-    "Engine",
+    "Answer",
+    "CallAudio",
+    "CallEngine",
+    "CallSession",
     "EngineInfo",
     "EngineUnavailable",
+    "FinalAnswer",
     "Pack",
     "Recognition",
+    "RecognitionOptions",
     "RecognitionStream",
+    "SilentUntil",
+    "SpeechEngine",
+    "Unsupported",
     "UnsupportedLocale",
+    "UnsupportedModel",
     "Utterance",
+    "UtteranceEngine",
     "Word",
 ]
 
 
-class UnsupportedLocale(Permanent):
+class Unsupported(Permanent):
+    """The engine cannot serve what was asked of it."""
+
+    error_class = "unsupported_option"
+
+
+class UnsupportedLocale(Unsupported):
     """The engine's model does not know the language asked for."""
 
     error_class = "unsupported_locale"
+
+
+class UnsupportedModel(Unsupported):
+    """The engine has another model than the one asked for."""
+
+    error_class = "unsupported_model"
 
 
 class EngineUnavailable(Retryable):
@@ -55,6 +88,20 @@ class EngineInfo:
     model: str
     digest: str
     languages: frozenset[str]
+
+
+class SpeechEngine(Protocol):
+    """What engines of both kinds have. One copy of each a process."""
+
+    @property
+    def info(self) -> EngineInfo:
+        """Name, model, digest and languages."""
+
+    def refusal(self, options: RecognitionOptions) -> Unsupported | None:
+        """Why the engine cannot serve these options; None if it can. Cheap: nothing is opened for it."""
+
+    def close(self) -> None:
+        """Let go of the model. Nothing is recognised afterwards."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,17 +127,16 @@ class RecognitionStream(Protocol):
     def final(self) -> Recognition:
         """What was said, as the batch face would decode the same audio alone. Nothing is accepted afterwards."""
 
+    def close(self) -> None:
+        """Let go of what the stream holds, whether or not its final was asked for. A second time nothing happens."""
+
 
 @runtime_checkable
-class Engine(Protocol):
-    """A speech engine. One copy a process; every method may be called from several threads at once.
+class UtteranceEngine(SpeechEngine, Protocol):
+    """An engine that recognises utterances. Every method may be called from several threads at once.
 
-    Results are a function of the audio alone: not of threads, of order, or of what was decoded before.
+    Results are a function of the audio and the options alone: not of threads, of order, or of what was decoded before.
     """
-
-    @property
-    def info(self) -> EngineInfo:
-        """Name, model, digest and languages."""
 
     def packs(self, utterances: Iterable[Utterance]) -> Iterator[Pack]:
         """Group utterances as the engine decodes them best. Pure and lazy: it holds no more than the open packs.
@@ -99,21 +145,99 @@ class Engine(Protocol):
         pack, and those of one channel come out in order of time.
         """
 
-    def decode(self, pack: Pack, *, locale: str | None = None) -> list[Recognition]:
+    def decode(self, pack: Pack, options: RecognitionOptions) -> list[Recognition]:
         """Recognise each utterance of the pack, in its order. Blocks: call it in a thread.
 
-        `locale` is a BCP 47 tag; None lets the engine choose.
-
         Raises:
-            UnsupportedLocale: the model does not know the language.
+            Unsupported: the engine cannot serve the options.
         """
 
-    def stream(self, *, channel: int, start_ms: int, locale: str | None = None) -> RecognitionStream:
+    def stream(self, *, channel: int, start_ms: int, options: RecognitionOptions) -> RecognitionStream:
         """Follow an utterance that begins at `start_ms` of the call.
 
         Raises:
-            UnsupportedLocale: the model does not know the language.
+            Unsupported: the engine cannot serve the options.
         """
 
-    def close(self) -> None:
-        """Let go of the model. Nothing is decoded afterwards."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallAudio:
+    """The next audio of a recording or a call: all channels, from `start_ms` of the call on.
+
+    It begins where the audio before it ended, or later: then nobody sent audio in between, and what was being said has ended.
+    `samples` are float32 at 16 kHz, shape (channels, samples).
+    """
+
+    start_ms: int
+    samples: Samples = field(repr=False, compare=False)
+
+    @property
+    def end_ms(self) -> int:
+        """Where the audio ends, in whole milliseconds."""
+        return self.start_ms + int(self.samples.shape[1]) // SAMPLES_PER_MS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinalAnswer:
+    """What was said in a span of a channel. Nothing that begins before its end is answered on that channel any more."""
+
+    channel: int
+    start_ms: int
+    duration_ms: int
+    recognition: Recognition
+
+    @property
+    def end_ms(self) -> int:
+        """Where the span ends."""
+        return self.start_ms + self.duration_ms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SilentUntil:
+    """Nothing more will be answered for a channel that begins before `until_ms`. So much less is sent again after a crash."""
+
+    channel: int
+    until_ms: int
+
+
+Answer = FinalAnswer | SilentUntil
+
+
+class CallSession(Protocol):
+    """One recording, or one live call, on its way through a call engine. Used on one event loop."""
+
+    async def send(self, audio: CallAudio) -> None:
+        """Give the next audio. Returns when the engine can take more.
+
+        Raises:
+            EngineUnavailable: the session is lost; whoever sends begins another one, at what was not answered yet.
+        """
+
+    async def finish(self) -> None:
+        """All audio was given."""
+
+    def answers(self) -> AsyncIterator[Answer]:
+        """The answers as they come, those of one channel in order of time; they end some time after `finish`.
+
+        Raises:
+            EngineUnavailable: as `send`.
+        """
+
+    async def close(self) -> None:
+        """Let go of what the session holds, at any time. A second time nothing happens."""
+
+
+@runtime_checkable
+class CallEngine(SpeechEngine, Protocol):
+    """An engine that takes a recording or a live call as a whole, cuts it itself, and answers when it likes.
+
+    It need not say the same of the same audio twice. What it has answered stands: whoever takes a live call over opens another
+    session and sends the audio behind the last answers. So the answers must follow from the audio since then alone.
+    """
+
+    def open(self, *, channels: int, options: RecognitionOptions) -> CallSession:
+        """Begin a session of so many channels.
+
+        Raises:
+            Unsupported: the engine cannot serve the options.
+        """

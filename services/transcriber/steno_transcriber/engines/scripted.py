@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from steno_transcriber.engines.port import EngineInfo, Pack, UnsupportedLocale
+from steno.events.recognition import RecognitionOptions
+from steno_transcriber.engines.port import EngineInfo, Pack, Unsupported
+from steno_transcriber.engines.refusals import refusal_of
 from steno_transcriber.speech import SAMPLES_PER_MS, Recognition, Samples, Utterance, Word
 
 VOCABULARY = ("hello", "account", "balance", "card", "payment", "thank", "you", "please", "transfer", "check")
@@ -41,22 +43,26 @@ class ScriptedEngine:
         """Each utterance alone."""
         return (Pack(utterances=(utterance,)) for utterance in utterances)
 
-    def decode(self, pack: Pack, *, locale: str | None = None) -> list[Recognition]:
+    def refusal(self, options: RecognitionOptions) -> Unsupported | None:
+        """Why it cannot serve these options."""
+        return refusal_of(self._info, options)
+
+    def decode(self, pack: Pack, options: RecognitionOptions) -> list[Recognition]:
         """Read the script for each utterance of the pack."""
-        self._check(locale)
+        self._check(options)
         return [self._recognise(utterance) for utterance in pack.utterances]
 
-    def stream(self, *, channel: int, start_ms: int, locale: str | None = None) -> "ScriptedStream":
+    def stream(self, *, channel: int, start_ms: int, options: RecognitionOptions) -> "ScriptedStream":
         """Follow an utterance that begins at `start_ms`."""
-        self._check(locale)
-        return ScriptedStream(self, channel=channel, start_ms=start_ms)
+        self._check(options)
+        return ScriptedStream(self, channel=channel, start_ms=start_ms, options=options)
 
     def close(self) -> None:
         """Nothing to let go of."""
 
-    def _check(self, locale: str | None) -> None:
-        if locale is not None and locale.split("-")[0].lower() not in self._info.languages:
-            raise UnsupportedLocale(f"the scripted engine does not speak {locale}")
+    def _check(self, options: RecognitionOptions) -> None:
+        if (refusal := self.refusal(options)) is not None:
+            raise refusal
 
     def _recognise(self, utterance: Utterance) -> Recognition:
         texts = self._script(utterance).split()
@@ -73,10 +79,11 @@ class ScriptedEngine:
 class ScriptedStream:
     """One utterance while it is spoken, read from the script of the audio so far."""
 
-    def __init__(self, engine: ScriptedEngine, *, channel: int, start_ms: int) -> None:
+    def __init__(self, engine: ScriptedEngine, *, channel: int, start_ms: int, options: RecognitionOptions) -> None:
         self._engine = engine
         self._channel = channel
         self._start_ms = start_ms
+        self._options = options
         self._samples: list[Samples] = []
 
     def accept(self, samples: Samples) -> None:
@@ -99,4 +106,8 @@ class ScriptedStream:
             padding_before_ms=0,
             samples=samples,
         )
-        return self._engine.decode(Pack(utterances=(utterance,)))[0]
+        return self._engine.decode(Pack(utterances=(utterance,)), self._options)[0]
+
+    def close(self) -> None:
+        """Let go of the audio."""
+        self._samples.clear()

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from steno.events.recognition import RecognitionOptions
 from steno_transcriber.digest import file_digest
-from steno_transcriber.engines.port import EngineInfo, EngineUnavailable, Pack, UnsupportedLocale
+from steno_transcriber.engines.port import EngineInfo, EngineUnavailable, Pack, Unsupported
+from steno_transcriber.engines.refusals import languages_of, refusal_of
 from steno_transcriber.engines.whisper_decoder import WhisperDecoder, WindowLength
 from steno_transcriber.engines.whisper_guards import Guards, Verdict
 from steno_transcriber.engines.whisper_listening import Listening
@@ -60,39 +62,43 @@ class WhisperEngine:
         """Utterances of a channel laid end to end in windows, several windows in a pack."""
         return self._options.packing.packs(utterances)
 
-    def decode(self, pack: Pack, *, locale: str | None = None) -> list[Recognition]:
+    def refusal(self, options: RecognitionOptions) -> Unsupported | None:
+        """Why it cannot serve these options. Hints are ignored."""
+        return refusal_of(self._info, options)
+
+    def decode(self, pack: Pack, options: RecognitionOptions) -> list[Recognition]:
         """Recognise each utterance of the pack. Blocks; any number of threads.
 
         Raises:
-            UnsupportedLocale: the model does not know the language.
+            Unsupported: the engine cannot serve the options.
             ValueError: an utterance is longer than Whisper's window of 30 s.
         """
-        language = self._language(locale)
-        options = self._options
-        listening = Listening(options.packing.windows(pack), packing=options.packing, guards=options.guards)
-        length = options.length
+        languages = self._languages(options)
+        how = self._options
+        listening = Listening(how.packing.windows(pack), packing=how.packing, guards=how.guards)
+        length = how.length
         while layouts := listening.layouts():
             samples = [layout.samples for layout in layouts]
-            listening.take(layouts, self._decoder.decode(samples, length=length, beam=options.beam, language=language))
-            length = options.again_length
+            listening.take(layouts, self._decoder.decode(samples, length=length, beam=how.beam, languages=languages))
+            length = how.again_length
         return [listening.recognition(utterance) for utterance in pack.utterances]
 
-    def stream(self, *, channel: int, start_ms: int, locale: str | None = None) -> "WhisperStream":
+    def stream(self, *, channel: int, start_ms: int, options: RecognitionOptions) -> "WhisperStream":
         """Follow an utterance that begins at `start_ms`.
 
         Raises:
-            UnsupportedLocale: the model does not know the language.
+            Unsupported: the engine cannot serve the options.
         """
-        self._language(locale)
-        return WhisperStream(self, channel=channel, start_ms=start_ms, locale=locale)
+        self._languages(options)
+        return WhisperStream(self, channel=channel, start_ms=start_ms, options=options)
 
-    def hypothesis(self, utterance: Utterance, *, locale: str | None = None) -> Recognition:
+    def hypothesis(self, utterance: Utterance, options: RecognitionOptions) -> Recognition:
         """What was said so far, quickly: greedy, in a narrow window, without times of words."""
         heard = self._decoder.decode(
             [utterance.samples],
             length=self._options.hypothesis_length,
             beam=self._options.hypothesis_beam,
-            language=self._language(locale),
+            languages=self._languages(options),
             timed=False,
         )[0]
         sound_seconds = len(utterance.samples) / SAMPLE_RATE
@@ -105,23 +111,20 @@ class WhisperEngine:
         """Let go of the weights."""
         self._decoder.close()
 
-    def _language(self, locale: str | None) -> str | None:
-        if locale is None:
-            return None
-        language = locale.split("-")[0].lower()
-        if language not in self._info.languages:
-            raise UnsupportedLocale(f"the model {self._info.model} does not know the language of {locale}")
-        return language
+    def _languages(self, options: RecognitionOptions) -> tuple[str, ...]:
+        if (refusal := self.refusal(options)) is not None:
+            raise refusal
+        return languages_of(self._info, options)
 
 
 class WhisperStream:
     """One utterance while it is spoken, decoded anew from its start each time one asks."""
 
-    def __init__(self, engine: WhisperEngine, *, channel: int, start_ms: int, locale: str | None) -> None:
+    def __init__(self, engine: WhisperEngine, *, channel: int, start_ms: int, options: RecognitionOptions) -> None:
         self._engine = engine
         self._channel = channel
         self._start_ms = start_ms
-        self._locale = locale
+        self._options = options
         self._samples: list[Samples] = []
 
     def accept(self, samples: Samples) -> None:
@@ -133,14 +136,18 @@ class WhisperStream:
         utterance = self._utterance()
         if utterance is None:
             return Recognition(text="", confidence=0.0)
-        return self._engine.hypothesis(utterance, locale=self._locale)
+        return self._engine.hypothesis(utterance, self._options)
 
     def final(self) -> Recognition:
         """What was said."""
         utterance = self._utterance()
         if utterance is None:
             return Recognition(text="", confidence=0.0)
-        return self._engine.decode(Pack(utterances=(utterance,)), locale=self._locale)[0]
+        return self._engine.decode(Pack(utterances=(utterance,)), self._options)[0]
+
+    def close(self) -> None:
+        """Let go of the audio."""
+        self._samples.clear()
 
     def _utterance(self) -> Utterance | None:
         samples = np.concatenate(self._samples) if self._samples else np.zeros(0, dtype=np.float32)

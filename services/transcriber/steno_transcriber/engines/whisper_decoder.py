@@ -109,9 +109,11 @@ class WhisperDecoder:
         self._model.model.unload_model()
 
     def decode(
-        self, windows: Sequence[Samples], *, length: WindowLength, beam: int, language: str | None, timed: bool = True
+        self, windows: Sequence[Samples], *, length: WindowLength, beam: int, languages: Sequence[str], timed: bool = True
     ) -> list[Decoded]:
         """The words of each window, without times if not `timed`; those of the same length and language are generated together.
+
+        Each is in one of `languages`; in any that the model knows where none is given.
 
         Raises:
             ValueError: a window holds more audio than the model takes at once.
@@ -120,7 +122,7 @@ class WhisperDecoder:
         for index, samples in enumerate(windows):
             seconds = length.seconds(len(samples) / SAMPLE_RATE)
             encoded = self._encode(samples, seconds)
-            spoken = language or self._detect(encoded)
+            spoken = languages[0] if len(languages) == 1 else self._detect(encoded, among=languages)
             batches[seconds, spoken].append((index, encoded))
         decoded: dict[int, Decoded] = {}
         for (_, spoken), batch in batches.items():
@@ -145,11 +147,12 @@ class WhisperDecoder:
         view = StorageView.from_array(np.ascontiguousarray(features[np.newaxis]))
         return np.array(self._model.model.encode(view, to_cpu=True))
 
-    def _detect(self, encoded: Encoded) -> str:
+    def _detect(self, encoded: Encoded, *, among: Sequence[str]) -> str:
         if not self._model.model.is_multilingual:
             return "en"
-        best: str = self._model.model.detect_language(StorageView.from_array(encoded))[0][0][0]
-        return best.strip("<|>")
+        likeliest_first = self._model.model.detect_language(StorageView.from_array(encoded))[0]
+        found = [str(token).strip("<|>") for token, _ in likeliest_first]
+        return next((language for language in found if not among or language in among), found[0])
 
     def _prepare_language(self, code: str) -> _Language:
         tokenizer = Tokenizer(self._model.hf_tokenizer, self._model.model.is_multilingual, task="transcribe", language=code)

@@ -17,7 +17,7 @@ What a record means for the call is said by `steno.call_reader`, to its recordin
 | end | what was open ends; nothing is taken any more |
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -25,6 +25,7 @@ from datetime import UTC, datetime, timedelta
 from steno.call_clock import CallClock, most_missing
 from steno.call_reader import CallReader, Heard, Missing, PauseBegan
 from steno.events.properties import PropertiesTooLarge, merged
+from steno.events.recognition import RecognitionOptions
 from steno.events.records import (
     AudioChunk,
     CallCheckpoint,
@@ -58,7 +59,7 @@ class LiveUtterance:
 
     utterance: Utterance = field(repr=False)
     role: Role
-    locale: str
+    options: RecognitionOptions
     #: When its last sound was said, by the clock of whoever wrote the log.
     said_at: datetime
 
@@ -82,6 +83,7 @@ def begun(started: CallStarted, offset: int, *, written_at: datetime | None = No
         saved_at=started.started_at,
         tenant=started.tenant,
         writer=started.writer,
+        recognition=started.recognition,
     )
 
 
@@ -120,6 +122,7 @@ class LiveCall:
         #: With so much audio it was not ahead of its time when that was looked at; less is not, either.
         self._in_time = 0
         self._next_phrase = checkpoint.next_sequence
+        self._step_states: Mapping[str, str] = checkpoint.step_states
         self._unpublished = 0
         self._heard_at = checkpoint.started_at
         self._lead = Lead(elapsed=self._reader.clock.elapsed.total_seconds(), audio=self.audio / checkpoint.sample_rate)
@@ -145,9 +148,17 @@ class LiveCall:
         """Roles, locale and properties as they are known now."""
         return self._facts
 
-    def locale_of(self, start_ms: int) -> str:
-        """The language of an utterance that begins there, and has not been published."""
-        return self._languages.of(start_ms)
+    @property
+    def options(self) -> RecognitionOptions:
+        """What is asked of the engine, in the language that is spoken now."""
+        return self._options_in(self._facts.locale)
+
+    def options_of(self, start_ms: int) -> RecognitionOptions:
+        """What is asked of the engine for speech that begins there."""
+        return self._options_in(self._languages.of(start_ms))
+
+    def _options_in(self, locale: str) -> RecognitionOptions:
+        return self._first.options.model_copy(update={"locale": locale})
 
     def copying(self, channel: int) -> bool:
         """Whether what is being said on a channel is so far but a copy of another."""
@@ -234,19 +245,32 @@ class LiveCall:
         self._reader.ended = True
         return found
 
-    def published(self, utterance: Utterance, *, with_text: bool, observation: Observation | None = None) -> None:
+    @property
+    def step_states(self) -> Mapping[str, str]:
+        """What the steps before publication remember of the phrases so far."""
+        return self._step_states
+
+    def published(
+        self,
+        utterance: Utterance,
+        *,
+        step_states: Mapping[str, str] | None,
+        observation: Observation | None = None,
+    ) -> None:
         """An utterance is done, in the order in which they were given: it is not needed again.
 
         Args:
             utterance: This one.
-            with_text: It is a phrase.
+            step_states: It is a phrase, and this is what the steps remember behind it; None: it is none.
             observation: What there is to tell of it otherwise. Who takes the call over tells the same.
         """
         if observation is not None:
             self._observations.add(observation)
         self._channels[utterance.channel].published(utterance)
         self._unpublished -= 1
-        self._next_phrase += with_text
+        if step_states is not None:
+            self._step_states = step_states
+            self._next_phrase += 1
 
     def checkpoint(self, *, log_end: int, saved_at: datetime, done: bool = False) -> CallCheckpoint:
         """From where somebody else can go on.
@@ -287,6 +311,8 @@ class LiveCall:
             saved_at=saved_at,
             tenant=self.tenant,
             writer=self._first.writer,
+            recognition=self._first.recognition,
+            step_states=dict(self._step_states),
         )
 
     def _take(self, record: Record, offset: int) -> Iterator[Utterance]:
@@ -360,7 +386,7 @@ class LiveCall:
             LiveUtterance(
                 utterance=utterance,
                 role=self._facts.role_of(utterance.channel),
-                locale=self._languages.of(utterance.start_ms),
+                options=self.options_of(utterance.start_ms),
                 said_at=heard_at - timedelta(milliseconds=min(self.duration_ms - utterance.end_ms, HOUR_MS)),
             )
             for utterance in found

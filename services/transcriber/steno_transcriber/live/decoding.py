@@ -3,8 +3,9 @@
 import asyncio
 from typing import Protocol
 
+from steno.events.recognition import RecognitionOptions
 from steno_transcriber.decode_pool import DecodePool, Urgency
-from steno_transcriber.engines.port import Engine
+from steno_transcriber.engines.choice import Engines
 from steno_transcriber.hearing import Understood, understand
 from steno_transcriber.speech import Utterance
 
@@ -12,23 +13,22 @@ from steno_transcriber.speech import Utterance
 class Decoder(Protocol):
     """Whoever decodes finals."""
 
-    async def decode(self, utterance: Utterance, *, call_id: str, urgency: Urgency, locale: str | None) -> Understood:
+    async def decode(self, utterance: Utterance, *, call_id: str, urgency: Urgency, options: RecognitionOptions) -> Understood:
         """What was said, or heard instead. A function of the utterance alone; calls take turns.
 
         Raises:
-            UnsupportedLocale: the engine does not know the language.
+            Unsupported: no engine can serve the options.
         """
 
 
 class PoolDecoder:
     """Decodes in the threads that recordings are decoded in, too, and before them."""
 
-    def __init__(self, engine: Engine, pool: DecodePool) -> None:
-        self._engine = engine
+    def __init__(self, engines: Engines, pool: DecodePool) -> None:
+        self._engines = engines
         self._pool = pool
 
-    async def decode(self, utterance: Utterance, *, call_id: str, urgency: Urgency, locale: str | None) -> Understood:
+    async def decode(self, utterance: Utterance, *, call_id: str, urgency: Urgency, options: RecognitionOptions) -> Understood:
         """Decode off the event loop. How many are lined up is bounded by the room for their audio."""
-        return await asyncio.wrap_future(
-            self._pool.submit_urgent(urgency, call_id, understand, self._engine, utterance, locale=locale)
-        )
+        engine = self._engines.choose_for_utterances(options)
+        return await asyncio.wrap_future(self._pool.submit_urgent(urgency, call_id, understand, engine, utterance, options))

@@ -5,7 +5,8 @@ from concurrent.futures import Future
 
 import numpy as np
 
-from steno_transcriber.engines.port import Engine, RecognitionStream
+from steno_transcriber.engines.choice import Engines
+from steno_transcriber.engines.port import RecognitionOptions, RecognitionStream
 from steno_transcriber.hearing import NOTHING_SAID
 from steno_transcriber.live.agreement import Agreement
 from steno_transcriber.live.audio import Linear, LiveForm, LiveStretch
@@ -20,7 +21,9 @@ SCREENED_MS = 4_000
 class Growing:
     """Told of audio on the event loop, decoded in one thread at a time."""
 
-    def __init__(self, utterance: Utterance, form: LiveForm, engine: Engine, *, locale: str | None, at: float) -> None:
+    def __init__(
+        self, utterance: Utterance, form: LiveForm, engines: Engines, *, options: RecognitionOptions, at: float
+    ) -> None:
         """
         Args:
             utterance: As it began; of its audio `take` is told.
@@ -39,8 +42,8 @@ class Growing:
         #: Samples of which it was told, in the form in which they came.
         self.taken = 0
         self._audio_start_ms = utterance.audio_start_ms
-        self._engine = engine
-        self.locale = locale
+        self._engines = engines
+        self.options = options
         self._decoding: Future[Recognition] | None = None
         self._waiting: deque[Linear] = deque()
         # From here on only the thread that decodes touches it.
@@ -84,7 +87,8 @@ class Growing:
     def decode(self) -> Recognition:
         """What the engine thinks of all that was taken. Blocks: call it in a thread."""
         if self._stream is None:
-            self._stream = self._engine.stream(channel=self.channel, start_ms=self._audio_start_ms, locale=self.locale)
+            engine = self._engines.choose_for_utterances(self.options)
+            self._stream = engine.stream(channel=self.channel, start_ms=self._audio_start_ms, options=self.options)
         while self._waiting:
             samples = self._stretch.accept(self._waiting.popleft())
             self._stream.accept(samples)
@@ -105,5 +109,13 @@ class Growing:
     def end(self) -> None:
         """What is in line is not decoded, and what is being decoded is not told."""
         self.over = True
-        if self._decoding is not None:
-            self._decoding.cancel()
+        if self._decoding is None or self._decoding.cancel():
+            self._close()
+        else:
+            # Its thread has the stream: when it is done nobody has.
+            self._decoding.add_done_callback(lambda _: self._close())
+
+    def _close(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None

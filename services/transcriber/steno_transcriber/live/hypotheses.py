@@ -23,17 +23,18 @@ import structlog
 from steno.errors import StenoError
 from steno.events import ids
 from steno.events.catalogue import HYPOTHESES
-from steno.events.records import Hypothesis
+from steno.events.records import Hypothesis, Phrase
 from steno.kafka.errors import KafkaUnavailable
 from steno_transcriber import metrics
 from steno_transcriber.decode_pool import Urgency
-from steno_transcriber.engines.port import Engine
+from steno_transcriber.engines.choice import Engines
 from steno_transcriber.live.call import LiveCall
 from steno_transcriber.live.channel import LiveChannel
 from steno_transcriber.live.growing import Growing
-from steno_transcriber.live.publisher import Publisher
 from steno_transcriber.live.slack import Slack
+from steno_transcriber.publisher import Publisher
 from steno_transcriber.speech import Recognition
+from steno_transcriber.steps import Steps
 
 log = structlog.get_logger("steno.transcriber.live")
 
@@ -64,10 +65,11 @@ class Pool(Protocol):
 class HypothesisBench:
     """What the hypotheses of all calls of the process share. The clock is in seconds, and never goes back."""
 
-    engine: Engine
+    engines: Engines
     pool: Pool
     publisher: Publisher
     slack: Slack = field(default_factory=Slack)
+    steps: Steps = field(default_factory=Steps)
     clock: Callable[[], float] = time.monotonic
 
 
@@ -120,9 +122,9 @@ class Hypotheses:
     def _begin(self, channel: LiveChannel) -> Growing:
         utterance = channel.open_utterance
         assert utterance is not None  # it is open
-        locale = self._call.locale_of(utterance.start_ms) or None
+        options = self._call.options_of(utterance.start_ms)
         began_at = self._bench.clock() - utterance.duration_ms / 1000
-        return Growing(utterance, channel.form, self._bench.engine, locale=locale, at=began_at)
+        return Growing(utterance, channel.form, self._bench.engines, options=options, at=began_at)
 
     def _go_on(self, growing: Growing, channel: LiveChannel, *, late: bool) -> None:
         if growing.under_way:
@@ -150,7 +152,7 @@ class Hypotheses:
             recognition = await asyncio.wrap_future(decoding)
             metrics.LIVE_HYPOTHESIS_SECONDS.observe(growing.answered(at=self._bench.clock()))
             if recognition and not growing.over:
-                await self._publish(growing, recognition.text)
+                await self._publish(growing, recognition)
             growing.under_way = False
         except KafkaUnavailable as error:
             growing.under_way = False
@@ -161,7 +163,8 @@ class Hypotheses:
         except Exception:
             log.exception("live.hypothesis_failed_unexpectedly", call_id=self._call.call_id)
 
-    async def _publish(self, growing: Growing, text: str) -> None:
+    async def _publish(self, growing: Growing, recognition: Recognition) -> None:
+        text = self._as_published(growing, recognition)
         hypothesis = Hypothesis(
             call_id=self._call.call_id,
             recording_id=self._pass_id,
@@ -173,9 +176,28 @@ class Hypotheses:
             duration_ms=growing.heard_ms,
             text=text,
             stable_text=growing.agreement.take(text),
-            locale=growing.locale or "",
+            locale=growing.options.locale,
             tenant=self._call.tenant,
         )
         growing.revision += 1
         await self._bench.publisher.send(HYPOTHESES, hypothesis)
         metrics.LIVE_HYPOTHESES.inc()
+
+    def _as_published(self, growing: Growing, recognition: Recognition) -> str:
+        """The text as the steps before publication leave it."""
+        phrase = Phrase(
+            call_id=self._call.call_id,
+            recording_id=self._pass_id,
+            phrase_id=ids.phrase_id(self._call.call_id, self._pass_id, growing.channel, growing.start_ms),
+            sequence=self._call.next_phrase,
+            channel=growing.channel,
+            role=self._call.facts.role_of(growing.channel),
+            start_ms=growing.start_ms,
+            duration_ms=growing.heard_ms,
+            text=recognition.text,
+            confidence=recognition.confidence,
+            locale=growing.options.locale,
+            tenant=self._call.tenant,
+        )
+        changed, _ = self._bench.steps.apply(phrase, self._call.step_states)
+        return changed.text

@@ -21,12 +21,15 @@ from datetime import datetime
 import structlog
 
 from steno.errors import Permanent
+from steno.events import ids
 from steno.events.records import AudioCodec, CallCheckpoint, Record
+from steno.kafka.errors import RecordRefused
 from steno.kafka.messages import Message
 from steno.telemetry import traces
 from steno.unusable_records import ERROR, Unusable, UnusableRecord, reason
 from steno_transcriber import metrics
 from steno_transcriber.decode_pool import Urgency
+from steno_transcriber.engines.port import EngineInfo
 from steno_transcriber.hearing import Understood
 from steno_transcriber.live.aside import Laid, TooFarAhead
 from steno_transcriber.live.bench import Bench
@@ -34,7 +37,10 @@ from steno_transcriber.live.call import LiveCall, LiveUtterance
 from steno_transcriber.live.catching_up import CatchingUp
 from steno_transcriber.live.hypotheses import Hypotheses
 from steno_transcriber.live.room import Room
-from steno_transcriber.live.telling import Telling
+from steno_transcriber.publisher import Retrying, RetryingPublisher
+from steno_transcriber.result import Spoken, engine_name, phrase_of, without_words
+from steno_transcriber.speech import Recognition
+from steno_transcriber.transcript_publisher import TranscriptPublisher
 
 log = structlog.get_logger("steno.transcriber.live")
 
@@ -89,7 +95,15 @@ class CallWorker:
         self._codec = checkpoint.codec
         self._bench = bench
         self._hypotheses = Hypotheses(self.call, bench.hypotheses)
-        self._telling = Telling(self.call, bench)
+        self._pass_id = ids.live_pass_id(checkpoint.call_id)
+        self._retrying = Retrying(bench.policy, sleep=bench.sleep)
+        self._transcript = TranscriptPublisher(
+            RetryingPublisher(bench.publisher, self._retrying, call_id=checkpoint.call_id),
+            call_id=checkpoint.call_id,
+            recording_id=self._pass_id,
+            tenant=checkpoint.tenant,
+            now=bench.now,
+        )
         self._trace = trace or {}
         self._announced = trace is None
         self._decodings: asyncio.Queue[_Decoding | Permanent | None] = asyncio.Queue()
@@ -215,9 +229,10 @@ class CallWorker:
             self._decodings.put_nowait(None)
 
     async def _decode(self, spoken: LiveUtterance, urgency: Urgency) -> Understood:
-        call_id, locale = self.call.call_id, spoken.locale or None
-        return await self._telling.patiently(
-            lambda: self._bench.decoder.decode(spoken.utterance, call_id=call_id, urgency=urgency, locale=locale)
+        call_id = self.call.call_id
+        return await self._retrying.run(
+            lambda: self._bench.decoder.decode(spoken.utterance, call_id=call_id, urgency=urgency, options=spoken.options),
+            call_id=call_id,
         )
 
     async def _run(self) -> None:
@@ -234,12 +249,12 @@ class CallWorker:
 
     async def _transcribe(self) -> None:
         if not self._announced:
-            await self._telling.started()
+            await self._transcript.started()
             self._announced = True
         if self._codec is AudioCodec.UNKNOWN:
             raise UnknownCodec("the audio is coded in a way that this version of the transcriber does not know")
-        # Asked for now rather than when somebody has spoken.
-        self._bench.engine.stream(channel=0, start_ms=0, locale=self.call.facts.locale or None)
+        # Chosen now rather than when somebody has spoken.
+        engine = self._bench.engines.choose_for_utterances(self.call.options)
         while (decoding := await self._decodings.get()) is not None:
             if isinstance(decoding, Permanent):
                 raise decoding
@@ -247,7 +262,7 @@ class CallWorker:
                 await self._publish(decoding)
             finally:
                 decoding.leave_rooms()
-        await self._telling.completed()
+        await self._complete(engine.info)
 
     async def _publish(self, decoding: _Decoding) -> None:
         spoken = decoding.spoken
@@ -256,12 +271,47 @@ class CallWorker:
                 understood = await decoding.task
             finally:
                 decoding.task.cancel()
-            if understood.recognition:
-                await self._telling.phrase(spoken, understood.recognition)
-        self.call.published(spoken.utterance, with_text=bool(understood.recognition), observation=understood.observation)
+            recognition = understood.recognition
+            states = await self._publish_phrase(spoken, recognition) if recognition else None
+        self.call.published(spoken.utterance, step_states=states, observation=understood.observation)
+
+    async def _publish_phrase(self, spoken: LiveUtterance, recognition: Recognition) -> Mapping[str, str]:
+        """Gives what the steps remember behind it."""
+        phrase = phrase_of(
+            Spoken.of(spoken.utterance, recognition),
+            call_id=self.call.call_id,
+            recording_id=self._pass_id,
+            sequence=self.call.next_phrase,
+            role=spoken.role,
+            options=spoken.options,
+            tenant=self.call.tenant,
+        )
+        phrase, states = self._bench.steps.apply(phrase, self.call.step_states)
+        await self._transcript.phrase(without_words(phrase) if not spoken.options.words else phrase)
+        metrics.LIVE_FINAL_SECONDS.observe((self._bench.now() - spoken.said_at).total_seconds())
+        return states
+
+    async def _complete(self, engine: EngineInfo) -> None:
+        call = self.call
+        completed = await self._transcript.completed(
+            phrase_count=call.next_phrase,
+            channel_count=len(call.channels),
+            duration_ms=call.duration_ms,
+            observations=call.observations_of_all,
+            engine=engine_name(engine),
+            locale=call.facts.locale,
+            properties=call.facts.properties,
+        )
+        metrics.LIVE_CALLS.labels(completed.outcome).inc()
+        self._log.info("live.completed", phrases=call.next_phrase, duration_ms=call.duration_ms)
 
     async def _fail(self, reason: str, error: str) -> None:
-        await self._telling.failed(reason, error)
+        try:
+            await self._transcript.failed(reason, error, properties=self.call.facts.properties)
+        except RecordRefused:
+            self._log.exception("live.failure_not_told")
+        metrics.LIVE_CALLS.labels("failed").inc()
+        self._log.warning("live.failed", error_class=error, reason=reason)
         # Where it had not been told that it starts, it need not be any more.
         self._announced = True
 

@@ -1,0 +1,8 @@
+"""What tests ask of an engine."""
+
+from steno.events.recognition import RecognitionOptions
+
+KLINGON = RecognitionOptions(locale="tlh-US")
+"""A language that no engine knows."""
+
+ENGLISH = RecognitionOptions(locale="en-US")
