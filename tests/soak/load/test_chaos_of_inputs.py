@@ -47,8 +47,6 @@ SETTINGS = {
     "STENO_TRANSCRIBER_FETCH_ATTEMPTS": "2",
 }
 
-pytestmark = pytest.mark.campaign
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
@@ -125,9 +123,9 @@ async def _attackers(suite: SuiteUnderTest, seed: int, folder: Path) -> AsyncIte
     written.write_text(place.written())
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "support.attacks", str(written)),
-        cwd=Path(__file__).parents[1],
+        cwd=Path(__file__).parents[2],
         stdout=asyncio.subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
     )
     told: dict[str, Any] = {}
     try:

@@ -25,7 +25,6 @@ def kafka_in_docker(kafka_image: str, monkeypatch: pytest.MonkeyPatch) -> Iterat
         yield servers
 
 
-@pytest.mark.docker
 @pytest.mark.timeout(900)
 async def test_a_session_without_a_local_kafka_finds_one_in_docker(
     kafka_in_docker: str, kafka_image: str, engine: docker.DockerClient, topic_prefix: str
