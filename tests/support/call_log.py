@@ -16,8 +16,8 @@ from steno_ingest.calls.log.reading.call_log import CallLog
 from steno_ingest.calls.log.recording.recorder import Recorder
 from steno_ingest.calls.log.recording.recording_jobs import RecordingJobs
 from steno_ingest.errors import CallIdInUse, NotThere
-from steno_ingest.intake import Intake
-from steno_ingest.ledger import Claim, Door, Ledger
+from steno_ingest.recordings.intake import Intake
+from steno_ingest.recordings.ledger import Claim, Door, Ledger
 from support.call_scenes import Scene
 
 from steno.errors import Permanent

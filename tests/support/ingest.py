@@ -15,12 +15,12 @@ from sqlalchemy import Table, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from steno_ingest.calls.hosting.control import HostedCalls, NoHostedCalls
 from steno_ingest.calls.ledger.call_ledger import CallLedger
-from steno_ingest.intake import Intake
-from steno_ingest.ledger import Ledger
 from steno_ingest.outbox import Outbox
-from steno_ingest.reader import Reader
+from steno_ingest.recordings.intake import Intake
+from steno_ingest.recordings.ledger import Ledger
+from steno_ingest.recordings.results import Results
+from steno_ingest.recordings.transcripts import Reader
 from steno_ingest.rest.app import Parts, make_app
-from steno_ingest.results import Results
 from steno_ingest.webhooks import Webhooks
 
 from steno.crypto import SecretBox, make_secret_key

@@ -12,10 +12,10 @@ from steno.events.records import CallStatus
 from steno.storage.lists import seen_by
 from steno.storage.transactions import transaction
 from steno.tenants import Caller
-from steno_ingest import states
 from steno_ingest.calls.ledger import states as call_states
 from steno_ingest.calls.ledger.tables import call_entries, calls
-from steno_ingest.states import State
+from steno_ingest.recordings import states
+from steno_ingest.recordings.states import State
 from steno_ingest.tables import entries, outbox, outbox_refused, recordings
 
 S = TypeVar("S", bound=StrEnum)

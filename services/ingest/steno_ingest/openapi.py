@@ -17,10 +17,10 @@ from steno.storage import database
 from steno.storage.objects import ObjectStore
 from steno_ingest.calls.hosting.control import NoHostedCalls
 from steno_ingest.calls.ledger.call_ledger import CallLedger
-from steno_ingest.intake import Intake
-from steno_ingest.ledger import Ledger
 from steno_ingest.outbox import Outbox
-from steno_ingest.reader import Reader
+from steno_ingest.recordings.intake import Intake
+from steno_ingest.recordings.ledger import Ledger
+from steno_ingest.recordings.transcripts import Reader
 from steno_ingest.rest.app import Parts, make_app
 from steno_ingest.webhooks import Webhooks
 

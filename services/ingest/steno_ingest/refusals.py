@@ -16,7 +16,7 @@ from steno.events.catalogue import CALL_AUDIO, CALLS
 from steno.kafka.errors import RecordRefused
 from steno_ingest.calls.ledger.call_ledger import CallLedger
 from steno_ingest.errors import NotThere
-from steno_ingest.ledger import Ledger
+from steno_ingest.recordings.ledger import Ledger
 
 _ENDS_A_CALL = frozenset({"steno.CallStarted", "steno.CallEnded"})
 

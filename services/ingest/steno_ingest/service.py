@@ -23,15 +23,15 @@ from steno_ingest.calls.ledger.overdue import Overdue
 from steno_ingest.calls.ledger.queries import CallQueries
 from steno_ingest.calls.log.wiring import read_call_log
 from steno_ingest.calls.transports.websocket_server import WebSocketServer
-from steno_ingest.folder import WatchedFolder
-from steno_ingest.intake import Intake
-from steno_ingest.ledger import Ledger
 from steno_ingest.outbox import Outbox, Relay
-from steno_ingest.reader import Reader
+from steno_ingest.recordings.intake import Intake
+from steno_ingest.recordings.ledger import Ledger
+from steno_ingest.recordings.results import Results
+from steno_ingest.recordings.transcripts import Reader
+from steno_ingest.recordings.watched_folder import WatchedFolder
 from steno_ingest.refusals import Refusals
 from steno_ingest.rest.app import Parts, make_app
 from steno_ingest.rest.rates import Rates
-from steno_ingest.results import Results
 from steno_ingest.settings import IngestSettings
 from steno_ingest.sweeper import Sweeper
 from steno_ingest.webhooks import Webhooks

@@ -9,8 +9,8 @@ from steno.errors import Retryable
 from steno.storage.objects import ObjectStore
 from steno_ingest.calls.ledger.account_rows import AccountRows
 from steno_ingest.calls.log.audio.piece_store import CALL_AUDIO_PREFIX, OLDEST_PIECE
-from steno_ingest.intake import UPLOADS
 from steno_ingest.outbox import now
+from steno_ingest.recordings.intake import UPLOADS
 
 log = structlog.get_logger("steno.ingest.sweeper")
 

@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from steno.audio_files import LONGEST_FILE_NAME
 from steno.storage.columns import UtcDateTime
-from steno_ingest.states import ENDED
+from steno_ingest.recordings.states import ENDED
 
 metadata = MetaData(
     naming_convention={

@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 from fuzz.inputs import MOMENTS, TEXTS, changed, integer, json_bytes, mutated, sometimes, text
 from fuzz.target import Target
 from pydantic import TypeAdapter, ValidationError
-from steno_ingest import folder
-from steno_ingest.arrivals import Settling, complete
-from steno_ingest.drop import Stamp
 from steno_ingest.errors import InvalidMetadata
-from steno_ingest.metadata import Link, Metadata, parse_link, parse_metadata
+from steno_ingest.recordings import watched_folder
+from steno_ingest.recordings.folder_contents import Settling, complete
+from steno_ingest.recordings.folder_files import Stamp
+from steno_ingest.recordings.metadata import Link, Metadata, parse_link, parse_metadata
 from steno_ingest.rest.forms import Form
 from steno_ingest.rest.recordings import Moment
 from steno_notifier.captions import Cursor
@@ -274,7 +274,7 @@ def take_name(name: str) -> None:
     stamps = {name: Stamp(7, 3, 5), f"{name}.wav": Stamp(8, 3, 5)}
     settled.settled(stamps, 0.0)
     for dropped in complete(stamps, settled.settled(stamps, 1.0)):
-        found = folder._with_call_id(Metadata(), dropped.audio)
+        found = watched_folder._with_call_id(Metadata(), dropped.audio)
         assert found.call_id
         found.call_id.encode()
 

@@ -12,7 +12,7 @@ from steno_ingest.calls.ledger.overdue import Overdue
 from steno_ingest.calls.ledger.queries import CallQueries
 from steno_ingest.calls.ledger.tables import call_entries, call_events, call_phrases
 from steno_ingest.errors import CallAlreadyEnded, CallIdInUse, InvalidMetadata, NotThere, UnusableId
-from steno_ingest.results import LivePass
+from steno_ingest.recordings.results import LivePass
 from steno_ingest.tables import outbox, recordings
 from support.callers import OPERATOR
 from support.calls import AT, CALL, CHANNELS, call_ended, call_started, live_completed, live_failed, live_phrase, live_started

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from steno_ingest import folder as folder_module
-from steno_ingest.arrivals import EMPTY_WAITS
-from steno_ingest.drop import DropFolder, Stamp
-from steno_ingest.folder import WatchedFolder
-from steno_ingest.intake import Upload
+from steno_ingest.recordings import watched_folder as folder_module
+from steno_ingest.recordings.folder_contents import EMPTY_WAITS
+from steno_ingest.recordings.folder_files import DropFolder, Stamp
+from steno_ingest.recordings.intake import Upload
+from steno_ingest.recordings.watched_folder import WatchedFolder
 from steno_ingest.tables import outbox, recordings
 from structlog.testing import capture_logs
 from support.ingest import CODEC, MAX_BYTES, Ingest

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from steno_ingest.balance import books
 from steno_ingest.errors import UnusableId
-from steno_ingest.ledger import Filters
+from steno_ingest.recordings.ledger import Filters
 from steno_ingest.tables import entries, outbox
 from support.callers import OPERATOR
 from support.calls import NO_CALLS

@@ -9,8 +9,8 @@ import pytest
 from steno_ingest.balance import books
 from steno_ingest.leader import Leader
 from steno_ingest.outbox import Relay, Sender
+from steno_ingest.recordings.states import State
 from steno_ingest.refusals import Refusals
-from steno_ingest.states import State
 from steno_ingest.tables import outbox, outbox_refused, recordings
 from support.callers import OPERATOR
 from support.calls import call_started

@@ -12,10 +12,10 @@ import pytest
 from steno_ingest.calls.ledger.tables import calls
 from steno_ingest.calls.ledger.view import fingerprint
 from steno_ingest.errors import CallIdInUse, ForeignUrl, KeyReused, NotThere
-from steno_ingest.folder import WatchedFolder
-from steno_ingest.intake import ClientKey
-from steno_ingest.ledger import Door
-from steno_ingest.metadata import Link
+from steno_ingest.recordings.intake import ClientKey
+from steno_ingest.recordings.ledger import Door
+from steno_ingest.recordings.metadata import Link
+from steno_ingest.recordings.watched_folder import WatchedFolder
 from steno_ingest.tables import metadata, outbox, recordings
 from support.calls import call_started, live_phrase
 from support.ingest import CODEC, KEY, Ingest, problem, running_ingest

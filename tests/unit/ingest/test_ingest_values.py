@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from steno_ingest.errors import InvalidMetadata
-from steno_ingest.intake import plain_suffix
-from steno_ingest.metadata import Channel, Metadata, parse_link, parse_metadata
 from steno_ingest.openapi import document
+from steno_ingest.recordings.intake import plain_suffix
+from steno_ingest.recordings.metadata import Channel, Metadata, parse_link, parse_metadata
 from steno_ingest.urls import url_pattern
 from steno_ingest.webhooks import SECRET_PATTERN, make_secret
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from fastapi import Request
-from steno_ingest.intake import Intake
+from steno_ingest.recordings.intake import Intake
 from steno_ingest.rest.submissions import submit
 
 from steno.http.auth import ApiKeys, key_line

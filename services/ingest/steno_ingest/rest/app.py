@@ -19,10 +19,10 @@ from steno_ingest.calls.hosting.control import CallControl, HostedCalls
 from steno_ingest.calls.ledger.call_ledger import CallLedger
 from steno_ingest.calls.ledger.queries import CallQueries
 from steno_ingest.calls.ledger.transcripts import CallTranscripts
-from steno_ingest.intake import Intake
-from steno_ingest.ledger import Ledger
-from steno_ingest.metadata import Link, Metadata
-from steno_ingest.reader import Reader
+from steno_ingest.recordings.intake import Intake
+from steno_ingest.recordings.ledger import Ledger
+from steno_ingest.recordings.metadata import Link, Metadata
+from steno_ingest.recordings.transcripts import Reader
 from steno_ingest.rest import calls as call_routes
 from steno_ingest.rest import recordings
 from steno_ingest.rest import webhooks as webhook_routes

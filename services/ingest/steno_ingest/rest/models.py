@@ -10,8 +10,8 @@ from sqlalchemy import Row
 from steno.events.records import CallStatus, Role
 from steno.validation import PRINTABLE
 from steno_ingest.balance import Books
-from steno_ingest.ledger import Door
-from steno_ingest.states import State
+from steno_ingest.recordings.ledger import Door
+from steno_ingest.recordings.states import State
 
 Identifier = Annotated[str, Field(min_length=1, max_length=256, pattern=PRINTABLE)]
 

@@ -14,9 +14,10 @@ from steno.http.problems import documented
 from steno.http.rest import RequestCaller
 from steno.utc import in_utc
 from steno_ingest.balance import books
-from steno_ingest.intake import ClientKey, Intake
-from steno_ingest.ledger import Filters, Ledger
-from steno_ingest.reader import Reader
+from steno_ingest.recordings.intake import ClientKey, Intake
+from steno_ingest.recordings.ledger import Filters, Ledger
+from steno_ingest.recordings.states import State
+from steno_ingest.recordings.transcripts import Reader
 from steno_ingest.rest.models import (
     AcceptedRecording,
     Identifier,
@@ -30,7 +31,6 @@ from steno_ingest.rest.models import (
 )
 from steno_ingest.rest.submissions import REQUEST_BODY, submit
 from steno_ingest.rest.written import TRANSCRIPT_CONTENT, Format, written
-from steno_ingest.states import State
 
 
 def _written_out(value: object) -> object:

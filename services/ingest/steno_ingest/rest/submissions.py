@@ -11,9 +11,9 @@ from steno.http.gate import KEY_GONE
 from steno.http.problems import ApiProblem
 from steno.tenants import Caller
 from steno_ingest.errors import EmptyAudio, Fault, InvalidMetadata, TooLarge
-from steno_ingest.intake import ClientKey, Intake, Upload
-from steno_ingest.ledger import Door
-from steno_ingest.metadata import Metadata, parse_link, parse_metadata
+from steno_ingest.recordings.intake import ClientKey, Intake, Upload
+from steno_ingest.recordings.ledger import Door
+from steno_ingest.recordings.metadata import Metadata, parse_link, parse_metadata
 from steno_ingest.rest.forms import Form, Part
 
 MAX_METADATA_BYTES = 1 << 20

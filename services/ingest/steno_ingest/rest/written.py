@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Query, Response
 
 from steno.events.result_document import Transcript
-from steno_ingest.transcript_formats import to_srt, to_text, to_webvtt
+from steno_ingest.recordings.transcript_formats import to_srt, to_text, to_webvtt
 
 Format = Annotated[Literal["json", "txt", "vtt", "srt"], Query(description="JSON, plain text, WebVTT or SRT.")]
 

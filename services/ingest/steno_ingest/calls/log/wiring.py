@@ -14,7 +14,7 @@ from steno_ingest.calls.log.reading.call_log import CallLog
 from steno_ingest.calls.log.reading.inactive_calls import InactiveCalls
 from steno_ingest.calls.log.recording.recorder import Recorder
 from steno_ingest.calls.log.recording.recording_jobs import RecordingJobs
-from steno_ingest.intake import Intake
+from steno_ingest.recordings.intake import Intake
 from steno_ingest.settings import IngestSettings
 
 _GATHER_SECONDS = 0.2

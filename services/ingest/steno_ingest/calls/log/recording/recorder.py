@@ -19,8 +19,8 @@ from steno_ingest.calls.log.audio.flac_file import flac
 from steno_ingest.calls.log.audio.piece_store import PieceStore
 from steno_ingest.calls.log.audio.pieces import Shape, Span, blocks_of_silence, layout
 from steno_ingest.calls.log.audio.wave_file import most_samples, padding, wave_header
-from steno_ingest.intake import Intake, KeptRecording
 from steno_ingest.metrics import CALL_NOTES
+from steno_ingest.recordings.intake import Intake, KeptRecording
 
 log = structlog.get_logger("steno.ingest.recorder")
 

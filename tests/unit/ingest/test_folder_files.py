@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from steno_ingest.drop import DropFolder, StillWritten
+from steno_ingest.recordings.folder_files import DropFolder, StillWritten
 
 
 def test_a_file_that_goes_while_the_folder_is_listed_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

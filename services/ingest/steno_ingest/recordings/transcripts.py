@@ -9,7 +9,7 @@ from sqlalchemy import Row
 from steno.events.result_document import RESULT_PREFIX, Transcript
 from steno.storage.objects import ForeignObject, ObjectMissing, ObjectStore
 from steno_ingest.errors import NeverToBe, NotYet
-from steno_ingest.states import State
+from steno_ingest.recordings.states import State
 
 log = structlog.get_logger("steno.ingest.reader")
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 from steno_ingest.balance import Books, Tally, tally_of_calls, tally_of_recordings
-from steno_ingest.states import ENDED, TRANSITIONS, State, may_become
+from steno_ingest.recordings.states import ENDED, TRANSITIONS, State, may_become
 
 from steno.events.records import CallStatus
 

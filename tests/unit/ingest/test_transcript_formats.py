@@ -4,7 +4,7 @@ import re
 
 from hypothesis import given
 from hypothesis import strategies as st
-from steno_ingest.transcript_formats import line_of, speaker_of, to_srt, to_text, to_webvtt
+from steno_ingest.recordings.transcript_formats import line_of, speaker_of, to_srt, to_text, to_webvtt
 
 from steno.events.records import Role
 from steno.events.result_document import Transcript, TranscriptPhrase

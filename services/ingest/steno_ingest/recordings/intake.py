@@ -22,10 +22,10 @@ from steno.events.records import RecordingSubmitted
 from steno.storage.objects import ObjectStore
 from steno.tenants import Caller
 from steno_ingest.errors import EmptyAudio, Fault, ForeignUrl, TooLarge
-from steno_ingest.ledger import Claim, Door, Ledger
-from steno_ingest.metadata import Link, Metadata
 from steno_ingest.metrics import UPLOADED_BYTES
 from steno_ingest.outbox import now
+from steno_ingest.recordings.ledger import Claim, Door, Ledger
+from steno_ingest.recordings.metadata import Link, Metadata
 
 log = structlog.get_logger("steno.ingest.intake")
 

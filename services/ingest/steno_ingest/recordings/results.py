@@ -12,8 +12,8 @@ from steno.events.records import (
 )
 from steno.kafka.messages import Message
 from steno_ingest.calls.ledger.call_ledger import CallLedger
-from steno_ingest.ledger import Ledger, Step
-from steno_ingest.states import State
+from steno_ingest.recordings.ledger import Ledger, Step
+from steno_ingest.recordings.states import State
 from steno_ingest.texts import check_ids, clean
 
 Outcome = RecordingCancelled | TranscriptStarted | TranscriptCompleted | TranscriptFailed

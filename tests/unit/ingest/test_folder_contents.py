@@ -2,8 +2,8 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from steno_ingest.arrivals import EMPTY_WAITS, Settling, complete, left
-from steno_ingest.drop import Stamp
+from steno_ingest.recordings.folder_contents import EMPTY_WAITS, Settling, complete, left
+from steno_ingest.recordings.folder_files import Stamp
 
 SUFFIXES = (".wav", ".mp3", ".json", ".done", ".wav.done", ".part", ".xml")
 NAMES = st.sampled_from([f"{stem}{suffix}" for stem in ("a", "b.wav") for suffix in SUFFIXES])

@@ -18,13 +18,13 @@ import structlog
 
 from steno.errors import Permanent, Retryable
 from steno.tenants import NO_TENANT, Caller
-from steno_ingest.arrivals import Settling, complete, left
-from steno_ingest.drop import ACCEPTED, REJECTED, Aside, DropFolder, Dropped
 from steno_ingest.errors import InvalidMetadata
-from steno_ingest.intake import Intake
-from steno_ingest.ledger import Door
-from steno_ingest.metadata import Metadata, parse_metadata
 from steno_ingest.metrics import FOLDER_FILES
+from steno_ingest.recordings.folder_contents import Settling, complete, left
+from steno_ingest.recordings.folder_files import ACCEPTED, REJECTED, Aside, DropFolder, Dropped
+from steno_ingest.recordings.intake import Intake
+from steno_ingest.recordings.ledger import Door
+from steno_ingest.recordings.metadata import Metadata, parse_metadata
 from steno_ingest.settings import IngestSettings
 
 log = structlog.get_logger("steno.ingest.folder")

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from pathlib import PurePath
 
 from steno.audio_files import is_audio_name, is_partial_name
-from steno_ingest.drop import MARKER, SIDECAR, Dropped, Stamp
+from steno_ingest.recordings.folder_files import MARKER, SIDECAR, Dropped, Stamp
 
 EMPTY_WAITS = 10
 """So many times as long as others an empty file waits: programs make one first, and write when they have something."""

@@ -26,7 +26,7 @@ from steno_ingest.errors import AlreadyEnded, KeyReused, NotThere
 from steno_ingest.metrics import ACCEPTED, SECONDS_TO_END, STATES
 from steno_ingest.outbox import Outbox, now
 from steno_ingest.owners import owner_for
-from steno_ingest.states import State, may_become
+from steno_ingest.recordings.states import State, may_become
 from steno_ingest.tables import entries, idempotency_keys, recordings
 
 log = structlog.get_logger("steno.ingest.ledger")
