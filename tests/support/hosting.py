@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from steno_ingest.calls.doors.actions import Offered, ResumePoint
+from steno_ingest.calls.doors.audio_format import AudioFormat
 from steno_ingest.calls.hosting.host import CallHost
 from steno_ingest.calls.hosting.reconciler import Reconciler
 from steno_ingest.calls.ledger.call_rows import seen
@@ -28,8 +29,7 @@ def offer(call_id: str = "c", *, resume: tuple[int, int] | None = None, channels
     """A call of PCMU is offered."""
     return Offered(
         call_id=call_id,
-        codec=AudioCodec.PCMU,
-        sample_rate=8000,
+        format=AudioFormat(AudioCodec.PCMU, 8000),
         channels=tuple(CallChannel(channel=number) for number in range(channels)),
         paused=paused,
         resume=None if resume is None else ResumePoint(sequence=resume[0], position=resume[1]),

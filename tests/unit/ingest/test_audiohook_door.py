@@ -21,6 +21,7 @@ from steno_ingest.calls.doors.actions import (
     SendText,
     Updated,
 )
+from steno_ingest.calls.doors.audio_format import AudioFormat
 from steno_ingest.calls.doors.port import Refusal
 from support.audiohook_session import FRAME, Session, ended, opened, phrase
 
@@ -37,8 +38,7 @@ def test_an_open_offers_the_call() -> None:
         call_id=conversation.conversation_id,
         conversation=f"{conversation.conversation_id}/{conversation.participant_id}",
         id_of_its_own=f"{conversation.conversation_id}.{conversation.session_id}",
-        codec=AudioCodec.PCMU,
-        sample_rate=8000,
+        format=AudioFormat(AudioCodec.PCMU, 8000),
         channels=(
             CallChannel(channel=0, role=Role.CUSTOMER, participant="John Doe"),
             CallChannel(channel=1, role=Role.AGENT),
@@ -91,11 +91,11 @@ def test_linear_audio_is_taken_where_nothing_else_is_offered() -> None:
     session = Session(offers=[linear])
     (offered,) = session.send(session.client.open())
     assert isinstance(offered, Offered)
-    assert offered.codec is AudioCodec.S16LE
+    assert offered.format.codec is AudioCodec.S16LE
     session = Session(offers=[linear, *offers_of(("external", "internal"))])
     (offered,) = session.send(session.client.open())
     assert isinstance(offered, Offered)
-    assert offered.codec is AudioCodec.PCMU
+    assert offered.format.codec is AudioCodec.PCMU
 
 
 def test_no_call_without_media_that_can_be_taken() -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from steno_ingest.calls.doors.actions import Offered, ResumePoint
+from steno_ingest.calls.doors.audio_format import AudioFormat
 from steno_ingest.calls.hosting import driver as driver_module
 from steno_ingest.calls.hosting.admission import OfferRefused
 from steno_ingest.calls.hosting.gate import Holder
@@ -188,15 +189,14 @@ async def test_what_is_told_besides_audio_has_its_pace_too(monkeypatch: pytest.M
 async def test_the_pace_of_a_call_is_that_of_all_its_connections() -> None:
     """Coming back gives no new burst; what was not used while it was away may be."""
     hosting = Hosting()
-    offered = Offered(call_id="c", codec=AudioCodec.PCMU, sample_rate=RATE, channels=(CallChannel(channel=0),))
+    offered = Offered(call_id="c", format=AudioFormat(AudioCodec.PCMU, RATE), channels=(CallChannel(channel=0),))
     peer = ScriptedPeer()
     call = await hosting.host.offer(offered, door="stream", resumable=True, peer=peer)
     call.pace.spend(40)
     for _ in range(3):
         again = Offered(
             call_id="c",
-            codec=AudioCodec.PCMU,
-            sample_rate=RATE,
+            format=AudioFormat(AudioCodec.PCMU, RATE),
             channels=(CallChannel(channel=0),),
             resume=ResumePoint(sequence=0, position=0),
         )
@@ -280,11 +280,11 @@ async def test_a_peer_learns_that_a_gap_cannot_be(message: dict[str, Any], monke
 async def test_a_call_is_resumed_from_nowhere_that_it_cannot_be(at: ResumePoint) -> None:
     """It is refused, and waits for its peer still."""
     hosting = Hosting()
-    offered = Offered(call_id="c", codec=AudioCodec.PCMU, sample_rate=RATE, channels=(CallChannel(channel=0),))
+    offered = Offered(call_id="c", format=AudioFormat(AudioCodec.PCMU, RATE), channels=(CallChannel(channel=0),))
     call = await hosting.host.offer(offered, door="stream", resumable=True, peer=ScriptedPeer())
     hosting.host.registry.forget(call)
     hosting.host.registry.await_peer("c", until=30.0)
-    again = Offered(call_id="c", codec=AudioCodec.PCMU, sample_rate=RATE, channels=(CallChannel(channel=0),), resume=at)
+    again = Offered(call_id="c", format=AudioFormat(AudioCodec.PCMU, RATE), channels=(CallChannel(channel=0),), resume=at)
     with pytest.raises(OfferRefused, match="resume from the last `ack`"):
         await hosting.host.offer(again, door="stream", resumable=True, peer=ScriptedPeer())
     assert "c" in hosting.host.registry.awaited

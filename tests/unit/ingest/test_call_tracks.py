@@ -7,9 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from steno_ingest.calls.doors.actions import Audio, Gap
+from steno_ingest.calls.doors.audio_format import AudioFormat
 from steno_ingest.calls.doors.tracks import PATIENCE_MS, Interleaver
 
+from steno.events.records import AudioCodec
+
 SILENCE = b"\xff"
+G711 = AudioFormat(AudioCodec.PCMU, 8000)
 FRAME_MS = 20
 FRAME = FRAME_MS * 8
 
@@ -100,7 +104,7 @@ def test_frames_out_of_order_are_put_in_order(delivery: tuple[int, list[Sent]]) 
 
 
 def check(channels: int, frames: list[Sent], *, ordered: bool) -> None:
-    tracks = Interleaver(channels=channels, silence=SILENCE, ordered=ordered)
+    tracks = Interleaver(channels=channels, audio_format=G711, ordered=ordered)
     given = [action for sent in frames for action in sent.give(tracks)] + tracks.flush()
     if not frames:
         assert given == []
@@ -112,20 +116,20 @@ def check(channels: int, frames: list[Sent], *, ordered: bool) -> None:
 
 def test_both_tracks_are_given_as_soon_as_both_are_there() -> None:
     """A frame waits for that of the other track and no longer."""
-    tracks = Interleaver(channels=2, silence=SILENCE)
+    tracks = Interleaver(channels=2, audio_format=G711)
     assert frame(0, 0, byte=1).give(tracks) == []
     assert frame(1, 0, byte=2).give(tracks) == [Audio(data=b"\1\2" * FRAME)]
 
 
 def test_a_single_track_never_waits() -> None:
     """With one track in order there is nothing to wait for."""
-    tracks = Interleaver(channels=1, silence=SILENCE)
+    tracks = Interleaver(channels=1, audio_format=G711)
     assert frame(0, 0, byte=7).give(tracks) == [Audio(data=b"\7" * FRAME)]
 
 
 def test_a_track_that_never_comes_is_silence_and_counted() -> None:
     """The other track goes on alone after the patience; the silence put in is counted."""
-    tracks = Interleaver(channels=2, silence=SILENCE)
+    tracks = Interleaver(channels=2, audio_format=G711)
     given = [action for number in range(50) for action in frame(0, number, byte=9).give(tracks)]
     heard, other = decoded(given, 2)
     assert len(heard) == 50 * FRAME - PATIENCE_MS * 8
@@ -136,7 +140,7 @@ def test_a_track_that_never_comes_is_silence_and_counted() -> None:
 
 def test_what_comes_after_its_span_was_filled_is_dropped_and_counted() -> None:
     """Channels stay aligned: audio too late for its place is not put in another one."""
-    tracks = Interleaver(channels=2, silence=SILENCE)
+    tracks = Interleaver(channels=2, audio_format=G711)
     given = [action for number in range(20) for action in frame(0, number, byte=9).give(tracks)]
     given += [action for number in range(20) for action in frame(1, number, byte=8).give(tracks)]
     given += tracks.flush()
@@ -149,7 +153,7 @@ def test_what_comes_after_its_span_was_filled_is_dropped_and_counted() -> None:
 
 def test_a_track_that_stays_late_is_shifted_and_not_lost() -> None:
     """A leg that is always half a second behind loses a second at most, and is then taken as it comes."""
-    tracks = Interleaver(channels=2, silence=SILENCE)
+    tracks = Interleaver(channels=2, audio_format=G711)
     given: list[Audio | Gap] = []
     for number in range(500):
         given += frame(0, number, byte=9).give(tracks)
@@ -163,7 +167,7 @@ def test_a_track_that_stays_late_is_shifted_and_not_lost() -> None:
 @pytest.mark.parametrize("jump_ms", [-3_600_000, 3_600_000, 10**15])
 def test_a_clock_that_jumps_loses_no_audio(jump_ms: int) -> None:
     """Timestamps that run back or far ahead are set anew; the audio goes on without a gap."""
-    tracks = Interleaver(channels=1, silence=SILENCE)
+    tracks = Interleaver(channels=1, audio_format=G711)
     frames = [frame(0, number, start_ms=0 if number < 10 else jump_ms, byte=5) for number in range(20)]
     given = [action for sent in frames for action in sent.give(tracks)]
     assert decoded(given, 1) == [b"\5" * 20 * FRAME]
@@ -171,7 +175,7 @@ def test_a_clock_that_jumps_loses_no_audio(jump_ms: int) -> None:
 
 def test_a_long_silence_of_both_tracks_is_a_gap_when_as_much_time_went_by() -> None:
     """A platform that sends nothing for minutes of hold leaves a gap of minutes, not a jump of its clock."""
-    tracks = Interleaver(channels=1, silence=SILENCE)
+    tracks = Interleaver(channels=1, audio_format=G711)
     frame(0, 0).give(tracks, now=100)
     given = frame(0, 15_000, byte=5).give(tracks, now=400)
     assert given == [Gap(length=15_000 * FRAME - FRAME, reason=given[0].reason), Audio(data=b"\5" * FRAME)]  # type: ignore[union-attr]
@@ -179,7 +183,7 @@ def test_a_long_silence_of_both_tracks_is_a_gap_when_as_much_time_went_by() -> N
 
 def test_jitter_of_timestamps_is_no_gap() -> None:
     """Consecutive frames whose timestamps tremble stand one behind the other."""
-    tracks = Interleaver(channels=1, silence=SILENCE)
+    tracks = Interleaver(channels=1, audio_format=G711)
     seed = random.Random(4)
     given: list[Audio | Gap] = []
     for number in range(200):
@@ -189,14 +193,14 @@ def test_jitter_of_timestamps_is_no_gap() -> None:
 
 def test_frames_without_numbers_and_times_are_taken_as_they_come() -> None:
     """A platform that neither counts nor tells the time is believed to send in order."""
-    tracks = Interleaver(channels=1, silence=SILENCE)
+    tracks = Interleaver(channels=1, audio_format=G711)
     given = [action for byte in (1, 2, 3) for action in tracks.add(0, bytes([byte]) * 4, chunk=None, timestamp_ms=None, now=0)]
     assert decoded(given, 1) == [b"\1\1\1\1\2\2\2\2\3\3\3\3"]
 
 
 def test_a_frame_that_comes_twice_is_taken_once() -> None:
     """A repeated chunk is dropped and counted."""
-    tracks = Interleaver(channels=1, silence=SILENCE, ordered=False)
+    tracks = Interleaver(channels=1, audio_format=G711, ordered=False)
     given = [action for number in (0, 1, 1, 2) for action in frame(0, number).give(tracks)] + tracks.flush()
     assert decoded(given, 1) == expected([frame(0, number) for number in range(3)], 1)
     assert tracks.late == [FRAME]
@@ -207,7 +211,7 @@ def test_a_frame_that_comes_twice_is_taken_once() -> None:
 @pytest.mark.parametrize("at", [1, 25, 48])
 def test_one_wrong_timestamp_moves_nothing(wrong_ms: float, channels: int, at: int) -> None:
     """Whatever a single timestamp says, where the others agree all frames stand where they should."""
-    tracks = Interleaver(channels=channels, silence=SILENCE)
+    tracks = Interleaver(channels=channels, audio_format=G711)
     frames = [frame(channel, number, start_ms=500) for number in range(50) for channel in range(channels)]
     given = []
     for position, sent in enumerate(frames):
@@ -220,7 +224,7 @@ def test_one_wrong_timestamp_moves_nothing(wrong_ms: float, channels: int, at: i
 
 def test_a_frame_between_two_silences_stands_at_its_time() -> None:
     """That the frame behind it jumps too does not make its timestamp wrong."""
-    tracks = Interleaver(channels=1, silence=SILENCE)
+    tracks = Interleaver(channels=1, audio_format=G711)
     frames = [frame(0, number) for number in (0, 10, 20, 21)]
     assert decoded([action for sent in frames for action in sent.give(tracks)] + tracks.flush(), 1) == expected(frames, 1)
 
@@ -229,7 +233,7 @@ def test_a_frame_between_two_silences_stands_at_its_time() -> None:
 def test_a_frame_whose_number_is_wrong_is_taken(ordered: bool) -> None:
     """A number that makes no sense, once or from here on, costs nothing where the timestamps go on."""
     for number in (0, 1, 10**15):
-        tracks = Interleaver(channels=1, silence=SILENCE, ordered=ordered)
+        tracks = Interleaver(channels=1, audio_format=G711, ordered=ordered)
         frames = [frame(0, position) for position in range(40)]
         once = [replace(sent, chunk=number) if position == 20 else sent for position, sent in enumerate(frames)]
         assert decoded([action for sent in once for action in sent.give(tracks)] + tracks.flush(), 1) == expected(frames, 1)
@@ -237,7 +241,7 @@ def test_a_frame_whose_number_is_wrong_is_taken(ordered: bool) -> None:
 
 def test_numbers_that_begin_anew_cost_a_second_at_most() -> None:
     """A platform that counts from one again, without a timestamp, is believed after a second."""
-    tracks = Interleaver(channels=1, silence=SILENCE)
+    tracks = Interleaver(channels=1, audio_format=G711)
     numbers = [*range(1, 101), *range(1, 101)]
     given = [action for number in numbers for action in tracks.add(0, b"\5" * FRAME, chunk=number, timestamp_ms=None, now=0)]
     assert tracks.late == [1_000 * 8]
@@ -246,7 +250,7 @@ def test_numbers_that_begin_anew_cost_a_second_at_most() -> None:
 
 def test_frames_that_are_doubled_or_swapped_lose_those_frames_at_most() -> None:
     """A platform that keeps its order is believed; a frame that overtakes another costs the other, and nothing behind it."""
-    tracks = Interleaver(channels=1, silence=SILENCE)
+    tracks = Interleaver(channels=1, audio_format=G711)
     frames = [frame(0, number) for number in range(12)]
     order = [0, 1, 2, 2, 3, 5, 4, 6, 7, 8, 9, 10, 11]
     given = [action for number in order for action in frames[number].give(tracks)] + tracks.flush()
@@ -256,7 +260,7 @@ def test_frames_that_are_doubled_or_swapped_lose_those_frames_at_most() -> None:
 
 def test_samples_of_two_bytes_stay_whole() -> None:
     """Linear audio of 16 bits at 16 kHz is interleaved, filled and counted by samples."""
-    tracks = Interleaver(channels=2, silence=b"\0\0", sample_rate=16_000)
+    tracks = Interleaver(channels=2, audio_format=AudioFormat(AudioCodec.S16LE, 16_000))
     left, right = bytes(range(1, 65)) * 10, bytes(range(65, 129)) * 10
     given = tracks.add(0, left, chunk=1, timestamp_ms=0, now=0)
     given += tracks.add(1, right, chunk=1, timestamp_ms=0, now=0)
@@ -291,7 +295,7 @@ def test_nothing_a_peer_says_makes_it_hold_more_than_a_little(
     sent: list[tuple[int, int | None, int | None, bytes, float]], ordered: bool
 ) -> None:
     """Numbers and times that make no sense neither raise nor pile up audio."""
-    tracks = Interleaver(channels=2, silence=SILENCE, ordered=ordered)
+    tracks = Interleaver(channels=2, audio_format=G711, ordered=ordered)
     taken = heard = now = 0.0
     for channel, chunk, timestamp_ms, audio, passed in sent:
         now += passed

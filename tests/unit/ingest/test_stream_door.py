@@ -22,6 +22,7 @@ from steno_ingest.calls.doors.actions import (
     SendText,
     Updated,
 )
+from steno_ingest.calls.doors.audio_format import AudioFormat
 from steno_ingest.calls.doors.http_entrance import Upgrade, UpgradeRefused
 from steno_ingest.calls.doors.port import Refusal
 from steno_ingest.calls.doors.stream import StreamDoor
@@ -82,8 +83,7 @@ def test_a_call_is_offered_as_it_was_started() -> None:
     (offered,) = say(door, {**START, "properties": {"queue": "7"}, "paused": True})
     assert offered == Offered(
         call_id="c",
-        codec=AudioCodec.S16LE,
-        sample_rate=8000,
+        format=AudioFormat(AudioCodec.S16LE, 8000),
         channels=(CallChannel(channel=0, role=Role.AGENT, participant="Ann"), CallChannel(channel=1, role=Role.CUSTOMER)),
         properties={"queue": "7"},
         paused=True,

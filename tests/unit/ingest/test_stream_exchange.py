@@ -112,7 +112,7 @@ class Ingest:
                 return
             self.ledger = CallStarted(
                 call_id=offered.call_id,
-                codec=offered.codec,
+                codec=offered.format.codec,
                 sample_rate=8000,
                 channels=offered.channels,
                 started_at=NOW,

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from steno_ingest.calls.doors.actions import Action, Audio, Dtmf, Ended, Offered, ResumePoint, Unusable
+from steno_ingest.calls.doors.audio_format import AudioFormat
 from steno_ingest.calls.doors.twilio import TwilioDoor
 from steno_ingest.calls.doors.twilio_dialects import DIALECTS
 
@@ -356,7 +357,7 @@ def test_a_conversation_becomes_the_call_it_tells_of(dialect: Any) -> None:
     actions = said(*talk.messages)
     offered = offered_of(actions)
     assert (offered.call_id, len(offered.channels)) == (talk.call_id, talk.tracks)
-    assert (offered.codec, offered.sample_rate) == (talk.codec, talk.sample_rate)
+    assert offered.format == AudioFormat(talk.codec, talk.sample_rate)
     assert offered.properties == {"platform": dialect.name, **talk.properties}
     assert audio_of(actions) == talk.audio
     assert [action.digit for action in actions if isinstance(action, Dtmf)] == ([talk.digit] if talk.digit else [])
@@ -377,7 +378,7 @@ def media(**content: Any) -> dict[str, Any]:
 def test_mulaw_has_many_names(encoding: str | None) -> None:
     """Whatever it is called, or where a platform of µ-law does not say."""
     offered = offered_of(said(twilio(mediaFormat={"encoding": encoding, "sampleRate": "8000.0"})))
-    assert (offered.codec, offered.sample_rate) == (MULAW, 8000)
+    assert offered.format == AudioFormat(MULAW, 8000)
 
 
 @pytest.mark.parametrize("encoding", ["L16", "audio/l16", "audio/x-l16;rate=16000", "raw/slin", "pcm16", "linear16"])
@@ -385,15 +386,15 @@ def test_linear_audio_has_many_names(encoding: str) -> None:
     """So has linear audio of 16 bits; a rate may stand behind its name."""
     rate = {} if "rate" in encoding else {"sampleRate": 16000}
     offered = offered_of(said(twilio(mediaFormat={"encoding": encoding, **rate})))
-    assert (offered.codec, offered.sample_rate) == (LINEAR, 16_000)
+    assert offered.format == AudioFormat(LINEAR, 16_000)
 
 
 def test_a_start_may_leave_out_the_format() -> None:
     """Then it is as the platform has it."""
     start = {name: value for name, value in TWILIO_START.items() if name != "mediaFormat"}
-    assert offered_of(said({"event": "start", "streamSid": "MZ1", "start": start})).codec is MULAW
+    assert offered_of(said({"event": "start", "streamSid": "MZ1", "start": start})).format.codec is MULAW
     exotel = {"event": "start", "stream_sid": "s", "start": {"call_sid": "c", "media_format": {"encoding": "base64"}}}
-    assert offered_of(said(exotel)).codec is LINEAR
+    assert offered_of(said(exotel)).format.codec is LINEAR
 
 
 def test_a_stream_may_be_named_in_its_start_alone() -> None:

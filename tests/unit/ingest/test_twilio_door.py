@@ -22,6 +22,7 @@ from steno_ingest.calls.doors.actions import (
     Unusable,
     Updated,
 )
+from steno_ingest.calls.doors.audio_format import AudioFormat
 from steno_ingest.calls.doors.port import Refusal
 from steno_ingest.calls.doors.twilio import TwilioDoor
 
@@ -96,7 +97,7 @@ def test_a_call_of_two_tracks_comes_out_as_it_went_in() -> None:
     talk.hear(client.stop())
     assert talk.audio == b"".join(frames)
     offered = talk.only(Offered)
-    assert (offered.call_id, offered.codec, offered.sample_rate, offered.locale) == ("call-1", AudioCodec.PCMU, 8000, "en-GB")
+    assert (offered.call_id, offered.format, offered.locale) == ("call-1", AudioFormat(AudioCodec.PCMU, 8000), "en-GB")
     assert [channel.role for channel in offered.channels] == [Role.CUSTOMER, Role.AGENT]
     assert offered.properties["queue"] == "billing"
     assert offered.properties["platform"] == "twilio"

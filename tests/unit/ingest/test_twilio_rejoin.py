@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from steno_ingest.calls.doors.actions import Action, Audio, Ended, Left, Offered, ResumePoint
+from steno_ingest.calls.doors.audio_format import AudioFormat
 from steno_ingest.calls.doors.port import Refusal
 from steno_ingest.calls.doors.twilio import TwilioDoor
 from steno_ingest.calls.hosting.admission import OfferRefused
@@ -115,7 +116,9 @@ async def test_a_service_that_stops_awaits_nobody() -> None:
     assert await ends(hosting) == [(True, "hangup", "")]
 
 
-@pytest.mark.parametrize("offered", [stream(channels=1), replace(stream(), sample_rate=16_000)], ids=["tracks", "rate"])
+@pytest.mark.parametrize(
+    "offered", [stream(channels=1), replace(stream(), format=AudioFormat(AudioCodec.PCMU, 16_000))], ids=["tracks", "rate"]
+)
 async def test_a_stream_that_is_not_as_before_does_not_go_on(offered: Offered) -> None:
     """Other tracks or another format are no part of the call; its id is in use."""
     hosting = Hosting()

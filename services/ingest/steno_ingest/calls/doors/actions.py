@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from steno.events.records import AudioCodec, CallChannel, GapReason
+from steno.events.records import CallChannel, GapReason
+from steno_ingest.calls.doors.audio_format import AudioFormat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +67,7 @@ class Offered:
     """The peer asks to bring a call. The answer is `Door.accept` or `Door.refuse`; audio before that is an error."""
 
     call_id: str
-    codec: AudioCodec
-    sample_rate: int
+    format: AudioFormat
     channels: tuple[CallChannel, ...]
     locale: str = "en-US"
     properties: Mapping[str, str] = field(default_factory=dict)
@@ -111,6 +111,13 @@ class Resumed:
     """The peer goes on after a pause; `skipped` samples of one channel went by that it did not send."""
 
     skipped: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Played:
+    """The peer has played all that it was sent before a mark (`Player.mark`)."""
+
+    mark: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,5 +175,19 @@ class Left:
 
 
 Action = (
-    SendText | SendBytes | Close | Offered | Audio | Gap | Paused | Resumed | Dtmf | Updated | Left | Ended | Unusable | Follows
+    SendText
+    | SendBytes
+    | Close
+    | Offered
+    | Audio
+    | Gap
+    | Paused
+    | Resumed
+    | Played
+    | Dtmf
+    | Updated
+    | Left
+    | Ended
+    | Unusable
+    | Follows
 )

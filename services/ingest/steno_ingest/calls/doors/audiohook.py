@@ -70,6 +70,7 @@ class AudioHookDoor:
 
     name = "audiohook"
     resumable = False  # Genesys does not say where in the call it goes on
+    player = None
 
     def __init__(self, *, session_id: str, organization_id: str, options: AudioHookOptions) -> None:
         """The ids are those of the request's headers."""
@@ -252,8 +253,7 @@ class AudioHookDoor:
                 call_id=conversation,
                 conversation=f"{conversation}/{wanted.participant.id.lower()}",
                 id_of_its_own=f"{conversation}.{self._session_id.lower()}",
-                codec=self._stream.codec,
-                sample_rate=SAMPLE_RATE,
+                format=self._stream.format,
                 channels=self._stream.channels(wanted.participant.aniName or wanted.participant.ani),
                 locale=messages.locale_of(wanted.language or "en-US"),
                 properties=properties,

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from steno.events.records import AudioCodec, CallChannel, GapReason, Role
 from steno_ingest.calls.doors.actions import Audio, Gap, Paused, Resumed
+from steno_ingest.calls.doors.audio_format import AudioFormat
 from steno_ingest.calls.doors.audiohook_messages import SAMPLE_RATE, BadMessage, Media
 
 _ROLES = {"external": Role.CUSTOMER, "internal": Role.AGENT}
@@ -47,9 +48,9 @@ class MediaStream:
     """The audio as it comes, and the call's clock."""
 
     def __init__(self, media: Media) -> None:
-        self.codec = _CODECS[media.format]
+        self.format = AudioFormat(_CODECS[media.format], SAMPLE_RATE)
         self._names = media.channels
-        self._frame_bytes = len(media.channels) * self.codec.sample_bytes
+        self._frame_bytes = self.format.frame_bytes(len(media.channels))
         self._paused = False
         # Samples of one channel since the session's start.
         self._position = 0

@@ -10,6 +10,7 @@ ledger ─▶ accept · refuse ────────────────�
 log ────▶ acknowledge · settle ──────────────────────────┼──▶ actions ──▶ SendText · SendBytes · Close        ──▶ peer
 Kafka ──▶ add_caption · end_captions ────────────────────┤             └▶ Offered · Audio · Gap · Paused · …  ──▶ call
 API ────▶ ask_pause · ask_resume · ask_to_leave ─────────┤
+prompts ▶ player: play · mark · clear ───────────────────┤
 call ───▶ reject ────────────────────────────────────────┤
 clock ──▶ tick ──────────────────────────────────────────┘
 ```
@@ -64,6 +65,19 @@ class Receiver(Protocol):
         """Handles a binary message."""
 
 
+class Player(Protocol):
+    """Plays audio to the peer of a call; what it is given is paced (`hosting.playback`)."""
+
+    def play(self, audio: bytes, *, now: float) -> list[Action]:
+        """Sends the next piece of audio, of one channel, in the format of the call."""
+
+    def mark(self, name: str, *, now: float) -> list[Action]:
+        """Has the peer say when it has played all that it was sent so far; the door gives `Played` then."""
+
+    def clear(self, *, now: float) -> list[Action]:
+        """Has the peer throw away what it was sent and has not played."""
+
+
 class Door(Receiver, Protocol):
     """The protocol of one call."""
 
@@ -73,6 +87,10 @@ class Door(Receiver, Protocol):
     resumable: bool
     #: Whether `add_caption` and `end_captions` are of use to it; where not, nobody reads captions for it.
     captioned: bool
+
+    @property
+    def player(self) -> Player | None:
+        """How the peer is played audio; None where its protocol takes none."""
 
     def lose_connection(self) -> list[Action]:
         """Handles that the peer is gone; nothing can be sent. Gives `Ended` where a call was open (a resumable one is kept)."""

@@ -26,6 +26,7 @@ from steno_ingest.calls.doors.actions import (
     SendText,
     Updated,
 )
+from steno_ingest.calls.doors.audio_format import AudioFormat
 from steno_ingest.calls.doors.port import KEY_REVOKED, Refusal
 from steno_ingest.calls.doors.stream_messages import BadMessage, caption_of, channels_of, message_of, text_of
 
@@ -65,6 +66,7 @@ class StreamDoor:
     name = "stream"
     resumable = True
     captioned = True
+    player = None
 
     def __init__(self) -> None:
         self._state = State.NEW
@@ -89,12 +91,12 @@ class StreamDoor:
         """Audio of the peer."""
         offered = self._offered
         if self._state is State.OPEN and offered is not None:
-            frame = offered.codec.sample_bytes * len(offered.channels)
+            frame = offered.format.frame_bytes(len(offered.channels))
             if len(data) % frame:
                 return self._fail(
                     "broken_frame",
                     f"a binary frame of {len(data)} bytes is no whole number of sample frames of {frame} bytes "
-                    f"({len(offered.channels)} channels of {offered.codec})",
+                    f"({len(offered.channels)} channels of {offered.format.codec})",
                 )
             return [Audio(data=data)] if data else []
         if self._state in (State.NEW, State.OFFERED):
@@ -212,8 +214,7 @@ class StreamDoor:
         self._state, self._peer_paused = State.OFFERED, start.paused
         self._offered = Offered(
             call_id=start.call_id,
-            codec=start.audio_codec,
-            sample_rate=start.sample_rate,
+            format=AudioFormat(start.audio_codec, start.sample_rate),
             channels=channels,
             locale=start.locale,
             properties=start.properties,
@@ -227,7 +228,7 @@ class StreamDoor:
 
     def _running(self, message: messages.Message) -> list[Action]:
         assert self._offered is not None
-        rate, channels = self._offered.sample_rate, len(self._offered.channels)
+        rate, channels = self._offered.format.sample_rate, len(self._offered.channels)
         match message:
             case messages.Pause():
                 self._peer_paused, self._ack_due = True, 0.0

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 
 from steno.events.records import GapReason
 from steno_ingest.calls.doors.actions import Audio, Gap
+from steno_ingest.calls.doors.audio_format import AudioFormat
 
 PATIENCE_MS = 200
 """How far the stream runs ahead of a track, or of a frame that is missing in one, before it is given up."""
@@ -77,20 +78,19 @@ class Interleaver:
     """The tracks of one stream."""
 
     def __init__(
-        self, *, channels: int, silence: bytes, sample_rate: int = 8000, ordered: bool = True, patience_ms: int = PATIENCE_MS
+        self, *, channels: int, audio_format: AudioFormat, ordered: bool = True, patience_ms: int = PATIENCE_MS
     ) -> None:
         """
         Args:
             channels: Number of tracks; channel 0 comes first in every sample frame.
-            silence: The sample that is silence in the codec, of one byte or two.
-            sample_rate: Samples of one channel in a second.
+            audio_format: How each track is coded.
             ordered: Frames of a track come in the order in which they were spoken; otherwise they are put in order by chunk.
             patience_ms: How far the stream runs ahead of a track before it is given up.
         """
         self._tracks = [_Track() for _ in range(channels)]
-        self._silence = silence
-        self._width = len(silence)
-        self._rate = sample_rate
+        self._silence = audio_format.silence
+        self._width = audio_format.sample_bytes
+        self._samples_in = audio_format.samples_in
         self._ordered = ordered
         self.patience_ms = patience_ms
         self._opened = False
@@ -126,8 +126,8 @@ class Interleaver:
         frame = _Frame(
             chunk=track.newest,
             arrival=self._arrivals,
-            stamp=None if timestamp_ms is None else self._of(timestamp_ms),
-            idle=0 if track.arrived_at is None else self._of((now - track.arrived_at) * 1000),
+            stamp=None if timestamp_ms is None else self._samples_in(timestamp_ms),
+            idle=0 if track.arrived_at is None else self._samples_in((now - track.arrived_at) * 1000),
             samples=len(audio) // self._width,
             audio=audio,
         )
@@ -145,10 +145,6 @@ class Interleaver:
             self._open()
         return self._give(flush=True)
 
-    def _of(self, milliseconds: float) -> int:
-        """So much time, in samples."""
-        return int(milliseconds * self._rate // 1000)
-
     def _may_open(self) -> bool:
         """The stream starts with the earliest frame, which need not be the first that comes."""
         if self._ordered and all(track.held for track in self._tracks):
@@ -156,7 +152,7 @@ class Interleaver:
         stamps = [frame.stamp for track in self._tracks for frame in track.held if frame.stamp is not None]
         span = max(stamps) - min(stamps) if stamps else 0
         held = max(sum(frame.samples for frame in track.held) for track in self._tracks)
-        return max(span, held) >= self._of(self.patience_ms)
+        return max(span, held) >= self._samples_in(self.patience_ms)
 
     def _open(self) -> None:
         self._opened = True
@@ -181,7 +177,7 @@ class Interleaver:
                 self._place_held(channel, before=None)
             ready = max(track.end for track in self._tracks)
         else:
-            ready = max(min(track.end for track in self._tracks), self._furthest() - self._of(self.patience_ms))
+            ready = max(min(track.end for track in self._tracks), self._furthest() - self._samples_in(self.patience_ms))
             for channel in channels:
                 self._place_held(channel, before=ready)
         for track in self._tracks:
@@ -215,7 +211,7 @@ class Interleaver:
 
     def _jumps(self, track: _Track, frame: _Frame) -> bool:
         """Whether a frame's timestamp is off, and neither another track nor the time that went by says the same."""
-        place, jitter = track.place(frame), self._of(_JITTER_MS)
+        place, jitter = track.place(frame), self._samples_in(_JITTER_MS)
         if place is None:
             return False
         runs_back = not track.filled and place < track.end - jitter
@@ -233,18 +229,18 @@ class Interleaver:
         if place is None or following is None or not self._jumps(track, frame):
             return False
         after = place + frame.samples if place > track.end else None
-        jitter = self._of(_JITTER_MS)
+        jitter = self._samples_in(_JITTER_MS)
         return following >= track.end - jitter if after is None else following < after - jitter
 
     def _comes_again(self, track: _Track, frame: _Frame, place: int | None) -> bool:
         """Whether a frame has been taken already, or those behind it have; no track does so for long."""
-        if track.last_chunk is None or frame.chunk > track.last_chunk or track.late_run >= self._of(_LATE_MS):
+        if track.last_chunk is None or frame.chunk > track.last_chunk or track.late_run >= self._samples_in(_LATE_MS):
             return False
         return place is None or place < track.end - frame.samples // 2
 
     def _place(self, channel: int, frame: _Frame) -> None:
         track = self._tracks[channel]
-        audio, place, jitter = frame.audio, track.place(frame), self._of(_JITTER_MS)
+        audio, place, jitter = frame.audio, track.place(frame), self._samples_in(_JITTER_MS)
         if self._comes_again(track, frame, place):
             self.late[channel] += frame.samples
             track.late_run += frame.samples
@@ -257,7 +253,7 @@ class Interleaver:
         consecutive = track.last_chunk is not None and frame.chunk == track.last_chunk + 1
         track.last_chunk = frame.chunk
         ahead = 0 if place is None else place - track.end
-        if ahead > max(self._furthest() - track.end, frame.idle) + self._of(_JUMP_MS):
+        if ahead > max(self._furthest() - track.end, frame.idle) + self._samples_in(_JUMP_MS):
             ahead = self._shift(track, ahead)
         elif ahead < 0 and track.filled:
             audio = self._caught_up(channel, audio, -ahead)
@@ -279,7 +275,7 @@ class Interleaver:
     def _caught_up(self, channel: int, audio: bytes, behind: int) -> bytes:
         """What is left of a frame whose place was filled before it came."""
         track = self._tracks[channel]
-        if track.late_run >= self._of(_LATE_MS):
+        if track.late_run >= self._samples_in(_LATE_MS):
             self._shift(track, -behind)
             return audio
         missed = min(behind, len(audio) // self._width)

@@ -55,6 +55,7 @@ class TwilioDoor:
     name = "twilio"
     resumable = False
     captioned = False
+    player = None
 
     def __init__(self, *, rejoin_seconds: float = 0, siblings: Siblings | None = None, party: str = "") -> None:
         """
@@ -285,5 +286,5 @@ class TwilioDoor:
 
 def _most_held(source: Source) -> int:
     """Bytes of audio that may wait until the call of a stream is accepted."""
-    audio = source.start.audio
-    return _MOST_HELD_SECONDS * audio.sample_rate * audio.codec.sample_bytes
+    audio_format = source.start.format
+    return _MOST_HELD_SECONDS * audio_format.sample_rate * audio_format.sample_bytes

@@ -9,11 +9,11 @@ import binascii
 import sys
 from array import array
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from steno.events.records import AudioCodec
+from steno_ingest.calls.doors.audio_format import AudioFormat
 from steno_ingest.calls.doors.twilio_dialects import Dialect
 from steno_ingest.calls.doors.twilio_values import BadMessage, StreamError, number, shown
 
@@ -29,9 +29,6 @@ _NAMES = {
 }
 _CODECS = {name: codec for codec, names in _NAMES.items() for name in names}
 
-_SILENCE = {AudioCodec.PCMU: b"\xff", AudioCodec.PCMA: b"\xd5", AudioCodec.S16LE: b"\0\0"}
-"""A sample of zero (ITU-T G.711)."""
-
 _SMOOTHER = 4
 """How many times less the samples of the right order of bytes differ from one to the next, where it counts as found."""
 
@@ -39,41 +36,28 @@ _LEAST_DIFFERENT = 16
 """Of fewer different samples, as in silence and square waves, nothing is to be learnt."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Format:
-    """How the audio of a stream is coded."""
+def format_of(told: Mapping[str, Any], dialect: Dialect) -> AudioFormat:
+    """Reads what `start` tells of the format, `audio/x-mulaw` at 8000 or so; what it leaves out is as the platform has it.
 
-    codec: AudioCodec
-    sample_rate: int
-
-    @property
-    def silence(self) -> bytes:
-        """A silent sample."""
-        return _SILENCE[self.codec]
-
-    @classmethod
-    def of(cls, told: Mapping[str, Any], dialect: Dialect) -> "Format":
-        """Reads what `start` tells of the format, `audio/x-mulaw` at 8000 or so; what it leaves out is as the platform has it.
-
-        Raises:
-            StreamError: it is of a kind that is not taken.
-        """
-        encoding = told.get("encoding")
-        name, _, parameters = encoding.partition(";") if isinstance(encoding, str) else ("", "", "")
-        name = name.strip().lower().removeprefix("audio/").removeprefix("raw/").removeprefix("x-")
-        # That it is in base64 does not say how it is coded.
-        codec = dialect.codec if encoding in (None, "", "base64") else _CODECS.get(name)
-        rate = number(told, dialect.sample_rate)
-        if rate is None:
-            rate = number(dict([parameters.strip().partition("=")[::2]]), "rate")
-        rate = SAMPLE_RATE if rate is None else rate
-        channels = number(told, "channels")
-        if codec is None or rate not in _RATES[codec] or channels not in (None, 1):
-            raise StreamError(
-                f"the stream carries {shown(encoding)} at {rate:g} Hz in {channels or 1:g} channels; set it to G.711 "
-                f"(audio/x-mulaw) at 8000 Hz, or to linear 16 bit at 8000 or 16000 Hz, in 1 channel"
-            )
-        return cls(codec=codec, sample_rate=int(rate))
+    Raises:
+        StreamError: it is of a kind that is not taken.
+    """
+    encoding = told.get("encoding")
+    name, _, parameters = encoding.partition(";") if isinstance(encoding, str) else ("", "", "")
+    name = name.strip().lower().removeprefix("audio/").removeprefix("raw/").removeprefix("x-")
+    # That it is in base64 does not say how it is coded.
+    codec = dialect.codec if encoding in (None, "", "base64") else _CODECS.get(name)
+    rate = number(told, dialect.sample_rate)
+    if rate is None:
+        rate = number(dict([parameters.strip().partition("=")[::2]]), "rate")
+    rate = SAMPLE_RATE if rate is None else rate
+    channels = number(told, "channels")
+    if codec is None or rate not in _RATES[codec] or channels not in (None, 1):
+        raise StreamError(
+            f"the stream carries {shown(encoding)} at {rate:g} Hz in {channels or 1:g} channels; set it to G.711 "
+            f"(audio/x-mulaw) at 8000 Hz, or to linear 16 bit at 8000 or 16000 Hz, in 1 channel"
+        )
+    return AudioFormat(codec, int(rate))
 
 
 class Payloads:

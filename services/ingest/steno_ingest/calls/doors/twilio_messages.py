@@ -8,7 +8,8 @@ from typing import Any
 from steno.events.properties import fault_of
 from steno.events.records import CallChannel, Role
 from steno_ingest.calls.doors.actions import Offered
-from steno_ingest.calls.doors.twilio_audio import Format
+from steno_ingest.calls.doors.audio_format import AudioFormat
+from steno_ingest.calls.doors.twilio_audio import format_of
 from steno_ingest.calls.doors.twilio_dialects import EVENTS, INBOUND, OUTBOUND, Dialect, dialect_of
 from steno_ingest.calls.doors.twilio_values import BadMessage, StreamError, number, part, shown
 
@@ -35,7 +36,7 @@ class Start:
     stream_id: str
     #: In the order of the channels.
     tracks: tuple[str, ...]
-    audio: Format
+    format: AudioFormat
     call: Offered
 
     @classmethod
@@ -59,20 +60,19 @@ class Start:
         properties = {"platform": dialect.name, "stream_id": stream_id, **facts, **parameters}
         if (fault := fault_of({**properties, **_TOLD_AT_END})) is not None:
             raise StreamError(f"the parameters of the stream are too many: {fault}; send fewer or shorter ones")
-        audio = Format.of(_media_format(start, announced, dialect), dialect)
+        audio_format = format_of(_media_format(start, announced, dialect), dialect)
         call = Offered(
             call_id=call_id,
-            codec=audio.codec,
-            sample_rate=audio.sample_rate,
+            format=audio_format,
             channels=_channels(tracks, roles),
             locale=locale,
             properties=properties,
         )
-        return cls(dialect=dialect, stream_id=stream_id, tracks=tracks, audio=audio, call=call)
+        return cls(dialect=dialect, stream_id=stream_id, tracks=tracks, format=audio_format, call=call)
 
     def joined(self, other: "Start") -> "Start | None":
         """What this stream and another one of the same call tell together; None where they bring the same, or not alike."""
-        if other.audio != self.audio or set(other.tracks) & set(self.tracks):
+        if other.format != self.format or set(other.tracks) & set(self.tracks):
             return None
         told = {
             **dict(zip(self.tracks, self.call.channels, strict=True)),

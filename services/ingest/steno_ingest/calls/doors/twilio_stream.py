@@ -23,7 +23,7 @@ class Source:
 
     def __init__(self, start: Start) -> None:
         self.start = start
-        self.payloads = Payloads(start.audio.codec)
+        self.payloads = Payloads(start.format.codec)
         #: The number of the key that came last.
         self.key: int | None = None
         #: How far its clock is behind that of the call; None until it tells the time.
@@ -41,8 +41,7 @@ class Tracks:
         self._heard_at: float | None = None
         self._interleaver = Interleaver(
             channels=len(start.tracks),
-            silence=start.audio.silence,
-            sample_rate=start.audio.sample_rate,
+            audio_format=start.format,
             ordered=start.dialect.ordered,
             patience_ms=PATIENCE_MS if streams == 1 else _APART_MS,
         )
@@ -73,7 +72,7 @@ class Tracks:
         """What did not come in time of each track, or not at all, as properties of the call; nothing where all did."""
         counted = {"missing": self._interleaver.filled, "late": self._interleaver.late}
         found = {
-            f"{what}_ms_{track}": str(samples * 1000 // self._start.audio.sample_rate)
+            f"{what}_ms_{track}": str(samples * 1000 // self._start.format.sample_rate)
             for what, counts in counted.items()
             for track, samples in zip(self._start.tracks, counts, strict=True)
             if samples

@@ -98,8 +98,8 @@ class Admission:
         try:
             started = CallStarted(
                 call_id=offered.call_id,
-                codec=offered.codec,
-                sample_rate=offered.sample_rate,
+                codec=offered.format.codec,
+                sample_rate=offered.format.sample_rate,
                 channels=offered.channels,
                 locale=offered.locale,
                 protocol=door,

@@ -10,9 +10,10 @@ The same peer is one with the same key that says the same of the conversation an
 
 from dataclasses import dataclass
 
-from steno.events.records import AudioCodec, Role
+from steno.events.records import Role
 from steno.tenants import Caller
 from steno_ingest.calls.doors.actions import Offered
+from steno_ingest.calls.doors.audio_format import AudioFormat
 
 SILENT_SECONDS = 10.0
 """A peer that says nothing for so long has lost its connection, whatever TCP knows of it: AudioHook pings every 5 s."""
@@ -26,8 +27,7 @@ class Conversation:
     door: str
     tenant: str
     key: str
-    codec: AudioCodec
-    sample_rate: int
+    format: AudioFormat
     roles: tuple[Role, ...]
 
 
@@ -36,4 +36,4 @@ def conversation_of(offered: Offered, *, door: str, caller: Caller) -> Conversat
     if not offered.conversation:
         return None
     roles = tuple(channel.role for channel in offered.channels)
-    return Conversation(offered.conversation, door, caller.tenant, caller.key, offered.codec, offered.sample_rate, roles)
+    return Conversation(offered.conversation, door, caller.tenant, caller.key, offered.format, roles)

@@ -19,6 +19,7 @@ from steno_ingest.calls.doors.actions import (
     Follows,
     Left,
     Offered,
+    Played,
     SendBytes,
     SendText,
     Unusable,
@@ -31,6 +32,7 @@ from steno_ingest.calls.hosting.deadlines import LEAVE_SECONDS, Deadlines, Overd
 from steno_ingest.calls.hosting.host import CallHost
 from steno_ingest.calls.hosting.hosted_call import HostedCall
 from steno_ingest.calls.hosting.outgoing import Outgoing, PeerNotReading
+from steno_ingest.calls.hosting.playback import CannotPlay, Playback
 from steno_ingest.calls.hosting.session import IllegalInput
 from steno_ingest.metrics import CALL_MESSAGES_UNUSABLE, CALL_PEERS_CUT_OFF, CALL_SECONDS_HELD_BACK
 
@@ -77,6 +79,7 @@ class CallDriver:
         self._call: HostedCall | None = None
         self._outgoing = {"": Outgoing()}
         self._caption_progress = CaptionProgress()
+        self._playback: Playback | None = None
         self._listening: asyncio.Task[None] | None = None
         self._offering: asyncio.Task[None] | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -173,6 +176,31 @@ class CallDriver:
         """Tells the peer that its call cannot be taken, or taken any further."""
         self._guard(lambda: self._reject(error))
 
+    async def play(self, audio: bytes) -> bool:
+        """Plays audio of one channel, in the format of the call, to the peer, behind what is being played.
+
+        Returns:
+            True once the peer has played all of it; False where it was stopped, or the peer is gone.
+
+        Raises:
+            CannotPlay: there is no call, or its protocol takes no audio, or too much waits.
+        """
+        if self._playback is None:
+            raise CannotPlay(f"nothing can be played to a peer of {self._door.name} now")
+        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+        def note(played: bool) -> None:
+            if not done.cancelled():
+                done.set_result(played)
+
+        self._playback.add(audio, note)
+        return await done
+
+    def stop_playing(self) -> None:
+        """Stops what is being played, and all that waits behind it."""
+        if (playback := self._playback) is not None:
+            self._guard(lambda: self._carry_out(playback.stop(self._now())))
+
     @property
     def silent_seconds(self) -> float:
         """How long nothing came of the peer; 0 while it is not listened to."""
@@ -238,6 +266,8 @@ class CallDriver:
         self._tell_progress(now)
         if (phrase_count := self._caption_progress.due(now)) is not None:
             self._carry_out(self._door.end_captions(phrase_count=phrase_count, now=now))
+        if self._playback is not None:
+            self._carry_out(self._playback.tick(now))
         self._carry_out(self._door.tick(now=now))
         if self._deadlines.outstays_call(now):
             self._close(Close(why=CloseReason.DONE, detail="the call is over"))
@@ -265,6 +295,8 @@ class CallDriver:
         self._carry_out(self._door.accept(at=call.session.received, now=self._now()))
         if call.gate.closed:
             self._carry_out(self._door.ask_pause())
+        if self._door.player is not None:
+            self._playback = Playback(self._door.player, call.session.format)
         if self._door.captioned:
             self._caption_progress = CaptionProgress(offered.phrases if self._door.resumable else call.phrases_told)
             self._listening = self._start(self._listen(call))
@@ -328,6 +360,9 @@ class CallDriver:
             case Left(complete=complete, reason=reason, error=error):
                 if (call := self._own_call) is not None:
                     self._host.lose_peer(call, self, Ended(complete=complete, reason=reason, error=error))
+            case Played(mark=mark):
+                if self._playback is not None:
+                    self._playback.note_played(mark)
             case Follows():
                 self._deadlines.note_call()
             case Unusable():
@@ -371,6 +406,8 @@ class CallDriver:
 
     def _detach(self) -> None:
         """Handles the end of the connection: what the door makes of that, where the call is not held."""
+        if self._playback is not None:
+            self._playback.drop()
         ended = Ended(complete=False, reason="torn")
         for action in self._door.lose_connection():
             if isinstance(action, Ended):

@@ -11,7 +11,7 @@ from steno_ingest.calls.hosting.session import CallSession
 def check_format(started: CallStarted, offered: Offered) -> None:
     """Checks that its audio is as it was. Raises `OfferRefused`."""
     before = (started.codec, started.sample_rate, len(started.channels))
-    if before != (offered.codec, offered.sample_rate, len(offered.channels)):
+    if before != (offered.format.codec, offered.format.sample_rate, len(offered.channels)):
         raise OfferRefused(
             Refusal.NOT_AS_BEFORE,
             f"call {started.call_id} has {len(started.channels)} channels of {started.codec} at {started.sample_rate} Hz; "

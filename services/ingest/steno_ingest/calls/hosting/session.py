@@ -36,6 +36,7 @@ from steno.events.records import (
     RolesCorrected,
 )
 from steno_ingest.calls.doors.actions import ResumePoint
+from steno_ingest.calls.doors.audio_format import AudioFormat
 from steno_ingest.calls.hosting.gate import PAUSES, RESUMES, Holder, PauseGate
 
 _SEQUENCE_JUMP = 1000
@@ -102,8 +103,9 @@ class CallSession:
         self._missing = self._kept = 0
         self._call_id = started.call_id
         self._writer = started.writer
-        self._chunk_samples = started.sample_rate * chunk_ms // 1000
-        self._frame_bytes = started.codec.sample_bytes * len(started.channels)
+        self.format = AudioFormat(started.codec, started.sample_rate)
+        self._chunk_samples = self.format.samples_in(chunk_ms)
+        self._frame_bytes = self.format.frame_bytes(len(started.channels))
         self._sequence = 0 if at is None else at.sequence
         #: Position of the first sample in the buffer.
         self._position = 0 if at is None else at.position
@@ -131,7 +133,7 @@ class CallSession:
 
     def seconds_of(self, audio: bytes) -> float:
         """How long so much audio lasts."""
-        return len(audio) / (self._frame_bytes * self.started.sample_rate)
+        return self.format.seconds_of(audio, channels=len(self.channels))
 
     def start(self, *, paused_by: Holder | None = None, reason: str = "") -> list[Entry]:
         """The call begins, or goes on here; `paused_by`: paused, as the ledger has it.

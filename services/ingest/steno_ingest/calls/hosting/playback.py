@@ -1,0 +1,101 @@
+"""Playback: audio towards the peer of a call, in order, paced, interruptible, and with marks that say when it was played. Pure.
+
+The peer is kept a little ahead of what it plays, so that a late tick is not heard, and no further, so that it stops soon even
+if it cannot throw away what it was sent.
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+from steno.errors import Permanent
+from steno_ingest.calls.doors.actions import Action
+from steno_ingest.calls.doors.audio_format import AudioFormat
+from steno_ingest.calls.doors.port import Player
+
+_PIECE_MS = 100
+_AHEAD_SECONDS = 0.4
+"""How far the peer is ahead; ticks are a tenth of a second apart."""
+
+_MOST_SECONDS = 300.0
+
+
+class CannotPlay(Permanent):
+    """Audio cannot be played to a peer; the message says why."""
+
+    error_class = "cannot_play"
+
+
+class Playback:
+    """What is played to one peer. Times are seconds of a monotonic clock."""
+
+    def __init__(self, player: Player, audio_format: AudioFormat) -> None:
+        self._player = player
+        self._format = audio_format
+        #: Pieces of audio, and the names of marks.
+        self._waiting: deque[bytes | str] = deque()
+        self._waiting_seconds = 0.0
+        #: When the peer has played all that was sent.
+        self._played_at = 0.0
+        self._marks = 0
+        self._on_done: dict[str, Callable[[bool], None]] = {}
+
+    def add(self, audio: bytes, on_done: Callable[[bool], None]) -> None:
+        """Adds audio of one channel, in the format of the call, behind what waits.
+
+        Args:
+            audio: Whole samples.
+            on_done: Told True once the peer has played all of it, and False where it was stopped before.
+
+        Raises:
+            CannotPlay: it is no whole number of samples, or more waits than may.
+        """
+        if len(audio) % self._format.sample_bytes:
+            raise CannotPlay(f"{len(audio)} bytes are no whole number of samples of {self._format.sample_bytes} bytes")
+        seconds = self._format.seconds_of(audio)
+        if (waiting := self._waiting_seconds + seconds) > _MOST_SECONDS:
+            raise CannotPlay(f"{waiting:g} s of audio would wait, and no more than {_MOST_SECONDS:g} s may")
+        size = self._format.samples_in(_PIECE_MS) * self._format.sample_bytes
+        self._waiting.extend(audio[at : at + size] for at in range(0, len(audio), size))
+        self._waiting_seconds += seconds
+        self._marks += 1
+        self._waiting.append(mark := str(self._marks))
+        self._on_done[mark] = on_done
+
+    def tick(self, now: float) -> list[Action]:
+        """What is to be sent now."""
+        self._played_at = max(self._played_at, now)
+        actions: list[Action] = []
+        while self._waiting:
+            head = self._waiting[0]
+            if isinstance(head, str):
+                actions += self._player.mark(head, now=now)
+            elif self._played_at - now < _AHEAD_SECONDS:
+                seconds = self._format.seconds_of(head)
+                self._played_at += seconds
+                self._waiting_seconds -= seconds
+                actions += self._player.play(head, now=now)
+            else:
+                break
+            self._waiting.popleft()
+        return actions
+
+    def note_played(self, mark: str) -> None:
+        """Handles that the peer has played all before a mark."""
+        if (on_done := self._on_done.pop(mark, None)) is not None:
+            on_done(True)
+
+    def stop(self, now: float) -> list[Action]:
+        """Stops playback: what waits is dropped, and so is what the peer has not played yet."""
+        if not self._on_done:
+            return []
+        self.drop()
+        self._played_at = now
+        return self._player.clear(now=now)
+
+    def drop(self) -> None:
+        """Drops what waits, because the peer is gone or is to hear no more of it."""
+        self._waiting.clear()
+        self._waiting_seconds = 0.0
+        stopped, self._on_done = self._on_done, {}
+        for on_done in stopped.values():
+            on_done(False)
