@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from steno_ingest.calls.ledger.account_rows import AccountRows, KeptAccount
+from steno_ingest.calls.ledger.account_rows import AccountRows, SavedAccount
 from steno_ingest.calls.ledger.call_ledger import CallLedger
 from steno_ingest.calls.ledger.changes import begun
 from steno_ingest.calls.ledger.view import CallView, fingerprint
@@ -84,17 +84,17 @@ class MortalAccounts(AccountRows):
     """Accounts in memory."""
 
     def __init__(self, fate: Callable[[], Fate]) -> None:
-        self.rows: dict[str, KeptAccount] = {}
+        self.rows: dict[str, SavedAccount] = {}
         self.finished: set[str] = set()
         self._fate = fate
 
-    async def unfinished(self, partition: int) -> list[KeptAccount]:
+    async def unfinished(self, partition: int) -> list[SavedAccount]:
         return [row for row in self.rows.values() if row.call_id not in self.finished and row.partition == partition]
 
-    async def find(self, call_id: str) -> KeptAccount | None:
+    async def find(self, call_id: str) -> SavedAccount | None:
         return self.rows.get(call_id)
 
-    async def keep(self, accounts: Sequence[KeptAccount]) -> None:
+    async def save(self, accounts: Sequence[SavedAccount]) -> None:
         if accounts:
             await self._fate().meet(lambda: self.rows.update({account.call_id: account for account in accounts}))
 
@@ -222,9 +222,9 @@ class Process:
             intake=intake, ledger=world.ledger, accounts=world.accounts, pieces=pieces, second_pass=second_pass
         )
         #: Calls whose recordings are to be made.
-        self.ended: list[KeptAccount] = []
+        self.ended: list[SavedAccount] = []
         jobs = RecordingJobs(self.recorder.finish, give_up=self.recorder.give_up)
-        jobs.begin = self.ended.append  # type: ignore[method-assign,assignment]  # made when the test says so
+        jobs.start = self.ended.append  # type: ignore[method-assign,assignment]  # made when the test says so
         self.call_log = CallLog(
             ledger=world.ledger,
             accounts=world.accounts,

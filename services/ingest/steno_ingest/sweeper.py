@@ -44,7 +44,7 @@ class Sweeper:
         for prefix, oldest in ((UPLOADS, LONGEST_UPLOAD), (CALL_AUDIO_PREFIX, OLDEST_PIECE)):
             if removed := await self._objects.sweep(prefix, older_than=oldest):
                 log.info("objects.swept", prefix=prefix, removed=removed)
-        if forgotten := await self._accounts.forget(finished_before=now() - OLDEST_ACCOUNT):
+        if forgotten := await self._accounts.delete(finished_before=now() - OLDEST_ACCOUNT):
             log.info("accounts.swept", removed=forgotten)
 
     async def stop(self) -> None:

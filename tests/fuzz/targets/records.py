@@ -231,21 +231,21 @@ def account(records: list[CallRecord]) -> None:
         channel_count=len(started.channels),
         one_way_seconds=30,
     )
-    growing = UnsavedAudio(account.shape)
+    unsaved = UnsavedAudio(account.shape)
     for record in records[1:]:
         try:
             if isinstance(record, DtmfPressed):
-                account.dtmf(record)
-            elif (heard := account.take(record)) is not None:
-                growing.add(heard.position, heard.audio)
+                account.apply_dtmf(record)
+            elif (heard := account.apply(record)) is not None:
+                unsaved.add(heard.position, heard.audio)
         except UnusableRecord as error:
-            account.refuse(error, getattr(record, "position", 0))
+            account.count_unusable(error, getattr(record, "position", 0))
         assert 0 <= account.position <= MOST_POSITION, f"position {account.position}"
-        account = Account.restored(account.kept()) if len(account.notes) % 5 == 4 else account
+        account = Account.from_json(account.to_json()) if len(account.notes) % 5 == 4 else account
     for note in account.notes:
         assert 0 <= note.position_ms <= MOST_MS, f"{note.kind} at {note.position_ms} ms"
         assert 0 <= note.duration_ms <= MOST_MS, f"{note.kind} of {note.duration_ms} ms"
-    pieces: list[Span] = [span for span, _ in growing.take()]
+    pieces: list[Span] = [span for span, _ in unsaved.drain()]
     assert sum(1 for _ in layout(pieces, account.position)) <= 3 * len(pieces) + 1
 
 

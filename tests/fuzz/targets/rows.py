@@ -68,11 +68,11 @@ def restored(records: list[Any]) -> None:
     for record in records[1:]:
         if isinstance(record, AudioChunk):
             try:
-                account.take(record)
+                account.apply(record)
             except UnusableRecord as error:
-                account.refuse(error, record.position)
+                account.count_unusable(error, record.position)
         account.notes.clear()
-        again = Account.restored(json.loads(json.dumps(account.kept())))
+        again = Account.from_json(json.loads(json.dumps(account.to_json())))
         assert again == account
         assert again.one_way_audio.silences == account.one_way_audio.silences
         account = again

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from steno_ingest.calls.log.account.account import MOST_NOTES, Account
-from steno_ingest.calls.log.audio.pieces import MOST_PIECE_BYTES, Shape, Span, UnsavedAudio, blocks_of_silence, layout, masked
+from steno_ingest.calls.log.account.account import MAX_NOTES, Account
+from steno_ingest.calls.log.audio.pieces import MAX_PIECE_BYTES, Shape, Span, UnsavedAudio, blocks_of_silence, layout, masked
 from support.call_scenes import NOW, STEPS, Scene, Step, act
 
 from steno.call_clock import CallClock
@@ -55,7 +55,7 @@ def ended(position: int) -> CallEnded:
 
 def tell(of: Account, record: CallRecord) -> tuple[int, bytes] | None:
     """Hands a record of the log over."""
-    heard = of.take(record)
+    heard = of.apply(record)
     return None if heard is None else (heard.position, heard.audio)
 
 
@@ -77,11 +77,11 @@ def recording(of: Account, pieces: list[tuple[Span, bytes]], shape: Shape = SHAP
 
 def heard(of: Account, records: Sequence[CallRecord]) -> bytes:
     """The recording of a call with these records."""
-    growing = UnsavedAudio(SHAPE)
+    unsaved = UnsavedAudio(SHAPE)
     for record in records:
         if (audio := tell(of, record)) is not None:
-            growing.add(*audio)
-    return recording(of, growing.take())
+            unsaved.add(*audio)
+    return recording(of, unsaved.drain())
 
 
 def kinds(of: Account) -> list[tuple[str, int, int]]:
@@ -161,9 +161,9 @@ def test_a_call_that_ends_paused_was_paused_to_its_end() -> None:
 def test_a_key_is_noted_but_not_while_paused() -> None:
     """Card numbers are keyed in during pauses."""
     of = account()
-    of.dtmf(DtmfPressed(call_id="c", position=800, digit="5", channel=1, pressed_at=NOW))
-    of.take(paused(0))
-    of.dtmf(DtmfPressed(call_id="c", position=900, digit="4", pressed_at=NOW))
+    of.apply_dtmf(DtmfPressed(call_id="c", position=800, digit="5", channel=1, pressed_at=NOW))
+    of.apply(paused(0))
+    of.apply_dtmf(DtmfPressed(call_id="c", position=900, digit="4", pressed_at=NOW))
     assert [(note.kind, note.position_ms, note.detail) for note in of.notes] == [("dtmf", 100, "5 on channel 1")]
 
 
@@ -205,7 +205,7 @@ def test_what_cannot_be_is_put_aside_and_the_call_goes_on(record: CallRecord, er
     for first in (True, False):
         with pytest.raises(error) as raised:
             tell(of, record)
-        assert of.refuse(raised.value, 800) is first
+        assert of.count_unusable(raised.value, 800) is first
     assert tell(of, chunk(2, 800, b"cd")) == (800, b"cd")
     assert kinds(of) == [(error.error_class, 100, 0)]
 
@@ -215,7 +215,7 @@ def test_a_pause_that_begins_ahead_of_time_is_one_all_the_same() -> None:
     of = account()
     tell(of, chunk(0, 0, b"ab"))
     with pytest.raises(ImpossiblePlace):
-        of.take(paused(2**62))
+        of.apply(paused(2**62))
     assert of.paused_from == 2
     assert tell(of, chunk(1, 2, b"ab")) is None
 
@@ -226,12 +226,12 @@ LATER = NOW + timedelta(minutes=10)
 def test_as_much_can_be_missing_as_the_call_has_had_time_for() -> None:
     """All gaps of a call together: by the times its records were written, half a minute before them, and a quarter more."""
     of = account()
-    of.written(NOW)
-    of.take(gap(0, 30 * RATE))
+    of.advance_clock(NOW)
+    of.apply(gap(0, 30 * RATE))
     with pytest.raises(ImpossiblePlace):
-        of.take(gap(30 * RATE, 8 * RATE))
-    of.written(LATER)
-    of.take(gap(30 * RATE, 757 * RATE))
+        of.apply(gap(30 * RATE, 8 * RATE))
+    of.advance_clock(LATER)
+    of.apply(gap(30 * RATE, 757 * RATE))
     with pytest.raises(ImpossiblePlace):
         tell(of, chunk(0, (787 + 1) * RATE, b"ab"))
     assert tell(of, chunk(0, 787 * RATE, b"ab")) == (787 * RATE, b"ab")
@@ -241,39 +241,39 @@ def test_audio_that_is_there_needs_no_time() -> None:
     """A call that was published after the fact is recorded whole, with its gaps: it has had the time that its audio lasts."""
     of = account()
     for number in range(100):
-        of.written(NOW)
+        of.advance_clock(NOW)
         assert tell(of, chunk(number, number * 8000, b"a" * 8000)) is not None
-    of.take(gap(100 * 8000, 162 * RATE))
+    of.apply(gap(100 * 8000, 162 * RATE))
 
 
 def test_a_call_may_be_paused_for_as_long_as_it_was() -> None:
     """Also where nothing of it came meanwhile."""
     of = account()
-    of.written(NOW)
-    of.take(paused(800))
-    of.written(LATER)
-    of.take(resumed(600 * RATE))
+    of.advance_clock(NOW)
+    of.apply(paused(800))
+    of.advance_clock(LATER)
+    of.apply(resumed(600 * RATE))
     assert tell(of, chunk(0, 600 * RATE, b"ab")) == (600 * RATE, b"ab")
 
 
 def test_the_time_of_a_call_is_kept_with_its_account() -> None:
     """Whoever reads on judges the same; for an account of an earlier version it begins."""
     of = account()
-    of.written(NOW)
-    of.take(gap(0, 30 * RATE))
-    of.written(NOW + timedelta(seconds=90))
-    kept = json.loads(json.dumps(of.kept()))
-    again = Account.restored(kept)
+    of.advance_clock(NOW)
+    of.apply(gap(0, 30 * RATE))
+    of.advance_clock(NOW + timedelta(seconds=90))
+    kept = json.loads(json.dumps(of.to_json()))
+    again = Account.from_json(kept)
     assert (again.reader.clock, again.reader.missing) == (of.reader.clock, 30 * RATE)
     for name in ("elapsed_ms", "written_at", "missing"):
         del kept[name]
-    assert Account.restored(kept).reader.clock == CallClock()
+    assert Account.from_json(kept).reader.clock == CallClock()
 
 
 def test_a_key_pressed_far_ahead_is_noted_where_the_call_can_be() -> None:
     """No database takes any number."""
     of = account()
-    of.dtmf(DtmfPressed(call_id="c", position=2**62, digit="5", pressed_at=NOW))
+    of.apply_dtmf(DtmfPressed(call_id="c", position=2**62, digit="5", pressed_at=NOW))
     assert [note.position_ms for note in of.notes] == [37_500]
 
 
@@ -283,18 +283,18 @@ def test_nothing_follows_the_end() -> None:
     assert heard(of, [chunk(0, 0, b"ab"), ended(2**62)]) == b"ab"
     with pytest.raises(AfterTheEnd, match="ended at sample 2"):
         tell(of, chunk(1, 2, b"cd"))
-    before = of.kept()
+    before = of.to_json()
     for record in (gap(2, 100), paused(2), resumed(100), ended(200)):
         tell(of, record)
-    assert of.kept() == before
+    assert of.to_json() == before
 
 
 def test_a_call_full_of_holes_fills_no_database() -> None:
     """So many notes of a call, the last of which says that there were more."""
     of = account()
-    for number in range(MOST_NOTES + 100):
+    for number in range(MAX_NOTES + 100):
         tell(of, chunk(number, number * 1600, b"a" * 800))
-    assert (len(of.notes), of.notes[-1].kind) == (MOST_NOTES, "notes_ended")
+    assert (len(of.notes), of.notes[-1].kind) == (MAX_NOTES, "notes_ended")
 
 
 @given(STEPS)
@@ -313,22 +313,22 @@ def test_an_account_goes_on_from_whatever_was_kept(
     undisturbed = account()
     heard(undisturbed, scene.records)
 
-    kept, begin = json.dumps(account().kept()), 0
+    kept, begin = json.dumps(account().to_json()), 0
     pieces: list[tuple[Span, bytes]] = []
     notes = []
     for stop in [*stops, len(scene.records)]:
-        of, growing = Account.restored(json.loads(kept)), UnsavedAudio(SHAPE)
+        of, unsaved = Account.from_json(json.loads(kept)), UnsavedAudio(SHAPE)
         for number in range(begin, max(begin, min(stop, len(scene.records)))):
             if (audio := tell(of, scene.records[number])) is not None:
-                growing.add(*audio)
+                unsaved.add(*audio)
             if data.draw(st.booleans()):
                 # Pieces get into the store before what is kept says so, and not always both.
-                pieces += growing.take()
+                pieces += unsaved.drain()
                 notes += of.notes
                 if data.draw(st.booleans()):
                     of.notes = []
-                    kept, begin = json.dumps(of.kept()), number + 1
-    pieces += growing.take()
+                    kept, begin = json.dumps(of.to_json()), number + 1
+    pieces += unsaved.drain()
     of.notes = notes + of.notes
 
     assert recording(of, pieces) == scene.expected
@@ -350,19 +350,19 @@ def test_a_layout_has_no_hole_and_nothing_twice(pieces: list[tuple[int, int]], s
 
 def test_pieces_are_closed_when_they_are_full_and_at_long_gaps() -> None:
     """A gap below a second is filled with silence, a longer one leaves a hole between two pieces."""
-    growing = UnsavedAudio(SHAPE)
-    growing.add(0, b"a" * 800)
-    growing.add(1600, b"b" * 800)
-    growing.add(2400 + RATE + 1, b"c" * MOST_PIECE_BYTES)
-    growing.add(2400 + RATE + 1 + MOST_PIECE_BYTES, b"d")
-    pieces = growing.take()
+    unsaved = UnsavedAudio(SHAPE)
+    unsaved.add(0, b"a" * 800)
+    unsaved.add(1600, b"b" * 800)
+    unsaved.add(2400 + RATE + 1, b"c" * MAX_PIECE_BYTES)
+    unsaved.add(2400 + RATE + 1 + MAX_PIECE_BYTES, b"d")
+    pieces = unsaved.drain()
     assert [span for span, _ in pieces] == [
         Span(0, 2400),
-        Span(10_401, 10_401 + MOST_PIECE_BYTES),
-        Span(10_401 + MOST_PIECE_BYTES, 10_402 + MOST_PIECE_BYTES),
+        Span(10_401, 10_401 + MAX_PIECE_BYTES),
+        Span(10_401 + MAX_PIECE_BYTES, 10_402 + MAX_PIECE_BYTES),
     ]
     assert pieces[0][1] == b"a" * 800 + b"\xff" * 800 + b"b" * 800
-    assert growing.held == 0
+    assert unsaved.held_bytes == 0
 
 
 def test_the_name_of_a_piece_says_its_span() -> None:
@@ -377,25 +377,25 @@ def test_another_language_is_noted_where_it_was_told() -> None:
     begun = account()
     begun.locale = "en-US"
     for locale in ("", "en-US", "en-GB"):
-        begun.spoken(locale)
+        begun.set_language(locale)
     assert not begun.several_languages
-    begun.take(chunk(0, 0, bytes(800)))
+    begun.apply(chunk(0, 0, bytes(800)))
     for locale in ("en-GB", "de-DE", "de-DE"):
-        begun.spoken(locale)
+        begun.set_language(locale)
     assert [(note.kind, note.position_ms, note.detail) for note in begun.notes] == [
         ("language", 0, "en-GB"),
         ("language", 100, "de-DE"),
     ]
     begun.notes = []
-    restored = Account.restored(begun.kept())
+    restored = Account.from_json(begun.to_json())
     assert (restored.locale, restored.several_languages) == ("de-DE", True)
 
 
 def test_an_account_of_before_learns_its_language() -> None:
     """What it does not know is no change."""
-    kept = account().kept()
+    kept = account().to_json()
     del kept["locale"], kept["several_languages"]
-    restored = Account.restored(kept)
-    restored.take(chunk(0, 0, bytes(800)))
-    restored.spoken("de-DE")
+    restored = Account.from_json(kept)
+    restored.apply(chunk(0, 0, bytes(800)))
+    restored.set_language("de-DE")
     assert (restored.notes, restored.several_languages) == ([], False)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from steno_ingest.calls.log.account import account, flush
 from steno_ingest.calls.log.audio.pieces import PIECE_BYTES
-from steno_ingest.calls.log.reading.call_log import KEPT_AFTER_SECONDS
+from steno_ingest.calls.log.reading.call_log import SAVE_AFTER_SECONDS
 from steno_ingest.errors import TooLarge
 from support.call_log import Fate, Killed, World, a_call, audio_of, read
 from support.call_scenes import NOW, STEPS, Scene, Step, act
@@ -73,7 +73,7 @@ async def killed_again_and_again(world: World, deaths: list[tuple[int, bool]], c
                     case "finish":
                         await process.finish()
                     case "wait":
-                        world.now += KEPT_AFTER_SECONDS
+                        world.now += SAVE_AFTER_SECONDS
                     case _:
                         await process.take()
             await process.read_all()
@@ -133,7 +133,7 @@ async def test_killed_at_each_effect_it_comes_to_the_same(after: bool) -> None:
             await process.take()
             await process.take()
             await process.take()
-            world.now += KEPT_AFTER_SECONDS
+            world.now += SAVE_AFTER_SECONDS
             await process.settle()
             await process.read_all()
         except Killed:
@@ -214,9 +214,9 @@ async def test_a_call_of_hours_holds_little_and_commits_all_along() -> None:
         world.now += 0.1
         if number % 10 == 0:
             await process.settle()
-            assert process.offset - world.committed <= 10 * KEPT_AFTER_SECONDS + 20
+            assert process.offset - world.committed <= 10 * SAVE_AFTER_SECONDS + 20
     (call,) = process.call_log.open_calls(0)
-    assert call.audio.held < 2 * PIECE_BYTES
+    assert call.audio.held_bytes < 2 * PIECE_BYTES
     assert world.ledger.views["c"].heard_position > 2900 * 800
 
 
@@ -228,11 +228,11 @@ async def test_beyond_what_may_be_held_audio_is_kept_before_more_is_taken() -> N
         for _ in range(100):
             scene.send(800)
     world = World(interleaved(scenes, list(range(404))))
-    process = world.process(most_held_bytes=10_000)
+    process = world.process(max_held_bytes=10_000)
     await process.open()
     for _ in world.log:
         await process.take()
-        assert sum(call.audio.held for call in process.call_log.open_calls(0)) <= 10_800
+        assert sum(call.audio.held_bytes for call in process.call_log.open_calls(0)) <= 10_800
     for scene in scenes:
         scene.end()
         world.log.append(scene.records[-1])
@@ -243,7 +243,7 @@ async def test_beyond_what_may_be_held_audio_is_kept_before_more_is_taken() -> N
 
 async def test_one_call_is_not_held_beyond_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
     """However much of it comes at once, and however much room there is."""
-    monkeypatch.setattr(flush, "MOST_OF_A_CALL_BYTES", 5000)
+    monkeypatch.setattr(flush, "MAX_CALL_BYTES", 5000)
     scene = Scene(call_id="flood")
     scene.start()
     for _ in range(100):
@@ -254,7 +254,7 @@ async def test_one_call_is_not_held_beyond_its_share(monkeypatch: pytest.MonkeyP
     await process.open()
     for _ in world.log:
         await process.take()
-        assert sum(call.audio.held for call in process.call_log.open_calls(0)) < 5000 + 800
+        assert sum(call.audio.held_bytes for call in process.call_log.open_calls(0)) < 5000 + 800
     await process.settle()
     await process.finish()
     assert await audio_of(world, scene) == scene.expected
@@ -268,7 +268,7 @@ async def test_a_store_that_is_away_loses_nothing(monkeypatch: pytest.MonkeyPatc
     await process.open()
     await process.take()
     await process.take()
-    world.now += KEPT_AFTER_SECONDS
+    world.now += SAVE_AFTER_SECONDS
 
     async def away(*_: object) -> str:
         raise StoreUnavailable("the disk is full")
@@ -467,7 +467,7 @@ async def test_a_call_that_is_told_of_too_often_does_not_hold_up_the_ledger(monk
     assert list(world.dead_letters.values()).count("too_many_updates") == 1
     (call,) = process.call_log.open_calls(0)
     assert call.account.paused_from == 0
-    assert call.audio.held == 0
+    assert call.audio.held_bytes == 0
     world.log.append(updates[0])
     world.times = {len(world.log) - 1: NOW + timedelta(minutes=5)}
     await process.take()

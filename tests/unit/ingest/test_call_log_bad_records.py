@@ -1,6 +1,6 @@
 """The call log on records that cannot be used: what they cost the call, and that they cost no other."""
 
-from steno_ingest.calls.log.reading.call_log import KEPT_AFTER_SECONDS
+from steno_ingest.calls.log.reading.call_log import SAVE_AFTER_SECONDS
 from support.call_log import World, a_call, audio_of, read
 from support.call_scenes import NOW, Scene
 
@@ -28,7 +28,7 @@ async def test_a_call_of_rubbish_fails_once_with_a_reason_and_others_go_on() -> 
     first = world.process()
     await first.open()
     await first.read_all()
-    world.now += KEPT_AFTER_SECONDS
+    world.now += SAVE_AFTER_SECONDS
     await first.settle()
     assert world.ledger.views["bad"].error == ""
     world.log += [*scene.records[good:], *other.records]

@@ -62,7 +62,7 @@ class Calls:
         scene.start()
         started = scene.records[0]
         assert isinstance(started, CallStarted)
-        call = OpenCall.begun(started, one_way_seconds=30, partition=3, offset=7, foreign=foreign, now=self.now)
+        call = OpenCall.from_start(started, one_way_seconds=30, partition=3, offset=7, foreign=foreign, now=self.now)
         call.account.reader.position = 8000
         self.calls.append(call)
         return call
@@ -71,7 +71,7 @@ class Calls:
         """The calls that are ended when it looks so much later."""
         self.now += seconds
         self.sent.clear()
-        await self.inactive_calls.look()
+        await self.inactive_calls.check()
         return [record.call_id for record in self.sent]
 
 
@@ -81,7 +81,7 @@ async def test_a_call_of_which_nothing_comes_is_ended_where_its_audio_is() -> No
     calls.begin("silent")
     other = calls.begin("other")
     assert await calls.look_after(299) == []
-    other.taken(8, calls.now)
+    other.mark_handled(8, calls.now)
     assert await calls.look_after(1) == []
     assert await calls.look_after(29) == []
     assert await calls.look_after(1) == ["silent"]
@@ -113,7 +113,7 @@ async def test_a_call_that_has_failed_is_ended_whatever_comes_of_it() -> None:
     call = calls.begin("failed")
     call.account.failure = Failure("unusable_records", "mend it")
     for offset in range(330):
-        call.taken(8 + offset, call.taken_at)
+        call.mark_handled(8 + offset, call.handled_at)
         ended = await calls.look_after(1)
     assert ended == ["failed"]
 
@@ -123,7 +123,7 @@ async def test_a_call_that_goes_on_while_it_is_suspected_is_not_ended() -> None:
     calls = Calls()
     call = calls.begin("slow")
     await calls.look_after(300)
-    call.taken(8, calls.now + 10)
+    call.mark_handled(8, calls.now + 10)
     assert await calls.look_after(40) == []
     assert await calls.look_after(269) == []
 
@@ -157,7 +157,7 @@ async def test_a_paused_call_may_be_silent_for_longer() -> None:
     """It ends where its pause began: nothing of what was said behind that is known."""
     calls = Calls()
     call = calls.begin("paused")
-    call.account.take(CallPaused(call_id="paused", position=8000, paused_at=NOW))
+    call.account.apply(CallPaused(call_id="paused", position=8000, paused_at=NOW))
     await calls.look_after(3599)
     await calls.look_after(1)
     assert await calls.look_after(30) == ["paused"]
@@ -198,7 +198,7 @@ async def test_a_call_that_goes_on_for_too_long_is_ended_once(by: str) -> None:
     assert end.error == "the call has gone on for 12 hours, as long as one may"
     for number in range(60):
         for call in calls.calls:
-            call.taken(10 + number, calls.now)
+            call.mark_handled(10 + number, calls.now)
         assert await calls.look_after(5) == []
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import av
 import pytest
-from steno_ingest.calls.log.audio.wave_file import most_samples, padding, wave_header
+from steno_ingest.calls.log.audio.wave_file import max_samples, padding, wave_header
 
 from steno.events.records import AudioCodec
 
@@ -46,7 +46,7 @@ def test_the_sizes_in_the_header_are_those_of_the_file(codec: AudioCodec, tmp_pa
 
 def test_more_than_four_gigabytes_is_no_wave_file() -> None:
     """74 hours of two channels of G.711 go in; one sample more is refused, not written wrongly."""
-    most = most_samples(AudioCodec.PCMU, 2)
+    most = max_samples(AudioCodec.PCMU, 2)
     assert most // 8000 // 3600 == 74
     wave_header(AudioCodec.PCMU, sample_rate=8000, channels=2, samples=most)
     with pytest.raises(ValueError, match="no WAVE file"):

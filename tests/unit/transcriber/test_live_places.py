@@ -101,7 +101,7 @@ def test_recording_and_live_transcript_judge_alike_also_after_a_takeover(
     """So what was said stands at the same place in both, and what was not to be kept in neither; whoever takes over goes on
     with it."""
     account = Account(call_id="c", codec=AudioCodec.PCMU, sample_rate=RATE, channel_count=1, one_way_seconds=30)
-    account.written(NOW)
+    account.advance_clock(NOW)
     call = LiveCall(begun(STARTED, 0, written_at=NOW))
     at, log = NOW, list[tuple[int, CallRecord, datetime]]()
     for number, (kind, ahead, later) in enumerate(steps):
@@ -128,9 +128,9 @@ def test_recording_and_live_transcript_judge_alike_also_after_a_takeover(
 
 
 def _accounts_for(account: Account, record: CallRecord, at: datetime) -> bool:
-    account.written(at)
+    account.advance_clock(at)
     try:
-        account.take(record)
+        account.apply(record)
     except UnusableRecord:
         return False
     return True

@@ -1,4 +1,4 @@
-"""Where the accounts of calls are kept, so that whoever reads the call log next goes on from there."""
+"""Saves the accounts of calls, so that the next reader of the call log continues from them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ _ROWS = 500
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class KeptAccount:
-    """The account of a call as it was kept."""
+class SavedAccount:
+    """The account of a call as it is saved."""
 
     call_id: str
     partition: int
@@ -36,21 +36,21 @@ class AccountRows:
         self._engine = engine
         self._clock = clock
 
-    async def unfinished(self, partition: int) -> list[KeptAccount]:
+    async def unfinished(self, partition: int) -> list[SavedAccount]:
         """The accounts of a partition's calls that are open, or whose recording is not made yet."""
         query = select(call_accounts).where(call_accounts.c.partition == partition, call_accounts.c.finished_at.is_(None))
         async with transaction(self._engine) as connection:
-            return [_kept(row) for row in await connection.execute(query)]
+            return [_saved(row) for row in await connection.execute(query)]
 
-    async def find(self, call_id: str) -> KeptAccount | None:
+    async def find(self, call_id: str) -> SavedAccount | None:
         """The account of a call, finished or not."""
         query = select(call_accounts).where(call_accounts.c.call_id == call_id)
         async with transaction(self._engine) as connection:
             row = (await connection.execute(query)).one_or_none()
-        return None if row is None else _kept(row)
+        return None if row is None else _saved(row)
 
-    async def keep(self, accounts: Sequence[KeptAccount]) -> None:
-        """Keeps accounts, all or none. One that is further already stays: a process that had lost its partition came late."""
+    async def save(self, accounts: Sequence[SavedAccount]) -> None:
+        """Saves accounts, all or none. A saved one that is further stays: a process that lost its partition may come late."""
         if not accounts:
             return
         async with transaction(self._engine) as connection:
@@ -68,27 +68,27 @@ class AccountRows:
                 )
 
     async def finish(self, call_id: str) -> None:
-        """Keeps that a call needs nothing more."""
+        """Marks a call as finished: its recording was made, or there is none."""
         query = update(call_accounts).where(call_accounts.c.call_id == call_id, call_accounts.c.finished_at.is_(None))
         async with transaction(self._engine) as connection:
             await connection.execute(query.values(finished_at=self._clock()))
 
     async def is_finished(self, call_id: str) -> bool:
-        """Whether a call needs nothing more."""
+        """Whether a call is finished."""
         query = select(call_accounts.c.finished_at).where(call_accounts.c.call_id == call_id)
         async with transaction(self._engine) as connection:
             return (await connection.execute(query)).scalar_one_or_none() is not None
 
-    async def forget(self, *, finished_before: datetime) -> int:
-        """Removes the accounts that were finished before then, and says how many."""
+    async def delete(self, *, finished_before: datetime) -> int:
+        """Deletes the accounts that were finished before then; returns how many."""
         async with transaction(self._engine) as connection:
             return (
                 await connection.execute(delete(call_accounts).where(call_accounts.c.finished_at < finished_before))
             ).rowcount
 
 
-def _kept(row: Row[Any]) -> KeptAccount:
-    return KeptAccount(
+def _saved(row: Row[Any]) -> SavedAccount:
+    return SavedAccount(
         call_id=row.call_id,
         partition=row.partition,
         next_offset=row.next_offset,
@@ -98,7 +98,7 @@ def _kept(row: Row[Any]) -> KeptAccount:
     )
 
 
-def _columns(account: KeptAccount) -> dict[str, Any]:
+def _columns(account: SavedAccount) -> dict[str, Any]:
     return {
         "call_id": account.call_id,
         "partition": account.partition,

@@ -1,4 +1,4 @@
-"""Wiring of the call log: what reads it, what makes recordings of it, what ends the calls that never do."""
+"""Builds the call log from the settings: its reader, its recorder, and what ends inactive calls."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from steno_ingest.recordings.intake import Intake
 from steno_ingest.settings import IngestSettings
 
 _GATHER_SECONDS = 0.2
-"""Nobody waits for what is read here, so it comes in few large pieces."""
+"""Nobody waits for what is read here, so records are fetched in a few large batches."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,7 +39,7 @@ def read_call_log(
     objects: ObjectStore,
     hosted: Callable[[str], bool],
 ) -> CallLogParts:
-    """Builds what reads the call log.
+    """Builds the components of the call log.
 
     Args:
         hosted: Whether a call's peer is connected to this process, or awaited by it.
@@ -69,6 +69,6 @@ def read_call_log(
         hosted=hosted,
         inactive_seconds=settings.inactive_seconds,
         paused_seconds=settings.paused_seconds,
-        most_seconds=settings.max_call_hours * 3600,
+        max_seconds=settings.max_call_hours * 3600,
     )
     return CallLogParts(inactive_calls=inactive_calls, consumer=consumer)

@@ -1,15 +1,15 @@
-"""The account of one call: what of it is on the log, held against what should be. Pure.
+"""Accounts for one call: what of it has come, what is missing, and what is wrong with it. Pure.
 
-It takes the call's records in the order of the log and gives the audio that belongs into a recording; what is worth telling (a
-gap, a pause, a silent channel) is noted. What a record means for the call is said by `steno.call_reader`, to its live
-transcript alike; so whoever reads the records again, from any state that was kept, comes to the same audio and the same notes.
+The records of the call are applied in the order of the log. The account returns the audio that belongs in the recording, and
+notes what users should know (a gap, a pause, a silent channel). `steno.call_reader` says what a record means for the call, here
+and in its live transcript; so any reader that continues from a saved account comes to the same audio and the same notes.
 
 | what follows of a record | here |
 |---|---|
-| audio that is new | belongs into the recording |
-| a span that nobody sends | noted as a gap |
-| audio while the call is paused | dropped, and noted once: the pause is a hard gate here too |
-| a pause that began within audio taken already | that audio is masked |
+| new audio | belongs in the recording |
+| a span without audio | noted as a gap |
+| audio while the call is paused | dropped, and noted once |
+| a pause that began within audio that has come | that audio is masked |
 """
 
 from collections.abc import Sequence
@@ -25,11 +25,10 @@ from steno.unusable_records import ERROR, Unusable, UnusableRecord, reason
 from steno_ingest.calls.log.account.one_way_audio import ChannelSilence, OneWayAudio
 from steno_ingest.calls.log.audio.pieces import Shape
 
-#: What is noted of one call; a publisher that loses every other chunk of a day fills no database.
-MOST_NOTES = 1000
+#: Notes of one call at most; a publisher that loses every other chunk of a day must not fill the database.
+MAX_NOTES = 1000
 
-
-#: Pauses, updates and corrections of roles of one call that are told to the ledger, each by itself, beyond one a second.
+#: Pauses, updates and corrections of roles of one call that the ledger is told of, beyond one a second.
 MAX_UPDATES = 500
 
 
@@ -58,30 +57,30 @@ class Account:
     codec: AudioCodec
     sample_rate: int
     channel_count: int
-    #: Others must be heard for so long before a silent channel is told.
+    #: For how long others must be heard before a silent channel is reported.
     one_way_seconds: int
-    #: Audio that was taken before it became known that the call was paused by then.
+    #: Spans of audio that came before it was known that the call was paused by then.
     masks: list[tuple[int, int]] = field(default_factory=list)
     #: Of its CallStarted.
     writer: str = ""
-    #: The language that was told last; empty in accounts of before, which did not keep it.
+    #: The language that was set last; empty in accounts of earlier versions.
     locale: str = ""
-    #: Whether another one was told within the call.
+    #: Whether the language changed within the call.
     several_languages: bool = False
-    #: How often the ledger was to be told of it: paused, updated, corrected.
-    said: int = 0
-    #: How much was noted so far.
+    #: How often the call was paused, updated or corrected.
+    update_count: int = 0
+    #: How many notes there were so far.
     noted: int = 0
-    #: The faults that were told, each once a call.
+    #: The faults that were noted, each once.
     faults: set[str] = field(default_factory=set)
-    #: How much of it could not be used.
+    #: How many of its records were unusable.
     unusable: Unusable = field(default_factory=Unusable)
-    #: Why it failed as a whole; nothing more of it is taken then.
+    #: Why the call failed; no more of its audio is used then.
     failure: Failure | None = None
-    #: What is to be told and was not yet.
+    #: Notes that the ledger was not told of yet.
     notes: list[Note] = field(default_factory=list)
     one_way_audio: OneWayAudio = field(init=False, repr=False, compare=False)
-    #: How far the call is.
+    #: What its records mean, and how far it is.
     reader: CallReader = field(init=False)
 
     def __post_init__(self) -> None:
@@ -91,7 +90,7 @@ class Account:
 
     @property
     def shape(self) -> Shape:
-        """What its samples look like."""
+        """The format of its samples."""
         return Shape(codec=self.codec, sample_rate=self.sample_rate, channels=self.channel_count)
 
     @property
@@ -101,23 +100,23 @@ class Account:
 
     @property
     def paused_from(self) -> int | None:
-        """Where the pause began that lasts."""
+        """Where the current pause began; None while it is not paused."""
         return self.reader.paused_from
 
     @property
     def ended(self) -> bool:
-        """Whether no audio follows."""
+        """Whether its audio is over."""
         return self.reader.ended
 
-    def written(self, at: datetime) -> None:
-        """The next record of the call was written then; told before it is taken."""
+    def advance_clock(self, at: datetime) -> None:
+        """Sets when the next record of the call was written; call it before `apply`."""
         self.reader.clock.tell(at)
 
-    def take(self, record: Record) -> Heard | None:
-        """Takes audio, a gap, a pause, a resumption or the end; gives the audio that belongs into the recording, if any does.
+    def apply(self, record: Record) -> Heard | None:
+        """Applies audio, a gap, a pause, a resumption or the end; returns the audio that belongs in the recording, if any.
 
         Raises:
-            UnusableRecord: it cannot be taken. The call goes on without it; a pause holds all the same.
+            UnusableRecord: the record does not fit. The call goes on without it; a pause takes effect all the same.
         """
         heard = None
         for step in self.reader.read(record):
@@ -141,37 +140,34 @@ class Account:
                 self._note_silent(silent)
         return heard
 
-    def dtmf(self, pressed: DtmfPressed) -> None:
-        """Takes that a key was pressed; not while paused, when card numbers are."""
+    def apply_dtmf(self, pressed: DtmfPressed) -> None:
+        """Notes that a key was pressed; not while the call is paused, when people enter card numbers."""
         if not self.ended and self.paused_from is None:
             channel = "" if pressed.channel is None else f" on channel {pressed.channel}"
             self._note("dtmf", min(pressed.position, self.reader.furthest), detail=f"{pressed.digit}{channel}")
 
-    def spoken(self, locale: str) -> None:
-        """Takes which language is spoken from now on."""
+    def set_language(self, locale: str) -> None:
+        """Sets the language that is spoken from now on."""
         before, self.locale = self.locale, locale or self.locale
         if before and before != self.locale:
             self._note("language", self.position, detail=self.locale)
             self.several_languages |= self.position > 0
 
     @property
-    def too_many_updates(self) -> bool:
-        """Whether the ledger is told nothing more of it just now; its gate closes and opens all the same."""
-        return self.said >= MAX_UPDATES + self.reader.clock.elapsed.total_seconds()
+    def updates_exceeded(self) -> bool:
+        """Whether the ledger must not be told of more updates now; pauses take effect on the audio all the same."""
+        return self.update_count >= MAX_UPDATES + self.reader.clock.elapsed.total_seconds()
 
-    def refuse(self, error: UnusableRecord, position: int) -> bool:
-        """Keeps that a record of the call could not be used; False where one was not for the same reason: one a call is told.
-
-        Too many of them fail the call.
-        """
+    def count_unusable(self, error: UnusableRecord, position: int) -> bool:
+        """Counts a record that could not be used; returns whether it is the first for this reason. Too many fail the call."""
         if self.unusable.bad():
             self.failure = Failure(ERROR, reason(str(error)))
         return self._note_fault(error.error_class, position, str(error))
 
     def note_refused(self, error: Permanent) -> bool:
-        """The same of what the ledger refuses, which somebody else may say of the call: it counts nothing against it.
+        """Notes a record that the ledger refuses; returns whether it is the first for this reason.
 
-        It is an event of the call only where it is about the call.
+        Another publisher may have sent it, so it does not count against the call, and is noted only if it is about the call.
         """
         if isinstance(error, UnusableRecord):
             return self._note_fault(error.error_class, self.position, str(error))
@@ -179,17 +175,17 @@ class Account:
         self.faults.add(error.error_class)
         return first
 
-    def kept(self) -> dict[str, Any]:
-        """All of it, for JSON; the notes are told before it is kept."""
-        own = {name: getattr(self, name) for name in _KEPT}
+    def to_json(self) -> dict[str, Any]:
+        """The account as JSON, without its notes: they are saved before it."""
+        own = {name: getattr(self, name) for name in _PLAIN}
         return {
             **own,
-            **_kept_of(self.reader),
+            **_json_of(self.reader),
             "codec": self.codec.value,
             "writer": self.writer,
             "locale": self.locale,
             "several_languages": self.several_languages,
-            "said": self.said,
+            "update_count": self.update_count,
             "faults": sorted(self.faults),
             "unusable": self.unusable.weight,
             "failure": self.failure,
@@ -197,28 +193,28 @@ class Account:
         }
 
     @classmethod
-    def restored(cls, kept: dict[str, Any]) -> "Account":
-        """The account that was kept."""
+    def from_json(cls, saved: dict[str, Any]) -> "Account":
+        """The account that was saved as JSON."""
         values = {
-            **{name: kept[name] for name in _KEPT},
-            "codec": AudioCodec(kept["codec"]),
-            "writer": kept.get("writer", ""),
-            "locale": kept.get("locale", ""),
-            "several_languages": kept.get("several_languages", False),
-            "said": kept.get("said", 0),
-            "faults": set(kept["faults"]),
-            # Accounts of before have neither.
-            "unusable": Unusable(kept.get("unusable", 0)),
-            "failure": Failure(*failure) if (failure := kept.get("failure")) else None,
-            "masks": [(start, end) for start, end in kept["masks"]],
+            **{name: saved[name] for name in _PLAIN},
+            "codec": AudioCodec(saved["codec"]),
+            "writer": saved.get("writer", ""),
+            "locale": saved.get("locale", ""),
+            "several_languages": saved.get("several_languages", False),
+            "update_count": saved.get("update_count", 0),
+            "faults": set(saved["faults"]),
+            # Accounts of earlier versions have neither.
+            "unusable": Unusable(saved.get("unusable", 0)),
+            "failure": Failure(*failure) if (failure := saved.get("failure")) else None,
+            "masks": [(start, end) for start, end in saved["masks"]],
         }
         account = cls(**values)
-        account.one_way_audio.silences = [ChannelSilence(**silence) for silence in kept["silences"]]
-        account.reader = _reader_of(kept, account.reader)
+        account.one_way_audio.silences = [ChannelSilence(**silence) for silence in saved["silences"]]
+        account.reader = _reader_of(saved, account.reader)
         return account
 
     def _unmask(self, end: int) -> None:
-        """A pause ended; audio behind that was not paused."""
+        """Ends the last mask where the pause ended."""
         if self.masks and end < self.masks[-1][1]:
             start = self.masks[-1][0]
             self.masks[-1] = (start, max(start, end))
@@ -237,10 +233,10 @@ class Account:
 
     def _note(self, kind: str, position: int, *, samples: int = 0, detail: str = "") -> None:
         self.noted += 1
-        if self.noted > MOST_NOTES:
+        if self.noted > MAX_NOTES:
             return
-        if self.noted == MOST_NOTES:
-            kind, samples, detail = "notes_ended", 0, f"{MOST_NOTES} were noted of this call; no more are"
+        if self.noted == MAX_NOTES:
+            kind, samples, detail = "notes_ended", 0, f"{MAX_NOTES} were noted of this call; no more are"
         self.notes.append(
             Note(
                 kind=kind,
@@ -251,7 +247,7 @@ class Account:
         )
 
 
-def _kept_of(reader: CallReader) -> dict[str, Any]:
+def _json_of(reader: CallReader) -> dict[str, Any]:
     written_at = reader.clock.written_at
     return {
         "position": reader.position,
@@ -266,24 +262,24 @@ def _kept_of(reader: CallReader) -> dict[str, Any]:
     }
 
 
-def _reader_of(kept: dict[str, Any], begun: CallReader) -> CallReader:
-    """Where an earlier version kept the account, which knew of no clock, that begins now."""
-    written_at = kept.get("written_at")
+def _reader_of(saved: dict[str, Any], begun: CallReader) -> CallReader:
+    """The reader in a saved account; one of an earlier version has no clock, which then begins."""
+    written_at = saved.get("written_at")
     return replace(
         begun,
-        position=kept["position"],
-        sequence=kept["sequence"] + 1,
-        missing=kept.get("missing", 0),
+        position=saved["position"],
+        sequence=saved["sequence"] + 1,
+        missing=saved.get("missing", 0),
         clock=CallClock(
-            elapsed=kept.get("elapsed_ms", 0) * _MILLISECOND,
+            elapsed=saved.get("elapsed_ms", 0) * _MILLISECOND,
             written_at=None if written_at is None else datetime.fromisoformat(written_at),
         ),
-        paused_from=kept["paused_from"],
-        resumed_at=kept["resumed_at"],
-        ended=kept["ended"],
+        paused_from=saved["paused_from"],
+        resumed_at=saved["resumed_at"],
+        ended=saved["ended"],
     )
 
 
 _MILLISECOND = timedelta(milliseconds=1)
 
-_KEPT = ("call_id", "sample_rate", "channel_count", "one_way_seconds", "masks", "noted")
+_PLAIN = ("call_id", "sample_rate", "channel_count", "one_way_seconds", "masks", "noted")

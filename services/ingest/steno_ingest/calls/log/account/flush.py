@@ -1,4 +1,4 @@
-"""Makes safe what the call log has taken: pieces of audio, then notes, then the accounts that say so."""
+"""Saves what the call log has handled: pieces of audio, then notes, then the accounts, which say that both are saved."""
 
 from collections.abc import Sequence
 
@@ -12,42 +12,42 @@ from steno_ingest.metrics import CALL_NOTES, HELD_BYTES
 
 log = structlog.get_logger("steno.ingest.call_log")
 
-#: Audio of all calls held at most; beyond it a call's audio is kept before more of it is taken.
-MOST_HELD_BYTES = 192 << 20
+#: Audio of all calls held at most; beyond it a call's audio is saved before more of it is handled.
+MAX_HELD_BYTES = 192 << 20
 
 #: Audio of one call held at most: sixteen minutes of two channels of G.711, which come at once where a call is published so.
-MOST_OF_A_CALL_BYTES = 16 << 20
+MAX_CALL_BYTES = 16 << 20
 
 
 class Flusher:
-    """What of calls is held in memory, and how it gets out of there."""
+    """Bounds the audio that open calls hold in memory, and saves calls."""
 
     def __init__(
-        self, ledger: CallLedger, accounts: AccountRows, pieces: PieceStore, *, most_held_bytes: int = MOST_HELD_BYTES
+        self, ledger: CallLedger, accounts: AccountRows, pieces: PieceStore, *, max_held_bytes: int = MAX_HELD_BYTES
     ) -> None:
         self._ledger = ledger
         self._accounts = accounts
         self._pieces = pieces
-        self._most_held_bytes = most_held_bytes
+        self._most_held_bytes = max_held_bytes
         self._held_bytes = 0
 
-    def hold(self, call: OpenCall, position: int, audio: bytes) -> None:
-        """Holds audio of a call, as far as a recording can."""
-        if position < call.most_samples:
-            held = call.audio.held
+    def add(self, call: OpenCall, position: int, audio: bytes) -> None:
+        """Adds audio to a call, as far as a recording can hold it."""
+        if position < call.max_samples:
+            held = call.audio.held_bytes
             call.audio.add(position, audio)
-            self._held_bytes += call.audio.held - held
+            self._held_bytes += call.audio.held_bytes - held
 
     def release(self, calls: Sequence[OpenCall]) -> None:
-        """These calls are others' now."""
-        self._held_bytes -= sum(call.audio.held for call in calls)
+        """Stops counting the audio of calls that another process has now."""
+        self._held_bytes -= sum(call.audio.held_bytes for call in calls)
 
     async def make_room(self, call: OpenCall) -> None:
-        """Returns when there is room for more audio of a call. Raises `StoreUnavailable`."""
-        held = call.audio.held
-        if held < MOST_OF_A_CALL_BYTES and (self._held_bytes < self._most_held_bytes or not held):
+        """Saves the audio of a call if it or all calls hold too much. Raises `StoreUnavailable`."""
+        held = call.audio.held_bytes
+        if held < MAX_CALL_BYTES and (self._held_bytes < self._most_held_bytes or not held):
             return
-        pieces = call.audio.take()
+        pieces = call.audio.drain()
         try:
             await self._pieces.put([(call.account.call_id, *piece) for piece in pieces])
         except BaseException:
@@ -55,21 +55,21 @@ class Flusher:
             raise
         self._held_bytes -= sum(len(audio) for _, audio in pieces)
 
-    async def keep(self, calls: Sequence[OpenCall]) -> None:
-        """Makes safe what was taken of calls.
+    async def flush(self, calls: Sequence[OpenCall]) -> None:
+        """Saves calls.
 
         Raises:
-            StoreUnavailable, DatabaseUnavailable: it is all held on to.
+            StoreUnavailable, DatabaseUnavailable: all of it is still held.
         """
-        batches = [call.batch() for call in calls]
+        batches = [call.begin_flush() for call in calls]
         try:
             await self._pieces.put([(batch.account.call_id, *piece) for batch in batches for piece in batch.pieces])
             for batch in batches:
                 await self._note(batch)
-            await self._accounts.keep([batch.account for batch in batches])
+            await self._accounts.save([batch.account for batch in batches])
         except BaseException:
             for call, batch in zip(calls, batches, strict=True):
-                call.take_back(batch)
+                call.revert_flush(batch)
             raise
         self._held_bytes -= sum(len(audio) for batch in batches for _, audio in batch.pieces)
         HELD_BYTES.set(self._held_bytes)

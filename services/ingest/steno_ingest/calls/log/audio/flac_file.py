@@ -1,9 +1,9 @@
-"""Telephone audio of which most is missing, as a FLAC file: a minute of silence takes as many bytes as a word. Pure.
+"""Writes telephone audio as a FLAC file, for calls of which most is silence: a minute of it takes a few bytes. Pure.
 
-A WAVE file says silence sample by sample, so that a call that was paused for hours is a file of hundreds of megabytes. In
-FLAC a block of one value is that value and its length (a constant subframe), and what is audio stands there as it is (a
-verbatim one): to the sample what the WAVE file would hold, with its times, and played by everything. G.711 is written as the
-linear samples it stands for (ITU-T G.711), twice its size: so this is for files of which more than half is silence.
+A WAVE file has every sample of silence, so a call that was paused for hours is a file of hundreds of megabytes. In FLAC a block
+of one value is that value and its length (a constant subframe), and audio is written as it is (a verbatim subframe): the same
+samples at the same times, playable everywhere. G.711 is written as linear samples of 16 bits, twice its size, so this is for
+files of which more than half is silence.
 
 Source: RFC 9639, Free Lossless Audio Codec.
 """

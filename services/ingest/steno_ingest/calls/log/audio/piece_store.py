@@ -1,4 +1,4 @@
-"""The pieces of calls' audio in the object store, while the calls last; see `steno_ingest.calls.log.audio.pieces`."""
+"""Keeps the pieces of open calls in the object store; see `steno_ingest.calls.log.audio.pieces`."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -11,47 +11,47 @@ from steno.storage.objects import ObjectMissing, ObjectStore
 from steno_ingest.calls.log.audio.pieces import Shape, Span, layout, masked
 from steno_ingest.metrics import RECORDED_BYTES
 
-#: Pieces of an open call are here; a call's end removes them.
+#: The folder of the pieces of open calls; they are removed once the recording is made.
 CALL_AUDIO_PREFIX = "call-audio"
 
-#: What is older belongs to no open call: the recording of one ends after 74 hours.
+#: An older piece belongs to no open call: a recording holds at most 74 hours.
 OLDEST_PIECE = timedelta(days=7)
 
 _AT_ONCE = 32
 
 
 class PieceGone(Retryable):
-    """A piece was there and is not: another process is done with the call, or somebody removed it."""
+    """A piece was there and is gone: another process has finished the call, or somebody removed it."""
 
     error_class = "piece_gone"
 
 
 class PieceStore:
-    """Keeps pieces. Every method may raise `StoreUnavailable`."""
+    """Writes and reads pieces. Every method may raise `StoreUnavailable`."""
 
     def __init__(self, objects: ObjectStore) -> None:
         self._objects = objects
         self._slots = asyncio.Semaphore(_AT_ONCE)
 
     async def put(self, pieces: Sequence[tuple[str, Span, bytes]]) -> None:
-        """Keeps pieces, each with the id of its call; returns when all are there."""
+        """Writes pieces, each with the id of its call; returns when all are written."""
         outcomes = await asyncio.gather(*(self._put(*piece) for piece in pieces), return_exceptions=True)
         for outcome in outcomes:
             if outcome is not None:
                 raise outcome
 
     async def spans(self, call_id: str) -> list[Span]:
-        """The pieces there are of a call."""
+        """The pieces of a call."""
         names = [unquote(url.rpartition("/")[2]) for url in await self._objects.listed(_prefix(call_id))]
         return [span for name in names if (span := Span.named(name)) is not None]
 
     async def audio(
         self, call_id: str, shape: Shape, spans: Sequence[Span], *, samples: int, masks: Sequence[tuple[int, int]]
     ) -> AsyncIterator[bytes | int]:
-        """So many samples of a call from its start, interleaved: from its pieces, and so much silence where there are none.
+        """The first samples of a call, interleaved: bytes from its pieces, and a number of silent samples where there is none.
 
         Raises:
-            PieceGone: a piece is not there any more.
+            PieceGone: a piece has been removed meanwhile.
         """
         for part in layout(spans, samples):
             if part.piece is None:

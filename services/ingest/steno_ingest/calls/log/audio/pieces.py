@@ -1,8 +1,8 @@
-"""The audio of a call in pieces: how it grows, and how it is put together again. Pure.
+"""Pieces of a call's audio: how they are cut while it comes, and how a recording is put together from them. Pure.
 
-A piece is named by where it begins and ends, in samples of one channel. What two pieces have of the same span is the same,
-since audio follows from the log alone, so it does not matter which process wrote which, where it cut, or whether it wrote
-twice. Spans without a piece are silence.
+The name of a piece says where it begins and ends, in samples of one channel. Audio follows from the log alone, so two pieces
+agree where they overlap: it does not matter which process wrote which, where it cut, or whether it wrote twice. A span without
+a piece is silence.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 
 from steno.events.records import AudioCodec
 
-#: A piece is worth flusher when it has so many bytes: eight seconds of a call of two channels of G.711.
+#: A piece is saved when it has so many bytes: eight seconds of a call of two channels of G.711.
 PIECE_BYTES = 128 << 10
-#: It grows no further than this where nobody comes to keep it.
-MOST_PIECE_BYTES = 4 * PIECE_BYTES
+#: A piece is closed at this size if it was not saved before.
+MAX_PIECE_BYTES = 4 * PIECE_BYTES
 
-#: Gaps up to this long are filled while a piece grows, so that a call full of holes is no heap of tiny objects.
+#: Gaps up to this long are filled with silence, so that a call with many gaps does not become many tiny objects.
 _FILLED_SECONDS = 1
 
 _BLOCK_BYTES = 1 << 20
@@ -23,7 +23,7 @@ _BLOCK_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """What samples of a call look like."""
+    """The format of a call's samples."""
 
     codec: AudioCodec
     sample_rate: int
@@ -35,25 +35,25 @@ class Shape:
         return self.codec.sample_bytes * self.channels
 
     def silence(self, samples: int) -> bytes:
-        """So many samples of silence on all channels."""
+        """Silence of this many samples on all channels."""
         return self.codec.silence * (samples * self.channels)
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Span:
-    """A piece of audio: from its first sample up to, not including, the last."""
+    """Where a piece lies: from the sample `start` up to, not including, `end`."""
 
     start: int
     end: int
 
     @property
     def name(self) -> str:
-        """What it is called: names in order are spans in order."""
+        """The name of the piece; names in order are spans in order."""
         return f"{self.start:015}-{self.end:015}"
 
     @classmethod
     def named(cls, name: str) -> "Span | None":
-        """The span of that name; None where it is no name of one."""
+        """The span of a piece by its name; None where it is no such name."""
         start, _, end = name.partition("-")
         return cls(int(start), int(end)) if start.isdecimal() and end.isdecimal() else None
 
@@ -64,39 +64,38 @@ class UnsavedAudio:
 
     shape: Shape
     closed: list[tuple[Span, bytes]] = field(default_factory=list)
-    #: Bytes that it holds.
-    held: int = 0
+    held_bytes: int = 0
     _start: int = 0
     _end: int = 0
     _open: bytearray = field(default_factory=bytearray)
 
     def add(self, position: int, audio: bytes) -> None:
-        """Adds audio behind what there is."""
+        """Adds the next audio."""
         piece = self._open
         if position != self._end or not piece:
-            self._follow(position)
+            self._skip_to(position)
         piece += audio
-        self.held += len(audio)
+        self.held_bytes += len(audio)
         self._end = position + len(audio) // self.shape.frame_bytes
-        if len(piece) >= MOST_PIECE_BYTES:
+        if len(piece) >= MAX_PIECE_BYTES:
             self._close()
 
-    def take(self) -> list[tuple[Span, bytes]]:
-        """Hands over all it holds."""
+    def drain(self) -> list[tuple[Span, bytes]]:
+        """Hands over all pieces."""
         self._close()
-        taken, self.closed, self.held = self.closed, [], 0
+        taken, self.closed, self.held_bytes = self.closed, [], 0
         return taken
 
     def put_back(self, pieces: Sequence[tuple[Span, bytes]]) -> None:
-        """Takes back what could not be kept."""
+        """Holds again the pieces that could not be saved."""
         self.closed = [*pieces, *self.closed]
-        self.held += sum(len(audio) for _, audio in pieces)
+        self.held_bytes += sum(len(audio) for _, audio in pieces)
 
-    def _follow(self, position: int) -> None:
+    def _skip_to(self, position: int) -> None:
         if self._open and position - self._end <= _FILLED_SECONDS * self.shape.sample_rate:
             silence = self.shape.silence(position - self._end)
             self._open += silence
-            self.held += len(silence)
+            self.held_bytes += len(silence)
             return
         self._close()
         self._start = position
@@ -109,17 +108,17 @@ class UnsavedAudio:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """The next part of a recording: of a piece, or of silence."""
+    """The next part of a recording."""
 
     span: Span
-    #: The piece it is of; None: silence.
+    #: The piece that has its audio; None: it is silence.
     piece: Span | None
 
 
 def layout(pieces: Iterable[Span], samples: int) -> Iterator[Part]:
-    """From which pieces a recording of so many samples is made, in order and without a hole.
+    """The parts that make a recording of this many samples, in order and without gaps.
 
-    Of pieces that overlap, the one that begins first gives what it has.
+    Of pieces that overlap, the one that begins first is used.
     """
     position = 0
     for piece in sorted(pieces):
@@ -136,7 +135,7 @@ def layout(pieces: Iterable[Span], samples: int) -> Iterator[Part]:
 
 
 def blocks_of_silence(shape: Shape, samples: int) -> Iterator[bytes]:
-    """Silence of any length, in blocks that fit into memory."""
+    """Silence of any length, in blocks of at most a megabyte."""
     most = _BLOCK_BYTES // shape.frame_bytes
     while samples > 0:
         yield shape.silence(min(most, samples))

@@ -1,4 +1,4 @@
-"""Telephone audio as a WAVE file: the header that goes in front of raw samples, which stay in the codec they came in. Pure.
+"""Writes the header of a WAVE file of telephone audio; the samples behind it stay in the codec they came in. Pure.
 
 Sources: Microsoft and IBM, Multimedia Programming Interface and Data Specifications 1.0 (1991), RIFF WAVE; Microsoft, New
 Multimedia Data Types and Data Techniques (1994), WAVEFORMATEX and the `fact` chunk of what is not PCM; RFC 2361, format tags.
@@ -14,7 +14,7 @@ FORMAT_TAGS = {AudioCodec.S16LE: 1, AudioCodec.PCMA: 6, AudioCodec.PCMU: 7}
 _MOST_DATA_BYTES = 2**32 - 1 - 64
 
 
-def most_samples(codec: AudioCodec, channels: int) -> int:
+def max_samples(codec: AudioCodec, channels: int) -> int:
     """Samples of one channel that a file can hold: 74 hours of two channels of G.711."""
     return _MOST_DATA_BYTES // (codec.sample_bytes * channels)
 
@@ -29,7 +29,7 @@ def wave_header(codec: AudioCodec, *, sample_rate: int, channels: int, samples: 
     Raises:
         ValueError: the file would be larger than the format can say, or the codec is not known.
     """
-    if codec not in FORMAT_TAGS or samples > most_samples(codec, channels):
+    if codec not in FORMAT_TAGS or samples > max_samples(codec, channels):
         raise ValueError(f"{samples} samples of {channels} channels of {codec} make no WAVE file")
     frame_bytes = codec.sample_bytes * channels
     shape = struct.pack(

@@ -1,11 +1,11 @@
-"""Records on the log that belong to no call as it stands: they go to dead letters, and their calls go on without them.
+"""The errors of records that do not fit their call. Such a record goes to dead letters, and its call goes on without it.
 
 ```
 UnusableRecord              steno.unusable_records: what every reader of the log refuses
 ├── UnknownCall             its call has not started
-├── UnknownCodec            its call cannot be heard
-├── TooManyProperties             with what is known of its call already, it says more than is kept
-└── TooManyUpdates            its call is told of more often than it has had time for
+├── UnknownCodec            the audio of its call cannot be decoded
+├── TooManyProperties       its call would have more properties than are kept
+└── TooManyUpdates          its call is paused, updated and corrected more often than it has had time for
 ```
 """
 

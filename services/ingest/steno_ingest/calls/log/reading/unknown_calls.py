@@ -1,4 +1,4 @@
-"""Records of calls that are not open, because they have ended or never started."""
+"""Checks records of calls that are not open, because they have ended or never started."""
 
 from dataclasses import dataclass, field
 
@@ -13,37 +13,37 @@ _REMEMBERED = 10_000
 
 
 @dataclass(slots=True, kw_only=True)
-class _UnknownCall:
-    """One of them."""
+class _Known:
+    """What is known of a call that is not open."""
 
-    #: What stands on the log below this offset was accounted for; None: the call never started.
+    #: Records below this offset were accounted for; None: the call never started.
     accounted_below: int | None
-    #: For what records of it were put aside already.
-    told: set[str] = field(default_factory=set)
+    #: The error classes for which a record of it has gone to dead letters.
+    refused_for: set[str] = field(default_factory=set)
 
 
 class UnknownCalls:
-    """Judges the records of calls that are not open: the first of each kind goes to dead letters, the others are counted."""
+    """Counts the records of calls that are not open, and has the first of each kind go to dead letters."""
 
     def __init__(self, accounts: AccountRows) -> None:
         self._accounts = accounts
-        self._known: dict[str, _UnknownCall] = {}
+        self._known: dict[str, _Known] = {}
 
     async def accounted_below(self, call_id: str) -> int | None:
-        """Where the account of a call that has ended goes to; None where there never was one. Raises `DatabaseUnavailable`."""
+        """The offset up to which an ended call is accounted for; None if it never started. Raises `DatabaseUnavailable`."""
         return (await self._find(call_id)).accounted_below
 
-    async def judge(self, record: CallRecord, offset: int) -> None:
-        """Counts what is wrong with a record.
+    async def check(self, record: CallRecord, offset: int) -> None:
+        """Counts a record, unless nothing is wrong with it: it was accounted for, or it only comes late.
 
         Raises:
-            UnusableRecord: it is the first of its kind of its call.
-            DatabaseUnavailable: to be called again.
+            UnusableRecord: it is the first of its kind in its call.
+            DatabaseUnavailable: call it again.
         """
-        unknown = await self._find(record.call_id)
-        name, below = type(record).__name__, unknown.accounted_below
+        below = await self.accounted_below(record.call_id)
         error: UnusableRecord
         if below is None:
+            name = type(record).__name__
             error = UnknownCall(f"call {record.call_id} has not started: publish CallStarted before its first {name}")
         elif offset < below or not isinstance(record, AudioChunk):
             return
@@ -52,34 +52,38 @@ class UnknownCalls:
         await self.refuse(record.call_id, error)
 
     async def refuse(self, call_id: str, error: Permanent) -> None:
-        """Counts a record that cannot be used, and raises the first of its kind. Raises `DatabaseUnavailable`, too."""
-        told = (await self._find(call_id)).told
+        """Counts a record that cannot be used, and raises the error if it is the first of its kind in its call.
+
+        Raises:
+            DatabaseUnavailable: call it again.
+        """
+        refused_for = (await self._find(call_id)).refused_for
         CALL_RECORDS_UNUSABLE.labels(error.error_class).inc()
-        if error.error_class not in told:
-            told.add(error.error_class)
+        if error.error_class not in refused_for:
+            refused_for.add(error.error_class)
             raise error
 
     def remember(self, call_id: str, accounted_below: int) -> None:
-        """A call has ended, and is accounted for up to there."""
-        self._keep(call_id, _UnknownCall(accounted_below=accounted_below))
+        """Notes that a call has ended, and up to which offset it is accounted for."""
+        self._add(call_id, _Known(accounted_below=accounted_below))
 
     def forget(self, call_id: str | None = None) -> None:
-        """A call has started; or (None) others may have dealt with calls meanwhile."""
+        """Forgets a call that has started; or (None) all calls, since another process may have had them meanwhile."""
         if call_id is None:
             self._known.clear()
         else:
             self._known.pop(call_id, None)
 
-    async def _find(self, call_id: str) -> _UnknownCall:
-        unknown = self._known.get(call_id)
-        if unknown is None:
-            # Such an id was refused at the start of its call, and PostgreSQL cannot even be asked for it.
-            kept = None if "\0" in call_id else await self._accounts.find(call_id)
-            unknown = self._keep(call_id, _UnknownCall(accounted_below=None if kept is None else kept.next_offset))
-        return unknown
+    async def _find(self, call_id: str) -> _Known:
+        known = self._known.get(call_id)
+        if known is None:
+            # An id with NUL was refused at the start of its call, and PostgreSQL cannot even be asked for it.
+            saved = None if "\0" in call_id else await self._accounts.find(call_id)
+            known = self._add(call_id, _Known(accounted_below=None if saved is None else saved.next_offset))
+        return known
 
-    def _keep(self, call_id: str, unknown: _UnknownCall) -> _UnknownCall:
+    def _add(self, call_id: str, known: _Known) -> _Known:
         if len(self._known) >= _REMEMBERED:
             del self._known[next(iter(self._known))]
-        self._known[call_id] = unknown
-        return unknown
+        self._known[call_id] = known
+        return known

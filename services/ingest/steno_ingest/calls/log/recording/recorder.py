@@ -1,8 +1,8 @@
-"""The recorder: of a call that is over, the pieces of its audio become a recording in the object store.
+"""Makes the recording of a call that has ended, from the pieces of its audio in the object store.
 
 The recording is a WAVE file in the codec the call came in, its channels kept, with silence for what is missing; where that
 would be most of it, a FLAC file, in which silence takes no room. The same pieces make the same bytes and so the same
-recording id, wherever a process was killed: what was done already is done again to no effect, and the pieces go last.
+recording id, wherever a process was killed: a step that is repeated has no further effect, and the pieces are removed last.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -11,14 +11,14 @@ import structlog
 
 from steno.errors import StenoError
 from steno.events.records import ChannelRole, RecordingSubmitted
-from steno_ingest.calls.ledger.account_rows import AccountRows, KeptAccount
+from steno_ingest.calls.ledger.account_rows import AccountRows, SavedAccount
 from steno_ingest.calls.ledger.call_ledger import CallLedger
 from steno_ingest.calls.ledger.view import CallView
 from steno_ingest.calls.log.account.account import Account
 from steno_ingest.calls.log.audio.flac_file import flac
 from steno_ingest.calls.log.audio.piece_store import PieceStore
 from steno_ingest.calls.log.audio.pieces import Shape, Span, blocks_of_silence, layout
-from steno_ingest.calls.log.audio.wave_file import most_samples, padding, wave_header
+from steno_ingest.calls.log.audio.wave_file import max_samples, padding, wave_header
 from steno_ingest.metrics import CALL_NOTES
 from steno_ingest.recordings.intake import Intake, KeptRecording
 
@@ -27,12 +27,12 @@ log = structlog.get_logger("steno.ingest.recorder")
 #: The kind of the event of a call whose recording could not be made.
 RECORDING_FAILED = "recording_failed"
 
-MOST_SILENCE_BYTES = 1 << 20
-"""Silence that a WAVE file may hold beside less audio than that: a minute of two channels."""
+MAX_SILENCE_BYTES = 1 << 20
+"""A file with more silence than this, and less audio than silence, is FLAC: a minute of two channels."""
 
 
 class Recorder:
-    """Makes recordings of calls, and has them transcribed a second time."""
+    """Makes recordings of calls, and submits them for a second transcription."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Recorder:
     ) -> None:
         """
         Args:
-            second_pass: Recordings are submitted, to be transcribed better than was possible while people spoke.
+            second_pass: Whether recordings are submitted, to be transcribed better than was possible during the call.
         """
         self._intake = intake
         self._ledger = ledger
@@ -53,39 +53,39 @@ class Recorder:
         self._pieces = pieces
         self._second_pass = second_pass
 
-    async def finish(self, call: KeptAccount) -> None:
-        """Makes the recording of a call that has ended, where there is audio of it; the call needs nothing more then.
+    async def finish(self, call: SavedAccount) -> None:
+        """Makes the recording of a call that has ended, if there is audio of it, and marks the call as finished.
 
         Raises:
-            StoreUnavailable, DatabaseUnavailable, PieceGone: to be called again.
+            StoreUnavailable, DatabaseUnavailable, PieceGone: call it again.
         """
-        account = Account.restored(call.account)
+        account = Account.from_json(call.account)
         spans = await self._pieces.spans(call.call_id)
-        # Asked after that: where somebody else is done with the call already, these may be what is left of the pieces.
+        # Asked after that: if another process has finished the call, these may be the pieces that it has not removed yet.
         if spans and not await self._accounts.is_finished(call.call_id):
             recording = await self._record(account, spans)
             await self._ledger.note_recording(call.call_id, recording.recording_id, recording.url)
             # A pass has one language: where several were spoken, the live transcript is the better one.
             if self._second_pass and not account.several_languages:
                 await self._submit(await self._ledger.call(call.call_id), recording)
-        # The pieces last: of a part of them another recording would be made.
+        # The pieces last: some of them alone would make another recording.
         await self._accounts.finish(call.call_id)
         await self._pieces.clear(call.call_id)
 
-    async def give_up(self, call: KeptAccount, error: Exception) -> None:
-        """Notes in the call's events that there is no recording of it, and why. Its pieces stay, so that it can still be made.
+    async def give_up(self, call: SavedAccount, error: Exception) -> None:
+        """Notes in the call's events that it has no recording, and why. Its pieces stay, so that it can still be made.
 
         Raises:
-            DatabaseUnavailable: to be called again.
+            DatabaseUnavailable: call it again.
         """
-        # What went wrong within is for the log alone.
+        # The details of an internal error are for the log alone.
         detail = str(error) if isinstance(error, StenoError) else "an internal error of ingest; its log has the details"
         await self._ledger.note_event(call.call_id, RECORDING_FAILED, position_ms=0, detail=detail)
         CALL_NOTES.labels(RECORDING_FAILED).inc()
 
     async def _record(self, account: Account, spans: Sequence[Span]) -> KeptRecording:
         shape = account.shape
-        samples = min(account.position, most_samples(shape.codec, shape.channels))
+        samples = min(account.position, max_samples(shape.codec, shape.channels))
         if samples < account.position:
             at = samples * 1000 // shape.sample_rate
             await self._ledger.note_event(
@@ -121,9 +121,9 @@ class Recorder:
 
 
 def _is_sparse(shape: Shape, spans: Sequence[Span], samples: int) -> bool:
-    """Whether silence that nobody sent would be most of a file, and much."""
+    """Whether most of a file would be silence that nobody sent, and much of it."""
     missing = sum(part.span.end - part.span.start for part in layout(spans, samples) if part.piece is None)
-    return 2 * missing > samples and missing * shape.frame_bytes > MOST_SILENCE_BYTES
+    return 2 * missing > samples and missing * shape.frame_bytes > MAX_SILENCE_BYTES
 
 
 async def _wave(shape: Shape, samples: int, audio: AsyncIterator[bytes | int]) -> AsyncIterator[bytes]:
