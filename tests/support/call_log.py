@@ -8,7 +8,7 @@ from typing import Any
 
 from steno_ingest.calls.ledger.account_rows import AccountRows, SavedAccount
 from steno_ingest.calls.ledger.call_ledger import CallLedger
-from steno_ingest.calls.ledger.changes import begun
+from steno_ingest.calls.ledger.changes import new_call
 from steno_ingest.calls.ledger.view import CallView, fingerprint
 from steno_ingest.calls.log.account.flush import Flusher
 from steno_ingest.calls.log.audio.piece_store import PieceStore
@@ -120,7 +120,7 @@ class MortalLedger(CallLedger):
             if known.fingerprint != fingerprint(started):
                 raise CallIdInUse("another call has this id")
             return False
-        view = begun(started, door="kafka", instance="", paused=False, at=NOW)
+        view = new_call(started, door="kafka", instance="", paused=False, at=NOW)
         await self._fate().meet(lambda: self.views.update({started.call_id: view}))
         return True
 
@@ -137,7 +137,7 @@ class MortalLedger(CallLedger):
     async def update(self, call_id: str, *, properties: Mapping[str, str], locale: str = "") -> None:
         await self._change(call_id, properties=merged((await self.call(call_id)).properties, properties))
 
-    async def audio_ended(self, ended: CallEnded) -> bool:
+    async def end_audio(self, ended: CallEnded) -> bool:
         await self._change(ended.call_id, ended_at=ended.ended_at, end_reason=ended.reason, complete=ended.complete)
         return True
 

@@ -9,8 +9,8 @@ from steno_ingest.calls.doors.actions import Offered, ResumePoint
 from steno_ingest.calls.doors.audio_format import AudioFormat
 from steno_ingest.calls.hosting.host import CallHost
 from steno_ingest.calls.hosting.reconciler import Reconciler
-from steno_ingest.calls.ledger.call_rows import seen
-from steno_ingest.calls.ledger.changes import begun, gated, in_use, over
+from steno_ingest.calls.ledger.call_rows import visible
+from steno_ingest.calls.ledger.changes import already_ended, id_in_use, new_call, set_paused
 from steno_ingest.calls.ledger.view import CallView, Standing
 from steno_ingest.errors import NotThere
 
@@ -51,14 +51,14 @@ class MemoryLedger:
     async def begin(self, started: CallStarted, *, door: str, instance: str, paused: bool) -> None:
         await self._reached()
         if started.call_id in self.views:
-            raise in_use(self.views[started.call_id])
-        self.views[started.call_id] = begun(started, door=door, instance=instance, paused=paused, at=NOW)
+            raise id_in_use(self.views[started.call_id])
+        self.views[started.call_id] = new_call(started, door=door, instance=instance, paused=paused, at=NOW)
 
     async def resume(self, call_id: str, *, instance: str, caller: Caller) -> CallView:
         await self._reached()
-        seen(self._there(call_id), call_id, caller)
+        visible(self._there(call_id), call_id, caller)
         if not self._there(call_id).open:
-            raise over(self.views[call_id], "go on")
+            raise already_ended(self.views[call_id], "go on")
         return self.change(call_id, instance=instance)
 
     async def set_paused(
@@ -66,7 +66,7 @@ class MemoryLedger:
     ) -> CallView:
         self.told_gates += 1
         await self._reached()
-        return self.change(call_id, **gated(self._there(call_id), paused, by=by, reason=reason))
+        return self.change(call_id, **set_paused(self._there(call_id), paused, by=by, reason=reason))
 
     async def fail(self, call_id: str, *, reason: str, error: str) -> bool:
         await self._reached()

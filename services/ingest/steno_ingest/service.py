@@ -19,7 +19,7 @@ from steno_ingest.calls.hosting.host import CallHost
 from steno_ingest.calls.hosting.reconciler import Reconciler
 from steno_ingest.calls.ledger.account_rows import AccountRows
 from steno_ingest.calls.ledger.call_ledger import CallLedger
-from steno_ingest.calls.ledger.overdue import Overdue
+from steno_ingest.calls.ledger.overdue_calls import OverdueCalls
 from steno_ingest.calls.ledger.queries import CallQueries
 from steno_ingest.calls.log.wiring import read_call_log
 from steno_ingest.calls.transports.websocket_server import WebSocketServer
@@ -131,7 +131,7 @@ async def build(settings: IngestSettings) -> Wiring:
             reconciler,
             host,
             Sweeper(objects, accounts),
-            Overdue(calls, queries),
+            OverdueCalls(calls, queries),
             topics,
             *on_kafka,
         ],

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from steno_ingest.balance import books
 from steno_ingest.calls.ledger.call_ledger import CallLedger
-from steno_ingest.calls.ledger.overdue import Overdue
+from steno_ingest.calls.ledger.overdue_calls import OverdueCalls
 from steno_ingest.calls.ledger.queries import CallQueries
 from steno_ingest.calls.ledger.tables import call_entries, call_events, call_phrases
 from steno_ingest.errors import CallAlreadyEnded, CallIdInUse, InvalidMetadata, NotThere, UnusableId
@@ -60,8 +60,8 @@ async def test_a_call_goes_its_way(ingest: Ingest, ledger: CallLedger) -> None:
     for _ in range(2):
         await ledger.begin(call_started(), **DOOR)
         assert not await ledger.note_started(call_started())
-    assert await ledger.audio_ended(call_ended())
-    assert not await ledger.audio_ended(call_ended(reason="torn"))
+    assert await ledger.end_audio(call_ended())
+    assert not await ledger.end_audio(call_ended(reason="torn"))
     for record in (live_started(), live_completed(), live_completed(), live_failed()):
         await ledger.note_transcript(record)
     call = await ledger.call(CALL)
@@ -94,7 +94,7 @@ async def test_a_call_goes_its_way(ingest: Ingest, ledger: CallLedger) -> None:
 
 STORY: dict[str, Any] = {
     "begin": lambda ledger: ledger.note_started(call_started()),
-    "ended": lambda ledger: ledger.audio_ended(call_ended()),
+    "ended": lambda ledger: ledger.end_audio(call_ended()),
     "transcribing": lambda ledger: ledger.note_transcript(live_started()),
     "completed": lambda ledger: ledger.note_transcript(live_completed()),
     "better": lambda ledger: ledger.note_transcript(live_completed(recording_id="better", supersedes=LIVE)),
@@ -116,7 +116,7 @@ async def test_the_order_plays_no_part(ingest: Ingest, ledger: CallLedger, rotat
             continue
         await STORY[name](ledger)
     if not (await ledger.call(CALL)).ended_at:
-        await ledger.audio_ended(call_ended())
+        await ledger.end_audio(call_ended())
     call = await ledger.call(CALL)
     assert (call.state, call.current_recording_id, call.end_reason) == (CallStatus.COMPLETED, "better", "hangup")
     assert len(await ingest.rows(call_phrases)) == len(await ingest.rows(call_events)) == 1
@@ -152,7 +152,7 @@ async def test_a_call_id_is_used_once(ledger: CallLedger) -> None:
     await ledger.note_started(call_started())
     with pytest.raises(CallIdInUse):
         await ledger.note_started(other)
-    await ledger.audio_ended(call_ended())
+    await ledger.end_audio(call_ended())
     with pytest.raises(CallIdInUse):
         await ledger.begin(call_started(), **DOOR)
     assert not await ledger.note_started(call_started())
@@ -182,7 +182,7 @@ async def test_a_result_and_a_start_at_once_meet(ingest: Ingest, ledger: CallLed
         await asyncio.gather(
             ledger.note_transcript(live_completed(call_id)), ledger.note_started(call_started(call_id, protocol="upstream"))
         )
-        await ledger.audio_ended(call_ended(call_id))
+        await ledger.end_audio(call_ended(call_id))
         assert (await ledger.call(call_id)).state is CallStatus.COMPLETED
 
 
@@ -191,7 +191,7 @@ async def test_an_end_and_a_result_at_once_meet(ingest: Ingest, ledger: CallLedg
     for number in range(20):
         call_id = f"call-{number}"
         await ledger.note_started(call_started(call_id, protocol="upstream"))
-        await asyncio.gather(ledger.note_transcript(live_completed(call_id)), ledger.audio_ended(call_ended(call_id)))
+        await asyncio.gather(ledger.note_transcript(live_completed(call_id)), ledger.end_audio(call_ended(call_id)))
         call = await ledger.call(call_id)
         assert (call.state, call.complete) == (CallStatus.COMPLETED, True)
     await ledger.note_started(call_started("talking", protocol="upstream"))
@@ -212,7 +212,7 @@ async def test_a_pause_is_kept_for_whoever_has_the_call(ingest: Ingest, ledger: 
     assert await ledger.open_calls(instance="ingest-1") == []
     await ledger.set_paused(CALL, False, by="tester")
     assert [state.paused for state in await told_of(ingest)] == [False, True, False]
-    await ledger.audio_ended(call_ended())
+    await ledger.end_audio(call_ended())
     with pytest.raises(CallAlreadyEnded):
         await ledger.set_paused(CALL, True, by="tester")
     with pytest.raises(CallAlreadyEnded):
@@ -227,7 +227,7 @@ async def test_a_call_may_fail_before_its_audio_ends(ledger: CallLedger) -> None
     await ledger.note_transcript(live_failed())
     assert (await ledger.set_paused(CALL, True, by="tester")).paused
     assert len(await ledger.open_calls()) == 1
-    assert await ledger.audio_ended(call_ended(complete=False, reason="torn", error="the \0 socket is gone"))
+    assert await ledger.end_audio(call_ended(complete=False, reason="torn", error="the \0 socket is gone"))
     call = await ledger.call(CALL)
     assert (call.state, call.reason, call.end_reason) == (CallStatus.FAILED, "the codec is not known", "torn")
     assert call.end_error == "the \ufffd socket is gone"
@@ -259,7 +259,7 @@ async def test_roles_are_corrected_once_each(ingest: Ingest, ledger: CallLedger)
     later = logged.model_copy(update={"channels": CHANNELS[:1], "corrected_at": logged.corrected_at + timedelta(hours=1)})
     assert [entry.role for entry in (await ledger.note_roles(later)).channels] == [Role.AGENT, Role.AGENT]
     assert [state.roles_revision for state in await told_of(ingest)] == [0, 1, 2]
-    await ledger.audio_ended(call_ended())
+    await ledger.end_audio(call_ended())
     after = await ledger.correct_roles(CALL, [CallChannel(channel=1, role=Role.IVR)], by="tester")
     assert (after.channels[1].role, after.roles_revision) == (Role.IVR, 3)
     assert len(await told_of(ingest, "call-audio")) == 1
@@ -291,7 +291,7 @@ async def test_an_end_is_asked_for(ingest: Ingest, ledger: CallLedger) -> None:
     (end,) = await told_of(ingest, "call-audio")
     assert isinstance(end, CallEnded)
     assert (end.call_id, end.position, end.reason) == ("foreign", 800, "closed")
-    assert not await ledger.audio_ended(end)
+    assert not await ledger.end_audio(end)
     with pytest.raises(CallAlreadyEnded):
         await ledger.request_end("foreign", by="tester")
 
@@ -360,12 +360,12 @@ async def test_a_call_that_nobody_ends_ends(ingest: Ingest, ledger: CallLedger) 
     for call_id in ("heard", "running"):
         assert not await ledger.note_started(call_started(call_id))
     # By the clock of its publisher it ended years ago.
-    await ledger.audio_ended(call_ended("heard", ended_at=AT.replace(year=2020)))
+    await ledger.end_audio(call_ended("heard", ended_at=AT.replace(year=2020)))
 
     async def look(later: timedelta) -> None:
-        overdue = Overdue(ledger, CallQueries(ingest.engine), clock=lambda: datetime.now(UTC) + later)
+        overdue = OverdueCalls(ledger, CallQueries(ingest.engine), clock=lambda: datetime.now(UTC) + later)
         for _ in range(2):
-            await overdue.look()
+            await overdue.check()
 
     await look(timedelta(minutes=59))
     assert [call.call_id for call in await ledger.open_calls()] == ["unheard", "running"]
@@ -411,7 +411,7 @@ async def test_a_call_of_a_door_gives_way_to_one_that_was_on_the_log_before(inge
     with pytest.raises(CallIdInUse):
         await ledger.note_started(call_started(writer="door-1", tenant="squatter", properties={"mine": "1"}))
     assert [state.tenant for state in await told_of(ingest)] == ["squatter", "owner"]
-    await ledger.audio_ended(call_ended())
+    await ledger.end_audio(call_ended())
     await ledger.note_transcript(live_completed(tenant="owner"))
     assert await steps(ingest) == [(None, "active"), ("active", "ending"), ("ending", "completed")]
     assert (await books(ingest.engine, OPERATOR)).balanced
@@ -439,7 +439,7 @@ async def test_what_was_said_in_another_ones_call_by_the_same_id_is_not_shown(in
     assert (await queries.with_passes(CALL, caller=OPERATOR))[1] == []
     assert await queries.live_phrases(CALL, tenant="squatter", first=0, limit=9) == ([], None)
     await ledger.note_started(call_started(tenant="owner"))
-    await ledger.audio_ended(call_ended())
+    await ledger.end_audio(call_ended())
     call, events = await queries.with_events(CALL, caller=OPERATOR)
     assert (call.state, len(await queries.phrases(call)), len(events)) == (CallStatus.COMPLETED, 1, 1)
     assert len((await queries.live_phrases(CALL, tenant="owner", first=0, limit=9))[0]) == 1

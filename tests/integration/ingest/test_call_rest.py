@@ -161,7 +161,7 @@ async def test_pages_are_stable_and_filtered(ingest: Ingest) -> None:
 
     await ingest.calls.note_started(call_started("foreign"))
     for call_id in ("c1", "foreign"):
-        await ingest.calls.audio_ended(call_ended(call_id))
+        await ingest.calls.end_audio(call_ended(call_id))
     assert await listed(state="ending") == ["c1", "foreign"]
     assert await listed(state="ending", door="kafka") == await listed(door="kafka") == ["foreign"]
     moment = (await shown(ingest, "c2"))["accepted_at"]
@@ -200,7 +200,7 @@ async def test_the_transcript_is_there_while_people_speak(ingest: Ingest) -> Non
 async def test_what_was_observed_of_a_call_is_shown(ingest: Ingest) -> None:
     """Spans of the live pass stand in its transcript, and among what happened in the call, each with its channel."""
     await begun(ingest)
-    await ingest.calls.audio_ended(call_ended())
+    await ingest.calls.end_audio(call_ended())
     spans = [Observation(kind="music", channel=channel, start_ms=3_000, duration_ms=9_000) for channel in (0, 1)]
     await ingest.calls.note_transcript(live_completed(observations=tuple(spans)))
     document = (await ingest.client.get(f"/v1/calls/{CALL}/transcript")).json()
@@ -216,7 +216,7 @@ async def test_a_better_pass_takes_the_place_of_the_live_one(ingest: Ingest) -> 
     """Its document counts once it is complete, with the call's roles; the live transcript stays to be had."""
     await begun(ingest)
     await ingest.calls.note_phrase(live_phrase(0))
-    await ingest.calls.audio_ended(call_ended())
+    await ingest.calls.end_audio(call_ended())
     await ingest.calls.note_transcript(live_completed(phrase_count=1))
     assert "phrase number 0" in await written(ingest)
     document = (
@@ -257,7 +257,7 @@ async def test_a_pause_is_asked_of_whoever_has_the_call(ingest: Ingest, host: Ho
     ]
     problem(await ingest.client.post(f"/v1/calls/{CALL}/pause", json={"why": "x"}), 422)
     problem(await ingest.client.post("/v1/calls/unknown/pause"), 404)
-    await ingest.calls.audio_ended(call_ended())
+    await ingest.calls.end_audio(call_ended())
     over = problem(await ingest.client.post(f"/v1/calls/{CALL}/pause"), 409)
     assert (over["type"], over["state"]) == ("urn:steno:problem:call_already_ended", "ending")
 
@@ -311,7 +311,7 @@ async def test_calls_are_in_the_ledger(ingest: Ingest) -> None:
     """Counted by state beside recordings; a row changed past its entries shows."""
     await begun(ingest, "a")
     await begun(ingest, "b")
-    await ingest.calls.audio_ended(call_ended("b"))
+    await ingest.calls.end_audio(call_ended("b"))
     await ingest.calls.note_transcript(live_completed("b"))
     answer = (await ingest.client.get("/v1/ledger")).json()
     assert (answer["calls"], answer["balanced"]) == ({**NO_CALLS, "accepted": 2, "active": 1, "completed": 1}, True)

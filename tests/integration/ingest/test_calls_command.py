@@ -21,7 +21,7 @@ async def test_calls_are_listed_and_counted(tmp_path: Path, monkeypatch: pytest.
         await ingest.calls.begin(call_started("[first]"), door="stream", instance="ingest-1", paused=True)
         await ingest.calls.note_started(call_started("second"))
         await ingest.calls.note_heard({"second": 8000 * 61})
-        await ingest.calls.audio_ended(call_ended("second", position=8000 * 61))
+        await ingest.calls.end_audio(call_ended("second", position=8000 * 61))
         async with serving(ingest.app) as served:
             monkeypatch.setenv("STENO_UP_URL", f"http://127.0.0.1:{served.port}")
             monkeypatch.setenv("STENO_UP_API_KEY", KEY)

@@ -55,12 +55,12 @@ async def test_an_end_that_is_impossibly_far_is_told_where_the_audio_is(monkeypa
     for far in (2**63 - 1, 2**40):
         world = World([*before, ended.model_copy(update={"position": far})])
         told: list[CallEnded] = []
-        keep = world.ledger.audio_ended
+        keep = world.ledger.end_audio
 
         async def remember(end: CallEnded, *, told: list[CallEnded] = told, keep: Any = keep) -> bool:
             told.append(end)
             return bool(await keep(end))
 
-        monkeypatch.setattr(world.ledger, "audio_ended", remember)
+        monkeypatch.setattr(world.ledger, "end_audio", remember)
         await read(world)
         assert [end.position for end in told] == [1600]

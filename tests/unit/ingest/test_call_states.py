@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from steno_ingest.calls.ledger.changes import begun, corrected, ended, settled
+from steno_ingest.calls.ledger.changes import apply_passes, correct_roles, end_audio, new_call
 from steno_ingest.calls.ledger.passes import Pass, current_pass, pass_of
 from steno_ingest.calls.ledger.states import ENDED, TRANSITIONS, may_become
 from steno_ingest.calls.ledger.view import CallView, fingerprint, record_of
@@ -45,7 +45,7 @@ def test_every_state_is_in_the_table() -> None:
 
 def call() -> CallView:
     """A call that has begun."""
-    return begun(call_started(), door="stream", instance="ingest-1", paused=False, at=AT)
+    return new_call(call_started(), door="stream", instance="ingest-1", paused=False, at=AT)
 
 
 Told = CallEnded | TranscriptCompleted | TranscriptFailed | RolesCorrected
@@ -57,14 +57,14 @@ def model(told: Sequence[Told]) -> CallView:
     for record in told:
         match record:
             case CallEnded():
-                changes = ended(view, record, passes.values()) if view.open else {}
+                changes = end_audio(view, record, passes.values()) if view.open else {}
             case RolesCorrected():
-                changes = corrected(view, record.channels, record.corrected_at)
+                changes = correct_roles(view, record.channels, record.corrected_at)
             case _:
                 outcome = pass_of(record)
                 assert outcome is not None
                 passes.setdefault(outcome.recording_id, outcome)
-                changes = settled(view, passes.values())
+                changes = apply_passes(view, passes.values())
         view = replace(view, **changes)
     return view
 
@@ -157,7 +157,7 @@ def test_a_failed_pass_takes_nobodys_place() -> None:
 def test_a_channel_that_is_not_there_has_no_role() -> None:
     """The fault is named by its place, with the channels there are."""
     with pytest.raises(InvalidMetadata, match="its channels are 0, 1") as error:
-        corrected(call(), [CHANNELS[0], CallChannel(channel=5)], AT)
+        correct_roles(call(), [CHANNELS[0], CallChannel(channel=5)], AT)
     assert error.value.faults[0].where == "channels.1.channel"
 
 

@@ -1,7 +1,7 @@
-"""The ledger of live calls: every call that was ever accepted, and what became of it.
+"""Writes the ledger of live calls: every call that was ever accepted, and what became of it.
 
-Each change is one transaction: the row of the call, its entry where the state changes, and what Kafka is told of it. All are
-idempotent: the same record again changes nothing, and the order in which records come plays no part in where a call ends.
+Each change is one transaction: the row of the call, an entry if its state changes, and the records for Kafka in the outbox. All
+changes are idempotent: the same record again changes nothing, and the order of records does not matter for how a call ends.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +28,8 @@ from steno.events.records import (
 from steno.storage.transactions import insert_once, transaction
 from steno.tenants import Caller
 from steno_ingest.calls.ledger import call_rows as rows
-from steno_ingest.calls.ledger.changes import Changes, begun, corrected, ended, gated, gives_way, in_use, over, settled
+from steno_ingest.calls.ledger import changes as decide
+from steno_ingest.calls.ledger.changes import Changes
 from steno_ingest.calls.ledger.passes import pass_of
 from steno_ingest.calls.ledger.phrase_rows import PhraseRows
 from steno_ingest.calls.ledger.states import may_become
@@ -57,29 +58,29 @@ class CallLedger:
         self._phrases = PhraseRows(engine)
 
     async def begin(self, started: CallStarted, *, door: str, instance: str, paused: bool) -> None:
-        """Takes in a call that a door of this instance was offered; the same again changes nothing.
+        """Accepts a call at a door of this instance; the same again changes nothing.
 
         Raises:
             CallIdInUse: another call has this id, or had it, or recordings of somebody else's.
             UnusableId: its id or locale has a NUL in it.
         """
-        call, created = await self._take_in(started, door=door, instance=instance, paused=paused, heard_at=None)
+        call, created = await self._accept(started, door=door, instance=instance, paused=paused, heard_at=None)
         if not created and not (call.open and call.instance == instance):
-            raise in_use(call)
+            raise decide.id_in_use(call)
 
     async def note_started(self, started: CallStarted) -> bool:
-        """Takes in a call whose start is on Kafka: of an upstream system, or our own come back. Says whether it was new.
+        """Accepts a call whose start is on Kafka, from an upstream system or from a door of ours. Returns whether it was new.
 
-        The log decides who was first: a call of a door of which nothing was read there yet gives way to one that was.
+        The log decides which call was first: a door's call loses its id to one that was read there before any of it.
 
         Raises:
             CallIdInUse: another call has this id, or had it.
             UnusableId: its id or locale has a NUL in it.
         """
-        return (await self._take_in(started, door=KAFKA, instance="", paused=False, heard_at=self._clock()))[1]
+        return (await self._accept(started, door=KAFKA, instance="", paused=False, heard_at=self._clock()))[1]
 
     async def resume(self, call_id: str, *, instance: str, caller: Caller) -> CallView:
-        """Has a call go on at this instance, whose peer came back here.
+        """Moves a call to this instance, where its peer has come back.
 
         Raises:
             NotThere: there is no such call, or it is somebody else's.
@@ -87,9 +88,9 @@ class CallLedger:
         """
 
         def moved(call: CallView) -> Changes:
-            rows.seen(call, call_id, caller)
+            rows.visible(call, call_id, caller)
             if call.state is not CallStatus.ACTIVE:
-                raise over(call, "go on")
+                raise decide.already_ended(call, "go on")
             return {"instance": instance, "end_reason": ""}
 
         return await self._apply(call_id, moved)
@@ -97,20 +98,21 @@ class CallLedger:
     async def set_paused(
         self, call_id: str, paused: bool, *, by: str, reason: str = "", instance: str | None = None
     ) -> CallView:
-        """Keeps that a call's audio is to be dropped from now on, or not any more, as `gated` rules; where an instance
-        is named, only of a call that is there. Raises like `resume`."""
+        """Pauses or resumes a call by the rule of `changes.set_paused`; if an instance is given, only a call of that instance.
+
+        Raises like `resume`."""
 
         def changed(call: CallView) -> Changes:
             if instance not in (None, call.instance):
-                rows.there(None, call_id)
+                rows.existing(None, call_id)
             if not call.open:
-                raise over(call, "be paused" if paused else "go on")
-            return gated(call, paused, by=by, reason=reason)
+                raise decide.already_ended(call, "be paused" if paused else "go on")
+            return decide.set_paused(call, paused, by=by, reason=reason)
 
         return await self._apply(call_id, changed)
 
     async def correct_roles(self, call_id: str, channels: Sequence[CallChannel], *, by: str) -> CallView:
-        """Keeps who speaks on these channels, and puts it into the call's log while the call is open; others stay.
+        """Corrects who speaks on these channels, and puts the correction on the call's log while the call is open.
 
         Raises:
             NotThere: there is no such call.
@@ -119,20 +121,20 @@ class CallLedger:
         async with transaction(self._engine) as connection:
             call = await rows.locked(connection, call_id)
             at = max(self._clock(), (call.roles_corrected_at or call.started_at) + _TICK)
-            changes = corrected(call, channels, at)
-            after = await self._write(connection, call, changes)
-            if changes and after.open:
+            new = decide.correct_roles(call, channels, at)
+            after = await self._write(connection, call, new)
+            if new and after.open:
                 record = RolesCorrected(call_id=call_id, channels=after.channels, corrected_by=by, corrected_at=at)
                 await self._outbox.add(connection, CALL_AUDIO, record)
-        self._told(call, after)
+        self._report(call, after)
         return after
 
     async def note_roles(self, record: RolesCorrected) -> CallView:
-        """Keeps a correction that is in the call's log already, by others or our own come back. Raises like `correct_roles`."""
-        return await self._apply(record.call_id, lambda call: corrected(call, record.channels, record.corrected_at))
+        """Applies a correction that is on the call's log already, whoever wrote it. Raises like `correct_roles`."""
+        return await self._apply(record.call_id, lambda call: decide.correct_roles(call, record.channels, record.corrected_at))
 
     async def update(self, call_id: str, *, properties: Mapping[str, str], locale: str = "") -> None:
-        """Keeps more of what is known of a call.
+        """Adds properties of a call, and sets its language.
 
         Raises:
             NotThere: there is no such call.
@@ -144,18 +146,18 @@ class CallLedger:
 
         await self._apply(call_id, known)
 
-    async def audio_ended(self, end: CallEnded) -> bool:
-        """Keeps that a call's audio is over. Says whether that was new; the first end of a call counts. Raises `NotThere`."""
+    async def end_audio(self, end: CallEnded) -> bool:
+        """Ends the audio of a call. Returns whether that was new: the first end of a call counts. Raises `NotThere`."""
         async with transaction(self._engine) as connection:
             call = await rows.locked(connection, end.call_id)
             if not call.open:
                 return False
-            after = await self._write(connection, call, ended(call, end, await rows.passes(connection, call)))
-        self._told(call, after)
+            after = await self._write(connection, call, decide.end_audio(call, end, await rows.passes(connection, call)))
+        self._report(call, after)
         return True
 
     async def fail(self, call_id: str, *, reason: str, error: str) -> bool:
-        """Ends a call whose transcript can never come. Says whether that changed anything. Raises `NotThere`.
+        """Fails a call whose transcript can never come. Returns whether that changed anything. Raises `NotThere`.
 
         Args:
             reason: Why, for a person.
@@ -175,29 +177,30 @@ class CallLedger:
         return changed
 
     async def request_end(self, call_id: str, *, by: str) -> CallView:
-        """Keeps that somebody wants a call to end; whoever has its socket ends it. Where nobody of ours has, it ends at once:
-        its end is put into its log, behind what an upstream system has published so far. Raises like `resume`."""
+        """Requests the end of a call from the instance that has its peer. A call that an upstream system publishes ends at
+        once: its end is put on its log, behind what was published so far. Raises like `resume`."""
         async with transaction(self._engine) as connection:
             call = await rows.locked(connection, call_id)
             if not call.open:
-                raise over(call, "be ended")
+                raise decide.already_ended(call, "be ended")
             changes: Changes = {"end_requested_by": clean(by)}
             if call.door == KAFKA:
                 why = f"closed by {by} while its publisher had not ended it"
                 changes = {**changes, **await self._end_here(connection, call, reason="closed", error=why)}
             after = await self._write(connection, call, changes)
-        self._told(call, after)
+        self._report(call, after)
         return after
 
     async def leave(self, *, instance: str, reason: str) -> None:
-        """Keeps that this instance leaves its open calls to their peers to come back for; without them they end so."""
+        """Sets why the open calls of this instance end if their peers do not come back: the instance stops."""
         left = update(calls).where(calls.c.instance == instance, calls.c.ended_at.is_(None))
         async with transaction(self._engine) as connection:
             await connection.execute(left.values(end_reason=reason))
 
     async def end_lost(self, call_id: str, *, instance: str, reason: str, error: str) -> bool:
-        """Ends a call of this instance that nobody sends audio of any more, where it was heard last; one that was left, for the
-        reason that was kept then. Says whether it was still open, and not taken over by another. Raises `NotThere`."""
+        """Ends a call of this instance whose peer is gone, at the last audio that was heard; for the reason of `leave`, if any.
+
+        Returns whether the call was still open, and still of this instance. Raises `NotThere`."""
         async with transaction(self._engine) as connection:
             call = await rows.locked(connection, call_id)
             if not call.open or call.instance != instance:
@@ -205,19 +208,19 @@ class CallLedger:
             if call.end_reason:
                 reason, error = call.end_reason, "its peer did not come back"
             after = await self._write(connection, call, await self._end_here(connection, call, reason=reason, error=error))
-        self._told(call, after)
+        self._report(call, after)
         return True
 
     async def standing(self, *, instance: str) -> list[Standing]:
-        """What others ask of the calls of this instance whose audio is not over; cheap, for it is asked every second."""
+        """What others request of the open calls of this instance; cheap, since it is read every second."""
         asked = [getattr(calls.c, field.name) for field in fields(Standing)]
         query = select(*asked).where(calls.c.instance == instance, calls.c.ended_at.is_(None))
         async with transaction(self._engine) as connection:
             return [Standing(**row._mapping) for row in await connection.execute(query)]
 
     async def note_transcript(self, record: TranscriptStarted | TranscriptCompleted | TranscriptFailed) -> None:
-        """Keeps what became of a pass over a call, and with that of the call: the live pass ends it, and one that supersedes
-        the current pass takes its place. Passes over calls that are not known yet are kept until they are.
+        """Notes the outcome of a pass over a call: the live pass ends it, and a pass that supersedes the current one replaces
+        that. Passes over calls that are not known yet are kept until they are.
 
         Raises:
             UnusableId: one of its ids has a NUL in it.
@@ -231,16 +234,15 @@ class CallLedger:
             call = await rows.find(connection, record.call_id)
             if call is None:
                 return
-            after = await self._write(connection, call, settled(call, await rows.passes(connection, call)))
-        self._told(call, after)
+            after = await self._write(connection, call, decide.apply_passes(call, await rows.passes(connection, call)))
+        self._report(call, after)
 
     async def note_phrase(self, phrase: Phrase) -> None:
-        """Keeps a phrase of a live pass; of one phrase the newest revision. Raises `UnusableId`."""
-        await self._phrases.keep(phrase)
+        """Saves a phrase of a live pass; the newest revision of a phrase counts. Raises `UnusableId`."""
+        await self._phrases.save(phrase)
 
     async def note_event(self, call_id: str, kind: str, *, position_ms: int, duration_ms: int = 0, detail: str = "") -> None:
-        """Keeps something that happened in a call, once for each kind and position: gap_lost, gap_paused, one_way_audio, dtmf,
-        torn, ..."""
+        """Notes something that happened in a call, once for each kind and position: gap_lost, gap_paused, one_way_audio, ..."""
         values = {
             "call_id": call_id,
             "kind": kind,
@@ -253,7 +255,7 @@ class CallLedger:
             await insert_once(connection, call_events, values)
 
     async def note_heard(self, positions: Mapping[str, int]) -> None:
-        """Keeps how far calls were heard, in samples of one channel; never less than before."""
+        """Notes how far calls were heard, in samples of one channel; never less than before."""
         at = self._clock()
         async with transaction(self._engine) as connection:
             for call_id, position in sorted(positions.items()):
@@ -261,17 +263,17 @@ class CallLedger:
                 await connection.execute(further.values(heard_position=position, heard_at=at))
 
     async def note_recording(self, call_id: str, recording_id: str, url: str) -> None:
-        """Keeps which recording was made of a call's audio, and where it is. Raises `NotThere`."""
+        """Notes which recording was made of a call's audio, and where it is. Raises `NotThere`."""
         await self._apply(call_id, lambda _: {"audio_recording_id": recording_id, "audio_url": url})
 
     async def call(self, call_id: str, *, caller: Caller | None = None) -> CallView:
-        """A call; of those that a caller sees, or of all. Raises `NotThere`."""
+        """A call; if a caller is given, only one that the caller may see. Raises `NotThere`."""
         async with transaction(self._engine) as connection:
             call = await rows.find(connection, call_id)
-            return rows.there(call, call_id) if caller is None else rows.seen(call, call_id, caller)
+            return rows.existing(call, call_id) if caller is None else rows.visible(call, call_id, caller)
 
     async def open_calls(self, *, instance: str | None = None) -> list[CallView]:
-        """The calls whose audio is not over, the oldest first; of one instance only, or of all."""
+        """The open calls, the oldest first; of one instance, or of all."""
         query = select(calls).where(calls.c.ended_at.is_(None)).order_by(calls.c.accepted_at, calls.c.call_id)
         if instance is not None:
             query = query.where(calls.c.instance == instance)
@@ -279,8 +281,8 @@ class CallLedger:
             return [rows.view_of(row) for row in await connection.execute(query)]
 
     async def _end_here(self, connection: AsyncConnection, call: CallView, *, reason: str, error: str) -> Changes:
-        """Puts the end of a call into its log, behind what was heard of it, and gives what that changes. Where not even its
-        start is known to be there, that comes first: whoever reads the log is to end it like any other."""
+        """Puts the end of a call on its log, behind what was heard of it, and returns what that changes. If its start was not
+        read there yet, that comes first, so that readers of the log end the call like any other."""
         if call.heard_at is None:
             await self._outbox.add(connection, CALL_AUDIO, start_of(call))
         end = CallEnded(
@@ -293,9 +295,9 @@ class CallLedger:
             writer=call.writer,
         )
         await self._outbox.add(connection, CALL_AUDIO, end)
-        return ended(call, end, await rows.passes(connection, call))
+        return decide.end_audio(call, end, await rows.passes(connection, call))
 
-    async def _take_in(
+    async def _accept(
         self, started: CallStarted, *, door: str, instance: str, paused: bool, heard_at: datetime | None
     ) -> tuple[CallView, bool]:
         check_ids(started, started.locale, started.protocol)
@@ -307,27 +309,29 @@ class CallLedger:
                 await owner_for(connection, started.call_id, Caller(door, started.tenant))
             if call is not None and call.fingerprint == fingerprint(started):
                 return await self._write(connection, call, {"heard_at": call.heard_at or heard_at}), False
-            new = replace(begun(started, door=door, instance=instance, paused=paused, at=self._clock()), heard_at=heard_at)
+            new = replace(
+                decide.new_call(started, door=door, instance=instance, paused=paused, at=self._clock()), heard_at=heard_at
+            )
             if call is None:
                 await rows.insert(connection, new)
                 await self._publish(connection, new)
-            elif door == KAFKA and gives_way(call):
+            elif door == KAFKA and decide.gives_way(call):
                 log.warning("call.gave_way", call_id=call.call_id, door=call.door)
                 new = await self._write(connection, call, {field.name: getattr(new, field.name) for field in fields(new)})
             else:
-                raise in_use(call)
-            after = await self._write(connection, new, settled(new, await rows.passes(connection, new)))
+                raise decide.id_in_use(call)
+            after = await self._write(connection, new, decide.apply_passes(new, await rows.passes(connection, new)))
         CALLS_ACCEPTED.labels(door).inc()
         CALL_STATES.labels(CallStatus.ACTIVE.value).inc()
         log.info("call.accepted", call_id=new.call_id, door=door, protocol=new.protocol)
-        self._told(new, after)
+        self._report(new, after)
         return after, True
 
     async def _apply(self, call_id: str, decide: Callable[[CallView], Changes]) -> CallView:
         async with transaction(self._engine) as connection:
             call = await rows.locked(connection, call_id)
             after = await self._write(connection, call, decide(call))
-        self._told(call, after)
+        self._report(call, after)
         return after
 
     async def _write(self, connection: AsyncConnection, call: CallView, changes: Changes) -> CallView:
@@ -345,7 +349,7 @@ class CallLedger:
     async def _publish(self, connection: AsyncConnection, call: CallView) -> None:
         await self._outbox.add(connection, CALLS, record_of(call))
 
-    def _told(self, before: CallView, after: CallView) -> None:
+    def _report(self, before: CallView, after: CallView) -> None:
         self._outbox.wake()
         if after.state is not before.state:
             CALL_STATES.labels(after.state.value).inc()

@@ -1,4 +1,4 @@
-"""Reading and writing the rows of one call within a transaction that holds its lock."""
+"""Reads and writes the rows of one call, within a transaction that holds its lock."""
 
 import hashlib
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ _LOCKS = 0x43414C4C
 
 
 async def lock(connection: AsyncConnection, call_id: str) -> None:
-    """Has every other writer of this call wait for the end of this transaction, also where the call has no row yet."""
+    """Locks a call, which may have no row yet, against other writers until the end of the transaction."""
     # On SQLite the transaction holds the only write lock already.
     if connection.dialect.name == "postgresql":
         digest = hashlib.blake2b(call_id.encode(), digest_size=4).digest()
@@ -31,15 +31,15 @@ async def lock(connection: AsyncConnection, call_id: str) -> None:
 
 
 async def find(connection: AsyncConnection, call_id: str) -> CallView | None:
-    """A call; None where it is not known."""
+    """A call; None if it is not known."""
     row = (await connection.execute(select(calls).where(calls.c.call_id == call_id))).one_or_none()
     return None if row is None else view_of(row)
 
 
 async def locked(connection: AsyncConnection, call_id: str) -> CallView:
-    """A call that nobody else changes meanwhile. Raises `NotThere`."""
+    """A call that is locked against other writers. Raises `NotThere`."""
     await lock(connection, call_id)
-    return there(await find(connection, call_id), call_id)
+    return existing(await find(connection, call_id), call_id)
 
 
 def view_of(row: Row[Any]) -> CallView:
@@ -52,15 +52,15 @@ def view_of(row: Row[Any]) -> CallView:
     return CallView(**{**row._mapping, **typed})
 
 
-def there(call: CallView | None, call_id: str) -> CallView:
-    """The call. Raises `NotThere` where there is none."""
+def existing(call: CallView | None, call_id: str) -> CallView:
+    """The call. Raises `NotThere` if there is none."""
     if call is None:
         raise _not_there(call_id)
     return call
 
 
-def seen(call: CallView | None, call_id: str, caller: Caller) -> CallView:
-    """The call. Raises `NotThere` where there is none, and where it is not one that the caller sees."""
+def visible(call: CallView | None, call_id: str, caller: Caller) -> CallView:
+    """The call. Raises `NotThere` if there is none, or none that the caller may see."""
     if call is None or not caller.sees(call.tenant):
         raise _not_there(call_id)
     return call
@@ -77,7 +77,7 @@ async def insert(connection: AsyncConnection, call: CallView) -> None:
 
 
 async def change(connection: AsyncConnection, call: CallView, changes: Mapping[str, Any]) -> None:
-    """Writes what is new of a call, with an entry where its state is; that the step is legal is the caller's to know."""
+    """Writes the changed fields of a call, and an entry if its state changes; the caller has checked that the step is legal."""
     await connection.execute(update(calls).where(calls.c.call_id == call.call_id).values(**_columns(changes)))
     if "state" in changes:
         await _enter(connection, call.call_id, call.state, changes["state"], changes["updated_at"])
@@ -91,7 +91,7 @@ async def passes(connection: AsyncConnection, call: CallView) -> list[Pass]:
 
 
 async def insert_pass(connection: AsyncConnection, outcome: Pass) -> None:
-    """Keeps a pass over a call; the same again changes nothing."""
+    """Writes a pass over a call; the same again changes nothing."""
     observations = [observation.model_dump() for observation in outcome.observations]
     await insert_once(connection, call_passes, {**asdict(outcome), "observations": observations})
 

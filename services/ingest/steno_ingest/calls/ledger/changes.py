@@ -1,4 +1,4 @@
-"""What changes in a call by what is told of it. Pure: from a call as it is to the fields that are new."""
+"""Decides what changes in a call by what becomes known of it: each function returns the fields that are new. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -15,8 +15,8 @@ from steno_ingest.texts import clean
 Changes = Mapping[str, Any]
 
 
-def begun(started: CallStarted, *, door: str, instance: str, paused: bool, at: datetime) -> CallView:
-    """A call that is accepted."""
+def new_call(started: CallStarted, *, door: str, instance: str, paused: bool, at: datetime) -> CallView:
+    """A call that has just been accepted."""
     return CallView(
         call_id=started.call_id,
         state=CallStatus.ACTIVE,
@@ -55,8 +55,8 @@ def begun(started: CallStarted, *, door: str, instance: str, paused: bool, at: d
     )
 
 
-def corrected(call: CallView, channels: Sequence[CallChannel], at: datetime) -> Changes:
-    """Who speaks on these channels is known better since `at`; of two corrections the later counts, channels not named stay.
+def correct_roles(call: CallView, channels: Sequence[CallChannel], at: datetime) -> Changes:
+    """Corrects who speaks on these channels. Of two corrections the later one counts; channels that are not named stay.
 
     Raises:
         InvalidMetadata: the call has no such channel.
@@ -82,17 +82,17 @@ def corrected(call: CallView, channels: Sequence[CallChannel], at: datetime) -> 
     return {"channels": after, "roles_revision": call.roles_revision + 1, "roles_corrected_at": at}
 
 
-def gated(call: CallView, paused: bool, *, by: str, reason: str) -> Changes:
-    """A call's audio is to be dropped from now on, or not any more. Nobody named in `by` is the call's own peer: what somebody
-    else closed it does not open, and what it closed itself somebody else may close too."""
+def set_paused(call: CallView, paused: bool, *, by: str, reason: str) -> Changes:
+    """Pauses or resumes a call. An empty `by` is the call's own peer: it cannot resume what somebody else paused, and somebody
+    else may pause what it has paused itself."""
     changes = {"paused": paused, "pause_requested_by": clean(by), "pause_reason": clean(reason)}
     if paused:
         return {} if call.paused and (call.pause_requested_by or not by) else changes
     return {} if not call.paused or (call.pause_requested_by and not by) else changes
 
 
-def ended(call: CallView, end: CallEnded, passes: Iterable[Pass]) -> Changes:
-    """The audio of an open call is over, and with it the call, where the live pass is too."""
+def end_audio(call: CallView, end: CallEnded, passes: Iterable[Pass]) -> Changes:
+    """Ends the audio of an open call, and the call with it if its live pass has ended."""
     known: dict[str, Any] = {
         "state": CallStatus.ENDING if may_become(call.state, CallStatus.ENDING) else call.state,
         "end_position": end.position,
@@ -101,14 +101,13 @@ def ended(call: CallView, end: CallEnded, passes: Iterable[Pass]) -> Changes:
         "end_error": clean(end.error),
         "ended_at": end.ended_at,
     }
-    return {**known, **settled(replace(call, **known), passes)}
+    return {**known, **apply_passes(replace(call, **known), passes)}
 
 
-def settled(call: CallView, passes: Iterable[Pass]) -> Changes:
-    """What is known of the passes over a call decides which transcript counts, and the live pass where the call ends.
+def apply_passes(call: CallView, passes: Iterable[Pass]) -> Changes:
+    """Decides by the passes over a call which transcript counts, and whether the call has ended.
 
-    Where the transcript overtook the end of the audio, it waits for that: what is shown as over has all that is known of it.
-    A call that failed has failed at once.
+    A live pass that completed before the end of the audio was known does not end the call yet; one that failed ends it at once.
     """
     known = list(passes)
     changes: dict[str, Any] = {"current_recording_id": current_pass(call.recording_id, known)}
@@ -120,12 +119,12 @@ def settled(call: CallView, passes: Iterable[Pass]) -> Changes:
 
 
 def gives_way(call: CallView) -> bool:
-    """Whether a call gives its id to another one whose start is read on the log: nothing of it is known to stand there."""
+    """Whether a call loses its id to another one whose start is read on the log: nothing of it was read there yet."""
     return call.open and call.state is CallStatus.ACTIVE and call.heard_at is None
 
 
-def in_use(call: CallView) -> CallIdInUse:
-    """What is said to whoever brings another call by the id of this one."""
+def id_in_use(call: CallView) -> CallIdInUse:
+    """The error for another call with the id of this one."""
     return CallIdInUse(
         f"the call id {call.call_id} is in use: a call with it began at {call.started_at:%Y-%m-%dT%H:%M:%SZ} "
         f"({call.state.value}); give each call an id of its own",
@@ -133,8 +132,8 @@ def in_use(call: CallView) -> CallIdInUse:
     )
 
 
-def over(call: CallView, wish: str) -> CallAlreadyEnded:
-    """What is said to whoever wants something of a call that is over."""
+def already_ended(call: CallView, wish: str) -> CallAlreadyEnded:
+    """The error for a request about a call whose audio is over."""
     return CallAlreadyEnded(
         f"the audio of call {call.call_id} is over ({call.state.value}), so it cannot {wish}", about={"state": call.state.value}
     )

@@ -1,4 +1,4 @@
-"""The passes over a call, and the rule which transcript counts (decision 0007). Pure."""
+"""Passes over a call (transcripts by one engine), and the rule which of them counts (decision 0007). Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from steno_ingest.texts import clean
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pass:
-    """What became of one pass over a call; only what completed or failed is one."""
+    """The outcome of one pass over a call: it completed or failed."""
 
     call_id: str
     recording_id: str
@@ -27,12 +27,12 @@ class Pass:
     engine: str = ""
     reason: str = ""
     error: str = ""
-    #: Whose it is; None: it was kept before that was.
+    #: Its tenant; None in rows of earlier versions.
     tenant: str | None = None
 
 
 def pass_of(record: TranscriptCompleted | TranscriptFailed) -> Pass | None:
-    """The pass that a record ends; None where that is of no consequence for a call: a recording that takes nobody's place."""
+    """The outcome that a record tells; None if it does not matter for a call: a recording that supersedes nothing."""
     live = ids.is_live_pass(record.call_id, record.recording_id)
     if isinstance(record, TranscriptFailed):
         if not live:
@@ -66,8 +66,8 @@ def pass_of(record: TranscriptCompleted | TranscriptFailed) -> Pass | None:
 def current_pass(live_pass_id: str, passes: Iterable[Pass]) -> str:
     """The pass whose transcript counts; empty while none is complete.
 
-    It begins with the live pass, and whatever completed pass names the current one in `supersedes` takes its place; of several,
-    the one that completed last. The order in which they became known plays no part.
+    It is the live pass at first. A completed pass that names the current one in `supersedes` replaces it; of several, the one
+    that completed last. The order in which they became known does not matter.
     """
     completed = {entry.recording_id: entry for entry in passes if entry.state is not CallStatus.FAILED}
     current, passed = live_pass_id, {live_pass_id}

@@ -1,4 +1,4 @@
-"""The phrases of live passes as rows: many a second, so those that wait go into one transaction together."""
+"""Saves the phrases of live passes as rows. There are many a second, so those that wait are saved in one transaction."""
 
 import asyncio
 from collections import deque
@@ -24,19 +24,19 @@ Waiting = tuple[Row, "asyncio.Future[None]"]
 
 
 class PhraseRows:
-    """Keeps phrases. While one transaction is under way, those that come meanwhile gather for the next."""
+    """Saves phrases. Those that come during one transaction are saved by the next."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self._waiting: deque[Waiting] = deque()
         self._writing: asyncio.Task[None] | None = None
 
-    async def keep(self, phrase: Phrase) -> None:
-        """Returns once the phrase is kept; an older revision than is there changes nothing.
+    async def save(self, phrase: Phrase) -> None:
+        """Saves a phrase; an older revision than the saved one changes nothing.
 
         Raises:
             UnusableId: its ids have a NUL in them.
-            DatabaseUnavailable: it is not kept; try again.
+            DatabaseUnavailable: it is not saved; try again.
         """
         check_ids(phrase, phrase.phrase_id)
         kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -1,4 +1,4 @@
-"""Calls looked up: lists by filter, one with its events, the phrases and passes of one."""
+"""Reads calls from the ledger: lists by filter, one call with its events, its phrases and its passes."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -54,7 +54,7 @@ class CallQueries:
         self._engine = engine
 
     async def page(self, filters: CallFilters, *, caller: Caller, after: Position | None, limit: int) -> Page[CallView]:
-        """Calls that a caller sees, the newest first, from after a position on."""
+        """Calls that a caller may see, the newest first, after a position."""
         query = select(calls).where(*_conditions(filters), seen_by(caller, calls.c.tenant))
         async with transaction(self._engine) as connection:
             page = await read_page(connection, query, at=calls.c.accepted_at, id=calls.c.call_id, after=after, limit=limit)
@@ -64,7 +64,7 @@ class CallQueries:
         """A call that a caller sees, and what happened in it, by time. Raises `NotThere`."""
         query = select(call_events).where(call_events.c.call_id == call_id)
         async with transaction(self._engine) as connection:
-            call = rows.seen(await rows.find(connection, call_id), call_id, caller)
+            call = rows.visible(await rows.find(connection, call_id), call_id, caller)
             noted = (await connection.execute(query)).all()
             passes = await rows.passes(connection, call)
         events = [_noted(row) for row in noted]
@@ -76,7 +76,7 @@ class CallQueries:
     async def with_passes(self, call_id: str, *, caller: Caller) -> tuple[CallView, list[Pass]]:
         """A call that a caller sees, and the passes over it that completed or failed. Raises `NotThere`."""
         async with transaction(self._engine) as connection:
-            call = rows.seen(await rows.find(connection, call_id), call_id, caller)
+            call = rows.visible(await rows.find(connection, call_id), call_id, caller)
             return call, await rows.passes(connection, call)
 
     async def never_heard(self, before: datetime) -> list[CallView]:

@@ -1,4 +1,4 @@
-"""The states of a live call and the one table of legal transitions. Pure.
+"""The states of a live call, and the table of its legal transitions. Pure.
 
 ```
            ┌─────────────────────────────────┐
@@ -6,9 +6,9 @@ active ────┤                                 ├──▶ completed | 
            └──▶ ending ──────────────────────┘
 ```
 
-active: people speak; ending: the audio is over and its transcript is not. Completed or without speech is a call of which both
-are over, whichever is told first. One that has ended never changes its state again: what comes later (a redelivered result, the
-end of the audio of a call that failed) fills in what is known, no more.
+active: people speak; ending: the audio is over and its transcript is not. A call is completed, or without speech, when both are
+over, whichever came first. A call that has ended never changes its state again: what comes later (a redelivered result, the end
+of the audio of a failed call) only adds what is known.
 """
 
 from collections.abc import Mapping

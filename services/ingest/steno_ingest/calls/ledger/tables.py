@@ -1,7 +1,7 @@
-"""The tables of live calls, the same on SQLite and PostgreSQL, beside those of `steno_ingest.tables`.
+"""Defines the tables of live calls, the same on SQLite and PostgreSQL; they use the metadata of `steno_ingest.tables`.
 
-Kept twice, as recordings are: `calls` says where each call stands now, `call_entries` has one row for each step it made.
-`call_passes` and `call_phrases` know no order: what is told of a call before the call itself is kept until that comes.
+`calls` has the current state of each call, `call_entries` one row for each state it came to. Rows of `call_passes` and
+`call_phrases` may come before their call.
 """
 
 from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, String, Table, Text, text
@@ -64,7 +64,7 @@ calls = Table(
     Column("started_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),
     Column("updated_at", UtcDateTime, nullable=False),
-    # Whose it is; empty: the house's.
+    # Empty: it belongs to no tenant.
     Column("tenant", String(64), nullable=False, server_default=""),
     # Of its CallStarted; empty where it is published on Kafka.
     Column("writer", String(64), nullable=False, server_default=""),

@@ -1,6 +1,6 @@
-"""The transcript of a call: while people speak, of its live pass, and of the pass that counts.
+"""Builds the transcript of a call: of its live pass, also while people speak, or of the pass that counts.
 
-Roles are those that the call has now: a correction shows in every transcript of it, and nothing is decoded again.
+Its roles are those that the call has now, so a correction shows in every transcript and nothing is recognised again.
 """
 
 from enum import StrEnum
@@ -30,7 +30,7 @@ class WhichPass(StrEnum):
 
 
 class CallTranscripts:
-    """Makes transcripts of calls, from rows and from the object store."""
+    """Builds transcripts of calls from rows and from the object store."""
 
     def __init__(self, queries: CallQueries, objects: ObjectStore) -> None:
         self._queries = queries

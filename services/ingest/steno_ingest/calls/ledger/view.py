@@ -1,4 +1,4 @@
-"""A call as the ledger knows it, and as Kafka is told. Pure."""
+"""A call as the ledger knows it, and the records about it for Kafka. Pure."""
 
 import hashlib
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from steno.events.records import AudioCodec, CallChannel, CallStarted, CallState
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallView:
-    """A call at a moment."""
+    """A call as it is now."""
 
     call_id: str
     state: CallStatus
@@ -57,7 +57,7 @@ class CallView:
     started_at: datetime
     ended_at: datetime | None
     updated_at: datetime
-    #: Whose it is; empty: the house's.
+    #: Its tenant; empty: it belongs to none.
     tenant: str
     #: Of its CallStarted; empty where it is published on Kafka.
     writer: str

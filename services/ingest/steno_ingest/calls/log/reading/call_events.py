@@ -158,7 +158,7 @@ class CallEvents:
 
     async def _end(self, ended: CallEnded) -> None:
         try:
-            await self._ledger.audio_ended(ended)
+            await self._ledger.end_audio(ended)
         except NotThere:
             log.warning("call.ended_unknown", call_id=ended.call_id)
 

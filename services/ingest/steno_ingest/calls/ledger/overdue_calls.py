@@ -1,9 +1,9 @@
-"""Ends the calls that nobody else will: every call that was accepted is to end, also when what would end it is gone for good.
+"""Ends calls that nothing else will end: every accepted call must end, even if what would end it is gone for good.
 
-| a call | what is done |
+| a call | what happens |
 |---|---|
-| whose process vanished before anything of it was on its log | its start and end are put there, and it ends like any other |
-| whose audio is over, and too old to be on Kafka still, without a transcript | it has failed |
+| whose process vanished before any of it was on its log | its start and end are put there, and it ends like any other |
+| whose audio is over and no longer on Kafka, without a transcript | it fails |
 """
 
 import asyncio
@@ -20,14 +20,14 @@ from steno_ingest.outbox import now
 log = structlog.get_logger("steno.ingest.calls")
 
 _EVERY_SECONDS = 60.0
-#: A process that still has the call has got something of it onto the log by then, unless Kafka is away for as long.
+#: A process that still has the call has put some of it on the log by then, unless Kafka is away for as long.
 _NEVER_HEARD_FOR = timedelta(hours=1)
 #: Twice as long as `call-audio` is kept: a transcriber that comes back later finds nothing there.
 _NEVER_TRANSCRIBED_FOR = timedelta(hours=48)
 
 
-class Overdue:
-    """Looks for such calls, at the start and each minute; a component of the service. Several instances may look at once."""
+class OverdueCalls:
+    """Finds and ends such calls, at the start and each minute; a component of the service. Several may run at once."""
 
     def __init__(self, ledger: CallLedger, queries: CallQueries, *, clock: Callable[[], datetime] = now) -> None:
         self._ledger = ledger
@@ -40,17 +40,17 @@ class Overdue:
         stopping = asyncio.create_task(self._stopping.wait())
         while not stopping.done():
             try:
-                await self.look()
+                await self.check()
             except Retryable as error:
-                log.warning("calls.overdue_not_looked_for", reason=str(error))
+                log.warning("calls.overdue_not_checked", reason=str(error))
             await asyncio.wait({stopping}, timeout=_EVERY_SECONDS)
 
     async def stop(self) -> None:
         """Has `run` return."""
         self._stopping.set()
 
-    async def look(self) -> None:
-        """Looks once. Raises `DatabaseUnavailable`."""
+    async def check(self) -> None:
+        """Checks once. Raises `DatabaseUnavailable`."""
         at = self._clock()
         for call in await self._queries.never_heard(at - _NEVER_HEARD_FOR):
             log.warning("call.never_heard", call_id=call.call_id, door=call.door)
