@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
+from steno.errors import Retryable
+
 
 async def until_stopped(work: Coroutine[Any, Any, None], stopping: asyncio.Event) -> None:
     """Runs work until it ends, or until the event is set, which cancels it. Raises what the work raises."""
@@ -26,8 +28,23 @@ async def pause(seconds: float, stopping: asyncio.Event) -> None:
         await asyncio.wait_for(stopping.wait(), seconds)
 
 
-async def periodically(work: Callable[[], Awaitable[object]], *, every_seconds: float, stopping: asyncio.Event) -> None:
-    """Does the same work at once and again after each pause, until the event is set; what is under way then is finished."""
+async def periodically(
+    work: Callable[[], Awaitable[object]],
+    *,
+    every_seconds: float,
+    stopping: asyncio.Event,
+    failed: Callable[[Retryable], None] | None = None,
+) -> None:
+    """Does the same work at once and again after each pause, until the event is set; what is under way then is finished.
+
+    Args:
+        failed: Told of each `Retryable`: logs it, and the next time is the next attempt. Without it they are raised.
+    """
     while not stopping.is_set():
-        await work()
+        try:
+            await work()
+        except Retryable as error:
+            if failed is None:
+                raise
+            failed(error)
         await pause(every_seconds, stopping)

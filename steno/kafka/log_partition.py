@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
 import structlog
@@ -12,7 +13,7 @@ from steno.errors import Retryable
 from steno.kafka.attempts import cancelled_from_within
 from steno.kafka.messages import Message
 from steno.kafka.slots import HELD, Attempt, Job
-from steno.retry import RetryPolicy
+from steno.retry import RetryPolicy, retry
 
 log = structlog.get_logger("steno.kafka.consumer")
 
@@ -251,18 +252,13 @@ class LogPartition:
             self._settled(self.where, offset if held_from is None else min(offset, held_from))
 
     async def _patiently(self, what: str, call: Callable[[], Awaitable[T]]) -> T:
-        attempts = 0
-        while True:
-            try:
-                return await call()
-            except Retryable as error:
-                attempts += 1
-                seconds = self._retry.decide(error, attempts) or 0.0
-                log.warning(
-                    f"consumer.{what}_delayed",
-                    topic=self.where.topic,
-                    partition=self.where.partition,
-                    reason=str(error),
-                    again_in_seconds=round(seconds, 3),
-                )
-                await asyncio.sleep(seconds)
+        def failed(error: Exception, seconds: float) -> None:
+            log.warning(
+                f"consumer.{what}_delayed",
+                topic=self.where.topic,
+                partition=self.where.partition,
+                reason=str(error),
+                again_in_seconds=round(seconds, 3),
+            )
+
+        return await retry(call, replace(self._retry, unexpected_attempts=1), failed=failed)

@@ -7,24 +7,25 @@ with `read_range`, up to `Following.positions`; the two together are every messa
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.partitioner import murmur2
 
+from steno.background import pause, until_stopped
 from steno.events.catalogue import Topic
 from steno.events.codec import Codec
 from steno.kafka.cluster import Cluster
 from steno.kafka.errors import FollowerTooSlow, KafkaUnavailable
 from steno.kafka.messages import Message, RawMessage
 from steno.kafka.reading import begin_at, partitions_of, read, readable, reader
+from steno.retry import EACH_SECOND, retry
 
 log = structlog.get_logger("steno.kafka.tail")
 
 _POLL_SECONDS = 0.2
-_RECONNECT_SECONDS = 1.0
 
 _GATHER_SECONDS = 0.02
 """How long messages gather before more are fetched: a fetch for each would cost more than they do."""
@@ -103,14 +104,8 @@ class Tail:
     async def run(self) -> None:
         """Reads until `stop`; where Kafka is away it waits for it, and goes on where it was."""
         try:
-            while not self._stopping.is_set():
-                try:
-                    async with reader(self._cluster) as client:
-                        await self._read(client)
-                except KafkaUnavailable as error:
-                    log.warning("tail.kafka_away", reason=str(error))
-                    with suppress(TimeoutError):
-                        await asyncio.wait_for(self._stopping.wait(), _RECONNECT_SECONDS)
+            reading = retry(self._read, EACH_SECOND, failed=lambda error, _: log.warning("tail.kafka_away", reason=str(error)))
+            await until_stopped(reading, self._stopping)
         finally:
             for following in [each for followers in self._followers.values() for each in followers]:
                 following.end()
@@ -118,7 +113,6 @@ class Tail:
     async def stop(self) -> None:
         """Ends what is followed, and lets `run` return."""
         self._stopping.set()
-        self._followed.set()
 
     def ready(self) -> bool:
         """Whether it knows from where it reads, so that keys can be followed."""
@@ -146,7 +140,7 @@ class Tail:
             followers.discard(following)
             if not followers:
                 self._followers.pop(key.encode(), None)
-            if not self._followers and not self._stopping.is_set():
+            if not self._followers:
                 self._followed.clear()
 
     def _positions_of(self, key: str) -> dict[str, int]:
@@ -156,22 +150,22 @@ class Tail:
             for name, topic in self._topics.items()
         }
 
-    async def _read(self, client: AIOKafkaConsumer) -> None:
-        if not self._positions:
-            self._positions = await self._ends(client)
-        begin_at(client, self._positions)
-        log.info("tail.reading", partitions=len(self._positions))
-        while not self._stopping.is_set():
-            for where, records in (await client.getmany(timeout_ms=int(_POLL_SECONDS * 1000))).items():
-                self._hand_out(where, records)
-            await self._gather()
+    async def _read(self) -> None:
+        async with reader(self._cluster) as client:
+            if not self._positions:
+                self._positions = await self._ends(client)
+            begin_at(client, self._positions)
+            log.info("tail.reading", partitions=len(self._positions))
+            while True:
+                for where, records in (await client.getmany(timeout_ms=int(_POLL_SECONDS * 1000))).items():
+                    self._hand_out(where, records)
+                await self._gather()
 
     async def _gather(self) -> None:
         if self._followed.is_set():
             await asyncio.sleep(_GATHER_SECONDS)
         else:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._followed.wait(), _UNFOLLOWED_SECONDS)
+            await pause(_UNFOLLOWED_SECONDS, self._followed)
 
     async def _ends(self, client: AIOKafkaConsumer) -> dict[TopicPartition, int]:
         ends: dict[TopicPartition, int] = await client.end_offsets(await partitions_of(client, self._topics))

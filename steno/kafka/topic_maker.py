@@ -6,17 +6,17 @@ A service opens its ports without Kafka, so that its health can be asked for; wh
 
 import asyncio
 from collections.abc import Iterable
+from functools import partial
 
 import structlog
 
-from steno.errors import Retryable
+from steno.background import until_stopped
 from steno.events.catalogue import Topic
 from steno.kafka.cluster import Cluster
 from steno.kafka.topics import create_topics
+from steno.retry import EACH_SECOND, retry
 
 log = structlog.get_logger("steno.kafka.topic_maker")
-
-_PAUSE_SECONDS = 1.0
 
 _ATTEMPT_SECONDS = 10.0
 """How long one attempt may take: what is not known of Kafka by then is told, and asked for again."""
@@ -36,29 +36,19 @@ class TopicMaker:
 
     async def run(self) -> None:
         """Works until `stop`. Raises what says that an operator must act (`TopicMismatch`)."""
-        making = asyncio.create_task(self._until_made())
-        stopping = asyncio.create_task(self._stopping.wait())
-        try:
-            await asyncio.wait({making, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if making.done():
-                making.result()
-            await stopping
-        finally:
-            making.cancel()
-            await asyncio.gather(making, return_exceptions=True)
+        await until_stopped(self._make(), self._stopping)
+        await self._stopping.wait()
 
     async def stop(self) -> None:
         """Gives up, where there is no Kafka still."""
         self._stopping.set()
 
-    async def _until_made(self) -> None:
-        while True:
-            try:
-                await create_topics(self._cluster.kafka, self._cluster.topics, self._topics, seconds=_ATTEMPT_SECONDS)
-            except Retryable as error:
-                self.missing = str(error)
-                log.warning("kafka.away", reason=self.missing)
-                await asyncio.sleep(_PAUSE_SECONDS)
-            else:
-                self.missing = ""
-                return self.made.set()
+    async def _make(self) -> None:
+        make = partial(create_topics, self._cluster.kafka, self._cluster.topics, self._topics, seconds=_ATTEMPT_SECONDS)
+        await retry(make, EACH_SECOND, failed=self._away)
+        self.missing = ""
+        self.made.set()
+
+    def _away(self, error: Exception, _seconds: float) -> None:
+        self.missing = str(error)
+        log.warning("kafka.away", reason=self.missing)

@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from steno.background import pause
 from steno.errors import Retryable
 from steno.events.catalogue import PHRASES
 from steno.kafka import HELD, Attempts, Cluster, Job, LoopGuard, Partition, Watchdog
@@ -150,7 +151,7 @@ class Worker:
         )
         while self._full and not self._stopping.is_set():
             self._app.done_consumer.go_on()
-            await self._pause(_LOOK_EVERY_SECONDS)
+            await pause(_LOOK_EVERY_SECONDS, self._stopping)
         await self._do(Job(partition=self._partitions[message.topic], raw=raw), message)
 
     async def _do(self, job: Job, message: Any) -> None:
@@ -167,7 +168,7 @@ class Worker:
                     self._hold(job, message)
                     self._app.done_consumer.hold(message)
                     return
-                await self._pause(outcome)
+                await pause(outcome, self._stopping)
         except ConsumerStuck as error:
             self._fail(error)
         finally:
@@ -203,12 +204,6 @@ class Worker:
             self._let_go(job)
             job.partition = _GONE
         self._work.look(full=self._full)
-
-    async def _pause(self, seconds: float) -> None:
-        try:
-            await asyncio.wait_for(self._stopping.wait(), seconds)
-        except TimeoutError:
-            return
 
     async def _look(self) -> None:
         while True:

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import structlog
 
-from steno.errors import Retryable
+from steno.background import periodically
 from steno.storage.objects import ObjectStore
 from steno_ingest.calls.ledger.account_rows import AccountRows
 from steno_ingest.calls.log.audio.piece_store import CALL_AUDIO_PREFIX, OLDEST_PIECE
@@ -31,13 +31,12 @@ class Sweeper:
 
     async def run(self) -> None:
         """Works until `stop`."""
-        stopping = asyncio.create_task(self._stopping.wait())
-        while not stopping.done():
-            try:
-                await self.sweep()
-            except Retryable as error:
-                log.warning("objects.not_swept", reason=str(error))
-            await asyncio.wait({stopping}, timeout=_EVERY_SECONDS)
+        await periodically(
+            self.sweep,
+            every_seconds=_EVERY_SECONDS,
+            stopping=self._stopping,
+            failed=lambda error: log.warning("objects.not_swept", reason=str(error)),
+        )
 
     async def sweep(self) -> None:
         """Looks once. Raises `StoreUnavailable`, `DatabaseUnavailable`."""

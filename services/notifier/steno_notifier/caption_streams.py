@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
+from steno.background import pause
 from steno.errors import Retryable
 from steno.events.catalogue import CALLS, HYPOTHESES, PHRASES, TRANSCRIPTS, Topic
 from steno.events.records import CallState
@@ -156,10 +157,9 @@ class CaptionStreams:
 
     async def run(self) -> None:
         """Looks at the keys of its readers again and again until `stop`."""
-        stopping = asyncio.create_task(self._stopping.wait())
-        while not stopping.done():
+        while not self._stopping.is_set():
             self.check_keys()
-            await asyncio.wait({stopping}, timeout=_LOOK_AT_KEYS_SECONDS)
+            await pause(_LOOK_AT_KEYS_SECONDS, self._stopping)
 
     def check_keys(self) -> None:
         """Ends the streams of readers whose keys open no more."""

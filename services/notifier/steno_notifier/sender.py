@@ -10,6 +10,7 @@ from typing import TypeVar
 import structlog
 from opentelemetry.trace import SpanKind
 
+from steno.retry import EACH_SECOND, retry
 from steno.storage.database import DatabaseUnavailable
 from steno.telemetry import traces
 from steno_notifier import metrics
@@ -162,12 +163,7 @@ class Sender:
 
 async def _until_stored(work: Callable[[], Awaitable[T]]) -> T:
     """Repeats a piece of database work until it goes through. If the process ends first, the lease makes up for it."""
-    while True:
-        try:
-            return await work()
-        except DatabaseUnavailable as error:
-            log.warning("database.unavailable", error=str(error))
-            await asyncio.sleep(_POLL.total_seconds())
+    return await retry(work, EACH_SECOND, failed=lambda error, _seconds: log.warning("database.unavailable", error=str(error)))
 
 
 def _report(claim: Claim, answer: Answer, settlement: Settlement, *, ours: bool, now: datetime) -> None:

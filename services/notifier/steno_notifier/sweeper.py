@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy import delete, exists, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from steno.storage.database import DatabaseUnavailable
+from steno.background import periodically
 from steno.storage.transactions import transaction
 from steno_notifier import metrics
 from steno_notifier.delivery import SETTLED
@@ -35,23 +35,22 @@ class Sweeper:
 
     async def run(self) -> None:
         """Works until `stop`."""
-        while not self._stopping.is_set():
-            try:
-                count, oldest = await self._queue.backlog(now=self._now())
-                metrics.DUE.set(count)
-                metrics.OLDEST_DUE_SECONDS.set(oldest.total_seconds())
-                await self.sweep()
-            except DatabaseUnavailable as error:
-                log.warning("database.unavailable", error=str(error))
-            try:
-                async with asyncio.timeout(_EVERY_SECONDS):
-                    await self._stopping.wait()
-            except TimeoutError:
-                continue
+        await periodically(
+            self._look,
+            every_seconds=_EVERY_SECONDS,
+            stopping=self._stopping,
+            failed=lambda error: log.warning("database.unavailable", error=str(error)),
+        )
 
     async def stop(self) -> None:
         """Ends after the step under way."""
         self._stopping.set()
+
+    async def _look(self) -> None:
+        count, oldest = await self._queue.backlog(now=self._now())
+        metrics.DUE.set(count)
+        metrics.OLDEST_DUE_SECONDS.set(oldest.total_seconds())
+        await self.sweep()
 
     async def sweep(self) -> int:
         """Deletes settled deliveries past retention, then events without any; returns how many deliveries."""

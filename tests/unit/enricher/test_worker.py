@@ -125,7 +125,7 @@ async def test_what_fails_by_a_fault_of_ours_holds_up_nothing_and_comes_again(mo
         put_aside.append(raw.key)
 
     monkeypatch.setattr(App, "done_consumer", property(lambda _app: commits))
-    monkeypatch.setattr(worker, "_pause", lambda _seconds: asyncio.sleep(0))
+    monkeypatch.setattr(worker_module, "pause", lambda _seconds, _stopping: asyncio.sleep(0))
     monkeypatch.setattr(worker._cluster.dead_letters, "put", put)
     worker.give(cast(Any, enrich), preparing=asyncio.create_task(asyncio.sleep(0)))
     for number in range(6):
@@ -155,7 +155,7 @@ async def test_more_bytes_than_may_be_held_let_no_other_in(monkeypatch: pytest.M
         pass
 
     monkeypatch.setattr(App, "done_consumer", property(lambda _app: commits))
-    monkeypatch.setattr(worker, "_pause", lambda _seconds: asyncio.sleep(0))
+    monkeypatch.setattr(worker_module, "pause", lambda _seconds, _stopping: asyncio.sleep(0))
     monkeypatch.setattr(worker._cluster.dead_letters, "put", put)
     monkeypatch.setattr(worker_module, "_MOST_HELD_BYTES", 1)
     worker.give(cast(Any, enrich), preparing=asyncio.create_task(asyncio.sleep(0)))

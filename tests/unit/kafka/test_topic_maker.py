@@ -9,11 +9,12 @@ from steno.events.catalogue import RECORDINGS
 from steno.kafka import topic_maker as module
 from steno.kafka.errors import KafkaUnavailable, TopicMismatch
 from steno.kafka.topic_maker import TopicMaker
+from steno.retry import RetryPolicy
 
 
 async def test_kafka_is_asked_again_until_the_topics_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """Meanwhile it says why they are not."""
-    monkeypatch.setattr(module, "_PAUSE_SECONDS", 0)
+    monkeypatch.setattr(module, "EACH_SECOND", RetryPolicy(first_seconds=0, unexpected_attempts=1))
     said: list[str] = []
 
     async def make(*_settings: object, seconds: float) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import structlog
 
+from steno.background import pause
 from steno.errors import Permanent, Retryable
 from steno.tenants import NO_TENANT, Caller
 from steno_ingest.errors import InvalidMetadata
@@ -92,9 +93,7 @@ class WatchedFolder:
             except (Retryable, OSError) as error:
                 # The files stay where they are, so the next look is the next attempt.
                 log.warning("folder.waiting", reason=str(error))
-            waiting = asyncio.create_task(self._stopping.wait())
-            await asyncio.wait({waiting}, timeout=self._poll_seconds)
-            waiting.cancel()
+            await pause(self._poll_seconds, self._stopping)
 
     async def stop(self) -> None:
         """Finishes the file under way; `run` then returns."""

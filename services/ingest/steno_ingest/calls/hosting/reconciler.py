@@ -12,6 +12,7 @@ from typing import Protocol
 
 import structlog
 
+from steno.background import until_stopped
 from steno.errors import Retryable
 from steno_ingest.calls.doors.actions import Ended
 from steno_ingest.calls.hosting.host import CallHost
@@ -63,17 +64,7 @@ class Reconciler:
 
     async def run(self) -> None:
         """Reconciles until `stop`."""
-        reconciling = asyncio.create_task(self._reconcile_repeatedly())
-        stopping = asyncio.create_task(self._stopping.wait())
-        await asyncio.wait({reconciling, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (reconciling, stopping):
-            task.cancel()
-        await asyncio.gather(stopping, return_exceptions=True)
-        try:
-            await reconciling
-        except asyncio.CancelledError:
-            if not self._stopping.is_set():
-                raise
+        await until_stopped(self._reconcile_repeatedly(), self._stopping)
 
     async def stop(self) -> None:
         """Ends `run`."""

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import Protocol
 
 import structlog
 
-from steno.errors import Retryable
 from steno.kafka.errors import RecordRefused
+from steno.retry import EACH_SECOND, retry
 from steno_ingest.calls.hosting.admission import Admitted
 from steno_ingest.calls.hosting.hosted_call import HostedCall
 from steno_ingest.calls.hosting.pace import CALLS_AT_ONCE, Pace, PartyBurst
@@ -17,8 +19,6 @@ from steno_ingest.errors import Refused
 from steno_ingest.metrics import CALLS_HOSTED
 
 log = structlog.get_logger("steno.ingest.calls")
-
-_RETRY_SECONDS = 1.0
 
 _REMEMBERED_SECONDS = 60.0
 """How long a call that is over is known: its peer may have lost the connection before it was told that all is safe."""
@@ -131,13 +131,10 @@ class CallStarter:
         task.add_done_callback(self._failing.discard)
 
     async def _fail_in_ledger(self, call_id: str, reason: str) -> None:
-        while True:
-            try:
-                await self._ledger.fail(call_id, reason=reason, error=RecordRefused.error_class)
-            except Retryable as error:
-                log.warning("call.failure_not_kept", call_id=call_id, reason=str(error))
-                await asyncio.sleep(_RETRY_SECONDS)
-            except Refused:
-                return
-            else:
-                return
+        fail = partial(self._ledger.fail, call_id, reason=reason, error=RecordRefused.error_class)
+        with suppress(Refused):
+            await retry(
+                fail,
+                EACH_SECOND,
+                failed=lambda error, _: log.warning("call.failure_not_kept", call_id=call_id, reason=str(error)),
+            )

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from steno.errors import Retryable
+from steno.background import periodically
 from steno_ingest.calls.ledger.call_ledger import CallLedger
 from steno_ingest.calls.ledger.queries import CallQueries
 from steno_ingest.outbox import now
@@ -37,13 +37,12 @@ class OverdueCalls:
 
     async def run(self) -> None:
         """Works until `stop`."""
-        stopping = asyncio.create_task(self._stopping.wait())
-        while not stopping.done():
-            try:
-                await self.check()
-            except Retryable as error:
-                log.warning("calls.overdue_not_checked", reason=str(error))
-            await asyncio.wait({stopping}, timeout=_EVERY_SECONDS)
+        await periodically(
+            self.check,
+            every_seconds=_EVERY_SECONDS,
+            stopping=self._stopping,
+            failed=lambda error: log.warning("calls.overdue_not_checked", reason=str(error)),
+        )
 
     async def stop(self) -> None:
         """Has `run` return."""

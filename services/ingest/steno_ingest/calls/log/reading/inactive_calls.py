@@ -13,6 +13,7 @@ from typing import Protocol
 
 import structlog
 
+from steno.background import periodically, until_stopped
 from steno.errors import Retryable
 from steno.events.catalogue import CALL_AUDIO, Topic
 from steno.events.records import CallEnded, Record
@@ -93,18 +94,9 @@ class InactiveCalls:
 
     async def run(self) -> None:
         """Works until `stop`."""
-        stopping = asyncio.create_task(self._stopping.wait())
-        every = min(_CHECK_SECONDS, self._grace_seconds)
-        while not stopping.done():
-            checking = asyncio.create_task(self.check())
-            await asyncio.wait({stopping, checking}, return_when=asyncio.FIRST_COMPLETED)
-            if not checking.done():
-                # Kafka is away, and not waited for.
-                checking.cancel()
-                await asyncio.wait({checking})
-                return
-            checking.result()
-            await asyncio.wait({stopping}, timeout=every)
+        every_seconds = min(_CHECK_SECONDS, self._grace_seconds)
+        # A check that waits for Kafka at the stop is cancelled.
+        await until_stopped(periodically(self.check, every_seconds=every_seconds, stopping=self._stopping), self._stopping)
 
     async def stop(self) -> None:
         """Has `run` return."""
