@@ -88,7 +88,8 @@ $(INSTALLED): requirements.lock pyproject.toml $(PACKAGES:%=%/pyproject.toml)
 	$(BIN)/uv pip install --python $(BIN)/python --no-deps --no-build-isolation $(PACKAGES:%=-e %)
 	@touch $@
 
-# Kafka's jars and the default speech model, both held against their digests each time: a cache may be emptied.
+# Kafka's jars and the default speech model, both held against their digests each time: a cache may be emptied. And what Java keeps of a
+# first start of Kafka, so that all others take half the work.
 .venv/fetched: $(INSTALLED)
 	@$(BIN)/python -m steno.broker fetch
 	@$(BIN)/steno models pull tiny.en

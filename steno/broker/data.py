@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from steno import locked_child, private_files
-from steno.broker import jars
+from steno.broker import jars, startup_cache
 from steno.broker.errors import BrokerError, BrokerFailed, DataFolderInUse
 from steno.broker.properties import JVM_FLAGS, SHORT_LIVED_FLAGS, Node, log_properties, render, server_properties
 from steno.broker.runtime import find_java
@@ -83,8 +83,10 @@ def prepare_cluster(
         raise BrokerError(f"a cluster on one machine has 1 or 3 brokers, not {brokers}")
     data = data.absolute()
     private_files.make_folder(data)
-    program = find_java(java)
-    classpath = os.pathsep.join(str(path) for path in jars.fetch(progress=progress))
+    found = find_java(java)
+    files = jars.fetch(progress=progress)
+    classpath = os.pathsep.join(map(str, files))
+    program = (str(found), *startup_cache.flags(found, files))
     with ExitStack() as held:
         for node_id in range(1, brokers + 1):
             private_files.make_folder(data / str(node_id))
@@ -106,9 +108,9 @@ def prepare_cluster(
     return tuple(_command(data / str(node.node_id), node, servers, program, classpath) for node in nodes)
 
 
-def _command(folder: Path, node: Node, servers: str, java: Path, classpath: str) -> BrokerCommand:
+def _command(folder: Path, node: Node, servers: str, java: tuple[str, ...], classpath: str) -> BrokerCommand:
     logging = f"-Dlog4j2.configurationFile={(folder / 'log4j2.properties').as_uri()}"
-    program = (str(java), *JVM_FLAGS, logging, "kafka.Kafka", str(folder / "server.properties"))
+    program = (*java, *JVM_FLAGS, logging, "kafka.Kafka", str(folder / "server.properties"))
     return BrokerCommand(
         argv=locked_child.command_line(program, folder / "lock"),
         env=_environment(classpath),
@@ -124,14 +126,14 @@ def _environment(classpath: str) -> dict[str, str]:
     return {**kept, "CLASSPATH": classpath}
 
 
-def _format(folder: Path, cluster_id: str, java: Path, classpath: str) -> None:
+def _format(folder: Path, cluster_id: str, java: tuple[str, ...], classpath: str) -> None:
     if (folder / "kafka" / "meta.properties").exists():  # the last file that formatting writes
         return
     properties = str(folder / "server.properties")
     # As one word: an id may begin with "-" (KAFKA-15754).
     arguments = ("format", f"--cluster-id={cluster_id}", "--ignore-formatted", "--config", properties)
     done = subprocess.run(
-        [java, *SHORT_LIVED_FLAGS, "kafka.tools.StorageTool", *arguments],
+        [*java, *SHORT_LIVED_FLAGS, "kafka.tools.StorageTool", *arguments],
         env=_environment(classpath),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
