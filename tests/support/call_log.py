@@ -16,8 +16,10 @@ from steno_ingest.calls.log.reading.call_log import CallLog
 from steno_ingest.calls.log.recording.recorder import Recorder
 from steno_ingest.calls.log.recording.recording_jobs import RecordingJobs
 from steno_ingest.errors import CallIdInUse, NotThere
+from steno_ingest.recordings.idempotency import Claim
 from steno_ingest.recordings.intake import Intake
-from steno_ingest.recordings.ledger import Claim, Door, Ledger
+from steno_ingest.recordings.ledger import RecordingLedger
+from steno_ingest.recordings.view import Door
 from support.call_scenes import Scene
 
 from steno.errors import Permanent
@@ -161,7 +163,7 @@ class MortalLedger(CallLedger):
         return view
 
 
-class MortalRecordings(Ledger):
+class MortalRecordings(RecordingLedger):
     """The ledger's recordings in memory."""
 
     def __init__(self, fate: Callable[[], Fate]) -> None:

@@ -17,9 +17,9 @@ from steno_ingest.calls.hosting.control import HostedCalls, NoHostedCalls
 from steno_ingest.calls.ledger.call_ledger import CallLedger
 from steno_ingest.outbox import Outbox
 from steno_ingest.recordings.intake import Intake
-from steno_ingest.recordings.ledger import Ledger
+from steno_ingest.recordings.ledger import RecordingLedger
 from steno_ingest.recordings.results import Results
-from steno_ingest.recordings.transcripts import Reader
+from steno_ingest.recordings.transcripts import TranscriptReader
 from steno_ingest.rest.app import Parts, make_app
 from steno_ingest.webhooks import Webhooks
 
@@ -81,7 +81,7 @@ class Ingest:
     objects: ObjectStore
     folder: Path
     outbox: Outbox
-    ledger: Ledger
+    ledger: RecordingLedger
     calls: CallLedger
     intake: Intake
     results: Results
@@ -120,7 +120,7 @@ async def running_ingest(
     await database.migrate(engine, "steno_ingest")
     objects = ObjectStore((folder / "objects").as_uri())
     outbox = Outbox(producer or Producer(KafkaSettings(), TopicSettings(), CODEC, source="ingest"))
-    ledger = Ledger(engine, outbox)
+    ledger = RecordingLedger(engine, outbox)
     calls = CallLedger(engine, outbox)
     intake = Intake(ledger, objects, max_bytes=MAX_BYTES)
     box = SecretBox(SecretStr(make_secret_key()))
@@ -132,7 +132,7 @@ async def running_ingest(
             keys=ApiKeys(keys),
             intake=intake,
             ledger=ledger,
-            reader=Reader(objects),
+            reader=TranscriptReader(objects),
             webhooks=webhooks,
             calls=calls,
             hosted=hosted or NoHostedCalls(),

@@ -16,7 +16,8 @@ from steno_ingest.calls.ledger import states as call_states
 from steno_ingest.calls.ledger.tables import call_entries, calls
 from steno_ingest.recordings import states
 from steno_ingest.recordings.states import State
-from steno_ingest.tables import entries, outbox, outbox_refused, recordings
+from steno_ingest.recordings.tables import entries, recordings
+from steno_ingest.tables import outbox, outbox_refused
 
 S = TypeVar("S", bound=StrEnum)
 

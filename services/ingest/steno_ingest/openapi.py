@@ -19,8 +19,8 @@ from steno_ingest.calls.hosting.control import NoHostedCalls
 from steno_ingest.calls.ledger.call_ledger import CallLedger
 from steno_ingest.outbox import Outbox
 from steno_ingest.recordings.intake import Intake
-from steno_ingest.recordings.ledger import Ledger
-from steno_ingest.recordings.transcripts import Reader
+from steno_ingest.recordings.ledger import RecordingLedger
+from steno_ingest.recordings.transcripts import TranscriptReader
 from steno_ingest.rest.app import Parts, make_app
 from steno_ingest.webhooks import Webhooks
 
@@ -30,12 +30,12 @@ def application() -> FastAPI:
     engine = database.connect("sqlite://")
     objects = ObjectStore("memory:///")
     outbox = Outbox(Producer(KafkaSettings(), TopicSettings(), Codec(ShippedSchemaIds()), source="ingest"))
-    ledger = Ledger(engine, outbox)
+    ledger = RecordingLedger(engine, outbox)
     parts = Parts(
         keys=ApiKeys(None),
         intake=Intake(ledger, objects, max_bytes=1),
         ledger=ledger,
-        reader=Reader(objects),
+        reader=TranscriptReader(objects),
         webhooks=Webhooks(engine, outbox, SecretBox(SecretStr(make_secret_key()))),
         calls=CallLedger(engine, outbox),
         hosted=NoHostedCalls(),

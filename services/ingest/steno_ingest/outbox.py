@@ -27,7 +27,8 @@ from steno.storage.transactions import transaction
 from steno.telemetry import traces
 from steno_ingest.leader import Leader
 from steno_ingest.metrics import OUTBOX_AGE, OUTBOX_DEPTH, OUTBOX_REFUSED
-from steno_ingest.tables import outbox, outbox_refused, recordings
+from steno_ingest.recordings.tables import recordings
+from steno_ingest.tables import outbox, outbox_refused
 
 log = structlog.get_logger("steno.ingest.outbox")
 

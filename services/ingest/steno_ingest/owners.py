@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from steno.tenants import Caller
 from steno_ingest.calls.ledger.tables import calls
 from steno_ingest.errors import CallIdInUse
-from steno_ingest.tables import recordings
+from steno_ingest.recordings.tables import recordings
 
 
 async def owner_for(connection: AsyncConnection, call_id: str, caller: Caller) -> str:

@@ -16,7 +16,7 @@ from steno.events.catalogue import CALL_AUDIO, CALLS
 from steno.kafka.errors import RecordRefused
 from steno_ingest.calls.ledger.call_ledger import CallLedger
 from steno_ingest.errors import NotThere
-from steno_ingest.recordings.ledger import Ledger
+from steno_ingest.recordings.ledger import RecordingLedger
 
 _ENDS_A_CALL = frozenset({"steno.CallStarted", "steno.CallEnded"})
 
@@ -24,7 +24,7 @@ _ENDS_A_CALL = frozenset({"steno.CallStarted", "steno.CallEnded"})
 class Refusals:
     """Records rejections in the ledgers, idempotently (`steno_ingest.outbox.OnRefused`)."""
 
-    def __init__(self, ledger: Ledger, calls: CallLedger) -> None:
+    def __init__(self, ledger: RecordingLedger, calls: CallLedger) -> None:
         self._ledger = ledger
         self._calls = calls
 

@@ -25,9 +25,9 @@ from steno_ingest.calls.log.wiring import read_call_log
 from steno_ingest.calls.transports.websocket_server import WebSocketServer
 from steno_ingest.outbox import Outbox, Relay
 from steno_ingest.recordings.intake import Intake
-from steno_ingest.recordings.ledger import Ledger
+from steno_ingest.recordings.ledger import RecordingLedger
 from steno_ingest.recordings.results import Results
-from steno_ingest.recordings.transcripts import Reader
+from steno_ingest.recordings.transcripts import TranscriptReader
 from steno_ingest.recordings.watched_folder import WatchedFolder
 from steno_ingest.refusals import Refusals
 from steno_ingest.rest.app import Parts, make_app
@@ -53,7 +53,7 @@ async def build(settings: IngestSettings) -> Wiring:
     resources.push_async_callback(cluster.producer.stop)
 
     outbox = Outbox(cluster.producer)
-    ledger = Ledger(engine, outbox)
+    ledger = RecordingLedger(engine, outbox)
     calls, queries = CallLedger(engine, outbox), CallQueries(engine)
     intake = Intake(ledger, objects, max_bytes=settings.max_upload_bytes)
     topics = TopicMaker(cluster, _TOPICS)
@@ -108,7 +108,7 @@ async def build(settings: IngestSettings) -> Wiring:
             keys=keys,
             intake=intake,
             ledger=ledger,
-            reader=Reader(objects),
+            reader=TranscriptReader(objects),
             webhooks=Webhooks(engine, outbox, SecretBox(settings.secret_key)),
             calls=calls,
             hosted=host,

@@ -1,7 +1,6 @@
-"""The tables of ingest, the same on SQLite and PostgreSQL.
+"""The tables of the outbox and of webhooks, the same on SQLite and PostgreSQL.
 
-The ledger is kept twice, as books are: `recordings` says where each stands now, `entries` has one row for each step it made.
-`steno_ingest.balance` holds the two together.
+Those of recordings stand in `recordings.tables`, those of live calls in `calls.ledger.tables`; all share one `metadata`.
 """
 
 from sqlalchemy import (
@@ -9,7 +8,6 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    ForeignKey,
     Index,
     Integer,
     LargeBinary,
@@ -17,12 +15,9 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    text,
 )
 
-from steno.audio_files import LONGEST_FILE_NAME
 from steno.storage.columns import UtcDateTime
-from steno_ingest.recordings.states import ENDED
 
 metadata = MetaData(
     naming_convention={
@@ -33,87 +28,21 @@ metadata = MetaData(
     }
 )
 
-_ID = String(256)
-_STATE = String(16)
-_SEQUENCE = BigInteger().with_variant(Integer, "sqlite")
-
-recordings = Table(
-    "recordings",
-    metadata,
-    Column("recording_id", _ID, primary_key=True),
-    Column("call_id", _ID, nullable=False, index=True),
-    Column("state", _STATE, nullable=False),
-    Column("door", String(16), nullable=False),
-    # Empty where a result came before the submission.
-    Column("url", Text, nullable=False),
-    Column("sha256", String(64), nullable=False),
-    Column("channels", JSON, nullable=False),
-    Column("locale", Text, nullable=False),
-    Column("properties", JSON, nullable=False),
-    Column("accepted_at", UtcDateTime, nullable=False),
-    # When it was on Kafka; none while it waits in the outbox.
-    Column("published_at", UtcDateTime),
-    Column("started_at", UtcDateTime),
-    Column("ended_at", UtcDateTime),
-    # Why it failed: for a person, and for programs.
-    Column("reason", Text),
-    Column("error", Text),
-    Column("result_url", Text),
-    Column("phrase_count", Integer),
-    Column("duration_ms", BigInteger),
-    # How much of it could not be decoded, and for how much the file had no audio.
-    Column("damaged_ms", BigInteger),
-    Column("missing_ms", BigInteger),
-    # Whose it is; empty: the house's.
-    Column("tenant", String(64), nullable=False, server_default=""),
-    # What its submitter calls it; empty where only the URL tells.
-    Column("file_name", String(LONGEST_FILE_NAME), nullable=False, server_default=""),
-    Index("ix_recordings_page", "accepted_at", "recording_id"),
-    Index("ix_recordings_tenant_page", "tenant", "accepted_at", "recording_id"),
-    Index("ix_recordings_state_page", "state", "accepted_at", "recording_id"),
-    Index(
-        "ix_recordings_unpublished",
-        "recording_id",
-        sqlite_where=text("published_at IS NULL"),
-        postgresql_where=text("published_at IS NULL"),
-    ),
-)
-
-_ENDS = ", ".join(f"'{state}'" for state in ENDED)
-
-entries = Table(
-    "entries",
-    metadata,
-    Column("id", _SEQUENCE, primary_key=True, autoincrement=True),
-    Column("recording_id", _ID, ForeignKey("recordings.recording_id"), nullable=False),
-    # None: it was accepted.
-    Column("from_state", _STATE),
-    Column("to_state", _STATE, nullable=False),
-    Column("at", UtcDateTime, nullable=False),
-    # The database itself sees to it that a recording comes to each state once, and ends once.
-    Index("uq_entries_recording_state", "recording_id", "to_state", unique=True),
-    Index(
-        "uq_entries_recording_end",
-        "recording_id",
-        unique=True,
-        sqlite_where=text(f"to_state IN ({_ENDS})"),
-        postgresql_where=text(f"to_state IN ({_ENDS})"),
-    ),
-    Index("ix_entries_states", "from_state", "to_state"),
-)
+ID = String(256)
+SEQUENCE = BigInteger().with_variant(Integer, "sqlite")
 
 outbox = Table(
     "outbox",
     metadata,
-    Column("id", _SEQUENCE, primary_key=True, autoincrement=True),
+    Column("id", SEQUENCE, primary_key=True, autoincrement=True),
     Column("topic", String(64), nullable=False),
-    Column("key", _ID, nullable=False),
+    Column("key", ID, nullable=False),
     # None is a tombstone.
     Column("value", LargeBinary),
     # Pairs of name and value; values are ASCII, as CloudEvents and W3C Trace Context have them.
     Column("headers", JSON, nullable=False),
     # The recording that counts as published once this row is.
-    Column("recording_id", _ID, index=True),
+    Column("recording_id", ID, index=True),
     Column("created_at", UtcDateTime, nullable=False),
     sqlite_autoincrement=True,
 )
@@ -122,31 +51,21 @@ outbox = Table(
 outbox_refused = Table(
     "outbox_refused",
     metadata,
-    Column("id", _SEQUENCE, primary_key=True, autoincrement=True),
+    Column("id", SEQUENCE, primary_key=True, autoincrement=True),
     Column("topic", String(64), nullable=False),
-    Column("key", _ID, nullable=False),
+    Column("key", ID, nullable=False),
     Column("value", LargeBinary),
     Column("headers", JSON, nullable=False),
-    Column("recording_id", _ID, index=True),
+    Column("recording_id", ID, index=True),
     Column("created_at", UtcDateTime, nullable=False),
     Column("reason", Text, nullable=False),
     Column("refused_at", UtcDateTime, nullable=False),
 )
 
-idempotency_keys = Table(
-    "idempotency_keys",
-    metadata,
-    Column("client", String(256), primary_key=True),
-    Column("key", String(256), primary_key=True),
-    Column("fingerprint", String(64), nullable=False),
-    Column("recording_id", _ID, nullable=False),
-    Column("created_at", UtcDateTime, nullable=False),
-)
-
 webhooks = Table(
     "webhooks",
     metadata,
-    Column("webhook_id", _ID, primary_key=True),
+    Column("webhook_id", ID, primary_key=True),
     Column("url", Text, nullable=False),
     Column("events", JSON, nullable=False),
     Column("encrypted_secret", LargeBinary, nullable=False),

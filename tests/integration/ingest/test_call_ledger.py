@@ -13,7 +13,8 @@ from steno_ingest.calls.ledger.queries import CallQueries
 from steno_ingest.calls.ledger.tables import call_entries, call_events, call_phrases
 from steno_ingest.errors import CallAlreadyEnded, CallIdInUse, InvalidMetadata, NotThere, UnusableId
 from steno_ingest.recordings.results import LivePass
-from steno_ingest.tables import outbox, recordings
+from steno_ingest.recordings.tables import recordings
+from steno_ingest.tables import outbox
 from support.callers import OPERATOR
 from support.calls import AT, CALL, CHANNELS, call_ended, call_started, live_completed, live_failed, live_phrase, live_started
 from support.ingest import CODEC, Ingest, running_ingest

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from starlette.requests import ClientDisconnect
-from steno_ingest.tables import recordings
+from steno_ingest.recordings.tables import recordings
 from support.ingest import KEY, MAX_BYTES, Ingest, problem
 
 AUDIO = b"RIFF" + bytes(range(256)) * 40

@@ -11,8 +11,9 @@ from steno_ingest.recordings import watched_folder as folder_module
 from steno_ingest.recordings.folder_contents import EMPTY_WAITS
 from steno_ingest.recordings.folder_files import DropFolder, Stamp
 from steno_ingest.recordings.intake import Upload
+from steno_ingest.recordings.tables import recordings
 from steno_ingest.recordings.watched_folder import WatchedFolder
-from steno_ingest.tables import outbox, recordings
+from steno_ingest.tables import outbox
 from structlog.testing import capture_logs
 from support.ingest import CODEC, MAX_BYTES, Ingest
 

@@ -10,7 +10,8 @@ from sqlalchemy.exc import IntegrityError
 from steno_ingest.balance import books
 from steno_ingest.errors import UnusableId
 from steno_ingest.recordings.ledger import Filters
-from steno_ingest.tables import entries, outbox
+from steno_ingest.recordings.tables import entries
+from steno_ingest.tables import outbox
 from support.callers import OPERATOR
 from support.calls import NO_CALLS
 from support.ingest import CODEC, Ingest, problem

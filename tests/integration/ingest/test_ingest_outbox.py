@@ -10,8 +10,9 @@ from steno_ingest.balance import books
 from steno_ingest.leader import Leader
 from steno_ingest.outbox import Relay, Sender
 from steno_ingest.recordings.states import State
+from steno_ingest.recordings.tables import recordings
 from steno_ingest.refusals import Refusals
-from steno_ingest.tables import outbox, outbox_refused, recordings
+from steno_ingest.tables import outbox, outbox_refused
 from support.callers import OPERATOR
 from support.calls import call_started
 from support.ingest import CODEC, Ingest, Wire, problem, running_ingest

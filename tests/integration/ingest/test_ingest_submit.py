@@ -4,7 +4,8 @@ import asyncio
 import hashlib
 import json
 
-from steno_ingest.tables import entries, idempotency_keys, outbox, recordings
+from steno_ingest.recordings.tables import entries, idempotency_keys, recordings
+from steno_ingest.tables import outbox
 from support.ingest import CODEC, KEY, Ingest, problem
 
 from steno.events import ids

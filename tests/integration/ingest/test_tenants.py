@@ -13,10 +13,11 @@ from steno_ingest.calls.ledger.tables import calls
 from steno_ingest.calls.ledger.view import fingerprint
 from steno_ingest.errors import CallIdInUse, ForeignUrl, KeyReused, NotThere
 from steno_ingest.recordings.intake import ClientKey
-from steno_ingest.recordings.ledger import Door
 from steno_ingest.recordings.metadata import Link
+from steno_ingest.recordings.tables import recordings
+from steno_ingest.recordings.view import Door
 from steno_ingest.recordings.watched_folder import WatchedFolder
-from steno_ingest.tables import metadata, outbox, recordings
+from steno_ingest.tables import metadata, outbox
 from support.calls import call_started, live_phrase
 from support.ingest import CODEC, KEY, Ingest, problem, running_ingest
 from support.route_walk import operations, undocumented

@@ -1,7 +1,8 @@
 """Alembic runs the migrations on the connection it is given (`steno.storage.database.migrate`)."""
 
 from alembic import context
-from steno_ingest.calls.ledger import tables  # noqa: F401 - declares its tables
+from steno_ingest.calls.ledger import tables as call_tables  # noqa: F401 - declares its tables
+from steno_ingest.recordings import tables as recording_tables  # noqa: F401 - declares its tables
 from steno_ingest.tables import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata, transactional_ddl=True)

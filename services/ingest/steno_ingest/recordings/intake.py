@@ -10,11 +10,9 @@ import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import uuid4
 
 import structlog
-from sqlalchemy import Row
 
 from steno.audio_files import plain_file_name, suffix_of
 from steno.events import ids
@@ -24,8 +22,10 @@ from steno.tenants import Caller
 from steno_ingest.errors import EmptyAudio, Fault, ForeignUrl, TooLarge
 from steno_ingest.metrics import UPLOADED_BYTES
 from steno_ingest.outbox import now
-from steno_ingest.recordings.ledger import Claim, Door, Ledger
+from steno_ingest.recordings.idempotency import Claim
+from steno_ingest.recordings.ledger import RecordingLedger
 from steno_ingest.recordings.metadata import Link, Metadata
+from steno_ingest.recordings.view import Door, RecordingView
 
 log = structlog.get_logger("steno.ingest.intake")
 
@@ -65,7 +65,9 @@ class ClientKey:
 class Intake:
     """Takes recordings in."""
 
-    def __init__(self, ledger: Ledger, objects: ObjectStore, *, max_bytes: int, clock: Callable[[], datetime] = now) -> None:
+    def __init__(
+        self, ledger: RecordingLedger, objects: ObjectStore, *, max_bytes: int, clock: Callable[[], datetime] = now
+    ) -> None:
         self._ledger = ledger
         self._objects = objects
         self.max_bytes = max_bytes
@@ -116,11 +118,11 @@ class Intake:
         door: Door,
         caller: Caller,
         key: ClientKey | None = None,
-    ) -> Row[Any]:
+    ) -> RecordingView:
         """Makes a recording of an upload, or finds the one that there is of the same audio in the same call.
 
         Raises:
-            CallIdInUse, KeyReused: see `Ledger.accept`.
+            CallIdInUse, KeyReused: see `RecordingLedger.accept`.
             StoreUnavailable, DatabaseUnavailable: try again later.
         """
         call_id = metadata.call_id or str(uuid4())
@@ -128,7 +130,7 @@ class Intake:
         claim = _claim(key, metadata, upload.sha256)
         try:
             asked = claim is not None or metadata.call_id is not None
-            if asked and (older := await self._ledger.before(call_id, caller=caller, claim=claim)) is not None:
+            if asked and (older := await self._ledger.find_earlier(call_id, caller=caller, claim=claim)) is not None:
                 await self.discard(upload)
                 return older
             url = await self._objects.move(upload.url, f"recordings/{recording_id}/audio{plain_suffix(file_name)}")
@@ -137,12 +139,12 @@ class Intake:
             raise
         # From here on the object may only go where a row says so: a lost answer of the database does not mean a lost row.
         record = self._record(recording_id, call_id, url, metadata, sha256=upload.sha256, file_name=file_name)
-        row, created = await self._ledger.accept(record, door=door, caller=caller, claim=claim)
-        if not created and row.url != url:
+        recording, created = await self._ledger.accept(record, door=door, caller=caller, claim=claim)
+        if not created and recording.url != url:
             await self._objects.delete(url)
-        return row
+        return recording
 
-    async def accept_link(self, link: Link, *, door: Door, caller: Caller, key: ClientKey | None = None) -> Row[Any]:
+    async def accept_link(self, link: Link, *, door: Door, caller: Caller, key: ClientKey | None = None) -> RecordingView:
         """Makes a recording of audio that lies elsewhere; raises like `accept_upload`, and `ForeignUrl`."""
         # Whose an object of the store is does not show in its URL, so only those may name one who see what all have.
         in_store = caller.everything and self._objects.owns(link.url)
@@ -152,8 +154,8 @@ class Intake:
         call_id = link.call_id or str(uuid4())
         recording_id = ids.recording_id(call_id, link.url, str(link.format or ""))
         record = self._record(recording_id, call_id, link.url, link)
-        row, _ = await self._ledger.accept(record, door=door, caller=caller, claim=_claim(key, link, ""))
-        return row
+        recording, _ = await self._ledger.accept(record, door=door, caller=caller, claim=_claim(key, link, ""))
+        return recording
 
     async def keep_call(self, call_id: str, pieces: AsyncIterator[bytes], *, suffix: str) -> KeptRecording:
         """Makes the recording of a live call, at the place that follows from its bytes.

@@ -12,8 +12,9 @@ from steno.events.records import (
 )
 from steno.kafka.messages import Message
 from steno_ingest.calls.ledger.call_ledger import CallLedger
-from steno_ingest.recordings.ledger import Ledger, Step
+from steno_ingest.recordings.ledger import RecordingLedger
 from steno_ingest.recordings.states import State
+from steno_ingest.recordings.view import Step
 from steno_ingest.texts import check_ids, clean
 
 Outcome = RecordingCancelled | TranscriptStarted | TranscriptCompleted | TranscriptFailed
@@ -32,7 +33,7 @@ class Results:
     that takes another pass's place is told to both.
     """
 
-    def __init__(self, ledger: Ledger, calls: CallLedger) -> None:
+    def __init__(self, ledger: RecordingLedger, calls: CallLedger) -> None:
         self._ledger = ledger
         self._calls = calls
 

@@ -24,8 +24,8 @@ from steno_ingest.metrics import FOLDER_FILES
 from steno_ingest.recordings.folder_contents import Settling, complete, left
 from steno_ingest.recordings.folder_files import ACCEPTED, REJECTED, Aside, DropFolder, Dropped
 from steno_ingest.recordings.intake import Intake
-from steno_ingest.recordings.ledger import Door
 from steno_ingest.recordings.metadata import Metadata, parse_metadata
+from steno_ingest.recordings.view import Door
 from steno_ingest.settings import IngestSettings
 
 log = structlog.get_logger("steno.ingest.folder")

@@ -20,9 +20,9 @@ from steno_ingest.calls.ledger.call_ledger import CallLedger
 from steno_ingest.calls.ledger.queries import CallQueries
 from steno_ingest.calls.ledger.transcripts import CallTranscripts
 from steno_ingest.recordings.intake import Intake
-from steno_ingest.recordings.ledger import Ledger
+from steno_ingest.recordings.ledger import RecordingLedger
 from steno_ingest.recordings.metadata import Link, Metadata
-from steno_ingest.recordings.transcripts import Reader
+from steno_ingest.recordings.transcripts import TranscriptReader
 from steno_ingest.rest import calls as call_routes
 from steno_ingest.rest import recordings
 from steno_ingest.rest import webhooks as webhook_routes
@@ -46,8 +46,8 @@ class Parts:
 
     keys: ApiKeys
     intake: Intake
-    ledger: Ledger
-    reader: Reader
+    ledger: RecordingLedger
+    reader: TranscriptReader
     webhooks: Webhooks
     calls: CallLedger
     hosted: HostedCalls

@@ -1,17 +1,16 @@
 """What the REST API answers, as the OpenAPI document shows it."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import Row
 
 from steno.events.records import CallStatus, Role
 from steno.validation import PRINTABLE
 from steno_ingest.balance import Books
-from steno_ingest.recordings.ledger import Door
 from steno_ingest.recordings.states import State
+from steno_ingest.recordings.view import Door, RecordingView
 
 Identifier = Annotated[str, Field(min_length=1, max_length=256, pattern=PRINTABLE)]
 
@@ -101,36 +100,39 @@ class LedgerAnswer(Answer):
     )
 
 
-def accepted_answer(row: Row[Any]) -> AcceptedRecording:
-    """A row of the ledger as the answer to its submission."""
+def accepted_answer(recording: RecordingView) -> AcceptedRecording:
+    """A recording as the answer to its submission."""
     return AcceptedRecording(
-        recording_id=row.recording_id, call_id=row.call_id, state=State(row.state), links=_links(row.recording_id)
+        recording_id=recording.recording_id,
+        call_id=recording.call_id,
+        state=recording.state,
+        links=_links(recording.recording_id),
     )
 
 
-def recording_answer(row: Row[Any]) -> RecordingAnswer:
-    """A row of the ledger as an answer."""
+def recording_answer(recording: RecordingView) -> RecordingAnswer:
+    """A recording as an answer."""
     return RecordingAnswer(
-        recording_id=row.recording_id,
-        call_id=row.call_id,
-        state=State(row.state),
-        links=_links(row.recording_id),
-        tenant=row.tenant or None,
-        door=Door(row.door),
-        url=row.url or None,
-        file_name=row.file_name or None,
-        channels=[ChannelAnswer(**entry) for entry in row.channels],
-        locale=row.locale,
-        properties=row.properties,
-        accepted_at=row.accepted_at,
-        started_at=row.started_at,
-        ended_at=row.ended_at,
-        reason=row.reason,
-        error=row.error,
-        phrase_count=row.phrase_count,
-        duration_ms=row.duration_ms,
-        damaged_ms=row.damaged_ms,
-        missing_ms=row.missing_ms,
+        recording_id=recording.recording_id,
+        call_id=recording.call_id,
+        state=recording.state,
+        links=_links(recording.recording_id),
+        tenant=recording.tenant or None,
+        door=recording.door,
+        url=recording.url or None,
+        file_name=recording.file_name or None,
+        channels=[ChannelAnswer(channel=entry.channel, role=entry.role) for entry in recording.channels],
+        locale=recording.locale,
+        properties=dict(recording.properties),
+        accepted_at=recording.accepted_at,
+        started_at=recording.started_at,
+        ended_at=recording.ended_at,
+        reason=recording.reason,
+        error=recording.error,
+        phrase_count=recording.phrase_count,
+        duration_ms=recording.duration_ms,
+        damaged_ms=recording.damaged_ms,
+        missing_ms=recording.missing_ms,
     )
 
 

@@ -15,9 +15,9 @@ from steno.http.rest import RequestCaller
 from steno.utc import in_utc
 from steno_ingest.balance import books
 from steno_ingest.recordings.intake import ClientKey, Intake
-from steno_ingest.recordings.ledger import Filters, Ledger
+from steno_ingest.recordings.ledger import Filters, RecordingLedger
 from steno_ingest.recordings.states import State
-from steno_ingest.recordings.transcripts import Reader
+from steno_ingest.recordings.transcripts import TranscriptReader
 from steno_ingest.rest.models import (
     AcceptedRecording,
     Identifier,
@@ -44,7 +44,7 @@ RecordingId = Annotated[Identifier, Path(description="The recording.")]
 Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(in_utc)]
 
 
-def routes(keys: ApiKeys, intake: Intake, ledger: Ledger, reader: Reader, engine: AsyncEngine) -> APIRouter:
+def routes(keys: ApiKeys, intake: Intake, ledger: RecordingLedger, reader: TranscriptReader, engine: AsyncEngine) -> APIRouter:
     """The routes, on what they work with."""
     router = APIRouter(prefix="/v1", tags=["recordings"])
 
@@ -95,7 +95,7 @@ def routes(keys: ApiKeys, intake: Intake, ledger: Ledger, reader: Reader, engine
         """Recordings by filter, the newest first, in pages that new recordings do not shift."""
         filters = Filters(state=state, call_id=call_id, since=since, until=until)
         page = await ledger.page(filters, caller=caller, after=position(cursor), limit=limit)
-        return RecordingPage(items=[recording_answer(row) for row in page.entries], next=page.next)
+        return RecordingPage(items=[recording_answer(recording) for recording in page.entries], next=page.next)
 
     @router.get("/recordings/{recording_id}", summary="Read a recording", responses=documented(401, 404, 422, 503))
     async def get_recording(recording_id: RecordingId, caller: RequestCaller) -> RecordingAnswer:
@@ -110,10 +110,10 @@ def routes(keys: ApiKeys, intake: Intake, ledger: Ledger, reader: Reader, engine
     )
     async def get_transcript(recording_id: RecordingId, caller: RequestCaller, format: Format = "json") -> Response:
         """The phrases of a recording by time. 409 with `Retry-After` while there is none yet; 410 where there will be none."""
-        row = await ledger.recording(recording_id, caller=caller)
+        recording = await ledger.recording(recording_id, caller=caller)
         if format == "json":
-            return Response(await reader.document(row), media_type="application/json")
-        return written(await reader.transcript(row), format)
+            return Response(await reader.document(recording), media_type="application/json")
+        return written(await reader.transcript(recording), format)
 
     @router.post(
         "/recordings/{recording_id}/cancel", summary="Cancel a recording", responses=documented(401, 404, 409, 422, 503)

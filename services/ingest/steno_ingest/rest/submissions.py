@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from fastapi import Request
-from sqlalchemy import Row
 
 from steno.http.auth import ApiKeys
 from steno.http.gate import KEY_GONE
@@ -12,8 +11,8 @@ from steno.http.problems import ApiProblem
 from steno.tenants import Caller
 from steno_ingest.errors import EmptyAudio, Fault, InvalidMetadata, TooLarge
 from steno_ingest.recordings.intake import ClientKey, Intake, Upload
-from steno_ingest.recordings.ledger import Door
 from steno_ingest.recordings.metadata import Metadata, parse_link, parse_metadata
+from steno_ingest.recordings.view import Door, RecordingView
 from steno_ingest.rest.forms import Form, Part
 
 MAX_METADATA_BYTES = 1 << 20
@@ -38,7 +37,7 @@ REQUEST_BODY: dict[str, Any] = {
 }
 
 
-async def submit(request: Request, intake: Intake, keys: ApiKeys, caller: Caller, key: ClientKey | None) -> Row[Any]:
+async def submit(request: Request, intake: Intake, keys: ApiKeys, caller: Caller, key: ClientKey | None) -> RecordingView:
     """Takes in the recording that a request brings, if its key still opens once all of it has come.
 
     Raises:
@@ -59,7 +58,7 @@ async def submit(request: Request, intake: Intake, keys: ApiKeys, caller: Caller
     )
 
 
-async def _submit_form(form: Form, intake: Intake, keys: ApiKeys, caller: Caller, key: ClientKey | None) -> Row[Any]:
+async def _submit_form(form: Form, intake: Intake, keys: ApiKeys, caller: Caller, key: ClientKey | None) -> RecordingView:
     upload: Upload | None = None
     metadata: Metadata | None = None
     file_name = ""
