@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from steno.http.metrics import CLOSED, CONNECTIONS
-from steno.http.parties import party_of
+from steno.http.rates import address_key
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,7 +121,7 @@ class Connections:
 
     def admit(self, host: str) -> Connection | None:
         """A new connection; others may have to make room for it. None where it cannot be taken."""
-        party = "" if self._exempt(host) else party_of(host)
+        party = "" if self._exempt(host) else address_key(host)
         of_party = self._of_party[party]
         if party and len(of_party) >= self.bounds.most_of_an_address:
             self._put_out(next(iter(of_party)))

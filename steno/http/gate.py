@@ -21,9 +21,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from steno.http.auth import ApiKeys, presented_key
 from steno.http.metrics import REFUSALS
-from steno.http.parties import party_of
 from steno.http.problems import Problem, answer
-from steno.http.rates import Rate
+from steno.http.rates import Rate, address_key
 from steno.json_bounds import JsonTooLarge, check_json
 from steno.tenants import Caller
 
@@ -166,13 +165,13 @@ class Gate:
             return None
         if key is None:
             return _no_key("no API key was sent; send one as `Authorization: Bearer KEY` or `X-Api-Key: KEY`")
-        if (seconds := self._wrong_keys.take(address_of(scope))) > 0:
+        if (seconds := self._wrong_keys.acquire(address_of(scope))) > 0:
             return too_often("wrong_keys", "too many wrong API keys came from this address", seconds)
         return _no_key("the API key is not one of this service; ask its operator for one")
 
     def _shown(self, scope: Scope, path: str) -> Problem | None:
         """What is wrong with asking for what is open."""
-        if not path.startswith(_DOCUMENTS) or (seconds := self._documents.take(address_of(scope))) == 0:
+        if not path.startswith(_DOCUMENTS) or (seconds := self._documents.acquire(address_of(scope))) == 0:
             return None
         return too_often("documents", "this address asks for documents more often than it may", seconds)
 
@@ -194,7 +193,7 @@ class Gate:
         if self._under_way[key, limited.what] >= limited.at_once:
             detail = f"{limited.at_once} {limited.what} of this API key are under way, as many as may be"
             return too_often(limited.what, detail, 1)
-        if (seconds := limited.rate.take(key)) > 0:
+        if (seconds := limited.rate.acquire(key)) > 0:
             return too_often(limited.what, f"this API key asks for {limited.what} more often than it may", seconds)
         return None
 
@@ -202,7 +201,7 @@ class Gate:
 def address_of(scope: Mapping[str, Any]) -> str:
     """Who a request counts for by its address."""
     client = scope.get("client")
-    return party_of(client[0]) if client else ""
+    return address_key(client[0]) if client else ""
 
 
 def too_often(what: str, detail: str, seconds: int) -> Problem:

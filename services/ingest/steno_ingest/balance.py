@@ -1,4 +1,4 @@
-"""Whether the books balance: what was accepted is somewhere, once, and the two ways it is written down agree."""
+"""Checks that the ledger balances: nothing accepted is lost, and the rows agree with the steps that led to them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

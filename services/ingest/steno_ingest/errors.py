@@ -1,13 +1,13 @@
-"""What can be wrong with something that is brought in, named by what whoever brought it should do.
+"""The errors of requests to ingest; each class is one reason, so that the client knows what to do.
 
 ```
 StenoError
 └── Permanent
-    └── Refused                 the request is wrong; the message says what to change
+    └── Refused             the request is wrong; the message says what to change
         ├── InvalidMetadata     what is said about the recording is not valid
         ├── ForeignUrl          the URL names an object of somebody else's store
         ├── EmptyAudio          there is no audio in it
-        ├── NotAlone            the file is somebody else's, too
+        ├── HardLinked          the file has another name elsewhere, so it may be somebody else's
         ├── TooLarge            it is larger than the settings allow
         ├── KeyReused           the Idempotency-Key was used for another request
         ├── AlreadyEnded        the recording has ended and cannot be cancelled
@@ -16,8 +16,8 @@ StenoError
         ├── CallNotHere         an upstream system has the call's audio, so it is to be asked
         ├── UnusableId          an id has characters in it that no database keeps
         ├── NotThere            there is no such recording, call or webhook
-        ├── NotYet              the recording has no transcript yet
-        └── NeverToBe           the recording will have no transcript
+        ├── TranscriptNotReady  the recording has no transcript yet
+        └── NoTranscript        the recording will have no transcript
 ```
 """
 
@@ -62,8 +62,8 @@ class EmptyAudio(Refused):
     error_class = "empty_audio"
 
 
-class NotAlone(Refused):
-    error_class = "not_alone"
+class HardLinked(Refused):
+    error_class = "hard_linked"
 
 
 class TooLarge(Refused):
@@ -98,9 +98,9 @@ class NotThere(Refused):
     error_class = "not_there"
 
 
-class NotYet(Refused):
+class TranscriptNotReady(Refused):
     error_class = "not_yet"
 
 
-class NeverToBe(Refused):
+class NoTranscript(Refused):
     error_class = "no_transcript"

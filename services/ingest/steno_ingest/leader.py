@@ -1,4 +1,4 @@
-"""One of several instances on a PostgreSQL leads; on SQLite there is one instance only."""
+"""Elects one of the instances that share a PostgreSQL as the leader; on SQLite there is one instance only."""
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError

@@ -1,4 +1,4 @@
-"""The outbox: what is to be published is written in the same transaction as the row it tells of, and sent afterwards.
+"""The outbox: records are written in the same transaction as the rows they describe, and published afterwards.
 
 So a recording that was accepted gets onto Kafka whatever is killed when, and nothing gets there that was not accepted.
 A record may be published twice (killed after Kafka had it and before the row was gone), byte for byte the same both times.

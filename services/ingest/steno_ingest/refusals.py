@@ -1,4 +1,4 @@
-"""What happens when Kafka rejects a record of the outbox for good: its recording or call fails or notes it.
+"""Handles records of the outbox that Kafka rejects for good: the recording or call of each fails, or notes it.
 
 | the record | what follows |
 |---|---|

@@ -1,4 +1,4 @@
-"""Wiring of ingest: doors in, ledger and outbox, results back."""
+"""Wires ingest together: the ways in, the ledger and its outbox, and the consumers of what comes back."""
 
 from contextlib import AsyncExitStack
 

@@ -1,4 +1,4 @@
-"""Removes what killed processes left in the object store, and accounts of calls that nothing can refer to any more."""
+"""Removes objects that killed processes left in the store, and accounts of calls that nothing refers to any more."""
 
 import asyncio
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""How the URLs that are handed to us look, as regular expressions: the OpenAPI document shows what is checked. Pure.
+"""Regular expressions for the URLs that clients give; the OpenAPI document shows them. Pure.
 
 Source: RFC 3986, less what is never meant here: a user name or password in front of the host, names that are not ASCII
 (a client sends their `xn--` form), IPv6 addresses with an IPv4 tail or a zone.

@@ -1,4 +1,4 @@
-"""Webhooks as registered: rows with an encrypted secret, told to the notifier by the compacted topic `webhooks`."""
+"""Registers webhooks: rows with an encrypted secret, published to the notifier on the compacted topic `webhooks`."""
 
 import base64
 import secrets

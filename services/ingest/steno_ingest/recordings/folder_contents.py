@@ -1,4 +1,4 @@
-"""What lies in the watched folder: recordings that are whole, and everything else, which is left as it is. Pure.
+"""Tells the complete recordings of the watched folder from files that stay where they are. Pure.
 
 A recording is known by its name (`steno.audio_files`). It is whole when neither it nor its metadata, `NAME.json`, has changed
 for a while; or at once where a marker, an empty file say, lies beside it: `NAME.wav.done` or `NAME.done` for `NAME.wav`.

@@ -1,4 +1,4 @@
-"""Reads and moves the files of the watched folder, safe from links and from files that are swapped meanwhile.
+"""Reads and moves the files of the watched folder, safe from links and from files that are replaced meanwhile.
 
 Others may write there, so no name is taken twice for the same thing: what was looked at is what is opened, nothing is reached
 through a link, and nothing that is there is written over. The folder itself is where it was at the start: what becomes a link
@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from steno.storage.files_below import NoRegularFile, open_folder, open_in
-from steno_ingest.errors import NotAlone
+from steno_ingest.errors import HardLinked
 
 SIDECAR = ".json"
 MARKER = ".done"
@@ -100,7 +100,7 @@ class DropFolder:
         Raises:
             FileChanged: it is another by now, or no file at all.
             StillWritten: it may not be whole.
-            NotAlone: it has another name elsewhere.
+            HardLinked: it has another name elsewhere.
         """
         try:
             file = open_in(self._descriptor, name)
@@ -116,10 +116,10 @@ class DropFolder:
         return file
 
     def check(self, file: BufferedReader, name: str, stamp: Stamp) -> None:
-        """Sees to it that an open file is still what was looked at. Raises `FileChanged` and `NotAlone`."""
+        """Sees to it that an open file is still what was looked at. Raises `FileChanged` and `HardLinked`."""
         status = os.fstat(file.fileno())
         if status.st_nlink > 1:
-            raise NotAlone(f"{name} has another name elsewhere (a hard link), so it may be somebody else's: drop a copy")
+            raise HardLinked(f"{name} has another name elsewhere (a hard link), so it may be somebody else's: drop a copy")
         if _stamp(status) != stamp:
             raise FileChanged(f"{name} has changed")
 

@@ -1,4 +1,4 @@
-"""The way in that all doors share: audio into the object store, the recording into the ledger.
+"""Takes recordings in, whichever way they come: the audio into the object store, the recording into the ledger.
 
 In this order, so that a recording in the ledger always has its audio. Killed in between, an object is left that no recording
 names; the same recording brought again takes it up, since its place follows from its id.

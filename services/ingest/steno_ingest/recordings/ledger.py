@@ -1,4 +1,4 @@
-"""The ledger: every recording that was ever accepted, and what became of it.
+"""The ledger of recordings keeps every recording that was ever accepted, and what became of it.
 
 Each change is one transaction: the row of the recording, its entry, and what is to be published about it. All are idempotent:
 the same submission or result again changes nothing.
@@ -20,11 +20,11 @@ from steno.paging import Page, Position
 from steno.storage.lists import read_page, seen_by
 from steno.storage.transactions import transaction
 from steno.tenants import Caller
+from steno_ingest.call_owners import owner_of_call
 from steno_ingest.calls.ledger import call_rows
 from steno_ingest.errors import AlreadyEnded
 from steno_ingest.metrics import ACCEPTED, SECONDS_TO_END, STATES
 from steno_ingest.outbox import Outbox, now
-from steno_ingest.owners import owner_for
 from steno_ingest.recordings import rows
 from steno_ingest.recordings.idempotency import Claim, find_claimed, keep_claim
 from steno_ingest.recordings.states import State
@@ -66,7 +66,7 @@ class RecordingLedger:
         """
         async with transaction(self._engine) as connection:
             await call_rows.lock(connection, record.call_id)
-            record = record.model_copy(update={"tenant": await owner_for(connection, record.call_id, caller)})
+            record = record.model_copy(update={"tenant": await owner_of_call(connection, record.call_id, caller)})
             if claim is not None and not await keep_claim(connection, claim, record.recording_id, self._clock()):
                 earlier = await find_claimed(connection, claim)
                 assert earlier is not None, "claims are never deleted"
@@ -90,7 +90,7 @@ class RecordingLedger:
         async with transaction(self._engine) as connection:
             if claim is not None and (earlier := await find_claimed(connection, claim)) is not None:
                 return earlier
-            await owner_for(connection, call_id, caller)
+            await owner_of_call(connection, call_id, caller)
         return None
 
     async def note_submission(self, record: RecordingSubmitted) -> None:

@@ -1,4 +1,4 @@
-"""What whoever brings a recording says about it, checked. Pure.
+"""Checks the metadata that a client gives with a recording. Pure.
 
 The texts end up as Kafka keys, in paths and in logs, so ids hold no control characters.
 """

@@ -1,4 +1,4 @@
-"""What comes back by Kafka, applied to the ledgers: results, and recordings and cancellations that others published."""
+"""Applies records from Kafka to the ledgers: results of transcribers, recordings and cancellations that others published."""
 
 from steno.errors import Permanent
 from steno.events import ids
@@ -12,10 +12,10 @@ from steno.events.records import (
 )
 from steno.kafka.messages import Message
 from steno_ingest.calls.ledger.call_ledger import CallLedger
+from steno_ingest.nul_characters import refuse_nul, without_nul
 from steno_ingest.recordings.ledger import RecordingLedger
 from steno_ingest.recordings.states import State
 from steno_ingest.recordings.view import Step
-from steno_ingest.texts import check_ids, clean
 
 Outcome = RecordingCancelled | TranscriptStarted | TranscriptCompleted | TranscriptFailed
 
@@ -51,7 +51,7 @@ class Results:
                 if ids.is_live_pass(phrase.call_id, phrase.recording_id):
                     await self._calls.note_phrase(phrase)
             case RecordingSubmitted() as record:
-                check_ids(record, record.recording_id, record.url, record.locale)
+                refuse_nul(record, record.recording_id, record.url, record.locale)
                 _refuse_live(record)
                 await self._ledger.note_submission(with_id(record))
             case RecordingCancelled() as record:
@@ -63,7 +63,7 @@ class Results:
                 await self._calls.note_transcript(record)
 
     async def _note_step(self, record: Outcome) -> None:
-        check_ids(record, record.recording_id)
+        refuse_nul(record, record.recording_id)
         await self._ledger.note_step(record.recording_id, record.call_id, step_of(record))
 
 
@@ -87,12 +87,14 @@ def step_of(record: Outcome) -> Step:
         case TranscriptStarted():
             return Step(state=State.RUNNING, at=record.started_at)
         case TranscriptFailed():
-            return Step(state=State.FAILED, at=record.failed_at, reason=clean(record.reason), error=clean(record.error))
+            return Step(
+                state=State.FAILED, at=record.failed_at, reason=without_nul(record.reason), error=without_nul(record.error)
+            )
         case TranscriptCompleted():
             return Step(
                 state=State(record.outcome),
                 at=record.completed_at,
-                result_url=clean(record.result_url),
+                result_url=without_nul(record.result_url),
                 phrase_count=record.phrase_count,
                 duration_ms=record.duration_ms,
                 damaged_ms=record.damaged_ms,

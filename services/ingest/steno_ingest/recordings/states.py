@@ -1,4 +1,4 @@
-"""The states of a recording and the one table of legal transitions. Pure.
+"""The states of a recording, and the table of legal transitions between them. Pure.
 
 ```
             ┌────────────────────────────────┐

@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from steno.events.result_document import RESULT_PREFIX, Transcript
 from steno.storage.objects import ForeignObject, ObjectMissing, ObjectStore
-from steno_ingest.errors import NeverToBe, NotYet
+from steno_ingest.errors import NoTranscript, TranscriptNotReady
 from steno_ingest.recordings.states import State
 from steno_ingest.recordings.view import RecordingView
 
@@ -22,30 +22,30 @@ class TranscriptReader:
         """The result document of a recording, as JSON.
 
         Raises:
-            NotYet: the recording has not ended.
-            NeverToBe: it failed, was cancelled, or its result is not kept any more.
+            TranscriptNotReady: the recording has not ended.
+            NoTranscript: it failed, was cancelled, or its result is not kept any more.
             StoreUnavailable: try again later.
         """
         state = recording.state
         if not state.ended:
-            raise NotYet(
+            raise TranscriptNotReady(
                 f"the recording has no transcript yet, it is {state.value}; ask again later, or register a webhook",
                 about={"state": state.value},
             )
         if state is State.FAILED:
-            raise NeverToBe(
+            raise NoTranscript(
                 f"the recording failed: {recording.reason}",
                 about={"state": state.value, "reason": recording.reason or ""},
             )
         if state is State.CANCELLED:
-            raise NeverToBe("the recording was cancelled, so it has no transcript", about={"state": state.value})
+            raise NoTranscript("the recording was cancelled, so it has no transcript", about={"state": state.value})
         if not recording.result_url:
             return _empty(recording).model_dump_json().encode()
         try:
             return await self._objects.get(recording.result_url, below=RESULT_PREFIX)
         except (ObjectMissing, ForeignObject) as error:
             log.warning("result.missing", call_id=recording.call_id, recording_id=recording.recording_id, reason=str(error))
-            raise NeverToBe(
+            raise NoTranscript(
                 "the result document is not in the object store (any more); submit the recording again under another call id",
                 about={"state": state.value},
             ) from error
@@ -62,7 +62,7 @@ class TranscriptReader:
                 recording_id=recording.recording_id,
                 problems=error.error_count(),
             )
-            raise NeverToBe(
+            raise NoTranscript(
                 "the result document is not one of Steno's, so it can be had with format=json only",
                 about={"state": recording.state.value},
             ) from error

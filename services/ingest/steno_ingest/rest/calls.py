@@ -25,7 +25,7 @@ from steno_ingest.rest.call_models import (
 )
 from steno_ingest.rest.models import Identifier
 from steno_ingest.rest.recordings import Moment
-from steno_ingest.rest.written import TRANSCRIPT_CONTENT, Format, written
+from steno_ingest.rest.transcripts import TRANSCRIPT_CONTENT, Format, transcript_answer
 
 CallId = Annotated[Identifier, Path(description="The call.")]
 _ASKED: dict[int | str, dict[str, Any]] = {
@@ -77,7 +77,7 @@ def _add_reading(router: APIRouter, queries: CallQueries, transcripts: CallTrans
         ] = WhichPass.CURRENT,
     ) -> Response:
         """The phrases so far by time, with the roles as they are known now; all of them once the call has ended."""
-        return written(await transcripts.transcript(call_id, which, caller=caller), format)
+        return transcript_answer(await transcripts.transcript(call_id, which, caller=caller), format)
 
 
 def _add_control(router: APIRouter, control: CallControl) -> None:

@@ -17,8 +17,8 @@ _STATUS: Mapping[type[errors.Refused], int] = {
     errors.CallAlreadyEnded: 409,
     errors.CallNotHere: 409,
     errors.NotThere: 404,
-    errors.NotYet: 409,
-    errors.NeverToBe: 410,
+    errors.TranscriptNotReady: 409,
+    errors.NoTranscript: 410,
 }
 
 
@@ -30,7 +30,7 @@ def problem_of(error: StenoError) -> Problem | None:
         status=_STATUS[type(error)],
         kind=error.error_class,
         detail=str(error),
-        headers=RETRY_LATER if isinstance(error, errors.NotYet) else (),
+        headers=RETRY_LATER if isinstance(error, errors.TranscriptNotReady) else (),
         faults=[ProblemFault(where=fault.where, problem=fault.problem) for fault in error.faults],
         about=error.about,
     )

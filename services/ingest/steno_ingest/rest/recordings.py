@@ -30,7 +30,7 @@ from steno_ingest.rest.models import (
     recording_answer,
 )
 from steno_ingest.rest.submissions import REQUEST_BODY, submit
-from steno_ingest.rest.written import TRANSCRIPT_CONTENT, Format, written
+from steno_ingest.rest.transcripts import TRANSCRIPT_CONTENT, Format, transcript_answer
 
 
 def _written_out(value: object) -> object:
@@ -113,7 +113,7 @@ def routes(keys: ApiKeys, intake: Intake, ledger: RecordingLedger, reader: Trans
         recording = await ledger.recording(recording_id, caller=caller)
         if format == "json":
             return Response(await reader.document(recording), media_type="application/json")
-        return written(await reader.transcript(recording), format)
+        return transcript_answer(await reader.transcript(recording), format)
 
     @router.post(
         "/recordings/{recording_id}/cancel", summary="Cancel a recording", responses=documented(401, 404, 409, 422, 503)

@@ -27,6 +27,7 @@ from steno.events.records import (
 )
 from steno.storage.transactions import insert_once, transaction
 from steno.tenants import Caller
+from steno_ingest.call_owners import owner_of_call
 from steno_ingest.calls.ledger import call_rows as rows
 from steno_ingest.calls.ledger import changes as decide
 from steno_ingest.calls.ledger.changes import Changes
@@ -36,9 +37,8 @@ from steno_ingest.calls.ledger.states import may_become
 from steno_ingest.calls.ledger.tables import call_events, calls
 from steno_ingest.calls.ledger.view import CallView, Standing, fingerprint, record_of, start_of
 from steno_ingest.metrics import CALL_STATES, CALLS_ACCEPTED
+from steno_ingest.nul_characters import refuse_nul, without_nul
 from steno_ingest.outbox import Outbox, now
-from steno_ingest.owners import owner_for
-from steno_ingest.texts import check_ids, clean
 
 log = structlog.get_logger("steno.ingest.calls")
 
@@ -142,7 +142,7 @@ class CallLedger:
         """
 
         def known(call: CallView) -> Changes:
-            return {"properties": merged(call.properties, properties), "locale": clean(locale) or call.locale}
+            return {"properties": merged(call.properties, properties), "locale": without_nul(locale) or call.locale}
 
         await self._apply(call_id, known)
 
@@ -171,7 +171,7 @@ class CallLedger:
             if not changed:
                 return {}
             known = {"ended_at": self._clock(), "end_position": call.heard_position} if call.open else {}
-            return {"state": CallStatus.FAILED, "reason": clean(reason), "error": clean(error), **known}
+            return {"state": CallStatus.FAILED, "reason": without_nul(reason), "error": without_nul(error), **known}
 
         await self._apply(call_id, failed)
         return changed
@@ -183,7 +183,7 @@ class CallLedger:
             call = await rows.locked(connection, call_id)
             if not call.open:
                 raise decide.already_ended(call, "be ended")
-            changes: Changes = {"end_requested_by": clean(by)}
+            changes: Changes = {"end_requested_by": without_nul(by)}
             if call.door == KAFKA:
                 why = f"closed by {by} while its publisher had not ended it"
                 changes = {**changes, **await self._end_here(connection, call, reason="closed", error=why)}
@@ -227,7 +227,7 @@ class CallLedger:
         """
         if isinstance(record, TranscriptStarted) or (outcome := pass_of(record)) is None:
             return
-        check_ids(record, outcome.recording_id, outcome.supersedes)
+        refuse_nul(record, outcome.recording_id, outcome.supersedes)
         async with transaction(self._engine) as connection:
             await rows.lock(connection, record.call_id)
             await rows.insert_pass(connection, outcome)
@@ -248,7 +248,7 @@ class CallLedger:
             "kind": kind,
             "position_ms": position_ms,
             "duration_ms": duration_ms,
-            "detail": clean(detail),
+            "detail": without_nul(detail),
             "at": self._clock(),
         }
         async with transaction(self._engine) as connection:
@@ -300,13 +300,13 @@ class CallLedger:
     async def _accept(
         self, started: CallStarted, *, door: str, instance: str, paused: bool, heard_at: datetime | None
     ) -> tuple[CallView, bool]:
-        check_ids(started, started.locale, started.protocol)
+        refuse_nul(started, started.locale, started.protocol)
         async with transaction(self._engine) as connection:
             await rows.lock(connection, started.call_id)
             call = await rows.find(connection, started.call_id)
             if door != KAFKA:
                 # What is on Kafka already cannot be refused: who may write there is not asked here.
-                await owner_for(connection, started.call_id, Caller(door, started.tenant))
+                await owner_of_call(connection, started.call_id, Caller(door, started.tenant))
             if call is not None and call.fingerprint == fingerprint(started):
                 return await self._write(connection, call, {"heard_at": call.heard_at or heard_at}), False
             new = replace(

@@ -10,7 +10,7 @@ from steno_ingest.calls.ledger.passes import Pass, current_pass
 from steno_ingest.calls.ledger.states import may_become
 from steno_ingest.calls.ledger.view import CallView, fingerprint
 from steno_ingest.errors import CallAlreadyEnded, CallIdInUse, Fault, InvalidMetadata
-from steno_ingest.texts import clean
+from steno_ingest.nul_characters import without_nul
 
 Changes = Mapping[str, Any]
 
@@ -85,7 +85,7 @@ def correct_roles(call: CallView, channels: Sequence[CallChannel], at: datetime)
 def set_paused(call: CallView, paused: bool, *, by: str, reason: str) -> Changes:
     """Pauses or resumes a call. An empty `by` is the call's own peer: it cannot resume what somebody else paused, and somebody
     else may pause what it has paused itself."""
-    changes = {"paused": paused, "pause_requested_by": clean(by), "pause_reason": clean(reason)}
+    changes = {"paused": paused, "pause_requested_by": without_nul(by), "pause_reason": without_nul(reason)}
     if paused:
         return {} if call.paused and (call.pause_requested_by or not by) else changes
     return {} if not call.paused or (call.pause_requested_by and not by) else changes
@@ -97,8 +97,8 @@ def end_audio(call: CallView, end: CallEnded, passes: Iterable[Pass]) -> Changes
         "state": CallStatus.ENDING if may_become(call.state, CallStatus.ENDING) else call.state,
         "end_position": end.position,
         "complete": end.complete,
-        "end_reason": clean(end.reason),
-        "end_error": clean(end.error),
+        "end_reason": without_nul(end.reason),
+        "end_error": without_nul(end.error),
         "ended_at": end.ended_at,
     }
     return {**known, **apply_passes(replace(call, **known), passes)}

@@ -7,7 +7,7 @@ from datetime import datetime
 from steno.events import ids
 from steno.events.records import CallStatus, TranscriptCompleted, TranscriptFailed
 from steno.events.result_document import TranscriptObservation
-from steno_ingest.texts import clean
+from steno_ingest.nul_characters import without_nul
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,8 +42,8 @@ def pass_of(record: TranscriptCompleted | TranscriptFailed) -> Pass | None:
             recording_id=record.recording_id,
             state=CallStatus.FAILED,
             at=record.failed_at,
-            reason=clean(record.reason),
-            error=clean(record.error),
+            reason=without_nul(record.reason),
+            error=without_nul(record.error),
             tenant=record.tenant,
         )
     if not live and not record.supersedes:
@@ -54,11 +54,11 @@ def pass_of(record: TranscriptCompleted | TranscriptFailed) -> Pass | None:
         state=CallStatus(record.outcome),
         at=record.completed_at,
         supersedes=record.supersedes,
-        result_url=clean(record.result_url),
+        result_url=without_nul(record.result_url),
         phrase_count=record.phrase_count,
         duration_ms=record.duration_ms,
         observations=tuple(TranscriptObservation.of(observation) for observation in record.observations),
-        engine=clean(record.engine),
+        engine=without_nul(record.engine),
         tenant=record.tenant,
     )
 

@@ -13,7 +13,7 @@ from steno.events.ids import live_pass_id
 from steno.events.records import Phrase
 from steno.storage.transactions import insert_into, transaction
 from steno_ingest.calls.ledger.tables import call_phrases
-from steno_ingest.texts import check_ids, clean
+from steno_ingest.nul_characters import refuse_nul, without_nul
 
 _TOGETHER = 200
 
@@ -38,7 +38,7 @@ class PhraseRows:
             UnusableId: its ids have a NUL in them.
             DatabaseUnavailable: it is not saved; try again.
         """
-        check_ids(phrase, phrase.phrase_id)
+        refuse_nul(phrase, phrase.phrase_id)
         kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((_row(phrase), kept))
         if self._writing is None:
@@ -110,5 +110,5 @@ def _row(phrase: Phrase) -> Row:
         "channel": phrase.channel,
         "start_ms": phrase.start_ms,
         "revision": phrase.revision,
-        "content": {**content, "text": clean(phrase.text), "role": phrase.role.value},
+        "content": {**content, "text": without_nul(phrase.text), "role": phrase.role.value},
     }

@@ -15,7 +15,7 @@ from steno.tenants import Caller
 from steno_ingest.calls.ledger.passes import Pass
 from steno_ingest.calls.ledger.queries import CallQueries
 from steno_ingest.calls.ledger.view import CallView
-from steno_ingest.errors import NeverToBe
+from steno_ingest.errors import NoTranscript
 
 log = structlog.get_logger("steno.ingest.calls")
 
@@ -41,7 +41,7 @@ class CallTranscripts:
 
         Raises:
             NotThere: there is no such call.
-            NeverToBe: the result document of the current pass is not kept any more.
+            NoTranscript: the result document of the current pass is not kept any more.
             DatabaseUnavailable, StoreUnavailable: try again later.
         """
         call, passes = await self._queries.with_passes(call_id, caller=caller)
@@ -81,7 +81,7 @@ class CallTranscripts:
             log.error(
                 "call.result_missing", call_id=call.call_id, recording_id=current.recording_id, error=type(error).__name__
             )
-            raise NeverToBe(
+            raise NoTranscript(
                 "the result document of the call's current pass is not in the object store (any more), or is not one of "
                 "Steno's; its live transcript can be had with pass=live",
                 about={"state": call.state.value},

@@ -64,10 +64,10 @@ class WebSocketServer:
             entered = factory(upgrade_of(scope))
             if self._of_key[entered.caller.key] >= self._most_of_a_key:
                 raise UpgradeRefused(429, "as many calls of this key are open as may be; try again soon", retry_seconds=5)
-            if (seconds := self._openings.take(entered.caller.key)) > 0:
+            if (seconds := self._openings.acquire(entered.caller.key)) > 0:
                 raise UpgradeRefused(429, "too many calls are opened in a minute; try again soon", retry_seconds=seconds)
         except UpgradeRefused as refused:
-            if refused.status == 401 and (seconds := self._wrong_keys.take(address_of(scope))) > 0:
+            if refused.status == 401 and (seconds := self._wrong_keys.acquire(address_of(scope))) > 0:
                 refused = UpgradeRefused(429, "too many wrong keys came from this address", retry_seconds=seconds)
             _log(refused)
             await asyncio.sleep(refused.delay_seconds)

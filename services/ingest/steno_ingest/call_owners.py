@@ -1,4 +1,4 @@
-"""Which tenant owns a call: the one that used its id first; recordings of the call are that tenant's, too."""
+"""Finds the tenant that owns a call: the first one to use its id; it owns the recordings of the call, too."""
 
 from sqlalchemy import literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -9,7 +9,7 @@ from steno_ingest.errors import CallIdInUse
 from steno_ingest.recordings.tables import recordings
 
 
-async def owner_for(connection: AsyncConnection, call_id: str, caller: Caller) -> str:
+async def owner_of_call(connection: AsyncConnection, call_id: str, caller: Caller) -> str:
     """The tenant that what a caller brings of a call belongs to: that of the call, where one is known by this id.
 
     Raises:
@@ -19,10 +19,10 @@ async def owner_for(connection: AsyncConnection, call_id: str, caller: Caller) -
     recorded = select(recordings.c.tenant, literal(1)).where(recordings.c.call_id == call_id).distinct()
     owners = [tenant for tenant, _ in await connection.execute(call.union_all(recorded).order_by("rank"))]
     if not all(map(caller.sees, owners)):
-        raise taken(call_id)
+        raise call_id_in_use(call_id)
     return owners[0] if owners else caller.tenant
 
 
-def taken(call_id: str) -> CallIdInUse:
-    """What is said to whoever brings something by the id of somebody else's call."""
+def call_id_in_use(call_id: str) -> CallIdInUse:
+    """The error for a request that uses the id of somebody else's call."""
     return CallIdInUse(f"the call id {call_id} cannot be used; give each call an id of its own")

@@ -18,7 +18,7 @@ TRANSCRIPT_CONTENT: dict[str, Any] = {
 }
 
 
-def written(transcript: Transcript, format: Format) -> Response:
+def transcript_answer(transcript: Transcript, format: Format) -> Response:
     """A transcript as it is answered."""
     if format == "json":
         return Response(transcript.model_dump_json(), media_type="application/json")
