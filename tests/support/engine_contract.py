@@ -1,23 +1,37 @@
-"""What every engine must do, whatever is behind it. A test class inherits it and gives the engine.
+"""What every engine of each kind must do, whatever is behind it. A test class inherits it and gives the engine.
 
 ```python
-class TestMyEngine(EngineContract):
+class TestMyEngine(UtteranceEngineContract):  # or CallEngineContract
     @pytest.fixture(scope="class")
     @classmethod
     def engine(cls) -> Iterator[UtteranceEngine]: ...
 ```
 """
 
+import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import numpy as np
 import pytest
-from steno_transcriber.engines.port import UnsupportedLocale, UtteranceEngine
+from steno_transcriber.engines.choice import Engine
+from steno_transcriber.engines.port import (
+    Answer,
+    CallAudio,
+    CallEngine,
+    FinalAnswer,
+    SilentUntil,
+    UnsupportedLocale,
+    UnsupportedModel,
+    UtteranceEngine,
+)
 from steno_transcriber.recognise import recognise
-from steno_transcriber.speech import SAMPLES_PER_MS, Recognition, Utterance
+from steno_transcriber.speech import SAMPLE_RATE, SAMPLES_PER_MS, Recognition, Samples, Utterance
 from support.asked import ENGLISH, KLINGON
 from support.speech import call_audio, segment
+
+from steno.events.recognition import RecognitionOptions
 
 
 def recorded_utterances() -> list[Utterance]:
@@ -30,16 +44,32 @@ def decode_all(engine: UtteranceEngine, utterances: list[Utterance], *, threads:
         return list(recognise(engine, iter(utterances), executor=pool, in_flight=2 * threads, options=ENGLISH))
 
 
-class EngineContract:
-    """The claims; `engine` comes from the class that inherits."""
+class SpeechEngineContract:
+    """What engines of both kinds claim; `engine` comes from the class that inherits."""
 
-    def test_it_says_who_it_is(self, engine: UtteranceEngine) -> None:
+    def test_it_says_who_it_is(self, engine: Engine) -> None:
         """Name, model, digest and languages can be told in every transcript."""
         info = engine.info
         assert info.name
         assert info.model
         assert len(info.digest) == 64
         assert "en" in info.languages
+
+    def test_it_serves_what_it_knows(self, engine: Engine) -> None:
+        """Its own model, its own language, one of several candidates, and hints, which it may ignore."""
+        assert engine.refusal(ENGLISH) is None
+        assert engine.refusal(ENGLISH.model_copy(update={"model": engine.info.model, "hints": ("Contoso",)})) is None
+        assert engine.refusal(RecognitionOptions(candidate_locales=("tlh-US", "en-GB"))) is None
+
+    def test_it_says_what_it_cannot_serve(self, engine: Engine) -> None:
+        """Another model, or a language that it does not know, without anything being opened for it."""
+        assert isinstance(engine.refusal(KLINGON), UnsupportedLocale)
+        assert isinstance(engine.refusal(RecognitionOptions(candidate_locales=("tlh-US",))), UnsupportedLocale)
+        assert isinstance(engine.refusal(RecognitionOptions(model="another")), UnsupportedModel)
+
+
+class UtteranceEngineContract(SpeechEngineContract):
+    """What engines claim that are given utterances."""
 
     def test_every_utterance_is_in_exactly_one_pack(self, engine: UtteranceEngine) -> None:
         """Nothing is lost or decoded twice, and a channel stays in order of time."""
@@ -136,3 +166,88 @@ class EngineContract:
         stream = engine.stream(channel=0, start_ms=0, options=ENGLISH)
         assert not stream.hypothesis()
         assert not stream.final()
+
+    def test_a_stream_may_be_closed_at_any_time(self, engine: UtteranceEngine) -> None:
+        """With audio in it, and a second time."""
+        utterance = recorded_utterances()[0]
+        stream = engine.stream(channel=0, start_ms=0, options=ENGLISH)
+        stream.accept(utterance.samples)
+        stream.close()
+        stream.close()
+
+
+def call_of(seconds: int = 30) -> Samples:
+    """Both channels of a sample call."""
+    return call_audio()[:, : seconds * SAMPLE_RATE]
+
+
+async def heard_whole(
+    engine: CallEngine, audio: Samples, *, begin_ms: int = 0, piece_ms: int = 100
+) -> tuple[list[FinalAnswer], list[Answer]]:
+    """What an engine answers to a call from `begin_ms` on that is sent in pieces: the finals, and everything."""
+    session, answers = engine.open(channels=len(audio), options=ENGLISH), list[Answer]()
+
+    async def send() -> None:
+        for begin in range(begin_ms * SAMPLES_PER_MS, audio.shape[1], piece_ms * SAMPLES_PER_MS):
+            await session.send(CallAudio(position=begin, samples=audio[:, begin : begin + piece_ms * SAMPLES_PER_MS]))
+        await session.finish()
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(send())
+        async for answer in session.answers():
+            answers.append(answer)
+    await session.close()
+    return [answer for answer in answers if isinstance(answer, FinalAnswer)], answers
+
+
+class CallEngineContract(SpeechEngineContract):
+    """What engines claim that are given a recording or a call as a whole."""
+
+    async def test_answers_of_a_channel_come_in_order_of_time(self, engine: CallEngine) -> None:
+        """Nothing begins before what was answered ends, and words lie in what they are words of."""
+        finals, answers = await heard_whole(engine, call_of())
+        assert {final.channel for final in finals} == {0, 1}
+        for channel in (0, 1):
+            settled_ms = 0
+            for answer in (answer for answer in answers if answer.channel == channel):
+                if isinstance(answer, FinalAnswer):
+                    assert answer.start_ms >= settled_ms
+                    assert answer.duration_ms > 0
+                settled_ms = max(settled_ms, answer.end_ms if isinstance(answer, FinalAnswer) else answer.until_ms)
+        for final in finals:
+            for word in final.recognition.words:
+                assert final.start_ms <= word.start_ms
+                assert word.start_ms + word.duration_ms <= final.end_ms
+
+    async def test_what_follows_an_answer_can_be_heard_without_what_was_before(self, engine: CallEngine) -> None:
+        """Whoever takes a call over sends the audio behind the last answer: later answers come again."""
+        audio = call_of()[:1]
+        finals, _ = await heard_whole(engine, audio)
+        assert len(finals) > 2
+        resumed, _ = await heard_whole(engine, audio, begin_ms=finals[0].end_ms)
+        assert [final.start_ms for final in resumed] == [final.start_ms for final in finals[1:]]
+
+    async def test_it_tells_that_nothing_is_said(self, engine: CallEngine) -> None:
+        """At least once a minute, so that little is sent again after a crash."""
+        _, answers = await heard_whole(engine, np.zeros((1, 120 * SAMPLE_RATE), dtype=np.float32))
+        until = [0, *(answer.until_ms for answer in answers if isinstance(answer, SilentUntil)), 120_000]
+        assert all(later - earlier <= 60_000 for earlier, later in pairwise(until))
+
+    async def test_no_audio_is_no_answer(self, engine: CallEngine) -> None:
+        """A call on which nothing was sent."""
+        finals, _ = await heard_whole(engine, np.zeros((2, 0), dtype=np.float32))
+        assert finals == []
+
+    async def test_a_session_may_be_closed_at_any_time(self, engine: CallEngine) -> None:
+        """Its answers end, and a second close does nothing."""
+        session = engine.open(channels=2, options=ENGLISH)
+        await session.send(CallAudio(position=0, samples=call_of(1)))
+        await session.close()
+        await session.close()
+        async with asyncio.timeout(5):
+            assert [answer async for answer in session.answers() if isinstance(answer, FinalAnswer)] == []
+
+    def test_what_it_cannot_serve_is_not_opened(self, engine: CallEngine) -> None:
+        """The same reason as when it is asked."""
+        with pytest.raises(UnsupportedLocale, match="tlh"):
+            engine.open(channels=1, options=KLINGON)

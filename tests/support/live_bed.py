@@ -110,16 +110,16 @@ class Bed:
         self.room, self.behind_room = Room(), Room(BEHIND_ROOM_SECONDS)
         self.budget = AsideBudget()
         self.steps = Steps()
+        self.engines = Engines([self.decoder.engine])
         self.handler = self.another()
 
     def another(self) -> LiveTranscriber:
         """A handler in another process."""
-        engines = Engines([self.decoder.engine])
         bench = Bench(
-            engines=engines,
+            engines=self.engines,
             decoder=self.decoder,
             publisher=self.topics,
-            hypotheses=HypothesisBench(engines=engines, pool=Occupied(), publisher=self.topics, clock=lambda: 0.0),
+            hypotheses=HypothesisBench(engines=self.engines, pool=Occupied(), publisher=self.topics, clock=lambda: 0.0),
             room=self.room,
             behind_room=self.behind_room,
             aside_budget=self.budget,

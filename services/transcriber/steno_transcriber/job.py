@@ -37,6 +37,7 @@ from steno_transcriber.audio.decoders import Decoders
 from steno_transcriber.audio.errors import DecoderDied, Stopped, UnreadableAudio
 from steno_transcriber.decode_pool import DecodePool
 from steno_transcriber.engines.choice import Engines
+from steno_transcriber.engines.port import UtteranceEngine
 from steno_transcriber.fetch import FetchedAudio, Fetcher
 from steno_transcriber.fetch_places import FetchPlaces
 from steno_transcriber.publisher import Publisher
@@ -44,6 +45,7 @@ from steno_transcriber.recent import Recent
 from steno_transcriber.result import Transcript, document, document_key, recording_id
 from steno_transcriber.steps import Steps
 from steno_transcriber.transcribe import transcribe
+from steno_transcriber.transcribe_whole import transcribe_whole
 from steno_transcriber.transcript_publisher import TranscriptPublisher
 from steno_transcriber.turns import Turns
 
@@ -250,13 +252,16 @@ class Transcriber:
             log.warning("recording.mark_left", recording_id=identifier, reason=str(error))
 
     def _work_of(self, audio: FetchedAudio, recording: RecordingSubmitted, work: Work) -> Callable[[], Transcript]:
+        engine = self._engines.choose(recording.options)
+        if isinstance(engine, UtteranceEngine):
+            work_of = partial(transcribe, engine=engine, pool=self._pool)
+        else:
+            work_of = partial(transcribe_whole, engine=engine, loop=asyncio.get_running_loop())
         return partial(
-            transcribe,
+            work_of,
             audio,
             recording,
             decoders=self._decoders,
-            engine=self._engines.choose_for_utterances(recording.options),
-            pool=self._pool,
             steps=self._steps,
             max_audio_ms=self._max_audio_ms,
             stop=work.stop,

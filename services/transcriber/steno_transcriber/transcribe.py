@@ -1,8 +1,10 @@
 """From a local file to its transcript: decode, cut, recognise. Blocks, in constant memory; run it in a thread."""
 
 import threading
-import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import perf_counter
 
 from steno.errors import Permanent
 from steno.events.records import Phrase, RecordingSubmitted
@@ -49,20 +51,20 @@ def transcribe(
         AudioTooLong: it is longer than `max_audio_ms`.
         Stopped: `stop` was set.
     """
-    began, screen = time.perf_counter(), Screen()
+    screen = Screen()
     if stop.is_set():  # its file may be gone
         raise Stopped("the recording is no longer wanted")
-    with decoders.open(audio.path, name=audio.name, headerless=recording.format or None, stop=stop.is_set) as file:
-        blocks = _watched(file, max_audio_ms=max_audio_ms, stop=stop)
+    with (
+        measured() as time,
+        decoders.open(audio.path, name=audio.name, headerless=recording.format or None, stop=stop.is_set) as file,
+    ):
+        blocks = watched(file, max_audio_ms=max_audio_ms, stop=stop)
         heard = screen.passed(utterances(blocks, tell=screen.observations.add))
         spoken = []
         for utterance, recognition in recognise(engine, heard, executor=pool, in_flight=pool.places, options=recording.options):
             screen.understood(utterance, recognition)
             spoken.append(Spoken.of(utterance, recognition))
-    seconds = file.duration_ms / 1000
-    metrics.AUDIO_SECONDS.inc(seconds)
-    if seconds:
-        metrics.REAL_TIME_FACTOR.observe((time.perf_counter() - began) / seconds)
+        time.audio_ms = file.duration_ms
     return Transcript(
         phrases=published(recording, spoken, steps),
         channel_count=file.format.channels,
@@ -73,13 +75,32 @@ def transcribe(
     )
 
 
+@dataclass(slots=True)
+class Measured:
+    """How much audio was transcribed in a block of code."""
+
+    audio_ms: int = 0
+
+
+@contextmanager
+def measured() -> Iterator[Measured]:
+    """Count the audio that the block has transcribed, and how long that took."""
+    began, work = perf_counter(), Measured()
+    yield work
+    seconds = work.audio_ms / 1000
+    metrics.AUDIO_SECONDS.inc(seconds)
+    if seconds:
+        metrics.REAL_TIME_FACTOR.observe((perf_counter() - began) / seconds)
+
+
 def published(recording: RecordingSubmitted, spoken: Iterable[Spoken], steps: Steps) -> tuple[Phrase, ...]:
     """The phrases of a recording as they are published."""
     found = steps.apply_to_all(phrases(recording, spoken))
     return tuple(found if recording.options.words else map(without_words, found))
 
 
-def _watched(file: DecodedAudio, *, max_audio_ms: int, stop: threading.Event) -> Iterator[Block]:
+def watched(file: DecodedAudio, *, max_audio_ms: int, stop: threading.Event) -> Iterator[Block]:
+    """The audio of a recording, until it is too long or not wanted any more."""
     for block in file.blocks():
         if stop.is_set():
             raise Stopped("the recording is no longer wanted")

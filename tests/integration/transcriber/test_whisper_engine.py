@@ -12,11 +12,11 @@ from steno_transcriber.engines.whisper import WhisperEngine, WhisperOptions
 from steno_transcriber.engines.whisper_packing import Packing
 from steno_transcriber.speech import SAMPLES_PER_MS, Utterance
 from support.asked import ENGLISH
-from support.engine_contract import EngineContract, decode_all, recorded_utterances
+from support.engine_contract import UtteranceEngineContract, decode_all, recorded_utterances
 from support.speech import tiny_en
 
 
-class TestWhisperEngine(EngineContract):
+class TestWhisperEngine(UtteranceEngineContract):
     """The contract, on Whisper tiny.en."""
 
     @pytest.fixture(scope="class")

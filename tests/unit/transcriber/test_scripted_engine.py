@@ -7,10 +7,10 @@ from steno_transcriber import engines
 from steno_transcriber.engines.port import UtteranceEngine
 from steno_transcriber.engines.scripted import ScriptedEngine
 from support.asked import ENGLISH
-from support.engine_contract import EngineContract, recorded_utterances
+from support.engine_contract import UtteranceEngineContract, recorded_utterances
 
 
-class TestScriptedEngine(EngineContract):
+class TestScriptedEngine(UtteranceEngineContract):
     """The contract, on the scripted engine."""
 
     @pytest.fixture(scope="class")

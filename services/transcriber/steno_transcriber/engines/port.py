@@ -162,19 +162,24 @@ class UtteranceEngine(SpeechEngine, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallAudio:
-    """The next audio of a recording or a call: all channels, from `start_ms` of the call on.
+    """The next audio of a recording or a call: all channels, with `position` samples of the call before it.
 
     It begins where the audio before it ended, or later: then nobody sent audio in between, and what was being said has ended.
     `samples` are float32 at 16 kHz, shape (channels, samples).
     """
 
-    start_ms: int
+    position: int
     samples: Samples = field(repr=False, compare=False)
+
+    @property
+    def end(self) -> int:
+        """The position behind it."""
+        return self.position + int(self.samples.shape[1])
 
     @property
     def end_ms(self) -> int:
         """Where the audio ends, in whole milliseconds."""
-        return self.start_ms + int(self.samples.shape[1]) // SAMPLES_PER_MS
+        return self.end // SAMPLES_PER_MS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,15 +53,15 @@ class ScriptedCallSession:
     def __init__(self, channels: "list[_Channel]") -> None:
         self._channels = channels
         self._answers: asyncio.Queue[Answer | None] = asyncio.Queue()
-        self._end_ms = 0
+        self._end = 0
 
     async def send(self, audio: CallAudio) -> None:
         """Give the next audio."""
-        if audio.start_ms > self._end_ms:
+        if audio.position > self._end:
             self._break_off()
         for channel, samples in zip(self._channels, audio.samples, strict=True):
-            self._answer(channel.hear(samples, start_ms=audio.start_ms))
-        self._end_ms = audio.end_ms
+            self._answer(channel.hear(samples, position=audio.position))
+        self._end = audio.end
 
     async def finish(self) -> None:
         """All audio was given."""
@@ -98,12 +98,14 @@ class _Channel:
         self._start_ms = self._at_ms = 0
         self._quiet = 0
 
-    def hear(self, samples: Samples, *, start_ms: int) -> list[Answer]:
+    def hear(self, samples: Samples, *, position: int) -> list[Answer]:
         """What ends in the next samples."""
-        if not len(self._rest):
-            self._at_ms = start_ms
-        samples = np.concatenate([self._rest, samples])
         length = FRAME_MS * SAMPLES_PER_MS
+        if not len(self._rest):
+            # Frames begin at multiples of their length in the call, wherever a session begins.
+            self._at_ms = position // length * FRAME_MS
+            self._rest = np.zeros(position % length, dtype=np.float32)
+        samples = np.concatenate([self._rest, samples])
         whole = len(samples) // length * length
         self._rest = samples[whole:]
         return [answer for frame in samples[:whole].reshape(-1, length) for answer in self._next(frame)]

@@ -17,10 +17,11 @@ What a record means for the call is said by `steno.call_reader`, to its recordin
 | end | what was open ends; nothing is taken any more |
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 from steno.call_clock import CallClock, most_missing
 from steno.call_reader import CallReader, Heard, Missing, PauseBegan
@@ -87,6 +88,31 @@ def begun(started: CallStarted, offset: int, *, written_at: datetime | None = No
     )
 
 
+class HeardChannel(Protocol):
+    """What a live call tells its channels, and asks of them."""
+
+    @property
+    def mark(self) -> ChannelMark:
+        """From where it must be heard again, and what then is known already."""
+
+    @property
+    def heard_from_ms(self) -> int:
+        """From where its audio is needed by whoever takes it over."""
+
+    @property
+    def needed_ms(self) -> int:
+        """No audio from before is looked at again."""
+
+    def begin(self, start_ms: int) -> None:
+        """A stretch of audio begins."""
+
+    def hear(self, audio: Linear) -> Iterator[Utterance]:
+        """Take the next audio of the stretch and give what was said by its end."""
+
+    def finish(self, until_ms: int | None = None) -> Iterator[Utterance]:
+        """The stretch is over, or was at `until_ms`."""
+
+
 class LiveCall:
     """One call while it lasts."""
 
@@ -102,9 +128,8 @@ class LiveCall:
         tell = self._observations.add
         #: Told what all channels hear of the stretch of audio that goes on.
         self._copies = CopyDetector(len(checkpoint.marks), form, tell=tell)
-        self._channels = tuple(
-            LiveChannel(index, mark, form, beside=self._copies, tell=tell) for index, mark in enumerate(checkpoint.marks)
-        )
+        self._cut_channels: tuple[LiveChannel, ...] = ()
+        self._channels = self._make_channels(checkpoint, form, tell)
         self._next_offset = checkpoint.offset
         self._reader = CallReader(
             sample_rate=checkpoint.sample_rate,
@@ -141,7 +166,7 @@ class LiveCall:
     @property
     def channels(self) -> tuple[LiveChannel, ...]:
         """Its channels, in their order."""
-        return self._channels
+        return self._cut_channels
 
     @property
     def facts(self) -> CallFacts:
@@ -160,9 +185,15 @@ class LiveCall:
     def _options_in(self, locale: str) -> RecognitionOptions:
         return self._first.options.model_copy(update={"locale": locale})
 
+    def said_at(self, at_ms: int) -> datetime:
+        """When what lies there in the audio was said, by the clock of whoever wrote the log."""
+        # A writer's clock may tell of a time before which there is none.
+        heard_at = max(self._heard_at, _EARLIEST)
+        return heard_at - timedelta(milliseconds=min(self.duration_ms - at_ms, HOUR_MS))
+
     def copying(self, channel: int) -> bool:
         """Whether what is being said on a channel is so far but a copy of another."""
-        return self._copies.copying(channel, self._channels[channel].needed_ms)
+        return self._copies.copying(channel, self._cut_channels[channel].needed_ms)
 
     @property
     def duration_ms(self) -> int:
@@ -266,11 +297,10 @@ class LiveCall:
         """
         if observation is not None:
             self._observations.add(observation)
-        self._channels[utterance.channel].published(utterance)
+        self._cut_channels[utterance.channel].published(utterance)
         self._unpublished -= 1
         if step_states is not None:
-            self._step_states = step_states
-            self._next_phrase += 1
+            self._phrase_published(step_states)
 
     def checkpoint(self, *, log_end: int, saved_at: datetime, done: bool = False) -> CallCheckpoint:
         """From where somebody else can go on.
@@ -281,7 +311,7 @@ class LiveCall:
             done: The transcript is published, nothing is needed any more.
         """
         marks, next_phrase = self.progress
-        if done or not (self._hearing or self._unpublished or self.ended):
+        if done or not self._pending:
             place = self._place(max(log_end, self._next_offset), exact_from=self._reader.position)
             self._places.keep_only(place)
         else:
@@ -314,6 +344,23 @@ class LiveCall:
             recognition=self._first.recognition,
             step_states=dict(self._step_states),
         )
+
+    def _make_channels(
+        self, checkpoint: CallCheckpoint, form: LiveForm, tell: Callable[[Observation], None]
+    ) -> Sequence[HeardChannel]:
+        self._cut_channels = tuple(
+            LiveChannel(index, mark, form, beside=self._copies, tell=tell) for index, mark in enumerate(checkpoint.marks)
+        )
+        return self._cut_channels
+
+    def _phrase_published(self, step_states: Mapping[str, str]) -> None:
+        self._step_states = step_states
+        self._next_phrase += 1
+
+    @property
+    def _pending(self) -> bool:
+        """Whether something was heard that is not published yet, or may not be."""
+        return bool(self._hearing or self._unpublished or self.ended)
 
     def _take(self, record: Record, offset: int) -> Iterator[Utterance]:
         match record:
@@ -361,7 +408,10 @@ class LiveCall:
                 channel.begin(start_ms)
         elif self._places.due(heard.position):
             self._places.keep(self._place(offset, exact_from=self._whole_ms() * self._samples_per_ms))
-        sound = self._linear(audio)
+        yield from self._cut(self._linear(audio))
+
+    def _cut(self, sound: list[Linear]) -> Iterator[Utterance]:
+        """The utterances that end in the next audio of the stretch."""
         self._copies.hear(sound)
         for channel, samples in zip(self._channels, sound, strict=True):
             yield from channel.hear(samples)
@@ -380,14 +430,12 @@ class LiveCall:
 
     def _given(self, found: list[Utterance]) -> list[LiveUtterance]:
         self._unpublished += len(found)
-        # A writer's clock may tell of a time before which there is none.
-        heard_at = max(self._heard_at, _EARLIEST)
         return [
             LiveUtterance(
                 utterance=utterance,
                 role=self._facts.role_of(utterance.channel),
                 options=self.options_of(utterance.start_ms),
-                said_at=heard_at - timedelta(milliseconds=min(self.duration_ms - utterance.end_ms, HOUR_MS)),
+                said_at=self.said_at(utterance.end_ms),
             )
             for utterance in found
         ]

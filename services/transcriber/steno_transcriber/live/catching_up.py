@@ -24,7 +24,7 @@ from steno_transcriber.live.aside import Aside, Laid, TooFarAhead
 from steno_transcriber.live.aside_budget import AsideBudget
 from steno_transcriber.live.call import LiveCall
 from steno_transcriber.live.room import Room
-from steno_transcriber.speech import Utterance
+from steno_transcriber.speech import Samples
 
 log = structlog.get_logger("steno.transcriber.live")
 
@@ -90,11 +90,11 @@ class CatchingUp:
             return False
         return not self._share.seconds or not self._shared.full
 
-    def enter(self, utterance: Utterance) -> tuple[Room, ...]:
-        """An utterance waits for the engine from now on; gives the rooms that it is to leave afterwards."""
+    def enter(self, samples: Samples) -> tuple[Room, ...]:
+        """Audio waits for the engine from now on; gives the rooms that it is to leave afterwards."""
         rooms = self._share, self._shared
         for room in rooms:
-            room.enter(utterance)
+            room.enter(samples)
         return rooms
 
     @property

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from steno_transcriber.speech import SAMPLE_RATE, Utterance
+from steno_transcriber.speech import SAMPLE_RATE, Samples
 
 
 class Room:
@@ -36,15 +36,15 @@ class Room:
             self._less = asyncio.get_running_loop().create_future()
         return self._less
 
-    def enter(self, utterance: Utterance) -> None:
-        """Hold an utterance."""
-        self._held += len(utterance.samples)
+    def enter(self, samples: Samples) -> None:
+        """Hold audio."""
+        self._held += samples.size
         if self._held >= self._most:
             self._free.clear()
 
-    def leave(self, utterance: Utterance) -> None:
-        """Let go of an utterance."""
-        self._held -= len(utterance.samples)
+    def leave(self, samples: Samples) -> None:
+        """Let go of audio."""
+        self._held -= samples.size
         if self._less is not None:
             self._less.set_result(None)
             self._less = None

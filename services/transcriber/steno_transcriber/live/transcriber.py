@@ -15,9 +15,11 @@ from steno.kafka.errors import RecordRefused
 from steno.kafka.messages import Message
 from steno.unusable_records import UnusableRecord
 from steno_transcriber import metrics
+from steno_transcriber.engines.port import Unsupported, UtteranceEngine
 from steno_transcriber.live.bench import Bench
 from steno_transcriber.live.call import begun
 from steno_transcriber.live.partition import OpenCall, PartitionCalls
+from steno_transcriber.live.session_worker import SessionWorker
 from steno_transcriber.live.worker import CallWorker, InternalFault
 
 log = structlog.get_logger("steno.transcriber.live")
@@ -46,7 +48,7 @@ class LiveTranscriber:
             if checkpoint.done:
                 calls.close(checkpoint.call_id)
             else:
-                worker = CallWorker(checkpoint, self._bench)
+                worker = self._worker(checkpoint)
                 calls.add(checkpoint.call_id, OpenCall(worker, first_offset=checkpoint.offset, saved=checkpoint))
         self._count()
         log.info("live.opened", partition=partition, calls=len(calls))
@@ -127,10 +129,20 @@ class LiveTranscriber:
             metrics.LIVE_STRAY_RECORDS.inc()
 
     def _begin(self, calls: PartitionCalls, started: CallStarted, message: Message) -> OpenCall:
-        worker = CallWorker(begun(started, message.offset, written_at=message.timestamp), self._bench, trace=message.headers)
+        worker = self._worker(begun(started, message.offset, written_at=message.timestamp), trace=message.headers)
         call = OpenCall(worker, first_offset=message.offset)
         calls.add(started.call_id, call)
         return call
+
+    def _worker(self, checkpoint: CallCheckpoint, *, trace: Mapping[str, bytes] | None = None) -> CallWorker:
+        """The worker of a call, by the kind of the engine that serves it."""
+        try:
+            engine = self._bench.engines.choose(checkpoint.options)
+        except Unsupported:
+            return CallWorker(checkpoint, self._bench, trace=trace)  # it fails the call, and says why
+        if isinstance(engine, UtteranceEngine):
+            return CallWorker(checkpoint, self._bench, trace=trace)
+        return SessionWorker(checkpoint, self._bench, engine, trace=trace)
 
     def _count(self) -> None:
         metrics.LIVE_OPEN_CALLS.set(sum(map(len, self._partitions.values())))

@@ -22,7 +22,8 @@ import structlog
 
 from steno.errors import Permanent
 from steno.events import ids
-from steno.events.records import AudioCodec, CallCheckpoint, Record
+from steno.events.recognition import RecognitionOptions
+from steno.events.records import AudioCodec, CallCheckpoint, Record, Role
 from steno.kafka.errors import RecordRefused
 from steno.kafka.messages import Message
 from steno.telemetry import traces
@@ -39,7 +40,6 @@ from steno_transcriber.live.hypotheses import Hypotheses
 from steno_transcriber.live.room import Room
 from steno_transcriber.publisher import Retrying, RetryingPublisher
 from steno_transcriber.result import Spoken, engine_name, phrase_of, without_words
-from steno_transcriber.speech import Recognition
 from steno_transcriber.transcript_publisher import TranscriptPublisher
 
 log = structlog.get_logger("steno.transcriber.live")
@@ -78,20 +78,28 @@ class _Decoding:
     def leave_rooms(self) -> None:
         """It waits no longer."""
         for room in self.rooms:
-            room.leave(self.spoken.utterance)
+            room.leave(self.spoken.utterance.samples)
 
 
 class CallWorker:
     """A call, and the task that publishes what is said in it."""
 
-    def __init__(self, checkpoint: CallCheckpoint, bench: Bench, *, trace: Mapping[str, bytes] | None = None) -> None:
+    def __init__(
+        self,
+        checkpoint: CallCheckpoint,
+        bench: Bench,
+        *,
+        trace: Mapping[str, bytes] | None = None,
+        call: LiveCall | None = None,
+    ) -> None:
         """
         Args:
             checkpoint: From where the call goes on.
             bench: What it works with.
             trace: The headers of its start; of a call that begins now. One that was begun by another has none.
+            call: The call itself, where it is not cut into utterances here.
         """
-        self.call = LiveCall(checkpoint)
+        self.call = call or LiveCall(checkpoint)
         self._codec = checkpoint.codec
         self._bench = bench
         self._hypotheses = Hypotheses(self.call, bench.hypotheses)
@@ -223,7 +231,7 @@ class CallWorker:
         self._hypotheses.heard(late=self._catching_up.late)
         for spoken in found:
             urgency = self._catching_up.urgency
-            rooms = self._catching_up.enter(spoken.utterance)
+            rooms = self._catching_up.enter(spoken.utterance.samples)
             self._decodings.put_nowait(_Decoding(spoken, asyncio.create_task(self._decode(spoken, urgency)), rooms))
         if self.call.ended:
             self._decodings.put_nowait(None)
@@ -247,14 +255,18 @@ class CallWorker:
             self._let_go()
         self._done = True
 
-    async def _transcribe(self) -> None:
+    async def _announce(self) -> None:
+        """The transcript begins."""
         if not self._announced:
             await self._transcript.started()
             self._announced = True
         if self._codec is AudioCodec.UNKNOWN:
             raise UnknownCodec("the audio is coded in a way that this version of the transcriber does not know")
+
+    async def _transcribe(self) -> None:
+        await self._announce()
         # Chosen now rather than when somebody has spoken.
-        engine = self._bench.engines.choose_for_utterances(self.call.options)
+        engine = self._bench.engines.choose(self.call.options)
         while (decoding := await self._decodings.get()) is not None:
             if isinstance(decoding, Permanent):
                 raise decoding
@@ -272,30 +284,35 @@ class CallWorker:
             finally:
                 decoding.task.cancel()
             recognition = understood.recognition
-            states = await self._publish_phrase(spoken, recognition) if recognition else None
+            states = None
+            if recognition:
+                part = Spoken.of(spoken.utterance, recognition)
+                states = await self._publish_phrase(part, role=spoken.role, options=spoken.options, said_at=spoken.said_at)
         self.call.published(spoken.utterance, step_states=states, observation=understood.observation)
 
-    async def _publish_phrase(self, spoken: LiveUtterance, recognition: Recognition) -> Mapping[str, str]:
+    async def _publish_phrase(
+        self, part: Spoken, *, role: Role, options: RecognitionOptions, said_at: datetime
+    ) -> Mapping[str, str]:
         """Gives what the steps remember behind it."""
         phrase = phrase_of(
-            Spoken.of(spoken.utterance, recognition),
+            part,
             call_id=self.call.call_id,
             recording_id=self._pass_id,
             sequence=self.call.next_phrase,
-            role=spoken.role,
-            options=spoken.options,
+            role=role,
+            options=options,
             tenant=self.call.tenant,
         )
         phrase, states = self._bench.steps.apply(phrase, self.call.step_states)
-        await self._transcript.phrase(without_words(phrase) if not spoken.options.words else phrase)
-        metrics.LIVE_FINAL_SECONDS.observe((self._bench.now() - spoken.said_at).total_seconds())
+        await self._transcript.phrase(without_words(phrase) if not options.words else phrase)
+        metrics.LIVE_FINAL_SECONDS.observe((self._bench.now() - said_at).total_seconds())
         return states
 
     async def _complete(self, engine: EngineInfo) -> None:
         call = self.call
         completed = await self._transcript.completed(
             phrase_count=call.next_phrase,
-            channel_count=len(call.channels),
+            channel_count=len(call.facts.channels),
             duration_ms=call.duration_ms,
             observations=call.observations_of_all,
             engine=engine_name(engine),

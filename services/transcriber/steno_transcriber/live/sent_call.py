@@ -1,0 +1,68 @@
+"""A live call that goes to a call engine as a whole: records of its log in, audio to be sent out, answers in. Sans-I/O.
+
+It reads the log as every live call does. A checkpoint of it says how far each channel was answered; whoever takes the call over
+sends the audio behind that again.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from steno.events.records import CallCheckpoint, Observation
+from steno_transcriber.engines.port import Answer, CallAudio, FinalAnswer
+from steno_transcriber.live.audio import Linear, LiveForm
+from steno_transcriber.live.call import HeardChannel, LiveCall
+from steno_transcriber.live.sent_channel import SentChannel
+from steno_transcriber.speech import Recognition, Utterance
+
+
+class SentCall(LiveCall):
+    """One call while it lasts."""
+
+    _sent_channels: tuple[SentChannel, ...]
+
+    def __init__(self, checkpoint: CallCheckpoint) -> None:
+        super().__init__(checkpoint)
+        self._outgoing: list[CallAudio] = []
+
+    def audio_to_send(self) -> list[CallAudio]:
+        """What is to be sent since this was asked last."""
+        outgoing, self._outgoing = self._outgoing, []
+        return outgoing
+
+    @property
+    def settled_ms(self) -> int:
+        """Audio from before need not be sent again, on any channel."""
+        return min(channel.heard_from_ms for channel in self._sent_channels)
+
+    def readable(self, answer: FinalAnswer) -> Recognition | None:
+        """What is to be published of an answer, if anything is."""
+        return self._sent_channels[answer.channel].readable(answer)
+
+    def answered(self, answer: Answer, *, step_states: Mapping[str, str] | None = None) -> None:
+        """The engine has answered. `step_states`: it is a phrase that is published, and this is what the steps remember."""
+        channel = self._sent_channels[answer.channel]
+        if isinstance(answer, FinalAnswer):
+            channel.answered(answer)
+        else:
+            channel.settle(answer.until_ms)
+        if step_states is not None:
+            self._phrase_published(step_states)
+
+    def _make_channels(
+        self, checkpoint: CallCheckpoint, form: LiveForm, tell: Callable[[Observation], None]
+    ) -> Sequence[HeardChannel]:
+        self._sent_channels = tuple(SentChannel(index, mark, form) for index, mark in enumerate(checkpoint.marks))
+        return self._sent_channels
+
+    def _cut(self, sound: list[Linear]) -> Iterator[Utterance]:
+        begin = self._sent_channels[0].position
+        for channel, samples in zip(self._sent_channels, sound, strict=True):
+            yield from channel.hear(samples)
+        audio = CallAudio(position=begin, samples=np.stack([channel.sent() for channel in self._sent_channels]))
+        if audio.end_ms > min(channel.known_ms for channel in self._sent_channels):
+            self._outgoing.append(audio)
+
+    @property
+    def _pending(self) -> bool:
+        return self._hearing or self.ended or any(channel.heard_from_ms < channel.heard_ms for channel in self._sent_channels)

@@ -1,0 +1,173 @@
+"""A live call at work with a call engine: its audio is sent to a session, and what the engine answers is published.
+
+| what happens | what follows |
+|---|---|
+| audio comes | it is sent, as fast as the engine takes it; what comes faster is put aside (`catching_up`) |
+| nothing comes for long, or another language is spoken | the session is finished; the next audio begins another one |
+| the session is lost | another one begins, and is sent what was not answered |
+| the call is over and all answers are out | `TranscriptCompleted` |
+
+All else is as with an utterance engine (`worker`).
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from steno.errors import Permanent, Retryable
+from steno.events.records import CallCheckpoint
+from steno_transcriber.engines.port import Answer, CallAudio, CallEngine, CallSession, FinalAnswer
+from steno_transcriber.live.bench import Bench
+from steno_transcriber.live.call import LiveUtterance
+from steno_transcriber.live.room import Room
+from steno_transcriber.live.sent_call import SentCall
+from steno_transcriber.live.worker import CallWorker
+from steno_transcriber.result import Spoken
+
+log = structlog.get_logger("steno.transcriber.live")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiting:
+    """Audio that waits to be sent, and where it counts."""
+
+    audio: CallAudio
+    rooms: tuple[Room, ...]
+
+    def leave_rooms(self) -> None:
+        for room in self.rooms:
+            room.leave(self.audio.samples)
+
+
+class _Finish:
+    """The session ends here, and another one may follow."""
+
+
+_FINISH = _Finish()
+
+_Item = CallAudio | _Finish | Permanent | None
+"""None: the call is over."""
+
+
+class SessionWorker(CallWorker):
+    """A call, and the task that sends it to an engine and publishes what is answered."""
+
+    def __init__(
+        self, checkpoint: CallCheckpoint, bench: Bench, engine: CallEngine, *, trace: Mapping[str, bytes] | None = None
+    ) -> None:
+        """See `CallWorker`."""
+        self._sent = SentCall(checkpoint)
+        super().__init__(checkpoint, bench, trace=trace, call=self._sent)
+        self._engine = engine
+        self._queue: asyncio.Queue[_Waiting | _Finish | Permanent | None] = asyncio.Queue()
+        #: Of a session that was lost: what was not answered.
+        self._again: deque[CallAudio] = deque()
+        self._unanswered: deque[CallAudio] = deque()
+        self._options = self._sent.options
+
+    def rest(self) -> None:
+        """Nothing has come for long."""
+        super().rest()
+        if self.aside_from is None and not self._over:
+            self._queue.put_nowait(_FINISH)
+
+    def give_up(self, error: Permanent) -> None:
+        """The call cannot go on: once what was answered is published, its transcript has failed."""
+        self._given_up = True
+        self._queue.put_nowait(error)
+
+    def _line_up(self, found: list[LiveUtterance]) -> None:
+        if self._sent.options != self._options:
+            self._options = self._sent.options
+            self._queue.put_nowait(_FINISH)
+        for audio in self._sent.audio_to_send():
+            self._queue.put_nowait(_Waiting(audio, self._catching_up.enter(audio.samples)))
+        if self._sent.ended:
+            self._queue.put_nowait(None)
+
+    async def _transcribe(self) -> None:
+        await self._announce()
+        attempts = 0
+        while True:
+            first = await self._next()
+            if isinstance(first, Permanent):
+                raise first
+            if first is None:
+                break
+            if isinstance(first, _Finish):
+                continue
+            self._again.appendleft(first)
+            try:
+                if await self._session() is None:
+                    break
+                attempts = 0
+            except Retryable as error:
+                attempts += 1
+                seconds = self._bench.policy.after(attempts)
+                self._log.warning("live.session_lost", reason=str(error), attempts=attempts, seconds=round(seconds, 1))
+                self._again = deque([*self._unanswered, *self._again])
+                self._unanswered.clear()
+                await self._bench.sleep(seconds)
+        await self._complete(self._engine.info)
+
+    async def _session(self) -> _Item:
+        """Sends to one session and publishes its answers; gives what ended it."""
+        session = self._engine.open(channels=len(self._sent.facts.channels), options=self._options)
+        sending = asyncio.create_task(self._send(session))
+        # Without its sender a session has nothing more to say.
+        sending.add_done_callback(lambda task: _close_if_failed(task, session, closing))
+        closing: set[asyncio.Task[None]] = set()
+        try:
+            async for answer in session.answers():
+                await self._answer(answer)
+            ended = await sending
+        finally:
+            sending.cancel()
+            await session.close()
+        self._unanswered.clear()
+        if isinstance(ended, Permanent):
+            raise ended
+        return ended
+
+    async def _send(self, session: CallSession) -> _Item:
+        while isinstance(item := await self._next(), CallAudio):
+            self._unanswered.append(item)
+            await session.send(item)
+        await session.finish()
+        return item
+
+    async def _next(self) -> _Item:
+        if self._again:
+            return self._again.popleft()
+        item = await self._queue.get()
+        if isinstance(item, _Waiting):
+            item.leave_rooms()
+            return item.audio
+        return item
+
+    async def _answer(self, answer: Answer) -> None:
+        recognition = self._sent.readable(answer) if isinstance(answer, FinalAnswer) else None
+        states = None
+        if isinstance(answer, FinalAnswer) and recognition is not None:
+            part = Spoken(
+                channel=answer.channel, start_ms=answer.start_ms, duration_ms=answer.duration_ms, recognition=recognition
+            )
+            role, options = self._sent.facts.role_of(answer.channel), self._sent.options_of(answer.start_ms)
+            states = await self._publish_phrase(part, role=role, options=options, said_at=self._sent.said_at(answer.end_ms))
+        self._sent.answered(answer, step_states=states)
+        while self._unanswered and self._unanswered[0].end_ms <= self._sent.settled_ms:
+            self._unanswered.popleft()
+
+    def _let_go(self) -> None:
+        super()._let_go()
+        while not self._queue.empty():
+            if isinstance(item := self._queue.get_nowait(), _Waiting):
+                item.leave_rooms()
+
+
+def _close_if_failed(sending: "asyncio.Task[_Item]", session: CallSession, closing: "set[asyncio.Task[None]]") -> None:
+    if not sending.cancelled() and sending.exception() is not None:
+        closing.add(asyncio.create_task(session.close()))

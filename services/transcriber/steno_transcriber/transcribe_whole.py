@@ -1,0 +1,122 @@
+"""From a local file to its transcript by a call engine, which takes the recording as a whole. Blocks; run it in a thread."""
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from steno.events.records import RecordingSubmitted
+from steno_transcriber.audio.decoders import Decoders
+from steno_transcriber.audio.errors import Stopped
+from steno_transcriber.engines.port import CallAudio, CallEngine, CallSession, FinalAnswer
+from steno_transcriber.fetch import FetchedAudio
+from steno_transcriber.result import Spoken, Transcript, engine_name
+from steno_transcriber.steps import Steps
+from steno_transcriber.transcribe import measured, published, watched
+
+T = TypeVar("T")
+
+LOOK_EVERY_SECONDS = 0.2
+"""So often a thread that waits for the engine looks whether it is to stop."""
+
+
+def transcribe_whole(
+    audio: FetchedAudio,
+    recording: RecordingSubmitted,
+    *,
+    decoders: Decoders,
+    engine: CallEngine,
+    loop: asyncio.AbstractEventLoop,
+    steps: Steps,
+    max_audio_ms: int,
+    stop: threading.Event,
+) -> Transcript:
+    """The transcript of a recording. `loop` is the event loop of the engine's sessions, which runs in another thread.
+
+    Raises: as `transcribe`, and
+        EngineUnavailable: the engine was lost; try again later.
+    """
+    if stop.is_set():  # its file may be gone
+        raise Stopped("the recording is no longer wanted")
+
+    def run(coroutine: Coroutine[Any, Any, T]) -> T:
+        return _run(coroutine, loop, stop)
+
+    with (
+        measured() as time,
+        decoders.open(audio.path, name=audio.name, headerless=recording.format or None, stop=stop.is_set) as file,
+    ):
+        heard = run(_Heard.begin(engine, recording, channels=file.format.channels))
+        try:
+            position = 0
+            for block in watched(file, max_audio_ms=max_audio_ms, stop=stop):
+                sent = CallAudio(position=position, samples=block)
+                run(heard.send(sent))
+                position = sent.end
+            spoken = run(heard.finish())
+        finally:
+            asyncio.run_coroutine_threadsafe(heard.close(), loop)
+        time.audio_ms = file.duration_ms
+    return Transcript(
+        phrases=published(recording, spoken, steps),
+        channel_count=file.format.channels,
+        duration_ms=file.duration_ms,
+        engine=engine_name(engine.info),
+        flaws=file.flaws,
+    )
+
+
+class _Heard:
+    """A session, and the task that collects what it answers."""
+
+    def __init__(self, session: CallSession) -> None:
+        self._session = session
+        self._spoken: list[Spoken] = []
+        self._collecting = asyncio.create_task(self._collect())
+
+    @classmethod
+    async def begin(cls, engine: CallEngine, recording: RecordingSubmitted, *, channels: int) -> "_Heard":
+        """Open a session."""
+        return cls(engine.open(channels=channels, options=recording.options))
+
+    async def send(self, audio: CallAudio) -> None:
+        """Send the next audio; raises what the answers raised."""
+        if self._collecting.done():
+            await self._collecting
+        await self._session.send(audio)
+
+    async def finish(self) -> list[Spoken]:
+        """All that was said."""
+        await self._session.finish()
+        await self._collecting
+        return self._spoken
+
+    async def close(self) -> None:
+        """Let go of the session."""
+        self._collecting.cancel()
+        await self._session.close()
+
+    async def _collect(self) -> None:
+        async for answer in self._session.answers():
+            if isinstance(answer, FinalAnswer):
+                part = Spoken(
+                    channel=answer.channel,
+                    start_ms=answer.start_ms,
+                    duration_ms=answer.duration_ms,
+                    recognition=answer.recognition,
+                )
+                self._spoken.append(part)
+
+
+def _run(coroutine: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop, stop: threading.Event) -> T:
+    """Runs a coroutine on the loop and waits for it here, unless the recording is to stop."""
+    future = asyncio.run_coroutine_threadsafe(coroutine, loop)
+    while True:
+        try:
+            return future.result(timeout=LOOK_EVERY_SECONDS)
+        except TimeoutError:
+            if future.done():
+                return future.result()
+            if stop.is_set():
+                future.cancel()
+                raise Stopped("the recording is no longer wanted") from None
