@@ -1,41 +1,41 @@
-"""How much of a call may be missing, by the clock: one rule for its doors, its recording and its live transcript. Pure.
+"""Limits how much of a call may be missing by the time it has had: one rule for doors, recordings and transcripts. Pure.
 
-Whoever sends a call also says where in the call its audio lies, and so how much of it is missing: lost, late, paused. Nothing
-can be missing that had no time to happen. So what is missing of a call, all of it together, is at most the time that the call
-has had, and a little more: `most_missing`. Audio that is there is not counted: it takes as many bytes as it lasts. A call
-that is published after the fact comes faster than it was spoken; it has had at least the time that its audio lasts.
+The publisher of a call says where in the call its audio lies, and so how much of it is missing: lost, late, paused. No more can
+be missing than there was time for. So all that is missing of a call is at most the time that it has had, and a little more:
+`most_missing`. Audio that is there needs no such limit: it has as many bytes as it lasts. A call that is published afterwards
+comes faster than it was spoken; it has had at least the time that its audio lasts.
 
-The time that a call has had is told by the times at which its records were written (`CallClock`), so that whoever reads the
-log, now or later, judges the same. Those times are told by the writers, and may be wrong: see `LONGEST_STEP`. Beyond that a
-call is bounded by its longest length, and what is missing costs nothing in its recording.
+The time that a call has had follows from the times at which its records were written (`CallClock`), so that every reader of the
+log, now or later, decides the same. The writers set those times, and may be wrong: see `LONGEST_STEP`. Beyond that, the longest
+length of a call is a limit, and missing audio takes no space in its recording.
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 BURST = timedelta(seconds=30)
-"""What may be missing at once: of a call whose beginning waited somewhere, or was sent after the fact."""
+"""What may be missing at once: the beginning of a call may have waited somewhere, or be sent afterwards."""
 
 LONGEST_STEP = timedelta(hours=4)
-"""More than this from one record of a call to the next is a clock that jumped, and counts as this. Pauses last an hour."""
+"""A longer step from one record of a call to the next is a clock that jumped, and counts as this. Pauses last an hour."""
 
 _NUMERATOR, _DENOMINATOR = 5, 4
-"""Clocks of audio and of machines differ, and audio is told of a little late: a quarter more than the time."""
+"""A quarter more than the time: clocks of audio and of machines differ, and records come a little late."""
 
 
 @dataclass(slots=True)
 class CallClock:
-    """The time that a call has had, from the times at which its records were written.
+    """Adds up the time that a call has had, from the times at which its records were written.
 
-    It never goes back. A writer whose clock was set back, or another one whose clock is behind, goes on from there.
+    It never goes back: if the clock of a writer was set back, or that of another writer is behind, time goes on from there.
     """
 
     elapsed: timedelta = timedelta(0)
     #: When the last record was written; None before the first.
     written_at: datetime | None = None
 
-    def tell(self, written_at: datetime) -> None:
-        """The next record was written. Told again of the same one, nothing changes."""
+    def advance(self, written_at: datetime) -> None:
+        """Sets when the next record was written; repeated for the same record, it changes nothing."""
         before, self.written_at = self.written_at, written_at
         if before is not None and written_at > before:
             step = written_at - before
@@ -43,6 +43,6 @@ class CallClock:
 
 
 def most_missing(elapsed: timedelta, *, audio: int, sample_rate: int) -> int:
-    """Samples of one channel that may be missing of a call that has had so much time, and so many samples of audio."""
+    """How many samples of one channel may be missing of a call that has had this time and this many samples of audio."""
     had = max(elapsed, timedelta(seconds=1) * audio / sample_rate)
     return (had + BURST) * sample_rate * _NUMERATOR // (timedelta(seconds=1) * _DENOMINATOR)

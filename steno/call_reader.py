@@ -1,21 +1,21 @@
-"""What a record of `call-audio` means for its call: one rule for the recording of a call and its live transcript. Pure.
+"""Says what each record of `call-audio` means for its call: one rule for its recording and its live transcript. Pure.
 
-A reader is given the records of one call (`is_of`) in the order of the log, and gives what follows of each, step by step. All
-of it follows from the records alone, so whoever reads on from a state that was kept comes to the same.
+A reader reads the records of one call (`is_of`) in the order of the log, and yields steps for each. The steps follow from the
+records alone, so a reader that continues from a saved state comes to the same steps.
 
-| the log | what follows |
+| a record | the steps |
 |---|---|
-| a chunk whose sequence was taken already | nothing: it is the same audio again |
-| a chunk that begins behind what was taken | `Heard`: its new part |
+| a chunk with a sequence that was read already | none: it is the same audio again |
+| a chunk that begins within audio that was read | `Heard`: its new part |
 | a chunk that begins beyond it | `Missing`, lost; then `Heard` |
-| a gap that ends ahead | `Missing` |
-| a pause | `PauseBegan`: where the audio is, or before that where it was told late |
-| audio while the call is paused | `Withheld`: nobody is to hear it; the call does not go on by it |
-| a gap while the call is paused | nothing: it belongs to the pause |
+| a gap that ends further on | `Missing` |
+| a pause | `PauseBegan`: at the end of the audio, or before it if the pause came late |
+| audio while the call is paused | `Withheld`: nobody must hear it, and it does not move the position |
+| a gap while the call is paused | none: it belongs to the pause |
 | a resumption | `PauseEnded`: audio follows from there |
-| a pause from before the last resumption, a resumption from before the pause | nothing: it is told again |
-| the end | `PauseEnded` or `Missing` up to it; an end that is impossibly far is where the audio is |
-| any of these, further on than the call has had time for (`steno.call_clock`) | it cannot be |
+| a pause from before the last resumption, a resumption from before the pause | none: it is repeated |
+| the end | `PauseEnded` or `Missing` up to it; an end that is impossibly far counts as the end of the audio |
+| any of these, further on than the call has had time for (`steno.call_clock`) | none: the record is unusable |
 """
 
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ LAST_SEQUENCE = 2**31 - 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """New audio, whole sample frames. The reader stands at its beginning while this is looked at, else behind the step."""
+    """New audio in whole sample frames. While this step is handled, the reader is at its beginning; for others, behind them."""
 
     position: int
     audio: bytes = field(repr=False)
@@ -47,7 +47,7 @@ class Missing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PauseBegan:
-    """Nobody is to hear what was said from there on; `heard` lies behind that where the pause was told late."""
+    """Nobody must hear what was said from `start` on; `heard` is beyond it if the pause came late."""
 
     start: int
     heard: int
@@ -55,7 +55,7 @@ class PauseBegan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PauseEnded:
-    """The pause had this span."""
+    """The pause was this span."""
 
     start: int
     end: int
@@ -73,7 +73,7 @@ Step = Heard | Missing | PauseBegan | PauseEnded | Withheld
 
 @dataclass(slots=True, kw_only=True)
 class CallReader:
-    """How far one call is. Positions are samples of one channel since its start."""
+    """The state of one call. Positions are samples of one channel since its start."""
 
     sample_rate: int
     frame_bytes: int
@@ -83,11 +83,11 @@ class CallReader:
     position: int = 0
     #: Of the chunk that is expected next.
     sequence: int = 0
-    #: Samples before `position` of which nobody sent audio that may be heard.
+    #: Samples before `position` without audio that may be heard.
     missing: int = 0
-    #: The time that the call has had; told of each record before it is read.
+    #: The time that the call has had; advanced for each record before it is read.
     clock: CallClock = field(default_factory=CallClock)
-    #: Where the pause began that lasts.
+    #: Where the current pause began; None while the call is not paused.
     paused_from: int | None = None
     #: Where the last pause ended.
     resumed_at: int = 0
@@ -100,18 +100,18 @@ class CallReader:
 
     @property
     def furthest(self) -> int:
-        """The call cannot have come further than this without more audio."""
+        """The furthest position that the call can be at without more audio."""
         return self.audio + self._most_missing
 
     def is_of(self, record: Record) -> bool:
-        """Whether a record with the id of this call is of it, and not of another one that somebody began by the same id."""
+        """Whether a record with the id of this call is of this call, and not of another one that was started with its id."""
         return not isinstance(record, LiveCallRecord) or record.writer == self.writer
 
     def read(self, record: Record) -> Iterator[Step]:
-        """What follows of the next record; to be taken to its end.
+        """Yields the steps of the next record; the caller must take all of them.
 
         Raises:
-            UnusableRecord: it cannot be taken, and nothing follows, before any step. A pause holds all the same.
+            UnusableRecord: the record does not fit; raised before any step. A pause takes effect all the same.
         """
         match record:
             case AudioChunk():
@@ -126,15 +126,15 @@ class CallReader:
                 yield from self._end(record)
 
     def would_pause(self, pause: CallPaused) -> bool:
-        """Whether a pause begins with it: one from before the last resumption is told again with audio that is sent again."""
+        """Whether a pause begins with it: one from before the last resumption is repeated, with audio that is sent again."""
         return not self.ended and self.paused_from is None and pause.position >= self.resumed_at
 
     def would_resume(self, resumed: CallResumed) -> bool:
-        """Whether the pause ends with it: one from before the pause is told again, too."""
+        """Whether the pause ends with it: a resumption from before the pause is repeated, too."""
         return not self.ended and self.paused_from is not None and resumed.position >= self.paused_from
 
     def end_of(self, ended: CallEnded) -> int:
-        """Where the call ends by what is said of it; an end that is impossibly far is where the audio is."""
+        """Where the call ends by its `CallEnded`; an end that is impossibly far counts as the end of the audio."""
         return ended.position if ended.position <= self.furthest else self.position
 
     def _chunk(self, chunk: AudioChunk) -> Iterator[Step]:

@@ -1,4 +1,4 @@
-"""What every service has under it: settings read, telemetry set up, an HTTP server, components run and drained.
+"""Runs a service: reads its settings, sets up telemetry, serves HTTP, and runs and drains its components.
 
 A service is a few components that work until they are stopped. `serve` runs them side by side with the HTTP server; SIGTERM or
 SIGINT turns readiness off and stops them in the order they were given; one that ends or fails by itself ends the process, and
@@ -57,7 +57,7 @@ class Component(Protocol):
 
 
 class After:
-    """Runs a component from an event on."""
+    """Runs a component once an event is set."""
 
     def __init__(self, event: asyncio.Event, component: Component) -> None:
         self._event = event
@@ -82,13 +82,13 @@ class After:
 
 
 def _closed() -> Starlette:
-    """An application without a key that opens it: all it answers is what is answered without one."""
+    """An application that no key opens: it answers only what is answered without a key."""
     return Starlette(middleware=[Middleware(Gate, keys=ApiKeys(None), wrong_keys=Rate(60))])
 
 
 @dataclass(kw_only=True)
 class Wiring:
-    """What `build` of a service hands over to be run."""
+    """What a service's `build` returns: the parts that are run."""
 
     #: Routes of the service, behind a `Gate`; health and metrics are added to them.
     app: Starlette = field(default_factory=_closed)
@@ -102,7 +102,7 @@ class Wiring:
 
 
 def run(settings_type: type[S], build: Callable[[S], Awaitable[Wiring]]) -> int:
-    """The whole life of a service's process; returns its exit status."""
+    """Runs the process of a service from start to end; returns its exit status."""
     private_files.set_umask()
     try:
         settings = settings_module.read(settings_type)
@@ -130,7 +130,7 @@ def allow_many_files() -> None:
 
 
 async def serve(settings: S, build: Callable[[S], Awaitable[Wiring]]) -> int:
-    """Builds a service and runs it until it is told to stop; 0 where that went well, 1 where a part of it failed."""
+    """Builds a service and runs it until it is told to stop; returns 0, or 1 if a part of it failed."""
     log.info("service.starting", settings=settings_module.masked(settings))
     if links := service_links(os.environ):
         log.info("settings.service_links_ignored", variables=sorted(links), services=sorted({*links.values()}))

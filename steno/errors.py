@@ -1,4 +1,4 @@
-"""The errors of Steno, named by what the caller should do.
+"""Defines the errors of Steno, named by what the caller should do.
 
 ```
 StenoError
@@ -25,16 +25,16 @@ class Retryable(StenoError):
 
     error_class = "retryable"
 
-    #: Whether what is waited for is of this record alone, so that others of its partition may pass it.
+    #: Whether only this record has to wait, so that later records of its partition may overtake it.
     of_record: ClassVar[bool] = False
 
     def __init__(self, *told: object, again_in_seconds: float = 0.0) -> None:
-        """`again_in_seconds`: it makes no sense any sooner, as who is away has said."""
+        """`again_in_seconds`: the dependency has asked not to be called sooner."""
         super().__init__(*told)
         self.again_in_seconds = again_in_seconds
 
 
 class Permanent(StenoError):
-    """It will never work: the input is put aside with the reason."""
+    """It will never work: the input goes to dead letters with the reason."""
 
     error_class = "permanent"

@@ -1,7 +1,7 @@
-"""Decides when unusable records make a live call fail: one rule for every service that reads `call-audio`. Pure.
+"""Decides when unusable records fail a live call: one rule for every service that reads `call-audio`. Pure.
 
-A record that does not belong into its call (its place is impossible, its audio is cut amidst a sample) is left out, and the
-call goes on without it. A publisher that sends little else is mistaken about the call as a whole: it fails once, with a reason.
+A record that does not fit its call (its position is impossible, its audio is cut within a sample) is left out, and the call
+goes on without it. If a publisher sends little else, it is wrong about the call as a whole: the call fails once, with a reason.
 
 ```
 StenoError
@@ -17,18 +17,18 @@ from dataclasses import dataclass
 
 from steno.errors import Permanent
 
-MOST = 100
-"""So many unusable records fail a call, where nothing usable comes between."""
+MAX_UNUSABLE = 100
+"""So many unusable records fail a call, if no usable record comes between."""
 
-_EACH = 10
-"""So many usable chunks of audio make up for an unusable one: now and then one in a call of hours is no reason to fail it."""
+_WEIGHT = 10
+"""So many usable chunks of audio make up for one unusable record: a few in a call of hours are no reason to fail it."""
 
 ERROR = "unusable_records"
-"""The class of the failure."""
+"""The error class of the failure."""
 
 
 class UnusableRecord(Permanent):
-    """A record does not belong into its call, which goes on without it."""
+    """A record does not fit its call, which goes on without it."""
 
     error_class = "unusable_record"
 
@@ -46,30 +46,31 @@ class AfterTheEnd(UnusableRecord):
 
 
 @dataclass(slots=True)
-class Unusable:
-    """How bad one call is."""
+class UnusableScore:
+    """Weighs the unusable records of one call against its usable ones."""
 
-    #: What it has against it, in usable chunks; from its limit on it is spoiled, and stays so.
+    #: How many usable chunks would make up for them; from the limit on it stays as it is.
     weight: int = 0
 
     @property
-    def spoiled(self) -> bool:
-        """Whether the call is to fail, and no record of it is usable any more."""
-        return self.weight >= MOST * _EACH
+    def exceeded(self) -> bool:
+        """Whether the call must fail."""
+        return self.weight >= MAX_UNUSABLE * _WEIGHT
 
-    def good(self) -> None:
-        """A chunk of audio was usable."""
-        if 0 < self.weight < MOST * _EACH:
+    def add_usable(self) -> None:
+        """Counts a usable chunk of audio."""
+        if 0 < self.weight < MAX_UNUSABLE * _WEIGHT:
             self.weight -= 1
 
-    def bad(self) -> bool:
-        """A record was not; True where the call is spoiled by it."""
-        if self.spoiled:
+    def add_unusable(self) -> bool:
+        """Counts an unusable record; returns whether it fails the call."""
+        if self.exceeded:
             return False
-        self.weight += _EACH
-        return self.spoiled
+        self.weight += _WEIGHT
+        return self.exceeded
 
 
-def reason(last: str) -> str:
-    """Why a call failed, for a person; `last` says what was wrong with one record."""
-    return f"about {MOST} of the call's records could not be used, the last one because {last}; mend what publishes the call"
+def failure_reason(last: str) -> str:
+    """Says to a person why a call failed; `last` says what was wrong with the last record."""
+    what = f"about {MAX_UNUSABLE} of the call's records could not be used"
+    return f"{what}, the last one because {last}; mend what publishes the call"

@@ -176,7 +176,7 @@ def test_steps_lie_side_by_side_and_nothing_of_a_pause_is_heard(records: Iterabl
     """Whatever stands on the log: each sample is heard, missing or paused once, and so many are missing."""
     of, at, audio, pausing = reader(), 0, 0, False
     for number, record in enumerate(records):
-        of.clock.tell(NOW + timedelta(seconds=number))
+        of.clock.advance(NOW + timedelta(seconds=number))
         try:
             found = steps(of, record)
         except UnusableRecord:

@@ -19,7 +19,7 @@ from steno.events.records import (
     TranscriptFailed,
     TranscriptStarted,
 )
-from steno.unusable_records import MOST
+from steno.unusable_records import MAX_UNUSABLE
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ async def test_nothing_but_audio_makes_up_for_rubbish(bed: Bed) -> None:
     again = next(entry for entry in log if isinstance(entry.record, AudioChunk))
     key = DtmfPressed(call_id="call-1", position=0, digit="1", pressed_at=BEGAN)
     offset = 1000
-    for number in range(MOST):
+    for number in range(MAX_UNUSABLE):
         await bed.handler.take(message(absurd(offset, 1000 + number)))
         for more in range(5):
             await bed.handler.take(message(replace(again, offset=offset + 1 + 2 * more)))

@@ -259,7 +259,7 @@ class LiveCall:
             return []
         clock = self._reader.clock
         self._taking, self._clock_before = offset, replace(clock)
-        clock.tell(written_at)
+        clock.advance(written_at)
         found = list(self._take(record, offset))
         self._lead.tell(elapsed=clock.elapsed.total_seconds(), audio=self.audio / self._first.sample_rate)
         self._heard_at = written_at

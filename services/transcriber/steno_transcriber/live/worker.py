@@ -27,7 +27,7 @@ from steno.events.records import AudioCodec, CallCheckpoint, Record, Role
 from steno.kafka.errors import RecordRefused
 from steno.kafka.messages import Message
 from steno.telemetry import traces
-from steno.unusable_records import ERROR, Unusable, UnusableRecord, reason
+from steno.unusable_records import ERROR, UnusableRecord, UnusableScore, failure_reason
 from steno_transcriber import metrics
 from steno_transcriber.decode_pool import Urgency
 from steno_transcriber.engines.port import EngineInfo
@@ -115,7 +115,7 @@ class CallWorker:
         self._trace = trace or {}
         self._announced = trace is None
         self._decodings: asyncio.Queue[_Decoding | Permanent | None] = asyncio.Queue()
-        self._unusable = Unusable()
+        self._unusable = UnusableScore()
         self._given_up = False
         self._catching_up = CatchingUp(
             self.call,
@@ -193,8 +193,8 @@ class CallWorker:
         metrics.LIVE_UNUSABLE_RECORDS.inc()
         if not self._unusable.weight:
             self._log.warning("live.unusable", error_class=error.error_class, reason=str(error))
-        if self._unusable.bad():
-            self.give_up(UnusableCall(reason(str(error))))
+        if self._unusable.add_unusable():
+            self.give_up(UnusableCall(failure_reason(str(error))))
 
     def give_up(self, error: Permanent) -> None:
         """The call cannot go on: once what was said so far is published, its transcript has failed."""
@@ -212,7 +212,7 @@ class CallWorker:
         before, audio_before = self.call.duration_ms, self.call.audio
         self._line_up(self.call.take(record, offset=offset, written_at=written_at))
         if self.call.audio > audio_before:
-            self._unusable.good()
+            self._unusable.add_usable()
         metrics.LIVE_AUDIO_SECONDS.inc((self.call.duration_ms - before) / 1000)
 
     def _hear_later(self, laid: Laid) -> None:

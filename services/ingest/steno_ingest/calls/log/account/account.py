@@ -21,7 +21,7 @@ from steno.call_clock import CallClock
 from steno.call_reader import CallReader, Heard, Missing, PauseBegan, PauseEnded, Withheld
 from steno.errors import Permanent
 from steno.events.records import AudioCodec, DtmfPressed, Record
-from steno.unusable_records import ERROR, Unusable, UnusableRecord, reason
+from steno.unusable_records import ERROR, UnusableRecord, UnusableScore, failure_reason
 from steno_ingest.calls.log.account.one_way_audio import ChannelSilence, OneWayAudio
 from steno_ingest.calls.log.audio.pieces import Shape
 
@@ -73,8 +73,8 @@ class Account:
     noted: int = 0
     #: The faults that were noted, each once.
     faults: set[str] = field(default_factory=set)
-    #: How many of its records were unusable.
-    unusable: Unusable = field(default_factory=Unusable)
+    #: Whether its unusable records are too many.
+    unusable: UnusableScore = field(default_factory=UnusableScore)
     #: Why the call failed; no more of its audio is used then.
     failure: Failure | None = None
     #: Notes that the ledger was not told of yet.
@@ -110,7 +110,7 @@ class Account:
 
     def advance_clock(self, at: datetime) -> None:
         """Sets when the next record of the call was written; call it before `apply`."""
-        self.reader.clock.tell(at)
+        self.reader.clock.advance(at)
 
     def apply(self, record: Record) -> Heard | None:
         """Applies audio, a gap, a pause, a resumption or the end; returns the audio that belongs in the recording, if any.
@@ -134,7 +134,7 @@ class Account:
                 case Withheld(position=position):
                     self._note_fault("audio_while_paused", position, "dropped: the call is paused")
         if heard is not None:
-            self.unusable.good()
+            self.unusable.add_usable()
             length = len(heard.audio) // self.reader.frame_bytes
             if silent := self.one_way_audio.add(heard.position, length, heard.audio):
                 self._note_silent(silent)
@@ -160,8 +160,8 @@ class Account:
 
     def count_unusable(self, error: UnusableRecord, position: int) -> bool:
         """Counts a record that could not be used; returns whether it is the first for this reason. Too many fail the call."""
-        if self.unusable.bad():
-            self.failure = Failure(ERROR, reason(str(error)))
+        if self.unusable.add_unusable():
+            self.failure = Failure(ERROR, failure_reason(str(error)))
         return self._note_fault(error.error_class, position, str(error))
 
     def note_refused(self, error: Permanent) -> bool:
@@ -204,7 +204,7 @@ class Account:
             "update_count": saved.get("update_count", 0),
             "faults": set(saved["faults"]),
             # Accounts of earlier versions have neither.
-            "unusable": Unusable(saved.get("unusable", 0)),
+            "unusable": UnusableScore(saved.get("unusable", 0)),
             "failure": Failure(*failure) if (failure := saved.get("failure")) else None,
             "masks": [(start, end) for start, end in saved["masks"]],
         }
