@@ -1,6 +1,8 @@
 """`/v1/recordings` and `/v1/ledger`."""
 
+import asyncio
 import re
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
@@ -18,6 +20,7 @@ from steno_ingest.recordings.intake import ClientKey, Intake
 from steno_ingest.recordings.ledger import Filters, RecordingLedger
 from steno_ingest.recordings.states import State
 from steno_ingest.recordings.transcripts import TranscriptReader
+from steno_ingest.recordings.view import RecordingView
 from steno_ingest.rest.models import (
     AcceptedRecording,
     Identifier,
@@ -40,8 +43,24 @@ def _written_out(value: object) -> object:
     return value
 
 
+RESULT_WAITS = (0.1, 0.2, 0.4, 0.8)
+"""Seconds between two reads of a recording whose transcript is asked for: a webhook may come before the ledger shows it."""
+
 RecordingId = Annotated[Identifier, Path(description="The recording.")]
 Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(in_utc)]
+
+
+async def wait_for_result(
+    read: Callable[[], Awaitable[RecordingView]], *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+) -> RecordingView:
+    """Reads a recording, and again after a short while if it has not ended; the last one that was read."""
+    recording = await read()
+    for seconds in RESULT_WAITS:
+        if recording.state.ended:
+            break
+        await sleep(seconds)
+        recording = await read()
+    return recording
 
 
 def routes(keys: ApiKeys, intake: Intake, ledger: RecordingLedger, reader: TranscriptReader, engine: AsyncEngine) -> APIRouter:
@@ -109,8 +128,9 @@ def routes(keys: ApiKeys, intake: Intake, ledger: RecordingLedger, reader: Trans
         responses={200: TRANSCRIPT_CONTENT, **documented(401, 404, 409, 410, 422, 503)},
     )
     async def get_transcript(recording_id: RecordingId, caller: RequestCaller, format: Format = "json") -> Response:
-        """The phrases of a recording by time. 409 with `Retry-After` while there is none yet; 410 where there will be none."""
-        recording = await ledger.recording(recording_id, caller=caller)
+        """The phrases of a recording by time. While there is no transcript yet, waits up to two seconds for it, then answers
+        409 with `Retry-After`; 410 where there will be none."""
+        recording = await wait_for_result(lambda: ledger.recording(recording_id, caller=caller))
         if format == "json":
             return Response(await reader.document(recording), media_type="application/json")
         return transcript_answer(await reader.transcript(recording), format)
