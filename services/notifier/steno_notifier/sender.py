@@ -3,9 +3,9 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import structlog
 from opentelemetry.trace import SpanKind
@@ -14,7 +14,6 @@ from steno.retry import EACH_SECOND, retry
 from steno.storage.database import DatabaseUnavailable
 from steno.telemetry import traces
 from steno_notifier import metrics
-from steno_notifier.attempt import Courier
 from steno_notifier.delivery import Answer, Event, Settlement, settle
 from steno_notifier.queue import Claim, Queue
 from steno_notifier.schedule import RetrySchedule
@@ -25,6 +24,17 @@ log = structlog.get_logger("steno.notifier.sender")
 _POLL = timedelta(seconds=1)
 
 T = TypeVar("T")
+
+
+class Transport(Protocol):
+    """Carries deliveries to their receivers."""
+
+    async def attempt(self, claim: Claim, *, trace: Mapping[str, str]) -> Answer:
+        """Tries a delivery once, in bounded time; it never raises: whatever goes wrong is in the answer.
+
+        Args:
+            trace: The trace that the receiver is to continue, as headers.
+        """
 
 
 class Sender:
@@ -39,7 +49,7 @@ class Sender:
     def __init__(
         self,
         queue: Queue,
-        courier: Courier,
+        transport: Transport,
         schedule: RetrySchedule,
         *,
         concurrency: int,
@@ -48,7 +58,7 @@ class Sender:
         now: Callable[[], datetime],
     ) -> None:
         self._queue = queue
-        self._courier = courier
+        self._transport = transport
         self._schedule = schedule
         self._concurrency = concurrency
         self._per_webhook = per_webhook
@@ -147,7 +157,7 @@ class Sender:
                 traces.continued(parent, "delivery", kind=SpanKind.CLIENT, **fields) as span,
             ):
                 trace = {name: value.decode("ascii") for name, value in traces.inject().items()}
-                answer = await self._courier.attempt(claim, trace=trace)
+                answer = await self._transport.attempt(claim, trace=trace)
                 span.set_attribute("http.response.status_code", answer.status_code or 0)
                 now = self._now()
                 settlement = settle(

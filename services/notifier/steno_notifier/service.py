@@ -16,10 +16,10 @@ from steno.http.health import Health
 from steno.kafka import Cluster, Consumer, FollowedTable, Tail, TopicMaker
 from steno.storage import database
 from steno_notifier.api import create_app
-from steno_notifier.attempt import Courier
 from steno_notifier.caption_streams import FOLLOWED, CaptionStreams
 from steno_notifier.deliveries import Deliveries
 from steno_notifier.events import EventHandler
+from steno_notifier.http_transport import HttpTransport
 from steno_notifier.intake import Intake
 from steno_notifier.queue import Queue
 from steno_notifier.rates import Rates
@@ -97,7 +97,7 @@ def _session(settings: NotifierSettings) -> aiohttp.ClientSession:
 def _sender(settings: NotifierSettings, queue: Queue, session: aiohttp.ClientSession) -> Sender:
     return Sender(
         queue,
-        Courier(session, SecretBox(settings.secret_key), now=_now),
+        HttpTransport(session, SecretBox(settings.secret_key), now=_now),
         RetrySchedule(delays=settings.retry_delays),
         concurrency=settings.concurrency,
         per_webhook=settings.webhook_concurrency,

@@ -13,9 +13,9 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
-from steno_notifier.attempt import Courier
 from steno_notifier.deliveries import Deliveries, Filter
 from steno_notifier.delivery import State
+from steno_notifier.http_transport import HttpTransport
 from steno_notifier.intake import Intake
 from steno_notifier.outgoing import outgoing
 from steno_notifier.queue import Queue
@@ -49,8 +49,8 @@ class Notifier:
     def __init__(self, engine: AsyncEngine, session: aiohttp.ClientSession, box: SecretBox, *, instance: str) -> None:
         queue = Queue(engine, instance=instance, lease=timedelta(seconds=30))
         schedule = RetrySchedule(delays=[timedelta(milliseconds=50)] * 3)
-        courier = Courier(session, box, now=now)
-        self.sender = Sender(queue, courier, schedule, concurrency=50, per_webhook=10, drain_seconds=0.2, now=now)
+        transport = HttpTransport(session, box, now=now)
+        self.sender = Sender(queue, transport, schedule, concurrency=50, per_webhook=10, drain_seconds=0.2, now=now)
         self.intake = Intake(engine, retention=timedelta(days=30), now=now, wake=self.sender.wake)
         self.deliveries = Deliveries(engine, now=now, wake=self.sender.wake)
         self.box = box

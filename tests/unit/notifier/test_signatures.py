@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 from pydantic import SecretStr
 from standardwebhooks import Webhook, WebhookVerificationError
-from steno_notifier.attempt import Courier, UnusableSecret
+from steno_notifier.http_transport import HttpTransport, UnusableSecret
 from steno_notifier.queue import Claim
 
 from steno.crypto import SecretBox, make_secret_key
@@ -39,7 +39,7 @@ def signed(*, secret: str = NEW, previous: bytes = b"", seconds_left: float | No
         tries=0,
         lease="l",
     )
-    return Courier(cast(Any, None), BOX, now=lambda: now)._headers(claim, now)
+    return HttpTransport(cast(Any, None), BOX, now=lambda: now)._headers(claim, now)
 
 
 def takes(secret: str, headers: dict[str, str]) -> bool:

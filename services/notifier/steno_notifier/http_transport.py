@@ -1,4 +1,4 @@
-"""One attempt at a delivery: signed, posted, and what the receiver answered.
+"""Sends deliveries by HTTP: each is signed and posted once, and the receiver's answer returned.
 
 Source: Standard Webhooks, "Signature scheme", "Webhook headers" and "Webhook delivery".
 """
@@ -36,8 +36,8 @@ class UnusableSecret(Permanent):
     error_class = "unusable_secret"
 
 
-class Courier:
-    """Makes attempts. The session's time limit is the attempt's, and it connects to allowed addresses only."""
+class HttpTransport:
+    """Posts deliveries to webhooks. The session's time limit is the attempt's, and it connects to allowed addresses only."""
 
     def __init__(self, session: aiohttp.ClientSession, secrets: SecretBox, *, now: Callable[[], datetime]) -> None:
         self._session = session
