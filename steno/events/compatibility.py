@@ -31,7 +31,7 @@ def incompatibilities(versions: Mapping[int, Schema]) -> list[str]:
     return found
 
 
-def house_rule_breaks(schema: Schema) -> list[str]:
+def rule_violations(schema: Schema) -> list[str]:
     """What a single schema lacks to evolve later: every enum needs a default symbol for readers that meet a newer one."""
     return [
         f"enum {node['name']} at {path or '/'} needs a default symbol, so that old readers can read new symbols"

@@ -32,7 +32,7 @@ Position = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Index = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Confidence = Annotated[float, Field(ge=0, le=1)]
 Sentiment = Annotated[float, Field(ge=-1, le=1)]
-# Empty: the house's. What a name may be is said in `steno.tenants`.
+# Empty: it belongs to no tenant. What a name may be is said in `steno.tenants`.
 Tenant = Annotated[str, Field(max_length=64, pattern=r"^(\w[\w.@+:/-]*)?$")]
 # What a writer is stands at `steno.events.records.LiveCallRecord`.
 Writer = Annotated[str, Field(max_length=64)]

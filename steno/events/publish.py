@@ -22,7 +22,7 @@ from fastavro.schema import SchemaParseException, UnknownType
 from steno.errors import StenoError
 from steno.events.asyncapi import document_text
 from steno.events.catalogue import catalogue
-from steno.events.compatibility import house_rule_breaks, incompatibilities
+from steno.events.compatibility import incompatibilities, rule_violations
 from steno.events.result_document import json_schema
 from steno.events.schemas import Schema, parse, schemas_folder
 
@@ -68,7 +68,7 @@ def publish(folder: Path) -> dict[str, str]:
         if versions and without_docs(versions[max(versions)]) == without_docs(schema):
             continue
         versions[len(versions) + 1] = schema
-        problems += [f"{record}: {problem}" for problem in (*house_rule_breaks(schema), *incompatibilities(versions))]
+        problems += [f"{record}: {problem}" for problem in (*rule_violations(schema), *incompatibilities(versions))]
         entry = Frozen(schema_id=len(frozen) + 1, record=record, version=len(versions), sha256=_sha256(text))
         frozen = [*frozen, entry]
         wanted[f"versions/{entry.file_name}"] = text

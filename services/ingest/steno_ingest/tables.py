@@ -72,7 +72,7 @@ webhooks = Table(
     Column("enabled", Boolean, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
-    # Whose it is; empty: the house's.
+    # Its tenant; empty: it belongs to none.
     Column("tenant", String(64), nullable=False, server_default=""),
     # The secret before, which signs too until then; none outside of a rotation.
     Column("previous_encrypted_secret", LargeBinary),

@@ -38,7 +38,7 @@ class OutgoingEvent:
     recording_id: str
     occurred_at: datetime
     body: str
-    #: Whose it is; empty: the house's.
+    #: Its tenant; empty: it belongs to none.
     tenant: str
 
 

@@ -51,7 +51,7 @@ webhooks = Table(
     Column("disabled_reason", Text),
     # Until when the receiver asked to be left alone (Retry-After).
     Column("paused_until", UtcDateTime),
-    # Whose it is; empty: the house's, which hears of every tenant's events.
+    # Its tenant; empty: none, and it hears of every tenant's events.
     Column("tenant", String(64), nullable=False, server_default=""),
 )
 
@@ -66,7 +66,7 @@ events = Table(
     Column("received_at", UtcDateTime, nullable=False),
     Column("body", Text, nullable=False),
     Column("traceparent", String(64)),
-    # Whose it is; empty: the house's.
+    # Its tenant; empty: it belongs to none.
     Column("tenant", String(64), nullable=False, server_default=""),
     Index("events_call_id", "call_id"),
     Index("events_recording_id", "recording_id"),

@@ -172,7 +172,7 @@ async def test_what_is_the_houses_is_shown_to_operators_alone(ingest: Ingest, ot
 async def test_an_operator_brings_for_whoever_has_the_call(
     ingest: Ingest, theirs: dict[str, str], acme: httpx.AsyncClient
 ) -> None:
-    """A recording that is added to a tenant's call is that tenant's; of a new call it is the house's."""
+    """A recording that is added to a tenant's call is that tenant's; of a new call it belongs to no tenant."""
     assert (await ingest.upload(b"more", call_id=CALL)).status_code == 202
     assert (await ingest.upload(b"new", call_id="new")).status_code == 202
     assert {each["call_id"] for each in (await acme.get("/v1/recordings")).json()["items"]} == {RECORDED, CALL}
@@ -200,7 +200,7 @@ async def test_two_tenants_may_have_keys_of_one_name(ingest: Ingest) -> None:
 
 
 async def test_a_key_that_sees_everything_no_more_is_told_nothing(ingest: Ingest) -> None:
-    """What became of the idempotency keys of its name then is the house's."""
+    """What became of the idempotency keys of its name then belongs to no tenant."""
     link = Link(url="https://a.example/a.wav", call_id="first")
     before, now = Caller("crm", everything=True), Caller("crm", "crm")
     await ingest.intake.accept_link(link, door=Door.REST, caller=before, key=ClientKey(client=before, key="one"))

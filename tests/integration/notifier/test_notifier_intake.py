@@ -177,9 +177,9 @@ async def test_phrases_that_nobody_names_leave_the_database_alone(
 async def test_events_are_told_to_webhooks_of_their_tenant(
     intake: Intake, engine: AsyncEngine, box: SecretBox, event: Callable[[int], OutgoingEvent]
 ) -> None:
-    """And to the house's; what is the house's, to the house's alone. Whichever of the two comes first."""
-    early = {"before-acme": "acme", "before-other": "other", "before-house": ""}
-    late = {"after-acme": "acme", "after-other": "other", "after-house": ""}
+    """And to those of no tenant; what belongs to no tenant, to those alone. Whichever of the two comes first."""
+    early = {"before-acme": "acme", "before-other": "other", "before-none": ""}
+    late = {"after-acme": "acme", "after-other": "other", "after-none": ""}
     for name, tenant in early.items():
         await intake.put_webhook(webhook(name, "http://a/", box).model_copy(update={"tenant": tenant}))
     for number, tenant in enumerate(("acme", "other", ""), 1):

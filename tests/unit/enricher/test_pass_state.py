@@ -231,7 +231,7 @@ def test_a_summary_is_of_the_tenant_of_its_transcript() -> None:
 
 
 def test_a_call_kept_before_there_were_tenants_is_read() -> None:
-    """It is the house's."""
+    """It belongs to no tenant."""
     row = CallRow(tenant="acme")
     assert CallRow.from_list(row.to_list()) == row
     assert CallRow.from_list(row.to_list()[:5]).tenant == ""

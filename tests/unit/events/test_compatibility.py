@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from steno.events.compatibility import house_rule_breaks, incompatibilities
+from steno.events.compatibility import incompatibilities, rule_violations
 
 MICROS = {"type": "long", "logicalType": "timestamp-micros"}
 MILLIS = {"type": "long", "logicalType": "timestamp-millis"}
@@ -99,5 +99,5 @@ def test_every_enum_needs_a_default_symbol(place: Callable[[Any], Any]) -> None:
     """Without one, a reader of today fails on a symbol of tomorrow."""
     bare = copy.deepcopy(MOOD)
     del bare["default"]
-    assert house_rule_breaks(record(field(place(MOOD)))) == []
-    assert "Mood" in house_rule_breaks(record(field(place(bare))))[0]
+    assert rule_violations(record(field(place(MOOD)))) == []
+    assert "Mood" in rule_violations(record(field(place(bare))))[0]

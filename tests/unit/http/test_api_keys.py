@@ -185,14 +185,14 @@ def test_a_malformed_line_is_told_by_its_number(tmp_path: Path) -> None:
 
 
 def test_a_key_is_of_a_tenant(tmp_path: Path) -> None:
-    """The one its line says, else one of its own name; with * it sees everything, and brings for the house."""
+    """The one its line says, else one of its own name; with * it sees everything, and brings for no tenant."""
     keys = written(tmp_path / "keys", f"a {digest('1')}\nb {digest('2')} tenant=acme\nops {digest('3')} tenant=*\n")
     callers = [keys.verify(key) for key in "123"]
     assert [(caller.tenant, caller.everything) for caller in callers if caller] == [("a", False), ("acme", False), ("", True)]
 
 
 def test_who_sees_what() -> None:
-    """A tenant sees its own, an operator everything, and nobody but that the house."""
+    """A tenant sees its own, an operator everything, and nobody else what belongs to none."""
     tenant, operator = Caller("a", "acme"), Caller("ops", everything=True)
     assert [tenant.sees(owner) for owner in ("acme", "other", "")] == [True, False, False]
     assert all(operator.sees(owner) for owner in ("acme", "other", ""))

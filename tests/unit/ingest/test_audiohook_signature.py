@@ -287,7 +287,7 @@ def test_a_line_that_is_no_key_opens_nothing_and_costs_no_other(tmp_path: Path, 
 
 
 def test_a_line_says_whose_calls_its_key_brings(tmp_path: Path) -> None:
-    """With a tenant, calls are that tenant's; without, the house's. An expired key opens nothing."""
+    """With a tenant, calls are that tenant's; without, of none. An expired key opens nothing."""
     path = tmp_path / "keys"
     path.write_text(f"a {SECRET} tenant=acme\nb {SECRET}\nc {SECRET} expires=2020-01-01T00:00:00Z\n")
     secrets = ClientSecrets(path)

@@ -247,7 +247,7 @@ def test_a_body_is_never_too_big(properties: dict[str, str], key_phrases: list[s
 
 
 def test_an_event_is_of_the_tenant_of_its_record() -> None:
-    """Of whichever record it is; without one, the house's."""
+    """Of whichever record it is; without one, of no tenant."""
     live = ids.live_pass_id("call-1")
     records = [
         completed(),

@@ -40,7 +40,7 @@ recordings = Table(
     # How much of it could not be decoded, and for how much the file had no audio.
     Column("damaged_ms", BigInteger),
     Column("missing_ms", BigInteger),
-    # Whose it is; empty: the house's.
+    # Its tenant; empty: it belongs to none.
     Column("tenant", String(64), nullable=False, server_default=""),
     # What its submitter calls it; empty where only the URL tells.
     Column("file_name", String(LONGEST_FILE_NAME), nullable=False, server_default=""),

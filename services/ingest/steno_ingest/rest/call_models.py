@@ -39,7 +39,7 @@ class CallAnswer(Answer):
         description="active: people speak; ending: the audio is over, the transcript is not; the others: it has ended."
     )
     paused: bool = Field(description="Whether its audio is to be dropped.")
-    tenant: str | None = Field(description="Whose it is; none: the house's, which only keys with tenant=* see.")
+    tenant: str | None = Field(description="The tenant it belongs to; null: none, and only keys with tenant=* see it.")
     door: str = Field(description="The way it came in: audiohook, twilio, stream, or kafka.")
     protocol: str = Field(description="What its publisher calls that.")
     recording_id: str = Field(description="The id of its live pass, which records of the live transcript carry.")

@@ -48,7 +48,7 @@ class ChannelAnswer(Answer):
 class RecordingAnswer(AcceptedRecording):
     """A recording and what became of it."""
 
-    tenant: str | None = Field(description="Whose it is; none: the house's, which only keys with tenant=* see.")
+    tenant: str | None = Field(description="The tenant it belongs to; null: none, and only keys with tenant=* see it.")
     door: Door = Field(description="The way it came in.")
     url: str | None = Field(description="Where its audio is.")
     file_name: str | None = Field(description="What its file is called, where it was uploaded or dropped.")

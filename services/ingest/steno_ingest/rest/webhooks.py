@@ -67,7 +67,9 @@ class WebhookAnswer(Answer):
     """A webhook, without its secret."""
 
     webhook_id: str
-    tenant: str | None = Field(description="Whose it is, and whose events it is told; none: the house's, told all events.")
+    tenant: str | None = Field(
+        description="The tenant it belongs to, and whose events it is told; null: none, and it is told all events."
+    )
     url: str
     events: list[str]
     enabled: bool

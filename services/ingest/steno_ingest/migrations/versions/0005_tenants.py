@@ -1,4 +1,4 @@
-"""Whose recordings, calls and webhooks are: by the tenant of the key they came with. What was there before is the house's."""
+"""Whose recordings, calls and webhooks are: by the tenant of the key they came with. Earlier rows belong to none."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Whose webhooks, events and deliveries are. What was there before is the house's."""
+"""Whose webhooks, events and deliveries are. What was there before belongs to no tenant."""
 
 import sqlalchemy as sa
 from alembic import op
