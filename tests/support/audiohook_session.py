@@ -34,7 +34,7 @@ class Session:
         self.said: list[Said] = []
         self.closed: CloseReason | None = None
 
-    def take(self, actions: Iterable[Action]) -> list[Action]:
+    def carry_out(self, actions: Iterable[Action]) -> list[Action]:
         """Carries out actions; those that are not for the peer are given back."""
         told: list[Action] = []
         for action in actions:
@@ -52,21 +52,21 @@ class Session:
 
     def send(self, text: str) -> list[Action]:
         """The client sends a text frame."""
-        return self.take(self.door.receive_text(text, now=self.now))
+        return self.carry_out(self.door.receive_text(text, now=self.now))
 
     def audio(self, frame: bytes = FRAME) -> list[Action]:
         """The client sends audio, where it may."""
         sent = self.client.audio(frame)
-        return self.take(self.door.receive_bytes(sent, now=self.now)) if sent is not None else []
+        return self.carry_out(self.door.receive_bytes(sent, now=self.now)) if sent is not None else []
 
     def accept(self) -> None:
         """The call is in the ledger."""
-        self.take(self.door.accept(at=ResumePoint(sequence=0, position=0), now=self.now))
+        self.carry_out(self.door.accept(at=ResumePoint(sequence=0, position=0), now=self.now))
 
     def tick(self, seconds: float) -> list[Action]:
         """Time passes."""
         self.now += seconds
-        return self.take(self.door.tick(now=self.now))
+        return self.carry_out(self.door.tick(now=self.now))
 
     def mutated(self, text: str, **changes: Any) -> list[Action]:
         """The client sends a message that is changed."""

@@ -23,7 +23,7 @@ def hypothesis(text: str, *, start_ms: int = 0, channel: int = 0, revision: int 
 def test_a_phrase_becomes_a_final_transcript() -> None:
     """One entity with the utterance's id, its times, and its words."""
     session = opened()
-    session.take(session.door.add_caption(phrase("hello", start_ms=61_000, channel=1), now=session.now))
+    session.carry_out(session.door.add_caption(phrase("hello", start_ms=61_000, channel=1), now=session.now))
     assert session.client.transcripts == [
         {
             "id": "phrase-1-61000",
@@ -65,7 +65,7 @@ def texts(session: Session) -> list[str]:
 def test_a_hypothesis_becomes_an_interim_transcript() -> None:
     """It has the id that its phrase will have, and is as sure as its stable share."""
     session = opened()
-    session.take(session.door.add_caption(hypothesis("good morning"), now=session.now))
+    session.carry_out(session.door.add_caption(hypothesis("good morning"), now=session.now))
     (entity,) = session.client.transcripts
     assert (entity["id"], entity["isFinal"]) == ("phrase-0-0", False)
     assert entity["alternatives"][0]["confidence"] == 0.5
@@ -75,8 +75,8 @@ def test_a_hypothesis_becomes_an_interim_transcript() -> None:
 def test_interim_transcripts_can_be_left_out() -> None:
     """Where the settings say so, only what is final is sent."""
     session = opened(interim=False)
-    session.take(session.door.add_caption(hypothesis("good"), now=session.now))
-    session.take(session.door.add_caption(phrase("good morning"), now=session.now))
+    session.carry_out(session.door.add_caption(hypothesis("good"), now=session.now))
+    session.carry_out(session.door.add_caption(phrase("good morning"), now=session.now))
     assert texts(session) == ["good morning"]
 
 
@@ -86,7 +86,7 @@ def test_only_the_newest_hypothesis_of_a_channel_is_sent_when_there_is_little_ro
     for revision in range(100):
         for channel in (0, 1):
             caption = hypothesis(f"revision {revision}", channel=channel, revision=revision)
-            session.take(session.door.add_caption(caption, now=session.now))
+            session.carry_out(session.door.add_caption(caption, now=session.now))
     sent = len(session.client.transcripts)
     assert 10 < sent < 25
     session.tick(2)
@@ -99,8 +99,8 @@ def test_phrases_go_before_hypotheses_and_none_is_left_out() -> None:
     """Sixty phrases at once all arrive, in order, as fast as the client takes them."""
     session = opened()
     for number in range(60):
-        session.take(session.door.add_caption(phrase(f"{number}", start_ms=number * 2000), now=session.now))
-        session.take(session.door.add_caption(hypothesis("later", start_ms=number * 2000 + 1000), now=session.now))
+        session.carry_out(session.door.add_caption(phrase(f"{number}", start_ms=number * 2000), now=session.now))
+        session.carry_out(session.door.add_caption(hypothesis("later", start_ms=number * 2000 + 1000), now=session.now))
     assert len(session.client.transcripts) < 25
     for _ in range(120):
         session.tick(0.1)
@@ -114,7 +114,7 @@ def test_an_utterance_is_told_once() -> None:
     """A phrase that comes again, and a hypothesis that comes behind its phrase, are left out."""
     session = opened()
     for caption in (phrase("one"), phrase("one"), hypothesis("on"), phrase("two", start_ms=3000), phrase("one")):
-        session.take(session.door.add_caption(caption, now=session.now))
+        session.carry_out(session.door.add_caption(caption, now=session.now))
     assert texts(session) == ["one", "two"]
 
 
@@ -122,7 +122,7 @@ def test_a_client_that_wants_less_gets_less() -> None:
     """After an error 429 no caption is sent until its time is over; pings are answered all the same."""
     session = opened()
     session.send(session.client.message("error", {"code": 429, "message": "slow down", "retryAfter": "PT3S"}))
-    session.take(session.door.add_caption(phrase("hello"), now=session.now))
+    session.carry_out(session.door.add_caption(phrase("hello"), now=session.now))
     session.send(session.client.ping())
     session.tick(2.9)
     assert (texts(session), session.types[-1]) == ([], "pong")
@@ -134,8 +134,8 @@ def test_the_end_leaves_hypotheses_out() -> None:
     """Once the client closes, only what is final is sent."""
     session = opened()
     session.send(session.client.close())
-    session.take(session.door.add_caption(hypothesis("good"), now=session.now))
-    session.take(session.door.add_caption(phrase("goodbye"), now=session.now))
+    session.carry_out(session.door.add_caption(hypothesis("good"), now=session.now))
+    session.carry_out(session.door.add_caption(phrase("goodbye"), now=session.now))
     assert texts(session) == ["goodbye"]
 
 

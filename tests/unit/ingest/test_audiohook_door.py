@@ -151,7 +151,7 @@ def test_a_refused_call_says_why() -> None:
     """The client learns why its call is not taken; the call is not ours to end."""
     session = Session()
     session.send(session.client.open())
-    session.take(session.door.refuse(Refusal.CALL_ID_IN_USE, now=session.now))
+    session.carry_out(session.door.refuse(Refusal.CALL_ID_IN_USE, now=session.now))
     assert session.said[0].parameters == {"reason": "error", "info": "the call is not taken: call_id_in_use"}
     assert not any(isinstance(action, Ended) for action in session.told)
 
@@ -170,8 +170,8 @@ def test_nothing_is_said_before_the_first_pong() -> None:
     session.tick(0)
     session.send(session.client.open())
     session.accept()
-    session.take(session.door.add_caption(phrase("hello"), now=session.now))
-    session.take(session.door.ask_pause())
+    session.carry_out(session.door.add_caption(phrase("hello"), now=session.now))
+    session.carry_out(session.door.ask_pause())
     session.tick(1)
     assert session.types == ["opened"]
     session.send(session.client.ping())
@@ -184,7 +184,7 @@ def test_a_client_that_does_not_ping_is_not_waited_for() -> None:
     session.tick(0)
     session.send(session.client.open())
     session.accept()
-    session.take(session.door.add_caption(phrase("hello"), now=session.now))
+    session.carry_out(session.door.add_caption(phrase("hello"), now=session.now))
     session.tick(3)
     assert session.types == ["opened", "event"]
 
@@ -206,10 +206,10 @@ def test_pausing_and_going_on_follow_the_position() -> None:
 def test_the_client_is_asked_to_pause_and_to_go_on() -> None:
     """What the API wants is asked of the client, as often as it is wanted, and its answer is told."""
     session = opened()
-    session.take(session.door.ask_pause())
-    session.take(session.door.ask_pause())
+    session.carry_out(session.door.ask_pause())
+    session.carry_out(session.door.ask_pause())
     session.audio()
-    session.take(session.door.ask_resume())
+    session.carry_out(session.door.ask_resume())
     assert session.types[2:] == ["pause", "pause", "resume"]
     assert session.told == [Paused(), Resumed(skipped=1600)]
 
@@ -218,7 +218,7 @@ def test_a_pause_that_was_asked_before_the_start_begins_with_it() -> None:
     """A call paused while it is opened starts paused, without a sample in between."""
     session = Session()
     session.send(session.client.open())
-    session.take(session.door.ask_pause())
+    session.carry_out(session.door.ask_pause())
     session.accept()
     assert session.said[0].parameters["startPaused"] is True
     assert session.told[1:] == [Paused()]
@@ -266,10 +266,10 @@ def test_a_session_that_goes_on_with_a_call_has_times_of_its_own() -> None:
     session = Session()
     session.tick(0)
     session.send(session.client.open())
-    session.take(session.door.accept(at=ResumePoint(sequence=9, position=80_004), now=session.now))
+    session.carry_out(session.door.accept(at=ResumePoint(sequence=9, position=80_004), now=session.now))
     session.send(session.client.ping())
-    session.take(session.door.add_caption(phrase("before", start_ms=9_999), now=session.now))
-    session.take(session.door.add_caption(phrase("behind", start_ms=11_500), now=session.now))
+    session.carry_out(session.door.add_caption(phrase("before", start_ms=9_999), now=session.now))
+    session.carry_out(session.door.add_caption(phrase("behind", start_ms=11_500), now=session.now))
     (said,) = session.client.transcripts
     assert (said["offset"], said["alternatives"][0]["interpretations"][0]["tokens"][0]["offset"]) == ("PT1.5S", "PT1.6S")
 
@@ -298,9 +298,9 @@ def test_close_is_answered_when_the_last_captions_are_out() -> None:
     session.send(session.client.close())
     assert ended(session) == Ended(complete=True, reason="hangup")
     session.tick(1)
-    session.take(session.door.add_caption(phrase("goodbye"), now=session.now))
+    session.carry_out(session.door.add_caption(phrase("goodbye"), now=session.now))
     assert session.types[2:] == ["event"]
-    session.take(session.door.end_captions(phrase_count=1, now=session.now))
+    session.carry_out(session.door.end_captions(phrase_count=1, now=session.now))
     assert session.types[2:] == ["event", "closed"]
     assert session.closed is None
     session.tick(5)
@@ -343,30 +343,30 @@ def test_what_becomes_of_a_call_follows_from_the_close(reason: str, told: Action
     session.send(session.client.message("error", {"code": 408, "message": "no pong"}))
     assert session.send(session.client.close(reason)) == [told]
     assert session.types[2:] == ([] if reason == "end" else ["closed"])
-    assert session.take(session.door.lose_connection()) == []
+    assert session.carry_out(session.door.lose_connection()) == []
 
 
 def test_a_lost_connection_ends_the_call_as_torn() -> None:
     """Unless the server has the call wait: it is over, and not all of it is here."""
     session = opened()
-    assert session.take(session.door.lose_connection()) == [Ended(complete=False, reason="torn")]
-    assert session.take(session.door.lose_connection()) == []
-    assert session.take(session.door.tick(now=session.now + 100)) == []
+    assert session.carry_out(session.door.lose_connection()) == [Ended(complete=False, reason="torn")]
+    assert session.carry_out(session.door.lose_connection()) == []
+    assert session.carry_out(session.door.tick(now=session.now + 100)) == []
 
 
 def test_a_connection_lost_behind_the_end_is_nothing() -> None:
     """A call that ended ends once."""
     session = opened()
     session.send(session.client.close())
-    session.take(session.door.lose_connection())
+    session.carry_out(session.door.lose_connection())
     assert ended(session).complete
 
 
 def test_asked_to_leave_the_client_closes() -> None:
     """A service that stops asks by `disconnect`; the client closes, is answered at once, and the reason is ours."""
     session = opened()
-    session.take(session.door.ask_to_leave("service_stopping"))
-    session.take(session.door.ask_to_leave("service_stopping"))
+    session.carry_out(session.door.ask_to_leave("service_stopping"))
+    session.carry_out(session.door.ask_to_leave("service_stopping"))
     assert ended(session) == Ended(complete=False, reason="service_stopping")
     assert session.said[2].parameters == {"reason": "completed", "info": "service_stopping"}
     assert session.types[2:] == ["disconnect", "closed"]
@@ -385,7 +385,7 @@ def test_a_client_whose_key_is_gone_is_told_so() -> None:
     """Its call ends at once, `disconnect` says unauthorized, its audio is nothing any more, and its close is answered."""
     session = opened()
     told = len(session.said)
-    session.take(session.door.ask_to_leave("key_revoked"))
+    session.carry_out(session.door.ask_to_leave("key_revoked"))
     assert ended(session) == Ended(complete=False, reason="key_revoked")
     assert session.said[told].parameters == {"reason": "unauthorized", "info": "key_revoked"}
     assert session.types[told:] == ["disconnect", "closed"]
@@ -393,7 +393,7 @@ def test_a_client_whose_key_is_gone_is_told_so() -> None:
 
 def frame_of(session: Session, data: bytes) -> list[Action]:
     """Bytes that the client would not send."""
-    return session.take(session.door.receive_bytes(data, now=session.now))
+    return session.carry_out(session.door.receive_bytes(data, now=session.now))
 
 
 Wrong = Callable[[Session], object]
@@ -469,7 +469,7 @@ def test_what_comes_behind_closed_is_passed_over() -> None:
     session = opened()
     session.send(session.client.close())
     assert session.send(session.client.message("close", {"reason": "end"})) == []
-    session.take(session.door.end_captions(phrase_count=0, now=session.now))
+    session.carry_out(session.door.end_captions(phrase_count=0, now=session.now))
     assert session.types[-1] == "closed"
     assert session.door.receive_text(session.client.message("ping"), now=session.now) == []
     assert session.door.receive_bytes(FRAME, now=session.now) == []
@@ -492,6 +492,6 @@ def test_more_than_is_kept_of_a_call_is_refused_by_name(config: dict[str, str]) 
 def test_what_the_call_cannot_take_ends_the_session_as_any_fault_of_the_client() -> None:
     """It is told to close, and the call is over by a protocol error."""
     session = opened()
-    session.take(session.door.reject("it is too much", now=session.now))
+    session.carry_out(session.door.reject("it is too much", now=session.now))
     assert session.types[-2:] == ["disconnect", "closed"]
     assert (ended(session).reason, ended(session).error) == ("protocol_error", "it is too much")

@@ -38,7 +38,7 @@ class Exchange(RuleBasedStateMachine):
         self.phrases = 0
         self.next_ping = 0.0
 
-    def take(self, actions: Iterable[Action]) -> None:
+    def carry_out(self, actions: Iterable[Action]) -> None:
         """Carries out what the door wants."""
         for action in actions:
             match action:
@@ -69,7 +69,7 @@ class Exchange(RuleBasedStateMachine):
     @initialize(at_once=st.sampled_from([True, True, True, False]))
     def connect(self, at_once: bool) -> None:
         """The client opens the session, and mostly gets its answer before anything else happens."""
-        self.take(self.door.tick(now=self.now))
+        self.carry_out(self.door.tick(now=self.now))
         self.to_door.append(self.client.open())
         if at_once:
             self.reach_the_door(1)
@@ -82,9 +82,9 @@ class Exchange(RuleBasedStateMachine):
         for _ in range(min(count, len(self.to_door))):
             sent = self.to_door.pop(0)
             if isinstance(sent, str):
-                self.take(self.door.receive_text(sent, now=self.now))
+                self.carry_out(self.door.receive_text(sent, now=self.now))
             else:
-                self.take(self.door.receive_bytes(sent, now=self.now))
+                self.carry_out(self.door.receive_bytes(sent, now=self.now))
 
     @rule(count=st.integers(min_value=1, max_value=10))
     def reach_the_client(self, count: int) -> None:
@@ -100,7 +100,7 @@ class Exchange(RuleBasedStateMachine):
     def accept(self) -> None:
         """The ledger has the call."""
         self.accepted = True
-        self.take(self.door.accept(at=ResumePoint(sequence=0, position=0), now=self.now))
+        self.carry_out(self.door.accept(at=ResumePoint(sequence=0, position=0), now=self.now))
 
     @precondition(lambda self: self.client.state == "open")
     @rule(samples=st.integers(min_value=1, max_value=200))
@@ -149,7 +149,7 @@ class Exchange(RuleBasedStateMachine):
     @rule(wanted=st.booleans())
     def ask(self, wanted: bool) -> None:
         """The API wants a pause, or no pause."""
-        self.take(self.door.ask_pause() if wanted else self.door.ask_resume())
+        self.carry_out(self.door.ask_pause() if wanted else self.door.ask_resume())
 
     @rule(seconds=st.floats(min_value=0, max_value=1))
     def pass_time(self, seconds: float) -> None:
@@ -158,7 +158,7 @@ class Exchange(RuleBasedStateMachine):
             seconds = 0
         if self.client.state == "open":
             self.now += seconds
-        self.take(self.door.tick(now=self.now))
+        self.carry_out(self.door.tick(now=self.now))
 
     @precondition(lambda self: self.accepted)
     @rule(final=st.booleans(), channel=st.integers(min_value=0, max_value=1))
@@ -170,9 +170,9 @@ class Exchange(RuleBasedStateMachine):
         }  # fmt: skip
         if final:
             self.phrases += 1
-            self.take(self.door.add_caption(Phrase(**common, sequence=0, confidence=1), now=self.now))
+            self.carry_out(self.door.add_caption(Phrase(**common, sequence=0, confidence=1), now=self.now))
         else:
-            self.take(self.door.add_caption(Hypothesis(**common, revision=0), now=self.now))
+            self.carry_out(self.door.add_caption(Hypothesis(**common, revision=0), now=self.now))
 
     @invariant()
     def audio_is_where_it_was_spoken(self) -> None:
@@ -194,7 +194,7 @@ class Exchange(RuleBasedStateMachine):
             self.reach_the_client(1)
         assert self.arrived == self.spoken
         assert self.ended == [Ended(complete=True, reason="hangup")]
-        self.take(self.door.end_captions(phrase_count=self.phrases, now=self.now))
+        self.carry_out(self.door.end_captions(phrase_count=self.phrases, now=self.now))
         self.reach_the_client(100)
         assert self.client.state == "closed"
 

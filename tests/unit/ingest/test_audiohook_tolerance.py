@@ -91,9 +91,9 @@ def test_an_update_without_a_language_changes_none(parameters: object) -> None:
 def test_a_client_that_takes_no_events_is_sent_no_more(code: int, message: str) -> None:
     """What waits is dropped too, and its close does not wait for captions."""
     session = opened()
-    session.take(session.door.add_caption(phrase("hello"), now=session.now))
+    session.carry_out(session.door.add_caption(phrase("hello"), now=session.now))
     session.send(session.client.message("error", {"code": code, "message": message}))
-    session.take(session.door.add_caption(phrase("again", start_ms=2000), now=session.now))
+    session.carry_out(session.door.add_caption(phrase("again", start_ms=2000), now=session.now))
     session.tick(1)
     assert session.types == ["opened", "pong", "event"]
     session.audio()
@@ -106,7 +106,7 @@ def test_another_error_400_stops_no_events() -> None:
     """Only what says so."""
     session = opened()
     session.send(session.client.message("error", {"code": 400, "message": "tough stuff"}))
-    session.take(session.door.add_caption(phrase("hello"), now=session.now))
+    session.carry_out(session.door.add_caption(phrase("hello"), now=session.now))
     assert session.types[2:] == ["event"]
 
 

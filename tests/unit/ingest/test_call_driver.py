@@ -8,7 +8,7 @@ from prometheus_client import REGISTRY
 from steno_ingest.calls.doors.actions import Action, Close, SendText
 from steno_ingest.calls.doors.stream import StreamDoor
 from steno_ingest.calls.doors.twilio import TwilioDoor
-from steno_ingest.calls.doors.twilio_siblings import Siblings
+from steno_ingest.calls.doors.twilio_stream_group import StreamGroups
 from steno_ingest.calls.hosting import caption_feed
 from steno_ingest.calls.hosting.outgoing import Outgoing, PeerNotReading
 from structlog.testing import capture_logs
@@ -367,7 +367,7 @@ async def test_messages_that_cannot_be_used_are_counted_and_told() -> None:
 
 async def test_a_call_may_be_offered_by_the_clock() -> None:
     """A stream of a single track waits for others before it offers its call; what its peer says meanwhile follows."""
-    made = Line(TwilioDoor(siblings=Siblings()))
+    made = Line(TwilioDoor(groups=StreamGroups()))
     running = asyncio.create_task(made.connection.run())
     start = {"callSid": "call-1", "tracks": ["inbound"]}
     made.wire.say({"event": "start", "streamSid": "MZ1", "start": start})

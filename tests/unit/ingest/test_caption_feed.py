@@ -168,10 +168,10 @@ async def test_a_long_call_is_told_as_fast_as_it_is_read() -> None:
 async def test_there_is_room_again_when_most_has_been_read() -> None:
     """Whoever waits for it goes on then."""
     outgoing = Outgoing()
-    await outgoing.room()
+    await outgoing.wait_for_room()
     for _ in range(40):
         outgoing.put(SendText(text="a"))
-    waiting = asyncio.create_task(outgoing.room())
+    waiting = asyncio.create_task(outgoing.wait_for_room())
     for _ in range(9):
         await asyncio.sleep(0)
         assert not waiting.done()

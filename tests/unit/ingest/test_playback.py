@@ -1,6 +1,7 @@
 """Audio towards the peer of a call: in order, paced, interruptible, with marks; by a second connection of the call."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from itertools import pairwise
@@ -10,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from steno_ingest.calls.doors.actions import SendBytes, SendText
 from steno_ingest.calls.doors.audio_format import AudioFormat
-from steno_ingest.calls.doors.port import Entered
-from steno_ingest.calls.doors.twilio import TwilioDoor
+from steno_ingest.calls.doors.port import Door, Entered
+from steno_ingest.calls.doors.stream import StreamDoor
 from steno_ingest.calls.hosting.driver import CallDriver
 from steno_ingest.calls.hosting.playback import CannotPlay, Playback
 from support.hosting import Hosting
 from support.scripted_door import MEDIA, ScriptedDoor
-from support.wire import MemoryPhrases, ScriptedCaptions
+from support.wire import START, MemoryPhrases, ScriptedCaptions
 
 from steno.events.records import AudioChunk, AudioCodec
 from steno.tenants import Caller
@@ -71,7 +72,7 @@ def test_half_samples_and_endless_prompts_are_not_played() -> None:
 
 
 @asynccontextmanager
-async def driving(door: ScriptedDoor | TwilioDoor) -> AsyncIterator[tuple[Hosting, CallDriver]]:
+async def driving(door: Door) -> AsyncIterator[tuple[Hosting, CallDriver]]:
     """A driver whose transport is the test itself."""
     hosting, over = Hosting(), asyncio.Event()
     driver = CallDriver(
@@ -144,9 +145,16 @@ async def test_playback_is_stopped_by_the_service_and_by_the_end_of_the_connecti
     assert not await second
 
 
+async def test_nothing_is_played_before_there_is_a_call() -> None:
+    """Whoever asks for it is told."""
+    async with driving(ScriptedDoor()) as (_, driver):
+        with pytest.raises(CannotPlay, match="without a call"):
+            await driver.play(SECOND)
+
+
 async def test_nothing_is_played_to_a_peer_that_takes_no_audio() -> None:
-    """Nor before there is a call."""
-    for door in (TwilioDoor(), ScriptedDoor()):
-        async with driving(door) as (_, driver):
-            with pytest.raises(CannotPlay, match="nothing can be played"):
-                await driver.play(SECOND)
+    """A door without a player says so by its protocol's name."""
+    async with driving(StreamDoor()) as (_, driver):
+        await driver.receive_text(json.dumps(START))
+        with pytest.raises(CannotPlay, match="the protocol stream takes no audio"):
+            await driver.play(SECOND)

@@ -1,1 +1,1 @@
-"""The protocols that live calls come in by, each a state machine without a socket (`steno_ingest.calls.doors.port`)."""
+"""The protocols that live calls come in by, each a state machine without a transport (`steno_ingest.calls.doors.port`)."""

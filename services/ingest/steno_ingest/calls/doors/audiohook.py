@@ -105,7 +105,7 @@ class AudioHookDoor:
             "close": self._on_close,
         }
         self._when_open: Mapping[str, Callable[[ClientMessage, Any, MediaStream], Sequence[Action]]] = {
-            "ping": lambda message, _, stream: stream.hear(message.position),
+            "ping": lambda message, _, stream: stream.note_position(message.position),
             "paused": lambda message, _, stream: stream.pause(message.position),
             "resumed": lambda message, _, stream: stream.resume(message.position),
             "discarded": lambda message, _, stream: stream.discard(message.position),
@@ -118,10 +118,10 @@ class AudioHookDoor:
         self._now = now
         if self._state not in (State.CLOSED, State.GONE):
             try:
-                self._take(messages.parse_message(text))
+                self._handle(messages.parse_message(text))
             except BadMessage as bad:
-                self._violated(str(bad))
-        return self._done()
+                self._reject(str(bad))
+        return self._collect()
 
     def receive_bytes(self, data: bytes, *, now: float) -> list[Action]:
         """Audio."""
@@ -130,16 +130,16 @@ class AudioHookDoor:
             if self._state in (State.CONNECTED, State.OPENING):
                 raise BadMessage("audio came before the session was opened")
             if self._state is State.OPEN and self._call_open and self._stream is not None:
-                self._actions += self._stream.take(data)
+                self._actions += self._stream.add_audio(data)
         except BadMessage as bad:
-            self._violated(str(bad))
-        return self._done()
+            self._reject(str(bad))
+        return self._collect()
 
     def lose_connection(self) -> list[Action]:
         """The connection is gone, and the rest of the call with it, unless another session brings that."""
         self._end(complete=False, reason="torn")
         self._enter(State.GONE)
-        return self._done()
+        return self._collect()
 
     def accept(self, *, at: ResumePoint, now: float) -> list[Action]:
         """The call is kept: the session is open."""
@@ -147,7 +147,7 @@ class AudioHookDoor:
         if self._state is State.OPENING:
             self._outgoing.begin_at(at.position * 1000 // SAMPLE_RATE)
             self._answer_open()
-        return self._done()
+        return self._collect()
 
     def refuse(self, reason: Refusal, *, now: float) -> list[Action]:
         """The call is not taken."""
@@ -155,7 +155,7 @@ class AudioHookDoor:
         if self._state is State.OPENING:
             self._call_open = False
             self._disconnect("error", f"the call is not taken: {reason}")
-        return self._done()
+        return self._collect()
 
     def acknowledge(self, *, sequence: int, position: int) -> list[Action]:
         """The protocol has no word for it."""
@@ -169,27 +169,27 @@ class AudioHookDoor:
         """Becomes a transcript event, as soon as there is room for it."""
         self._now = now
         self._outgoing.caption(caption)
-        return self._done()
+        return self._collect()
 
     def end_captions(self, *, phrase_count: int, now: float) -> list[Action]:
         """No caption follows: a `close` that waits for the last ones is answered."""
         self._now = now
         self._transcribed = True
-        return self._done()
+        return self._collect()
 
     def ask_pause(self) -> list[Action]:
         """Asks the client to send no audio, also once more."""
         self._start_paused = True
         if self._state is State.OPEN:
             self._outgoing.request("pause")
-        return self._done()
+        return self._collect()
 
     def ask_resume(self) -> list[Action]:
         """Asks the client to go on, also once more."""
         self._start_paused = False
         if self._state is State.OPEN:
             self._outgoing.request("resume")
-        return self._done()
+        return self._collect()
 
     def ask_to_leave(self, reason: str) -> list[Action]:
         """Asks the client to close; until it does, the session goes on."""
@@ -199,32 +199,32 @@ class AudioHookDoor:
                 self._disconnect("unauthorized", reason)
         elif self._state is State.OPEN and not self._left_because:
             self._left_because = reason
-            self._say("disconnect", {"reason": "completed", "info": reason})
+            self._send("disconnect", {"reason": "completed", "info": reason})
         elif self._state in (State.CONNECTED, State.OPENING):
             self._end(complete=False, reason=reason)
             self._disconnect("completed", reason)
-        return self._done()
+        return self._collect()
 
     def reject(self, error: str, *, now: float) -> list[Action]:
         """The client is told to close."""
         self._now = now
-        self._violated(error)
-        return self._done()
+        self._reject(error)
+        return self._collect()
 
     def tick(self, *, now: float) -> list[Action]:
         """Captions that are due, and answers that are late."""
         self._now = now
         if self._deadline is not None and now >= self._deadline:
             self._on_deadline()
-        return self._done()
+        return self._collect()
 
-    def _take(self, message: ClientMessage) -> None:
+    def _handle(self, message: ClientMessage) -> None:
         if self._state is State.LEAVING:
             if message.type == "close":  # whatever its number: that may be what was wrong
                 self._closed_by = message.sequence
                 self._answer_close()
             return
-        self._outgoing.heard(message)
+        self._outgoing.check(message)
         if message.type in self._anywhere:
             self._anywhere[message.type](message, message.parameters)
         if self._state is State.OPEN and self._call_open and self._stream is not None and message.type in self._when_open:
@@ -261,7 +261,7 @@ class AudioHookDoor:
         )
 
     def _on_ping(self, _: ClientMessage, __: object) -> None:
-        self._say("pong", {})
+        self._send("pong", {})
         self._quiet_until = self._now
 
     def _on_update(self, _: ClientMessage, update: messages.Update, __: MediaStream) -> list[Action]:
@@ -307,23 +307,23 @@ class AudioHookDoor:
     def _answer_open(self) -> None:
         if self._start_paused:
             self._opened["startPaused"] = True
-        self._say("opened", self._opened)
+        self._send("opened", self._opened)
         self._quiet_until = self._now + _GREETING_SECONDS
         self._enter(State.OPEN)
 
     def _answer_close(self) -> None:
         self._outgoing.client_sequence = self._closed_by
-        self._say("closed", {})
+        self._send("closed", {})
         self._enter(State.CLOSED, _LEAVE_SECONDS)
 
-    def _violated(self, what: str) -> None:
+    def _reject(self, what: str) -> None:
         """The client did not keep to the protocol."""
         if self._state in (State.CONNECTED, State.OPENING, State.OPEN):
             self._end(complete=False, reason="protocol_error", error=what)
             self._disconnect("error", what)
 
     def _disconnect(self, reason: str, info: str) -> None:
-        self._say("disconnect", {"reason": reason, "info": info})
+        self._send("disconnect", {"reason": reason, "info": info})
         self._enter(State.LEAVING, _LEAVE_SECONDS)
 
     def _end(self, *, complete: bool, reason: str, error: str = "") -> None:
@@ -339,14 +339,14 @@ class AudioHookDoor:
         self._state = state
         self._deadline = None if seconds is None else self._now + seconds
 
-    def _say(self, kind: str, parameters: Mapping[str, Any]) -> None:
+    def _send(self, kind: str, parameters: Mapping[str, Any]) -> None:
         self._actions.append(self._outgoing.message(kind, parameters, now=self._now))
 
-    def _done(self) -> list[Action]:
+    def _collect(self) -> list[Action]:
         """What there is to do; whatever happened, there may be something to say now."""
         if self._state is State.CLOSING or (self._state is State.OPEN and self._now >= self._quiet_until):
             self._actions += self._outgoing.due(self._now)
-        if self._state is State.CLOSING and self._transcribed and self._outgoing.told:
+        if self._state is State.CLOSING and self._transcribed and self._outgoing.all_sent:
             self._answer_close()
         actions, self._actions = self._actions, []
         return actions

@@ -1,4 +1,4 @@
-"""What an AudioHook client is told of the call: transcript events. Pure.
+"""Chooses which captions an AudioHook client is told next, and writes them as transcript events. Pure.
 
 The client takes so many messages a second. So what is final goes first, and of what is not final only the newest of each
 channel, where there is room: the next one says it better anyway. Times are those of its session, which may be a later part of
@@ -34,7 +34,7 @@ class Captions:
         self.begin_ms = 0
 
     def add(self, caption: Hypothesis | Phrase) -> None:
-        """Takes a caption to be sent. What is said of an utterance behind its phrase, or once more, is left out."""
+        """Adds a caption to be sent. What is said of an utterance behind its phrase, or once more, is left out."""
         if not self._wanted or caption.start_ms <= self._final_ms.get(caption.channel, self.begin_ms - 1):
             return
         if isinstance(caption, Phrase):

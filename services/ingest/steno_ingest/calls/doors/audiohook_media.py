@@ -1,4 +1,4 @@
-"""The audio of an AudioHook session: which of the offers is taken, and where in the call we are. Pure.
+"""Chooses the audio of an AudioHook session, and follows by the client's position where in the call it is. Pure.
 
 The client's `position` is the clock: samples since the session's start, sent or not. It never tells of a span it skipped
 without moving it.
@@ -62,8 +62,8 @@ class MediaStream:
             for number, name in enumerate(self._names)
         )
 
-    def take(self, data: bytes) -> list[Audio]:
-        """A binary frame.
+    def add_audio(self, data: bytes) -> list[Audio]:
+        """Adds the audio of a binary message.
 
         Raises:
             BadMessage: there should be none now, or it is not a whole number of samples.
@@ -75,26 +75,26 @@ class MediaStream:
         self._position += len(data) // self._frame_bytes
         return [Audio(data=data)] if data else []
 
-    def hear(self, position: int) -> list[Gap]:
-        """The client says in passing where it is. Raises `BadMessage` where that cannot be."""
+    def note_position(self, position: int) -> list[Gap]:
+        """Handles that the client says in passing where it is. Raises `BadMessage` where that cannot be."""
         if self._paused or self._ahead(position) <= _TOLERANCE:
             return []
         return self._skip(position, GapReason.LOST)
 
     def discard(self, position: int) -> list[Gap]:
-        """The client has left a span out, and is here now. Raises `BadMessage` where that cannot be."""
+        """Handles that the client has left a span out, and is here now. Raises `BadMessage` where that cannot be."""
         return [] if self._paused or not self._ahead(position) else self._skip(position, GapReason.DISCARDED)
 
     def pause(self, position: int) -> list[Gap | Paused]:
-        """The client pauses; that may come twice. Raises `BadMessage` where the position cannot be."""
+        """Handles that the client pauses; that may come twice. Raises `BadMessage` where the position cannot be."""
         if self._paused:
             return []
-        gaps = self.hear(position)
+        gaps = self.note_position(position)
         self._paused = True
         return [*gaps, Paused()]
 
     def resume(self, position: int) -> list[Resumed]:
-        """The client goes on, at this position. Raises `BadMessage` where that cannot be."""
+        """Handles that the client goes on, at this position. Raises `BadMessage` where that cannot be."""
         if not self._paused:
             return []
         skipped = self._ahead(position)

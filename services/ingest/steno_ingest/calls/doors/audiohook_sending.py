@@ -1,4 +1,4 @@
-"""Our side of an AudioHook session: numbered messages, as many as the client takes. Pure.
+"""Sends our messages of an AudioHook session: numbered, and no more than the client takes. Pure.
 
 The client takes so many messages a second from a server, and answers more with error 429. It wants the answer to its first ping
 as our second message, so what it did not ask for waits for that.
@@ -42,7 +42,7 @@ class TokenBucket:
 
 
 class Outgoing:
-    """What is sent to the peer."""
+    """Our messages, numbered and limited."""
 
     def __init__(self, session_id: str, *, bucket: TokenBucket, captions: Captions) -> None:
         self._session_id = session_id
@@ -54,8 +54,8 @@ class Outgoing:
         #: The number of the peer's last message.
         self.client_sequence = 0
 
-    def heard(self, message: ClientMessage) -> None:
-        """A message came.
+    def check(self, message: ClientMessage) -> None:
+        """Checks the numbers of a message that came.
 
         Raises:
             BadMessage: it is of another session, it is not the next one, or it answers what we did not say.
@@ -119,6 +119,6 @@ class Outgoing:
         self._bucket.wait(seconds, now)
 
     @property
-    def told(self) -> bool:
+    def all_sent(self) -> bool:
         """Whether all that is final was sent."""
         return not self._captions.waiting

@@ -6,7 +6,7 @@ parameter says otherwise; outbound is what the caller hears: the agent.
 
 Nothing is ever sent to the peer: on a one-way stream anything is an error to it (Twilio's error 31924). These streams cannot be
 resumed, paused or told of captions; a stream that is over is closed. For a while, another one of the same call goes on with it;
-those that come side by side are one call too (`twilio_siblings`).
+those that come side by side are one call too (`twilio_stream_group`).
 
 A message that cannot be used costs itself and is told (`Unusable`); the call goes on. Only a start that cannot be taken, and a
 peer that sends nothing else for a while, end the stream.
@@ -31,8 +31,8 @@ from steno_ingest.calls.doors.actions import (
 )
 from steno_ingest.calls.doors.port import KEY_REVOKED, Refusal
 from steno_ingest.calls.doors.twilio_messages import Start, event_of
-from steno_ingest.calls.doors.twilio_siblings import Gathering, Siblings
-from steno_ingest.calls.doors.twilio_stream import Source
+from steno_ingest.calls.doors.twilio_stream_group import StreamGroup, StreamGroups
+from steno_ingest.calls.doors.twilio_tracks import Source
 from steno_ingest.calls.doors.twilio_values import BadMessage, StreamError, message_of
 
 _START_SECONDS = 10
@@ -57,18 +57,18 @@ class TwilioDoor:
     captioned = False
     player = None
 
-    def __init__(self, *, rejoin_seconds: float = 0, siblings: Siblings | None = None, party: str = "") -> None:
+    def __init__(self, *, rejoin_seconds: float = 0, groups: StreamGroups | None = None, party: str = "") -> None:
         """
         Args:
             rejoin_seconds: How long after its end another stream may go on with the call; 0: the call ends with its stream.
-            siblings: Where streams of one call side by side find each other; None: this one waits for none.
+            groups: Where streams of one call side by side find each other; None: this one waits for none.
             party: Whose stream it is.
         """
         self._rejoin_seconds = rejoin_seconds
-        self._siblings = siblings or Siblings(gather_seconds=0)
+        self._groups = groups or StreamGroups(gather_seconds=0)
         self._party = party
         self._source: Source | None = None
-        self._gathering: Gathering | None = None
+        self._group: StreamGroup | None = None
         #: The call is brought by another stream.
         self._follows = False
         self._accepted = False
@@ -88,17 +88,17 @@ class TwilioDoor:
         try:
             actions = self._receive(message_of(text), now)
         except BadMessage as error:
-            return self._pass_over(error)
+            return self._skip(error)
         except StreamError as error:
             return self._fail(str(error))
         self._unusable_in_a_row = 0
-        return self._after_acceptance(actions)
+        return self._hold_until_accepted(actions)
 
     def receive_bytes(self, data: bytes, *, now: float) -> list[Action]:
         """These streams are text."""
         if self._over:
             return []
-        return self._pass_over(BadMessage("json", "a binary frame came; every message of this stream is JSON text"))
+        return self._skip(BadMessage("json", "a binary frame came; every message of this stream is JSON text"))
 
     def lose_connection(self) -> list[Action]:
         """The connection is gone: torn, unless `stop` came before."""
@@ -134,9 +134,9 @@ class TwilioDoor:
 
     def ask_pause(self) -> list[Action]:
         """A platform pauses by its own REST only; what waits for the other track was said before and goes out of here."""
-        if self._gathering is None or self._follows or self._over or not self._accepted:
+        if self._group is None or self._follows or self._over or not self._accepted:
             return []
-        return self._gathering.flush()
+        return self._group.flush()
 
     def ask_resume(self) -> list[Action]:
         """A platform goes on by its own REST only."""
@@ -157,11 +157,11 @@ class TwilioDoor:
             self._opened_at = now
         if self._over:
             return []
-        if self._gathering is not None:
+        if self._group is not None:
             if self._follows:
                 return []
-            self._gathering.idle(now)
-            return self._after_acceptance(self._offered(self._gathering, now))
+            self._group.tick(now)
+            return self._hold_until_accepted(self._offer(self._group, now))
         if now - self._opened_at >= _START_SECONDS:
             return self._fail(f"no start message came within {_START_SECONDS} s")
         return []
@@ -172,25 +172,25 @@ class TwilioDoor:
             return self._begin(message, now)
         if event not in ("media", "dtmf", "stop"):
             return []
-        if self._gathering is None or self._source is None:
+        if self._group is None or self._source is None:
             if event == "stop":
                 raise StreamError("stop came before start")
             raise BadMessage("order", f"{event} came before start")
         self._source.start.check(message)
-        if self._follows and (event == "stop" or not self._gathering.over):
-            return self._follow(self._gathering, self._source, message, event, now)
+        if self._follows and (event == "stop" or not self._group.over):
+            return self._follow(self._group, self._source, message, event, now)
         if self._follows:
             # Whoever brought the call is gone: it goes on with this stream.
-            self._follows, self._gathering = False, self._gathering.handed_over(now)
+            self._follows, self._group = False, self._group.hand_over(now)
         if event != "stop":
-            self._gathering.hear(self._source, message, event, now)
-            return self._offered(self._gathering, now)
+            self._group.handle(self._source, message, event, now)
+            return self._offer(self._group, now)
         left = Left(reason="hangup", complete=True) if self._rejoin_seconds else Ended(complete=True, reason="hangup")
-        self._gathering.until = now
-        return [*self._offered(self._gathering, now), *self._last(left)]
+        self._group.until = now
+        return [*self._offer(self._group, now), *self._final_actions(left)]
 
     def _begin(self, message: Mapping[str, Any], now: float) -> list[Action]:
-        if self._gathering is not None:
+        if self._group is not None:
             raise BadMessage("order", "a second start came; a connection carries one stream")
         try:
             start = Start.of(message)
@@ -198,38 +198,38 @@ class TwilioDoor:
             # Without its start there is nothing that could go on.
             raise StreamError(str(error)) from None
         self._source = Source(start)
-        self._gathering = self._siblings.found(self._party, start)
-        if self._gathering is not None:
+        self._group = self._groups.join(self._party, start)
+        if self._group is not None:
             self._follows = True
             return [Follows()]
-        self._gathering = self._siblings.lead(self._party, start, now)
-        return self._offered(self._gathering, now)
+        self._group = self._groups.begin(self._party, start, now)
+        return self._offer(self._group, now)
 
-    def _offered(self, gathering: Gathering, now: float) -> list[Action]:
-        """The call, once no other stream is waited for; and what came of it since."""
-        if gathering.opened:
-            return gathering.take()
-        if now < gathering.until and not gathering.full:
+    def _offer(self, group: StreamGroup, now: float) -> list[Action]:
+        """Offers the call once no other stream is waited for, and gives what came of it since."""
+        if group.opened:
+            return group.drain()
+        if now < group.until and not group.full:
             return []
-        self._siblings.done(self._party, gathering)
-        gathering.open()
-        call = gathering.start.call
+        self._groups.close(self._party, group)
+        group.open()
+        call = group.start.call
         if self._rejoin_seconds:
             call = replace(call, conversation=call.call_id, awaited_seconds=self._rejoin_seconds)
-        return [call, *gathering.take()]
+        return [call, *group.drain()]
 
-    def _follow(self, gathering: Gathering, source: Source, message: Mapping[str, Any], event: str, now: float) -> list[Action]:
+    def _follow(self, group: StreamGroup, source: Source, message: Mapping[str, Any], event: str, now: float) -> list[Action]:
         """Gives the stream that brings the call what this one hears."""
         if event == "stop":
-            gathering.left(torn=False)
+            group.leave(torn=False)
             return self._close(CloseReason.DONE)
-        if gathering.full:
+        if group.full:
             raise StreamError("the stream sends faster than its call can be taken")
-        gathering.hear(source, message, event, now)
+        group.handle(source, message, event, now)
         return []
 
-    def _pass_over(self, error: BadMessage) -> list[Action]:
-        """The stream goes on without a message, unless it consists of such."""
+    def _skip(self, error: BadMessage) -> list[Action]:
+        """Goes on without a message, unless the stream consists of such."""
         self._unusable += 1
         self._unusable_in_a_row += 1
         told: list[Action] = [Unusable(reason=error.reason, detail=str(error))]
@@ -245,24 +245,24 @@ class TwilioDoor:
         """The call's last actions, where one was begun and is not over."""
         if self._over:
             return []
-        gathering, self._over = self._gathering, True
-        if gathering is None:
+        group, self._over = self._group, True
+        if group is None:
             return []
         if self._follows:
-            gathering.left(torn=True)
+            group.leave(torn=True)
             return []
-        self._siblings.done(self._party, gathering)
-        gathering.over = True
-        gathering.torn |= not gathering.opened
-        return self._after_acceptance(self._last(ended)) if gathering.opened else []
+        self._groups.close(self._party, group)
+        group.over = True
+        group.torn |= not group.opened
+        return self._hold_until_accepted(self._final_actions(ended)) if group.opened else []
 
-    def _last(self, ended: Ended | Left) -> list[Action]:
-        gathering = self._gathering
-        assert gathering is not None
-        self._over = gathering.over = True
-        if gathering.torn:
+    def _final_actions(self, ended: Ended | Left) -> list[Action]:
+        group = self._group
+        assert group is not None
+        self._over = group.over = True
+        if group.torn:
             ended = replace(ended, complete=False)
-        return [*gathering.flush(), *gathering.told_at_end(unusable=self._unusable), ended]
+        return [*group.flush(), *group.final_updates(unusable=self._unusable), ended]
 
     def _close(self, why: CloseReason, detail: str = "") -> list[Action]:
         if self._closed:
@@ -270,8 +270,8 @@ class TwilioDoor:
         self._over = self._closed = True
         return [Close(why=why, detail=detail)]
 
-    def _after_acceptance(self, actions: Sequence[Action]) -> list[Action]:
-        """What may be told now; the rest is held until the call is accepted."""
+    def _hold_until_accepted(self, actions: Sequence[Action]) -> list[Action]:
+        """The actions that may be given now; the rest is held until the call is accepted."""
         if self._accepted:
             return list(actions)
         offered = [action for action in actions if isinstance(action, _AT_ONCE)]

@@ -20,7 +20,7 @@ from steno.tenants import Caller
 from steno_ingest.calls.doors.http_entrance import DoorFactory, Upgrade, UpgradeRefused
 from steno_ingest.calls.doors.port import Entered
 from steno_ingest.calls.doors.twilio import TwilioDoor
-from steno_ingest.calls.doors.twilio_siblings import Siblings
+from steno_ingest.calls.doors.twilio_stream_group import StreamGroups
 
 _HEADER = "x-twilio-signature"
 _SETTINGS_HEADER = "x-twilio-webhooks-signature-settings"
@@ -151,12 +151,12 @@ def spellings(url: str, *, query: str = "") -> list[str]:
 def door_factory(gatekeeper: Gatekeeper, *, rejoin_seconds: float = 0) -> DoorFactory:
     """Makes the doors of requests that may come in, and refuses all others."""
 
-    siblings = Siblings()
+    groups = StreamGroups()
 
     def make(upgrade: Upgrade) -> Entered:
         caller = gatekeeper.check(upgrade)
         return Entered(
-            door=TwilioDoor(rejoin_seconds=rejoin_seconds, siblings=siblings, party=caller.key),
+            door=TwilioDoor(rejoin_seconds=rejoin_seconds, groups=groups, party=caller.key),
             caller=caller,
             holds=lambda: gatekeeper.holds(caller),
         )

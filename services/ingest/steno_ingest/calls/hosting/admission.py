@@ -1,4 +1,4 @@
-"""Whether a call that is offered is taken: the ledger decides, in bounded time."""
+"""Asks the ledger whether a call may begin or go on here, in bounded time."""
 
 import asyncio
 import secrets
@@ -71,7 +71,7 @@ class Admitted:
 
 
 class Admission:
-    """Takes calls into the ledger. One that it took in too late, when its peer was told otherwise, goes to `too_late`."""
+    """Takes calls into the ledger. One that it took in too late, when its peer was told otherwise, goes to `on_late`."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class Admission:
         instance: str,
         chunk_ms: int,
         keep_digits: bool = False,
-        too_late: Callable[[Admitted], None],
+        on_late: Callable[[Admitted], None],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         now: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -88,7 +88,7 @@ class Admission:
         self._instance = instance
         self._chunk_ms = chunk_ms
         self._keep_digits = keep_digits
-        self._too_late = too_late
+        self._too_late = on_late
         self._clock = clock
         self._now = now
         self._late: set[asyncio.Task[None]] = set()
@@ -123,7 +123,7 @@ class Admission:
                 awaited_seconds=offered.awaited_seconds,
             )
 
-        return await self._in_time(begun())
+        return await self._within_time(begun())
 
     async def resume(self, offered: Offered, *, caller: Caller) -> Admitted:
         """Has a call go on here that was begun elsewhere, or in the process before this one. Raises `OfferRefused`.
@@ -144,14 +144,14 @@ class Admission:
                 heard_position=view.heard_position,
             )
 
-        return await self._in_time(resumed())
+        return await self._within_time(resumed())
 
     def _session(self, started: CallStarted, *, at: ResumePoint | None = None) -> CallSession:
         return CallSession(
             started, chunk_ms=self._chunk_ms, clock=self._clock, now=self._now, at=at, keep_digits=self._keep_digits
         )
 
-    async def _in_time(self, work: Awaitable[Admitted]) -> Admitted:
+    async def _within_time(self, work: Awaitable[Admitted]) -> Admitted:
         """The outcome of a transaction, if it comes soon; one that comes later is not undone, but taken care of."""
         task = asyncio.ensure_future(work)
         try:
@@ -164,12 +164,12 @@ class Admission:
             raise OfferRefused(Refusal.LEDGER_AWAY, f"the call cannot be kept now, try again soon: {error}") from error
         finally:
             if not task.done():
-                late = asyncio.create_task(self._take_care(task))
+                late = asyncio.create_task(self._handle_late(task))
                 self._late.add(late)
                 late.add_done_callback(self._late.discard)
         raise OfferRefused(Refusal.LEDGER_AWAY, f"the ledger did not answer in {_LEDGER_SECONDS:g} s; try again soon")
 
-    async def _take_care(self, task: asyncio.Future[Admitted]) -> None:
+    async def _handle_late(self, task: asyncio.Future[Admitted]) -> None:
         # A ledger that failed after all took nothing in.
         with suppress(Refused, Retryable):
             self._too_late(await task)

@@ -135,10 +135,11 @@ class CaptionFeed:
         while True:
             await self._room()
             try:
-                phrases, count = await asyncio.wait_for(
-                    self._said_before.live_phrases(self._call_id, tenant=self._tenant, first=first, limit=_TOGETHER),
-                    _LEDGER_SECONDS,
-                )
+                # Not by `wait_for`, which loses a cancellation that comes together with the answer (CPython issue 86296).
+                async with asyncio.timeout(_LEDGER_SECONDS):
+                    phrases, count = await self._said_before.live_phrases(
+                        self._call_id, tenant=self._tenant, first=first, limit=_TOGETHER
+                    )
             except (Retryable, TimeoutError) as error:
                 log.warning("call.captions_not_looked_up", call_id=self._call_id, reason=str(error))
                 self._looked_in_vain = True

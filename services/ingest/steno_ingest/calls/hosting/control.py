@@ -1,4 +1,4 @@
-"""What may be asked of a running call from outside its door: to pause, to go on, other roles, to end."""
+"""Does what the API asks of a call: pauses and resumes it, corrects its roles, ends it; here or at another process."""
 
 from collections.abc import Sequence
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""Which call a session of a conversation belongs to, where its peer does not say whether it was here before. Pure.
+"""Says which conversation a session belongs to, for peers that do not say whether they were here before. Pure.
 
 | who comes | what follows |
 |---|---|

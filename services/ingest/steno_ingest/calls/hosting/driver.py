@@ -10,7 +10,6 @@ from typing import Any
 
 import structlog
 
-from steno.events.records import Hypothesis, Phrase
 from steno_ingest.calls.doors.actions import (
     Action,
     Close,
@@ -26,13 +25,13 @@ from steno_ingest.calls.doors.actions import (
 )
 from steno_ingest.calls.doors.port import KEY_REVOKED, Entered, Receiver
 from steno_ingest.calls.hosting.admission import OfferRefused
-from steno_ingest.calls.hosting.caption_feed import CaptionFeed, Captions, SaidBefore
-from steno_ingest.calls.hosting.caption_progress import CaptionProgress
+from steno_ingest.calls.hosting.call_feed import CallFeed
+from steno_ingest.calls.hosting.caption_feed import Captions, SaidBefore
 from steno_ingest.calls.hosting.deadlines import LEAVE_SECONDS, Deadlines, Overdue
 from steno_ingest.calls.hosting.host import CallHost
 from steno_ingest.calls.hosting.hosted_call import HostedCall
 from steno_ingest.calls.hosting.outgoing import Outgoing, PeerNotReading
-from steno_ingest.calls.hosting.playback import CannotPlay, Playback
+from steno_ingest.calls.hosting.playback import CannotPlay
 from steno_ingest.calls.hosting.session import IllegalInput
 from steno_ingest.metrics import CALL_MESSAGES_UNUSABLE, CALL_PEERS_CUT_OFF, CALL_SECONDS_HELD_BACK
 
@@ -78,13 +77,11 @@ class CallDriver:
         self._deadlines = Deadlines(idle_seconds=idle_seconds, now=now())
         self._call: HostedCall | None = None
         self._outgoing = {"": Outgoing()}
-        self._caption_progress = CaptionProgress()
-        self._playback: Playback | None = None
+        #: Once the call is taken.
+        self._feed: CallFeed | None = None
         self._listening: asyncio.Task[None] | None = None
         self._offering: asyncio.Task[None] | None = None
         self._reading: asyncio.Task[None] | None = None
-        self._acknowledged: tuple[int, int] | None = None
-        self._settled = False
         self._without_key = 0
         self._rejected = False
         #: What was wrong with messages of the peer, as far as the log has it.
@@ -185,21 +182,14 @@ class CallDriver:
         Raises:
             CannotPlay: there is no call, or its protocol takes no audio, or too much waits.
         """
-        if self._playback is None:
-            raise CannotPlay(f"nothing can be played to a peer of {self._door.name} now")
-        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-
-        def note(played: bool) -> None:
-            if not done.cancelled():
-                done.set_result(played)
-
-        self._playback.add(audio, note)
-        return await done
+        if self._feed is None:
+            raise CannotPlay("nothing can be played to a peer without a call")
+        return await self._feed.play(audio)
 
     def stop_playing(self) -> None:
         """Stops what is being played, and all that waits behind it."""
-        if (playback := self._playback) is not None:
-            self._guard(lambda: self._carry_out(playback.stop(self._now())))
+        if (feed := self._feed) is not None:
+            self._guard(feed.stop_playing)
 
     @property
     def silent_seconds(self) -> float:
@@ -250,7 +240,7 @@ class CallDriver:
             else:
                 self._carry_out([action])
         if self._call is not None and not self._call.over:
-            await self._call.sender.room()
+            await self._call.sender.wait_for_room()
             if (seconds := self._call.pace.wait_seconds) > 0:
                 CALL_SECONDS_HELD_BACK.labels(self._door.name).inc(seconds)
                 await asyncio.sleep(seconds)
@@ -263,11 +253,10 @@ class CallDriver:
         if (overdue := self._deadlines.overdue(now)) is not None:
             self._cut_off(*overdue)
             return
-        self._tell_progress(now)
-        if (phrase_count := self._caption_progress.due(now)) is not None:
-            self._carry_out(self._door.end_captions(phrase_count=phrase_count, now=now))
-        if self._playback is not None:
-            self._carry_out(self._playback.tick(now))
+        if self._feed is not None:
+            self._feed.tick(now)
+        if self._call is not None and self._call.over:
+            self._deadlines.note_over(now)
         self._carry_out(self._door.tick(now=now))
         if self._deadlines.outstays_call(now):
             self._close(Close(why=CloseReason.DONE, detail="the call is over"))
@@ -295,43 +284,18 @@ class CallDriver:
         self._carry_out(self._door.accept(at=call.session.received, now=self._now()))
         if call.gate.closed:
             self._carry_out(self._door.ask_pause())
-        if self._door.player is not None:
-            self._playback = Playback(self._door.player, call.session.format)
-        if self._door.captioned:
-            self._caption_progress = CaptionProgress(offered.phrases if self._door.resumable else call.phrases_told)
-            self._listening = self._start(self._listen(call))
-
-    async def _listen(self, call: HostedCall) -> None:
-        """Gives the door what is understood of its call."""
-        await CaptionFeed(
-            call.call_id,
+        self._feed = CallFeed(
+            self._door,
+            call,
             self._captions,
             self._said_before,
-            self._caption_progress,
-            tenant=call.tenant,
-            tell=self._add_caption,
-            room=self._outgoing[""].room,
+            phrases=offered.phrases if self._door.resumable else call.phrases_told,
+            carry_out=self._carry_out,
+            room=self._outgoing[""].wait_for_room,
             now=self._now,
-        ).run()
-
-    def _add_caption(self, caption: Hypothesis | Phrase) -> None:
-        self._carry_out(self._door.add_caption(caption, now=self._now()), droppable=isinstance(caption, Hypothesis))
-        if self._call is not None:
-            self._call.phrases_told = self._caption_progress.first_missing
-
-    def _tell_progress(self, now: float) -> None:
-        """Tells the door how far its call is on the log."""
-        call = self._call
-        if call is None:
-            return
-        if (safe := call.safe) is not None and (safe.sequence, safe.position) != self._acknowledged:
-            self._acknowledged = (safe.sequence, safe.position)
-            self._carry_out(self._door.acknowledge(sequence=safe.sequence, position=safe.position))
-        if call.over:
-            self._deadlines.note_over(now)
-        if call.settled and not self._settled:
-            self._settled = True
-            self._carry_out(self._door.settle(now=now))
+        )
+        if self._door.captioned:
+            self._listening = self._start(self._feed.listen())
 
     def _carry_out(self, actions: Sequence[Action], *, droppable: bool = False) -> None:
         """Carries out what a door says. Where one action cannot be, those behind it are not either."""
@@ -361,8 +325,8 @@ class CallDriver:
                 if (call := self._own_call) is not None:
                     self._host.lose_peer(call, self, Ended(complete=complete, reason=reason, error=error))
             case Played(mark=mark):
-                if self._playback is not None:
-                    self._playback.note_played(mark)
+                if self._feed is not None:
+                    self._feed.note_played(mark)
             case Follows():
                 self._deadlines.note_call()
             case Unusable():
@@ -406,8 +370,8 @@ class CallDriver:
 
     def _detach(self) -> None:
         """Handles the end of the connection: what the door makes of that, where the call is not held."""
-        if self._playback is not None:
-            self._playback.drop()
+        if self._feed is not None:
+            self._feed.close()
         ended = Ended(complete=False, reason="torn")
         for action in self._door.lose_connection():
             if isinstance(action, Ended):

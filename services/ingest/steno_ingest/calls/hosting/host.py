@@ -93,7 +93,7 @@ class CallHost:
                 instance=instance,
                 chunk_ms=chunk_ms,
                 keep_digits=keep_digits,
-                too_late=lambda admitted: self._offers.start_late(admitted),
+                on_late=lambda admitted: self._offers.start_late(admitted),
                 clock=clock,
                 now=now,
             ),
@@ -120,7 +120,7 @@ class CallHost:
 
     def drain(self) -> None:
         """Takes no call any more."""
-        self._offers.draining = True
+        self._offers.close()
 
     async def offer(self, offered: Offered, *, door: str, resumable: bool, peer: Peer) -> HostedCall:
         """Takes a call in, or has one go on here. It returns once the ledger has it, in three seconds at most; the log may
@@ -135,16 +135,15 @@ class CallHost:
             CALLS_REFUSED.labels(door, error.refusal.value).inc()
             log.warning("call.refused", call_id=offered.call_id, door=door, reason=error.refusal.value, detail=str(error))
             raise
-        before, call.peer, call.held_until = call.peer, None, None
-        if before is not None:
+        if (before := call.detach()) is not None:
             before.ask_to_leave("replaced")
         # Before it has a peer, who is asked nothing before it was told that the call is taken.
-        if call.conversation is not None and (meanwhile := call.back()) is not None:
+        if call.conversation is not None and (meanwhile := call.rejoin()) is not None:
             log.info("call.came_again", call_id=call.call_id, door=door)
             self.handle(call, meanwhile)
         if offered.paused and not call.gate.closed_by_peer:
             self.handle(call, Paused())
-        call.peer = peer
+        call.attach(peer)
         return call
 
     def handle(self, call: HostedCall, told: Told) -> None:
@@ -158,7 +157,7 @@ class CallHost:
         """Handles that the peer of a call is gone before the end. `ended` is what that means where nobody comes back."""
         if call.peer is not peer:
             return
-        call.peer = None
+        call.detach()
         if call.over:
             return
         if self.draining and not call.resumable:
@@ -200,7 +199,7 @@ class CallHost:
         """Sets who speaks on the channels of a call; its log has it already. Says whether the call is here."""
         call = self.calls.get(call_id)
         if call is not None:
-            call.session.channels = tuple(channels)
+            call.session.set_channels(channels)
         return call is not None
 
     async def end(self, call_id: str, *, by: str) -> bool:

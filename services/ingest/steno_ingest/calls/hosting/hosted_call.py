@@ -138,12 +138,29 @@ class HostedCall:
         """Where the peer would have to go on if this process died now; None while that is the beginning."""
         return self.sender.safe if self.sender.unacknowledged else self.session.flushed
 
+    def attach(self, peer: Peer) -> None:
+        """Gives it the connection of its peer."""
+        self.peer = peer
+
+    def detach(self) -> Peer | None:
+        """Takes the connection of its peer away, and gives it back."""
+        peer, self.peer, self.held_until = self.peer, None, None
+        return peer
+
+    def note_phrases_told(self, phrases: int) -> None:
+        """Notes how many phrases its peer was told."""
+        self.phrases_told = phrases
+
+    def note_sent(self, *, forget_at: float) -> None:
+        """Notes that all of it is on the log, and until when it is known here."""
+        self.forget_at = forget_at
+
     def start(self, *, paused_by: Holder | None, reason: str = "") -> None:
-        """The call begins, or goes on here."""
+        """Begins the call, or has it go on here."""
         self.sender.put(self.session.start(paused_by=paused_by, reason=reason))
 
     def hold(self, ended: Ended, *, seconds: float) -> None:
-        """Its peer is away, and awaited for so long; unless it is back by then, the call is over so."""
+        """Awaits its peer for so long; unless it is back by then, the call is over so."""
         self.held_until, self._unless_back = self._now() + seconds, ended
 
     @property
@@ -152,8 +169,8 @@ class HostedCall:
         ended = self._unless_back
         return ended if ended.complete or ended.error else replace(ended, error="its peer did not come back")
 
-    def back(self) -> Told | None:
-        """Its peer has come again: what it is taken to say of the time since it was heard last, where it ever was.
+    def rejoin(self) -> Told | None:
+        """Handles that its peer has come again: what it is taken to say of the time since it was heard last, if it ever was.
 
         A pause ends with the session that asked for it: a peer that pauses still says so, and sends nothing meanwhile.
         """

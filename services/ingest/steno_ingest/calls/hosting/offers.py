@@ -51,8 +51,12 @@ class Offers:
         self._live_speed = live_speed
         self._burst_seconds = burst_seconds
         self._now = now
-        #: Once set, no call is taken any more.
+        #: Whether no call is taken any more.
         self.draining = False
+
+    def close(self) -> None:
+        """Takes no call any more."""
+        self.draining = True
 
     async def call_of(self, offered: Offered, *, door: str, resumable: bool, caller: Caller) -> HostedCall:
         """The call of an offer, once the ledger has it here.

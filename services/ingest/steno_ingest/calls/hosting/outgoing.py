@@ -1,4 +1,4 @@
-"""What waits to be sent to a peer: bounded. One that reads slowly costs hypotheses, and one that never reads no memory."""
+"""Queues what waits to be sent to a peer, bounded: one that reads slowly misses hypotheses, one that never reads is cut off."""
 
 import asyncio
 from collections import deque
@@ -20,7 +20,7 @@ class PeerNotReading(Exception):
 
 
 class Outgoing:
-    """A bounded line of messages; nothing is taken behind a `Close`."""
+    """A bounded queue of messages; nothing is added behind a `Close`."""
 
     def __init__(self) -> None:
         self._line: deque[Message] = deque()
@@ -32,14 +32,14 @@ class Outgoing:
         self.closing = False
 
     def close(self, message: Close) -> None:
-        """Takes the last message."""
+        """Adds the last message."""
         if not self.closing:
             self.closing = True
             self._line.append(message)
             self._some.set()
 
     def put(self, message: SendText | SendBytes, *, droppable: bool = False) -> None:
-        """Takes a message.
+        """Adds a message.
 
         Args:
             droppable: It may be left out where others wait.
@@ -71,7 +71,7 @@ class Outgoing:
             self._few.set()
         return message
 
-    async def room(self) -> None:
+    async def wait_for_room(self) -> None:
         """Returns when few messages wait."""
         await self._few.wait()
 

@@ -59,7 +59,7 @@ class CallSender:
     ) -> None:
         """
         Args:
-            limit: Records not acknowledged from which on `room` makes its caller wait.
+            limit: Records not acknowledged from which on `wait_for_room` makes its caller wait.
             on_start_refused: Told why, where Kafka will never take the start of the call; what waited behind it is dropped.
         """
         self._on_start_refused = on_start_refused
@@ -81,7 +81,7 @@ class CallSender:
         return len(self._line)
 
     def put(self, entries: Iterable[Entry]) -> None:
-        """Takes the next records of the call, however many wait."""
+        """Adds the next records of the call, however many wait."""
         for entry in entries:
             # Records of audio are many and small, and do without headers.
             encode = self._outlet.encode_bare if isinstance(entry.record, AudioChunk) else self._outlet.encode
@@ -92,7 +92,7 @@ class CallSender:
         if len(self._line) >= self._limit:
             self._room.clear()
 
-    async def room(self) -> None:
+    async def wait_for_room(self) -> None:
         """Returns when few enough records wait: the back-pressure of Kafka."""
         await self._room.wait()
 

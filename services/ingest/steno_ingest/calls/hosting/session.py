@@ -1,4 +1,4 @@
-"""One call, from its start to its end: what doors and the API say becomes the records of the log. Pure.
+"""A session turns what doors and the API say of one call, from its start to its end, into the records of its log. Pure.
 
 ```
 new ──start──▶ running ──end──▶ ended
@@ -258,6 +258,10 @@ class CallSession:
                 )
             )
         return entries + self.roles(channels, by=Holder.PEER)
+
+    def set_channels(self, channels: Iterable[CallChannel]) -> None:
+        """Sets who speaks on the channels, as the log has it already."""
+        self.channels = tuple(channels)
 
     def roles(self, channels: Iterable[CallChannel], *, by: str) -> list[Entry]:
         """It is known better who speaks on some channels. Nothing comes of what was known before.

@@ -118,7 +118,7 @@ class CallStarter:
     def _finish(self, call: HostedCall, task: asyncio.Task[None]) -> None:
         self._senders.discard(task)
         CALLS_HOSTED.set(len(self._senders))
-        call.forget_at = self._now() + _REMEMBERED_SECONDS
+        call.note_sent(forget_at=self._now() + _REMEMBERED_SECONDS)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._on_broken(error)
 

@@ -1,1 +1,1 @@
-"""What carries the messages of calls between their peers and the drivers of their doors."""
+"""Transports: they carry the messages of calls between their peers and the drivers of their doors."""

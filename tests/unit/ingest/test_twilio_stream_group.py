@@ -21,7 +21,7 @@ from steno_ingest.calls.doors.actions import (
     Unusable,
 )
 from steno_ingest.calls.doors.twilio import TwilioDoor
-from steno_ingest.calls.doors.twilio_siblings import Siblings
+from steno_ingest.calls.doors.twilio_stream_group import StreamGroups
 
 from steno.events.records import Role
 
@@ -31,9 +31,9 @@ FRAME = 160
 class Stream:
     """One stream at a door, its call accepted as soon as it is offered."""
 
-    def __init__(self, siblings: Siblings, track: str, *, call: str = "CA1", party: str = "p", **start: Any) -> None:
+    def __init__(self, groups: StreamGroups, track: str, *, call: str = "CA1", party: str = "p", **start: Any) -> None:
         self.track, self.sid, self.chunk = track, f"MZ-{track}", 0
-        self.door = TwilioDoor(rejoin_seconds=10, siblings=siblings, party=party)
+        self.door = TwilioDoor(rejoin_seconds=10, groups=groups, party=party)
         self.actions: list[Action] = []
         self._start = {"callSid": call, "tracks": [track], "mediaFormat": {"encoding": "audio/x-mulaw"}} | start
 
@@ -82,8 +82,8 @@ def talk(first: Stream, second: Stream, *, frames: range) -> None:
 @pytest.mark.parametrize("order", [("inbound", "outbound"), ("outbound", "inbound")])
 def test_two_tracks_side_by_side_are_one_call(order: tuple[str, str]) -> None:
     """Channels by track, whichever came first, roles as each stream has them; the first brings the call, the other adds."""
-    siblings = Siblings()
-    first, second = (Stream(siblings, track) for track in order)
+    groups = StreamGroups()
+    first, second = (Stream(groups, track) for track in order)
     assert first.start(0) == []
     assert second.start(0) == [Follows()]
     talk(first, second, frames=range(50))
@@ -100,8 +100,8 @@ def test_two_tracks_side_by_side_are_one_call(order: tuple[str, str]) -> None:
 
 def test_a_stream_that_comes_later_stands_at_its_time() -> None:
     """It joins within half a second; what the other said before stands beside silence."""
-    siblings = Siblings()
-    first, second = Stream(siblings, "inbound"), Stream(siblings, "outbound")
+    groups = StreamGroups()
+    first, second = Stream(groups, "inbound"), Stream(groups, "outbound")
     first.start(0)
     for number in range(20):
         first.media(1, number / 50)
@@ -115,25 +115,25 @@ def test_a_stream_that_comes_later_stands_at_its_time() -> None:
 
 def test_a_stream_alone_is_offered_after_half_a_second() -> None:
     """Nothing of it is lost, and there is a channel for its track alone; one of both tracks waits for nobody."""
-    alone = Stream(Siblings(), "inbound")
+    alone = Stream(StreamGroups(), "inbound")
     alone.start(0)
     for number in range(26):
         alone.media(1, number / 50)
     assert len(alone.only(Offered).channels) == 1
     assert alone.audio == b"\1" * 26 * FRAME
-    silent = Stream(Siblings(), "inbound")
+    silent = Stream(StreamGroups(), "inbound")
     silent.start(0)
     silent.media(1, 0)
     silent.tick(0.4)
     assert silent.actions == []
     silent.tick(0.5)
     assert silent.audio == b"\1" * FRAME
-    brief = Stream(Siblings(), "inbound")
+    brief = Stream(StreamGroups(), "inbound")
     brief.start(0)
     brief.media(1, 0)
     brief.say("stop", 0.1)
     assert (brief.audio, brief.actions[-1]) == (b"\1" * FRAME, Left(reason="hangup", complete=True))
-    both = Stream(Siblings(), "inbound", tracks=["inbound", "outbound"])
+    both = Stream(StreamGroups(), "inbound", tracks=["inbound", "outbound"])
     assert isinstance(both.start(0)[0], Offered)
 
 
@@ -144,15 +144,15 @@ def test_a_stream_alone_is_offered_after_half_a_second() -> None:
 )
 def test_what_is_no_sibling_does_not_join(other: dict[str, Any]) -> None:
     """Of another call or key, in another format, or of the same track."""
-    siblings = Siblings()
-    Stream(siblings, "inbound").start(0)
-    assert Stream(siblings, **{"track": "outbound", **other}).start(0) == []
+    groups = StreamGroups()
+    Stream(groups, "inbound").start(0)
+    assert Stream(groups, **{"track": "outbound", **other}).start(0) == []
 
 
 def test_a_stream_that_is_torn_leaves_a_call_that_is_not_complete() -> None:
     """The other goes on, and ends as it should; a part of the call is missing."""
-    siblings = Siblings()
-    first, second = Stream(siblings, "inbound"), Stream(siblings, "outbound")
+    groups = StreamGroups()
+    first, second = Stream(groups, "inbound"), Stream(groups, "outbound")
     first.start(0)
     second.start(0)
     talk(first, second, frames=range(10))
@@ -166,8 +166,8 @@ def test_a_stream_that_is_torn_leaves_a_call_that_is_not_complete() -> None:
 
 def test_a_follower_leads_on() -> None:
     """The stream that brought the call ends first: the other one goes on with it, both channels as before."""
-    siblings = Siblings()
-    first, second = Stream(siblings, "inbound"), Stream(siblings, "outbound")
+    groups = StreamGroups()
+    first, second = Stream(groups, "inbound"), Stream(groups, "outbound")
     first.start(0)
     second.start(0)
     talk(first, second, frames=range(10))
@@ -184,8 +184,8 @@ def test_a_follower_leads_on() -> None:
 
 def test_a_stream_lost_before_its_call_was_offered_costs_what_it_did_not_say() -> None:
     """The other offers the call, with all that came of both; it is not complete."""
-    siblings = Siblings()
-    first, second = Stream(siblings, "inbound"), Stream(siblings, "outbound")
+    groups = StreamGroups()
+    first, second = Stream(groups, "inbound"), Stream(groups, "outbound")
     first.start(0)
     first.media(1, 0)
     second.start(0)
@@ -199,8 +199,8 @@ def test_a_stream_lost_before_its_call_was_offered_costs_what_it_did_not_say() -
 
 def test_what_a_follower_said_comes_with_the_clock_too() -> None:
     """The stream that brings the call may be silent for a while; a bad message of the other costs itself, and is told there."""
-    siblings = Siblings()
-    first, second = Stream(siblings, "inbound"), Stream(siblings, "outbound")
+    groups = StreamGroups()
+    first, second = Stream(groups, "inbound"), Stream(groups, "outbound")
     first.start(0)
     second.start(0)
     talk(first, second, frames=range(10))
@@ -215,8 +215,8 @@ def test_what_a_follower_said_comes_with_the_clock_too() -> None:
 
 def test_a_follower_that_floods_is_ended() -> None:
     """What waits for the stream that brings the call is bounded."""
-    siblings = Siblings()
-    first, second = Stream(siblings, "inbound"), Stream(siblings, "outbound")
+    groups = StreamGroups()
+    first, second = Stream(groups, "inbound"), Stream(groups, "outbound")
     first.start(0)
     second.start(0)
     first.media(1, 0)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from steno_ingest.calls.doors.actions import Audio, Gap
 from steno_ingest.calls.doors.audio_format import AudioFormat
-from steno_ingest.calls.doors.tracks import PATIENCE_MS, Interleaver
+from steno_ingest.calls.doors.interleaver import MAX_WAIT_MS, Interleaver
 
 from steno.events.records import AudioCodec
 
@@ -71,7 +71,7 @@ def deliveries(draw: st.DrawFn, *, ordered: bool) -> tuple[int, list[Sent]]:
     count, loss, delay = (
         draw(st.integers(1, 60)),
         draw(st.sampled_from([0.0, 0.1, 0.5])),
-        draw(st.integers(0, PATIENCE_MS - 40)),
+        draw(st.integers(0, MAX_WAIT_MS - 40)),
     )
     start_ms = draw(st.integers(0, 500))
     frames = [
@@ -132,7 +132,7 @@ def test_a_track_that_never_comes_is_silence_and_counted() -> None:
     tracks = Interleaver(channels=2, audio_format=G711)
     given = [action for number in range(50) for action in frame(0, number, byte=9).give(tracks)]
     heard, other = decoded(given, 2)
-    assert len(heard) == 50 * FRAME - PATIENCE_MS * 8
+    assert len(heard) == 50 * FRAME - MAX_WAIT_MS * 8
     assert set(heard) == {9}
     assert set(other) == {SILENCE[0]}
     assert tracks.filled == [0, len(other)]
@@ -146,8 +146,8 @@ def test_what_comes_after_its_span_was_filled_is_dropped_and_counted() -> None:
     given += tracks.flush()
     heard, other = decoded(given, 2)
     assert set(heard) == {9}
-    filled = 20 * FRAME - PATIENCE_MS * 8
-    assert other == SILENCE * filled + b"\x08" * (PATIENCE_MS * 8)
+    filled = 20 * FRAME - MAX_WAIT_MS * 8
+    assert other == SILENCE * filled + b"\x08" * (MAX_WAIT_MS * 8)
     assert tracks.late == [0, filled]
 
 

@@ -1,10 +1,10 @@
-"""The audio and keys of a call's streams, from their messages: one stream, or several side by side. Pure."""
+"""Turns the media and key messages of a call's streams, one or several side by side, into its audio and keys. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from steno_ingest.calls.doors.actions import Action, Dtmf, Unusable, Updated
-from steno_ingest.calls.doors.tracks import PATIENCE_MS, Interleaver
+from steno_ingest.calls.doors.interleaver import MAX_WAIT_MS, Interleaver
 from steno_ingest.calls.doors.twilio_audio import Payloads
 from steno_ingest.calls.doors.twilio_messages import UNUSABLE, Start, digits_or_none
 from steno_ingest.calls.doors.twilio_values import BadMessage, number, shown
@@ -43,32 +43,32 @@ class Tracks:
             channels=len(start.tracks),
             audio_format=start.format,
             ordered=start.dialect.ordered,
-            patience_ms=PATIENCE_MS if streams == 1 else _APART_MS,
+            max_wait_ms=MAX_WAIT_MS if streams == 1 else _APART_MS,
         )
 
-    def one_left(self) -> None:
-        """Nothing comes of a second stream any more, so nothing is waited for."""
-        self._interleaver.patience_ms = PATIENCE_MS
+    def expect_no_more(self) -> None:
+        """Waits no longer than usual, as nothing comes of a second stream any more."""
+        self._interleaver.max_wait_ms = MAX_WAIT_MS
 
     def receive(self, source: Source, message: Mapping[str, Any], event: str, now: float) -> Sequence[Action]:
-        """A message of a stream, between its start and its end. Raises `BadMessage`."""
+        """Handles a message of a stream, between its start and its end. Raises `BadMessage`."""
         content = source.start.content(message, event)
         self._heard_at = now
         if event == "media":
             return self._media(source, message, content, now)
         return self._dtmf(source, message, content)
 
-    def idle(self, now: float) -> Sequence[Action]:
-        """What waits, once the peer has said nothing for a while."""
+    def tick(self, now: float) -> Sequence[Action]:
+        """Gives what waits, once the peer has said nothing for a while."""
         if self._heard_at is None or now - self._heard_at < _IDLE_SECONDS or not self._interleaver.waiting:
             return []
         return self.flush()
 
     def flush(self) -> Sequence[Action]:
-        """What waits for another track, or for a frame before it."""
+        """Gives what waits for another track, or for a frame before it."""
         return self._interleaver.flush()
 
-    def told_at_end(self, *, unusable: int) -> list[Action]:
+    def final_updates(self, *, unusable: int) -> list[Action]:
         """What did not come in time of each track, or not at all, as properties of the call; nothing where all did."""
         counted = {"missing": self._interleaver.filled, "late": self._interleaver.late}
         found = {

@@ -1,4 +1,4 @@
-"""Tracks of a call that come in messages of their own, interleaved into one stream of aligned channels. Pure.
+"""Interleaves the tracks of a call, which come in messages of their own, into one stream of aligned channels. Pure.
 
 ```
 inbound   ─ 20 ms ─ 20 ms ─┐        a timeline a track,            Audio (channels interleaved)
@@ -6,7 +6,7 @@ outbound  ─ 20 ms ─────────┴──▶     by timestamp    
 ```
 
 A frame's place is behind the frame before it, unless its timestamp says that time went by in between. What all tracks have
-reached is given at once. A track that is behind is waited for until the stream is `PATIENCE_MS` past it; then its span is
+reached is given at once. A track that is behind is waited for until the stream is `MAX_WAIT_MS` past it; then its span is
 filled with silence and counted in `filled`, and what still comes for that span is dropped and counted in `late`. A span in
 which nothing came on any track is no silence but a gap.
 
@@ -23,7 +23,7 @@ from steno.events.records import GapReason
 from steno_ingest.calls.doors.actions import Audio, Gap
 from steno_ingest.calls.doors.audio_format import AudioFormat
 
-PATIENCE_MS = 200
+MAX_WAIT_MS = 200
 """How far the stream runs ahead of a track, or of a frame that is missing in one, before it is given up."""
 
 _JITTER_MS = 100
@@ -75,24 +75,24 @@ class _Track:
 
 
 class Interleaver:
-    """The tracks of one stream."""
+    """Interleaves the tracks of one call."""
 
     def __init__(
-        self, *, channels: int, audio_format: AudioFormat, ordered: bool = True, patience_ms: int = PATIENCE_MS
+        self, *, channels: int, audio_format: AudioFormat, ordered: bool = True, max_wait_ms: int = MAX_WAIT_MS
     ) -> None:
         """
         Args:
             channels: Number of tracks; channel 0 comes first in every sample frame.
             audio_format: How each track is coded.
             ordered: Frames of a track come in the order in which they were spoken; otherwise they are put in order by chunk.
-            patience_ms: How far the stream runs ahead of a track before it is given up.
+            max_wait_ms: How far the stream runs ahead of a track before it is given up.
         """
         self._tracks = [_Track() for _ in range(channels)]
         self._silence = audio_format.silence
         self._width = audio_format.sample_bytes
         self._samples_in = audio_format.samples_in
         self._ordered = ordered
-        self.patience_ms = patience_ms
+        self.max_wait_ms = max_wait_ms
         self._opened = False
         self._arrivals = 0
         self._given = 0
@@ -111,7 +111,7 @@ class Interleaver:
     def add(
         self, channel: int, audio: bytes, *, chunk: int | None, timestamp_ms: float | None, now: float
     ) -> list[Audio | Gap]:
-        """A frame of one track; gives what is ready.
+        """Adds a frame of one track, and gives what is ready.
 
         Args:
             channel: Whose it is.
@@ -140,7 +140,7 @@ class Interleaver:
         return self._give(flush=False)
 
     def flush(self) -> list[Audio | Gap]:
-        """Everything that has come, without waiting for anything more."""
+        """Gives everything that has come, without waiting for anything more."""
         if not self._opened and self.waiting:
             self._open()
         return self._give(flush=True)
@@ -152,7 +152,7 @@ class Interleaver:
         stamps = [frame.stamp for track in self._tracks for frame in track.held if frame.stamp is not None]
         span = max(stamps) - min(stamps) if stamps else 0
         held = max(sum(frame.samples for frame in track.held) for track in self._tracks)
-        return max(span, held) >= self._samples_in(self.patience_ms)
+        return max(span, held) >= self._samples_in(self.max_wait_ms)
 
     def _open(self) -> None:
         self._opened = True
@@ -177,7 +177,7 @@ class Interleaver:
                 self._place_held(channel, before=None)
             ready = max(track.end for track in self._tracks)
         else:
-            ready = max(min(track.end for track in self._tracks), self._furthest() - self._samples_in(self.patience_ms))
+            ready = max(min(track.end for track in self._tracks), self._furthest() - self._samples_in(self.max_wait_ms))
             for channel in channels:
                 self._place_held(channel, before=ready)
         for track in self._tracks:
@@ -223,7 +223,7 @@ class Interleaver:
         place = track.place(frame)
         return track.end if place is None or self._jumps(track, frame) else place
 
-    def _wrong(self, track: _Track, frame: _Frame) -> bool:
+    def _has_wrong_stamp(self, track: _Track, frame: _Frame) -> bool:
         """Whether a frame's timestamp jumps, and the frame behind it says otherwise: is before it, or where nothing jumped."""
         place, following = track.place(frame), track.place(track.held[0]) if track.held else None
         if place is None or following is None or not self._jumps(track, frame):
@@ -232,7 +232,7 @@ class Interleaver:
         jitter = self._samples_in(_JITTER_MS)
         return following >= track.end - jitter if after is None else following < after - jitter
 
-    def _comes_again(self, track: _Track, frame: _Frame, place: int | None) -> bool:
+    def _is_repeated(self, track: _Track, frame: _Frame, place: int | None) -> bool:
         """Whether a frame has been taken already, or those behind it have; no track does so for long."""
         if track.last_chunk is None or frame.chunk > track.last_chunk or track.late_run >= self._samples_in(_LATE_MS):
             return False
@@ -241,11 +241,11 @@ class Interleaver:
     def _place(self, channel: int, frame: _Frame) -> None:
         track = self._tracks[channel]
         audio, place, jitter = frame.audio, track.place(frame), self._samples_in(_JITTER_MS)
-        if self._comes_again(track, frame, place):
+        if self._is_repeated(track, frame, place):
             self.late[channel] += frame.samples
             track.late_run += frame.samples
             return
-        if self._wrong(track, frame):
+        if self._has_wrong_stamp(track, frame):
             self.wrong_timestamps += 1
             place = None
         elif frame.stamp is not None:
@@ -256,7 +256,7 @@ class Interleaver:
         if ahead > max(self._furthest() - track.end, frame.idle) + self._samples_in(_JUMP_MS):
             ahead = self._shift(track, ahead)
         elif ahead < 0 and track.filled:
-            audio = self._caught_up(channel, audio, -ahead)
+            audio = self._cut_late_part(channel, audio, -ahead)
             ahead = 0
         elif ahead < -jitter:
             ahead = self._shift(track, ahead)
@@ -272,7 +272,7 @@ class Interleaver:
             track.origin += by
         return 0
 
-    def _caught_up(self, channel: int, audio: bytes, behind: int) -> bytes:
+    def _cut_late_part(self, channel: int, audio: bytes, behind: int) -> bytes:
         """What is left of a frame whose place was filled before it came."""
         track = self._tracks[channel]
         if track.late_run >= self._samples_in(_LATE_MS):
