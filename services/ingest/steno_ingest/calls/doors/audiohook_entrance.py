@@ -1,4 +1,4 @@
-"""Lets AudioHook sessions in."""
+"""Lets AudioHook sessions in, by the signature of their request."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""The messages of Genesys AudioHook v2: what its client says, checked, and what its server answers. Pure.
+"""Reads and checks the messages of Genesys AudioHook v2 that its client sends. Pure.
 
 Every message is a JSON object in a text frame: version, id (of the session), type, seq, parameters; the client adds serverseq
 and position, the server clientseq. Fields that are not known here are let pass, as is a message of an unknown type: Genesys may

@@ -1,4 +1,4 @@
-"""Who may open an AudioHook session: HTTP Message Signatures as Genesys Cloud makes them.
+"""Decides who may open an AudioHook session: checks HTTP Message Signatures as Genesys Cloud makes them.
 
 Genesys signs the upgrade request with HMAC-SHA256 over six parts of it, in the shape of
 draft-ietf-httpbis-message-signatures-11 (RFC 9421 before it was one; `@request-target` is the draft's). What is signed is put

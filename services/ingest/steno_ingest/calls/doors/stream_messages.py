@@ -1,4 +1,4 @@
-"""The messages of Steno's own door, as a peer sends them and as it is told (`docs/protocols/stream.md`)."""
+"""Reads and writes the messages of Steno's own door (`docs/protocols/stream.md`)."""
 
 import json
 from typing import Annotated, Any, Literal

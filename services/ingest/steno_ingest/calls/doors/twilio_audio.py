@@ -1,4 +1,4 @@
-"""The audio of Twilio-shaped media streams: how it is coded, and its bytes out of a message. Pure.
+"""Reads the audio of Twilio-shaped media streams: its format, and its bytes out of a message. Pure.
 
 Linear audio of 16 bits has no agreed order of bytes: `L16` is most significant byte first (RFC 3551 §4.5.11), and most
 platforms that say so send the least significant one first. The audio itself tells: read in the wrong order, speech is noise.

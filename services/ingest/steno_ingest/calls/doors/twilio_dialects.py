@@ -1,4 +1,4 @@
-"""What each platform of Twilio-shaped media streams calls things: a table with a row a platform. Pure.
+"""A table of what each platform of Twilio-shaped media streams calls things, a row a platform. Pure.
 
 Sources, each the platform's own page of its WebSocket messages:
 twilio.com/docs/voice/media-streams/websocket-messages ·

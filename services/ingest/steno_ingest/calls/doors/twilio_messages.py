@@ -1,4 +1,4 @@
-"""The messages of Twilio-shaped media streams, in each platform's own words. Pure."""
+"""Reads the messages of Twilio-shaped media streams, in each platform's own words. Pure."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Who may open a Twilio-shaped stream: requests signed by Twilio, and those that carry an API key.
+"""Decides who may open a Twilio-shaped stream: requests signed by Twilio, and those that carry an API key.
 
 Twilio signs the upgrade: `X-Twilio-Signature` is the base64 of HMAC-SHA1 over the stream's full URL, keyed with the account's
 Auth Token (twilio.com/docs/usage/security), or HMAC-SHA256 where `X-Twilio-Webhooks-Signature-Settings` says so. It does not

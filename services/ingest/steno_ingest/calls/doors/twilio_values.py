@@ -1,4 +1,4 @@
-"""Values within the messages of Twilio-shaped media streams, and what is said of bad ones. Pure."""
+"""Reads values from the messages of Twilio-shaped media streams, and says what is wrong with bad ones. Pure."""
 
 import json
 from collections.abc import Mapping

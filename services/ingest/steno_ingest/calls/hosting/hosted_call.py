@@ -1,4 +1,4 @@
-"""A call whose audio comes in at this process: its session, its line to the log, and the connection of its peer."""
+"""A hosted call is one whose audio comes in at this process: it holds its session, its line to the log, and its peer."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Rate limit on the audio of a live call at its door: a burst, then a little faster than real time. Pure.
+"""Limits how fast the audio of a live call comes in: a burst, then a little faster than real time. Pure.
 
 Whoever sends faster is read more slowly (its sends block), so that one call takes no more of Kafka and of the engine than a
 call does. It is a bucket of audio (the generic cell rate algorithm, ITU-T I.371 A): it fills while time goes by, also while
