@@ -23,7 +23,7 @@ run: $(INSTALLED) .venv/fetched  ## Run the suite and the demo (ONCE=1: stop whe
 	$(BIN)/steno up --demo $(if $(ONCE),--once) $(if $(DATA),--data $(DATA))
 
 test: $(INSTALLED) .venv/fetched prerequisites  ## Run all tests (ARGS="-k name" for some)
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 20 --durations-min 10 $(ARGS)
+	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --durations 20 --durations-min 10 $(ARGS)
 
 lint: $(INSTALLED)  ## Check style, types, layers and generated files
 	$(BIN)/ruff check .
@@ -34,9 +34,11 @@ lint: $(INSTALLED)  ## Check style, types, layers and generated files
 	$(BIN)/python docs/generate.py --check
 
 # Kills wait for much, so two run side by side; what judges how late something comes has the machine to itself.
+# Property tests (which have the mark `hypothesis` by themselves) look five times as long as in `make test`.
 soak: $(INSTALLED) .venv/fetched prerequisites  ## Run the long campaigns (20 minutes): kills, attacks, floods, mutated inputs, containers
 	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/soak/faults
 	$(BIN)/pytest -s tests/soak/load
+	TEST_EFFORT=5 $(BIN)/pytest --numprocesses 2 --timeout 600 tests/unit -m 'hypothesis or effort'
 	$(MAKE) fuzz SECONDS=$(or $(SECONDS),120)
 	@$(BIN)/python tests/support/prerequisites.py docker
 	$(BIN)/pytest tests/soak/docker

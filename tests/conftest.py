@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+import structlog
 from hypothesis import settings
 from support.kafka import NoKafka, running_kafka
 from support.postgres import NoPostgres, Postgres, running_postgres
@@ -11,6 +12,10 @@ from support.postgres import NoPostgres, Postgres, running_postgres
 # How long one example may take says nothing on a busy machine; every test is bounded by pytest-timeout.
 settings.register_profile("steno", deadline=None)
 settings.load_profile("steno")
+
+# By default structlog has rich draw each traceback, which takes longer than what most tests try.
+*_before, _renderer = structlog.get_config()["processors"]
+structlog.configure(processors=[*_before, structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)])
 
 
 @pytest.fixture(scope="session")

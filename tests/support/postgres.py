@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy.engine import make_url
+
 _READY_SECONDS = 30
 _USER = "steno"
 
@@ -27,11 +29,14 @@ class Postgres:
     programs: Path
     socket_folder: Path
 
-    def new_database(self) -> str:
-        """The URL of a new, empty database."""
+    def new_database(self, *, like: str | None = None) -> str:
+        """The URL of a new database: empty, or a copy of another one of this cluster, to which nobody may be connected."""
         name = f"t_{uuid.uuid4().hex[:12]}"
+        template = [] if like is None else ["--template", str(make_url(like).database)]
         subprocess.run(
-            [self.programs / "createdb", "-h", self.socket_folder, "-U", _USER, name], check=True, timeout=_READY_SECONDS
+            [self.programs / "createdb", "-h", self.socket_folder, "-U", _USER, *template, name],
+            check=True,
+            timeout=_READY_SECONDS,
         )
         return f"postgresql://{_USER}@/{name}?host={self.socket_folder}"
 

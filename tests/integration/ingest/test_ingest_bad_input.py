@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,9 +14,9 @@ AUDIO = b"RIFF" + bytes(range(256)) * 40
 
 
 @pytest.fixture
-def database_url(tmp_path: Path) -> str:
+def database_url(sqlite_url: str) -> str:
     """One kind of database is enough where nothing gets into it."""
-    return f"sqlite:///{tmp_path}/ingest.db"
+    return sqlite_url
 
 
 async def test_another_suffix_leaves_no_second_object(ingest: Ingest) -> None:

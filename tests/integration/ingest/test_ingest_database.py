@@ -29,9 +29,9 @@ async def test_the_migrations_make_the_tables(ingest: Ingest) -> None:
         assert await connection.run_sync(compared) == []
 
 
-async def test_two_may_migrate_at_once(database_url: str) -> None:
+async def test_two_may_migrate_at_once(empty_database_url: str) -> None:
     """Instances that start side by side on an empty database do not get in each other's way."""
-    engines = [database.connect(database_url) for _ in range(3)]
+    engines = [database.connect(empty_database_url) for _ in range(3)]
     await asyncio.gather(*(database.migrate(engine, "steno_ingest") for engine in engines))
     for engine in engines:
         async with engine.connect() as connection:

@@ -49,8 +49,8 @@ def watch(ingest: Ingest, tmp_path: Path) -> Watch:
 
 
 @pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/ingest.db"
+def database_url(sqlite_url: str) -> str:
+    return sqlite_url
 
 
 async def submissions(ingest: Ingest) -> list[RecordingSubmitted]:

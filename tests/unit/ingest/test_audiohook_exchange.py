@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from steno_ingest.calls.doors.actions import Action, Audio, Close, Ended, Gap, Offered, Paused, Resumed, ResumePoint, SendText
 from steno_ingest.calls.doors.audiohook import AudioHookDoor, AudioHookOptions
+from support.effort import examples
 
 from steno.cli.callers.audiohook_client import AudioHookClient, Conversation, offers_of
 from steno.events.records import Hypothesis, Phrase
@@ -200,4 +201,4 @@ class Exchange(RuleBasedStateMachine):
 
 
 TestExchange = Exchange.TestCase
-TestExchange.settings = settings(max_examples=100, stateful_step_count=60, deadline=None)
+TestExchange.settings = settings(max_examples=examples(40), stateful_step_count=60, deadline=None)

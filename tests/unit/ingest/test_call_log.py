@@ -16,6 +16,7 @@ from steno_ingest.calls.log.reading.call_log import SAVE_AFTER_SECONDS
 from steno_ingest.errors import TooLarge
 from support.call_log import Fate, Killed, World, a_call, audio_of, read
 from support.call_scenes import NOW, STEPS, Scene, Step, act
+from support.effort import examples
 
 from steno.events import ids
 from steno.events.records import (
@@ -81,7 +82,7 @@ async def killed_again_and_again(world: World, deaths: list[tuple[int, bool]], c
             continue
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(50))
 @given(
     st.lists(STEPS, min_size=1, max_size=3),
     st.lists(st.integers(0, 2), max_size=60),

@@ -13,6 +13,7 @@ from steno_ingest.calls.doors.stream import StreamDoor
 from steno_ingest.calls.hosting.session import CallSession, Entry
 from steno_ingest.calls.hosting.session import State as Session
 from steno_ingest.calls.transports.websocket_connection import CLOSE_CODES
+from support.effort import examples
 
 from steno.cli.callers.audio import CallAudio
 from steno.cli.callers.stream import CallDescription, State, StreamClient
@@ -146,7 +147,7 @@ def heard(log: list[Record]) -> bytes:
     return audio
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.integers(0, 2**32), st.integers(1, 40))
 def test_the_log_has_what_was_said_wherever_the_connection_is_cut(seed: int, count: int) -> None:
     """Frames of any size, cuts and killed processes anywhere: all of the call is on the log once, and ends once."""

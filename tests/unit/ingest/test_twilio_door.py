@@ -25,6 +25,7 @@ from steno_ingest.calls.doors.actions import (
 from steno_ingest.calls.doors.audio_format import AudioFormat
 from steno_ingest.calls.doors.port import Refusal
 from steno_ingest.calls.doors.twilio import TwilioDoor
+from support.effort import examples
 
 from steno.cli.callers.audio import CallAudio
 from steno.cli.callers.stream import CallDescription
@@ -446,7 +447,7 @@ ANYTHING = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(75), deadline=None)
 @given(st.data())
 def test_whatever_a_peer_says_the_call_ends_once(data: st.DataObject) -> None:
     """Any messages at all, in any order: no error gets out, and a call that was offered ends exactly once."""

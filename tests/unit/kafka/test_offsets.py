@@ -4,6 +4,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from support.effort import examples
 
 from steno.kafka.offsets import OffsetTracker
 
@@ -71,7 +72,7 @@ class TrackerAgainstModel(RuleBasedStateMachine):
 
 
 TestTrackerAgainstModel = TrackerAgainstModel.TestCase
-TestTrackerAgainstModel.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestTrackerAgainstModel.settings = settings(max_examples=examples(50), stateful_step_count=40, deadline=None)
 
 
 def test_an_offset_that_was_never_taken_cannot_finish() -> None:

@@ -15,12 +15,12 @@ from steno.telemetry import logs
 def logging_put_back() -> Iterator[None]:
     """What a process configures once for its life is undone."""
     root, own = logging.getLogger(), logging.getLogger("steno")
-    handlers, levels = root.handlers[:], (root.level, own.level)
+    handlers, levels, configured = root.handlers[:], (root.level, own.level), structlog.get_config()
     yield
     root.handlers[:] = handlers
     root.setLevel(levels[0])
     own.setLevel(levels[1])
-    structlog.reset_defaults()
+    structlog.configure(**configured)
 
 
 @pytest.mark.usefixtures("logging_put_back")

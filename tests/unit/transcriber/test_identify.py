@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from steno_transcriber.audio.decode import open_audio
 from steno_transcriber.audio.errors import UnreadableAudio
 from steno_transcriber.audio.guess import LEAST_BYTES, coding_of, sampled
+from support.effort import examples
 from support.recordings import sample_call
 
 from steno.audio_files import FORMATS, HEADERLESS_SUFFIXES, Headerless
@@ -238,7 +239,7 @@ def wav(tag: int, channels: int, rate: int, block: int, bits: int, data: bytes) 
 SHORT, LONG = st.integers(0, 2**16 - 1), st.integers(0, 2**32 - 1)
 
 
-@settings(max_examples=150, deadline=2_000)
+@settings(max_examples=examples(50), deadline=2_000)
 @given(
     tag=st.sampled_from([0, 1, 2, 3, 6, 7, 0x11, 0x31, 0x45, 0x55, 0xFF, 0x161, 0xFFFE]) | SHORT,
     channels=st.sampled_from([1, 2]) | SHORT,
@@ -256,7 +257,7 @@ def test_no_header_raises_what_is_not_ours(
     _decoded_or_refused(path, "mutated.wav")
 
 
-@settings(max_examples=150, deadline=2_000)
+@settings(max_examples=examples(50), deadline=2_000)
 @given(data=st.data())
 def test_no_mutation_raises_what_is_not_ours(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     """Nor any bytes changed in the head of a real file of any container, under any name."""

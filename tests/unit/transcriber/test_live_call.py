@@ -20,6 +20,7 @@ from steno_transcriber.live.places import Places
 from steno_transcriber.segmenter import Segmenter, SegmenterOptions
 from steno_transcriber.speech import SAMPLES_PER_MS, Utterance
 from steno_transcriber.utterance_finder import UtteranceFinder
+from support.effort import examples
 from support.leaks import leaky
 from support.live_calls import BEGAN, CHANNELS, CallWriter, Entry, Heard
 from support.live_listener import Exact, Listener, listened, speech, start_of, undisturbed
@@ -124,7 +125,7 @@ def any_log(dice: random.Random) -> list[Entry]:
     return call.log
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(seed=st.integers(0, 2**64))
 def test_whoever_takes_over_comes_to_the_same(seed: int) -> None:
     """Killed anywhere, with a checkpoint of any age and finals that were not out: nothing is missing, twice or different."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from steno_transcriber.live.call import LiveCall, begun
+from support.effort import EFFORT
 from support.live_calls import BEGAN, CallWriter, Heard
 from support.speech import call_audio
 
@@ -58,13 +59,14 @@ SOUNDS: dict[str, Callable[[int], Heard]] = {
 }
 
 
+@pytest.mark.effort
 @pytest.mark.parametrize("sound", SOUNDS)
 def test_a_call_of_hours_holds_nothing_back(sound: str) -> None:
     """What must be read again is never older than 90 s, and while there is speech a final comes each 15 s at least."""
     two_minutes = SOUNDS[sound](120_000)
     writer = CallWriter(channels=CallWriter().channels[:1], sample_rate=RATE)
     writer.start()
-    for _ in range(6):
+    for _ in range(3 * EFFORT):
         writer.say(two_minutes)
     started = writer.log[0]
     assert isinstance(started.record, CallStarted)
