@@ -15,7 +15,7 @@ from fuzz.target import Target
 from pydantic import TypeAdapter, ValidationError
 from steno_ingest.errors import InvalidMetadata
 from steno_ingest.recordings import watched_folder
-from steno_ingest.recordings.folder_contents import Settling, complete
+from steno_ingest.recordings.folder_contents import Settling, complete_recordings
 from steno_ingest.recordings.folder_files import Stamp
 from steno_ingest.recordings.metadata import Link, Metadata, parse_link, parse_metadata
 from steno_ingest.rest.forms import Form
@@ -273,7 +273,7 @@ def take_name(name: str) -> None:
     settled = Settling(0.0)
     stamps = {name: Stamp(7, 3, 5), f"{name}.wav": Stamp(8, 3, 5)}
     settled.settled(stamps, 0.0)
-    for dropped in complete(stamps, settled.settled(stamps, 1.0)):
+    for dropped in complete_recordings(stamps, settled.settled(stamps, 1.0)):
         found = watched_folder._with_call_id(Metadata(), dropped.audio)
         assert found.call_id
         found.call_id.encode()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from steno_ingest.recordings import watched_folder as folder_module
 from steno_ingest.recordings.folder_contents import EMPTY_WAITS
-from steno_ingest.recordings.folder_files import DropFolder, Stamp
+from steno_ingest.recordings.folder_files import OpenFolder, Stamp
 from steno_ingest.recordings.intake import Upload
 from steno_ingest.recordings.tables import recordings
 from steno_ingest.recordings.watched_folder import WatchedFolder
@@ -33,9 +33,9 @@ class Watch:
 
     async def settle(self) -> None:
         """Two looks, far enough apart for what is there to count as whole, be it empty."""
-        await self.folder.look()
+        await self.folder.scan()
         self.now += 2 * EMPTY_WAITS
-        await self.folder.look()
+        await self.folder.scan()
 
     def files(self) -> list[str]:
         return sorted(str(path.relative_to(self.path)) for path in self.path.rglob("*") if path.is_file())
@@ -86,18 +86,18 @@ async def test_a_file_that_still_grows_is_left(ingest: Ingest, watch: Watch) -> 
     """Only what has kept its size and time for long enough is complete; its metadata too."""
     audio, sidecar = watch.path / "a.wav", watch.path / "a.json"
     audio.write_bytes(b"au")
-    await watch.folder.look()
+    await watch.folder.scan()
     watch.now = 1.9
-    await watch.folder.look()
+    await watch.folder.scan()
     audio.write_bytes(b"audio")
     watch.now = 3.8
-    await watch.folder.look()
+    await watch.folder.scan()
     sidecar.write_text('{"call_id": "x"}')
     watch.now = 5.8
-    await watch.folder.look()
+    await watch.folder.scan()
     assert await submissions(ingest) == []
     watch.now = 7.8
-    await watch.folder.look()
+    await watch.folder.scan()
     assert [record.call_id for record in await submissions(ingest)] == ["x"]
 
 
@@ -179,7 +179,7 @@ async def test_a_marker_says_that_a_file_is_whole(ingest: Ingest, watch: Watch, 
     (watch.path / "a.json").write_text('{"call_id": "x"}')
     (watch.path / "a.wav").write_bytes(b"audio")
     (watch.path / marker).touch()
-    await watch.folder.look()
+    await watch.folder.scan()
     assert [record.call_id for record in await submissions(ingest)] == ["x"]
     assert watch.files() == ["accepted/a.json", "accepted/a.wav", "accepted/a.wav.done"]
 
@@ -192,7 +192,7 @@ async def test_only_marked_files_are_taken_where_the_settings_say_so(ingest: Ing
     await watch.settle()
     assert await submissions(ingest) == []
     (watch.path / "a.wav.done").touch()
-    await watch.folder.look()
+    await watch.folder.scan()
     assert len(await submissions(ingest)) == 1
 
 
@@ -212,7 +212,7 @@ async def test_what_cannot_be_moved_is_taken_in_once(ingest: Ingest, watch: Watc
 
     with monkeypatch.context() as patch, capture_logs() as logged:
         patch.setattr(ingest.intake, "upload", counted)
-        patch.setattr(folder_module, "_put_aside", stuck)
+        patch.setattr(folder_module, "_move_in", stuck)
         for _ in range(4):
             await watch.settle()
     assert len(uploads) == 2
@@ -226,9 +226,9 @@ async def test_an_empty_file_waits_longer(ingest: Ingest, watch: Watch) -> None:
     """Programs make a file first, and write when they have something."""
     path = watch.path / "a.wav"
     path.touch()
-    await watch.folder.look()
+    await watch.folder.scan()
     watch.now = 2 * EMPTY_WAITS - 0.1
-    await watch.folder.look()
+    await watch.folder.scan()
     assert watch.files() == ["a.wav"]
     path.write_bytes(b"audio")
     await watch.settle()
@@ -294,7 +294,7 @@ async def test_a_crash_before_the_move_is_harmless(ingest: Ingest, watch: Watch,
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(folder_module, "_put_aside", die)
+        patch.setattr(folder_module, "_move_in", die)
         with pytest.raises(KeyboardInterrupt):
             await watch.settle()
     assert watch.files() == ["a.wav"]
@@ -313,7 +313,7 @@ async def test_a_store_that_is_away_is_waited_for(ingest: Ingest, watch: Watch) 
         await watch.settle()
     assert watch.files() == ["a.wav"]
     blocker.unlink()
-    await watch.folder.look()
+    await watch.folder.scan()
     assert watch.files() == ["accepted/a.wav"]
 
 
@@ -324,9 +324,9 @@ async def test_a_file_that_becomes_a_link_after_the_look_is_not_followed(
     secret = tmp_path / "secret"
     for name in ("a.wav", "b.wav", "b.json", "c.wav"):
         (watch.path / name).write_bytes(b"{}")
-    really = DropFolder.open
+    really = OpenFolder.open
 
-    def then_open(folder: DropFolder, name: str, stamp: Stamp, *, marked: bool) -> BufferedReader:
+    def then_open(folder: OpenFolder, name: str, stamp: Stamp, *, marked: bool) -> BufferedReader:
         path = watch.path / name
         if name in ("a.wav", "b.json"):
             secret.write_bytes(path.read_bytes())
@@ -336,7 +336,7 @@ async def test_a_file_that_becomes_a_link_after_the_look_is_not_followed(
         return really(folder, name, stamp, marked=marked)
 
     with monkeypatch.context() as patch:
-        patch.setattr(DropFolder, "open", then_open)
+        patch.setattr(OpenFolder, "open", then_open)
         await watch.settle()
     assert [record.call_id for record in await submissions(ingest)] == ["c"]
     assert watch.files() == ["a.wav", "accepted/c.wav", "b.json", "b.wav"]
@@ -350,9 +350,9 @@ async def test_a_file_that_is_another_after_the_look_is_left(
     """What was looked at is what is opened, and nothing is waited for."""
     path = watch.path / "a.wav"
     path.write_bytes(b"audio")
-    really = DropFolder.open
+    really = OpenFolder.open
 
-    def then_open(folder: DropFolder, name: str, stamp: Stamp, *, marked: bool) -> BufferedReader:
+    def then_open(folder: OpenFolder, name: str, stamp: Stamp, *, marked: bool) -> BufferedReader:
         match becomes:
             case "a longer file":
                 path.write_bytes(b"audio and more")
@@ -370,7 +370,7 @@ async def test_a_file_that_is_another_after_the_look_is_left(
         return really(folder, name, stamp, marked=marked)
 
     with monkeypatch.context() as patch:
-        patch.setattr(DropFolder, "open", then_open)
+        patch.setattr(OpenFolder, "open", then_open)
         await watch.settle()
     assert await submissions(ingest) == []
     assert not (watch.path / "rejected").exists()
@@ -401,7 +401,7 @@ async def test_nothing_is_put_where_a_link_leads(ingest: Ingest, watch: Watch, t
     (watch.path / planted).symlink_to(tmp_path / "elsewhere")
     (watch.path / "a.wav").write_bytes(b"audio" if planted == "accepted" else b"")
     await watch.settle()
-    await watch.folder.look()
+    await watch.folder.scan()
     assert list((tmp_path / "elsewhere").iterdir()) == []
     assert (watch.path / "a.wav").exists()
     assert await submissions(ingest) == []

@@ -263,9 +263,9 @@ async def test_a_folder_drops_for_its_tenant(
         (drop / f"{name}.wav").write_bytes(name.encode())
         (drop / f"{name}.json").write_text(json.dumps({"call_id": call_id, "properties": {"name": name}}))
     folder = WatchedFolder(drop, ingest.intake, poll_seconds=3600, settle_seconds=2, tenant=tenant, clock=lambda: now)
-    await folder.look()
+    await folder.scan()
     now = 2.0
-    await folder.look()
+    await folder.scan()
     dropped = [row for row in await ingest.rows(recordings) if row.door == "folder"]
     assert {row.properties["name"]: row.tenant for row in dropped} == owners
     reasons = [path.read_text() for path in drop.rglob("*.reason.txt")]

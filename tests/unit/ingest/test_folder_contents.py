@@ -2,7 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from steno_ingest.recordings.folder_contents import EMPTY_WAITS, Settling, complete, left
+from steno_ingest.recordings.folder_contents import EMPTY_WAITS, Settling, complete_recordings, reasons_left
 from steno_ingest.recordings.folder_files import Stamp
 
 SUFFIXES = (".wav", ".mp3", ".json", ".done", ".wav.done", ".part", ".xml")
@@ -39,8 +39,8 @@ def test_every_still_file_is_taken_or_goes_along_or_is_left(
 ) -> None:
     """One of these, whatever lies there; of what is not still, nothing is taken but what has a marker."""
     settled = still & present.keys()
-    taken = complete(present, settled, only_marked=only_marked)
-    told = left(present, settled, only_marked=only_marked)
+    taken = complete_recordings(present, settled, only_marked=only_marked)
+    told = reasons_left(present, settled, only_marked=only_marked)
     audio = {dropped.audio for dropped in taken}
     beside = {name for dropped in taken for name in (dropped.sidecar, dropped.marker) if name is not None}
     assert not audio & told.keys()
@@ -53,8 +53,8 @@ def test_every_still_file_is_taken_or_goes_along_or_is_left(
 def test_others_stay_as_they_are_for_a_reason() -> None:
     """Each for its own."""
     names = ("a.wav", "a.json", "b.wav.part", "c.xml", "d.json", "e.wav.done")
-    told = left(stamps(*names), names)
+    told = reasons_left(stamps(*names), names)
     assert told.keys() == {"b.wav.part", "c.xml", "d.json", "e.wav.done"}
     assert len(set(told.values())) == 3
-    waiting = left(stamps(*names), names, only_marked=True)
+    waiting = reasons_left(stamps(*names), names, only_marked=True)
     assert waiting.keys() == told.keys() | {"a.wav"}

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from steno_ingest.recordings.folder_files import DropFolder, StillWritten
+from steno_ingest.recordings.folder_files import OpenFolder, StillOpen
 
 
 def test_a_file_that_goes_while_the_folder_is_listed_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,7 +25,7 @@ def test_a_file_that_goes_while_the_folder_is_listed_is_passed_over(tmp_path: Pa
         yield found
 
     monkeypatch.setattr(os, "scandir", listed)
-    with DropFolder(tmp_path) as folder:
+    with OpenFolder(tmp_path) as folder:
         files, others = folder.present()
     assert (sorted(files), others) == (["a.wav", "c.wav"], {})
 
@@ -33,11 +33,11 @@ def test_a_file_that_goes_while_the_folder_is_listed_is_passed_over(tmp_path: Pa
 def test_a_file_that_a_program_writes_is_not_opened(tmp_path: Path) -> None:
     """However long the program pauses, unless a marker says that it is whole; once the program has closed it, it is."""
     path = tmp_path / "a.wav"
-    with DropFolder(tmp_path) as folder, path.open("wb") as writer:
+    with OpenFolder(tmp_path) as folder, path.open("wb") as writer:
         writer.write(b"half")
         writer.flush()
         stamp = folder.present()[0]["a.wav"]
-        with pytest.raises(StillWritten):
+        with pytest.raises(StillOpen):
             folder.open("a.wav", stamp)
         with folder.open("a.wav", stamp, marked=True) as file:
             assert file.read() == b"half"
@@ -57,6 +57,6 @@ def test_where_the_system_does_not_tell_who_writes_files_are_opened(
     def refuse(*_arguments: int) -> int:
         raise OSError(number, os.strerror(number))
 
-    with DropFolder(tmp_path) as folder:
+    with OpenFolder(tmp_path) as folder:
         monkeypatch.setattr("fcntl.fcntl", refuse)
         folder.open("a.wav", folder.present()[0]["a.wav"]).close()

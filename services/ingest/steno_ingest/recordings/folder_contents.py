@@ -8,14 +8,14 @@ from collections.abc import Collection, Mapping
 from pathlib import PurePath
 
 from steno.audio_files import is_audio_name, is_partial_name
-from steno_ingest.recordings.folder_files import MARKER, SIDECAR, Dropped, Stamp
+from steno_ingest.recordings.folder_files import MARKER, SIDECAR, FoundRecording, Stamp
 
 EMPTY_WAITS = 10
-"""So many times as long as others an empty file waits: programs make one first, and write when they have something."""
+"""An empty file waits so many times as long as others: programs create a file first, and write once they have something."""
 
 
 class Settling:
-    """Which files have not changed for a while."""
+    """Tells which files have not changed for a while."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -33,7 +33,9 @@ class Settling:
         return self._seconds * (1 if stamp.size else EMPTY_WAITS)
 
 
-def complete(present: Mapping[str, Stamp], settled: Collection[str], *, only_marked: bool = False) -> list[Dropped]:
+def complete_recordings(
+    present: Mapping[str, Stamp], settled: Collection[str], *, only_marked: bool = False
+) -> list[FoundRecording]:
     """The recordings that are whole, in the order of their names.
 
     Args:
@@ -41,17 +43,17 @@ def complete(present: Mapping[str, Stamp], settled: Collection[str], *, only_mar
     """
     found = []
     for name in sorted(filter(is_recording, present)):
-        dropped = _with_its_own(name, present)
-        still = {dropped.audio, dropped.sidecar or dropped.audio} <= set(settled)
-        if dropped.marker is not None or (still and not only_marked):
-            found.append(dropped)
+        recording = _with_companions(name, present)
+        still = {recording.audio, recording.sidecar or recording.audio} <= set(settled)
+        if recording.marker is not None or (still and not only_marked):
+            found.append(recording)
     return found
 
 
-def left(present: Mapping[str, Stamp], settled: Collection[str], *, only_marked: bool = False) -> dict[str, str]:
+def reasons_left(present: Mapping[str, Stamp], settled: Collection[str], *, only_marked: bool = False) -> dict[str, str]:
     """The files that are left and have not changed for a while, with the reason of each."""
-    own = {name: dropped for name in filter(is_recording, present) for dropped in (_with_its_own(name, present),)}
-    beside = {other for dropped in own.values() for other in (dropped.sidecar, dropped.marker)}
+    own = {name: recording for name in filter(is_recording, present) for recording in (_with_companions(name, present),)}
+    beside = {other for recording in own.values() for other in (recording.sidecar, recording.marker)}
     reasons = {}
     for name in sorted(set(settled) - beside):
         if name not in own:
@@ -66,11 +68,11 @@ def is_recording(name: str) -> bool:
     return is_audio_name(name) and not is_partial_name(name)
 
 
-def _with_its_own(name: str, present: Mapping[str, Stamp]) -> Dropped:
+def _with_companions(name: str, present: Mapping[str, Stamp]) -> FoundRecording:
     stem = PurePath(name).stem
     sidecar = stem + SIDECAR if stem + SIDECAR in present else None
     marker = next((marker for marker in (name + MARKER, stem + MARKER) if marker in present), None)
-    return Dropped(
+    return FoundRecording(
         audio=name,
         sidecar=sidecar,
         marker=marker,

@@ -39,7 +39,7 @@ class Stamp(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Dropped:
+class FoundRecording:
     """A complete recording in the folder: the names of its files, and by what they are known."""
 
     audio: str
@@ -50,15 +50,15 @@ class Dropped:
 
 
 class FileChanged(OSError):
-    """A file is not the one any more that was looked at; it is looked at again."""
+    """A file is no longer the one that was found; the next look finds it anew."""
 
 
-class StillWritten(OSError):
+class StillOpen(OSError):
     """A program has the file open, and may write more."""
 
 
-class DropFolder:
-    """An open folder that recordings are dropped into; a context that closes it. Every method may raise `OSError`."""
+class OpenFolder:
+    """An open folder that recordings are put into; a context that closes it. Every method may raise `OSError`."""
 
     def __init__(self, path: Path) -> None:
         """Opens the folder at a resolved path, made when missing."""
@@ -99,7 +99,7 @@ class DropFolder:
 
         Raises:
             FileChanged: it is another by now, or no file at all.
-            StillWritten: it may not be whole.
+            StillOpen: it may not be whole.
             HardLinked: it has another name elsewhere.
         """
         try:
@@ -109,7 +109,7 @@ class DropFolder:
         try:
             self.check(file, name, stamp)
             if not marked and _is_being_written(file.fileno()):
-                raise StillWritten(f"{name} is open in a program that may write more of it")
+                raise StillOpen(f"{name} is open in a program that may write more of it")
         except BaseException:
             file.close()
             raise
@@ -123,21 +123,21 @@ class DropFolder:
         if _stamp(status) != stamp:
             raise FileChanged(f"{name} has changed")
 
-    def aside(self, where: str) -> "Aside":
-        """The folder in it where files are put, made when missing: for whoever the folder itself is for."""
+    def open_target(self, where: str) -> "TargetFolder":
+        """Opens the folder in it that files are moved to, made when missing with the permissions of the folder itself."""
         mode = stat.S_IMODE(os.fstat(self._descriptor).st_mode) & 0o777
         made = True
         try:
             os.mkdir(where, dir_fd=self._descriptor)
         except FileExistsError:
             made = False
-        aside = Aside(self._descriptor, where, mode & 0o666)
+        target = TargetFolder(self._descriptor, where, mode & 0o666)
         if made:
-            aside.allow(mode)
-        return aside
+            target.set_mode(mode)
+        return target
 
 
-class Aside:
+class TargetFolder:
     """`accepted/` or `rejected/`, a context that closes it: files are moved here, and none replaces another file or a link."""
 
     def __init__(self, source: int, where: str, mode: int) -> None:
@@ -152,24 +152,24 @@ class Aside:
         self.close()
 
     def close(self) -> None:
-        """Lets go of the folder."""
+        """Closes the folder."""
         os.close(self._target)
 
-    def take(self, dropped: Dropped) -> str:
+    def move_in(self, found: FoundRecording) -> str:
         """Moves a recording, its metadata and its marker here, and returns the name that the recording has now.
 
-        The recording goes first: if it is taken up again, it must have the others.
+        The recording goes first: until it is moved, the others must lie beside it.
         """
         for number in count(1):
-            names = _names(dropped.audio, number)
+            names = _names(found.audio, number)
             if not any(map(self._has, (*names, names[0] + _REASON))):
                 break
-        for old, new in zip((dropped.audio, dropped.sidecar, dropped.marker), names, strict=True):
+        for old, new in zip((found.audio, found.sidecar, found.marker), names, strict=True):
             if old is not None:
                 self._move(old, new)
         return names[0]
 
-    def allow(self, mode: int) -> None:
+    def set_mode(self, mode: int) -> None:
         """Sets who may come in."""
         os.fchmod(self._target, mode)
 

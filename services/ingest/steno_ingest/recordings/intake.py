@@ -46,7 +46,7 @@ class Upload:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class KeptRecording:
+class StoredRecording:
     """A recording in the object store."""
 
     recording_id: str
@@ -91,7 +91,7 @@ class Intake:
 
         async def measured() -> AsyncIterator[bytes]:
             nonlocal size
-            async for piece in _regrouped(pieces):
+            async for piece in _in_large_pieces(pieces):
                 size += len(piece)
                 if size > most:
                     raise TooLarge(f"{name} is larger than {most} bytes, the most that is taken; split it")
@@ -157,8 +157,8 @@ class Intake:
         recording, _ = await self._ledger.accept(record, door=door, caller=caller, claim=_claim(key, link, ""))
         return recording
 
-    async def keep_call(self, call_id: str, pieces: AsyncIterator[bytes], *, suffix: str) -> KeptRecording:
-        """Makes the recording of a live call, at the place that follows from its bytes.
+    async def store_call(self, call_id: str, pieces: AsyncIterator[bytes], *, suffix: str) -> StoredRecording:
+        """Stores the recording of a live call, at the place that follows from its bytes.
 
         Raises:
             StoreUnavailable: try again later.
@@ -170,9 +170,9 @@ class Intake:
         except BaseException:
             await self.discard(upload)
             raise
-        return KeptRecording(recording_id=recording_id, url=url, sha256=upload.sha256)
+        return StoredRecording(recording_id=recording_id, url=url, sha256=upload.sha256)
 
-    async def accept_call(self, record: RecordingSubmitted) -> None:
+    async def submit_call(self, record: RecordingSubmitted) -> None:
         """Submits the recording of a live call, once. Raises `DatabaseUnavailable`."""
         owner = Caller("call", record.tenant, everything=True)
         await self._ledger.accept(record.model_copy(update={"submitted_at": self._clock()}), door=Door.CALL, caller=owner)
@@ -210,8 +210,8 @@ def _claim(key: ClientKey | None, metadata: Metadata, sha256: str) -> Claim | No
     return Claim(client=key.client, key=key.key, fingerprint=hashlib.sha256(f"{sha256}\n{said}".encode()).hexdigest())
 
 
-async def _regrouped(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The same bytes in pieces of a megabyte: the store takes each from another thread, which costs more than small ones."""
+async def _in_large_pieces(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same bytes in pieces of a megabyte: each goes to the store from another thread, so that small ones cost too much."""
     buffer = bytearray()
     async for piece in pieces:
         buffer += piece

@@ -27,10 +27,10 @@ class LivePass(Permanent):
 
 
 class Results:
-    """The handler of the topics `recordings`, `transcripts` and `phrases`; idempotent, and in need of no order.
+    """Handles the records of the topics `recordings`, `transcripts` and `phrases`, in any order and as often as they come.
 
-    What is told of a live pass goes to the ledger of calls, what is told of a recording to that of recordings; a recording
-    that takes another pass's place is told to both.
+    Records of a live pass go to the ledger of calls, those of a recording to the ledger of recordings; a recording whose
+    transcript replaces that of another pass goes to both.
     """
 
     def __init__(self, ledger: RecordingLedger, calls: CallLedger) -> None:
@@ -80,7 +80,7 @@ def with_id(record: RecordingSubmitted) -> RecordingSubmitted:
 
 
 def step_of(record: Outcome) -> Step:
-    """The state that a record says its recording came to."""
+    """The step that a record says its recording made."""
     match record:
         case RecordingCancelled():
             return Step(state=State.CANCELLED, at=record.cancelled_at)

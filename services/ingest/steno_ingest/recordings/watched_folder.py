@@ -1,9 +1,9 @@
-"""The watched folder: recordings dropped there are taken in once, when they are whole, then moved aside.
+"""Watches a folder: each recording in it is taken in once, when it is complete, and moved to another folder.
 
-`arrivals` says which are: by their names, by what does not change any more, by markers. What is taken in goes to `accepted/`,
-what cannot be to `rejected/` with the reason in `FILE.reason.txt`. Everything else stays as it is, and is told of once. Killed
-at any point, the file is taken up again and comes to the same recording, because the recording's id follows from the call id
-and the audio. Others may write to the folder: see `drop`.
+`folder_contents` says which are complete: by their names, by what does not change any more, by markers. What is taken in
+goes to `accepted/`, what cannot be to `rejected/` with the reason in `FILE.reason.txt`. Everything else stays as it is, and is
+logged once. Killed at any point, the next process takes the file in again as the same recording, because the id of the
+recording follows from the call id and the audio. Others may write to the folder: see `folder_files`.
 """
 
 import asyncio
@@ -21,8 +21,8 @@ from steno.errors import Permanent, Retryable
 from steno.tenants import NO_TENANT, Caller
 from steno_ingest.errors import InvalidMetadata
 from steno_ingest.metrics import FOLDER_FILES
-from steno_ingest.recordings.folder_contents import Settling, complete, left
-from steno_ingest.recordings.folder_files import ACCEPTED, REJECTED, Aside, DropFolder, Dropped
+from steno_ingest.recordings.folder_contents import Settling, complete_recordings, reasons_left
+from steno_ingest.recordings.folder_files import ACCEPTED, REJECTED, FoundRecording, OpenFolder, TargetFolder
 from steno_ingest.recordings.intake import Intake
 from steno_ingest.recordings.metadata import Metadata, parse_metadata
 from steno_ingest.recordings.view import Door
@@ -36,15 +36,15 @@ _MAX_SIDECAR_BYTES = 1 << 20
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Verdict:
-    """What was decided of a recording that is still to be moved aside."""
+    """What was decided of a recording that is still to be moved."""
 
-    dropped: Dropped
+    found: FoundRecording
     #: Why it is rejected; empty where it was taken in.
     reason: str = ""
 
 
 class WatchedFolder:
-    """Takes in what is dropped into a folder."""
+    """Takes in the recordings that are put into a folder."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class WatchedFolder:
         self._poll_seconds = poll_seconds
         self._settling = Settling(settle_seconds)
         self._only_marked = only_marked
-        # What is dropped for a call that is there already is of whoever has the call, unless the folder is of a tenant.
+        # A recording for a call that is there already is of whoever has the call, unless the folder is of a tenant.
         self._caller = Caller("folder", tenant, everything=tenant == NO_TENANT)
         self._clock = clock
         # By name: of recordings that could not be moved yet. They are not taken in, or looked through, once more.
@@ -86,12 +86,12 @@ class WatchedFolder:
         )
 
     async def run(self) -> None:
-        """Looks again and again until `stop`."""
+        """Scans the folder repeatedly until `stop`."""
         while not self._stopping.is_set():
             try:
-                await self.look()
+                await self.scan()
             except (Retryable, OSError) as error:
-                # The files stay where they are, so the next look is the next attempt.
+                # The files stay where they are, so the next scan is the next attempt.
                 log.warning("folder.waiting", reason=str(error))
             await pause(self._poll_seconds, self._stopping)
 
@@ -99,30 +99,30 @@ class WatchedFolder:
         """Finishes the file under way; `run` then returns."""
         self._stopping.set()
 
-    async def look(self) -> None:
+    async def scan(self) -> None:
         """Takes in every recording that is whole now.
 
         Raises:
             Retryable: the store or the database is away; what was not taken in stays.
             OSError: the folder cannot be read.
         """
-        with await asyncio.to_thread(DropFolder, self._folder) as folder:
+        with await asyncio.to_thread(OpenFolder, self._folder) as folder:
             present, others = await asyncio.to_thread(folder.present)
             self._forget(present.keys() | others.keys())
             settled = self._settling.settled(present, self._clock())
-            for name, reason in (others | left(present, settled, only_marked=self._only_marked)).items():
+            for name, reason in (others | reasons_left(present, settled, only_marked=self._only_marked)).items():
                 if self._is_news(name, reason):
                     FOLDER_FILES.labels("left").inc()
                     log.info("folder.left", file=name, reason=reason)
-            for dropped in complete(present, settled, only_marked=self._only_marked):
+            for found in complete_recordings(present, settled, only_marked=self._only_marked):
                 if self._stopping.is_set():
                     return
                 try:
-                    await self._end(folder, dropped)
+                    await self._process(folder, found)
                 except OSError as error:
                     # Gone, changed or still written, or not ours to read or move: that is no reason to leave the others.
-                    if self._is_news(dropped.audio, str(error)):
-                        log.warning("folder.file_waiting", file=dropped.audio, reason=str(error))
+                    if self._is_news(found.audio, str(error)):
+                        log.warning("folder.file_waiting", file=found.audio, reason=str(error))
 
     def _forget(self, there: Collection[str]) -> None:
         """Of files that are gone nothing is remembered."""
@@ -134,51 +134,51 @@ class WatchedFolder:
         self._told[name] = told
         return news
 
-    async def _end(self, folder: DropFolder, dropped: Dropped) -> None:
-        """Takes a recording in, or rejects it, and moves it aside; the first is not done again where the second fails."""
-        verdict = self._verdicts.get(dropped.audio)
-        if verdict is None or verdict.dropped != dropped:
+    async def _process(self, folder: OpenFolder, found: FoundRecording) -> None:
+        """Takes a recording in, or rejects it, and moves it; the first is not done again where the second fails."""
+        verdict = self._verdicts.get(found.audio)
+        if verdict is None or verdict.found != found:
             try:
-                await self._take(folder, dropped)
-                verdict = _Verdict(dropped=dropped)
+                await self._take_in(folder, found)
+                verdict = _Verdict(found=found)
                 FOLDER_FILES.labels("accepted").inc()
             except Permanent as error:
-                verdict = _Verdict(dropped=dropped, reason=str(error))
+                verdict = _Verdict(found=found, reason=str(error))
                 FOLDER_FILES.labels("rejected").inc()
-                log.warning("folder.rejected", file=dropped.audio, reason=verdict.reason)
-            self._verdicts[dropped.audio] = verdict
-        with await asyncio.to_thread(folder.aside, REJECTED if verdict.reason else ACCEPTED) as aside:
-            name = await asyncio.to_thread(_put_aside, aside, dropped)
+                log.warning("folder.rejected", file=found.audio, reason=verdict.reason)
+            self._verdicts[found.audio] = verdict
+        with await asyncio.to_thread(folder.open_target, REJECTED if verdict.reason else ACCEPTED) as target:
+            name = await asyncio.to_thread(_move_in, target, found)
             if verdict.reason:
-                await asyncio.to_thread(aside.explain, name, verdict.reason)
-        del self._verdicts[dropped.audio]
+                await asyncio.to_thread(target.explain, name, verdict.reason)
+        del self._verdicts[found.audio]
 
-    async def _take(self, folder: DropFolder, dropped: Dropped) -> None:
-        # What cannot be put aside is not taken in: the next process would do it again.
-        (await asyncio.to_thread(folder.aside, ACCEPTED)).close()
-        metadata = await asyncio.to_thread(_metadata, folder, dropped)
-        file_name = _readable(dropped.audio)
-        marked = dropped.marker is not None
-        with await asyncio.to_thread(folder.open, dropped.audio, dropped.audio_stamp, marked=marked) as file:
+    async def _take_in(self, folder: OpenFolder, found: FoundRecording) -> None:
+        # What cannot be moved is not taken in: the next process would do it again.
+        (await asyncio.to_thread(folder.open_target, ACCEPTED)).close()
+        metadata = await asyncio.to_thread(_read_metadata, folder, found)
+        file_name = _readable(found.audio)
+        marked = found.marker is not None
+        with await asyncio.to_thread(folder.open, found.audio, found.audio_stamp, marked=marked) as file:
             upload = await self._intake.upload(_pieces(file), door=Door.FOLDER, file_name=file_name)
             try:
-                folder.check(file, dropped.audio, dropped.audio_stamp)
+                folder.check(file, found.audio, found.audio_stamp)
             except BaseException:
                 await self._intake.discard(upload)
                 raise
         await self._intake.accept_upload(upload, metadata, file_name=file_name, door=Door.FOLDER, caller=self._caller)
 
 
-def _metadata(folder: DropFolder, dropped: Dropped) -> Metadata:
-    if dropped.sidecar is None or dropped.sidecar_stamp is None:
+def _read_metadata(folder: OpenFolder, found: FoundRecording) -> Metadata:
+    if found.sidecar is None or found.sidecar_stamp is None:
         given = Metadata()
     else:
-        with folder.open(dropped.sidecar, dropped.sidecar_stamp, marked=dropped.marker is not None) as file:
+        with folder.open(found.sidecar, found.sidecar_stamp, marked=found.marker is not None) as file:
             text = file.read(_MAX_SIDECAR_BYTES + 1)
         if len(text) > _MAX_SIDECAR_BYTES:
-            raise InvalidMetadata(f"{dropped.sidecar} is larger than {_MAX_SIDECAR_BYTES} bytes")
+            raise InvalidMetadata(f"{found.sidecar} is larger than {_MAX_SIDECAR_BYTES} bytes")
         given = parse_metadata(text)
-    return _with_call_id(given, dropped.audio)
+    return _with_call_id(given, found.audio)
 
 
 def _with_call_id(given: Metadata, audio: str) -> Metadata:
@@ -199,5 +199,5 @@ async def _pieces(file: BufferedReader) -> AsyncIterator[bytes]:
         yield piece
 
 
-def _put_aside(aside: Aside, dropped: Dropped) -> str:
-    return aside.take(dropped)
+def _move_in(target: TargetFolder, found: FoundRecording) -> str:
+    return target.move_in(found)

@@ -1,4 +1,4 @@
-"""The REST application: routes, API keys, problems, traces, OpenAPI."""
+"""Makes the REST application of its routes, with API keys, problems, traces and OpenAPI."""
 
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the REST API answers about live calls, as the OpenAPI document shows it."""
+"""The requests and answers of the REST API about live calls, as the OpenAPI document shows them."""
 
 from collections.abc import Sequence
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""`/v1/calls`: live calls, while people speak and afterwards."""
+"""The routes of `/v1/calls`: live calls, while people speak and afterwards."""
 
 from typing import Annotated, Any
 

@@ -1,4 +1,4 @@
-"""multipart/form-data as a stream of parts, none of it held in memory (RFC 7578).
+"""Reads multipart/form-data as a stream of parts, none of which is held in memory (RFC 7578).
 
 FastAPI's own `UploadFile` would write the whole file to a local disk before the first byte could be looked at.
 """

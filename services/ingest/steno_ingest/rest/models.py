@@ -1,4 +1,4 @@
-"""What the REST API answers, as the OpenAPI document shows it."""
+"""The answers of the REST API about recordings and the ledger, as the OpenAPI document shows them."""
 
 from datetime import datetime
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""Rate limits for each API key on requests that cost much, counted in this process."""
+"""The rate limits of each API key on expensive requests to ingest."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""`/v1/recordings` and `/v1/ledger`."""
+"""The routes of `/v1/recordings` and `/v1/ledger`."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""The body of `POST /v1/recordings`, read piece by piece, and its OpenAPI."""
+"""Reads the body of `POST /v1/recordings` piece by piece, and describes it for OpenAPI."""
 
 from collections.abc import AsyncIterator
 from typing import Any

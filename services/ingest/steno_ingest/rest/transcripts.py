@@ -1,4 +1,4 @@
-"""Transcripts as answers, in each format."""
+"""Answers transcripts in the format that is asked for."""
 
 from typing import Annotated, Any, Literal
 
@@ -19,7 +19,7 @@ TRANSCRIPT_CONTENT: dict[str, Any] = {
 
 
 def transcript_answer(transcript: Transcript, format: Format) -> Response:
-    """A transcript as it is answered."""
+    """The answer with a transcript in a format."""
     if format == "json":
         return Response(transcript.model_dump_json(), media_type="application/json")
     write, media_type = _WRITERS[format]

@@ -1,4 +1,4 @@
-"""`/v1/webhooks`: where results are to be delivered."""
+"""The routes of `/v1/webhooks`, where clients register the URLs that receive events."""
 
 import re
 from datetime import datetime, timedelta

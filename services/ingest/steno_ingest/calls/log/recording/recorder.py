@@ -20,7 +20,7 @@ from steno_ingest.calls.log.audio.piece_store import PieceStore
 from steno_ingest.calls.log.audio.pieces import Shape, Span, blocks_of_silence, layout
 from steno_ingest.calls.log.audio.wave_file import max_samples, padding, wave_header
 from steno_ingest.metrics import CALL_NOTES
-from steno_ingest.recordings.intake import Intake, KeptRecording
+from steno_ingest.recordings.intake import Intake, StoredRecording
 
 log = structlog.get_logger("steno.ingest.recorder")
 
@@ -83,7 +83,7 @@ class Recorder:
         await self._ledger.note_event(call.call_id, RECORDING_FAILED, position_ms=0, detail=detail)
         CALL_NOTES.labels(RECORDING_FAILED).inc()
 
-    async def _record(self, account: Account, spans: Sequence[Span]) -> KeptRecording:
+    async def _record(self, account: Account, spans: Sequence[Span]) -> StoredRecording:
         shape = account.shape
         samples = min(account.position, max_samples(shape.codec, shape.channels))
         if samples < account.position:
@@ -94,7 +94,7 @@ class Recorder:
         audio = self._pieces.audio(account.call_id, shape, spans, samples=samples, masks=account.masks)
         sparse = _is_sparse(shape, spans, samples)
         file, suffix = (flac(shape, samples, audio), ".flac") if sparse else (_wave(shape, samples, audio), ".wav")
-        recording = await self._intake.keep_call(account.call_id, file, suffix=suffix)
+        recording = await self._intake.store_call(account.call_id, file, suffix=suffix)
         log.info(
             "call.recorded",
             call_id=account.call_id,
@@ -104,8 +104,8 @@ class Recorder:
         )
         return recording
 
-    async def _submit(self, call: CallView, recording: KeptRecording) -> None:
-        await self._intake.accept_call(
+    async def _submit(self, call: CallView, recording: StoredRecording) -> None:
+        await self._intake.submit_call(
             RecordingSubmitted(
                 call_id=call.call_id,
                 url=recording.url,
