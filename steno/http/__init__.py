@@ -1,1 +1,1 @@
-"""HTTP in and out: API keys, health and metrics, and a client that cannot be turned on the inside network."""
+"""HTTP servers and clients: API keys, limits, problems, health and metrics, and a client that calls public addresses only."""

@@ -1,4 +1,4 @@
-"""Which addresses belong to the public internet, so that whoever names a URL may have us call them. Pure.
+"""Tells addresses of the public internet, which any client may have a service call, from all others. Pure.
 
 An own list, not `ipaddress.is_global`, whose answer changes with the version of Python and which knows nothing of clouds. Of
 IPv6 only what is allocated as global unicast counts as public at all; of both, what the list denies does not.

@@ -1,4 +1,4 @@
-"""What operators ask a service for, on a port of its own: metrics, the API's documents, and what its health is made of."""
+"""Moves metrics, API documents and detailed health to a port for operators."""
 
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount, Route

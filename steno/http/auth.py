@@ -1,4 +1,4 @@
-"""API keys: made once, shown once, kept as SHA-256 only.
+"""Makes and checks API keys, of which only the SHA-256 is kept.
 
 The key file has a line for each key, so it can be mounted as a secret; it is read again when it changes:
 

@@ -1,4 +1,4 @@
-"""Outgoing HTTP that cannot be turned on the inside network.
+"""An HTTP client that calls public addresses and allowed networks only, whatever URL it is given.
 
 The check is made on the very addresses that are about to be connected to, after the name was resolved and for every redirect,
 so neither a name that changes its address nor a literal in odd notation gets through. Of a name that has addresses on both

@@ -1,4 +1,4 @@
-"""Limits on a server's connections: how many may be open, which one is closed for a new one, and how slow each may be.
+"""Limits the connections of a server: how many may be open, which one is closed for a new one, and how slow each may be.
 
 A connection is a *stranger's* (not authenticated) until it has shown a key, or another sign that lets it in. Strangers are
 bounded in all and by address; where there are too many, the oldest one is closed, so that whoever says at once who it is gets

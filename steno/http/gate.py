@@ -1,4 +1,4 @@
-"""ASGI middleware before every route: checks the API key, then rate limits, then reads the body within bounds.
+"""The gate is ASGI middleware before every route: it checks the API key and rate limits, and reads the body within bounds.
 
 Nothing of a body is read before its request has shown a key, not even by `100 Continue`. What is not streamed is then read
 whole, up to `MAX_BODY_BYTES`, and looked through (`json_bounds`) before it becomes objects. Upgrades to WebSockets pass: their

@@ -1,4 +1,4 @@
-"""Health and metrics, alike for every service: `/health/live`, `/health/ready`, `/metrics`."""
+"""The routes for health and metrics of every service: `/health/live`, `/health/ready`, `/metrics`."""
 
 import asyncio
 import inspect

@@ -1,4 +1,4 @@
-"""Takes connections from a listening socket, as many as there may be.
+"""Accepts connections from a listening socket, up to a limit.
 
 asyncio's own server takes up to `backlog` of them in one go, makes a transport for each before anybody can refuse it, and is
 not told when files run out.

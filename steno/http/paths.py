@@ -1,4 +1,4 @@
-"""Ids in the paths of routes.
+"""Parameters of routes for ids that may have slashes in them.
 
 Call ids are their upstream system's, and some hold slashes: a SIP Call-ID may (RFC 3261 §25.1, `word`), and servers hand a
 `%2F` on as a slash. So a call's id is as much of the path as a route leaves; one that ends as a longer route does is not

@@ -1,4 +1,4 @@
-"""The ports of a service by its settings: the one its clients come to, and the operators' own where one is set."""
+"""Opens the ports of a service: the one for its clients, and the one for operators where one is set."""
 
 import socket
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Problems: errors of HTTP as `application/problem+json`, which say what was wrong, where, and what to do (RFC 9457)."""
+"""Problems say what was wrong with a request, where, and what to do, as `application/problem+json` (RFC 9457)."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

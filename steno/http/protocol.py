@@ -1,4 +1,4 @@
-"""HTTP/1.1 for every service: uvicorn's protocol over h11, with bounds on what a peer may send before it is known.
+"""The HTTP/1.1 protocol of every service: uvicorn's over h11, with bounds on what a peer may send before it is known.
 
 ```
      ┌──────────────── next request ───────────────┐

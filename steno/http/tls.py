@@ -1,4 +1,4 @@
-"""TLS of a server by files, read again when they change: certificates are renewed under running services."""
+"""TLS of a server, whose certificate files are read again when they change."""
 
 import ssl
 import time

@@ -1,4 +1,4 @@
-"""WebSockets for a service that has doors: uvicorn's protocol over the `websockets` library, with a peer that hangs cut off."""
+"""The WebSocket protocol of a server: uvicorn's over the `websockets` library, which closes connections that hang."""
 
 import asyncio
 import socket

@@ -48,7 +48,7 @@ class NewWebhook:
 
 
 class Webhooks:
-    """The webhooks in a database. What is sent to Kafka is what is in the row, secret encrypted."""
+    """The webhooks in a database. Each row is the record that is published of it, with its secret encrypted."""
 
     def __init__(self, engine: AsyncEngine, outbox: Outbox, box: SecretBox, *, clock: Callable[[], datetime] = now) -> None:
         self._engine = engine
@@ -56,7 +56,7 @@ class Webhooks:
         self._box = box
         self._clock = clock
 
-    async def register(self, new: NewWebhook, *, caller: Caller) -> Row[Any]:
+    async def register(self, new: NewWebhook, *, caller: Caller) -> WebhookState:
         """Keeps a new webhook and tells the notifier."""
         webhook_id, at = str(uuid4()), self._clock()
         async with transaction(self._engine) as connection:
@@ -72,12 +72,12 @@ class Webhooks:
                     tenant=caller.tenant,
                 )
             )
-            row = await self._publish(connection, await _one(connection, webhook_id, caller))
+            webhook = await self._publish(connection, webhook_id, caller)
         self._outbox.wake()
         log.info("webhook.registered", webhook_id=webhook_id)
-        return row
+        return webhook
 
-    async def change(self, webhook_id: str, changes: Mapping[str, Any], *, caller: Caller) -> Row[Any]:
+    async def change(self, webhook_id: str, changes: Mapping[str, Any], *, caller: Caller) -> WebhookState:
         """Changes `url`, `events`, `enabled` or `secret` of a webhook and tells the notifier. Raises `NotThere`."""
         values = dict(changes)
         if "secret" in values:
@@ -88,11 +88,11 @@ class Webhooks:
             mine = seen_by(caller, webhooks.c.tenant)
             change = update(webhooks).where(webhooks.c.webhook_id == webhook_id, mine)
             await connection.execute(change.values(**values, updated_at=self._clock()))
-            row = await self._publish(connection, await _one(connection, webhook_id, caller))
+            webhook = await self._publish(connection, webhook_id, caller)
         self._outbox.wake()
-        return row
+        return webhook
 
-    async def rotate(self, webhook_id: str, secret: str, *, overlap: timedelta, caller: Caller) -> Row[Any]:
+    async def rotate(self, webhook_id: str, secret: str, *, overlap: timedelta, caller: Caller) -> WebhookState:
         """Gives a webhook a new secret, with which the one before signs too for a while; an even older one does not any more.
 
         Raises:
@@ -112,10 +112,10 @@ class Webhooks:
                     updated_at=at,
                 )
             )
-            row = await self._publish(connection, await _one(connection, webhook_id, caller))
+            webhook = await self._publish(connection, webhook_id, caller)
         self._outbox.wake()
         log.info("webhook.secret_rotated", webhook_id=webhook_id, overlap_seconds=overlap.total_seconds())
-        return row
+        return webhook
 
     async def delete(self, webhook_id: str, *, caller: Caller) -> None:
         """Removes a webhook and tells the notifier. Raises `NotThere`."""
@@ -128,41 +128,36 @@ class Webhooks:
         self._outbox.wake()
         log.info("webhook.deleted", webhook_id=webhook_id)
 
-    async def webhook(self, webhook_id: str, *, caller: Caller) -> Row[Any]:
+    async def webhook(self, webhook_id: str, *, caller: Caller) -> WebhookState:
         """A webhook that a caller sees. Raises `NotThere`."""
         async with transaction(self._engine) as connection:
             return await _one(connection, webhook_id, caller)
 
-    async def page(self, *, caller: Caller, after: Position | None, limit: int) -> Page[Row[Any]]:
+    async def page(self, *, caller: Caller, after: Position | None, limit: int) -> Page[WebhookState]:
         """Webhooks that a caller sees, the oldest first, from after a position on."""
         query = select(webhooks).where(seen_by(caller, webhooks.c.tenant))
         at, id = webhooks.c.created_at, webhooks.c.webhook_id
         async with transaction(self._engine) as connection:
-            return await read_page(connection, query, at=at, id=id, after=after, limit=limit, newest_first=False)
+            page = await read_page(connection, query, at=at, id=id, after=after, limit=limit, newest_first=False)
+        return page.map(_state_of)
 
-    async def _publish(self, connection: AsyncConnection, row: Row[Any]) -> Row[Any]:
-        record = WebhookState(
-            webhook_id=row.webhook_id,
-            url=row.url,
-            events=tuple(row.events),
-            encrypted_secret=row.encrypted_secret,
-            enabled=row.enabled,
-            created_at=row.created_at,
-            updated_at=row.updated_at,
-            tenant=row.tenant,
-            previous_encrypted_secret=row.previous_encrypted_secret or b"",
-            previous_expires_at=row.previous_expires_at,
-        )
-        await self._outbox.add(connection, WEBHOOKS, record)
-        return row
+    async def _publish(self, connection: AsyncConnection, webhook_id: str, caller: Caller) -> WebhookState:
+        webhook = await _one(connection, webhook_id, caller)
+        await self._outbox.add(connection, WEBHOOKS, webhook)
+        return webhook
 
 
-async def _one(connection: AsyncConnection, webhook_id: str, caller: Caller, *, locked: bool = False) -> Row[Any]:
+async def _one(connection: AsyncConnection, webhook_id: str, caller: Caller, *, locked: bool = False) -> WebhookState:
     query = select(webhooks).where(webhooks.c.webhook_id == webhook_id, seen_by(caller, webhooks.c.tenant))
     row = (await connection.execute(query.with_for_update() if locked else query)).one_or_none()
     if row is None:
         raise _not_there(webhook_id)
-    return row
+    return _state_of(row)
+
+
+def _state_of(row: Row[Any]) -> WebhookState:
+    kept = row._mapping
+    return WebhookState.model_validate({**kept, "previous_encrypted_secret": kept["previous_encrypted_secret"] or b""})
 
 
 def _not_there(webhook_id: str) -> NotThere:

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Response
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StrictBool
-from sqlalchemy import Row
 
+from steno.events.records import WebhookState
 from steno.events.webhook_events import EventType
 from steno.http.paging import Cursor, Limit, position
 from steno.http.problems import documented
@@ -127,18 +127,18 @@ def routes(webhooks: Webhooks) -> APIRouter:
     async def post_webhook(request: WebhookRequest, response: Response, caller: RequestCaller) -> CreatedWebhook:
         """Registers a webhook. The answer has its signing secret, this once."""
         secret = make_secret() if request.secret is None else request.secret.get_secret_value()
-        row = await webhooks.register(
+        webhook = await webhooks.register(
             NewWebhook(url=request.url, events=_unique(request.events), secret=secret, enabled=request.enabled),
             caller=caller,
         )
-        response.headers["Location"] = f"/v1/webhooks/{row.webhook_id}"
-        return CreatedWebhook(**_answer(row).model_dump(), secret=secret)
+        response.headers["Location"] = f"/v1/webhooks/{webhook.webhook_id}"
+        return CreatedWebhook(**_answer(webhook).model_dump(), secret=secret)
 
     @router.get("", summary="List webhooks", responses=documented(401, 404, 422, 503))
     async def get_webhooks(caller: RequestCaller, cursor: Cursor = None, limit: Limit = 50) -> WebhookPage:
         """The webhooks, the oldest first."""
         page = await webhooks.page(caller=caller, after=position(cursor), limit=limit)
-        return WebhookPage(items=[_answer(row) for row in page.entries], next=page.next)
+        return WebhookPage(items=[_answer(webhook) for webhook in page.entries], next=page.next)
 
     @router.get("/{webhook_id}", summary="Read a webhook", responses=documented(401, 404, 422, 503))
     async def get_webhook(webhook_id: WebhookId, caller: RequestCaller) -> WebhookAnswer:
@@ -164,8 +164,8 @@ def routes(webhooks: Webhooks) -> APIRouter:
         request = request or RotateRequest()
         secret = make_secret() if request.secret is None else request.secret.get_secret_value()
         overlap = timedelta(seconds=request.overlap_seconds)
-        row = await webhooks.rotate(webhook_id, secret, overlap=overlap, caller=caller)
-        return CreatedWebhook(**_answer(row).model_dump(), secret=secret)
+        webhook = await webhooks.rotate(webhook_id, secret, overlap=overlap, caller=caller)
+        return CreatedWebhook(**_answer(webhook).model_dump(), secret=secret)
 
     @router.delete("/{webhook_id}", status_code=204, summary="Delete a webhook", responses=documented(401, 404, 422, 503))
     async def delete_webhook(webhook_id: WebhookId, caller: RequestCaller) -> None:
@@ -179,15 +179,15 @@ def _unique(events: list[EventType]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(event.value for event in events))
 
 
-def _answer(row: Row[Any]) -> WebhookAnswer:
-    until = row.previous_expires_at
+def _answer(webhook: WebhookState) -> WebhookAnswer:
+    until = webhook.previous_expires_at
     return WebhookAnswer(
-        webhook_id=row.webhook_id,
-        tenant=row.tenant or None,
-        url=row.url,
-        events=row.events,
-        enabled=row.enabled,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
+        webhook_id=webhook.webhook_id,
+        tenant=webhook.tenant or None,
+        url=webhook.url,
+        events=list(webhook.events),
+        enabled=webhook.enabled,
+        created_at=webhook.created_at,
+        updated_at=webhook.updated_at,
         previous_secret_until=until if until is not None and until > now() else None,
     )
