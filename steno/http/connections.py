@@ -34,11 +34,11 @@ class Bounds:
 class Connection:
     """One connection, from its accept to its end."""
 
-    __slots__ = ("_all", "close", "expire", "heartbeats", "idle", "party", "slow_by", "stranger")
+    __slots__ = ("_all", "address", "close", "expire", "heartbeats", "idle", "slow_by", "stranger")
 
-    def __init__(self, all_: "Connections", party: str) -> None:
+    def __init__(self, all_: "Connections", address: str) -> None:
         self._all = all_
-        self.party = party
+        self.address = address
         self.stranger = True
         #: Between two requests.
         self.idle = False
@@ -105,7 +105,7 @@ class Connections:
         self._exempt = exempt
         self._now = now
         self._strangers: OrderedDict[Connection, None] = OrderedDict()
-        self._of_party: defaultdict[str, OrderedDict[Connection, None]] = defaultdict(OrderedDict)
+        self._by_address: defaultdict[str, OrderedDict[Connection, None]] = defaultdict(OrderedDict)
         self._known: OrderedDict[Connection, None] = OrderedDict()
         #: When each head is to have come; all have the same time, so the first one ends first.
         self.heads: OrderedDict[Connection, float] = OrderedDict()
@@ -121,18 +121,18 @@ class Connections:
 
     def admit(self, host: str) -> Connection | None:
         """A new connection; others may have to make room for it. None where it cannot be taken."""
-        party = "" if self._exempt(host) else address_key(host)
-        of_party = self._of_party[party]
-        if party and len(of_party) >= self.bounds.most_of_an_address:
-            self._put_out(next(iter(of_party)))
+        address = "" if self._exempt(host) else address_key(host)
+        of_address = self._by_address[address]
+        if address and len(of_address) >= self.bounds.most_of_an_address:
+            self._evict(next(iter(of_address)))
         if len(self) >= self.bounds.most and not self.make_room():
             CLOSED.labels("full").inc()
-            if not of_party:
-                del self._of_party[party]
+            if not of_address:
+                del self._by_address[address]
             return None
-        connection = Connection(self, party)
+        connection = Connection(self, address)
         self._strangers[connection] = None
-        self._of_party[party][connection] = None
+        self._by_address[address][connection] = None
         self.await_head(connection)
         return connection
 
@@ -141,7 +141,7 @@ class Connections:
         victim = next(iter(self._strangers), None) or next((known for known in self._known if known.idle), None)
         if victim is None:
             return False
-        self._put_out(victim)
+        self._evict(victim)
         return True
 
     def make_known(self, connection: Connection) -> None:
@@ -187,17 +187,17 @@ class Connections:
         self.paced.discard(connection)
         connection.expire(why)
 
-    def _put_out(self, connection: Connection) -> None:
+    def _evict(self, connection: Connection) -> None:
         CLOSED.labels("made_room").inc()
         self.forget(connection)
         connection.close()
 
     def _forget_stranger(self, connection: Connection) -> None:
         del self._strangers[connection]
-        of_party = self._of_party[connection.party]
-        del of_party[connection]
-        if not of_party:
-            del self._of_party[connection.party]
+        of_address = self._by_address[connection.address]
+        del of_address[connection]
+        if not of_address:
+            del self._by_address[connection.address]
 
 
 class _Pace:

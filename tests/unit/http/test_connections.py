@@ -202,13 +202,13 @@ class _Machine(RuleBasedStateMachine):
                 self.alive.remove(connection)
         every = self.world.all
         assert len(every) == len(self.alive) <= _BOUNDS.most
-        parties: dict[str, int] = {}
+        addresses: dict[str, int] = {}
         for connection in self.alive:
             if connection.stranger:
-                parties[connection.party] = parties.get(connection.party, 0) + 1
-        assert all(count <= _BOUNDS.most_of_an_address for count in parties.values())
-        assert every.strangers == sum(parties.values())
-        assert set(every._of_party) == set(parties)
+                addresses[connection.address] = addresses.get(connection.address, 0) + 1
+        assert all(count <= _BOUNDS.most_of_an_address for count in addresses.values())
+        assert every.strangers == sum(addresses.values())
+        assert set(every._by_address) == set(addresses)
         assert set(every.heads) <= set(self.alive)
         assert every.paced <= set(self.alive)
 
