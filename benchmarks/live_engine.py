@@ -26,10 +26,10 @@ from steno_transcriber.decode_pool import DecodePool
 from steno_transcriber.engines.choice import Engines
 from steno_transcriber.engines.port import UtteranceEngine
 from steno_transcriber.engines.whisper import WhisperEngine
-from steno_transcriber.live.bench import Bench
 from steno_transcriber.live.call import begun
 from steno_transcriber.live.decoding import PoolDecoder
-from steno_transcriber.live.hypotheses import HypothesisBench
+from steno_transcriber.live.hypotheses import HypothesisResources
+from steno_transcriber.live.resources import LiveResources
 from steno_transcriber.live.worker import CallWorker
 from steno_transcriber.models.store import ModelStore
 from ways import LIVE_RATE, THREADS, batch, live, narrow
@@ -171,24 +171,24 @@ async def _play(calls: list[Call], engine: UtteranceEngine, number: int) -> Play
     played = Played(calls=number)
     pool = DecodePool(1)
     engines = Engines([engine])
-    bench = Bench(
+    resources = LiveResources(
         engines=engines,
         decoder=PoolDecoder(engines, pool),
         publisher=played,
-        hypotheses=HypothesisBench(engines=engines, pool=pool, publisher=played),
+        hypotheses=HypothesisResources(engines=engines, pool=pool, publisher=played),
     )
     audio = [_part(calls[index % len(calls)], second=7 * index) for index in range(number)]
     cpu, wall = time.process_time(), time.monotonic()
     async with asyncio.TaskGroup() as group:
         for index, heard in enumerate(audio):
             begins = wall + CHUNK_SECONDS * index / number
-            group.create_task(_one(f"call-{index}", heard, bench, played, begins=begins))
+            group.create_task(_one(f"call-{index}", heard, resources, played, begins=begins))
     played.cpu_share = (time.process_time() - cpu) / (time.monotonic() - wall)
     await asyncio.to_thread(pool.shutdown)
     return played
 
 
-async def _one(call_id: str, audio: np.ndarray, bench: Bench, played: Played, *, begins: float) -> None:
+async def _one(call_id: str, audio: np.ndarray, resources: LiveResources, played: Played, *, begins: float) -> None:
     offsets = count()
     started = CallStarted(
         call_id=call_id,
@@ -197,7 +197,7 @@ async def _one(call_id: str, audio: np.ndarray, bench: Bench, played: Played, *,
         channels=tuple(CallChannel(channel=channel) for channel in range(len(audio))),
         started_at=datetime.now(UTC),
     )
-    worker = CallWorker(begun(started, next(offsets)), bench, trace={})
+    worker = CallWorker(begun(started, next(offsets)), resources, trace={})
     played.began[call_id] = begins
     for record in _records(call_id, audio):
         # Audio is there when its last sample was said.

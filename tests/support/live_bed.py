@@ -10,11 +10,11 @@ from steno_transcriber.decode_pool import Urgency
 from steno_transcriber.engines.choice import Engines
 from steno_transcriber.engines.scripted import ScriptedEngine
 from steno_transcriber.hearing import Understood, understand
-from steno_transcriber.live.aside_budget import AsideBudget
-from steno_transcriber.live.bench import Bench
-from steno_transcriber.live.catching_up import BEHIND_ROOM_SECONDS
-from steno_transcriber.live.hypotheses import HypothesisBench
-from steno_transcriber.live.room import Room
+from steno_transcriber.live.audio_backlog import AudioBacklog
+from steno_transcriber.live.buffer_budget import BufferBudget
+from steno_transcriber.live.catching_up import BEHIND_BACKLOG_SECONDS
+from steno_transcriber.live.hypotheses import HypothesisResources
+from steno_transcriber.live.resources import LiveResources
 from steno_transcriber.live.transcriber import LiveTranscriber
 from steno_transcriber.speech import Utterance
 from steno_transcriber.steps import Steps
@@ -107,27 +107,27 @@ class Bed:
         self.topics = Topics()
         self.decoder = HeldDecoder()
         self.now = BEGAN
-        self.room, self.behind_room = Room(), Room(BEHIND_ROOM_SECONDS)
-        self.budget = AsideBudget()
+        self.backlog, self.late_backlog = AudioBacklog(), AudioBacklog(BEHIND_BACKLOG_SECONDS)
+        self.budget = BufferBudget()
         self.steps = Steps()
         self.engines = Engines([self.decoder.engine])
         self.handler = self.another()
 
     def another(self) -> LiveTranscriber:
         """A handler in another process."""
-        bench = Bench(
+        resources = LiveResources(
             engines=self.engines,
             decoder=self.decoder,
             publisher=self.topics,
-            hypotheses=HypothesisBench(engines=self.engines, pool=Occupied(), publisher=self.topics, clock=lambda: 0.0),
-            room=self.room,
-            behind_room=self.behind_room,
-            aside_budget=self.budget,
+            hypotheses=HypothesisResources(engines=self.engines, pool=Occupied(), publisher=self.topics, clock=lambda: 0.0),
+            backlog=self.backlog,
+            late_backlog=self.late_backlog,
+            buffer_budget=self.budget,
             steps=self.steps,
             now=lambda: self.now,
             sleep=lambda _: asyncio.sleep(0),
         )
-        return LiveTranscriber(bench, read_checkpoints=self.topics.read)
+        return LiveTranscriber(resources, read_checkpoints=self.topics.read)
 
     async def hand_over(self) -> int:
         """Another process goes on, from the checkpoints; gives the offset from which it wants the log."""

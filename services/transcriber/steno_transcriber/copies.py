@@ -1,7 +1,7 @@
 """What one channel hears of another: crosstalk, echo, and the same audio on both. Pure.
 
 A copy is told by its sound alone, and not by its words: two people who both say "okay" make different sounds, while what leaks
-from one leg of a call into the other is the same sound, weaker and a little later. An utterance is laid beside what another
+from one leg of a call into the other is the same sound, weaker and a little later. An utterance is buffered beside what another
 channel heard, at the delay at which the two are most alike; where they are alike for a quarter of a second or more and the
 other channel is louder, it is a copy. What else was said in the utterance stays.
 

@@ -1,4 +1,4 @@
-"""The digest by which files are known."""
+"""Computes the digest by which a file is known."""
 
 import hashlib
 from pathlib import Path

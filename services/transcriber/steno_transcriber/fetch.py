@@ -28,6 +28,7 @@ from steno.retry_after import parse_retry_after
 from steno.storage.files_below import NoRegularFile, OutsideFolder, open_below
 from steno.storage.objects import ForeignObject, ObjectMissing, ObjectStore
 from steno_transcriber import metrics
+from steno_transcriber.bounded_cache import BoundedCache
 from steno_transcriber.fetch_again import Asking, Patience
 from steno_transcriber.fetch_errors import (
     ChecksumMismatch,
@@ -44,7 +45,6 @@ from steno_transcriber.fetch_errors import (
 )
 from steno_transcriber.fetch_names import name_of
 from steno_transcriber.fetch_pace import FetchLimits
-from steno_transcriber.recent import Recent
 
 __all__ = ["FetchLimits", "FetchedAudio", "Fetcher", "fetching_session", "shown"]
 
@@ -104,7 +104,7 @@ class Fetcher:
         self._clock = clock
         self._patience = Patience(limits)
         # Hosts that were given up as too slow, and when: for a while they are given up the first time that they are.
-        self._slow: Recent[str, float] = Recent(SLOW_HOSTS)
+        self._slow: BoundedCache[str, float] = BoundedCache(SLOW_HOSTS)
 
     @asynccontextmanager
     async def fetch(self, url: str, *, sha256: str = "", file_name: str = "") -> AsyncIterator[FetchedAudio]:

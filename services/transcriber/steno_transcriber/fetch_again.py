@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from steno.retry import RetryPolicy
+from steno_transcriber.bounded_cache import BoundedCache
 from steno_transcriber.fetch_errors import ComeAgain, FetchGivenUp, NotThereYet, RecordingMissing, SourceFailed
 from steno_transcriber.fetch_pace import FetchLimits
-from steno_transcriber.recent import Recent
 
 BETWEEN_ATTEMPTS = RetryPolicy(first_seconds=1, longest_seconds=30)
 LONGEST_RETRY_AFTER_HERE = 5.0
@@ -77,7 +77,7 @@ class Patience:
 
     def __init__(self, limits: FetchLimits) -> None:
         self._limits = limits
-        self._asked: Recent[str, Asking] = Recent(REMEMBERED)
+        self._asked: BoundedCache[str, Asking] = BoundedCache(REMEMBERED)
 
     @contextmanager
     def asking(self, url: str, now: float) -> Iterator[Asking]:

@@ -1,4 +1,4 @@
-"""What becomes of an utterance: what is surely a tone or music is told, and never decoded; all else an engine hears.
+"""Decides what becomes of an utterance: what is surely a tone or music is reported and never decoded, an engine hears the rest.
 
 Where an engine finds no words in what resembles a tone or music, that is told as well.
 """

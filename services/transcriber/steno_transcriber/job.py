@@ -35,19 +35,19 @@ from steno_transcriber import metrics
 from steno_transcriber.attempts import Attempts, DecodingGivenUp, Past
 from steno_transcriber.audio.decoders import Decoders
 from steno_transcriber.audio.errors import DecoderDied, Stopped, UnreadableAudio
+from steno_transcriber.bounded_cache import BoundedCache
 from steno_transcriber.decode_pool import DecodePool
+from steno_transcriber.decode_slots import DecodeSlots
 from steno_transcriber.engines.choice import Engines
 from steno_transcriber.engines.port import UtteranceEngine
 from steno_transcriber.fetch import FetchedAudio, Fetcher
 from steno_transcriber.fetch_places import FetchPlaces
 from steno_transcriber.publisher import Publisher
-from steno_transcriber.recent import Recent
 from steno_transcriber.result import Transcript, document, document_key, recording_id
 from steno_transcriber.steps import Steps
 from steno_transcriber.transcribe import transcribe
 from steno_transcriber.transcribe_whole import transcribe_whole
 from steno_transcriber.transcript_publisher import TranscriptPublisher
-from steno_transcriber.turns import Turns
 
 log = structlog.get_logger("steno.transcriber")
 
@@ -99,16 +99,16 @@ class Transcriber:
         self._publisher = publisher
         self._decoders = decoders
         self._attempts = Attempts(store)
-        self._turns = Turns(at_once)
+        self._slots = DecodeSlots(at_once)
         self._pool = pool
         self._recordings_pool = recordings_pool
         self._max_audio_ms = max_audio_ms
         self._steps = steps or Steps()
         self._now = now
         self._under_way: dict[Key, Work] = {}
-        self._cancelled: Recent[Key, None] = Recent(REMEMBERED)
+        self._cancelled: BoundedCache[Key, None] = BoundedCache(REMEMBERED)
         # Transcripts that could not be stored or published yet, so that the next attempt need not decode again.
-        self._kept: Recent[Key, Transcript] = Recent(KEPT_TRANSCRIPTS)
+        self._kept: BoundedCache[Key, Transcript] = BoundedCache(KEPT_TRANSCRIPTS)
 
     async def handle(self, message: Message) -> None:
         """The kernel's handler."""
@@ -214,7 +214,7 @@ class Transcriber:
         past = await self._attempts.past(identifier)
         while True:
             past.check()
-            async with self._turns.taken(suspect=past.suspect):
+            async with self._slots.taken(suspect=past.suspect):
                 await self._attempts.keep(identifier, past.begun())
                 try:
                     transcript = await asyncio.get_running_loop().run_in_executor(

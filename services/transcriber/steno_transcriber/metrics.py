@@ -53,8 +53,8 @@ LIVE_UNUSABLE_RECORDS = Counter(
     "steno_transcriber_live_unusable_records",
     "Records of live calls skipped because they do not fit their call (impossible position, cut sample); many fail it.",
 )
-LIVE_RECORDS_ASIDE = Counter(
-    "steno_transcriber_live_records_aside",
+LIVE_RECORDS_BUFFERED = Counter(
+    "steno_transcriber_live_records_buffered",
     "Records of live calls buffered on disk because they come faster than they can be transcribed; a rise means a flood, or "
     "too few cores.",
 )
@@ -77,6 +77,6 @@ TRANSCRIBER_METRICS = (
     LIVE_HYPOTHESIS_SECONDS,
     LIVE_STRAY_RECORDS,
     LIVE_UNUSABLE_RECORDS,
-    LIVE_RECORDS_ASIDE,
+    LIVE_RECORDS_BUFFERED,
 )
 """All of them, for the documentation and for the test that dashboards name only what exists."""

@@ -26,10 +26,10 @@ from steno_transcriber.engines.port import EngineUnavailable
 from steno_transcriber.fetch import Fetcher, fetching_session
 from steno_transcriber.fetch_places import FetchPlaces
 from steno_transcriber.job import Transcriber
-from steno_transcriber.live.bench import Bench
 from steno_transcriber.live.decoding import PoolDecoder
-from steno_transcriber.live.hypotheses import HypothesisBench
-from steno_transcriber.live.slack import Slack
+from steno_transcriber.live.hypotheses import HypothesisResources
+from steno_transcriber.live.loop_lag import LoopLag
+from steno_transcriber.live.resources import LiveResources
 from steno_transcriber.live.transcriber import LiveTranscriber
 from steno_transcriber.models.store import ModelStore
 from steno_transcriber.priority import yield_to_others
@@ -73,8 +73,8 @@ async def build(settings: TranscriberSettings) -> Wiring:
             give_up=transcriber.give_up,
             concurrency=places.handlers,
         )
-        slack = Slack()
-        live = _live(cluster, loaded, pool, slack, aside_folder=settings.temporary_folder)
+        loop_lag = LoopLag()
+        live = _live(cluster, loaded, pool, loop_lag, buffer_folder=settings.temporary_folder)
         topics = TopicMaker(cluster, TOPICS)
         health = Health()
         health.add_readiness("topics", topics.made.is_set, why=lambda: topics.missing)
@@ -87,7 +87,7 @@ async def build(settings: TranscriberSettings) -> Wiring:
         health.add_notice("live_holds_nothing", live.holds_nothing)
         return Wiring(
             health=health,
-            components=[topics, places, After(topics.made, consumer), After(topics.made, live), slack],
+            components=[topics, places, After(topics.made, consumer), After(topics.made, live), loop_lag],
             resources=resources.pop_all(),
         )
 
@@ -116,20 +116,22 @@ def _load_one(settings: TranscriberSettings, kind: EngineKind, model: Path | Non
     return engine
 
 
-def _live(cluster: Cluster, loaded: Engines, pool: DecodePool, slack: Slack, *, aside_folder: Path | None) -> LogConsumer:
-    bench = Bench(
+def _live(cluster: Cluster, loaded: Engines, pool: DecodePool, loop_lag: LoopLag, *, buffer_folder: Path | None) -> LogConsumer:
+    resources = LiveResources(
         engines=loaded,
         decoder=PoolDecoder(loaded, pool),
         publisher=cluster.producer,
-        hypotheses=HypothesisBench(engines=loaded, pool=pool, publisher=cluster.producer, slack=slack, steps=Steps(CONFIGURED)),
-        aside_folder=aside_folder,
+        hypotheses=HypothesisResources(
+            engines=loaded, pool=pool, publisher=cluster.producer, loop_lag=loop_lag, steps=Steps(CONFIGURED)
+        ),
+        buffer_folder=buffer_folder,
         steps=Steps(CONFIGURED),
     )
     return LogConsumer(
         cluster,
         group="live",
         subscribe=CALL_AUDIO,
-        handler=LiveTranscriber(bench, read_checkpoints=partial(newest, cluster, CALL_CHECKPOINTS)),
+        handler=LiveTranscriber(resources, read_checkpoints=partial(newest, cluster, CALL_CHECKPOINTS)),
     )
 
 

@@ -11,9 +11,9 @@ from steno_transcriber.decode_pool import DecodePool
 from steno_transcriber.engines.choice import Engines
 from steno_transcriber.engines.port import Pack
 from steno_transcriber.engines.scripted import ScriptedEngine
-from steno_transcriber.live.bench import Bench
 from steno_transcriber.live.decoding import PoolDecoder
-from steno_transcriber.live.hypotheses import HypothesisBench
+from steno_transcriber.live.hypotheses import HypothesisResources
+from steno_transcriber.live.resources import LiveResources
 from steno_transcriber.live.transcriber import LiveTranscriber
 from steno_transcriber.speech import Recognition
 from support.live_bed import PARTITION, Topics, message
@@ -59,13 +59,13 @@ async def transcriber() -> AsyncIterator[tuple[LiveTranscriber, TimedTopics]]:
     engine, topics = SlowEngine(), TimedTopics()
     with DecodePool(2) as pool:
         engines = Engines([engine])
-        bench = Bench(
+        resources = LiveResources(
             engines=engines,
             decoder=PoolDecoder(engines, pool),
             publisher=topics,
-            hypotheses=HypothesisBench(engines=engines, pool=pool, publisher=topics),
+            hypotheses=HypothesisResources(engines=engines, pool=pool, publisher=topics),
         )
-        handler = LiveTranscriber(bench, read_checkpoints=topics.read)
+        handler = LiveTranscriber(resources, read_checkpoints=topics.read)
         await handler.open(PARTITION)
         yield handler, topics
         await handler.close(PARTITION)

@@ -16,7 +16,7 @@ from steno_transcriber import segmenter, utterance_finder
 from steno_transcriber.likeness import LATEST_MS
 from steno_transcriber.live import channel
 from steno_transcriber.live.call import LiveCall
-from steno_transcriber.live.places import Places
+from steno_transcriber.live.replay_points import ReplayPoints
 from steno_transcriber.segmenter import Segmenter, SegmenterOptions
 from steno_transcriber.speech import SAMPLES_PER_MS, Utterance
 from steno_transcriber.utterance_finder import UtteranceFinder
@@ -202,7 +202,7 @@ def test_a_successor_is_given_no_more_than_it_needs() -> None:
     call = CallWriter()
     call.start()
     call.say(speech(1000, 20_000), chunk=240)
-    with restarts_each(1.5), patch.object(Places, "due", return_value=True):
+    with restarts_each(1.5), patch.object(ReplayPoints, "due", return_value=True):
         listener = Listener.of(start_of(call.log))
         for entry in call.log:
             listener.take(entry)

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from steno_transcriber.decode_pool import Urgency
 from steno_transcriber.engines.scripted import ScriptedEngine
 from steno_transcriber.hearing import Understood
-from steno_transcriber.live import aside as aside_module
-from steno_transcriber.live.aside import Aside, Laid, TooFarAhead
-from steno_transcriber.live.aside_budget import AsideBudget
-from steno_transcriber.live.room import Room
+from steno_transcriber.live import record_buffer as aside_module
+from steno_transcriber.live.audio_backlog import AudioBacklog
+from steno_transcriber.live.buffer_budget import BufferBudget
+from steno_transcriber.live.record_buffer import BufferedRecord, RecordBuffer, TooFarAhead
 from steno_transcriber.live.worker import INTERNAL
 from steno_transcriber.speech import Utterance
 from support.live_bed import PARTITION, Bed, HeldDecoder
@@ -124,7 +124,7 @@ async def test_a_flood_waits_for_itself_and_the_next_call_of_the_partition_does_
 
 
 async def test_little_of_a_flood_waits_for_the_engine(bed: FloodBed) -> None:
-    """A minute or so, whatever has come; the rest lies aside. The room for all other calls is as before."""
+    """A minute or so, whatever has come; the rest is buffered. The room for all other calls is as before."""
     bed.decoder.held = {"flood"}
     await bed.play(flood(minutes=10))
     assert bed.decoder.begun == 0
@@ -132,7 +132,7 @@ async def test_little_of_a_flood_waits_for_the_engine(bed: FloodBed) -> None:
     (call,) = calls
     waiting = sum(decoding.spoken.utterance.duration_ms for decoding in call.worker._decodings._queue)  # type: ignore[attr-defined]
     assert waiting < (38 + 60 + 30) * 1000 * 2
-    assert not bed.room.full
+    assert not bed.backlog.full
     bed.decoder.let_go.set()
     await bed.until(TranscriptCompleted)
 
@@ -148,8 +148,8 @@ async def test_many_short_calls_at_once_wait_for_themselves(bed: FloodBed) -> No
         await bed.play(after)
         await bed.until(TranscriptCompleted)
     assert phrases(bed, "call") == undisturbed(after, ScriptedEngine())
-    assert not bed.room.full
-    assert bed.behind_room.full
+    assert not bed.backlog.full
+    assert bed.late_backlog.full
     bed.decoder.let_go.set()
     await bed.until(TranscriptCompleted, 41)
     for log in logs:
@@ -161,7 +161,7 @@ async def test_of_calls_for_which_there_is_no_room_each_is_heard_as_soon_as_noth
     bed: FloodBed, waiting: int
 ) -> None:
     """Calls that say little wait for none that say much."""
-    bed.room, bed.behind_room = Room(seconds=4), Room(seconds=4)
+    bed.backlog, bed.late_backlog = AudioBacklog(seconds=4), AudioBacklog(seconds=4)
     bed.handler = bed.another()
     await bed.handler.open(PARTITION)
     bed.decoder.held = {f"short-{number}" for number in range(waiting)}
@@ -196,7 +196,7 @@ async def test_a_call_of_which_much_is_read_late_is_live(bed: FloodBed) -> None:
 
 @pytest.mark.parametrize("share", [0.2, 0.6, 0.95])
 async def test_another_process_goes_on_with_a_flood_to_the_bit(bed: FloodBed, share: float) -> None:
-    """What lay aside is read again; the log below it is not let go."""
+    """What was buffered is read again; the log below it is not let go."""
     log = flood()
     died = int(len(log) * share)
     bed.decoder.held = {"flood"}
@@ -218,7 +218,9 @@ async def test_another_process_goes_on_with_a_flood_to_the_bit(bed: FloodBed, sh
 
 async def test_a_flood_beyond_all_bounds_fails_its_live_pass_alone(bed: FloodBed, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a reason; what was said before stands, and its recording is made and transcribed all the same."""
-    monkeypatch.setattr(Aside.__init__, "__kwdefaults__", {**(Aside.__init__.__kwdefaults__ or {}), "most_bytes": 1})
+    monkeypatch.setattr(
+        RecordBuffer.__init__, "__kwdefaults__", {**(RecordBuffer.__init__.__kwdefaults__ or {}), "most_bytes": 1}
+    )
     bed.decoder.held = {"flood"}
     log = flood()
     await bed.play(log)
@@ -234,17 +236,17 @@ async def test_a_flood_beyond_all_bounds_fails_its_live_pass_alone(bed: FloodBed
     assert phrases(bed, "call") == undisturbed(after, ScriptedEngine())
 
 
-async def test_what_lies_aside_ends_with_a_fault_of_ours_in_words(bed: FloodBed, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_is_buffered_ends_with_a_fault_of_ours_in_words(bed: FloodBed, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is lost in silence."""
 
-    def broken(_: Aside) -> Laid:
-        return Laid(offset=2**40, written_at=BEGAN, record=None)  # type: ignore[arg-type]
+    def broken(_: RecordBuffer) -> BufferedRecord:
+        return BufferedRecord(offset=2**40, written_at=BEGAN, record=None)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Aside, "take", broken)
+    monkeypatch.setattr(RecordBuffer, "take", broken)
     monkeypatch.setattr("steno_transcriber.live.call.LiveCall._take", _fails)
     await bed.play(flood()[:1])
     (call,) = bed.handler._partitions[PARTITION]
-    call.worker._hear_later(broken(Aside("flood", None)))
+    call.worker._hear_later(broken(RecordBuffer("flood", None)))
     await bed.until(TranscriptFailed)
     (failed,) = bed.topics.of(TranscriptFailed)
     assert isinstance(failed, TranscriptFailed)
@@ -284,29 +286,29 @@ async def test_a_full_disk_fails_the_live_pass_alone(bed: FloodBed, monkeypatch:
 
 
 async def test_what_cannot_be_read_back_fails_the_live_pass_alone(bed: FloodBed, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The call ends in words, and nothing of it lies aside any more that would hold its partition back."""
+    """The call ends in words, and nothing of it is buffered any more that would hold its partition back."""
 
-    def broken(_: Aside) -> Laid:
+    def broken(_: RecordBuffer) -> BufferedRecord:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(Aside, "take", broken)
+    monkeypatch.setattr(RecordBuffer, "take", broken)
     bed.decoder.held = {"flood"}
     await bed.play(flood(minutes=3))
     (call,) = bed.handler._partitions[PARTITION]
-    assert call.worker.aside_from is not None
+    assert call.worker.buffered_from is not None
     bed.decoder.let_go.set()
     await bed.until(TranscriptFailed)
     (failed,) = bed.topics.of(TranscriptFailed)
     assert isinstance(failed, TranscriptFailed)
     assert (failed.error, failed.reason) == ("internal", INTERNAL)
-    assert call.worker.aside_from is None
+    assert call.worker.buffered_from is None
 
 
 def _fails(*_: object) -> None:
     raise RuntimeError("broken")
 
 
-# What lies aside.
+# What is buffered.
 
 PLACES, C = st.integers(0, 2**62), st.just("c")
 LAID: st.SearchStrategy[CallRecord] = st.one_of(
@@ -319,43 +321,43 @@ LAID: st.SearchStrategy[CallRecord] = st.one_of(
 @given(st.lists(st.one_of(st.none(), LAID), max_size=40))
 def test_what_was_put_aside_comes_back_in_its_order_as_it_was(steps: Sequence[CallRecord | None]) -> None:
     """Whenever it is taken; None takes one."""
-    aside, expected = Aside("c", None), list[Laid]()
+    kept, expected = RecordBuffer("c", None), list[BufferedRecord]()
     for offset, record in enumerate(steps):
         if record is not None:
-            laid = Laid(offset=offset, written_at=BEGAN + timedelta(microseconds=offset), record=record)
-            aside.put(laid)
-            expected.append(laid)
+            buffered = BufferedRecord(offset=offset, written_at=BEGAN + timedelta(microseconds=offset), record=record)
+            kept.put(buffered)
+            expected.append(buffered)
         elif expected:
-            assert aside.take() == expected.pop(0)
-        assert aside.first_offset == (expected[0].offset if expected else None)
+            assert kept.take() == expected.pop(0)
+        assert kept.first_offset == (expected[0].offset if expected else None)
     while expected:
-        assert aside.take() == expected.pop(0)
-    assert not aside
-    aside.clear()
+        assert kept.take() == expected.pop(0)
+    assert not kept
+    kept.clear()
 
 
-def test_there_is_a_bound_to_what_lies_aside() -> None:
+def test_there_is_a_bound_to_what_is_buffered() -> None:
     """And no more than a megabyte of it in memory."""
-    aside = Aside("c", None, most_bytes=3_000_000)
+    kept = RecordBuffer("c", None, most_bytes=3_000_000)
     chunk = AudioChunk(call_id="c", sequence=0, position=0, audio=np.zeros(1_000_000, dtype=np.uint8).tobytes())
     for offset in range(2):
-        aside.put(Laid(offset=offset, written_at=BEGAN, record=chunk))
+        kept.put(BufferedRecord(offset=offset, written_at=BEGAN, record=chunk))
     with pytest.raises(TooFarAhead):
-        aside.put(Laid(offset=2, written_at=BEGAN, record=chunk))
-    assert aside._file is not None
-    assert aside._file._rolled  # type: ignore[attr-defined]
-    aside.clear()
+        kept.put(BufferedRecord(offset=2, written_at=BEGAN, record=chunk))
+    assert kept._file is not None
+    assert kept._file._rolled  # type: ignore[attr-defined]
+    kept.clear()
 
 
-def test_there_is_a_bound_to_what_lies_aside_of_all_calls() -> None:
+def test_there_is_a_bound_to_what_is_buffered_of_all_calls() -> None:
     """The call with the most there gives way, or is the one that finds no room; what is gone counts no more."""
     evicted = list[str]()
-    budget = AsideBudget(most_bytes=10_000)
+    budget = BufferBudget(most_bytes=10_000)
 
-    def aside(name: str) -> Aside:
-        return Aside("c", None, budget=budget, evicted=lambda error: evicted.append(f"{name} {error.error_class}"))
+    def buffer_of(name: str) -> RecordBuffer:
+        return RecordBuffer("c", None, budget=budget, evicted=lambda error: evicted.append(f"{name} {error.error_class}"))
 
-    many, few = aside("many"), aside("few")
+    many, few = buffer_of("many"), buffer_of("few")
     for offset in range(3):
         many.put(chunk_of(2_000, offset))
     with pytest.raises(TooFarAhead):
@@ -371,10 +373,10 @@ def test_there_is_a_bound_to_what_lies_aside_of_all_calls() -> None:
     few.clear()
 
 
-def test_there_is_a_bound_to_what_lies_aside_in_memory() -> None:
-    """Beyond it, it is on disk from the first; and what is on disk, or gone, makes room."""
-    budget = AsideBudget(most_in_memory_bytes=2 << 20)
-    asides = [Aside("c", None, budget=budget) for _ in range(5)]
+def test_there_is_a_bound_to_what_is_buffered_in_memory() -> None:
+    """Beyond it, it is on disk from the first; and what is on disk, or gone, makes backlog."""
+    budget = BufferBudget(most_in_memory_bytes=2 << 20)
+    asides = [RecordBuffer("c", None, budget=budget) for _ in range(5)]
     for each in asides[:3]:
         each.put(chunk_of(1, 0))
     assert [isinstance(each._file, SpooledTemporaryFile) for each in asides[:3]] == [True, True, False]
@@ -388,9 +390,9 @@ def test_there_is_a_bound_to_what_lies_aside_in_memory() -> None:
         each.clear()
 
 
-def chunk_of(size: int, offset: int) -> Laid:
+def chunk_of(size: int, offset: int) -> BufferedRecord:
     record = AudioChunk(call_id="c", sequence=0, position=0, audio=bytes(size))
-    return Laid(offset=offset, written_at=BEGAN, record=record)
+    return BufferedRecord(offset=offset, written_at=BEGAN, record=record)
 
 
 async def test_a_flood_gives_way_to_what_less_lies_aside_of(bed: FloodBed) -> None:
@@ -412,7 +414,7 @@ async def test_a_flood_gives_way_to_what_less_lies_aside_of(bed: FloodBed) -> No
 
 def test_a_room_says_when_it_is_full() -> None:
     """Asked before more is taken."""
-    assert not Room(1).full
+    assert not AudioBacklog(1).full
 
 
 async def test_a_flood_that_lies_about_its_time_has_its_share_and_no_more(bed: FloodBed) -> None:
@@ -429,7 +431,7 @@ async def test_a_flood_that_lies_about_its_time_has_its_share_and_no_more(bed: F
         await bed.play(after)
         await bed.until(TranscriptCompleted)
     assert phrases(bed, "call") == undisturbed(after, ScriptedEngine())
-    assert not bed.room.full
+    assert not bed.backlog.full
     bed.decoder.let_go.set()
     await bed.until(TranscriptCompleted, 2)
     assert phrases(bed, "flood") == undisturbed(call.log, ScriptedEngine())

@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 from steno_transcriber.engines.port import UnsupportedLocale
 from steno_transcriber.engines.scripted import ScriptedEngine
-from steno_transcriber.live.aside_budget import AsideBudget
+from steno_transcriber.live.audio_backlog import AudioBacklog
+from steno_transcriber.live.buffer_budget import BufferBudget
 from steno_transcriber.live.log_clock import LONGEST_STEP
 from steno_transcriber.live.partition import END_AFTER, REFRESH_AFTER, REST_AFTER
-from steno_transcriber.live.room import Room
 from support.live_bed import PARTITION, Bed, log_of, message
 from support.live_calls import BEGAN, CallWriter, Entry
 from support.live_transcriber import undisturbed
@@ -290,9 +290,13 @@ async def test_records_without_a_call_are_left_out(bed: Bed) -> None:
 
 @pytest.fixture
 async def crowded() -> AsyncIterator[Bed]:
-    """Eight seconds of audio wait for the engine at most, and three may lie aside before the log waits."""
+    """Eight seconds of audio wait for the engine at most, and three may be buffered before the log waits."""
     bed = Bed()
-    bed.room, bed.behind_room, bed.budget = Room(seconds=4), Room(seconds=4), AsideBudget(most_bytes=100_000)
+    bed.backlog, bed.late_backlog, bed.budget = (
+        AudioBacklog(seconds=4),
+        AudioBacklog(seconds=4),
+        BufferBudget(most_bytes=100_000),
+    )
     bed.handler = bed.another()
     await bed.handler.open(PARTITION)
     bed.decoder.go_on.clear()
@@ -322,6 +326,6 @@ async def test_room_is_given_back_when_a_partition_is_taken_away(crowded: Bed) -
     playing.cancel()
     await crowded.handler.close(PARTITION)
     async with asyncio.timeout(1):
-        await crowded.room.wait()
-        await crowded.behind_room.wait()
+        await crowded.backlog.wait()
+        await crowded.late_backlog.wait()
         await crowded.budget.wait()

@@ -15,8 +15,8 @@ from steno_transcriber.engines.choice import Engines
 from steno_transcriber.engines.port import EngineUnavailable, Pack
 from steno_transcriber.engines.scripted import ScriptedEngine
 from steno_transcriber.live.call import LiveCall, LiveUtterance, begun
-from steno_transcriber.live.hypotheses import DUE_SECONDS, SOONEST_SECONDS, Hypotheses, HypothesisBench
-from steno_transcriber.live.slack import Slack
+from steno_transcriber.live.hypotheses import DUE_SECONDS, SOONEST_SECONDS, Hypotheses, HypothesisResources
+from steno_transcriber.live.loop_lag import LoopLag
 from steno_transcriber.speech import Utterance
 from support.asked import ENGLISH
 from support.leaks import leaky
@@ -59,7 +59,7 @@ class Bed:
         self.engine = engine or ScriptedEngine()
         self.now = 100.0
         self.idle = True
-        self.slack = Slack(clock=lambda: self.now)
+        self.loop_lag = LoopLag(clock=lambda: self.now)
         #: Whether what is lined up is decoded at once.
         self.quick = True
         self.jobs: list[Job] = []
@@ -71,10 +71,10 @@ class Bed:
         started = log[0].record
         assert isinstance(started, CallStarted)
         self.call = LiveCall(begun(started, log[0].offset))
-        bench = HypothesisBench(
-            engines=Engines([self.engine]), pool=self, publisher=self, slack=self.slack, clock=lambda: self.now
+        resources = HypothesisResources(
+            engines=Engines([self.engine]), pool=self, publisher=self, loop_lag=self.loop_lag, clock=lambda: self.now
         )
-        self.hypotheses = Hypotheses(self.call, bench)
+        self.hypotheses = Hypotheses(self.call, resources)
 
     def submit_urgent(
         self, urgency: Urgency, owner: Hashable, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
@@ -183,7 +183,7 @@ async def test_one_a_second_while_the_machine_has_no_time_to_spare(bed: Bed, why
     if why == "no thread is idle":
         bed.idle = False
     else:
-        bed.slack.came(1.0)
+        bed.loop_lag.came(1.0)
     log = one_channel()
     bed.begin(log)
     await bed.play(log)

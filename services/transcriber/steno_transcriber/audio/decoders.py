@@ -299,7 +299,7 @@ class DecodedAudio:
 
 
 def _enlarge(pipe: int) -> None:
-    """Room for what a decoder is ahead, where the platform lets one choose."""
+    """AudioBacklog for what a decoder is ahead, where the platform lets one choose."""
     if sys.platform == "linux":
         import fcntl
 

@@ -42,10 +42,10 @@ from steno.events.records import (
 from steno_transcriber.copies import CopyDetector
 from steno_transcriber.likeness import LATEST_MS
 from steno_transcriber.live.audio import Linear, LiveForm, linear
+from steno_transcriber.live.audio_lead import AudioLead
 from steno_transcriber.live.channel import LiveChannel
 from steno_transcriber.live.languages import Languages
-from steno_transcriber.live.lead import Lead
-from steno_transcriber.live.places import CallFacts, Place, Places
+from steno_transcriber.live.replay_points import CallFacts, ReplayPoint, ReplayPoints
 from steno_transcriber.observations import Observations
 from steno_transcriber.speech import Utterance
 
@@ -150,8 +150,8 @@ class LiveCall:
         self._step_states: Mapping[str, str] = checkpoint.step_states
         self._unpublished = 0
         self._heard_at = checkpoint.started_at
-        self._lead = Lead(elapsed=self._reader.clock.elapsed.total_seconds(), audio=self.audio / checkpoint.sample_rate)
-        self._places = Places(self._place(checkpoint.offset, exact_from=0), apart=checkpoint.sample_rate)
+        self._lead = AudioLead(elapsed=self._reader.clock.elapsed.total_seconds(), audio=self.audio / checkpoint.sample_rate)
+        self._replay_points = ReplayPoints(self._replay_point(checkpoint.offset, exact_from=0), apart=checkpoint.sample_rate)
 
     @property
     def call_id(self) -> str:
@@ -312,12 +312,12 @@ class LiveCall:
         """
         marks, next_phrase = self.progress
         if done or not self._pending:
-            place = self._place(max(log_end, self._next_offset), exact_from=self._reader.position)
-            self._places.keep_only(place)
+            place = self._replay_point(max(log_end, self._next_offset), exact_from=self._reader.position)
+            self._replay_points.keep_only(place)
         else:
             # Copies are told by what other channels heard shortly before.
             needed_ms = min(channel.heard_from_ms for channel in self._channels) - LATEST_MS
-            place = self._places.needed(needed_ms * self._samples_per_ms)
+            place = self._replay_points.needed(needed_ms * self._samples_per_ms)
         return CallCheckpoint(
             call_id=self.call_id,
             offset=place.offset,
@@ -401,13 +401,13 @@ class LiveCall:
             audio = audio[(begin - heard.position) * self._reader.frame_bytes :]
             if not audio:
                 return
-            self._places.keep(self._place(offset, exact_from=begin))
+            self._replay_points.keep(self._replay_point(offset, exact_from=begin))
             self._hearing = True
             self._copies.begin(start_ms)
             for channel in self._channels:
                 channel.begin(start_ms)
-        elif self._places.due(heard.position):
-            self._places.keep(self._place(offset, exact_from=self._whole_ms() * self._samples_per_ms))
+        elif self._replay_points.due(heard.position):
+            self._replay_points.keep(self._replay_point(offset, exact_from=self._whole_ms() * self._samples_per_ms))
         yield from self._cut(self._linear(audio))
 
     def _cut(self, sound: list[Linear]) -> Iterator[Utterance]:
@@ -426,7 +426,7 @@ class LiveCall:
             self._hearing = False
         for channel in self._channels:
             channel.begin(self._whole_ms())
-        self._places.keep(self._place(offset, exact_from=self._reader.position))
+        self._replay_points.keep(self._replay_point(offset, exact_from=self._reader.position))
 
     def _given(self, found: list[Utterance]) -> list[LiveUtterance]:
         self._unpublished += len(found)
@@ -440,9 +440,9 @@ class LiveCall:
             for utterance in found
         ]
 
-    def _place(self, offset: int, *, exact_from: int) -> Place:
+    def _replay_point(self, offset: int, *, exact_from: int) -> ReplayPoint:
         clock = self._clock_before if offset == self._taking else self._reader.clock
-        return Place(
+        return ReplayPoint(
             offset=offset, exact_from=exact_from, reader=replace(self._reader, clock=replace(clock)), facts=self._facts
         )
 

@@ -5,10 +5,10 @@
 | nothing of the call waits for the engine | it is heard at once |
 | something waits, and there is room among the calls that keep up | the same |
 | the call is behind, and there is room among the calls that are | the same |
-| there is no room, or a minute of the call waits | it is put aside, and so are those that follow it |
+| there is no room, or a minute of the call waits | it is buffered, and so are those that follow it |
 
 A call is behind if it comes faster than it is spoken (`LiveCall.hurried`, `LiveCall.ahead`), or if several seconds of it wait.
-What lies aside is heard in its order as soon as there is room: the call comes to the same utterances, later.
+What is buffered is heard in its order as soon as there is room: the call comes to the same utterances, later.
 """
 
 import asyncio
@@ -20,10 +20,10 @@ import structlog
 from steno.errors import Permanent
 from steno_transcriber import metrics
 from steno_transcriber.decode_pool import Urgency
-from steno_transcriber.live.aside import Aside, Laid, TooFarAhead
-from steno_transcriber.live.aside_budget import AsideBudget
+from steno_transcriber.live.audio_backlog import AudioBacklog
+from steno_transcriber.live.buffer_budget import BufferBudget
 from steno_transcriber.live.call import LiveCall
-from steno_transcriber.live.room import Room
+from steno_transcriber.live.record_buffer import BufferedRecord, RecordBuffer, TooFarAhead
 from steno_transcriber.speech import Samples
 
 log = structlog.get_logger("steno.transcriber.live")
@@ -34,7 +34,7 @@ SHARE_SECONDS = 60.0
 BEHIND_SECONDS = 5.0
 """With more than this waiting, a call has no room among those that keep up."""
 
-BEHIND_ROOM_SECONDS = 300.0
+BEHIND_BACKLOG_SECONDS = 300.0
 """Audio that may wait for the engine of all calls that are behind."""
 
 
@@ -44,79 +44,79 @@ class CatchingUp:
     def __init__(
         self,
         call: LiveCall,
-        hear: Callable[[Laid], None],
+        hear: Callable[[BufferedRecord], None],
         *,
         failed: Callable[[Permanent | None], None],
-        room: Room,
-        behind_room: Room,
+        backlog: AudioBacklog,
+        late_backlog: AudioBacklog,
         folder: Path | None,
-        budget: AsideBudget,
+        budget: BufferBudget,
     ) -> None:
         """
         Args:
             hear: Hears one record; it raises nothing.
-            failed: Told why what lay aside is not heard, and lies there no more; None: a fault of ours.
-            room: Of all calls that keep up.
-            behind_room: Of all calls that are behind.
-            folder: Where what is put aside lies.
+            failed: Told why what was buffered is not heard, and lies there no more; None: a fault of ours.
+            backlog: Of all calls that keep up.
+            late_backlog: Of all calls that are behind.
+            folder: Where buffered records lie.
             budget: What all calls may have there.
         """
         self._call = call
         self._hear = hear
         self._failed = failed
-        self._room = room
-        self._behind_room = behind_room
-        self._aside = Aside(call.call_id, folder, budget=budget, ahead=lambda: call.ahead, evicted=self._evicted)
-        self._share = Room(SHARE_SECONDS)
+        self._backlog = backlog
+        self._late_backlog = late_backlog
+        self._buffer = RecordBuffer(call.call_id, folder, budget=budget, ahead=lambda: call.ahead, evicted=self._evicted)
+        self._share = AudioBacklog(SHARE_SECONDS)
         self._afterwards: Callable[[], None] | None = None
         self._task: asyncio.Task[None] | None = None
 
     @property
     def urgency(self) -> Urgency:
         """Of what is said now, among what is said elsewhere."""
-        if self._call.ahead or (self._aside and self._behind):
+        if self._call.ahead or (self._buffer and self._behind):
             return Urgency.RECORDING
         return Urgency.LATE if self._call.hurried else Urgency.FINAL
 
     @property
     def late(self) -> bool:
         """Whether nobody can follow the call now."""
-        return bool(self._aside) or self.urgency is not Urgency.FINAL
+        return bool(self._buffer) or self.urgency is not Urgency.FINAL
 
     @property
     def may_hear(self) -> bool:
-        """Whether a record may be heard now; else it is to be put aside."""
+        """Whether a record may be heard now; else it is to be buffered."""
         if self._share.full:
             return False
         return not self._share.seconds or not self._shared.full
 
-    def enter(self, samples: Samples) -> tuple[Room, ...]:
-        """Audio waits for the engine from now on; gives the rooms that it is to leave afterwards."""
-        rooms = self._share, self._shared
-        for room in rooms:
-            room.enter(samples)
-        return rooms
+    def enter(self, samples: Samples) -> tuple[AudioBacklog, ...]:
+        """Audio waits for the engine from now on; gives the backlogs that it is to leave afterwards."""
+        backlogs = self._share, self._shared
+        for backlog in backlogs:
+            backlog.enter(samples)
+        return backlogs
 
     @property
     def first_offset(self) -> int | None:
-        """Of the first record that lies aside; None where none does."""
-        return self._aside.first_offset
+        """Of the first record that is buffered; None where none does."""
+        return self._buffer.first_offset
 
-    def put_aside(self, laid: Laid) -> None:
+    def buffer(self, buffered: BufferedRecord) -> None:
         """The record is heard later, and before any that follows it. Raises `TooFarAhead`."""
-        self._aside.put(laid)
-        metrics.LIVE_RECORDS_ASIDE.inc()
+        self._buffer.put(buffered)
+        metrics.LIVE_RECORDS_BUFFERED.inc()
         self._afterwards = None
         if self._task is None:
             self._task = asyncio.create_task(self._run())
 
     def once_done(self, work: Callable[[], None]) -> None:
-        """Does something once nothing lies aside, unless more comes."""
+        """Does something once nothing is buffered, unless more comes."""
         self._afterwards = work
 
     def stop(self) -> None:
-        """What lies aside is not heard."""
-        self._aside.clear()
+        """What is buffered is not heard."""
+        self._buffer.clear()
         if self._task is not None:
             self._task.cancel()
 
@@ -126,7 +126,7 @@ class CatchingUp:
         except Exception:
             log.exception("live.failed_unexpectedly", call_id=self._call.call_id)
             self._task = None
-            self._aside.clear()
+            self._buffer.clear()
             self._failed(None)
 
     def _evicted(self, error: TooFarAhead) -> None:
@@ -138,15 +138,15 @@ class CatchingUp:
         return self._share.seconds > BEHIND_SECONDS or self._call.hurried or self._call.ahead
 
     @property
-    def _shared(self) -> Room:
-        return self._behind_room if self._behind else self._room
+    def _shared(self) -> AudioBacklog:
+        return self._late_backlog if self._behind else self._backlog
 
     async def _catch_up(self) -> None:
-        while self._aside:
+        while self._buffer:
             if not self.may_hear:
                 await self._less_waits()
                 continue
-            self._hear(self._aside.take())
+            self._hear(self._buffer.take())
             # Others on the event loop are let in after each record: they are not so late.
             await asyncio.sleep(0)
         self._task = None
@@ -159,8 +159,8 @@ class CatchingUp:
         if self._share.full:
             await asyncio.wait([less])
             return
-        room = asyncio.create_task(self._shared.wait())
+        freed = asyncio.create_task(self._shared.wait())
         try:
-            await asyncio.wait([less, room], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([less, freed], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            room.cancel()
+            freed.cancel()

@@ -1,4 +1,4 @@
-"""Utterances of live calls are heard one alone: what is said is not made to wait for what comes next."""
+"""Decodes the finals of live calls, each alone, so that none waits for what is said next."""
 
 import asyncio
 from typing import Protocol

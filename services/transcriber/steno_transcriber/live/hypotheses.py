@@ -1,4 +1,4 @@
-"""What the engine thinks so far of what is being said in a call, as often as the machine has time for.
+"""Publishes what the engine thinks so far of what is being said in a call, as often as the machine has time for it.
 
 | when a record of the call was taken | what follows |
 |---|---|
@@ -30,8 +30,8 @@ from steno_transcriber.decode_pool import Urgency
 from steno_transcriber.engines.choice import Engines
 from steno_transcriber.live.call import LiveCall
 from steno_transcriber.live.channel import LiveChannel
-from steno_transcriber.live.growing import Growing
-from steno_transcriber.live.slack import Slack
+from steno_transcriber.live.loop_lag import LoopLag
+from steno_transcriber.live.open_utterance import OpenUtterance
 from steno_transcriber.publisher import Publisher
 from steno_transcriber.speech import Recognition
 from steno_transcriber.steps import Steps
@@ -62,13 +62,13 @@ class Pool(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HypothesisBench:
+class HypothesisResources:
     """What the hypotheses of all calls of the process share. The clock is in seconds, and never goes back."""
 
     engines: Engines
     pool: Pool
     publisher: Publisher
-    slack: Slack = field(default_factory=Slack)
+    loop_lag: LoopLag = field(default_factory=LoopLag)
     steps: Steps = field(default_factory=Steps)
     clock: Callable[[], float] = time.monotonic
 
@@ -76,11 +76,11 @@ class HypothesisBench:
 class Hypotheses:
     """The hypotheses of one call. Called on the event loop."""
 
-    def __init__(self, call: LiveCall, bench: HypothesisBench) -> None:
+    def __init__(self, call: LiveCall, resources: HypothesisResources) -> None:
         self._call = call
-        self._bench = bench
+        self._resources = resources
         self._pass_id = ids.live_pass_id(call.call_id)
-        self._growing: list[Growing | None] = [None] * len(call.channels)
+        self._open: list[OpenUtterance | None] = [None] * len(call.channels)
         self._tasks: set[asyncio.Task[None]] = set()
         self._log = log.bind(call_id=call.call_id)
 
@@ -91,22 +91,22 @@ class Hypotheses:
             late: Nobody can follow the call now: there are hypotheses only while the machine has time for them.
         """
         for index, channel in enumerate(self._call.channels):
-            start_ms, growing = channel.open_since_ms, self._growing[index]
-            if growing is not None and growing.start_ms != start_ms:
-                growing.end()
-                growing = self._growing[index] = None
+            start_ms, spoken = channel.open_since_ms, self._open[index]
+            if spoken is not None and spoken.start_ms != start_ms:
+                spoken.end()
+                spoken = self._open[index] = None
             if start_ms is None:
                 continue
-            if growing is None:
-                growing = self._growing[index] = self._begin(channel)
-            self._go_on(growing, channel, late=late)
+            if spoken is None:
+                spoken = self._open[index] = self._begin(channel)
+            self._go_on(spoken, channel, late=late)
 
     def end(self) -> None:
         """The call is of no interest any more."""
-        for index, growing in enumerate(self._growing):
-            if growing is not None:
-                growing.end()
-                self._growing[index] = None
+        for index, spoken in enumerate(self._open):
+            if spoken is not None:
+                spoken.end()
+                self._open[index] = None
 
     async def stop(self) -> None:
         """End, and let go of what is under way."""
@@ -117,45 +117,45 @@ class Hypotheses:
 
     @property
     def _machine_has_time(self) -> bool:
-        return self._bench.pool.idle and self._bench.slack.spare
+        return self._resources.pool.idle and self._resources.loop_lag.spare
 
-    def _begin(self, channel: LiveChannel) -> Growing:
+    def _begin(self, channel: LiveChannel) -> OpenUtterance:
         utterance = channel.open_utterance
         assert utterance is not None  # it is open
         options = self._call.options_of(utterance.start_ms)
-        began_at = self._bench.clock() - utterance.duration_ms / 1000
-        return Growing(utterance, channel.form, self._bench.engines, options=options, at=began_at)
+        began_at = self._resources.clock() - utterance.duration_ms / 1000
+        return OpenUtterance(utterance, channel.form, self._resources.engines, options=options, at=began_at)
 
-    def _go_on(self, growing: Growing, channel: LiveChannel, *, late: bool) -> None:
-        if growing.under_way:
-            if growing.in_line:
-                growing.take(channel.open_audio(after=growing.taken))
+    def _go_on(self, spoken: OpenUtterance, channel: LiveChannel, *, late: bool) -> None:
+        if spoken.under_way:
+            if spoken.in_line:
+                spoken.take(channel.open_audio(after=spoken.taken))
             return
-        now = self._bench.clock()
-        elapsed = now - growing.asked_at
+        now = self._resources.clock()
+        elapsed = now - spoken.asked_at
         urgency = Urgency.HYPOTHESIS if elapsed >= DUE_SECONDS and not late else Urgency.SPARE
         if elapsed < SOONEST_SECONDS or (urgency is Urgency.SPARE and not self._machine_has_time):
             return
-        if self._call.copying(growing.channel):
-            growing.asked_at = now
+        if self._call.copying(spoken.channel):
+            spoken.asked_at = now
             return
-        growing.take(channel.open_audio(after=growing.taken))
-        if growing.has_news:
-            decoding = self._bench.pool.submit_urgent(urgency, self._call.call_id, growing.decode)
-            growing.asked(decoding, at=now)
-            task = asyncio.create_task(self._hypothesise(growing, decoding))
+        spoken.take(channel.open_audio(after=spoken.taken))
+        if spoken.has_news:
+            decoding = self._resources.pool.submit_urgent(urgency, self._call.call_id, spoken.decode)
+            spoken.asked(decoding, at=now)
+            task = asyncio.create_task(self._hypothesise(spoken, decoding))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _hypothesise(self, growing: Growing, decoding: Future[Recognition]) -> None:
+    async def _hypothesise(self, spoken: OpenUtterance, decoding: Future[Recognition]) -> None:
         try:
             recognition = await asyncio.wrap_future(decoding)
-            metrics.LIVE_HYPOTHESIS_SECONDS.observe(growing.answered(at=self._bench.clock()))
-            if recognition and not growing.over:
-                await self._publish(growing, recognition)
-            growing.under_way = False
+            metrics.LIVE_HYPOTHESIS_SECONDS.observe(spoken.answered(at=self._resources.clock()))
+            if recognition and not spoken.over:
+                await self._publish(spoken, recognition)
+            spoken.under_way = False
         except KafkaUnavailable as error:
-            growing.under_way = False
+            spoken.under_way = False
             self._log.debug("live.hypothesis_dropped", reason=str(error))
         # After another error it is under way for ever: the phrase meets the same one, and the call fails by it.
         except StenoError as error:
@@ -163,41 +163,41 @@ class Hypotheses:
         except Exception:
             log.exception("live.hypothesis_failed_unexpectedly", call_id=self._call.call_id)
 
-    async def _publish(self, growing: Growing, recognition: Recognition) -> None:
-        text = self._as_published(growing, recognition)
+    async def _publish(self, spoken: OpenUtterance, recognition: Recognition) -> None:
+        text = self._as_published(spoken, recognition)
         hypothesis = Hypothesis(
             call_id=self._call.call_id,
             recording_id=self._pass_id,
-            phrase_id=ids.phrase_id(self._call.call_id, self._pass_id, growing.channel, growing.start_ms),
-            revision=growing.revision,
-            channel=growing.channel,
-            role=self._call.facts.role_of(growing.channel),
-            start_ms=growing.start_ms,
-            duration_ms=growing.heard_ms,
+            phrase_id=ids.phrase_id(self._call.call_id, self._pass_id, spoken.channel, spoken.start_ms),
+            revision=spoken.revision,
+            channel=spoken.channel,
+            role=self._call.facts.role_of(spoken.channel),
+            start_ms=spoken.start_ms,
+            duration_ms=spoken.heard_ms,
             text=text,
-            stable_text=growing.agreement.take(text),
-            locale=growing.options.locale,
+            stable_text=spoken.agreement.take(text),
+            locale=spoken.options.locale,
             tenant=self._call.tenant,
         )
-        growing.revision += 1
-        await self._bench.publisher.send(HYPOTHESES, hypothesis)
+        spoken.revision += 1
+        await self._resources.publisher.send(HYPOTHESES, hypothesis)
         metrics.LIVE_HYPOTHESES.inc()
 
-    def _as_published(self, growing: Growing, recognition: Recognition) -> str:
+    def _as_published(self, spoken: OpenUtterance, recognition: Recognition) -> str:
         """The text as the steps before publication leave it."""
         phrase = Phrase(
             call_id=self._call.call_id,
             recording_id=self._pass_id,
-            phrase_id=ids.phrase_id(self._call.call_id, self._pass_id, growing.channel, growing.start_ms),
+            phrase_id=ids.phrase_id(self._call.call_id, self._pass_id, spoken.channel, spoken.start_ms),
             sequence=self._call.next_phrase,
-            channel=growing.channel,
-            role=self._call.facts.role_of(growing.channel),
-            start_ms=growing.start_ms,
-            duration_ms=growing.heard_ms,
+            channel=spoken.channel,
+            role=self._call.facts.role_of(spoken.channel),
+            start_ms=spoken.start_ms,
+            duration_ms=spoken.heard_ms,
             text=recognition.text,
             confidence=recognition.confidence,
-            locale=growing.options.locale,
+            locale=spoken.options.locale,
             tenant=self._call.tenant,
         )
-        changed, _ = self._bench.steps.apply(phrase, self._call.step_states)
+        changed, _ = self._resources.steps.apply(phrase, self._call.step_states)
         return changed.text

@@ -1,4 +1,4 @@
-"""Which language is spoken where in a call. Pure.
+"""Knows which language is spoken where in a call. Pure.
 
 A change holds for what begins where it was told, or later: what is being said then ends in the language it began in.
 """

@@ -1,4 +1,4 @@
-"""Time as a log tells it. Pure.
+"""Measures how much time has gone by from the times at which records were written. Pure.
 
 Records are stamped by whoever wrote them: several machines, whose clocks differ, jump and are set back.
 """

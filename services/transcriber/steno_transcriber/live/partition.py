@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from steno.events.records import CallCheckpoint, CallRecord
+from steno_transcriber.bounded_cache import BoundedCache
 from steno_transcriber.live.log_clock import LogClock
 from steno_transcriber.live.worker import CallWorker
-from steno_transcriber.recent import Recent
 
 REST_AFTER = timedelta(minutes=5)
 """Without a record for so long, by the clock of the log, a call holds nothing back: what was open in it ends."""
@@ -42,9 +42,9 @@ class OpenCall:
         worker, saved = self.worker, self.saved
         if not worker.announced:
             return None
-        if (aside := worker.aside_from) is not None:
-            # What lies aside is to be read again by whoever takes the call over.
-            log_end = min(log_end, aside)
+        if (buffered := worker.buffered_from) is not None:
+            # What is buffered is to be read again by whoever takes the call over.
+            log_end = min(log_end, buffered)
         if saved is not None and not worker.done and worker.call.progress == (saved.marks, saved.next_sequence):
             if now - saved.saved_at < REFRESH_AFTER:
                 return None
@@ -62,7 +62,7 @@ class PartitionCalls:
         self._clock = LogClock()
         self._open: OrderedDict[str, OpenCall] = OrderedDict()
         self._resting: OrderedDict[str, OpenCall] = OrderedDict()
-        self._over: Recent[str, None] = Recent(REMEMBERED)
+        self._over: BoundedCache[str, None] = BoundedCache(REMEMBERED)
 
     def __iter__(self) -> Iterator[OpenCall]:
         yield from self._open.values()

@@ -1,8 +1,8 @@
-"""A live call at work with a call engine: its audio is sent to a session, and what the engine answers is published.
+"""Transcribes one live call by a call engine: sends its audio to a session, and publishes what the engine answers.
 
 | what happens | what follows |
 |---|---|
-| audio comes | it is sent, as fast as the engine takes it; what comes faster is put aside (`catching_up`) |
+| audio comes | it is sent, as fast as the engine takes it; what comes faster is buffered (`catching_up`) |
 | nothing comes for long, or another language is spoken | the session is finished; the next audio begins another one |
 | the session is lost | another one begins, and is sent what was not answered |
 | the call is over and all answers are out | `TranscriptCompleted` |
@@ -20,9 +20,9 @@ import structlog
 from steno.errors import Permanent, Retryable
 from steno.events.records import CallCheckpoint
 from steno_transcriber.engines.port import Answer, CallAudio, CallEngine, CallSession, FinalAnswer
-from steno_transcriber.live.bench import Bench
+from steno_transcriber.live.audio_backlog import AudioBacklog
 from steno_transcriber.live.call import LiveUtterance
-from steno_transcriber.live.room import Room
+from steno_transcriber.live.resources import LiveResources
 from steno_transcriber.live.sent_call import SentCall
 from steno_transcriber.live.worker import CallWorker
 from steno_transcriber.result import Spoken
@@ -35,11 +35,11 @@ class _Waiting:
     """Audio that waits to be sent, and where it counts."""
 
     audio: CallAudio
-    rooms: tuple[Room, ...]
+    backlogs: tuple[AudioBacklog, ...]
 
-    def leave_rooms(self) -> None:
-        for room in self.rooms:
-            room.leave(self.audio.samples)
+    def leave_backlogs(self) -> None:
+        for backlog in self.backlogs:
+            backlog.leave(self.audio.samples)
 
 
 class _Finish:
@@ -56,11 +56,16 @@ class SessionWorker(CallWorker):
     """A call, and the task that sends it to an engine and publishes what is answered."""
 
     def __init__(
-        self, checkpoint: CallCheckpoint, bench: Bench, engine: CallEngine, *, trace: Mapping[str, bytes] | None = None
+        self,
+        checkpoint: CallCheckpoint,
+        resources: LiveResources,
+        engine: CallEngine,
+        *,
+        trace: Mapping[str, bytes] | None = None,
     ) -> None:
         """See `CallWorker`."""
         self._sent = SentCall(checkpoint)
-        super().__init__(checkpoint, bench, trace=trace, call=self._sent)
+        super().__init__(checkpoint, resources, trace=trace, call=self._sent)
         self._engine = engine
         self._queue: asyncio.Queue[_Waiting | _Finish | Permanent | None] = asyncio.Queue()
         #: Of a session that was lost: what was not answered.
@@ -71,7 +76,7 @@ class SessionWorker(CallWorker):
     def rest(self) -> None:
         """Nothing has come for long."""
         super().rest()
-        if self.aside_from is None and not self._over:
+        if self.buffered_from is None and not self._over:
             self._queue.put_nowait(_FINISH)
 
     def give_up(self, error: Permanent) -> None:
@@ -106,11 +111,11 @@ class SessionWorker(CallWorker):
                 attempts = 0
             except Retryable as error:
                 attempts += 1
-                seconds = self._bench.policy.after(attempts)
+                seconds = self._resources.policy.after(attempts)
                 self._log.warning("live.session_lost", reason=str(error), attempts=attempts, seconds=round(seconds, 1))
                 self._again = deque([*self._unanswered, *self._again])
                 self._unanswered.clear()
-                await self._bench.sleep(seconds)
+                await self._resources.sleep(seconds)
         await self._complete(self._engine.info)
 
     async def _session(self) -> _Item:
@@ -144,7 +149,7 @@ class SessionWorker(CallWorker):
             return self._again.popleft()
         item = await self._queue.get()
         if isinstance(item, _Waiting):
-            item.leave_rooms()
+            item.leave_backlogs()
             return item.audio
         return item
 
@@ -165,7 +170,7 @@ class SessionWorker(CallWorker):
         super()._let_go()
         while not self._queue.empty():
             if isinstance(item := self._queue.get_nowait(), _Waiting):
-                item.leave_rooms()
+                item.leave_backlogs()
 
 
 def _close_if_failed(sending: "asyncio.Task[_Item]", session: CallSession, closing: "set[asyncio.Task[None]]") -> None:

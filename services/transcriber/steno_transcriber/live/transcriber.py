@@ -16,9 +16,9 @@ from steno.kafka.messages import Message
 from steno.unusable_records import UnusableRecord
 from steno_transcriber import metrics
 from steno_transcriber.engines.port import Unsupported, UtteranceEngine
-from steno_transcriber.live.bench import Bench
 from steno_transcriber.live.call import begun
 from steno_transcriber.live.partition import OpenCall, PartitionCalls
+from steno_transcriber.live.resources import LiveResources
 from steno_transcriber.live.session_worker import SessionWorker
 from steno_transcriber.live.worker import CallWorker, InternalFault
 
@@ -31,8 +31,8 @@ ReadCheckpoints = Callable[[int], Awaitable[Mapping[str, Record]]]
 class LiveTranscriber:
     """Handles the partitions of `call-audio`."""
 
-    def __init__(self, bench: Bench, *, read_checkpoints: ReadCheckpoints) -> None:
-        self._bench = bench
+    def __init__(self, resources: LiveResources, *, read_checkpoints: ReadCheckpoints) -> None:
+        self._resources = resources
         self._read_checkpoints = read_checkpoints
         self._partitions: dict[int, PartitionCalls] = {}
 
@@ -55,11 +55,11 @@ class LiveTranscriber:
         return min((call.needed_offset for call in calls), default=None)
 
     async def take(self, message: Message) -> None:
-        """The next record of a partition. Waits while too much lies aside.
+        """The next record of a partition. Waits while too much is buffered.
 
         What does not fit its call is left out, and ingest puts the first of it aside; too much of it fails the call.
         """
-        await self._bench.aside_budget.wait()
+        await self._resources.buffer_budget.wait()
         calls = self._partitions[message.partition]
         calls.sweep(message.timestamp)
         self._take(calls, message)
@@ -85,7 +85,7 @@ class LiveTranscriber:
             return None
         if held_from is not None:
             log_end = min(log_end, held_from)
-        now = self._bench.now()
+        now = self._resources.now()
         due = [(call, checkpoint) for call in calls if (checkpoint := call.due(log_end=log_end, now=now)) is not None]
         await asyncio.gather(*(self._save(call, checkpoint) for call, checkpoint in due))
         for _, checkpoint in due:
@@ -96,7 +96,7 @@ class LiveTranscriber:
 
     async def _save(self, call: OpenCall, checkpoint: CallCheckpoint) -> None:
         try:
-            await self._bench.publisher.send(CALL_CHECKPOINTS, checkpoint)
+            await self._resources.publisher.send(CALL_CHECKPOINTS, checkpoint)
         except RecordRefused as error:
             # Without one the call would hold back the partition; whoever reads its start again comes to the same end.
             log.error("live.checkpoint_refused", call_id=checkpoint.call_id, reason=str(error))
@@ -137,12 +137,12 @@ class LiveTranscriber:
     def _worker(self, checkpoint: CallCheckpoint, *, trace: Mapping[str, bytes] | None = None) -> CallWorker:
         """The worker of a call, by the kind of the engine that serves it."""
         try:
-            engine = self._bench.engines.choose(checkpoint.options)
+            engine = self._resources.engines.choose(checkpoint.options)
         except Unsupported:
-            return CallWorker(checkpoint, self._bench, trace=trace)  # it fails the call, and says why
+            return CallWorker(checkpoint, self._resources, trace=trace)  # it fails the call, and says why
         if isinstance(engine, UtteranceEngine):
-            return CallWorker(checkpoint, self._bench, trace=trace)
-        return SessionWorker(checkpoint, self._bench, engine, trace=trace)
+            return CallWorker(checkpoint, self._resources, trace=trace)
+        return SessionWorker(checkpoint, self._resources, engine, trace=trace)
 
     def _count(self) -> None:
         metrics.LIVE_OPEN_CALLS.set(sum(map(len, self._partitions.values())))

@@ -1,4 +1,4 @@
-"""One live call at work: its utterances are decoded side by side, and published in the order in which they ended.
+"""Transcribes one live call: decodes its utterances side by side, and publishes them in the order in which they ended.
 
 | what happens | what follows |
 |---|---|
@@ -32,12 +32,12 @@ from steno_transcriber import metrics
 from steno_transcriber.decode_pool import Urgency
 from steno_transcriber.engines.port import EngineInfo
 from steno_transcriber.hearing import Understood
-from steno_transcriber.live.aside import Laid, TooFarAhead
-from steno_transcriber.live.bench import Bench
+from steno_transcriber.live.audio_backlog import AudioBacklog
 from steno_transcriber.live.call import LiveCall, LiveUtterance
 from steno_transcriber.live.catching_up import CatchingUp
 from steno_transcriber.live.hypotheses import Hypotheses
-from steno_transcriber.live.room import Room
+from steno_transcriber.live.record_buffer import BufferedRecord, TooFarAhead
+from steno_transcriber.live.resources import LiveResources
 from steno_transcriber.publisher import Retrying, RetryingPublisher
 from steno_transcriber.result import Spoken, engine_name, phrase_of, without_words
 from steno_transcriber.transcript_publisher import TranscriptPublisher
@@ -73,12 +73,12 @@ class _Decoding:
     spoken: LiveUtterance
     task: asyncio.Task[Understood]
     #: Where its audio counts while it waits.
-    rooms: tuple[Room, ...]
+    backlogs: tuple[AudioBacklog, ...]
 
-    def leave_rooms(self) -> None:
+    def leave_backlogs(self) -> None:
         """It waits no longer."""
-        for room in self.rooms:
-            room.leave(self.spoken.utterance.samples)
+        for backlog in self.backlogs:
+            backlog.leave(self.spoken.utterance.samples)
 
 
 class CallWorker:
@@ -87,7 +87,7 @@ class CallWorker:
     def __init__(
         self,
         checkpoint: CallCheckpoint,
-        bench: Bench,
+        resources: LiveResources,
         *,
         trace: Mapping[str, bytes] | None = None,
         call: LiveCall | None = None,
@@ -95,22 +95,22 @@ class CallWorker:
         """
         Args:
             checkpoint: From where the call goes on.
-            bench: What it works with.
+            resources: What it works with.
             trace: The headers of its start; of a call that begins now. One that was begun by another has none.
             call: The call itself, where it is not cut into utterances here.
         """
         self.call = call or LiveCall(checkpoint)
         self._codec = checkpoint.codec
-        self._bench = bench
-        self._hypotheses = Hypotheses(self.call, bench.hypotheses)
+        self._resources = resources
+        self._hypotheses = Hypotheses(self.call, resources.hypotheses)
         self._pass_id = ids.live_pass_id(checkpoint.call_id)
-        self._retrying = Retrying(bench.policy, sleep=bench.sleep)
+        self._retrying = Retrying(resources.policy, sleep=resources.sleep)
         self._transcript = TranscriptPublisher(
-            RetryingPublisher(bench.publisher, self._retrying, call_id=checkpoint.call_id),
+            RetryingPublisher(resources.publisher, self._retrying, call_id=checkpoint.call_id),
             call_id=checkpoint.call_id,
             recording_id=self._pass_id,
             tenant=checkpoint.tenant,
-            now=bench.now,
+            now=resources.now,
         )
         self._trace = trace or {}
         self._announced = trace is None
@@ -121,10 +121,10 @@ class CallWorker:
             self.call,
             self._hear_later,
             failed=lambda error: self.give_up(error or InternalFault()),
-            room=bench.room,
-            behind_room=bench.behind_room,
-            folder=bench.aside_folder,
-            budget=bench.aside_budget,
+            backlog=resources.backlog,
+            late_backlog=resources.late_backlog,
+            folder=resources.buffer_folder,
+            budget=resources.buffer_budget,
         )
         self._done = False
         self._log = log.bind(call_id=checkpoint.call_id)
@@ -155,30 +155,30 @@ class CallWorker:
         if self._over or self._codec is AudioCodec.UNKNOWN or message.record is None:
             return
         record, offset, written_at = message.record, message.offset, message.timestamp
-        if self.aside_from is None and self._catching_up.may_hear:
+        if self.buffered_from is None and self._catching_up.may_hear:
             self._hear(record, offset=offset, written_at=written_at)
             return
         try:
-            self._catching_up.put_aside(Laid(offset=offset, written_at=written_at, record=record))
+            self._catching_up.buffer(BufferedRecord(offset=offset, written_at=written_at, record=record))
         except TooFarAhead as error:
             self._catching_up.stop()
             self.give_up(error)
 
     @property
-    def aside_from(self) -> int | None:
-        """The offset of the first record that was taken and lies aside; None where none does."""
+    def buffered_from(self) -> int | None:
+        """The offset of the first record that was taken and is buffered; None where none does."""
         return self._catching_up.first_offset
 
     def rest(self) -> None:
         """Nothing has come for long."""
-        if self.aside_from is not None:
+        if self.buffered_from is not None:
             self._catching_up.once_done(self.rest)
         elif not self._over:
             self._line_up(self.call.rest())
 
     def end(self) -> None:
         """Nothing will come any more."""
-        if self.aside_from is not None:
+        if self.buffered_from is not None:
             self._catching_up.once_done(self.end)
         elif not self._over:
             self._line_up(self.call.end())
@@ -215,11 +215,11 @@ class CallWorker:
             self._unusable.add_usable()
         metrics.LIVE_AUDIO_SECONDS.inc((self.call.duration_ms - before) / 1000)
 
-    def _hear_later(self, laid: Laid) -> None:
+    def _hear_later(self, buffered: BufferedRecord) -> None:
         if self._over:
             return
         try:
-            self._hear(laid.record, offset=laid.offset, written_at=laid.written_at)
+            self._hear(buffered.record, offset=buffered.offset, written_at=buffered.written_at)
         except UnusableRecord as error:
             self.refuse(error)
         except Exception:
@@ -231,15 +231,15 @@ class CallWorker:
         self._hypotheses.heard(late=self._catching_up.late)
         for spoken in found:
             urgency = self._catching_up.urgency
-            rooms = self._catching_up.enter(spoken.utterance.samples)
-            self._decodings.put_nowait(_Decoding(spoken, asyncio.create_task(self._decode(spoken, urgency)), rooms))
+            backlogs = self._catching_up.enter(spoken.utterance.samples)
+            self._decodings.put_nowait(_Decoding(spoken, asyncio.create_task(self._decode(spoken, urgency)), backlogs))
         if self.call.ended:
             self._decodings.put_nowait(None)
 
     async def _decode(self, spoken: LiveUtterance, urgency: Urgency) -> Understood:
         call_id = self.call.call_id
         return await self._retrying.run(
-            lambda: self._bench.decoder.decode(spoken.utterance, call_id=call_id, urgency=urgency, options=spoken.options),
+            lambda: self._resources.decoder.decode(spoken.utterance, call_id=call_id, urgency=urgency, options=spoken.options),
             call_id=call_id,
         )
 
@@ -266,14 +266,14 @@ class CallWorker:
     async def _transcribe(self) -> None:
         await self._announce()
         # Chosen now rather than when somebody has spoken.
-        engine = self._bench.engines.choose(self.call.options)
+        engine = self._resources.engines.choose(self.call.options)
         while (decoding := await self._decodings.get()) is not None:
             if isinstance(decoding, Permanent):
                 raise decoding
             try:
                 await self._publish(decoding)
             finally:
-                decoding.leave_rooms()
+                decoding.leave_backlogs()
         await self._complete(engine.info)
 
     async def _publish(self, decoding: _Decoding) -> None:
@@ -303,9 +303,9 @@ class CallWorker:
             options=options,
             tenant=self.call.tenant,
         )
-        phrase, states = self._bench.steps.apply(phrase, self.call.step_states)
+        phrase, states = self._resources.steps.apply(phrase, self.call.step_states)
         await self._transcript.phrase(without_words(phrase) if not options.words else phrase)
-        metrics.LIVE_FINAL_SECONDS.observe((self._bench.now() - said_at).total_seconds())
+        metrics.LIVE_FINAL_SECONDS.observe((self._resources.now() - said_at).total_seconds())
         return states
 
     async def _complete(self, engine: EngineInfo) -> None:
@@ -339,4 +339,4 @@ class CallWorker:
         while not self._decodings.empty():
             if isinstance(decoding := self._decodings.get_nowait(), _Decoding):
                 decoding.task.cancel()
-                decoding.leave_rooms()
+                decoding.leave_backlogs()

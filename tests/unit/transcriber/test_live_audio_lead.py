@@ -5,20 +5,20 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from steno_transcriber.live.lead import Lead
+from steno_transcriber.live.audio_lead import AudioLead
 
 CHUNK = 0.2
 
 
-def spoken(lead: Lead, *, begin: float, audio: float, seconds: float, speed: float = 1.0) -> Iterator[bool]:
+def spoken(lead: AudioLead, *, begin: float, audio: float, seconds: float, speed: float = 1.0) -> Iterator[bool]:
     """Chunks of a call from some second on; whether each came faster than it was spoken."""
     for number in range(1, round(seconds / CHUNK) + 1):
         lead.tell(elapsed=begin + number * CHUNK / speed, audio=audio + number * CHUNK)
         yield lead.hurried
 
 
-def fresh() -> Lead:
-    return Lead(elapsed=0, audio=0)
+def fresh() -> AudioLead:
+    return AudioLead(elapsed=0, audio=0)
 
 
 def test_a_call_that_is_sent_as_it_is_spoken_is_not_hurried() -> None:
@@ -65,8 +65,8 @@ def test_a_call_that_began_somewhere_else_is_not_hurried_for_ever() -> None:
 
 def test_a_call_that_is_taken_over_goes_on_as_it_was_sent() -> None:
     """Its lead then is the usual one."""
-    assert not any(spoken(Lead(elapsed=10, audio=25), begin=10, audio=25, seconds=60))
-    assert not any(spoken(Lead(elapsed=60, audio=20), begin=60, audio=20, seconds=40, speed=1e6))
+    assert not any(spoken(AudioLead(elapsed=10, audio=25), begin=10, audio=25, seconds=60))
+    assert not any(spoken(AudioLead(elapsed=60, audio=20), begin=60, audio=20, seconds=40, speed=1e6))
 
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 100)), max_size=50))

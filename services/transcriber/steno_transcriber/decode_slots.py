@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 
-class Turns:
+class DecodeSlots:
     """First come, first served; suspects wait for each other, and nobody else waits for them."""
 
     def __init__(self, at_once: int) -> None:

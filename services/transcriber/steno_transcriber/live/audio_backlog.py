@@ -5,8 +5,8 @@ import asyncio
 from steno_transcriber.speech import SAMPLE_RATE, Samples
 
 
-class Room:
-    """Counts the audio that is held; the last one in may go over by the utterances of one record."""
+class AudioBacklog:
+    """Counts the audio that waits; the last to enter may go over the bound by what one record holds."""
 
     def __init__(self, seconds: float = 1200) -> None:
         """`seconds` of one channel: 64 kB of memory each."""
@@ -18,7 +18,7 @@ class Room:
 
     @property
     def full(self) -> bool:
-        """Whether there is no room."""
+        """Whether there is no backlog."""
         return not self._free.is_set()
 
     @property
@@ -27,7 +27,7 @@ class Room:
         return self._held / SAMPLE_RATE
 
     async def wait(self) -> None:
-        """Return when there is room."""
+        """Return when there is backlog."""
         await self._free.wait()
 
     def less(self) -> asyncio.Future[None]:

@@ -12,8 +12,8 @@ GROWTH = 0.1
 that is sent at the pace of a door, a quarter faster than it is spoken, is."""
 
 
-class Lead:
-    """The lead of one call."""
+class AudioLead:
+    """How far the audio of one call is ahead of the time that has gone by."""
 
     def __init__(self, *, elapsed: float, audio: float) -> None:
         """Of a call of which so many seconds of audio have come in so many seconds, as it was sent as it was spoken."""

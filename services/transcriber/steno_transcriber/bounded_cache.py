@@ -1,4 +1,4 @@
-"""A dictionary that forgets."""
+"""A dictionary of bounded size: it drops its oldest entry for a new one."""
 
 from collections import OrderedDict
 from typing import TypeVar
@@ -7,8 +7,8 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-class Recent(OrderedDict[K, V]):
-    """What was put in last, up to a number of entries."""
+class BoundedCache(OrderedDict[K, V]):
+    """Keeps the entries that were put in last, up to a number of them."""
 
     def __init__(self, limit: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Places in the log from which a call can be read again. Pure."""
+"""Replay points: places in the log of a call from which it can be read again. Pure."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ class CallFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class ReplayPoint:
     """What was known of a call when its record at `offset` was about to be read.
 
     Who reads from here hears the audio from the sample `exact_from` on as it was heard the first time.
@@ -40,34 +40,34 @@ class Place:
     facts: CallFacts
 
 
-class Places:
+class ReplayPoints:
     """The places of one call that may still be needed, from the oldest to the newest."""
 
-    def __init__(self, first: Place, *, apart: int) -> None:
+    def __init__(self, first: ReplayPoint, *, apart: int) -> None:
         """`apart`: within unbroken audio a place is kept after so many samples."""
-        self._places = deque([first])
+        self._replay_points = deque([first])
         self._apart = apart
 
-    def keep(self, place: Place) -> None:
+    def keep(self, place: ReplayPoint) -> None:
         """Keep a place."""
-        self._places.append(place)
+        self._replay_points.append(place)
 
-    def keep_only(self, place: Place) -> None:
+    def keep_only(self, place: ReplayPoint) -> None:
         """Keep a place, and none before it."""
-        self._places.clear()
-        self._places.append(place)
+        self._replay_points.clear()
+        self._replay_points.append(place)
 
     def due(self, position: int) -> bool:
         """Whether a place in the midst of audio should be kept."""
-        return position - self._places[-1].reader.position >= self._apart
+        return position - self._replay_points[-1].reader.position >= self._apart
 
-    def needed(self, position: int) -> Place:
+    def needed(self, position: int) -> ReplayPoint:
         """The newest place from which the audio from `position` on can be heard again; older ones are forgotten.
 
         Before the oldest that is kept nothing was heard that counts.
         """
-        newest_first = reversed(range(len(self._places)))
-        needed = next((index for index in newest_first if self._places[index].exact_from <= position), 0)
+        newest_first = reversed(range(len(self._replay_points)))
+        needed = next((index for index in newest_first if self._replay_points[index].exact_from <= position), 0)
         for _ in range(needed):
-            self._places.popleft()
-        return self._places[0]
+            self._replay_points.popleft()
+        return self._replay_points[0]

@@ -1,7 +1,7 @@
 """Buffers on disk the records of a live call that come faster than they can be transcribed, so that no other call waits.
 
 They are given back in their order, and what they hold is as it was. In memory there is a megabyte of them at most, and less
-where many calls have some there (`aside_budget`).
+where many calls have some there (`buffer_budget`).
 """
 
 import struct
@@ -15,10 +15,10 @@ from typing import IO
 
 from steno.errors import Permanent
 from steno.events.records import RECORDS, AudioChunk, Record
-from steno_transcriber.live.aside_budget import AsideBudget
+from steno_transcriber.live.buffer_budget import BufferBudget
 
 MOST_BYTES = 1 << 30
-"""What may lie aside of one call: eighteen hours of two channels of G.711."""
+"""What may be buffered of one call: eighteen hours of two channels of G.711."""
 
 _IN_MEMORY_BYTES = 1 << 20
 
@@ -33,13 +33,13 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 class TooFarAhead(Permanent):
-    """So much of a call has come that was not transcribed yet that nothing more of it can be put aside."""
+    """So much of a call has come that was not transcribed yet that nothing more of it can be buffered."""
 
     error_class = "too_far_ahead"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Laid:
+class BufferedRecord:
     """A buffered record."""
 
     offset: int
@@ -47,7 +47,7 @@ class Laid:
     record: Record
 
 
-class Aside:
+class RecordBuffer:
     """The buffer of one call: a file, once it is more than a megabyte; first in, first out."""
 
     def __init__(
@@ -56,7 +56,7 @@ class Aside:
         folder: Path | None,
         *,
         most_bytes: int = MOST_BYTES,
-        budget: AsideBudget | None = None,
+        budget: BufferBudget | None = None,
         ahead: Callable[[], bool] = lambda: False,
         evicted: Callable[[TooFarAhead], None] = lambda _: None,
     ) -> None:
@@ -70,7 +70,7 @@ class Aside:
         self._call_id = call_id
         self._folder = folder
         self._most_bytes = most_bytes
-        self._budget = budget or AsideBudget()
+        self._budget = budget or BufferBudget()
         self._ahead = ahead
         self._evicted = evicted
         self._file: IO[bytes] | SpooledTemporaryFile[bytes] | None = None
@@ -82,15 +82,15 @@ class Aside:
     def __bool__(self) -> bool:
         return self.first_offset is not None
 
-    def put(self, laid: Laid) -> None:
-        """Puts the next record aside. Raises `TooFarAhead` where there is no room."""
-        record = laid.record
+    def put(self, buffered: BufferedRecord) -> None:
+        """Buffers the next record. Raises `TooFarAhead` where there is no backlog."""
+        record = buffered.record
         if isinstance(record, AudioChunk):
             content = _CHUNK.pack(record.sequence, record.position) + record.audio
         else:
             content = f"{type(record).__name__}\n{record.model_dump_json()}".encode()
-        written_at = (laid.written_at - _EPOCH) // _MICROSECOND
-        frame = _FRAME.pack(laid.offset, written_at, isinstance(record, AudioChunk), len(content)) + content
+        written_at = (buffered.written_at - _EPOCH) // _MICROSECOND
+        frame = _FRAME.pack(buffered.offset, written_at, isinstance(record, AudioChunk), len(content)) + content
         if self._written + len(frame) > self._most_bytes or not self._budget.enter(self, len(frame)):
             raise self._too_far_ahead()
         self._written += len(frame)
@@ -101,13 +101,13 @@ class Aside:
             self._file.write(frame)
             self._file.flush()  # a full disk is found out here
         except OSError as error:
-            raise TooFarAhead(f"the call came faster than it can be transcribed, and cannot be put aside: {error}") from error
+            raise TooFarAhead(f"the call came faster than it can be transcribed, and cannot be buffered: {error}") from error
         if self._written > _IN_MEMORY_BYTES:
             self._leave_memory()
         if self.first_offset is None:
-            self.first_offset = laid.offset
+            self.first_offset = buffered.offset
 
-    def take(self) -> Laid:
+    def take(self) -> BufferedRecord:
         """Takes the first; there must be one."""
         assert self._file is not None
         offset, written_at, is_audio, length = self._header()
@@ -124,7 +124,7 @@ class Aside:
         else:
             name, _, said = content.partition(b"\n")
             record = RECORDS[name.decode()].model_validate_json(said)
-        return Laid(offset=offset, written_at=_EPOCH + written_at * _MICROSECOND, record=record)
+        return BufferedRecord(offset=offset, written_at=_EPOCH + written_at * _MICROSECOND, record=record)
 
     def clear(self) -> None:
         """Nothing of it is needed any more."""

@@ -1,15 +1,15 @@
-"""Turns: as many recordings at once as there are, of which one may be a suspect, in the order in which they came."""
+"""DecodeSlots: as many recordings at once as there are, of which one may be a suspect, in the order in which they came."""
 
 import asyncio
 
-from steno_transcriber.turns import Turns
+from steno_transcriber.decode_slots import DecodeSlots
 
 
 class Crowd:
     """Recordings that take turns, and who has one."""
 
     def __init__(self, at_once: int) -> None:
-        self.turns = Turns(at_once)
+        self.turns = DecodeSlots(at_once)
         self.inside: set[str] = set()
         self.ends: dict[str, asyncio.Event] = {}
         self.tasks: dict[str, asyncio.Task[None]] = {}

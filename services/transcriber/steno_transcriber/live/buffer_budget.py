@@ -1,9 +1,9 @@
-"""Bounds what lies aside of all live calls of a process, on disk and in memory.
+"""Bounds the buffered records of all live calls of a process, on disk and in memory.
 
-| what lies aside | what follows |
+| what is buffered | what follows |
 |---|---|
 | half of what may, of calls that keep their time | the log waits: the machine is too small, and no call is to fail by that |
-| all of what may | the call with the most aside fails |
+| all of what may | the call with the most buffered fails |
 """
 
 import asyncio
@@ -16,7 +16,7 @@ MOST_IN_MEMORY_BYTES = 64 << 20
 
 
 class Share(Protocol):
-    """What lies aside of one call."""
+    """The buffer of one call."""
 
     @property
     def size(self) -> int:
@@ -30,8 +30,8 @@ class Share(Protocol):
         """Drops all of it, so that its call fails."""
 
 
-class AsideBudget:
-    """What all calls have aside, and what they may."""
+class BufferBudget:
+    """Counts what all calls have buffered, and says who may buffer more."""
 
     def __init__(self, *, most_bytes: int = MOST_BYTES, most_in_memory_bytes: int = MOST_IN_MEMORY_BYTES) -> None:
         self._most_bytes = most_bytes
@@ -41,13 +41,13 @@ class AsideBudget:
         self._left = asyncio.Event()
 
     async def wait(self) -> None:
-        """Returns when calls that keep their time have less aside than half of what may be."""
+        """Returns when calls that keep their time have less buffered than half of what may be."""
         while self._bytes * 2 >= self._most_bytes and self._in_time_bytes * 2 >= self._most_bytes:
             self._left.clear()
             await self._left.wait()
 
     def enter(self, share: Share, count: int) -> bool:
-        """Makes room for so many bytes more, which count from now on; False where nobody has more aside than who asks."""
+        """Makes room for so many bytes more, which count from now on; False where nobody has more buffered than who asks."""
         while self._bytes + count > self._most_bytes:
             largest = max(self._shares, key=lambda other: other.size, default=share)
             if largest.size <= share.size:
@@ -58,7 +58,7 @@ class AsideBudget:
         return True
 
     def leave(self, share: Share) -> None:
-        """Nothing of it lies aside any more. To be told before its size is 0."""
+        """Nothing of it is buffered any more. To be told before its size is 0."""
         self._bytes -= share.size
         self._shares.discard(share)
         self._left.set()

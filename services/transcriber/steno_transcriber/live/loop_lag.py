@@ -1,4 +1,4 @@
-"""Whether the machine has time to spare, known by how late the event loop comes to what is due.
+"""Measures how late the event loop runs what is due, and tells by that whether the machine has time to spare.
 
 That counts what waits in this process and what other processes do with the cores; no clock but this machine's is looked at.
 """
@@ -15,7 +15,7 @@ _WEIGHT = 0.1
 """Of one look, so that half a second counts."""
 
 
-class Slack:
+class LoopLag:
     """A component of the service (`run`, `stop`)."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -1,4 +1,4 @@
-"""An utterance while it is being spoken: its audio as it comes, and what the engine makes of it so far."""
+"""An open utterance, one that is still being spoken: it holds its audio as it comes, and decodes what there is so far."""
 
 from collections import deque
 from concurrent.futures import Future
@@ -18,7 +18,7 @@ SCREENED_MS = 4_000
 """After so much, an utterance that sounds like neither a tone nor music is not looked at again: most are shorter."""
 
 
-class Growing:
+class OpenUtterance:
     """Told of audio on the event loop, decoded in one thread at a time."""
 
     def __init__(
