@@ -14,9 +14,9 @@ from steno.events.recognition import RecognitionOptions
 from steno_transcriber.digest import file_digest
 from steno_transcriber.engines.port import EngineInfo, EngineUnavailable, Pack, Unsupported
 from steno_transcriber.engines.refusals import languages_of, refusal_of
-from steno_transcriber.engines.whisper_decoder import WhisperDecoder, WindowLength
+from steno_transcriber.engines.whisper_decoder import LONGEST_WINDOW_SECONDS, WhisperDecoder, WindowLength
 from steno_transcriber.engines.whisper_guards import Guards, Verdict
-from steno_transcriber.engines.whisper_listening import Listening
+from steno_transcriber.engines.whisper_listening import Attempt, Listening
 from steno_transcriber.engines.whisper_packing import Packing
 from steno_transcriber.speech import SAMPLE_RATE, SAMPLES_PER_MS, Recognition, Samples, Utterance
 
@@ -28,7 +28,8 @@ class WhisperOptions:
     packing: Packing = field(default_factory=Packing)
     length: WindowLength = field(default_factory=WindowLength)
     beam: int = 4
-    again_length: WindowLength = field(default_factory=lambda: WindowLength(step=1.0, least=10.0))
+    refused_length: WindowLength = field(default_factory=lambda: WindowLength(least=LONGEST_WINDOW_SECONDS))
+    again_length: WindowLength = field(default_factory=lambda: WindowLength(step=1.0, least=8.0))
     hypothesis_length: WindowLength = field(default_factory=lambda: WindowLength(step=1.0, least=8.0))
     hypothesis_beam: int = 1
     guards: Guards = field(default_factory=Guards)
@@ -76,11 +77,15 @@ class WhisperEngine:
         languages = self._languages(options)
         how = self._options
         listening = Listening(how.packing.windows(pack), packing=how.packing, guards=how.guards)
-        length = how.length
-        while layouts := listening.layouts():
-            samples = [layout.samples for layout in layouts]
-            listening.take(layouts, self._decoder.decode(samples, length=length, beam=how.beam, languages=languages))
-            length = how.again_length
+        lengths = {Attempt.FIRST: how.length, Attempt.REFUSED: how.refused_length, Attempt.PART: how.again_length}
+        while wanted := listening.layouts():
+            heard = self._decoder.decode(
+                [layout.samples for _, layout in wanted],
+                lengths=[lengths[attempt] for attempt, _ in wanted],
+                beam=how.beam,
+                languages=languages,
+            )
+            listening.add([layout for _, layout in wanted], heard)
         return [listening.recognition(utterance) for utterance in pack.utterances]
 
     def stream(self, *, channel: int, start_ms: int, options: RecognitionOptions) -> "WhisperStream":
@@ -96,7 +101,7 @@ class WhisperEngine:
         """What was said so far, quickly: greedy, in a narrow window, without times of words."""
         heard = self._decoder.decode(
             [utterance.samples],
-            length=self._options.hypothesis_length,
+            lengths=[self._options.hypothesis_length],
             beam=self._options.hypothesis_beam,
             languages=self._languages(options),
             timed=False,

@@ -109,7 +109,13 @@ class WhisperDecoder:
         self._model.model.unload_model()
 
     def decode(
-        self, windows: Sequence[Samples], *, length: WindowLength, beam: int, languages: Sequence[str], timed: bool = True
+        self,
+        windows: Sequence[Samples],
+        *,
+        lengths: Sequence[WindowLength],
+        beam: int,
+        languages: Sequence[str],
+        timed: bool = True,
     ) -> list[Decoded]:
         """The words of each window, without times if not `timed`; those of the same length and language are generated together.
 
@@ -119,7 +125,7 @@ class WhisperDecoder:
             ValueError: a window holds more audio than the model takes at once.
         """
         batches: dict[tuple[float, str], list[tuple[int, Encoded]]] = defaultdict(list)
-        for index, samples in enumerate(windows):
+        for index, (samples, length) in enumerate(zip(windows, lengths, strict=True)):
             seconds = length.seconds(len(samples) / SAMPLE_RATE)
             encoded = self._encode(samples, seconds)
             spoken = languages[0] if len(languages) == 1 else self._detect(encoded, among=languages)

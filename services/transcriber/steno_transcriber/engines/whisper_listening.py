@@ -1,13 +1,15 @@
 """Decides what of a pack is decoded next, and keeps what was understood. Sans-I/O: the engine decodes in between.
 
-A window that the guards refuse is not given up, but heard in another way: half of its utterances at a time, then each alone,
-then, where a decoder ran in circles, each half of an utterance. So what really was said again and again comes back (a half of
-it is not suspicious), and what was not does not. A window that was believed is looked through for holes: what sounded
-and has no words is decoded without the rest. Every window is smaller than the one it comes from, so that this ends.
+A window that the guards refuse is not given up, but decoded in another way: first in the longest window of the encoder, which
+hears best; then half of its utterances at a time, then each alone; then, where the decoder ran in circles, each half of an
+utterance. So what really was said again and again comes back (a half of it is not suspicious), and what was not does not. A
+window that was believed is looked through for holes: what sounded and has no words is decoded without the rest. After two
+attempts a window is smaller than the one it comes from, so that this ends.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum, auto
 
 from steno_transcriber.engines.loudness import Sounding, quietest_ms
 from steno_transcriber.engines.whisper_decoder import Decoded
@@ -32,26 +34,38 @@ Pieces = tuple[Piece, ...]
 """A window, of which words are known already."""
 
 
+class Attempt(Enum):
+    """Why a window is decoded: it decides how long the encoder's window is, the longer the better and the dearer."""
+
+    FIRST = auto()
+    #: The same was refused.
+    REFUSED = auto()
+    #: It is a part of a window that was decoded before.
+    PART = auto()
+
+
 class Listening:
     """The windows of one pack until all of its utterances are understood. Not for several threads."""
 
     def __init__(self, windows: Iterable[Window], *, packing: Packing, guards: Guards) -> None:
         self._packing = packing
         self._guards = guards
-        self._windows = [tuple(Piece(utterance=utterance, whole=utterance) for utterance in window) for window in windows]
+        self._windows = [
+            (Attempt.FIRST, tuple(Piece(utterance=utterance, whole=utterance) for utterance in window)) for window in windows
+        ]
         self._languages: dict[Utterance, str] = {}
         self._words: dict[Utterance, list[Word]] = {}
 
-    def layouts(self) -> list[Layout]:
+    def layouts(self) -> list[tuple[Attempt, Layout]]:
         """What is to be decoded now; empty at the end."""
-        return [self._packing.lay_out([piece.utterance for piece in window]) for window in self._windows]
+        return [(attempt, self._packing.lay_out([piece.utterance for piece in window])) for attempt, window in self._windows]
 
-    def take(self, layouts: Sequence[Layout], heard: Sequence[Decoded]) -> None:
-        """What was heard in those layouts."""
+    def add(self, layouts: Sequence[Layout], heard: Sequence[Decoded]) -> None:
+        """Add what was heard in those layouts."""
         self._windows = [
             following
-            for window, layout, decoded in zip(self._windows, layouts, heard, strict=True)
-            for following in self._after(window, layout, decoded)
+            for (attempt, window), layout, decoded in zip(self._windows, layouts, heard, strict=True)
+            for following in self._after(attempt, window, layout, decoded)
         ]
 
     def recognition(self, utterance: Utterance) -> Recognition:
@@ -65,22 +79,25 @@ class Listening:
             language=language,
         )
 
-    def _after(self, window: Pieces, layout: Layout, decoded: Decoded) -> Iterator[Pieces]:
+    def _after(self, attempt: Attempt, window: Pieces, layout: Layout, decoded: Decoded) -> Iterator[tuple[Attempt, Pieces]]:
         """The windows to be decoded because of what was heard in this one."""
         for piece in window:
             self._languages[piece.whole] = decoded.language
         verdict = self._guards.judge(decoded, layout.sound_seconds, utterances=len(window))
         if verdict is not Verdict.BELIEVED:
-            yield from self._smaller(window, verdict)
+            if attempt is Attempt.FIRST:
+                yield Attempt.REFUSED, window
+            else:
+                yield from ((Attempt.PART, part) for part in self._smaller(window, verdict))
             return
         shared, missed = layout.distribute(decoded.words), layout.missed(decoded.words)
         for piece, words, frames in zip(window, shared, missed, strict=True):
             if len(window) == 1:
-                yield from self._heard_alone(piece, words, frames)
+                yield from ((Attempt.PART, part) for part in self._heard_alone(piece, words, frames))
             elif self._guards.doubts(words):
-                yield (piece,)
+                yield Attempt.PART, (piece,)
             elif self._guards.misses(frames, words):
-                yield (replace(piece, words=words),)
+                yield Attempt.PART, (replace(piece, words=words),)
             else:
                 self._settle(replace(piece, words=words))
 
