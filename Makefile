@@ -38,7 +38,7 @@ lint: $(INSTALLED)  ## Check style, types, layers and generated files
 soak: $(INSTALLED) .venv/fetched prerequisites  ## Run the long campaigns (20 minutes): kills, attacks, floods, mutated inputs, containers
 	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/soak/faults
 	$(BIN)/pytest -s tests/soak/load
-	TEST_EFFORT=5 $(BIN)/pytest --numprocesses 2 --timeout 600 tests/unit -m 'hypothesis or effort'
+	TEST_EFFORT=5 $(BIN)/pytest --numprocesses 2 --timeout 600 tests/unit tests/integration -m 'hypothesis or effort'
 	$(MAKE) fuzz SECONDS=$(or $(SECONDS),120)
 	@$(BIN)/python tests/support/prerequisites.py docker
 	$(BIN)/pytest tests/soak/docker

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.calls import call_started
+from support.effort import examples
 from support.http_server import serving
 from support.ingest import KEY, running_ingest
 
@@ -26,9 +27,10 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "401", "403", "404",
 include-name = "PUT /v1/calls/{{call_id}}/roles"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "401", "403", "404", "409", "422"]
 """
-RUN = ("--max-examples", "12", "--seed", "1", "--request-timeout", "20", "--warnings", "off", "--no-color")
+RUN = ("--max-examples", str(examples(4)), "--seed", "1", "--request-timeout", "20", "--warnings", "off", "--no-color")
 
 
+@pytest.mark.effort
 @pytest.mark.timeout(300)
 async def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
     """Every check of schemathesis, in every phase, against the API as it is served."""

@@ -13,6 +13,7 @@ from steno_notifier.captions import Cursor
 from steno_notifier.deliveries import Deliveries
 from steno_notifier.intake import Intake
 from steno_notifier.outgoing import outgoing
+from support.effort import examples
 from support.http_server import serving
 from support.webhooks import completed, webhook
 
@@ -20,7 +21,7 @@ from steno.crypto import SecretBox
 from steno.http.auth import ApiKeys, key_line, make_key
 from steno.tenants import Caller
 
-RUN = ("--max-examples", "10", "--seed", "1", "--request-timeout", "20", "--warnings", "off", "--no-color")
+RUN = ("--max-examples", str(examples(4)), "--seed", "1", "--request-timeout", "20", "--warnings", "off", "--no-color")
 
 
 async def _no_call(_streams: CaptionStreams, call_id: str, _cursor: Cursor | None, _caller: Caller) -> None:
@@ -31,6 +32,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+@pytest.mark.effort
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_schemathesis_finds_nothing_in_the_notifier(
