@@ -5,18 +5,18 @@ import them: `steno.kafka.messages` (what a handler is given) and `steno.kafka.e
 the kernel's own; an import contract holds services to that.
 """
 
-from steno.kafka.attempts import Attempts
 from steno.kafka.client import client_options
 from steno.kafka.cluster import Cluster
-from steno.kafka.compacted import newest
 from steno.kafka.consumer import Consumer
+from steno.kafka.followed_keys import FollowedKey, FollowedKeys, offset_at, partition_of, read_range
 from steno.kafka.followed_table import FollowedTable, MemoryRows, TableRows
+from steno.kafka.jobs import HELD, Job, Partition
 from steno.kafka.log_consumer import LogConsumer
 from steno.kafka.log_partition import LogHandler
 from steno.kafka.metrics import RECORDS_REFUSED
+from steno.kafka.processing import RecordProcessor
 from steno.kafka.producer import REFUSALS, Encoded, Headers, Producer
-from steno.kafka.slots import HELD, Job, Partition
-from steno.kafka.tail import Following, Tail, offset_at, partition_of, read_range
+from steno.kafka.reader import newest_records
 from steno.kafka.topic_maker import TopicMaker
 from steno.kafka.topics import create_topics, topic_name
 from steno.kafka.watchdog import LoopGuard, Watchdog
@@ -25,12 +25,12 @@ __all__ = [
     "HELD",
     "RECORDS_REFUSED",
     "REFUSALS",
-    "Attempts",
     "Cluster",
     "Consumer",
     "Encoded",
+    "FollowedKey",
+    "FollowedKeys",
     "FollowedTable",
-    "Following",
     "Headers",
     "Job",
     "LogConsumer",
@@ -39,13 +39,13 @@ __all__ = [
     "MemoryRows",
     "Partition",
     "Producer",
+    "RecordProcessor",
     "TableRows",
-    "Tail",
     "TopicMaker",
     "Watchdog",
     "client_options",
     "create_topics",
-    "newest",
+    "newest_records",
     "offset_at",
     "partition_of",
     "read_range",

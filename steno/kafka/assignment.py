@@ -1,4 +1,4 @@
-"""The partitions this member has now: what is taken of each, what may be committed, what must pause, how far each lags."""
+"""Keeps a member's partitions: what was read of each, what may be committed, what must pause, how far each lags."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,9 +8,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from steno.events.catalogue import Topic
 from steno.kafka import metrics
+from steno.kafka.jobs import Job, Partition
 from steno.kafka.messages import RawMessage
 from steno.kafka.offsets import OffsetTracker
-from steno.kafka.slots import Job, Partition
 
 log = structlog.get_logger("steno.kafka.consumer")
 

@@ -1,4 +1,4 @@
-"""What every Kafka client of this process is told alike: where the brokers are and how to sign in."""
+"""Options that all Kafka clients of a process share: where the brokers are and how to sign in."""
 
 from typing import Any
 

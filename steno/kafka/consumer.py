@@ -13,11 +13,12 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from steno.events.catalogue import Topic
 from steno.kafka import metrics
 from steno.kafka.assignment import Assignment
-from steno.kafka.attempts import Attempts, GiveUp
 from steno.kafka.cluster import Cluster
+from steno.kafka.jobs import Job
 from steno.kafka.member import CANCEL_SECONDS, POLL_SECONDS, GroupMember, Patience
 from steno.kafka.messages import Handler, RawMessage
-from steno.kafka.slots import Job, Slots
+from steno.kafka.processing import GiveUp, RecordProcessor
+from steno.kafka.worker_pool import WorkerPool
 from steno.retry import RetryPolicy
 
 _LINE = 256
@@ -59,33 +60,33 @@ class Consumer(GroupMember):
             patience=patience or Patience(),
         )
         metrics.SLOTS.labels(name).set(concurrency)
-        self._attempts = Attempts(
+        self._processor = RecordProcessor(
             cluster,
             group=name,
             handler=handler,
             retry=retry or RetryPolicy(),
-            try_again=lambda job: self._slots.try_again(job),
+            try_again=lambda job: self._pool.try_again(job),
             give_up=give_up,
         )
-        self._slots = Slots(concurrency=concurrency, line=max(_LINE, concurrency), attempt=self._attempts, fail=self._fail)
+        self._pool = WorkerPool(concurrency=concurrency, line=max(_LINE, concurrency), attempt=self._processor, fail=self._fail)
 
     async def _fetch(self, client: AIOKafkaConsumer) -> Mapping[TopicPartition, Sequence[RawMessage]]:
-        has_room = await self._slots.wait_for_room(POLL_SECONDS)
+        has_room = await self._pool.wait_for_room(POLL_SECONDS)
         self._assignment.pause(client, everything=not has_room)
         records: Mapping[TopicPartition, Sequence[RawMessage]] = await client.getmany(
-            timeout_ms=int(POLL_SECONDS * 1000) if has_room else 0, max_records=max(1, self._slots.room)
+            timeout_ms=int(POLL_SECONDS * 1000) if has_room else 0, max_records=max(1, self._pool.room)
         )
         return records
 
     def _begin(self, jobs: Iterable[Job]) -> None:
-        self._slots.add(jobs)
+        self._pool.add(jobs)
 
     def _hold(self) -> None:
-        self._slots.hold()
+        self._pool.hold()
 
     async def _drain(self, seconds: float) -> int:
-        return await self._slots.drain(seconds, grace_seconds=CANCEL_SECONDS)
+        return await self._pool.drain(seconds, grace_seconds=CANCEL_SECONDS)
 
     @property
     def _running(self) -> int:
-        return self._slots.running
+        return self._pool.running

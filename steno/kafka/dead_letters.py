@@ -19,10 +19,10 @@ import structlog
 from steno.errors import StenoError
 from steno.events.catalogue import DEAD_LETTERS, Topic
 from steno.kafka.errors import RecordRefused
+from steno.kafka.log_limiter import LogLimiter
 from steno.kafka.messages import RawMessage
 from steno.kafka.metrics import DEAD_LETTERS as DEAD_LETTERS_COUNT
 from steno.kafka.producer import Headers, Producer
-from steno.kafka.seldom import Seldom
 
 log = structlog.get_logger("steno.kafka.dead_letters")
 
@@ -42,7 +42,7 @@ class DeadLetters:
     def __init__(self, producer: Producer, service: str) -> None:
         self._producer = producer
         self._service = service
-        self._seldom = Seldom()
+        self._log_limiter = LogLimiter()
 
     def owns(self, topic: Topic) -> bool:
         """Whether it is this service that sends unreadable records of a topic to dead letters, so that each is there once."""
@@ -72,7 +72,7 @@ class DeadLetters:
         except RecordRefused as refusal:
             await self._put_outline(raw, added, refusal)
         DEAD_LETTERS_COUNT.labels(raw.topic, error_class(error)).inc()
-        left_out = self._seldom.left_out((raw.topic, error_class(error)), time.monotonic())
+        left_out = self._log_limiter.left_out((raw.topic, error_class(error)), time.monotonic())
         if left_out is None:
             return
         log.error(

@@ -20,7 +20,7 @@ from steno.events.records import Record
 from steno.kafka.cluster import Cluster
 from steno.kafka.failed_changes import Change, FailedChanges
 from steno.kafka.messages import RawMessage
-from steno.kafka.reading import begin_at, newest_by_key, partitions_of, readable, reader
+from steno.kafka.reader import begin_at, newest_by_key, partitions_of, readable, reader
 from steno.retry import EACH_SECOND, retry
 
 log = structlog.get_logger("steno.kafka.followed_table")

@@ -1,4 +1,4 @@
-"""The partitions of a log consumer: read from where their handler wants to begin, committed as far as it has settled."""
+"""Keeps the partitions of a log consumer: read from where their handler wants to begin, committed as far as it has settled."""
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 

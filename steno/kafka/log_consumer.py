@@ -18,12 +18,13 @@ from aiokafka.errors import KafkaError
 from steno.events.catalogue import Topic
 from steno.kafka.cluster import Cluster
 from steno.kafka.errors import KafkaUnavailable
+from steno.kafka.jobs import Job
 from steno.kafka.log_assignment import LogAssignment
 from steno.kafka.log_partition import LogHandler, LogPartition
 from steno.kafka.member import CANCEL_SECONDS, POLL_SECONDS, GroupMember, Patience
 from steno.kafka.messages import RawMessage
-from steno.kafka.plain_attempts import PlainAttempts
-from steno.kafka.slots import Job, drain
+from steno.kafka.ordered_processing import OrderedRecordProcessor
+from steno.kafka.worker_pool import drain
 from steno.retry import RetryPolicy
 
 _WAITING = 500
@@ -62,7 +63,7 @@ class LogConsumer(GroupMember):
         )
         self._handler = handler
         self._retry = retry or RetryPolicy()
-        self._attempts = PlainAttempts(
+        self._processor = OrderedRecordProcessor(
             cluster,
             group=name,
             handler=handler.take,
@@ -99,7 +100,7 @@ class LogConsumer(GroupMember):
             partition = self._partitions[where.partition] = LogPartition(
                 where,
                 handler=self._handler,
-                attempt=self._attempts,
+                attempt=self._processor,
                 retry=self._retry,
                 begin=self._begin_at,
                 settle=self._settle,

@@ -1,4 +1,4 @@
-"""One partition of a log consumer, from being dealt until being let go: opened, taken record by record, settled, closed."""
+"""Runs a log handler over one partition, from its assignment until it is revoked."""
 
 import asyncio
 from collections import deque
@@ -10,9 +10,9 @@ import structlog
 from aiokafka import TopicPartition
 
 from steno.errors import Retryable
-from steno.kafka.attempts import cancelled_from_within
+from steno.kafka.jobs import HELD, Attempt, Job
 from steno.kafka.messages import Message
-from steno.kafka.slots import HELD, Attempt, Job
+from steno.kafka.processing import cancelled_from_within
 from steno.retry import RetryPolicy, retry
 
 log = structlog.get_logger("steno.kafka.consumer")
@@ -44,8 +44,8 @@ class LogHandler(Protocol):
         It raises `Retryable` to be given the same message again after a back-off, for ever; `Permanent` to have it put into
         dead letters; any other exception is a fault of ours: the message is tried again, beside those of other keys, while
         those of its own key wait; it goes to dead letters where others go through, and is held until some do where none does
-        (`steno.kafka.holding`). A message may be given again after a rebalance or a crash. It is cancelled where it outlasts
-        the drain time of the consumer.
+        (`steno.kafka.held_records`). A message may be given again after a rebalance or a crash. It is cancelled where it
+        outlasts the drain time of the consumer.
         """
 
     async def give_up(self, message: Message, error: Exception) -> None:

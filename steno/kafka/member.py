@@ -1,4 +1,4 @@
-"""One member of a consumer group: joined, watched, its commits made, and wound down; what it does with records is a subclass's.
+"""Base class of a member of a consumer group: it joins, polls, commits, is watched and shuts down; subclasses handle records.
 
 Membership is static (KIP-345): a process that comes back under its instance name within the session takes its partitions
 up again, and nobody else's move. Two processes of one name put each other out of the group, so one of them ends; the name
@@ -19,13 +19,13 @@ from aiokafka.protocol.group import JoinGroupRequest
 
 from steno.kafka import metrics
 from steno.kafka.assignment import Assignment
-from steno.kafka.attempts import Attempts
 from steno.kafka.client import client_options
 from steno.kafka.cluster import Cluster
 from steno.kafka.commits import Commits
 from steno.kafka.errors import ConsumerStuck, DuplicateInstance
+from steno.kafka.jobs import Job
 from steno.kafka.messages import RawMessage
-from steno.kafka.slots import Job
+from steno.kafka.processing import RecordProcessor
 from steno.kafka.watchdog import LoopGuard, Watchdog
 
 log = structlog.get_logger("steno.kafka.consumer")
@@ -85,11 +85,11 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         self._started = False
 
     #: What tries its records; a subclass sets it.
-    _attempts: Attempts
+    _processor: RecordProcessor
 
     def holds_nothing(self) -> bool:
         """Whether it keeps no records back that fail by a fault of ours; False asks for a person, not for a restart."""
-        return not self._attempts.holding
+        return not self._processor.holding
 
     @abstractmethod
     async def _fetch(self, client: AIOKafkaConsumer) -> Mapping[TopicPartition, Sequence[RawMessage]]:
@@ -120,7 +120,7 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
 
     async def _let_go(self) -> None:
         """The partitions are not ours any more: drained, and what was to be committed is."""
-        self._attempts.let_go()
+        self._processor.clear()
 
     async def run(self) -> None:
         """Works until `stop`; where Kafka is away it waits for it.
@@ -289,7 +289,7 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
     async def _watch(self) -> None:
         while True:
             self._assignment.measure(self._client, running=self._running)
-            self._attempts.look(full=self._assignment.held_up)
+            self._processor.check_held(full=self._assignment.held_up)
             if (reason := self._watchdog.stuck) is not None:
                 raise ConsumerStuck(f"{self._group}: {reason}; the process must be started again")
             await asyncio.sleep(1)

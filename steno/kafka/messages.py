@@ -1,4 +1,4 @@
-"""What a handler is given: one message of a topic, decoded."""
+"""The message that a handler is given, and how it is decoded from the bytes of a topic."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ Handler = Callable[[Message], Awaitable[None]]
 
 It raises `Retryable` to be called again after a back-off, for ever; `Permanent` to have the message put into dead letters now;
 any other exception is a fault of ours: the message is tried a few times more; then it goes to dead letters where others go
-through, and is held until some do where none does (`steno.kafka.holding`).
+through, and is held until some do where none does (`steno.kafka.held_records`).
 
 Messages are handled side by side and finish in any order, those of one key too, and one may be handled more than once (after a
 crash, a rebalance, a lost commit): a handler must be idempotent and must not count on order. It may be cancelled at any await

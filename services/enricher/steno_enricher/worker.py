@@ -11,7 +11,7 @@ import structlog
 from steno.background import pause
 from steno.errors import Retryable
 from steno.events.catalogue import PHRASES
-from steno.kafka import HELD, Attempts, Cluster, Job, LoopGuard, Partition, Watchdog
+from steno.kafka import HELD, Cluster, Job, LoopGuard, Partition, RecordProcessor, Watchdog
 from steno.kafka.errors import ConsumerStuck
 from steno.kafka.messages import Handler
 from steno.retry import RetryPolicy
@@ -59,7 +59,7 @@ class Worker:
         self._app: App = make_app(cluster)
         self.rows = TableRows(self._app, partitions=cluster.topics.partitions)
         self._watchdog = Watchdog(stuck_seconds=stuck_seconds, clock=time.monotonic)
-        self._work: Attempts | None = None
+        self._processor: RecordProcessor | None = None
         # Messages that are held, and those of them that are to be worked on again.
         self._held: dict[Job, Any] = {}
         self._held_bytes = 0
@@ -78,7 +78,7 @@ class Worker:
         """Names who handles the messages, before `run`; where `preparing` for that fails, so does the worker."""
         self._enricher = enricher
         self._preparing = preparing
-        self._work = self._attempts(enricher)
+        self._processor = self._make_processor(enricher)
         consume(self._app, self._cluster, self._one)
 
     def ready(self) -> bool:
@@ -128,8 +128,8 @@ class Worker:
         if self._started:
             await self._ended.wait()
 
-    def _attempts(self, handler: Handler) -> Attempts:
-        return Attempts(
+    def _make_processor(self, handler: Handler) -> RecordProcessor:
+        return RecordProcessor(
             self._cluster,
             group=self._cluster.group_name(),
             handler=handler,
@@ -139,7 +139,7 @@ class Worker:
 
     async def _one(self, message: Any) -> None:
         """Works on a message until it is done; where the worker stops before that, it stays undone, and all after it."""
-        assert self._work is not None
+        assert self._processor is not None
         raw = _Raw(
             topic=message.topic,
             partition=message.partition,
@@ -155,11 +155,11 @@ class Worker:
         await self._do(Job(partition=self._partitions[message.topic], raw=raw), message)
 
     async def _do(self, job: Job, message: Any) -> None:
-        assert self._work is not None
+        assert self._processor is not None
         self._working_since = time.monotonic()
         try:
             while not self._stopping.is_set():
-                outcome = await self._work(job)
+                outcome = await self._processor(job)
                 if outcome is None:
                     self._let_go(job)
                     self._app.done_consumer.done(message)
@@ -197,13 +197,13 @@ class Worker:
             self._held_bytes -= job.bytes
 
     def _look_after_held(self) -> None:
-        assert self._work is not None
+        assert self._processor is not None
         generation = self._app.consumer_generation_id
         for job in [job for job, message in self._held.items() if message.generation_id != generation]:
             # Whoever has its partition now reads it again.
             self._let_go(job)
             job.partition = _GONE
-        self._work.look(full=self._full)
+        self._processor.check_held(full=self._full)
 
     async def _look(self) -> None:
         while True:

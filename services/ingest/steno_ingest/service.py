@@ -10,7 +10,7 @@ from steno.events.catalogue import CALL_AUDIO, CALLS, DEAD_LETTERS, HYPOTHESES, 
 from steno.http.auth import ApiKeys
 from steno.http.health import Health
 from steno.http.websockets import SERVER_OPTIONS
-from steno.kafka import Cluster, Consumer, LogConsumer, Tail, TopicMaker
+from steno.kafka import Cluster, Consumer, FollowedKeys, LogConsumer, TopicMaker
 from steno.storage import database
 from steno.storage.objects import ObjectStore
 from steno_ingest.calls.doors.table import RESUMABLE, door_table
@@ -58,7 +58,7 @@ async def build(settings: IngestSettings) -> Wiring:
     intake = Intake(ledger, objects, max_bytes=settings.max_upload_bytes)
     topics = TopicMaker(cluster, _TOPICS)
     keys = ApiKeys(settings.api_keys_file)
-    tail = Tail(cluster, (HYPOTHESES, PHRASES, TRANSCRIPTS))
+    tail = FollowedKeys(cluster, (HYPOTHESES, PHRASES, TRANSCRIPTS))
     host = CallHost(
         calls,
         cluster.producer,

@@ -15,7 +15,7 @@ from steno.background import pause
 from steno.errors import Retryable
 from steno.events.catalogue import CALLS, HYPOTHESES, PHRASES, TRANSCRIPTS, Topic
 from steno.events.records import CallState
-from steno.kafka import Cluster, Following, Tail, offset_at, partition_of, read_range
+from steno.kafka import Cluster, FollowedKey, FollowedKeys, offset_at, partition_of, read_range
 from steno.kafka.errors import FollowerTooSlow
 from steno.kafka.messages import Message
 from steno.tenants import Caller
@@ -58,7 +58,7 @@ class CaptionStream:
     def __init__(
         self,
         captions: Captions,
-        following: Following,
+        following: FollowedKey,
         history: Sequence[Message],
         *,
         heartbeat_seconds: float,
@@ -133,7 +133,7 @@ class CaptionStreams:
     def __init__(
         self,
         cluster: Cluster,
-        tail: Tail,
+        tail: FollowedKeys,
         *,
         most_readers: int,
         holds: Callable[[Caller], bool],
@@ -222,7 +222,7 @@ class CaptionStreams:
         self._streams.pop(stream, None)
         metrics.CAPTION_READERS.set(len(self._streams))
 
-    async def _states(self, call_id: str, following: Following, caller: Caller) -> Sequence[Message]:
+    async def _states(self, call_id: str, following: FollowedKey, caller: Caller) -> Sequence[Message]:
         """The states of a call that are there, at least the newest one; none of a call that the caller does not see, so that
         nothing tells it from one that is not there."""
         now = datetime.now(UTC)
@@ -233,7 +233,7 @@ class CaptionStreams:
         return ()
 
     async def _history(
-        self, call_id: str, cursor: Cursor, states: Sequence[Message], following: Following
+        self, call_id: str, cursor: Cursor, states: Sequence[Message], following: FollowedKey
     ) -> Sequence[Message]:
         """What stood on the other topics before the call was followed, as far as the reader does not have it."""
         state = states[-1].record
@@ -250,7 +250,7 @@ class CaptionStreams:
         partition = partition_of(call_id, self._cluster.topics.partitions)
         return await offset_at(self._cluster, topic, partition, when)
 
-    async def _range(self, topic: Topic, call_id: str, start: int, following: Following) -> Sequence[Message]:
+    async def _range(self, topic: Topic, call_id: str, start: int, following: FollowedKey) -> Sequence[Message]:
         partition, end = partition_of(call_id, self._cluster.topics.partitions), following.positions[topic.name]
         found = read_range(self._cluster, topic, partition, key=call_id, start=start, end=end)
         return [message async for message in found]

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from steno.events.codec import Codec
 from steno.events.schemas import ShippedSchemaIds
 from steno.http.auth import ApiKeys
-from steno.kafka import Cluster, Tail
+from steno.kafka import Cluster, FollowedKeys
 from steno.settings import KafkaSettings, TopicSettings
 from steno.storage import database
 from steno_notifier.api import create_app
@@ -22,7 +22,7 @@ def application() -> FastAPI:
     # Nothing is asked of the database or of Kafka: the routes alone make the document.
     deliveries = Deliveries(database.connect("sqlite://"), now=lambda: datetime.now(UTC), wake=lambda: None)
     cluster = Cluster.of(KafkaSettings(), TopicSettings(), Codec(ShippedSchemaIds()), service="notifier")
-    captions = CaptionStreams(cluster, Tail(cluster, FOLLOWED), most_readers=1, holds=lambda _: False)
+    captions = CaptionStreams(cluster, FollowedKeys(cluster, FOLLOWED), most_readers=1, holds=lambda _: False)
     return create_app(deliveries, captions, ApiKeys(None))
 
 

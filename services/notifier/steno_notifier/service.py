@@ -13,7 +13,7 @@ from steno.events.records import WebhookState
 from steno.http.auth import ApiKeys
 from steno.http.client import guarded_session, parse_networks
 from steno.http.health import Health
-from steno.kafka import Cluster, Consumer, FollowedTable, Tail, TopicMaker
+from steno.kafka import Cluster, Consumer, FollowedKeys, FollowedTable, TopicMaker
 from steno.storage import database
 from steno_notifier.api import create_app
 from steno_notifier.caption_streams import FOLLOWED, CaptionStreams
@@ -61,7 +61,7 @@ async def build(settings: NotifierSettings) -> Wiring:
         handler=EventHandler(intake, public_url=settings.public_url),
         concurrency=settings.consumer_concurrency,
     )
-    tail = Tail(cluster, FOLLOWED)
+    tail = FollowedKeys(cluster, FOLLOWED)
     keys = ApiKeys(settings.api_keys_file)
     captions = CaptionStreams(cluster, tail, most_readers=settings.caption_readers, holds=keys.holds)
     return Wiring(
@@ -107,7 +107,7 @@ def _sender(settings: NotifierSettings, queue: Queue, session: aiohttp.ClientSes
 
 
 def _health(
-    engine: AsyncEngine, topics: TopicMaker, table: FollowedTable[WebhookState], consumer: Consumer, tail: Tail
+    engine: AsyncEngine, topics: TopicMaker, table: FollowedTable[WebhookState], consumer: Consumer, tail: FollowedKeys
 ) -> Health:
     health = Health()
     health.add_liveness("consumer", consumer.alive)

@@ -7,7 +7,7 @@
 | Kafka will never take a record of it | the same |
 | the object store, Kafka or the disk is away, or no decoder can be begun | `Retryable`: the kernel calls again, for ever |
 | its decoder dies twice, or the transcriber with it (`attempts`) | `TranscriptFailed` with the reason |
-| an error that nobody foresaw | it is tried again, held, or given up (`steno.kafka.holding`): then `TranscriptFailed` |
+| an error that nobody foresaw | it is tried again, held, or given up (`steno.kafka.held_records`): then `TranscriptFailed` |
 | it was cancelled before its results were being published | nothing more is published |
 
 A recording is handled again after a crash or a rebalance: the same ids and the same text are written again.

@@ -15,7 +15,7 @@ from steno.chassis import After, Wiring
 from steno.errors import StenoError
 from steno.events.catalogue import CALL_AUDIO, CALL_CHECKPOINTS, DEAD_LETTERS, HYPOTHESES, PHRASES, RECORDINGS, TRANSCRIPTS
 from steno.http.health import Health
-from steno.kafka import Cluster, Consumer, LogConsumer, Producer, TopicMaker, newest
+from steno.kafka import Cluster, Consumer, LogConsumer, Producer, TopicMaker, newest_records
 from steno.storage.objects import ObjectStore
 from steno_transcriber import engines
 from steno_transcriber.audio.decoders import Decoders
@@ -131,7 +131,7 @@ def _live(cluster: Cluster, loaded: Engines, pool: DecodePool, loop_lag: LoopLag
         cluster,
         group="live",
         subscribe=CALL_AUDIO,
-        handler=LiveTranscriber(resources, read_checkpoints=partial(newest, cluster, CALL_CHECKPOINTS)),
+        handler=LiveTranscriber(resources, read_checkpoints=partial(newest_records, cluster, CALL_CHECKPOINTS)),
     )
 
 

@@ -8,8 +8,8 @@ from support.kernel_log import RecordedLog
 from steno.broker import LocalCluster
 from steno.events.catalogue import RECORDINGS
 from steno.events.records import RecordingSubmitted
+from steno.kafka.followed_keys import FollowedKeys
 from steno.kafka.messages import Message
-from steno.kafka.tail import Tail
 
 
 async def test_work_goes_on_after_the_broker_was_stopped_and_after_it_was_killed(topic_prefix: str) -> None:
@@ -53,7 +53,7 @@ async def test_what_is_read_in_order_goes_on_where_it_was_after_the_broker_was_k
     async with LocalCluster() as cluster, group_under_test(cluster.bootstrap_servers, topic_prefix) as group:
         (broker,) = cluster.brokers
         log, followed = RecordedLog(), list[str]()
-        tail = Tail(group.cluster, [RECORDINGS])
+        tail = FollowedKeys(group.cluster, [RECORDINGS])
 
         async def follow() -> None:
             with tail.follow("call") as following:

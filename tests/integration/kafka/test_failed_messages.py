@@ -13,7 +13,7 @@ from steno.events.records import TranscriptStarted
 from steno.kafka import Consumer
 from steno.kafka.dead_letters import DeadLetters
 from steno.kafka.errors import RecordRefused, WrongRecord
-from steno.kafka.holding import AT_START
+from steno.kafka.held_records import AT_START
 from steno.kafka.messages import Message
 from steno.kafka.metrics import HELD
 from steno.retry import RetryPolicy

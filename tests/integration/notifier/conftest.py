@@ -13,7 +13,7 @@ from support.kernel import cluster_without_broker
 from support.postgres import Postgres
 
 from steno.crypto import SecretBox, make_secret_key
-from steno.kafka import Tail
+from steno.kafka import FollowedKeys
 from steno.storage import database
 from steno.storage.transactions import transaction
 
@@ -78,4 +78,4 @@ async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
 def no_captions() -> CaptionStreams:
     """Captions of a process that has not reached Kafka."""
     cluster = cluster_without_broker("notifier")
-    return CaptionStreams(cluster, Tail(cluster, FOLLOWED), most_readers=1, holds=lambda _: True)
+    return CaptionStreams(cluster, FollowedKeys(cluster, FOLLOWED), most_readers=1, holds=lambda _: True)

@@ -13,7 +13,7 @@ from support.kernel import CODEC, cluster_without_broker, until
 
 from steno.events.catalogue import PHRASES
 from steno.events.records import Phrase
-from steno.kafka.holding import AT_START
+from steno.kafka.held_records import AT_START
 from steno.kafka.messages import Message
 
 

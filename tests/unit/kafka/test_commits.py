@@ -9,7 +9,7 @@ from aiokafka.errors import CommitFailedError, KafkaError
 from steno.events.catalogue import TRANSCRIPTS
 from steno.kafka.assignment import Assignment
 from steno.kafka.commits import Commits
-from steno.kafka.slots import Job
+from steno.kafka.jobs import Job
 from steno.kafka.watchdog import Watchdog
 
 WHERE = TopicPartition("transcripts", 0)

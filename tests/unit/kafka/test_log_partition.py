@@ -11,11 +11,11 @@ from aiokafka.structs import ConsumerRecord
 
 from steno.errors import Retryable
 from steno.events.catalogue import CALL_AUDIO
-from steno.kafka.attempts import HandlerCancelledItself
+from steno.kafka.jobs import HELD, Job, Outcome
 from steno.kafka.log_assignment import LogAssignment
 from steno.kafka.log_partition import LogPartition
 from steno.kafka.messages import Message
-from steno.kafka.slots import HELD, Job, Outcome
+from steno.kafka.processing import HandlerCancelledItself
 from steno.retry import RetryPolicy
 
 WHERE = TopicPartition("call-audio", 4)

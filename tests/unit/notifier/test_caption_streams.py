@@ -17,7 +17,7 @@ from support.kernel import CODEC, cluster_without_broker
 from steno.events.catalogue import CALLS, PHRASES, Topic
 from steno.events.ids import live_pass_id
 from steno.events.records import CallChannel, CallState, CallStatus
-from steno.kafka import Following, Tail
+from steno.kafka import FollowedKey, FollowedKeys
 from steno.kafka.messages import Message, RawMessage
 from steno.tenants import Caller
 
@@ -38,12 +38,12 @@ def _state(state: CallStatus, tenant: str = "acme") -> Message:
     return Message(topic=CALLS, partition=0, offset=0, key="call", record=record, headers={}, timestamp=NOW)
 
 
-def _stream(following: Following, state: CallStatus = CallStatus.ACTIVE) -> CaptionStream:
+def _stream(following: FollowedKey, state: CallStatus = CallStatus.ACTIVE) -> CaptionStream:
     return CaptionStream(Captions("call", Cursor(), sees=lambda _: True), following, [_state(state)], heartbeat_seconds=0.001)
 
 
-def _following(*, limit: int = 1) -> Following:
-    return Following("call", positions={}, limit=limit, codec=CODEC)
+def _following(*, limit: int = 1) -> FollowedKey:
+    return FollowedKey("call", positions={}, limit=limit, codec=CODEC)
 
 
 async def _told(stream: CaptionStream, *, most: int = 10) -> list[str | None]:
@@ -101,7 +101,7 @@ async def test_a_stop_leaves_a_reader_that_takes_nothing(monkeypatch: pytest.Mon
 async def test_there_are_so_many_readers_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     """The one after the last place is refused; a place that is left is taken by the next."""
     cluster = cluster_without_broker("notifier")
-    streams = CaptionStreams(cluster, Tail(cluster, FOLLOWED), most_readers=2, holds=lambda _: True)
+    streams = CaptionStreams(cluster, FollowedKeys(cluster, FOLLOWED), most_readers=2, holds=lambda _: True)
 
     async def opened(
         _self: CaptionStreams, _call_id: str, _cursor: Cursor | None, _caller: Caller, _held: ExitStack
@@ -128,7 +128,7 @@ class Keys:
 
 def _streams(keys: Keys) -> CaptionStreams:
     cluster = cluster_without_broker("notifier")
-    return CaptionStreams(cluster, Tail(cluster, FOLLOWED), most_readers=9, holds=keys.holds)
+    return CaptionStreams(cluster, FollowedKeys(cluster, FOLLOWED), most_readers=9, holds=keys.holds)
 
 
 @pytest.fixture
@@ -144,7 +144,7 @@ def states(monkeypatch: pytest.MonkeyPatch) -> list[Message]:
 
     monkeypatch.setattr(CaptionStreams, "_range", of_call)
     monkeypatch.setattr(CaptionStreams, "_offset_at", nowhere)
-    monkeypatch.setattr(Tail, "follow", lambda *_: nullcontext(_following()))
+    monkeypatch.setattr(FollowedKeys, "follow", lambda *_: nullcontext(_following()))
     monkeypatch.setattr(caption_streams, "_UNKNOWN_SECONDS", 0.0)
     return found
 
@@ -169,11 +169,11 @@ async def test_somebody_elses_call_is_looked_for_as_long_as_none(
     """The time that a refusal takes does not tell that there is a call."""
     looks: list[str] = []
 
-    def follow(*_: object) -> AbstractContextManager[Following]:
+    def follow(*_: object) -> AbstractContextManager[FollowedKey]:
         looks.append("follow")
         return nullcontext(_following())
 
-    monkeypatch.setattr(Tail, "follow", follow)
+    monkeypatch.setattr(FollowedKeys, "follow", follow)
     for found in ([], [_state(CallStatus.ACTIVE, "other")]):
         states[:] = found
         with pytest.raises(NoSuchCall):
@@ -221,7 +221,7 @@ async def test_a_reader_without_a_key_that_hangs_is_left(states: list[Message], 
         await sending
 
 
-class _Live(Following):
+class _Live(FollowedKey):
     """Awaits each message as it is told to."""
 
     def __init__(self, *answers: Callable[[], Awaitable[Message]]) -> None:
@@ -239,7 +239,7 @@ async def _failed() -> Message:
 async def test_a_reader_that_hangs_at_a_live_message_is_left(states: list[Message], monkeypatch: pytest.MonkeyPatch) -> None:
     """It hangs while nothing is awaited for it any more: its key is missed all the same, and the looks at keys go on."""
     monkeypatch.setattr(caption_streams, "_LAST_SECONDS", 0.0)
-    monkeypatch.setattr(Tail, "follow", lambda *_: nullcontext(_Live(_failed)))
+    monkeypatch.setattr(FollowedKeys, "follow", lambda *_: nullcontext(_Live(_failed)))
     keys, blocked = Keys(), asyncio.Event()
     streams = _streams(keys)
     stream = await streams.open("call", None, ACME)

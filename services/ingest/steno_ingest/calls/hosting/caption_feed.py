@@ -36,7 +36,7 @@ _LEDGER_LATE_SECONDS = 8.0
 
 
 class Captions(Protocol):
-    """What is needed of `steno.kafka.tail.Tail`."""
+    """What is needed of `steno.kafka.FollowedKeys`."""
 
     def follow(self, key: str, *, limit: int = 1000) -> AbstractContextManager[AsyncIterator[Message]]: ...
 

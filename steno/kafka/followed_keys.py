@@ -1,7 +1,7 @@
-"""Every message of some topics as it comes, for whoever follows one key: live captions, the transcript of a call that goes on.
+"""Follows keys: hands every message of some topics, as it comes, to those who follow its key (live captions, say).
 
 There is no group, so every process sees everything, and nothing is committed. What came before one began to follow is read
-with `read_range`, up to `Following.positions`; the two together are every message once.
+with `read_range`, up to `FollowedKey.positions`; the two together are every message once.
 """
 
 import asyncio
@@ -20,10 +20,10 @@ from steno.events.codec import Codec
 from steno.kafka.cluster import Cluster
 from steno.kafka.errors import FollowerTooSlow, KafkaUnavailable
 from steno.kafka.messages import Message, RawMessage
-from steno.kafka.reading import begin_at, partitions_of, read, readable, reader
+from steno.kafka.reader import begin_at, partitions_of, read, readable, reader
 from steno.retry import EACH_SECOND, retry
 
-log = structlog.get_logger("steno.kafka.tail")
+log = structlog.get_logger("steno.kafka.followed_keys")
 
 _POLL_SECONDS = 0.2
 
@@ -34,7 +34,7 @@ _UNFOLLOWED_SECONDS = 0.5
 """The same while nobody follows; whoever begins to is given at once what has gathered."""
 
 
-class Following:
+class FollowedKey:
     """The messages of one key from when it began to be followed: an async iterator that ends when the tail is stopped."""
 
     def __init__(self, key: str, *, positions: Mapping[str, int], limit: int, codec: Codec) -> None:
@@ -89,13 +89,13 @@ class Following:
                 await self._news.wait()
 
 
-class Tail:
+class FollowedKeys:
     """Reads all partitions of some topics from their ends on; a component of a service (`run`, `stop`)."""
 
     def __init__(self, cluster: Cluster, subscribe: Sequence[Topic]) -> None:
         self._cluster = cluster
         self._topics = {cluster.topic_name(topic): topic for topic in subscribe}
-        self._followers: dict[bytes, set[Following]] = {}
+        self._followers: dict[bytes, set[FollowedKey]] = {}
         # The next offset to come of each partition; empty until the ends are known.
         self._positions: dict[TopicPartition, int] = {}
         self._followed = asyncio.Event()
@@ -119,7 +119,7 @@ class Tail:
         return bool(self._positions) and not self._stopping.is_set()
 
     @contextmanager
-    def follow(self, key: str, *, limit: int = 1000) -> Iterator[Following]:
+    def follow(self, key: str, *, limit: int = 1000) -> Iterator[FollowedKey]:
         """The messages of a key from now on, inside the block.
 
         Args:
@@ -130,7 +130,7 @@ class Tail:
         """
         if not self.ready():
             raise KafkaUnavailable("nothing can be followed yet: Kafka has not been reached since this process started")
-        following = Following(key, positions=self._positions_of(key), limit=limit, codec=self._cluster.codec)
+        following = FollowedKey(key, positions=self._positions_of(key), limit=limit, codec=self._cluster.codec)
         followers = self._followers.setdefault(key.encode(), set())
         followers.add(following)
         self._followed.set()

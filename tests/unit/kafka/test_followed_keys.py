@@ -8,16 +8,16 @@ from support.kernel import CODEC, cluster_without_broker, recording
 
 from steno.events.catalogue import RECORDINGS
 from steno.kafka.errors import FollowerTooSlow, KafkaUnavailable
-from steno.kafka.tail import Following, Tail, partition_of
+from steno.kafka.followed_keys import FollowedKey, FollowedKeys, partition_of
 
 
-def put(following: Following, offset: int, value: bytes | None = None) -> None:
+def put(following: FollowedKey, offset: int, value: bytes | None = None) -> None:
     value = CODEC.encode(recording("call")) if value is None else value
     following.put(RECORDINGS, ConsumerRecord("recordings", 0, offset, 0, 0, b"call", value, None, 0, 0, ()))
 
 
-def follower(*, limit: int = 3) -> Following:
-    return Following("call", positions={"recordings": 0}, limit=limit, codec=CODEC)
+def follower(*, limit: int = 3) -> FollowedKey:
+    return FollowedKey("call", positions={"recordings": 0}, limit=limit, codec=CODEC)
 
 
 async def test_messages_come_in_their_order_and_garbage_does_not() -> None:
@@ -59,7 +59,7 @@ async def test_more_than_the_limit_is_too_much_for_good() -> None:
 
 def test_nothing_is_followed_before_kafka_was_reached() -> None:
     """It would not be known from where."""
-    tail = Tail(cluster_without_broker(), [RECORDINGS])
+    tail = FollowedKeys(cluster_without_broker(), [RECORDINGS])
     assert not tail.ready()
     with pytest.raises(KafkaUnavailable), tail.follow("call"):
         pass

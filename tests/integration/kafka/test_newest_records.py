@@ -5,7 +5,7 @@ import asyncio
 from support.kernel import GroupUnderTest, recording
 
 from steno.events.catalogue import RECORDINGS
-from steno.kafka.compacted import newest
+from steno.kafka.reader import newest_records
 
 
 async def test_the_newest_record_of_each_key_is_found_and_tombstones_are_not(group: GroupUnderTest) -> None:
@@ -14,7 +14,7 @@ async def test_the_newest_record_of_each_key_is_found_and_tombstones_are_not(gro
     await group.produce([f"c{number}" for number in range(40)], version="new")
     await group.producer.send_raw(RECORDINGS, key=b"c0", value=None, headers=())
     await group.producer.send_raw(RECORDINGS, key=b"c1", value=b"{}", headers=())
-    found = await asyncio.gather(*(newest(group.cluster, RECORDINGS, number) for number in range(6)))
+    found = await asyncio.gather(*(newest_records(group.cluster, RECORDINGS, number) for number in range(6)))
     assert {key: record for part in found for key, record in part.items()} == {
         f"c{number}": recording(f"c{number}", version="new") for number in range(2, 40)
     }
@@ -24,4 +24,4 @@ async def test_the_newest_record_of_each_key_is_found_and_tombstones_are_not(gro
 
 async def test_an_empty_partition_has_none(group: GroupUnderTest) -> None:
     """It returns at once."""
-    assert await newest(group.cluster, RECORDINGS, 0) == {}
+    assert await newest_records(group.cluster, RECORDINGS, 0) == {}

@@ -12,14 +12,14 @@ MUCH = 0.5
 LITTLE = 0.25
 
 
-class Rubbish:
+class BadShare:
     """The share of unusable records among the last ones of a topic."""
 
     def __init__(self) -> None:
         self._window: deque[bool] = deque(maxlen=WINDOW)
         self._bad = 0
         #: Whether most records are unusable: from half of them on, until it is a quarter or less.
-        self.much = False
+        self.mostly_bad = False
 
     @property
     def share(self) -> float:
@@ -27,15 +27,15 @@ class Rubbish:
         return self._bad / len(self._window) if self._window else 0.0
 
     def note(self, bad: bool) -> bool:
-        """A record has come; True where `much` changed with it."""
+        """A record has come; True where `mostly_bad` changed with it."""
         window = self._window
         if len(window) == WINDOW:
             self._bad -= window[0]
         window.append(bad)
         self._bad += bad
-        before = self.much
+        before = self.mostly_bad
         if len(window) >= ENOUGH and self._bad >= MUCH * len(window):
-            self.much = True
+            self.mostly_bad = True
         elif self._bad <= LITTLE * len(window):
-            self.much = False
-        return self.much is not before
+            self.mostly_bad = False
+        return self.mostly_bad is not before

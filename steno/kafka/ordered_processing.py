@@ -1,18 +1,21 @@
-"""Attempts at records that come ten thousand a second, and in order."""
+"""Processes records in order, ten thousand a second: without a span or a bound context for each."""
 
 import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from steno.kafka.attempts import Attempts
 from steno.kafka.cluster import Cluster
+from steno.kafka.jobs import HELD, Job, Outcome
 from steno.kafka.messages import Message
-from steno.kafka.slots import HELD, Job, Outcome
+from steno.kafka.processing import RecordProcessor
 
 
-class PlainAttempts(Attempts):
-    """The same without a span and a bound context for each record; and where one is no record of its topic, none of another key
-    waits for its dead letter to be safe: it is `HELD` until it is."""
+class OrderedRecordProcessor(RecordProcessor):
+    """A `RecordProcessor` of a log consumer.
+
+    It opens no span and binds no context for each record. Where one is no record of its topic, records of other keys do not
+    wait for its dead letter to be safe: it is `HELD` until it is.
+    """
 
     def __init__(self, cluster: Cluster, *, fail: Callable[[BaseException], None], **options: Any) -> None:
         """`fail`: told what ends the consumer."""
@@ -27,8 +30,8 @@ class PlainAttempts(Attempts):
             return None
         return await super().__call__(job)
 
-    def let_go(self) -> None:
-        super().let_go()
+    def clear(self) -> None:
+        super().clear()
         self._safe.clear()
         for task in self._under_way:
             task.cancel()

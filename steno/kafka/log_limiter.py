@@ -19,7 +19,7 @@ class _Line:
     left_out: int = 0
 
 
-class Seldom:
+class LogLimiter:
     """Says of each line whether it is to be logged. Times are seconds of a monotonic clock."""
 
     def __init__(self, *, at_first: int = AT_FIRST) -> None:

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steno.kafka.holding import (
+from steno.kafka.held_records import (
     ALONE,
     AT_START,
     GIVEN_UP_AFTER_SECONDS,
     GIVEN_UP_EVERY_SECONDS,
     LONGEST_SECONDS,
-    Holding,
+    HeldRecords,
 )
 
 KIND = ("recordings", "RecordingSubmitted")
@@ -25,7 +25,7 @@ class Bench:
     #: The records that fail; None: all.
     bad: set[int] | None = field(default_factory=set)
     now: float = 0.0
-    holding: Holding[int] = field(default_factory=Holding)
+    holding: HeldRecords[int] = field(default_factory=HeldRecords)
     tries: list[tuple[float, int]] = field(default_factory=list)
     done: list[int] = field(default_factory=list)
     aside: list[int] = field(default_factory=list)

@@ -54,7 +54,7 @@ class _Kind(Generic[T]):
     given_up_at: float = 0.0
 
 
-class Holding(Generic[T]):
+class HeldRecords(Generic[T]):
     """What one consumer holds. Times are seconds of a monotonic clock."""
 
     def __init__(self) -> None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from aiokafka import ConsumerRecord
 
 from steno.events.catalogue import RECORDINGS
-from steno.kafka.slots import Job, Partition, Slots
+from steno.kafka.jobs import Job, Partition
+from steno.kafka.worker_pool import WorkerPool
 
 
 def job(partition: Partition, offset: int) -> Job:
@@ -27,7 +28,7 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.partition = Partition(topic=RECORDINGS)
-        self.slots = Slots(concurrency=self.concurrency, line=self.line, attempt=self._attempt, fail=self.failures.append)
+        self.slots = WorkerPool(concurrency=self.concurrency, line=self.line, attempt=self._attempt, fail=self.failures.append)
 
     async def _attempt(self, job: Job) -> float | None:
         offset = job.raw.offset
@@ -147,7 +148,7 @@ async def test_a_handler_deaf_to_cancellation_is_left_behind() -> None:
     failures: list[BaseException] = []
     partition = Partition(topic=RECORDINGS)
     partition.tracker.take(0)
-    slots = Slots(concurrency=1, line=8, attempt=deaf, fail=failures.append)
+    slots = WorkerPool(concurrency=1, line=8, attempt=deaf, fail=failures.append)
     slots.add([job(partition, 0)])
     await settled()
     assert await slots.drain(0, grace_seconds=0.001) == 1
@@ -207,7 +208,7 @@ async def test_instant_jobs_share_one_task() -> None:
 
     failures: list[BaseException] = []
     partition = Partition(topic=RECORDINGS)
-    slots = Slots(concurrency=4, line=100, attempt=instant, fail=failures.append)
+    slots = WorkerPool(concurrency=4, line=100, attempt=instant, fail=failures.append)
     for offset in range(100):
         partition.tracker.take(offset)
     slots.add([job(partition, offset) for offset in range(100)])

@@ -1,11 +1,11 @@
-"""One attempt at one record: decode, handle, and decide what follows from a failure.
+"""Processes one record: decodes it, has it handled, and decides what follows from a failure.
 
 | what failed | what follows |
 |---|---|
 | a dependency is away (`Retryable`) | again, for ever |
 | it is no record of its topic (`decode`) | dead letters, by the one service that the catalogue names; others pass over it |
 | the handler cannot use it (`Permanent`) | dead letters |
-| a fault of ours (anything else) | again a few times; then `steno.kafka.holding` decides: dead letters, or held |
+| a fault of ours (anything else) | again a few times; then `steno.kafka.held_records` decides: dead letters, or held |
 """
 
 import asyncio
@@ -19,14 +19,14 @@ from structlog.contextvars import bound_contextvars
 
 from steno.errors import Permanent, Retryable
 from steno.kafka import metrics
+from steno.kafka.bad_share import BadShare
 from steno.kafka.cluster import Cluster
 from steno.kafka.dead_letters import error_class
 from steno.kafka.errors import NewerRecord
-from steno.kafka.holding import Holding
+from steno.kafka.held_records import HeldRecords
+from steno.kafka.jobs import HELD, Job, Outcome
+from steno.kafka.log_limiter import LogLimiter
 from steno.kafka.messages import Handler, Message, decode
-from steno.kafka.rubbish import Rubbish
-from steno.kafka.seldom import Seldom
-from steno.kafka.slots import HELD, Job, Outcome
 from steno.retry import RetryPolicy
 from steno.telemetry import traces
 
@@ -53,8 +53,8 @@ def cancelled_from_within(error: asyncio.CancelledError) -> HandlerCancelledItse
     return unasked
 
 
-class Attempts:
-    """Tries jobs for one consumer group."""
+class RecordProcessor:
+    """Processes the records of one consumer group."""
 
     def __init__(
         self,
@@ -82,18 +82,18 @@ class Attempts:
         self._try_again = try_again
         self._given_up = give_up
         self._clock = clock
-        self._holding: Holding[Job] = Holding()
-        self._rubbish: dict[str, Rubbish] = {}
-        self._seldom = Seldom()
+        self._held: HeldRecords[Job] = HeldRecords()
+        self._bad_shares: dict[str, BadShare] = {}
+        self._log_limiter = LogLimiter()
         # A trace is a hundred lines: one tells as much as ten.
-        self._traces = Seldom(at_first=1)
+        self._traces = LogLimiter(at_first=1)
         # Looked up once a topic: records come ten thousand a second.
         self._done = cache(partial(metrics.CONSUMED.labels, group))
 
     @property
     def holding(self) -> bool:
         """Whether records are held: a fault of ours keeps a kind of them from going through."""
-        return any(self._holding.counts.values())
+        return any(self._held.counts.values())
 
     async def __call__(self, job: Job) -> Outcome:
         """Tries a job once: None when it is done (handled or safe in dead letters), seconds until the next try, or `HELD`.
@@ -113,31 +113,31 @@ class Attempts:
             job.verdict = error
         return await self._put_aside(job, job.verdict)
 
-    def look(self, *, full: bool = False) -> None:
+    def check_held(self, *, full: bool = False) -> None:
         """Has those tried again whose time has come, and sets the gauges; called about once a second.
 
         Args:
             full: What is held leaves no room for others.
         """
         # Offsets that went back, say: what was taken before comes again.
-        self._holding.forget(lambda job: job.partition.revoked)
+        self._held.forget(lambda job: job.partition.revoked)
         self._release(full=full)
         self._measure()
 
-    def let_go(self) -> None:
+    def clear(self) -> None:
         """The partitions are others' now, and with them what was held."""
-        self._holding.clear()
+        self._held.clear()
         self._measure()
 
     def _measure(self) -> None:
         counts: dict[str, int] = {}
-        for kind, count in self._holding.counts.items():
+        for kind, count in self._held.counts.items():
             topic = _topic_of(kind)
             counts[topic] = counts.get(topic, 0) + count
         for topic, count in counts.items():
             metrics.HELD.labels(self._group, topic).set(count)
-        for topic, rubbish in self._rubbish.items():
-            metrics.BAD_SHARE.labels(self._group, topic).set(rubbish.share)
+        for topic, share in self._bad_shares.items():
+            metrics.BAD_SHARE.labels(self._group, topic).set(share.share)
 
     async def _handle(self, job: Job) -> Exception | None:
         job.message = None
@@ -170,13 +170,13 @@ class Attempts:
     def _handled(self, job: Job) -> None:
         topic = job.raw.topic
         kind = (topic, type(job.message and job.message.record))
-        self._holding.handled(kind, job)
+        self._held.handled(kind, job)
         self._done(topic).inc()
         self._note(topic, bad=False)
         if job.was_held:
             if job.fault != kind:
                 # Held where it could not be decoded, say: what held it then is gone for others of that kind, too.
-                self._holding.handled(job.fault, job)
+                self._held.handled(job.fault, job)
             self._went_through(job.fault)
 
     def _judge(self, job: Job, error: Exception) -> Outcome:
@@ -187,31 +187,31 @@ class Attempts:
         elif isinstance(error, Retryable):
             outcome = self._retry.decide(error, job.attempts)
         else:
-            outcome = self._blame(job, error)
-        self._tell(job, error, outcome)
+            outcome = self._judge_fault(job, error)
+        self._log_failure(job, error, outcome)
         return outcome
 
-    def _blame(self, job: Job, error: Exception) -> Outcome:
+    def _judge_fault(self, job: Job, error: Exception) -> Outcome:
         kind = _kind_of(job, error)
         if job.was_held and job.fault != kind:
-            self._holding.discard(job.fault, job)
+            self._held.discard(job.fault, job)
         job.fault = kind
         lasting = isinstance(error, NewerRecord)
         if lasting or job.was_held:
             again = None
-        elif self._holding.is_held(kind):
+        elif self._held.is_held(kind):
             return self._hold(job, kind, error)
         else:
             again = self._retry.decide(error, job.attempts)
         if again is not None:
             return again
-        if self._holding.may_be_put_aside(kind):
+        if self._held.may_be_put_aside(kind):
             return None
         return self._hold(job, kind, error)
 
     def _hold(self, job: Job, kind: Hashable, error: Exception) -> Outcome:
         job.was_held, job.message = True, None
-        if self._holding.hold(kind, job, self._clock()):
+        if self._held.hold(kind, job, self._clock()):
             log.error(
                 "consumer.holding",
                 group=self._group,
@@ -222,13 +222,13 @@ class Attempts:
             )
         return HELD
 
-    def _tell(self, job: Job, error: Exception, outcome: Outcome) -> None:
+    def _log_failure(self, job: Job, error: Exception, outcome: Outcome) -> None:
         raw, found = job.raw, error_class(error)
         metrics.FAILED.labels(self._group, raw.topic, found).inc()
         if isinstance(outcome, float):
             metrics.RETRIED.labels(self._group, raw.topic).inc()
         kind, now = (raw.topic, found), self._clock()
-        left_out = self._seldom.left_out(kind, now)
+        left_out = self._log_limiter.left_out(kind, now)
         if left_out is None:
             return
         traced = found == "unexpected" and self._traces.left_out(kind, now) is not None
@@ -266,7 +266,7 @@ class Attempts:
         self._done(raw.topic).inc()
         self._note(raw.topic, bad=bad)
         if job.fault is not None:
-            self._holding.put_aside(job.fault, job)
+            self._held.put_aside(job.fault, job)
             self._went_through(job.fault)
         return None
 
@@ -275,20 +275,20 @@ class Attempts:
         return self._retry.decide(error, job.attempts)
 
     def _note(self, topic: str, *, bad: bool) -> None:
-        rubbish = self._rubbish.get(topic)
-        if rubbish is None:
-            rubbish = self._rubbish[topic] = Rubbish()
-        if rubbish.note(bad):
-            event = "topic.mostly_bad" if rubbish.much else "topic.good_again"
-            log.warning(event, group=self._group, topic=topic, bad_share=round(rubbish.share, 3))
+        share = self._bad_shares.get(topic)
+        if share is None:
+            share = self._bad_shares[topic] = BadShare()
+        if share.note(bad):
+            event = "topic.mostly_bad" if share.mostly_bad else "topic.good_again"
+            log.warning(event, group=self._group, topic=topic, bad_share=round(share.share, 3))
 
     def _went_through(self, kind: Hashable) -> None:
-        if not self._holding.is_held(kind):
+        if not self._held.is_held(kind):
             log.info("consumer.holds_no_more", group=self._group, topic=_topic_of(kind))
         self._release()
 
     def _release(self, *, full: bool = False) -> None:
-        for job in self._holding.due(self._clock(), full=full):
+        for job in self._held.due(self._clock(), full=full):
             self._try_again(job)
 
 

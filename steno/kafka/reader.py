@@ -1,4 +1,4 @@
-"""Reading a span of one partition, without a group: what stood there before, up to an end that is known."""
+"""Reads partitions without a group, up to an end that is known: spans of them, and the newest record of each key."""
 
 import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
@@ -11,14 +11,15 @@ from aiokafka.errors import KafkaError
 from steno.errors import Permanent
 from steno.events.catalogue import Topic
 from steno.events.codec import Codec
+from steno.events.records import Record
 from steno.kafka import metrics
 from steno.kafka.client import client_options
 from steno.kafka.cluster import Cluster
 from steno.kafka.errors import KafkaUnavailable, NewerRecord
+from steno.kafka.log_limiter import LogLimiter
 from steno.kafka.messages import Message, RawMessage, decode
-from steno.kafka.seldom import Seldom
 
-log = structlog.get_logger("steno.kafka.reading")
+log = structlog.get_logger("steno.kafka.reader")
 
 _POLL_SECONDS = 0.2
 _SILENCE_SECONDS = 30.0
@@ -97,7 +98,7 @@ def begin_at(client: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int]) ->
         client.seek(where, offset)
 
 
-_seldom = Seldom()
+_log_limiter = LogLimiter()
 
 
 async def readable(raw: RawMessage, topic: Topic, codec: Codec) -> Message | None:
@@ -110,8 +111,28 @@ async def readable(raw: RawMessage, topic: Topic, codec: Codec) -> Message | Non
         return await decode(raw, topic, codec)
     except (Permanent, NewerRecord) as error:
         metrics.PASSED_OVER.labels("", raw.topic, error.error_class).inc()
-        left_out = _seldom.left_out((raw.topic, error.error_class), time.monotonic())
+        left_out = _log_limiter.left_out((raw.topic, error.error_class), time.monotonic())
         if left_out is not None:
             where = {"topic": raw.topic, "partition": raw.partition, "offset": raw.offset}
             log.error("message.unreadable", **where, reason=str(error), left_out=left_out)
         return None
+
+
+async def newest_records(cluster: Cluster, topic: Topic, partition: int) -> dict[str, Record]:
+    """The newest record of each key in one partition, as of now; a key whose newest is a tombstone is left out.
+
+    A key whose newest message is no record of the topic is left out too, and logged: what it stood for is not known.
+
+    Raises:
+        KafkaUnavailable: it could not be read to the end.
+        Retryable: the registry that may know the schema of a record did not answer.
+    """
+    where = TopicPartition(cluster.topic_name(topic), partition)
+    async with reader(cluster) as client:
+        last, _ = await newest_by_key(client, where)
+    found: dict[str, Record] = {}
+    for raw in last.values():
+        message = await readable(raw, topic, cluster.codec)
+        if message is not None and message.key is not None and message.record is not None:
+            found[message.key] = message.record
+    return found

@@ -15,15 +15,15 @@ from steno.events.catalogue import DEAD_LETTERS, PHRASES, RECORDINGS, Topic
 from steno.events.codec import Codec
 from steno.events.records import Record
 from steno.events.schemas import ShippedSchemaIds, UnknownSchema, published_ids
-from steno.kafka.attempts import Attempts, HandlerCancelledItself
 from steno.kafka.consumer import Consumer
 from steno.kafka.dead_letters import DeadLetters
 from steno.kafka.errors import KafkaUnavailable, NewerRecord, RecordRefused
-from steno.kafka.holding import AT_START
+from steno.kafka.held_records import AT_START
+from steno.kafka.jobs import HELD, Job, Outcome, Partition
 from steno.kafka.messages import Message, RawMessage
 from steno.kafka.metrics import BAD_SHARE, PASSED_OVER
 from steno.kafka.metrics import HELD as HOLDS
-from steno.kafka.slots import HELD, Job, Outcome, Partition
+from steno.kafka.processing import HandlerCancelledItself, RecordProcessor
 from steno.retry import RetryPolicy
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
@@ -62,7 +62,7 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.dead_letters = KeptLetters(self.service)
-        self.attempt = Attempts(
+        self.attempt = RecordProcessor(
             cluster_without_broker(codec=self.codec, dead_letters=self.dead_letters),
             group="group",
             handler=self._handle,
@@ -288,7 +288,7 @@ async def test_a_thousand_bad_records_cost_themselves() -> None:
     assert await bench.attempt(job(GOOD)) is None
     assert len(bench.dead_letters.letters) == 1000
     assert len(bench.messages) == 1
-    bench.attempt.look()
+    bench.attempt.check_held()
     assert BAD_SHARE.labels("group", "t.recordings")._value.get() > 0.99
     assert not bench.attempt.holding
 
@@ -300,10 +300,10 @@ async def test_what_hits_everything_is_held() -> None:
     outcomes = [await bench.exhaust(each) for each in jobs]
     assert outcomes == [None] * AT_START + [HELD] * (30 - AT_START)
     assert bench.attempt.holding
-    bench.attempt.look()
+    bench.attempt.check_held()
     assert (bench.again, HOLDS.labels("group", "t.recordings")._value.get()) == ([], 30 - AT_START)
     bench.now = 1.0
-    bench.attempt.look()
+    bench.attempt.check_held()
     assert bench.again == [jobs[AT_START]]
     bench.raises = None
     while bench.again:
@@ -335,7 +335,7 @@ async def test_what_could_not_be_decoded_is_held_no_more_once_it_can_be(then: Ex
         if seconds == 100:
             bench.raises = None
         bench.now = float(seconds)
-        bench.attempt.look()
+        bench.attempt.check_held()
         while bench.again:
             await bench.attempt(bench.again.pop())
     assert not bench.attempt.holding
@@ -366,7 +366,7 @@ async def test_what_cannot_be_ended_is_held_and_handled_again(mended: bool) -> N
     if mended:
         bench.raises = None
     bench.now = 1.0
-    bench.attempt.look()
+    bench.attempt.check_held()
     assert await bench.exhaust(bench.again.pop()) is None
     assert not bench.attempt.holding
     assert bench.ended == ([] if mended else [("call", "KeyError")])
@@ -401,7 +401,7 @@ async def test_what_a_newer_version_of_ours_wrote_is_held_and_what_anybody_wrote
     assert await bench.attempt(job(newer[:1] + b"\x7f" + newer[2:], headers=ours)) is None
     assert bench.dead_letters.letters == [(7, "UnknownSchema", 1)] * 4
     bench.now = 1.0
-    bench.attempt.look()
+    bench.attempt.check_held()
     assert bench.again == [held]
     assert await bench.attempt(held) is HELD
     assert NewerRecord(7).error_class == "newer_record"
@@ -412,9 +412,9 @@ async def test_what_was_held_is_others_when_the_partitions_are() -> None:
     bench = Bench(raises=KeyError("a bug"))
     for _ in range(5):
         await bench.exhaust(job(GOOD))
-    bench.attempt.let_go()
+    bench.attempt.clear()
     bench.now = 100
-    bench.attempt.look()
+    bench.attempt.check_held()
     assert (bench.again, bench.attempt.holding) == ([], False)
 
 

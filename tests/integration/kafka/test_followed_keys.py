@@ -9,12 +9,12 @@ from support.kernel import GroupUnderTest, cluster_without_broker, running, unti
 from steno.events.catalogue import RECORDINGS
 from steno.events.records import RecordingSubmitted
 from steno.kafka.errors import FollowerTooSlow, KafkaUnavailable
+from steno.kafka.followed_keys import FollowedKey, FollowedKeys, offset_at, partition_of, read_range
 from steno.kafka.messages import Message
-from steno.kafka.tail import Following, Tail, offset_at, partition_of, read_range
 
 
-def tail_of(group: GroupUnderTest) -> Tail:
-    return Tail(group.cluster, [RECORDINGS])
+def tail_of(group: GroupUnderTest) -> FollowedKeys:
+    return FollowedKeys(group.cluster, [RECORDINGS])
 
 
 async def before(group: GroupUnderTest, key: str, *, end: int, start: int = 0) -> list[str]:
@@ -29,7 +29,7 @@ def mark_of(message: Message) -> str:
     return message.record.properties["mark"]
 
 
-async def marks(following: Following, into: list[str]) -> None:
+async def marks(following: FollowedKey, into: list[str]) -> None:
     async for message in following:
         # One by one: a comprehension would show nothing before the end.
         into.append(mark_of(message))  # noqa: PERF401

@@ -9,9 +9,9 @@ from support.kernel import CODEC, cluster_without_broker, recording
 from steno.events.catalogue import RECORDINGS
 from steno.kafka.dead_letters import DeadLetters
 from steno.kafka.errors import KafkaUnavailable
+from steno.kafka.jobs import HELD, Job, Partition
 from steno.kafka.messages import Message, RawMessage
-from steno.kafka.plain_attempts import PlainAttempts
-from steno.kafka.slots import HELD, Job, Partition
+from steno.kafka.ordered_processing import OrderedRecordProcessor
 from steno.retry import RetryPolicy
 
 
@@ -39,7 +39,7 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.letters = SlowLetters(self.service)
-        self.attempt = PlainAttempts(
+        self.attempt = OrderedRecordProcessor(
             cluster_without_broker(dead_letters=self.letters),
             group="g",
             handler=self._handle,
@@ -80,7 +80,7 @@ async def test_what_is_not_safe_when_the_partition_goes_is_left_to_whoever_has_i
     """It is tried no more here, and counts as nothing."""
     bench = Bench()
     assert await bench.attempt(job(1)) is HELD
-    bench.attempt.let_go()
+    bench.attempt.clear()
     bench.letters.safe.set()
     await bench.soon()
     assert (bench.letters.letters, bench.again) == ([], [])
