@@ -51,7 +51,8 @@ async def survive(
         assert [client.state for client in clients if not client.complete] == []
         # One that lost its connection behind the end of its call was not told how many there are.
         told = [client for client in clients if client.phrase_count is not None]
-        assert [client.phrases for client in told] == [client.phrase_count for client in told]
+        missed = [(client.phrases, client.phrase_count) for client in told if client.phrases != client.phrase_count]
+        assert not missed, f"phrases that came, and that there are: {missed}"
         for call_id in playing:
             ended = await ended_call(client, call_id)
             assert (ended["state"], ended["complete"]) == ("completed", True), ended

@@ -78,6 +78,8 @@ class StreamClient:
         self.complete = False
         #: How many phrases came, without a hole.
         self.phrases = 0
+        #: Those that came before one of smaller number, as they may where the door has just begun.
+        self._phrases_beyond: set[int] = set()
         #: How many phrases the live transcript has, once it is complete.
         self.phrase_count: int | None = None
         self._description = description
@@ -165,7 +167,11 @@ class StreamClient:
             case "ack":
                 self._forget(message["sequence"], message["position"])
             case "phrase":
-                self.phrases += message["sequence"] == self.phrases
+                if message["sequence"] >= self.phrases:
+                    self._phrases_beyond.add(message["sequence"])
+                while self.phrases in self._phrases_beyond:
+                    self._phrases_beyond.remove(self.phrases)
+                    self.phrases += 1
             case "ended":
                 self.state, self.complete = State.ENDED, message["complete"]
                 self._kept.clear()

@@ -94,6 +94,15 @@ def test_what_was_not_acknowledged_is_sent_again() -> None:
     assert b"".join(frame for frame in client.outgoing if isinstance(frame, bytes)) == b"\2" * 320 + b"\3" * 320
 
 
+def test_phrases_are_counted_in_whatever_order_they_come() -> None:
+    """The door tells some seconds later what it learned late, and tells again what was not acknowledged."""
+    client = StreamClient(DESCRIPTION, AUDIO)
+    started(client)
+    for sequence in (0, 3, 1, 1, 0, 2, 4):
+        client.receive(json.dumps({"type": "phrase", "sequence": sequence}))
+    assert client.phrases == 5
+
+
 def test_a_door_that_goes_on_where_it_cannot_is_refused() -> None:
     """Audio that was told to be safe is kept no longer: a door that wants it back gets an error, not other audio."""
     client = StreamClient(DESCRIPTION, AUDIO)
