@@ -18,7 +18,6 @@ from support.call_log import Fate, Killed, World, a_call, audio_of, read
 from support.call_scenes import NOW, STEPS, Scene, Step, act
 from support.effort import examples
 
-from steno.events import ids
 from steno.events.records import (
     AudioChunk,
     AudioCodec,
@@ -146,40 +145,6 @@ async def test_killed_at_each_effect_it_comes_to_the_same(after: bool) -> None:
         assert await audio_of(world, scene) == scene.expected
         assert len(world.recordings.accepted) == 1
     assert steps > 15
-
-
-async def test_a_recording_is_submitted_for_a_second_pass() -> None:
-    """With the roles as they are corrected by then, and the live pass as what it takes the place of."""
-    scene = a_call()
-    world = await read(World(scene.records))
-    (record,) = world.recordings.accepted.values()
-    view = world.ledger.views["c"]
-    assert (record.call_id, record.recording_id, record.url) == ("c", view.audio_recording_id, view.audio_url)
-    assert (record.supersedes, record.sha256) == (ids.live_pass_id("c"), record.sha256)
-    assert record.recording_id == ids.recording_id("c", record.sha256)
-    assert [(entry.channel, entry.role) for entry in record.channels] == [(0, Role.UNKNOWN)]
-    assert await world.objects.listed("call-audio") == []
-
-
-async def test_without_a_second_pass_there_is_a_recording_only() -> None:
-    """The call names it, and nothing is submitted."""
-    world = await read(World(a_call().records), second_pass=False)
-    assert world.recordings.accepted == {}
-    assert await world.recording("c")
-
-
-async def test_a_call_of_several_languages_has_no_second_pass() -> None:
-    """A pass has one language, so the live transcript stays; where each was told is noted."""
-    scene = Scene()
-    scene.start()
-    scene.send(800)
-    scene.records.append(CallUpdated(call_id="c", locale="de-DE", updated_at=NOW))
-    scene.send(800)
-    scene.end()
-    world = await read(World(scene.records))
-    assert world.recordings.accepted == {}
-    assert await world.recording("c")
-    assert world.ledger.events == {("c", "language", 100): (0, "de-DE")}
 
 
 async def test_without_recording_no_audio_is_kept() -> None:

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from steno.call_clock import CallClock
 from steno.call_reader import CallReader, Heard, Missing, PauseBegan, PauseEnded, Withheld
 from steno.errors import Permanent
+from steno.events.recognition import RecognitionDetails
 from steno.events.records import AudioCodec, DtmfPressed, Record
 from steno.unusable_records import ERROR, UnusableRecord, UnusableScore, failure_reason
 from steno_ingest.calls.log.account.one_way_audio import ChannelSilence, OneWayAudio
@@ -65,6 +66,8 @@ class Account:
     writer: str = ""
     #: The language that was set last; empty in accounts of earlier versions.
     locale: str = ""
+    #: What else was asked of the engine.
+    recognition: RecognitionDetails = field(default_factory=RecognitionDetails)
     #: Whether the language changed within the call.
     several_languages: bool = False
     #: How often the call was paused, updated or corrected.
@@ -184,6 +187,7 @@ class Account:
             "codec": self.codec.value,
             "writer": self.writer,
             "locale": self.locale,
+            "recognition": self.recognition.model_dump(mode="json"),
             "several_languages": self.several_languages,
             "update_count": self.update_count,
             "faults": sorted(self.faults),
@@ -200,6 +204,7 @@ class Account:
             "codec": AudioCodec(saved["codec"]),
             "writer": saved.get("writer", ""),
             "locale": saved.get("locale", ""),
+            "recognition": RecognitionDetails(**saved.get("recognition", {})),
             "several_languages": saved.get("several_languages", False),
             "update_count": saved.get("update_count", 0),
             "faults": set(saved["faults"]),

@@ -71,6 +71,7 @@ class OpenCall:
             channel_count=len(started.channels),
             one_way_seconds=one_way_seconds,
             locale=started.locale,
+            recognition=started.recognition,
             writer=started.writer,
         )
         call = cls(account=account, partition=partition, foreign=foreign, next_offset=offset, handled_at=now)

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 import structlog
 
 from steno.errors import StenoError
+from steno.events.recognition import RecognitionDetails
 from steno.events.records import ChannelRole, RecordingSubmitted
 from steno_ingest.calls.ledger.account_rows import AccountRows, SavedAccount
 from steno_ingest.calls.ledger.call_ledger import CallLedger
@@ -67,7 +68,7 @@ class Recorder:
             await self._ledger.note_recording(call.call_id, recording.recording_id, recording.url)
             # A pass has one language: where several were spoken, the live transcript is the better one.
             if self._second_pass and not account.several_languages:
-                await self._submit(await self._ledger.call(call.call_id), recording)
+                await self._submit(await self._ledger.call(call.call_id), recording, account.recognition)
         # The pieces last: some of them alone would make another recording.
         await self._accounts.finish(call.call_id)
         await self._pieces.clear(call.call_id)
@@ -104,7 +105,7 @@ class Recorder:
         )
         return recording
 
-    async def _submit(self, call: CallView, recording: StoredRecording) -> None:
+    async def _submit(self, call: CallView, recording: StoredRecording, recognition: RecognitionDetails) -> None:
         await self._intake.submit_call(
             RecordingSubmitted(
                 call_id=call.call_id,
@@ -113,6 +114,7 @@ class Recorder:
                 supersedes=call.recording_id,
                 channels=tuple(ChannelRole(channel=entry.channel, role=entry.role) for entry in call.channels),
                 locale=call.locale,
+                recognition=recognition,
                 properties=dict(call.properties),
                 sha256=recording.sha256,
                 tenant=call.tenant,
