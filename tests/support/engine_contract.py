@@ -244,7 +244,7 @@ class CallEngineContract(SpeechEngineContract):
         await session.send(CallAudio(position=0, samples=call_of(1)))
         await session.close()
         await session.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             assert [answer async for answer in session.answers() if isinstance(answer, FinalAnswer)] == []
 
     def test_what_it_cannot_serve_is_not_opened(self, engine: CallEngine) -> None:

@@ -144,7 +144,7 @@ class Bed:
 
     async def until(self, kind: type[Record], count: int = 1) -> None:
         """Lets tasks run until so many records of a kind are published."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while len(self.topics.of(kind)) < count:
                 await asyncio.sleep(0)
 

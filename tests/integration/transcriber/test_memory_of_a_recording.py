@@ -10,6 +10,7 @@ SCRIPT = """
 import resource, sys, threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from steno.events.recognition import RecognitionOptions
 from steno_transcriber import engines
 from steno_transcriber.audio.decoders import Decoders
 from steno_transcriber.recognise import recognise
@@ -18,7 +19,8 @@ from steno_transcriber.utterances import utterances
 engine = engines.load("scripted")
 decoders = Decoders()
 with ThreadPoolExecutor(2) as pool, decoders.open(Path(sys.argv[1]), name="call.wav") as audio:
-    heard = sum(1 for _ in recognise(engine, utterances(audio.blocks(), tell=lambda _: None), executor=pool, in_flight=4))
+    found = utterances(audio.blocks(), tell=lambda _: None)
+    heard = sum(1 for _ in recognise(engine, found, executor=pool, in_flight=4, options=RecognitionOptions()))
 decoders.close()
 # Of the children it is the largest: the one that decoded.
 peaks = [resource.getrusage(who).ru_maxrss // 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]

@@ -1,6 +1,5 @@
 """What every file of the repository keeps to."""
 
-import ast
 import re
 import subprocess
 from functools import cache
@@ -56,7 +55,8 @@ def test_every_python_module_says_what_it_is() -> None:
     """A module that holds anything has a docstring."""
     modules = [path for path in tracked() if path.suffix == ".py" and path.read_text("utf-8").strip()]
     assert modules
-    silent = [path for path in modules if not ast.get_docstring(ast.parse(path.read_text("utf-8")))]
+    # Compiled, not parsed to a tree: where a traceback is formatted meanwhile, Python 3.11 fails to make one (gh-106905).
+    silent = [path for path in modules if "__doc__" not in compile(path.read_bytes(), str(path), "exec").co_names]
     assert [str(path.relative_to(ROOT)) for path in silent] == []
 
 

@@ -61,7 +61,7 @@ async def test_phrases_come_in_order_though_decoded_side_by_side(bed: Bed) -> No
     log = log_of()
     await bed.play(log)
     expected = undisturbed(log, ScriptedEngine())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while bed.decoder.begun < len(expected):
             await asyncio.sleep(0)
     assert not bed.topics.of(Phrase)

@@ -58,7 +58,7 @@ async def test_a_failure_that_kafka_refuses_is_told_without_properties(bed: Bed,
     )
     log = log_of(properties={"notes": "x"})
     await bed.play(log)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while await bed.handler.settle(PARTITION) != log[-1].offset + 1 or not bed.topics.checkpoints["call-1"].done:
             await asyncio.sleep(0)
     assert [record.error for record in bed.topics.of(TranscriptFailed) if isinstance(record, TranscriptFailed)] == (
