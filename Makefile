@@ -39,7 +39,7 @@ soak: $(INSTALLED) .venv/fetched prerequisites  ## Run the long campaigns (20 mi
 	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/soak/faults
 	$(BIN)/pytest -s tests/soak/load
 	TEST_EFFORT=5 $(BIN)/pytest --numprocesses 2 --timeout 600 tests/unit tests/integration -m 'hypothesis or effort'
-	$(MAKE) fuzz SECONDS=$(or $(SECONDS),120)
+	$(MAKE) fuzz SECONDS=$(or $(SECONDS),30)
 	@$(BIN)/python tests/support/prerequisites.py docker
 	$(BIN)/pytest tests/soak/docker
 
