@@ -44,16 +44,26 @@ class LosingSession(ScriptedCallSession):
         await super().send(audio)
 
 
+class LosingAtTheEndSession(ScriptedCallSession):
+    """A session that is lost when it has been given all audio."""
+
+    async def finish(self) -> None:
+        raise EngineUnavailable("the line is cut")
+
+
 class LosingEngine(ScriptedCallEngine):
     """An engine of which the first session is lost."""
 
-    opened = 0
+    def __init__(self, lost: type[ScriptedCallSession]) -> None:
+        super().__init__()
+        self.opened = 0
+        self._lost = lost
 
     def open(self, *, channels: int, options: RecognitionOptions) -> ScriptedCallSession:
         session = super().open(channels=channels, options=options)
         self.opened += 1
         if self.opened == 1:
-            session.__class__ = LosingSession
+            session.__class__ = self._lost
         return session
 
 
@@ -165,9 +175,10 @@ async def test_whoever_takes_a_call_over_publishes_the_rest_of_it(bed: Bed, shar
     assert phrases(bed) == expected
 
 
-async def test_a_session_that_is_lost_is_followed_by_another() -> None:
-    """It is sent what was not answered, so nothing is lost."""
-    log, engine = log_of(30), LosingEngine()
+@pytest.mark.parametrize("lost", [LosingSession, LosingAtTheEndSession])
+async def test_a_session_that_is_lost_is_followed_by_another(lost: type[ScriptedCallSession]) -> None:
+    """It is sent what was not answered, so nothing is lost, the end of the call included."""
+    log, engine = log_of(30), LosingEngine(lost)
     expected = await undisturbed(log)
     bed = bed_of(engine)
     await bed.handler.open(PARTITION)

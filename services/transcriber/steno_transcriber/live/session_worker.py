@@ -68,9 +68,10 @@ class SessionWorker(CallWorker):
         super().__init__(checkpoint, resources, trace=trace, call=self._sent)
         self._engine = engine
         self._queue: asyncio.Queue[_Waiting | _Finish | Permanent | None] = asyncio.Queue()
-        #: Of a session that was lost: what was not answered.
-        self._again: deque[CallAudio] = deque()
-        self._unanswered: deque[CallAudio] = deque()
+        #: What the session was given and has not answered, its end included.
+        self._unanswered: deque[_Item] = deque()
+        #: The same of a session that was lost, for the next one.
+        self._again: deque[_Item] = deque()
         self._options = self._sent.options
 
     def rest(self) -> None:
@@ -138,8 +139,11 @@ class SessionWorker(CallWorker):
         return ended
 
     async def _send(self, session: CallSession) -> _Item:
-        while isinstance(item := await self._next(), CallAudio):
+        while True:
+            item = await self._next()
             self._unanswered.append(item)
+            if not isinstance(item, CallAudio):
+                break
             await session.send(item)
         await session.finish()
         return item
@@ -163,7 +167,7 @@ class SessionWorker(CallWorker):
             role, options = self._sent.facts.role_of(answer.channel), self._sent.options_of(answer.start_ms)
             states = await self._publish_phrase(part, role=role, options=options, said_at=self._sent.said_at(answer.end_ms))
         self._sent.answered(answer, step_states=states)
-        while self._unanswered and self._unanswered[0].end_ms <= self._sent.settled_ms:
+        while self._unanswered and isinstance(sent := self._unanswered[0], CallAudio) and sent.end_ms <= self._sent.settled_ms:
             self._unanswered.popleft()
 
     def _let_go(self) -> None:
