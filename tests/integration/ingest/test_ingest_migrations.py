@@ -25,8 +25,8 @@ def upgrade(connection: Connection, revision: str) -> None:
     command.upgrade(config, revision)
 
 
-def test_the_account_of_an_open_call_is_continued_under_the_names_of_now(tmp_path: Path) -> None:
-    """One-legged audio of before is one-way audio: in accounts of open calls, and in the events of calls."""
+def test_an_account_of_an_earlier_version_is_continued_and_one_of_now_is_continued_by_it(tmp_path: Path) -> None:
+    """One-legged audio of before is one-way audio in the events of calls; accounts keep the names that both versions read."""
     engine = create_engine(f"sqlite:///{tmp_path / 'rows.db'}")
     with engine.begin() as connection:
         upgrade(connection, "0010")
@@ -43,3 +43,4 @@ def test_the_account_of_an_open_call_is_continued_under_the_names_of_now(tmp_pat
         ChannelSilence(silent_from=0, others_heard=800),
         ChannelSilence(silent_from=800, others_heard=0),
     ]
+    assert ACCOUNT.items() <= account.to_json().items()

@@ -4,8 +4,8 @@
 |---|---|
 | `wiring` | builds all of this from the settings |
 | `reading/` | takes the records of a partition one by one; ends calls that nobody ends |
-| `account/` | keeps what is known of each open call, and saves it together with its audio |
 | `recording/` | makes the recording of a call that has ended, as a job beside the reading |
+| `account/` | keeps what is known of each open call, and saves it together with its audio |
 | `audio/` | pieces of audio, their place in the object store, and the file formats of recordings |
 
 Each imports only what stands below it.

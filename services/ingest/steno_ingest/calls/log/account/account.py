@@ -13,7 +13,7 @@ and in its live transcript; so any reader that continues from a saved account co
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -189,11 +189,16 @@ class Account:
             "locale": self.locale,
             "recognition": self.recognition.model_dump(mode="json"),
             "several_languages": self.several_languages,
-            "update_count": self.update_count,
             "faults": sorted(self.faults),
             "unusable": self.unusable.weight,
             "failure": self.failure,
-            "silences": [asdict(silence) for silence in self.one_way_audio.silences],
+            # By the names that every version reads: in an upgrade, old and new processes take over from each other.
+            "one_legged_seconds": self.one_way_seconds,
+            "said": self.update_count,
+            "legs": [
+                {"quiet_from": silence.silent_from, "others_heard": silence.others_heard}
+                for silence in self.one_way_audio.silences
+            ],
         }
 
     @classmethod
@@ -206,7 +211,8 @@ class Account:
             "locale": saved.get("locale", ""),
             "recognition": RecognitionDetails(**saved.get("recognition", {})),
             "several_languages": saved.get("several_languages", False),
-            "update_count": saved.get("update_count", 0),
+            "one_way_seconds": saved["one_legged_seconds"],
+            "update_count": saved.get("said", 0),
             "faults": set(saved["faults"]),
             # Accounts of earlier versions have neither.
             "unusable": UnusableScore(saved.get("unusable", 0)),
@@ -214,7 +220,9 @@ class Account:
             "masks": [(start, end) for start, end in saved["masks"]],
         }
         account = cls(**values)
-        account.one_way_audio.silences = [ChannelSilence(**silence) for silence in saved["silences"]]
+        account.one_way_audio.silences = [
+            ChannelSilence(silent_from=leg["quiet_from"], others_heard=leg["others_heard"]) for leg in saved["legs"]
+        ]
         account.reader = _reader_of(saved, account.reader)
         return account
 
@@ -287,4 +295,4 @@ def _reader_of(saved: dict[str, Any], begun: CallReader) -> CallReader:
 
 _MILLISECOND = timedelta(milliseconds=1)
 
-_PLAIN = ("call_id", "sample_rate", "channel_count", "one_way_seconds", "masks", "noted")
+_PLAIN = ("call_id", "sample_rate", "channel_count", "masks", "noted")

@@ -28,7 +28,7 @@ class Flusher:
         self._ledger = ledger
         self._accounts = accounts
         self._pieces = pieces
-        self._most_held_bytes = max_held_bytes
+        self._max_held_bytes = max_held_bytes
         self._held_bytes = 0
 
     def add(self, call: OpenCall, position: int, audio: bytes) -> None:
@@ -45,7 +45,7 @@ class Flusher:
     async def make_room(self, call: OpenCall) -> None:
         """Saves the audio of a call if it or all calls hold too much. Raises `StoreUnavailable`."""
         held = call.audio.held_bytes
-        if held < MAX_CALL_BYTES and (self._held_bytes < self._most_held_bytes or not held):
+        if held < MAX_CALL_BYTES and (self._held_bytes < self._max_held_bytes or not held):
             return
         pieces = call.audio.drain()
         try:

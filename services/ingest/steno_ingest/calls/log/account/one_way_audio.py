@@ -38,13 +38,9 @@ class ChannelSilence:
 class OneWayAudio:
     """The channels of a call, and the silence on each."""
 
-    def __init__(self, codec: AudioCodec, channels: int, *, samples: int, silences: list[ChannelSilence] | None = None) -> None:
-        """
-        Args:
-            samples: For how long others must be heard before a silent channel is reported.
-            silences: The state to go on from.
-        """
-        self.silences = silences or [ChannelSilence() for _ in range(channels)]
+    def __init__(self, codec: AudioCodec, channels: int, *, samples: int) -> None:
+        """`samples`: for how long others must be heard before a silent channel is reported."""
+        self.silences = [ChannelSilence() for _ in range(channels)]
         self._samples = samples
         self._loudness = Loudness(codec, channels)
 
