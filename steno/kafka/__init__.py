@@ -9,7 +9,7 @@ from steno.kafka.client import client_options
 from steno.kafka.cluster import Cluster
 from steno.kafka.consumer import Consumer
 from steno.kafka.followed_keys import FollowedKey, FollowedKeys, offset_at, partition_of, read_range
-from steno.kafka.followed_table import FollowedTable, MemoryRows, TableRows
+from steno.kafka.followed_table import FollowedRows, FollowedTable, MemoryRows
 from steno.kafka.jobs import HELD, Job, Partition
 from steno.kafka.log_consumer import LogConsumer
 from steno.kafka.log_partition import LogHandler
@@ -30,6 +30,7 @@ __all__ = [
     "Encoded",
     "FollowedKey",
     "FollowedKeys",
+    "FollowedRows",
     "FollowedTable",
     "Headers",
     "Job",
@@ -40,7 +41,6 @@ __all__ = [
     "Partition",
     "Producer",
     "RecordProcessor",
-    "TableRows",
     "TopicMaker",
     "Watchdog",
     "client_options",

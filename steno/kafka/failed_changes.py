@@ -1,7 +1,7 @@
 """Changes of a followed table that could not be applied, and when each is tried again: of each key the newest. Pure."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
 from steno.retry import RetryPolicy
@@ -33,6 +33,10 @@ class FailedChanges:
     def __bool__(self) -> bool:
         """Whether any change waits."""
         return bool(self._failed)
+
+    def __iter__(self) -> Iterator[str]:
+        """The keys of which a change waits."""
+        return iter(self._failed)
 
     def __contains__(self, key: str) -> bool:
         """Whether a change of this key waits."""

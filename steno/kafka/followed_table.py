@@ -13,11 +13,13 @@ from typing import Generic, Protocol, TypeVar
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
 
 from steno.background import until_stopped
 from steno.events.catalogue import Topic
 from steno.events.records import Record
 from steno.kafka.cluster import Cluster
+from steno.kafka.errors import ConsumerEnded
 from steno.kafka.failed_changes import Change, FailedChanges
 from steno.kafka.messages import RawMessage
 from steno.kafka.reader import begin_at, newest_by_key, partitions_of, readable, reader
@@ -31,7 +33,7 @@ R = TypeVar("R", bound=Record)
 R_contra = TypeVar("R_contra", bound=Record, contravariant=True)
 
 
-class TableRows(Protocol[R_contra]):
+class FollowedRows(Protocol[R_contra]):
     """Where the rows of a followed table are kept; nothing of it is called at the same time.
 
     A row may be put or deleted again as it was: after a restart all of them are. `Retryable` has the call made again about each
@@ -80,7 +82,7 @@ class FollowedTable(Generic[R]):
         self,
         cluster: Cluster,
         topic: Topic,
-        rows: TableRows[R],
+        rows: FollowedRows[R],
         *,
         record: type[R],
         failed: FailedChanges | None = None,
@@ -101,7 +103,11 @@ class FollowedTable(Generic[R]):
         self.complete = asyncio.Event()
 
     async def run(self) -> None:
-        """Follows the topic until `stop`; while Kafka is away it waits."""
+        """Follows the topic until `stop`; while Kafka is away it waits.
+
+        Raises:
+            ConsumerEnded: Kafka refuses the topic, to this user, say; the process is to start anew.
+        """
         # A change that is cancelled half-way is applied again at the next start.
         await until_stopped(retry(self._follow, EACH_SECOND, failed=self._retrying), self._stopping)
 
@@ -117,7 +123,13 @@ class FollowedTable(Generic[R]):
         async with reader(self._cluster) as client:
             begin_at(client, await self._read_whole(client))
             while True:
-                for messages in (await client.getmany(timeout_ms=int(_POLL_SECONDS * 1000))).values():
+                try:
+                    polled = await client.getmany(timeout_ms=int(_POLL_SECONDS * 1000))
+                except KafkaError as error:
+                    if not error.retriable:
+                        raise ConsumerEnded(f"{self._topic.name} cannot be followed: {error!r}") from error
+                    raise
+                for messages in polled.values():
                     for raw in messages:
                         await self._read(raw)
                 for key, change in self._failed.due():
@@ -126,6 +138,8 @@ class FollowedTable(Generic[R]):
     async def _read_whole(self, client: AIOKafkaConsumer) -> Mapping[TopicPartition, int]:
         """Applies the newest record of each key, and returns where to go on: older ones must not undo, even for a moment,
         what is in force."""
+        # Before the topic is read: what another process puts from now on may be of a record behind the ends.
+        kept = set(await retry(self._rows.keys, EACH_SECOND, failed=self._retrying))
         newest: dict[bytes | None, RawMessage] = {}
         ends: dict[TopicPartition, int] = {}
         for where in await partitions_of(client, [self._cluster.topic_name(self._topic)]):
@@ -136,8 +150,7 @@ class FollowedTable(Generic[R]):
         if any(ends.values()):
             # Compaction takes tombstones away in time: a key the topic knows nothing of was deleted meanwhile.
             known = {raw.key.decode("utf-8", "replace") for raw in newest.values() if raw.key is not None}
-            kept = await retry(self._rows.keys, EACH_SECOND, failed=self._retrying)
-            for key in set(kept) - known:
+            for key in (kept | set(self._failed)) - known:
                 await self._apply(key, partial(self._rows.delete, key))
         log.info("table.complete", topic=self._topic.name, keys=len(newest))
         self.complete.set()

@@ -9,7 +9,7 @@ from steno_notifier.intake import Intake
 
 
 class WebhookRows:
-    """Puts and deletes the rows of webhooks (`steno.kafka.TableRows`)."""
+    """Puts and deletes the rows of webhooks (`steno.kafka.FollowedRows`)."""
 
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
