@@ -8,7 +8,7 @@ from typing import Any
 from steno.errors import Retryable
 
 
-async def until_stopped(work: Coroutine[Any, Any, None], stopping: asyncio.Event) -> None:
+async def until_stopped(work: Coroutine[Any, Any, object], stopping: asyncio.Event) -> None:
     """Runs work until it ends, or until the event is set, which cancels it. Raises what the work raises."""
     running = asyncio.create_task(work)
     stopped = asyncio.create_task(stopping.wait())

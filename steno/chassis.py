@@ -21,6 +21,7 @@ from starlette.middleware import Middleware
 
 from steno import private_files
 from steno import settings as settings_module
+from steno.background import until_stopped
 from steno.errors import StenoError
 from steno.http.auth import ApiKeys
 from steno.http.gate import Gate
@@ -66,12 +67,7 @@ class After:
 
     async def run(self) -> None:
         """Waits for the event, then works as the component does."""
-        waits = [asyncio.create_task(event.wait()) for event in (self._event, self._stopping)]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
+        await until_stopped(self._event.wait(), self._stopping)
         if not self._stopping.is_set():
             await self._component.run()
 

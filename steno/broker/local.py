@@ -113,13 +113,13 @@ class LocalBroker:
                 lines += [f"--- the end of {path} ---", *tail] if tail else []
         return BrokerFailed("\n".join([str(error), *lines]))
 
-    async def stop(self) -> None:
-        """Stops the broker in order, by SIGTERM; kills it when that takes longer than 15 s. No effect on a stopped one."""
+    async def stop(self, *, seconds: float = _STOP_SECONDS) -> None:
+        """Stops the broker in order, by SIGTERM; kills it when that takes longer. No effect on a stopped one."""
         if self.pid is not None:
             self._signal(signal.SIGTERM)
             self._signal(signal.SIGCONT)  # a paused one would not hear
             try:
-                await self._ended(_STOP_SECONDS)
+                await self._ended(seconds)
             except TimeoutError:
                 await self.kill()
 

@@ -1,18 +1,18 @@
 """Makes Java's cache of a start of Kafka: starts a broker on a folder that is thrown away, and has Java keep what it loads."""
 
 import asyncio
-import subprocess
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from steno.broker import jars
 from steno.broker.data import prepare
 from steno.broker.errors import BrokerFailed
-from steno.broker.ready import wait_ready
+from steno.broker.local import LocalBroker
 from steno.broker.runtime import find_java
 from steno.broker.startup_cache import cache_file
 
-_END_SECONDS = 180
+_END_SECONDS = 180.0
 
 
 def make_startup_cache() -> Path | None:
@@ -27,22 +27,19 @@ def make_startup_cache() -> Path | None:
         return file
     file.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=file.parent, prefix=".partial-") as partial:
-        made, output = Path(partial) / file.name, Path(partial) / "output.log"
+        made = Path(partial) / file.name
         command = prepare(Path(partial) / "data")
         position = command.argv.index(str(java)) + 1
         argv = (*command.argv[:position], f"-XX:AOTCacheOutput={made}", *command.argv[position:])
-        with output.open("wb") as stream:
-            process = subprocess.Popen(argv, env=command.env, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream)
-        try:
-            asyncio.run(wait_ready(command.bootstrap_servers))
-            process.terminate()  # Java writes the cache when the program ends in order
-            process.wait(_END_SECONDS)
-        except subprocess.TimeoutExpired as error:
-            raise BrokerFailed(f"Java did not finish the cache of a start within {_END_SECONDS} s") from error
-        finally:
-            process.kill()
-            process.wait()
+        broker = LocalBroker(replace(command, argv=argv))
+        asyncio.run(_start_and_stop(broker))
         if not made.exists():
-            raise BrokerFailed(f"Java made no cache of a start:\n{output.read_text(errors='replace')[-2000:]}")
+            raise broker.explained(BrokerFailed("Java made no cache of a start"))
         made.rename(file)
     return file
+
+
+async def _start_and_stop(broker: LocalBroker) -> None:
+    await broker.start()
+    # Java writes the cache when the program ends in order.
+    await broker.stop(seconds=_END_SECONDS)
