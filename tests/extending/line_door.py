@@ -32,12 +32,13 @@ class LineDoor:
     player = None
 
     def __init__(self) -> None:
-        self._open = False
+        self._offered = self._open = False
 
     def receive_text(self, text: str, *, now: float) -> list[Action]:
         """A line of the peer."""
         match text.split():
-            case ["call", call_id] if not self._open:
+            case ["call", call_id] if not self._offered:
+                self._offered = True
                 # Whether the call is taken comes back as `accept` or `refuse`.
                 channel = CallChannel(channel=0, role=Role.CUSTOMER)
                 return [Offered(call_id=call_id, format=AudioFormat(AudioCodec.PCMU, 8000), channels=(channel,))]
@@ -102,8 +103,8 @@ class LineDoor:
         return [SendText(text=f"said {caption.text}")] if isinstance(caption, Phrase) else []
 
     def end_captions(self, *, phrase_count: int, now: float) -> list[Action]:
-        """No caption follows: the connection has no more use."""
-        return [Close()]
+        """No caption follows: once the call is over, the connection has no more use."""
+        return [] if self._open else [Close()]
 
     def tick(self, *, now: float) -> list[Action]:
         """Nothing here waits for its time."""

@@ -143,6 +143,8 @@ async def test_playback_is_stopped_by_the_service_and_by_the_end_of_the_connecti
         second = asyncio.create_task(driver.play(SECOND))
         await asyncio.sleep(0)
     assert not await second
+    with pytest.raises(CannotPlay):
+        await driver.play(SECOND)
 
 
 async def test_nothing_is_played_before_there_is_a_call() -> None:

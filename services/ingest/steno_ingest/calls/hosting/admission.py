@@ -88,7 +88,7 @@ class Admission:
         self._instance = instance
         self._chunk_ms = chunk_ms
         self._keep_digits = keep_digits
-        self._too_late = on_late
+        self._on_late = on_late
         self._clock = clock
         self._now = now
         self._late: set[asyncio.Task[None]] = set()
@@ -172,4 +172,4 @@ class Admission:
     async def _handle_late(self, task: asyncio.Future[Admitted]) -> None:
         # A ledger that failed after all took nothing in.
         with suppress(Refused, Retryable):
-            self._too_late(await task)
+            self._on_late(await task)

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from steno.events.records import Hypothesis, Phrase
-from steno_ingest.calls.doors.actions import Action
+from steno_ingest.calls.doors.actions import Action, ResumePoint
 from steno_ingest.calls.doors.port import Door
 from steno_ingest.calls.hosting.caption_feed import CaptionFeed, Captions, SaidBefore
 from steno_ingest.calls.hosting.caption_progress import CaptionProgress
@@ -49,7 +49,7 @@ class CallFeed:
         self._room = room
         self._now = now
         self._caption_progress = CaptionProgress(phrases)
-        self._acknowledged: tuple[int, int] | None = None
+        self._acknowledged: ResumePoint | None = None
         self._settled = False
         self._playback = None if door.player is None else Playback(door.player, call.session.format)
 
@@ -69,8 +69,8 @@ class CallFeed:
     def tick(self, now: float) -> None:
         """Tells how far the call is on the log, that its captions are complete, and what is to be played now."""
         call = self._call
-        if (safe := call.safe) is not None and (safe.sequence, safe.position) != self._acknowledged:
-            self._acknowledged = (safe.sequence, safe.position)
+        if (safe := call.safe) is not None and safe != self._acknowledged:
+            self._acknowledged = safe
             self._carry_out(self._door.acknowledge(sequence=safe.sequence, position=safe.position))
         if call.settled and not self._settled:
             self._settled = True

@@ -82,6 +82,8 @@ class CallDriver:
         self._listening: asyncio.Task[None] | None = None
         self._offering: asyncio.Task[None] | None = None
         self._reading: asyncio.Task[None] | None = None
+        #: Why its connections are closed, also those that come after.
+        self._closed_by: Close | None = None
         self._without_key = 0
         self._rejected = False
         #: What was wrong with messages of the peer, as far as the log has it.
@@ -96,7 +98,10 @@ class CallDriver:
 
     def outgoing(self, connection: str = "") -> Outgoing:
         """What waits to be sent by the main connection, or by another one of the call, which is there from now on."""
-        return self._outgoing.setdefault(connection, Outgoing())
+        outgoing = self._outgoing.setdefault(connection, Outgoing())
+        if self._closed_by is not None:
+            outgoing.close(self._closed_by)
+        return outgoing
 
     @property
     def closing(self) -> bool:
@@ -282,7 +287,7 @@ class CallDriver:
             self._revoke()
             return
         self._carry_out(self._door.accept(at=call.session.received, now=self._now()))
-        if call.gate.closed:
+        if call.gate.closed and not call.over:
             self._carry_out(self._door.ask_pause())
         self._feed = CallFeed(
             self._door,
@@ -336,6 +341,7 @@ class CallDriver:
                     self._host.handle(call, action)
 
     def _close(self, close: Close) -> None:
+        self._closed_by = self._closed_by or close
         for outgoing in self._outgoing.values():
             outgoing.close(close)
 
@@ -372,6 +378,8 @@ class CallDriver:
         """Handles the end of the connection: what the door makes of that, where the call is not held."""
         if self._feed is not None:
             self._feed.close()
+            # Whoever asks from now on is told that nothing can be played.
+            self._feed = None
         ended = Ended(complete=False, reason="torn")
         for action in self._door.lose_connection():
             if isinstance(action, Ended):

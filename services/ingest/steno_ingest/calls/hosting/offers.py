@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-import structlog
-
 from steno.tenants import Caller
 from steno_ingest.calls.doors.actions import Ended, Offered, ResumePoint
 from steno_ingest.calls.doors.port import Refusal
@@ -14,8 +12,6 @@ from steno_ingest.calls.hosting.hosted_call import HostedCall
 from steno_ingest.calls.hosting.registry import CallRegistry
 from steno_ingest.calls.hosting.resume_checks import check_format, check_position
 from steno_ingest.calls.hosting.starter import CallStarter
-
-log = structlog.get_logger("steno.ingest.calls")
 
 _NOTHING_YET = ResumePoint(sequence=0, position=0)
 

@@ -12,8 +12,7 @@ from typing import Protocol
 
 import structlog
 
-from steno.background import until_stopped
-from steno.errors import Retryable
+from steno.background import periodically, until_stopped
 from steno_ingest.calls.doors.actions import Ended
 from steno_ingest.calls.hosting.host import CallHost
 from steno_ingest.calls.hosting.hosted_call import HostedCall
@@ -60,11 +59,18 @@ class Reconciler:
         self._resumable = frozenset(resumable)
         self._most_seconds = most_seconds
         self._now = now
+        self._recovered = False
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
         """Reconciles until `stop`."""
-        await until_stopped(self._reconcile_repeatedly(), self._stopping)
+        work = periodically(
+            self._recover_and_reconcile,
+            every_seconds=_INTERVAL_SECONDS,
+            stopping=self._stopping,
+            failed=lambda error: log.warning("calls.ledger_away", reason=str(error)),
+        )
+        await until_stopped(work, self._stopping)
 
     async def stop(self) -> None:
         """Ends `run`."""
@@ -108,17 +114,11 @@ class Reconciler:
                 await self._end_lost(call_id)
         CALL_RECORDS_WAITING.set(sum(call.sender.unacknowledged for call in host.calls.values()))
 
-    async def _reconcile_repeatedly(self) -> None:
-        recovered = False
-        while True:
-            try:
-                if not recovered:
-                    await self.recover()
-                    recovered = True
-                await self.reconcile()
-            except Retryable as error:
-                log.warning("calls.ledger_away", reason=str(error))
-            await asyncio.sleep(_INTERVAL_SECONDS)
+    async def _recover_and_reconcile(self) -> None:
+        if not self._recovered:
+            await self.recover()
+            self._recovered = True
+        await self.reconcile()
 
     async def _apply(self, call: HostedCall, standing: Standing | None) -> None:
         """Applies what the ledger says of a call; None: it was ended, or goes on elsewhere."""
