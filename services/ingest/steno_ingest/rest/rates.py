@@ -48,7 +48,14 @@ class Rates:
                     at_once=settings.max_submissions_per_key,
                 ),
                 Limited(what="webhooks", method="POST", path=_WEBHOOKS, rate=Rate(settings.webhooks_per_minute)),
-                Limited(what="transcripts", method="GET", path=_TRANSCRIPTS, rate=Rate(settings.transcripts_per_minute)),
+                Limited(
+                    what="transcripts",
+                    method="GET",
+                    path=_TRANSCRIPTS,
+                    rate=Rate(settings.transcripts_per_minute),
+                    # Those that wait for a result leave places for a call that is to be paused now.
+                    at_once=max(1, settings.max_requests_per_key // 2),
+                ),
                 Limited(what="ledger", method="GET", path=_LEDGER, rate=Rate(0), in_turn=1),
                 Limited(what="lists", method="GET", path=_LISTS, rate=Rate(0), in_turn=_LISTS_IN_TURN),
                 *(
