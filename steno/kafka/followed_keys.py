@@ -35,7 +35,7 @@ _UNFOLLOWED_SECONDS = 0.5
 
 
 class FollowedKey:
-    """The messages of one key from when it began to be followed: an async iterator that ends when the tail is stopped."""
+    """The messages of one key from when it began to be followed: an async iterator that ends when `FollowedKeys` is stopped."""
 
     def __init__(self, key: str, *, positions: Mapping[str, int], limit: int, codec: Codec) -> None:
         #: By the names of the topics in the catalogue: the offset from which it follows, in the partition of its key.
@@ -49,7 +49,7 @@ class FollowedKey:
         self._ended = False
 
     def put(self, topic: Topic, raw: RawMessage) -> None:
-        """A message has come; the tail calls this and never waits."""
+        """A message has come; `FollowedKeys` calls this and never waits."""
         if len(self._waiting) >= self._limit:
             self._too_slow = True
             self._waiting.clear()
@@ -104,7 +104,9 @@ class FollowedKeys:
     async def run(self) -> None:
         """Reads until `stop`; where Kafka is away it waits for it, and goes on where it was."""
         try:
-            reading = retry(self._read, EACH_SECOND, failed=lambda error, _: log.warning("tail.kafka_away", reason=str(error)))
+            reading = retry(
+                self._read, EACH_SECOND, failed=lambda error, _: log.warning("followed_keys.kafka_away", reason=str(error))
+            )
             await until_stopped(reading, self._stopping)
         finally:
             for following in [each for followers in self._followers.values() for each in followers]:
@@ -155,7 +157,7 @@ class FollowedKeys:
             if not self._positions:
                 self._positions = await self._ends(client)
             begin_at(client, self._positions)
-            log.info("tail.reading", partitions=len(self._positions))
+            log.info("followed_keys.reading", partitions=len(self._positions))
             while True:
                 for where, records in (await client.getmany(timeout_ms=int(_POLL_SECONDS * 1000))).items():
                     self._hand_out(where, records)

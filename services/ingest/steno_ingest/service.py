@@ -58,7 +58,7 @@ async def build(settings: IngestSettings) -> Wiring:
     intake = Intake(ledger, objects, max_bytes=settings.max_upload_bytes)
     topics = TopicMaker(cluster, _TOPICS)
     keys = ApiKeys(settings.api_keys_file)
-    tail = FollowedKeys(cluster, (HYPOTHESES, PHRASES, TRANSCRIPTS))
+    captions = FollowedKeys(cluster, (HYPOTHESES, PHRASES, TRANSCRIPTS))
     host = CallHost(
         calls,
         cluster.producer,
@@ -71,7 +71,7 @@ async def build(settings: IngestSettings) -> Wiring:
         live_speed=settings.live_speed,
     )
     rates = Rates.of(settings)
-    drivers = Drivers(host, tail, queries, idle_seconds=settings.idle_seconds)
+    drivers = Drivers(host, captions, queries, idle_seconds=settings.idle_seconds)
     server = WebSocketServer(
         door_table(settings, keys),
         drivers,
@@ -119,7 +119,7 @@ async def build(settings: IngestSettings) -> Wiring:
     )
     app.router.routes.extend(server.routes())
     on_kafka = [
-        After(topics.made, component) for component in (tail, consumer, call_log.inactive_calls, call_log.consumer, relay)
+        After(topics.made, component) for component in (captions, consumer, call_log.inactive_calls, call_log.consumer, relay)
     ]
     return Wiring(
         app=app,

@@ -25,7 +25,7 @@ from steno_notifier.captions import Caption, Captions, Cursor
 log = structlog.get_logger("steno.notifier.captions")
 
 FOLLOWED = (CALLS, PHRASES, TRANSCRIPTS, HYPOTHESES)
-"""What the tail that is given here must follow."""
+"""The topics that `CaptionStreams` needs followed."""
 
 HEARTBEAT_SECONDS = 15.0
 # The newest state of a call that goes on is mostly minutes old, and no older than the audio is kept: a day.
@@ -128,12 +128,12 @@ class CaptionStream:
 
 
 class CaptionStreams:
-    """Opens streams of captions; a component, with the tail of `FOLLOWED` beside it, which is stopped first."""
+    """Opens streams of captions; a component, with the `FollowedKeys` of `FOLLOWED` beside it, which is stopped first."""
 
     def __init__(
         self,
         cluster: Cluster,
-        tail: FollowedKeys,
+        followed: FollowedKeys,
         *,
         most_readers: int,
         holds: Callable[[Caller], bool],
@@ -145,7 +145,7 @@ class CaptionStreams:
             holds: Whether the key of a caller that was let in still opens.
         """
         self._cluster = cluster
-        self._tail = tail
+        self._followed = followed
         self._most_readers = most_readers
         self._holds = holds
         self._heartbeat_seconds = heartbeat_seconds
@@ -201,12 +201,12 @@ class CaptionStreams:
         return stream
 
     async def _opened(self, call_id: str, cursor: Cursor | None, caller: Caller, held: ExitStack) -> CaptionStream:
-        following = held.enter_context(self._tail.follow(call_id))
+        following = held.enter_context(self._followed.follow(call_id))
         states = await self._states(call_id, following, caller)
         if not states:
             # A reader may know of a call a moment before Kafka does.
             await asyncio.sleep(_UNKNOWN_SECONDS)
-            following = held.enter_context(self._tail.follow(call_id))
+            following = held.enter_context(self._followed.follow(call_id))
             states = await self._states(call_id, following, caller)
         if not states:
             raise NoSuchCall(call_id)

@@ -27,7 +27,7 @@ _MAX_ANSWER_BYTES = 65_536
 _MAX_ANSWER_SECONDS = 1.0
 
 
-log = structlog.get_logger("steno.notifier.attempt")
+log = structlog.get_logger("steno.notifier.http_transport")
 
 
 class UnusableSecret(Permanent):

@@ -61,14 +61,14 @@ async def build(settings: NotifierSettings) -> Wiring:
         handler=EventHandler(intake, public_url=settings.public_url),
         concurrency=settings.consumer_concurrency,
     )
-    tail = FollowedKeys(cluster, FOLLOWED)
+    followed = FollowedKeys(cluster, FOLLOWED)
     keys = ApiKeys(settings.api_keys_file)
-    captions = CaptionStreams(cluster, tail, most_readers=settings.caption_readers, holds=keys.holds)
+    captions = CaptionStreams(cluster, followed, most_readers=settings.caption_readers, holds=keys.holds)
     return Wiring(
         app=create_app(Deliveries(engine, now=_now, wake=sender.wake), captions, keys, Rates.of(settings)),
-        health=_health(engine, topics, table, consumer, tail),
+        health=_health(engine, topics, table, consumer, followed),
         components=(
-            After(topics.made, tail),
+            After(topics.made, followed),
             captions,
             # Not before all webhooks are known: one that is deleted might be told of an event.
             After(table.complete, consumer),
@@ -107,7 +107,7 @@ def _sender(settings: NotifierSettings, queue: Queue, session: aiohttp.ClientSes
 
 
 def _health(
-    engine: AsyncEngine, topics: TopicMaker, table: FollowedTable[WebhookState], consumer: Consumer, tail: FollowedKeys
+    engine: AsyncEngine, topics: TopicMaker, table: FollowedTable[WebhookState], consumer: Consumer, followed: FollowedKeys
 ) -> Health:
     health = Health()
     health.add_liveness("consumer", consumer.alive)
@@ -115,7 +115,7 @@ def _health(
     health.add_readiness("topics", topics.made.is_set, why=lambda: topics.missing)
     health.add_readiness("webhooks", table.complete.is_set)
     health.add_readiness("consumer", consumer.ready)
-    health.add_readiness("captions", tail.ready)
+    health.add_readiness("captions", followed.ready)
     health.add_notice("consumer_holds_nothing", consumer.holds_nothing)
     health.add_notice("webhooks_hold_nothing", table.holds_nothing)
     return health

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
 
-import structlog
-
 from steno.audio_files import plain_file_name, suffix_of
 from steno.events import ids
 from steno.events.records import RecordingSubmitted
@@ -26,8 +24,6 @@ from steno_ingest.recordings.idempotency import Claim
 from steno_ingest.recordings.ledger import RecordingLedger
 from steno_ingest.recordings.metadata import Link, Metadata
 from steno_ingest.recordings.view import Door, RecordingView
-
-log = structlog.get_logger("steno.ingest.intake")
 
 #: Where audio is until it is known which recording it is.
 UPLOADS = "uploads"

@@ -22,7 +22,7 @@ from steno.tenants import NO_TENANT, Caller
 from steno_ingest.errors import InvalidMetadata
 from steno_ingest.metrics import FOLDER_FILES
 from steno_ingest.recordings.folder_contents import Settling, complete_recordings, reasons_left
-from steno_ingest.recordings.folder_files import ACCEPTED, REJECTED, FoundRecording, OpenFolder, TargetFolder
+from steno_ingest.recordings.folder_files import ACCEPTED, REJECTED, FoundRecording, OpenFolder
 from steno_ingest.recordings.intake import Intake
 from steno_ingest.recordings.metadata import Metadata, parse_metadata
 from steno_ingest.recordings.view import Door
@@ -148,7 +148,7 @@ class WatchedFolder:
                 log.warning("folder.rejected", file=found.audio, reason=verdict.reason)
             self._verdicts[found.audio] = verdict
         with await asyncio.to_thread(folder.open_target, REJECTED if verdict.reason else ACCEPTED) as target:
-            name = await asyncio.to_thread(_move_in, target, found)
+            name = await asyncio.to_thread(target.move_in, found)
             if verdict.reason:
                 await asyncio.to_thread(target.explain, name, verdict.reason)
         del self._verdicts[found.audio]
@@ -197,7 +197,3 @@ def _readable(name: str) -> str:
 async def _pieces(file: BufferedReader) -> AsyncIterator[bytes]:
     while piece := await asyncio.to_thread(file.read, _PIECE_BYTES):
         yield piece
-
-
-def _move_in(target: TargetFolder, found: FoundRecording) -> str:
-    return target.move_in(found)

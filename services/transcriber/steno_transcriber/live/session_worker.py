@@ -15,8 +15,6 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import structlog
-
 from steno.errors import Permanent, Retryable
 from steno.events.records import CallCheckpoint
 from steno_transcriber.engines.port import Answer, CallAudio, CallEngine, CallSession, FinalAnswer
@@ -26,8 +24,6 @@ from steno_transcriber.live.resources import LiveResources
 from steno_transcriber.live.sent_call import SentCall
 from steno_transcriber.live.worker import CallWorker
 from steno_transcriber.result import Spoken
-
-log = structlog.get_logger("steno.transcriber.live")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -25,7 +25,7 @@ class SavedAccount:
     next_offset: int
     foreign: bool
     ended: bool
-    #: See `steno_ingest.calls.log.account.account.Account.kept`.
+    #: See `steno_ingest.calls.log.account.account.Account.to_json`.
     account: dict[str, Any]
 
 

@@ -327,10 +327,10 @@ class CallLedger:
         self._report(new, after)
         return after, True
 
-    async def _apply(self, call_id: str, decide: Callable[[CallView], Changes]) -> CallView:
+    async def _apply(self, call_id: str, change: Callable[[CallView], Changes]) -> CallView:
         async with transaction(self._engine) as connection:
             call = await rows.locked(connection, call_id)
-            after = await self._write(connection, call, decide(call))
+            after = await self._write(connection, call, change(call))
         self._report(call, after)
         return after
 

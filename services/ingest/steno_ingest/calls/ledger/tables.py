@@ -8,11 +8,9 @@ from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Int
 
 from steno.storage.columns import UtcDateTime
 from steno_ingest.calls.ledger.states import ENDED
-from steno_ingest.tables import metadata
+from steno_ingest.tables import ID, SEQUENCE, metadata
 
-_ID = String(256)
 _STATE = String(16)
-_SEQUENCE = BigInteger().with_variant(Integer, "sqlite")
 _ENDS = text("to_state IN ({})".format(", ".join(f"'{state}'" for state in ENDED)))
 _OPEN = text("ended_at IS NULL")
 _UNFINISHED = text("finished_at IS NULL")
@@ -20,7 +18,7 @@ _UNFINISHED = text("finished_at IS NULL")
 calls = Table(
     "calls",
     metadata,
-    Column("call_id", _ID, primary_key=True),
+    Column("call_id", ID, primary_key=True),
     Column("state", _STATE, nullable=False),
     # The way it came in: the protocol of its door, or kafka.
     Column("door", String(16), nullable=False),
@@ -54,9 +52,9 @@ calls = Table(
     # Why it failed: for a person, and for programs.
     Column("reason", Text, nullable=False),
     Column("error", Text, nullable=False),
-    Column("current_recording_id", _ID, nullable=False),
+    Column("current_recording_id", ID, nullable=False),
     # The recording made of its audio once that was over; empty while there is none.
-    Column("audio_recording_id", _ID, nullable=False, server_default=""),
+    Column("audio_recording_id", ID, nullable=False, server_default=""),
     Column("audio_url", Text, nullable=False, server_default=""),
     # By our clock: pages are ordered by it.
     Column("accepted_at", UtcDateTime, nullable=False),
@@ -77,8 +75,8 @@ calls = Table(
 call_entries = Table(
     "call_entries",
     metadata,
-    Column("id", _SEQUENCE, primary_key=True, autoincrement=True),
-    Column("call_id", _ID, ForeignKey("calls.call_id"), nullable=False),
+    Column("id", SEQUENCE, primary_key=True, autoincrement=True),
+    Column("call_id", ID, ForeignKey("calls.call_id"), nullable=False),
     # None: it was accepted.
     Column("from_state", _STATE),
     Column("to_state", _STATE, nullable=False),
@@ -92,7 +90,7 @@ call_entries = Table(
 call_events = Table(
     "call_events",
     metadata,
-    Column("call_id", _ID, primary_key=True),
+    Column("call_id", ID, primary_key=True),
     # gap_lost, gap_paused, one_way_audio, dtmf, torn, ...
     Column("kind", String(64), primary_key=True),
     Column("position_ms", BigInteger, primary_key=True),
@@ -104,8 +102,8 @@ call_events = Table(
 call_phrases = Table(
     "call_phrases",
     metadata,
-    Column("phrase_id", _ID, primary_key=True),
-    Column("call_id", _ID, nullable=False),
+    Column("phrase_id", ID, primary_key=True),
+    Column("call_id", ID, nullable=False),
     Column("sequence", BigInteger, nullable=False),
     Column("channel", BigInteger, nullable=False),
     Column("start_ms", BigInteger, nullable=False),
@@ -118,9 +116,9 @@ call_phrases = Table(
 call_passes = Table(
     "call_passes",
     metadata,
-    Column("recording_id", _ID, primary_key=True),
-    Column("call_id", _ID, nullable=False, index=True),
-    Column("supersedes", _ID, nullable=False),
+    Column("recording_id", ID, primary_key=True),
+    Column("call_id", ID, nullable=False, index=True),
+    Column("supersedes", ID, nullable=False),
     Column("state", _STATE, nullable=False),
     Column("at", UtcDateTime, nullable=False),
     Column("result_url", Text, nullable=False),
@@ -139,7 +137,7 @@ call_passes = Table(
 call_accounts = Table(
     "call_accounts",
     metadata,
-    Column("call_id", _ID, primary_key=True),
+    Column("call_id", ID, primary_key=True),
     # Of call-audio.
     Column("partition", Integer, nullable=False),
     # What stands on the log below this offset is accounted for.
