@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import ParamSpec, TypeVar
 
 from steno_transcriber.decode_pool import Urgency
@@ -14,6 +14,7 @@ from steno_transcriber.live.audio_backlog import AudioBacklog
 from steno_transcriber.live.buffer_budget import BufferBudget
 from steno_transcriber.live.catching_up import BEHIND_BACKLOG_SECONDS
 from steno_transcriber.live.hypotheses import HypothesisResources
+from steno_transcriber.live.log_clock import LONGEST_STEP
 from steno_transcriber.live.resources import LiveResources
 from steno_transcriber.live.transcriber import LiveTranscriber
 from steno_transcriber.speech import Utterance
@@ -26,6 +27,7 @@ from steno.events.catalogue import CALL_AUDIO, CALL_CHECKPOINTS, Topic
 from steno.events.recognition import RecognitionOptions
 from steno.events.records import (
     CallCheckpoint,
+    CallUpdated,
     Record,
 )
 from steno.kafka.errors import KafkaUnavailable, RecordRefused
@@ -119,7 +121,9 @@ class Bed:
             engines=self.engines,
             decoder=self.decoder,
             publisher=self.topics,
-            hypotheses=HypothesisResources(engines=self.engines, pool=Occupied(), publisher=self.topics, clock=lambda: 0.0),
+            hypotheses=HypothesisResources(
+                engines=self.engines, pool=Occupied(), publisher=self.topics, steps=self.steps, clock=lambda: 0.0
+            ),
             backlog=self.backlog,
             late_backlog=self.late_backlog,
             buffer_budget=self.budget,
@@ -147,6 +151,24 @@ class Bed:
         async with asyncio.timeout(60):
             while len(self.topics.of(kind)) < count:
                 await asyncio.sleep(0)
+
+
+class Elsewhere:
+    """Another call on the partition, so that the log goes on."""
+
+    def __init__(self, bed: Bed) -> None:
+        self.now = BEGAN
+        self.offset = 1000
+        self._bed = bed
+
+    async def goes_on(self, length: timedelta) -> None:
+        """For so long, with a record for each step that the clock of the log takes."""
+        until = self.now + length
+        while self.now < until:
+            self.now = min(until, self.now + LONGEST_STEP)
+            entry = Entry(offset=self.offset, record=CallUpdated(call_id="elsewhere", updated_at=BEGAN), written_at=self.now)
+            await self._bed.handler.take(message(entry))
+            self.offset += 1
 
 
 def message(entry: Entry, *, timestamp: datetime | None = None) -> Message:

@@ -11,7 +11,7 @@ from steno.events.recognition import RecognitionOptions
 from steno.events.records import Observation, Phrase, RecordingSubmitted, Role, Word
 from steno.events.result_document import RESULT_PREFIX
 from steno_transcriber.audio.wire import Flaws
-from steno_transcriber.engines.port import EngineInfo
+from steno_transcriber.engines.port import EngineInfo, FinalAnswer
 from steno_transcriber.speech import Recognition, Utterance
 
 
@@ -25,12 +25,12 @@ class Spoken:
     recognition: Recognition
 
     @classmethod
-    def of(cls, utterance: Utterance, recognition: Recognition) -> "Spoken":
-        """What was understood of `utterance`."""
+    def of(cls, part: Utterance | FinalAnswer, recognition: Recognition) -> "Spoken":
+        """What was understood of an utterance, or is answered by a call engine."""
         return cls(
-            channel=utterance.channel,
-            start_ms=utterance.start_ms,
-            duration_ms=utterance.duration_ms,
+            channel=part.channel,
+            start_ms=part.start_ms,
+            duration_ms=part.duration_ms,
             recognition=recognition,
         )
 

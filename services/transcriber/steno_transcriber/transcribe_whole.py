@@ -3,7 +3,10 @@
 import asyncio
 import threading
 from collections.abc import Coroutine
+from concurrent.futures import Future
 from typing import Any, TypeVar
+
+import structlog
 
 from steno.events.records import RecordingSubmitted
 from steno_transcriber.audio.decoders import Decoders
@@ -13,6 +16,8 @@ from steno_transcriber.fetch import FetchedAudio
 from steno_transcriber.result import Spoken, Transcript, engine_name
 from steno_transcriber.steps import Steps
 from steno_transcriber.transcribe import measured, published, watched
+
+log = structlog.get_logger("steno.transcriber")
 
 T = TypeVar("T")
 
@@ -55,7 +60,8 @@ def transcribe_whole(
                 position = sent.end
             spoken = run(heard.finish())
         finally:
-            asyncio.run_coroutine_threadsafe(heard.close(), loop)
+            # Not waited for: an engine that hangs holds no thread of a recording that is cancelled.
+            asyncio.run_coroutine_threadsafe(heard.close(), loop).add_done_callback(_log_failure)
         time.audio_ms = file.duration_ms
     return Transcript(
         phrases=published(recording, spoken, steps),
@@ -94,18 +100,18 @@ class _Heard:
     async def close(self) -> None:
         """Let go of the session."""
         self._collecting.cancel()
+        await asyncio.gather(self._collecting, return_exceptions=True)
         await self._session.close()
 
     async def _collect(self) -> None:
         async for answer in self._session.answers():
             if isinstance(answer, FinalAnswer):
-                part = Spoken(
-                    channel=answer.channel,
-                    start_ms=answer.start_ms,
-                    duration_ms=answer.duration_ms,
-                    recognition=answer.recognition,
-                )
-                self._spoken.append(part)
+                self._spoken.append(Spoken.of(answer, answer.recognition))
+
+
+def _log_failure(closing: "Future[None]") -> None:
+    if not closing.cancelled() and (error := closing.exception()) is not None:
+        log.warning("session.not_closed", reason=repr(error))
 
 
 def _run(coroutine: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop, stop: threading.Event) -> T:

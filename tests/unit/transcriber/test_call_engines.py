@@ -9,18 +9,32 @@ import pytest
 from steno_transcriber.audio.decoders import Decoders
 from steno_transcriber.audio.errors import Stopped
 from steno_transcriber.engines.choice import Engines
-from steno_transcriber.engines.port import CallAudio, CallEngine, EngineUnavailable, RecognitionOptions
+from steno_transcriber.engines.port import Answer, CallAudio, CallEngine, EngineUnavailable, SilentUntil
 from steno_transcriber.engines.scripted_call import ScriptedCallEngine, ScriptedCallSession
 from steno_transcriber.fetch import FetchedAudio
+from steno_transcriber.live.call import begun
+from steno_transcriber.live.log_clock import LONGEST_STEP
+from steno_transcriber.live.partition import REST_AFTER
+from steno_transcriber.live.sent_call import SentCall
 from steno_transcriber.result import Transcript
+from steno_transcriber.speech import SAMPLES_PER_MS
 from steno_transcriber.steps import Steps
 from steno_transcriber.transcribe_whole import transcribe_whole
-from support.live_bed import PARTITION, Bed, log_of
-from support.live_calls import Entry
+from support.live_bed import PARTITION, Bed, Elsewhere, log_of, message
+from support.live_calls import BEGAN, CallWriter, Entry
 from support.recordings import sample_call
+from support.speech import call_audio
 
 from steno.events import ids
-from steno.events.records import Phrase, RecordingSubmitted, TranscriptCompleted, TranscriptFailed
+from steno.events.recognition import RecognitionOptions
+from steno.events.records import (
+    CallStarted,
+    CallUpdated,
+    Phrase,
+    RecordingSubmitted,
+    TranscriptCompleted,
+    TranscriptFailed,
+)
 
 RECORDING = RecordingSubmitted(call_id="call-1", url="https://recorder.example/call-1.wav")
 
@@ -49,6 +63,22 @@ class LosingAtTheEndSession(ScriptedCallSession):
 
     async def finish(self) -> None:
         raise EngineUnavailable("the line is cut")
+
+
+class LosingTheLastAnswerSession(ScriptedCallSession):
+    """A session that is lost when all audio was given and nothing more is answered."""
+
+    finished = False
+
+    async def finish(self) -> None:
+        self.finished = True
+        await super().finish()
+
+    async def answers(self) -> AsyncIterator[Answer]:
+        async for answer in super().answers():
+            if self.finished:
+                raise EngineUnavailable("the line is cut")
+            yield answer
 
 
 class LosingEngine(ScriptedCallEngine):
@@ -175,7 +205,7 @@ async def test_whoever_takes_a_call_over_publishes_the_rest_of_it(bed: Bed, shar
     assert phrases(bed) == expected
 
 
-@pytest.mark.parametrize("lost", [LosingSession, LosingAtTheEndSession])
+@pytest.mark.parametrize("lost", [LosingSession, LosingAtTheEndSession, LosingTheLastAnswerSession])
 async def test_a_session_that_is_lost_is_followed_by_another(lost: type[ScriptedCallSession]) -> None:
     """It is sent what was not answered, so nothing is lost, the end of the call included."""
     log, engine = log_of(30), LosingEngine(lost)
@@ -186,6 +216,72 @@ async def test_a_session_that_is_lost_is_followed_by_another(lost: type[Scripted
     await bed.until(TranscriptCompleted)
     assert engine.opened == 2
     assert phrases(bed) == expected
+
+
+def test_what_is_sent_again_is_silent_where_it_was_answered() -> None:
+    """A chunk is answered on one channel and not on the other: no answer comes twice, and none begins amid one that is out."""
+    log = log_of(5)
+    started = log[0].record
+    assert isinstance(started, CallStarted)
+    call = SentCall(begun(started, log[0].offset))
+    for entry in log[1:11]:
+        call.take(entry.record, offset=entry.offset, written_at=entry.written_at)
+    sent = call.audio_to_send()
+    call.answered(SilentUntil(channel=0, until_ms=sent[4].end_ms - 20))
+    again = call.unanswered(sent[4])
+    silent = (sent[4].end_ms - 20) * SAMPLES_PER_MS - sent[4].position
+    assert not again.samples[0, :silent].any()
+    assert (again.samples[0, silent:] == sent[4].samples[0, silent:]).all()
+    assert (again.samples[1] == sent[4].samples[1]).all()
+
+
+class ListeningEngine(ScriptedCallEngine):
+    """An engine that keeps in which language each session was opened, and what it was sent first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sessions: list[tuple[str, list[CallAudio]]] = []
+
+    def open(self, *, channels: int, options: RecognitionOptions) -> ScriptedCallSession:
+        session = super().open(channels=channels, options=options)
+        sent: list[CallAudio] = []
+        self.sessions.append((options.locale, sent))
+        send = session.send
+
+        async def keep(audio: CallAudio) -> None:
+            sent.append(audio)
+            await send(audio)
+
+        session.send = keep  # type: ignore[method-assign]
+        return session
+
+
+async def test_audio_is_heard_in_the_language_that_was_set_when_it_was_said() -> None:
+    """However late it is sent: the record that sets another one is read before."""
+    writer, engine = CallWriter(locale="en-US"), ListeningEngine()
+    writer.start()
+    writer.say(call_audio()[:, :80_000])
+    writer.write(CallUpdated(call_id=writer.call_id, locale="en-GB", updated_at=BEGAN))
+    writer.say(call_audio()[:, 80_000:160_000])
+    writer.end()
+    bed = bed_of(engine)
+    await bed.handler.open(PARTITION)
+    for entry in writer.log:
+        await bed.handler.take(message(entry))
+    await bed.until(TranscriptCompleted)
+    assert [locale for locale, _ in engine.sessions] == ["en-US", "en-GB"]
+    assert abs(engine.sessions[1][1][0].position - 80_000) < 2_000
+
+
+async def test_a_call_of_which_nothing_comes_holds_nothing(bed: Bed) -> None:
+    """What was open is answered after minutes, and nobody who takes over needs its audio."""
+    await bed.play(log_of(30)[:100])
+    later = Elsewhere(bed)
+    await later.goes_on(REST_AFTER + 2 * LONGEST_STEP)
+    async with asyncio.timeout(60):
+        while await bed.handler.settle(PARTITION) != later.offset:
+            await asyncio.sleep(0)
+    assert not bed.topics.of(TranscriptCompleted)
 
 
 async def test_a_language_that_no_engine_knows_fails_the_call(bed: Bed) -> None:

@@ -11,8 +11,8 @@ from steno_transcriber.live.audio_backlog import AudioBacklog
 from steno_transcriber.live.buffer_budget import BufferBudget
 from steno_transcriber.live.log_clock import LONGEST_STEP
 from steno_transcriber.live.partition import END_AFTER, REFRESH_AFTER, REST_AFTER
-from support.live_bed import PARTITION, Bed, log_of, message
-from support.live_calls import BEGAN, CallWriter, Entry
+from support.live_bed import PARTITION, Bed, Elsewhere, log_of, message
+from support.live_calls import CallWriter
 from support.live_transcriber import undisturbed
 from support.speech import call_audio
 
@@ -20,7 +20,6 @@ from steno.events import ids
 from steno.events.records import (
     AudioChunk,
     AudioCodec,
-    CallUpdated,
     Phrase,
     TranscriptCompleted,
     TranscriptFailed,
@@ -159,24 +158,6 @@ async def test_a_paused_call_does_not_hold_the_log(bed: Bed) -> None:
     await asyncio.sleep(0)
     await bed.handler.settle(PARTITION)
     assert bed.topics.checkpoints["paused"].offset == other.log[-1].offset + 1
-
-
-class Elsewhere:
-    """Another call on the partition, so that the log goes on."""
-
-    def __init__(self, bed: Bed) -> None:
-        self.now = BEGAN
-        self.offset = 1000
-        self._bed = bed
-
-    async def goes_on(self, length: timedelta) -> None:
-        """For so long, with a record for each step that the clock of the log takes."""
-        until = self.now + length
-        while self.now < until:
-            self.now = min(until, self.now + LONGEST_STEP)
-            entry = Entry(offset=self.offset, record=CallUpdated(call_id="elsewhere", updated_at=BEGAN), written_at=self.now)
-            await self._bed.handler.take(message(entry))
-            self.offset += 1
 
 
 async def test_a_call_of_which_nothing_comes_holds_nothing_and_ends_at_last(bed: Bed) -> None:

@@ -43,6 +43,8 @@ class Engines:
 def _first(engines: Sequence[E], options: RecognitionOptions) -> E:
     if (refused := _refused_by_all(options)) is not None:
         raise refused
+    if not engines:
+        raise Unsupported("no engine is loaded that takes utterances, which this call is cut into already")
     refusals = []
     for engine in engines:
         refusal = engine.refusal(options)

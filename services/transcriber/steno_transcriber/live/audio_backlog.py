@@ -18,7 +18,7 @@ class AudioBacklog:
 
     @property
     def full(self) -> bool:
-        """Whether there is no backlog."""
+        """Whether no more audio may wait."""
         return not self._free.is_set()
 
     @property
@@ -27,7 +27,7 @@ class AudioBacklog:
         return self._held / SAMPLE_RATE
 
     async def wait(self) -> None:
-        """Return when there is backlog."""
+        """Return when more audio may wait."""
         await self._free.wait()
 
     def less(self) -> asyncio.Future[None]:

@@ -99,10 +99,6 @@ class HeardChannel(Protocol):
     def heard_from_ms(self) -> int:
         """From where its audio is needed by whoever takes it over."""
 
-    @property
-    def needed_ms(self) -> int:
-        """No audio from before is looked at again."""
-
     def begin(self, start_ms: int) -> None:
         """A stretch of audio begins."""
 
@@ -415,7 +411,7 @@ class LiveCall:
         self._copies.hear(sound)
         for channel, samples in zip(self._channels, sound, strict=True):
             yield from channel.hear(samples)
-        self._copies.forget(min(channel.needed_ms for channel in self._channels))
+        self._copies.forget(min(channel.needed_ms for channel in self._cut_channels))
 
     def _break_off(self, offset: int, *, until: int | None = None) -> Iterator[Utterance]:
         """The audio breaks off, and may go on with the record at `offset`; what is open ends at `until`, if that is told."""

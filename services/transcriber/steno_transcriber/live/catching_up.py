@@ -99,7 +99,7 @@ class CatchingUp:
 
     @property
     def first_offset(self) -> int | None:
-        """Of the first record that is buffered; None where none does."""
+        """Of the first record that is buffered; None where none is."""
         return self._buffer.first_offset
 
     def buffer(self, buffered: BufferedRecord) -> None:

@@ -69,7 +69,7 @@ class HypothesisResources:
     pool: Pool
     publisher: Publisher
     loop_lag: LoopLag = field(default_factory=LoopLag)
-    steps: Steps = field(default_factory=Steps)
+    steps: Steps
     clock: Callable[[], float] = time.monotonic
 
 

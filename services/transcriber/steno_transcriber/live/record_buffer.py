@@ -83,7 +83,7 @@ class RecordBuffer:
         return self.first_offset is not None
 
     def put(self, buffered: BufferedRecord) -> None:
-        """Buffers the next record. Raises `TooFarAhead` where there is no backlog."""
+        """Buffers the next record. Raises `TooFarAhead` where there is no room."""
         record = buffered.record
         if isinstance(record, AudioChunk):
             content = _CHUNK.pack(record.sequence, record.position) + record.audio

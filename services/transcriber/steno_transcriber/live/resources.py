@@ -32,6 +32,6 @@ class LiveResources:
     buffer_folder: Path | None = None
     buffer_budget: BufferBudget = field(default_factory=BufferBudget)
     policy: RetryPolicy = field(default_factory=lambda: RetryPolicy(longest_seconds=2.0))
-    steps: Steps = field(default_factory=Steps)
+    steps: Steps
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep

@@ -5,6 +5,7 @@ sends the audio behind that again.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from steno_transcriber.engines.port import Answer, CallAudio, FinalAnswer
 from steno_transcriber.live.audio import Linear, LiveForm
 from steno_transcriber.live.call import HeardChannel, LiveCall
 from steno_transcriber.live.sent_channel import SentChannel
-from steno_transcriber.speech import Recognition, Utterance
+from steno_transcriber.speech import SAMPLES_PER_MS, Recognition, Utterance
 
 
 class SentCall(LiveCall):
@@ -34,6 +35,18 @@ class SentCall(LiveCall):
     def settled_ms(self) -> int:
         """Audio from before need not be sent again, on any channel."""
         return min(channel.heard_from_ms for channel in self._sent_channels)
+
+    def settle(self, until_ms: int) -> None:
+        """All answers to the audio before are out."""
+        for channel in self._sent_channels:
+            channel.settle(until_ms)
+
+    def unanswered(self, audio: CallAudio) -> CallAudio:
+        """The audio with silence in place of what was answered."""
+        samples = audio.samples.copy()
+        for heard, channel in zip(samples, self._sent_channels, strict=True):
+            heard[: max(0, channel.heard_from_ms * SAMPLES_PER_MS - audio.position)] = 0
+        return replace(audio, samples=samples)
 
     def readable(self, answer: FinalAnswer) -> Recognition | None:
         """What is to be published of an answer, if anything is."""

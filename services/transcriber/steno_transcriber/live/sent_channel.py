@@ -27,6 +27,7 @@ class SentChannel:
         self._stretch = LiveStretch(form)
         self._sent: list[Samples] = []
         self._position = 0
+        self._heard = 0
         #: What came after a pause that was told late; nobody is to read it.
         self._hidden: list[tuple[int, int]] = []
 
@@ -43,17 +44,12 @@ class SentChannel:
     @property
     def heard_ms(self) -> int:
         """How far it was heard."""
-        return self._position // SAMPLES_PER_MS
+        return self._heard // SAMPLES_PER_MS
 
     @property
     def position(self) -> int:
         """Samples that engines hear before what comes next."""
         return self._position
-
-    @property
-    def needed_ms(self) -> int:
-        """No audio from before is looked at again."""
-        return self.heard_ms
 
     @property
     def known_ms(self) -> int:
@@ -73,6 +69,7 @@ class SentChannel:
             samples = np.concatenate([np.zeros(min(known, len(samples)), dtype=np.float32), samples[known:]])
         self._sent.append(samples)
         self._position += len(samples)
+        self._heard = self._position
         yield from ()
 
     def finish(self, until_ms: int | None = None) -> Iterator[Utterance]:

@@ -16,7 +16,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from steno.errors import Permanent, Retryable
+from steno.events.recognition import RecognitionOptions
 from steno.events.records import CallCheckpoint
+from steno.telemetry import traces
 from steno_transcriber.engines.port import Answer, CallAudio, CallEngine, CallSession, FinalAnswer
 from steno_transcriber.live.audio_backlog import AudioBacklog
 from steno_transcriber.live.call import LiveUtterance
@@ -38,11 +40,12 @@ class _Waiting:
             backlog.leave(self.audio.samples)
 
 
+@dataclass(frozen=True, slots=True)
 class _Finish:
-    """The session ends here, and another one may follow."""
+    """The session ends here; one that follows is asked for these options."""
 
+    options: RecognitionOptions
 
-_FINISH = _Finish()
 
 _Item = CallAudio | _Finish | Permanent | None
 """None: the call is over."""
@@ -64,17 +67,18 @@ class SessionWorker(CallWorker):
         super().__init__(checkpoint, resources, trace=trace, call=self._sent)
         self._engine = engine
         self._queue: asyncio.Queue[_Waiting | _Finish | Permanent | None] = asyncio.Queue()
+        #: What is asked for the audio that was put into the queue last, and for the audio that is being sent.
+        self._queued_options = self._options = self._sent.options
         #: What the session was given and has not answered, its end included.
         self._unanswered: deque[_Item] = deque()
         #: The same of a session that was lost, for the next one.
         self._again: deque[_Item] = deque()
-        self._options = self._sent.options
 
     def rest(self) -> None:
         """Nothing has come for long."""
         super().rest()
         if self.buffered_from is None and not self._over:
-            self._queue.put_nowait(_FINISH)
+            self._queue.put_nowait(_Finish(self._queued_options))
 
     def give_up(self, error: Permanent) -> None:
         """The call cannot go on: once what was answered is published, its transcript has failed."""
@@ -82,9 +86,9 @@ class SessionWorker(CallWorker):
         self._queue.put_nowait(error)
 
     def _line_up(self, found: list[LiveUtterance]) -> None:
-        if self._sent.options != self._options:
-            self._options = self._sent.options
-            self._queue.put_nowait(_FINISH)
+        if self._sent.options != self._queued_options:
+            self._queued_options = self._sent.options
+            self._queue.put_nowait(_Finish(self._queued_options))
         for audio in self._sent.audio_to_send():
             self._queue.put_nowait(_Waiting(audio, self._catching_up.enter(audio.samples)))
         if self._sent.ended:
@@ -100,17 +104,22 @@ class SessionWorker(CallWorker):
             if first is None:
                 break
             if isinstance(first, _Finish):
+                self._options = first.options
                 continue
             self._again.appendleft(first)
             try:
-                if await self._session() is None:
+                ended = await self._session()
+                if ended is None:
                     break
                 attempts = 0
+                if isinstance(ended, _Finish):
+                    self._options = ended.options
             except Retryable as error:
                 attempts += 1
                 seconds = self._resources.policy.after(attempts)
                 self._log.warning("live.session_lost", reason=str(error), attempts=attempts, seconds=round(seconds, 1))
-                self._again = deque([*self._unanswered, *self._again])
+                left = [self._sent.unanswered(item) if isinstance(item, CallAudio) else item for item in self._unanswered]
+                self._again = deque([*left, *self._again])
                 self._unanswered.clear()
                 await self._resources.sleep(seconds)
         await self._complete(self._engine.info)
@@ -119,9 +128,6 @@ class SessionWorker(CallWorker):
         """Sends to one session and publishes its answers; gives what ended it."""
         session = self._engine.open(channels=len(self._sent.facts.channels), options=self._options)
         sending = asyncio.create_task(self._send(session))
-        # Without its sender a session has nothing more to say.
-        sending.add_done_callback(lambda task: _close_if_failed(task, session, closing))
-        closing: set[asyncio.Task[None]] = set()
         try:
             async for answer in session.answers():
                 await self._answer(answer)
@@ -129,19 +135,27 @@ class SessionWorker(CallWorker):
         finally:
             sending.cancel()
             await session.close()
+        for item in self._unanswered:
+            if isinstance(item, CallAudio):
+                self._sent.settle(item.end_ms)
         self._unanswered.clear()
         if isinstance(ended, Permanent):
             raise ended
         return ended
 
     async def _send(self, session: CallSession) -> _Item:
-        while True:
-            item = await self._next()
-            self._unanswered.append(item)
-            if not isinstance(item, CallAudio):
-                break
-            await session.send(item)
-        await session.finish()
+        try:
+            while True:
+                item = await self._next()
+                self._unanswered.append(item)
+                if not isinstance(item, CallAudio):
+                    break
+                await session.send(item)
+            await session.finish()
+        except Exception:
+            # Without its sender a session has nothing more to say.
+            await session.close()
+            raise
         return item
 
     async def _next(self) -> _Item:
@@ -157,11 +171,10 @@ class SessionWorker(CallWorker):
         recognition = self._sent.readable(answer) if isinstance(answer, FinalAnswer) else None
         states = None
         if isinstance(answer, FinalAnswer) and recognition is not None:
-            part = Spoken(
-                channel=answer.channel, start_ms=answer.start_ms, duration_ms=answer.duration_ms, recognition=recognition
-            )
+            part = Spoken.of(answer, recognition)
             role, options = self._sent.facts.role_of(answer.channel), self._sent.options_of(answer.start_ms)
-            states = await self._publish_phrase(part, role=role, options=options, said_at=self._sent.said_at(answer.end_ms))
+            with traces.continued(self._trace, "live.phrase", channel=answer.channel):
+                states = await self._publish_phrase(part, role=role, options=options, said_at=self._sent.said_at(answer.end_ms))
         self._sent.answered(answer, step_states=states)
         while self._unanswered and isinstance(sent := self._unanswered[0], CallAudio) and sent.end_ms <= self._sent.settled_ms:
             self._unanswered.popleft()
@@ -171,8 +184,3 @@ class SessionWorker(CallWorker):
         while not self._queue.empty():
             if isinstance(item := self._queue.get_nowait(), _Waiting):
                 item.leave_backlogs()
-
-
-def _close_if_failed(sending: "asyncio.Task[_Item]", session: CallSession, closing: "set[asyncio.Task[None]]") -> None:
-    if not sending.cancelled() and sending.exception() is not None:
-        closing.add(asyncio.create_task(session.close()))

@@ -166,7 +166,7 @@ class CallWorker:
 
     @property
     def buffered_from(self) -> int | None:
-        """The offset of the first record that was taken and is buffered; None where none does."""
+        """The offset of the first record that was taken and is buffered; None where none is."""
         return self._catching_up.first_offset
 
     def rest(self) -> None:
