@@ -32,6 +32,7 @@ from steno_transcriber.live.hypotheses import HypothesisResources
 from steno_transcriber.live.resources import LiveResources
 from steno_transcriber.live.worker import CallWorker
 from steno_transcriber.models.store import ModelStore
+from steno_transcriber.steps import Steps
 from ways import LIVE_RATE, THREADS, batch, live, narrow
 
 from steno.events.catalogue import CALL_AUDIO, Topic
@@ -175,7 +176,8 @@ async def _play(calls: list[Call], engine: UtteranceEngine, number: int) -> Play
         engines=engines,
         decoder=PoolDecoder(engines, pool),
         publisher=played,
-        hypotheses=HypothesisResources(engines=engines, pool=pool, publisher=played),
+        hypotheses=HypothesisResources(engines=engines, pool=pool, publisher=played, steps=Steps()),
+        steps=Steps(),
     )
     audio = [_part(calls[index % len(calls)], second=7 * index) for index in range(number)]
     cpu, wall = time.process_time(), time.monotonic()

@@ -19,18 +19,18 @@ class FairLine(Generic[T]):
         """
         self._fewest_first = frozenset(fewest_first)
         #: For each urgency, the owners in the order of their turns.
-        self._slots: list[OrderedDict[Hashable, deque[T]]] = [OrderedDict() for _ in range(urgencies)]
+        self._turns: list[OrderedDict[Hashable, deque[T]]] = [OrderedDict() for _ in range(urgencies)]
 
     def __bool__(self) -> bool:
-        return any(self._slots)
+        return any(self._turns)
 
     def put(self, urgency: int, owner: Hashable, work: T) -> None:
         """Line up work. An owner that has none in line comes behind all others."""
-        self._slots[urgency].setdefault(owner, deque()).append(work)
+        self._turns[urgency].setdefault(owner, deque()).append(work)
 
     def get(self) -> T:
         """Take the next; there must be one."""
-        urgency, turns = next((urgency, turns) for urgency, turns in enumerate(self._slots) if turns)
+        urgency, turns = next((urgency, turns) for urgency, turns in enumerate(self._turns) if turns)
         if urgency in self._fewest_first:
             turns.move_to_end(min(turns, key=lambda owner: len(turns[owner])), last=False)
         owner, waiting = turns.popitem(last=False)
@@ -41,7 +41,7 @@ class FairLine(Generic[T]):
 
     def clear(self) -> list[T]:
         """Take all."""
-        found = [work for turns in self._slots for waiting in turns.values() for work in waiting]
-        for turns in self._slots:
+        found = [work for turns in self._turns for waiting in turns.values() for work in waiting]
+        for turns in self._turns:
             turns.clear()
         return found

@@ -5,7 +5,7 @@
 | it has a transcript | result document, then phrases, then `TranscriptCompleted` |
 | it is broken, missing, too long, in another language | `TranscriptFailed` with the reason; nothing in dead letters |
 | Kafka will never take a record of it | the same |
-| the object store, Kafka or the disk is away, or no decoder can be begun | `Retryable`: the kernel calls again, for ever |
+| the object store, Kafka, the disk or a call engine is away, or no decoder begins | `Retryable`: the kernel calls again |
 | its decoder dies twice, or the transcriber with it (`attempts`) | `TranscriptFailed` with the reason |
 | an error that nobody foresaw | it is tried again, held, or given up (`steno.kafka.held_records`): then `TranscriptFailed` |
 | it was cancelled before its results were being published | nothing more is published |
@@ -88,7 +88,7 @@ class Transcriber:
         recordings_pool: Executor,
         at_once: int,
         max_audio_ms: int,
-        steps: Steps | None = None,
+        steps: Steps,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """`pool` decodes speech; `recordings_pool` has a thread for each of the recordings that are decoded `at_once`."""
@@ -103,7 +103,7 @@ class Transcriber:
         self._pool = pool
         self._recordings_pool = recordings_pool
         self._max_audio_ms = max_audio_ms
-        self._steps = steps or Steps()
+        self._steps = steps
         self._now = now
         self._under_way: dict[Key, Work] = {}
         self._cancelled: BoundedCache[Key, None] = BoundedCache(REMEMBERED)

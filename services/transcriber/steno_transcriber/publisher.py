@@ -1,6 +1,5 @@
 """Where the records of the transcriber go, and a publisher that waits while Kafka is away."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
@@ -25,7 +24,7 @@ class Publisher(Protocol):
 class Retrying:
     """Repeats work that failed, for as long as a retry may help."""
 
-    def __init__(self, policy: RetryPolicy, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+    def __init__(self, policy: RetryPolicy, *, sleep: Callable[[float], Awaitable[None]]) -> None:
         self._policy = policy
         self._sleep = sleep
 

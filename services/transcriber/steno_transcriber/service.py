@@ -117,15 +117,14 @@ def _load_one(settings: TranscriberSettings, kind: EngineKind, model: Path | Non
 
 
 def _live(cluster: Cluster, loaded: Engines, pool: DecodePool, loop_lag: LoopLag, *, buffer_folder: Path | None) -> LogConsumer:
+    steps = Steps(CONFIGURED)
     resources = LiveResources(
         engines=loaded,
         decoder=PoolDecoder(loaded, pool),
         publisher=cluster.producer,
-        hypotheses=HypothesisResources(
-            engines=loaded, pool=pool, publisher=cluster.producer, loop_lag=loop_lag, steps=Steps(CONFIGURED)
-        ),
+        hypotheses=HypothesisResources(engines=loaded, pool=pool, publisher=cluster.producer, loop_lag=loop_lag, steps=steps),
         buffer_folder=buffer_folder,
-        steps=Steps(CONFIGURED),
+        steps=steps,
     )
     return LogConsumer(
         cluster,

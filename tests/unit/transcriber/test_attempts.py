@@ -19,6 +19,7 @@ from steno_transcriber.engines.scripted import ScriptedEngine
 from steno_transcriber.fetch import Fetcher, FetchLimits
 from steno_transcriber.fetch_places import FetchPlaces
 from steno_transcriber.job import Transcriber
+from steno_transcriber.steps import Steps
 from support.recordings import silence
 
 from steno.events.catalogue import RECORDINGS, Topic
@@ -111,6 +112,7 @@ async def steno(tmp_path: Path) -> AsyncIterator[Installation]:
                 recordings_pool=recordings_pool,
                 at_once=2,
                 max_audio_ms=60_000,
+                steps=Steps(),
                 now=lambda: NOW,
             )
             yield made

@@ -16,6 +16,7 @@ from steno_transcriber.live.hypotheses import HypothesisResources
 from steno_transcriber.live.resources import LiveResources
 from steno_transcriber.live.transcriber import LiveTranscriber
 from steno_transcriber.speech import Recognition
+from steno_transcriber.steps import Steps
 from support.live_bed import PARTITION, Topics, message
 from support.live_calls import BEGAN, CallWriter, Entry
 from support.live_transcriber import undisturbed, written
@@ -63,7 +64,8 @@ async def transcriber() -> AsyncIterator[tuple[LiveTranscriber, TimedTopics]]:
             engines=engines,
             decoder=PoolDecoder(engines, pool),
             publisher=topics,
-            hypotheses=HypothesisResources(engines=engines, pool=pool, publisher=topics),
+            hypotheses=HypothesisResources(engines=engines, pool=pool, publisher=topics, steps=Steps()),
+            steps=Steps(),
         )
         handler = LiveTranscriber(resources, read_checkpoints=topics.read)
         await handler.open(PARTITION)

@@ -19,6 +19,7 @@ from steno_transcriber.fetch import Fetcher, FetchLimits
 from steno_transcriber.fetch_places import FetchPlaces
 from steno_transcriber.job import Transcriber
 from steno_transcriber.speech import Recognition
+from steno_transcriber.steps import Steps
 from support.recordings import excerpt, silence
 
 from steno.events import ids
@@ -146,6 +147,7 @@ def transcriber(
             recordings_pool=recordings_pool,
             at_once=2,
             max_audio_ms=60_000,
+            steps=Steps(),
             now=lambda: NOW,
         )
         engine.go_on.set()

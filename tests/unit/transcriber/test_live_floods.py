@@ -374,7 +374,7 @@ def test_there_is_a_bound_to_what_is_buffered_of_all_calls() -> None:
 
 
 def test_there_is_a_bound_to_what_is_buffered_in_memory() -> None:
-    """Beyond it, it is on disk from the first; and what is on disk, or gone, makes backlog."""
+    """Beyond it, it is on disk from the first; and what is on disk, or gone, makes room."""
     budget = BufferBudget(most_in_memory_bytes=2 << 20)
     asides = [RecordBuffer("c", None, budget=budget) for _ in range(5)]
     for each in asides[:3]:

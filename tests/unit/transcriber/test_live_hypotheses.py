@@ -18,6 +18,7 @@ from steno_transcriber.live.call import LiveCall, LiveUtterance, begun
 from steno_transcriber.live.hypotheses import DUE_SECONDS, SOONEST_SECONDS, Hypotheses, HypothesisResources
 from steno_transcriber.live.loop_lag import LoopLag
 from steno_transcriber.speech import Utterance
+from steno_transcriber.steps import Steps
 from support.asked import ENGLISH
 from support.leaks import leaky
 from support.live_calls import CHANNELS, CallWriter, Entry
@@ -26,7 +27,7 @@ from support.speech import call_audio
 
 from steno.events import ids
 from steno.events.catalogue import HYPOTHESES, Topic
-from steno.events.records import AudioCodec, CallStarted, Hypothesis, Record, Role
+from steno.events.records import AudioCodec, CallStarted, Hypothesis, Phrase, Record, Role
 from steno.kafka.errors import KafkaUnavailable
 
 P = ParamSpec("P")
@@ -57,6 +58,7 @@ class Bed:
 
     def __init__(self, engine: ScriptedEngine | None = None) -> None:
         self.engine = engine or ScriptedEngine()
+        self.steps = Steps()
         self.now = 100.0
         self.idle = True
         self.loop_lag = LoopLag(clock=lambda: self.now)
@@ -72,7 +74,12 @@ class Bed:
         assert isinstance(started, CallStarted)
         self.call = LiveCall(begun(started, log[0].offset))
         resources = HypothesisResources(
-            engines=Engines([self.engine]), pool=self, publisher=self, loop_lag=self.loop_lag, clock=lambda: self.now
+            engines=Engines([self.engine]),
+            pool=self,
+            publisher=self,
+            loop_lag=self.loop_lag,
+            steps=self.steps,
+            clock=lambda: self.now,
         )
         self.hypotheses = Hypotheses(self.call, resources)
 
@@ -261,6 +268,25 @@ async def test_a_hypothesis_says_of_what_it_is(bed: Bed) -> None:
         assert all(hypothesis.text.startswith(hypothesis.stable_text) for hypothesis in told)
         assert all(final.text.startswith(hypothesis.stable_text) for hypothesis in told)
         assert len(told) < 3 or told[-1].stable_text
+
+
+class LoudStep:
+    """Writes what is said in capitals, behind how many phrases there were."""
+
+    name = "loud"
+
+    def apply(self, phrase: Phrase, state: str) -> tuple[Phrase, str]:
+        return phrase.model_copy(update={"text": f"{state or 0} {phrase.text.upper()}"}), str(int(state or 0) + 1)
+
+
+async def test_a_hypothesis_goes_through_the_steps_and_changes_none_of_their_states(bed: Bed) -> None:
+    """Nobody reads of an open utterance what a step takes out of its final."""
+    bed.steps = Steps([LoudStep()])
+    log = one_channel()
+    bed.begin(log)
+    await bed.play(log)
+    assert len(bed.told) > 3
+    assert all(told.text.startswith("0 ") and told.text == told.text.upper() for told in bed.told)
 
 
 async def test_one_in_line_is_not_decoded_when_its_utterance_has_ended(bed: Bed) -> None:

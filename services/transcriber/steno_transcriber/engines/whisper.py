@@ -60,7 +60,7 @@ class WhisperEngine:
         return self._info
 
     def packs(self, utterances: Iterable[Utterance]) -> Iterator[Pack]:
-        """Utterances of a channel buffered end to end in windows, several windows in a pack."""
+        """Utterances of a channel laid end to end in windows, several windows in a pack."""
         return self._options.packing.packs(utterances)
 
     def refusal(self, options: RecognitionOptions) -> Unsupported | None:
