@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from steno_ingest.recordings import watched_folder as folder_module
 from steno_ingest.recordings.folder_contents import EMPTY_WAITS
-from steno_ingest.recordings.folder_files import OpenFolder, Stamp
+from steno_ingest.recordings.folder_files import OpenFolder, Stamp, TargetFolder
 from steno_ingest.recordings.intake import Upload
 from steno_ingest.recordings.tables import recordings
 from steno_ingest.recordings.watched_folder import WatchedFolder
@@ -212,7 +211,7 @@ async def test_what_cannot_be_moved_is_taken_in_once(ingest: Ingest, watch: Watc
 
     with monkeypatch.context() as patch, capture_logs() as logged:
         patch.setattr(ingest.intake, "upload", counted)
-        patch.setattr(folder_module, "_move_in", stuck)
+        patch.setattr(TargetFolder, "move_in", stuck)
         for _ in range(4):
             await watch.settle()
     assert len(uploads) == 2
@@ -294,7 +293,7 @@ async def test_a_crash_before_the_move_is_harmless(ingest: Ingest, watch: Watch,
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(folder_module, "_move_in", die)
+        patch.setattr(TargetFolder, "move_in", die)
         with pytest.raises(KeyboardInterrupt):
             await watch.settle()
     assert watch.files() == ["a.wav"]
