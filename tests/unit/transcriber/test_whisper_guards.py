@@ -72,6 +72,13 @@ def test_several_utterances_of_what_may_be_no_speech_are_not_believed_together()
     assert Guards().judge(beeps, 3.0, utterances=5) is Verdict.IMPROBABLE
 
 
+def test_words_that_repeat_themselves_are_not_believed_where_nobody_may_have_spoken() -> None:
+    """What music gave on a processor of another kind; and a real answer."""
+    judge = Guards().judge
+    assert judge(heard("Oh, oh, oh, oh", -0.87, 0.91), 1.8) is Verdict.IMPROBABLE
+    assert judge(heard("Yes, yes, yes, yes", -0.38, 0.45), 3.0) is Verdict.BELIEVED
+
+
 def test_words_among_others_are_doubted_if_improbable_or_repeated() -> None:
     """And only then."""
     doubts = Guards().doubts

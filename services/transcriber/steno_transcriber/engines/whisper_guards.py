@@ -53,13 +53,14 @@ class Guards:
     def judge(self, decoded: Decoded, sound_seconds: float, *, utterances: int = 1) -> Verdict:
         """What is thought of the text of a window of so many utterances, where there was sound for so long.
 
-        Where several may be no speech, their text is improbable however probable it is: "beep, beep, beep".
+        Where several may be no speech, or words repeat themselves in what may be none, the text is improbable however probable
+        it is: "beep, beep, beep", "Oh, oh, oh" to music.
         """
         words = len(decoded.words) or len(decoded.text.split())
         if decoded.capped or decoded.compression > self.most_compression or words > self._most_words(sound_seconds):
             return Verdict.CIRCULAR
         sparse = sound_seconds >= self.sparse_seconds and words < self.sparse_words_per_second * sound_seconds
-        if utterances > 1 and decoded.no_speech > self.most_no_speech:
+        if decoded.no_speech > self.most_no_speech and (utterances > 1 or _repeats(decoded.text.split())):
             return Verdict.IMPROBABLE
         surely_speech = 0.0 if sparse else max(self.most_no_speech - decoded.no_speech, 0.0)
         least = max(self.least_log_probability - self.slope * surely_speech, self.surely_log_probability)
