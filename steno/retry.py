@@ -1,5 +1,7 @@
 """Retries: how long to wait before the next attempt at something that failed, and the loop that makes the attempts.
 
+Imports no adapter.
+
 | error | decision |
 |---|---|
 | `Retryable` | again, for ever, with a capped back-off, or when the error says: the fault is elsewhere and will pass |

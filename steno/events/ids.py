@@ -1,4 +1,4 @@
-"""Ids of derived records, computed from what they describe, so that a replay writes the same ids and sinks keep one.
+"""Ids of derived records, computed from what they describe, so that a replay writes the same ids and sinks keep one. Pure.
 
 UUID version 5 (RFC 9562 §5.5) over the parts, each with its length in front so that no two lists of parts collide.
 """

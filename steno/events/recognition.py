@@ -1,4 +1,4 @@
-"""What a publisher asks of a speech engine: `RecognitionOptions`, one frozen value that every engine is given.
+"""What a publisher asks of a speech engine: `RecognitionOptions`, one frozen value that every engine is given. Pure.
 
 A record carries it in two fields: `locale`, and `recognition` for all the rest.
 """

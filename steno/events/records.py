@@ -1,4 +1,4 @@
-"""The records of the topics, as frozen typed values.
+"""The records of the topics, as frozen typed values. Pure.
 
 Each mirrors one `schemas/records/NAME.avsc` field by field (a test holds the two together) and is validated when built,
 so a record that exists is a record that may be sent. Times inside audio are milliseconds from the start of the call's audio;

@@ -1,4 +1,4 @@
-"""The result document: the transcript of a recording as JSON, which the transcriber writes and everybody else reads.
+"""The result document: the transcript of a recording as JSON, which the transcriber writes and everybody else reads. Pure.
 
 Its JSON Schema is published as `schemas/result-document.schema.json`.
 """

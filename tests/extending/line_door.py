@@ -1,4 +1,4 @@
-"""The example of `docs/extending.md`: a door whose peers send lines of text, and one channel of G.711 μ-law audio.
+"""The example of `docs/extending.md`: a door whose peers send lines of text, and one channel of G.711 μ-law audio. Pure.
 
 ```
 peer: call ID ──▶ door: go | no REASON      peer: pause | resume      peer: bye ──▶ door: kept

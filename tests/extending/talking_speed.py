@@ -1,4 +1,4 @@
-"""The example of `docs/extending.md`: an insight, how fast somebody speaks."""
+"""The example of `docs/extending.md`: an insight, how fast somebody speaks. Pure."""
 
 from steno.events.records import Phrase
 

@@ -1,4 +1,4 @@
-"""Everything the enricher reads out of one phrase. Slow to import: YAKE brings NumPy and NetworkX."""
+"""Everything the enricher reads out of one phrase. Pure. Slow to import: YAKE brings NumPy and NetworkX."""
 
 from steno.events.records import Phrase
 from steno_enricher.analysed import Analysed

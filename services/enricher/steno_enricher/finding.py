@@ -1,4 +1,4 @@
-"""What the enricher made of a phrase, as far as the summary of its pass needs it."""
+"""What the enricher made of a phrase, as far as the summary of its pass needs it. Pure."""
 
 from dataclasses import dataclass
 from typing import Any

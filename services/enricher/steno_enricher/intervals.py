@@ -1,4 +1,4 @@
-"""Spans of speech on a line of milliseconds, kept merged: exact in whatever order they come, and small."""
+"""Spans of speech on a line of milliseconds, kept merged: exact in whatever order they come, and small. Pure."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""What a phrase, and a call, is about: YAKE over the words that are left when greetings and small talk are taken out.
+"""What a phrase, and a call, is about: YAKE over the words that are left when greetings and small talk are taken out. Pure.
 
 Source: Campos et al., "YAKE! Keyword extraction from single documents using multiple local features" (Information Sciences 509,
 2020).

@@ -1,4 +1,4 @@
-"""Key phrases as values, and which of many to show."""
+"""Key phrases as values, and which of many to show. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The rows of the enricher's table: their keys, and the line in front of each that tells the sweep what it must know.
+"""The rows of the enricher's table: their keys, and the line in front of each that tells the sweep what it must know. Pure.
 
 ```
 ["call","recording"]   one pass over a call       steno_enricher.pass_state

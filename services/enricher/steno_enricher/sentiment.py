@@ -1,4 +1,4 @@
-"""The mood of a phrase, from -1 (bad) to 1 (good): VADER, with an overlay of what telephone calls mean by their words.
+"""The mood of a phrase, from -1 (bad) to 1 (good): VADER, with an overlay of what telephone calls mean by their words. Pure.
 
 Source: Hutto & Gilbert, "VADER: A Parsimonious Rule-based Model for Sentiment Analysis of Social Media Text" (ICWSM 2014).
 """

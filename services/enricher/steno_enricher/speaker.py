@@ -1,4 +1,4 @@
-"""Sums over the phrases of a channel. Whole numbers, so that no rounding depends on the order."""
+"""Sums over the phrases of a channel. Whole numbers, so that no rounding depends on the order. Pure."""
 
 from dataclasses import dataclass, field
 from typing import Any

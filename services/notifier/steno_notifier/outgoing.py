@@ -1,4 +1,4 @@
-"""What the outside is told: records become events with a thin JSON body, ids and links rather than what was said.
+"""What the outside is told: records become events with a thin JSON body, ids and links rather than what was said. Pure.
 
 `phrase.final` alone says what was said, and is told only to webhooks that name it.
 

@@ -1,4 +1,4 @@
-"""When a failed delivery is tried again."""
+"""When a failed delivery is tried again. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

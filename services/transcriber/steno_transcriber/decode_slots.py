@@ -1,4 +1,7 @@
-"""A first-come-first-served semaphore for decoding: a number of recordings at once, of which one may be a suspect."""
+"""A first-come-first-served semaphore for decoding: a number of recordings at once, of which one may be a suspect.
+
+Imports no adapter.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator

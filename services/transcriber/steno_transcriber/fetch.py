@@ -75,9 +75,9 @@ def fetching_session(limits: FetchLimits, *, allowed_networks: Sequence[Network]
     has its own: on one that it keeps after a body of more than 128 kB, aiohttp 3.14 starts the time-out for reading again, and
     the next request fails at once with it (aio-libs/aiohttp issue 12953 is the same for small bodies).
     """
-    return guarded_session(
-        allowed_networks=allowed_networks, timeout=limits.timeout, limit=0, limit_per_host=0, keep_alive=False
-    )
+    # An attempt as a whole is limited by what comes (`fetch_pace`).
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=limits.connect_seconds, sock_read=limits.read_seconds)
+    return guarded_session(allowed_networks=allowed_networks, timeout=timeout, limit=0, limit_per_host=0, keep_alive=False)
 
 
 class Fetcher:
@@ -243,7 +243,6 @@ class Fetcher:
                 async with asyncio.timeout(self._limits.answer_seconds):
                     response = await self._session.get(
                         _target(url),
-                        timeout=self._limits.timeout,
                         max_redirects=MAX_REDIRECTS + 1,  # aiohttp gives up at the redirect that reaches the limit
                         headers={"Accept-Encoding": "identity"},
                     )

@@ -1,11 +1,9 @@
-"""Limits on fetching a recording: size, time, attempts and slowest speed.
+"""Limits on fetching a recording: size, time, attempts and slowest speed. Pure.
 
 Without a least pace a server that sends a byte now and then holds a place for as long as it likes.
 """
 
 from dataclasses import dataclass, field
-
-import aiohttp
 
 _EACH_SECOND = 1 << 20
 """Each MiB that has come gives a second more, so that the time for a recording follows from its size."""
@@ -59,11 +57,6 @@ class FetchLimits:
     least_bytes_per_second: int = 16_384
     missing_seconds: float = 0
     """For so long is asked again for what is not there yet."""
-
-    @property
-    def timeout(self) -> aiohttp.ClientTimeout:
-        """The limits in time of a connection and of a read; those of an attempt follow from what comes (`pace`)."""
-        return aiohttp.ClientTimeout(total=None, sock_connect=self.connect_seconds, sock_read=self.read_seconds)
 
     @property
     def answer_seconds(self) -> float:

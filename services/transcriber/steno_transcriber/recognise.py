@@ -1,4 +1,7 @@
-"""Runs an engine over the utterances of a recording in a thread pool, never more than a few packs ahead."""
+"""Runs an engine over the utterances of a recording in a thread pool, never more than a few packs ahead.
+
+Imports no adapter.
+"""
 
 from collections import deque
 from collections.abc import Iterable, Iterator

@@ -1,4 +1,4 @@
-"""Voice activity cuts a channel into utterances. Sans-I/O: samples in, utterances out.
+"""Voice activity cuts a channel into utterances. Pure: samples in, utterances out.
 
 WebRTC's detector in its strictest mode, smoothed over a window: speech begins when nine tenths of 0.3 s are voiced, and
 ends when none of it is. What comes out does not depend on how the audio is cut into blocks.

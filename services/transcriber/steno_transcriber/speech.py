@@ -1,4 +1,4 @@
-"""The values that recognition is about: what was heard, and what was understood.
+"""The values that recognition is about: what was heard, and what was understood. Pure.
 
 Times are milliseconds from the start of the call's audio. Samples are mono float32 in [-1, 1] at `SAMPLE_RATE`.
 """

@@ -1,4 +1,4 @@
-"""The steps between a final and its publication, redaction or correction, say: each a pure function. None is configured yet.
+"""The steps between a final and its publication, redaction or correction, say: each a function. None is configured yet. Pure.
 
 Whatever is published of a phrase, on its topic and in the result document, has gone through all steps. The phrases of a pass go
 through one after the other, in the order of their `sequence`. What a step remembers of them is its state, a text that stands in

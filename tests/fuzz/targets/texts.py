@@ -15,8 +15,7 @@ from fuzz.target import Target
 from pydantic import TypeAdapter, ValidationError
 from steno_ingest.errors import InvalidMetadata
 from steno_ingest.recordings import watched_folder
-from steno_ingest.recordings.folder_contents import Settling, complete_recordings
-from steno_ingest.recordings.folder_files import Stamp
+from steno_ingest.recordings.folder_contents import Settling, Stamp, complete_recordings
 from steno_ingest.recordings.metadata import Link, Metadata, parse_link, parse_metadata
 from steno_ingest.rest.forms import Form
 from steno_ingest.rest.recordings import Moment

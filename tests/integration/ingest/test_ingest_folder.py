@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from steno_ingest.recordings.folder_contents import EMPTY_WAITS
-from steno_ingest.recordings.folder_files import OpenFolder, Stamp, TargetFolder
+from steno_ingest.recordings.folder_contents import EMPTY_WAITS, Stamp
+from steno_ingest.recordings.folder_files import OpenFolder, TargetFolder
 from steno_ingest.recordings.intake import Upload
 from steno_ingest.recordings.tables import recordings
 from steno_ingest.recordings.watched_folder import WatchedFolder

@@ -2,8 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from steno_ingest.recordings.folder_contents import EMPTY_WAITS, Settling, complete_recordings, reasons_left
-from steno_ingest.recordings.folder_files import Stamp
+from steno_ingest.recordings.folder_contents import EMPTY_WAITS, Settling, Stamp, complete_recordings, reasons_left
 
 SUFFIXES = (".wav", ".mp3", ".json", ".done", ".wav.done", ".part", ".xml")
 NAMES = st.sampled_from([f"{stem}{suffix}" for stem in ("a", "b.wav") for suffix in SUFFIXES])

@@ -16,7 +16,7 @@ from steno_transcriber.audio.errors import DecoderDied, DecoderLost
 from steno_transcriber.decode_pool import DecodePool
 from steno_transcriber.engines.choice import Engines
 from steno_transcriber.engines.scripted import ScriptedEngine
-from steno_transcriber.fetch import Fetcher, FetchLimits
+from steno_transcriber.fetch import Fetcher, FetchLimits, fetching_session
 from steno_transcriber.fetch_places import FetchPlaces
 from steno_transcriber.job import Transcriber
 from steno_transcriber.steps import Steps
@@ -24,7 +24,6 @@ from support.recordings import silence
 
 from steno.events.catalogue import RECORDINGS, Topic
 from steno.events.records import Record, RecordingCancelled, RecordingSubmitted, TranscriptCompleted, TranscriptFailed
-from steno.http.client import guarded_session
 from steno.kafka.messages import Message
 from steno.storage.objects import ObjectStore
 
@@ -100,7 +99,7 @@ class Installation:
 async def steno(tmp_path: Path) -> AsyncIterator[Installation]:
     made = Installation(tmp_path)
     with DecodePool(1) as pool, ThreadPoolExecutor(2) as recordings_pool:
-        async with guarded_session(timeout=LIMITS.timeout) as session:
+        async with fetching_session(LIMITS) as session:
             made.transcriber = Transcriber(
                 engines=Engines([ScriptedEngine()]),
                 fetcher=Fetcher(store=made.store, session=session, limits=LIMITS),

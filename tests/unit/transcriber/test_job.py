@@ -15,7 +15,7 @@ from steno_transcriber.decode_pool import DecodePool
 from steno_transcriber.engines.choice import Engines
 from steno_transcriber.engines.port import Pack
 from steno_transcriber.engines.scripted import ScriptedEngine
-from steno_transcriber.fetch import Fetcher, FetchLimits
+from steno_transcriber.fetch import Fetcher, FetchLimits, fetching_session
 from steno_transcriber.fetch_places import FetchPlaces
 from steno_transcriber.job import Transcriber
 from steno_transcriber.speech import Recognition
@@ -36,7 +36,6 @@ from steno.events.records import (
     TranscriptFailed,
     TranscriptStarted,
 )
-from steno.http.client import guarded_session
 from steno.kafka.errors import RecordRefused
 from steno.kafka.messages import Message
 from steno.storage.objects import ObjectStore, StoreUnavailable
@@ -117,7 +116,7 @@ def published(tmp_path: Path) -> Published:
 
 @pytest.fixture
 async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    async with guarded_session(timeout=LIMITS.timeout) as made:
+    async with fetching_session(LIMITS) as made:
         yield made
 
 

@@ -5,13 +5,35 @@ for a while; or at once where a marker, an empty file say, lies beside it: `NAME
 """
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import PurePath
+from typing import NamedTuple
 
 from steno.audio_files import is_audio_name, is_partial_name
-from steno_ingest.recordings.folder_files import MARKER, SIDECAR, FoundRecording, Stamp
 
+SIDECAR = ".json"
+MARKER = ".done"
 EMPTY_WAITS = 10
 """An empty file waits so many times as long as others: programs create a file first, and write once they have something."""
+
+
+class Stamp(NamedTuple):
+    """By what a file is known to be the same one, unchanged."""
+
+    inode: int
+    size: int
+    modified_ns: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FoundRecording:
+    """A complete recording in the folder: the names of its files, and by what they are known."""
+
+    audio: str
+    sidecar: str | None
+    marker: str | None
+    audio_stamp: Stamp
+    sidecar_stamp: Stamp | None = None
 
 
 class Settling:

@@ -11,42 +11,21 @@ import os
 import signal
 import stat
 import sys
-from dataclasses import dataclass
 from io import BufferedReader
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Self
 
 from steno.storage.files_below import NoRegularFile, open_folder, open_in
 from steno_ingest.errors import HardLinked
+from steno_ingest.recordings.folder_contents import MARKER, SIDECAR, FoundRecording, Stamp
 
-SIDECAR = ".json"
-MARKER = ".done"
 ACCEPTED = "accepted"
 REJECTED = "rejected"
 _REASON = ".reason.txt"
 _LONGEST_SUFFIX = 16
 _MOST_NAME_BYTES = 255
-
-
-class Stamp(NamedTuple):
-    """By what a file is known to be the same one, unchanged."""
-
-    inode: int
-    size: int
-    modified_ns: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FoundRecording:
-    """A complete recording in the folder: the names of its files, and by what they are known."""
-
-    audio: str
-    sidecar: str | None
-    marker: str | None
-    audio_stamp: Stamp
-    sidecar_stamp: Stamp | None = None
 
 
 class FileChanged(OSError):

@@ -21,8 +21,8 @@ from steno.errors import Permanent, Retryable
 from steno.tenants import NO_TENANT, Caller
 from steno_ingest.errors import InvalidMetadata
 from steno_ingest.metrics import FOLDER_FILES
-from steno_ingest.recordings.folder_contents import Settling, complete_recordings, reasons_left
-from steno_ingest.recordings.folder_files import ACCEPTED, REJECTED, FoundRecording, OpenFolder
+from steno_ingest.recordings.folder_contents import FoundRecording, Settling, complete_recordings, reasons_left
+from steno_ingest.recordings.folder_files import ACCEPTED, REJECTED, OpenFolder
 from steno_ingest.recordings.intake import Intake
 from steno_ingest.recordings.metadata import Metadata, parse_metadata
 from steno_ingest.recordings.view import Door

@@ -1,4 +1,4 @@
-"""What can be wrong with a recording; apart from the decoder, which takes ffmpeg into memory.
+"""What can be wrong with a recording; apart from the decoder, which takes ffmpeg into memory. Pure.
 
 ```
 StenoError

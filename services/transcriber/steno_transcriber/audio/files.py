@@ -1,4 +1,4 @@
-"""Files as a decoder reads them."""
+"""Files as a decoder reads them. Imports no adapter."""
 
 from typing import Protocol
 

@@ -1,4 +1,4 @@
-"""Decides what a file is before ffmpeg opens it: by what is in it first, then by what was said of it, then by its name.
+"""Decides what a file is before ffmpeg opens it: by what is in it first, then by what was said of it, then by its name. Pure.
 
 | the file | is opened |
 |---|---|

@@ -1,4 +1,4 @@
-"""What the process that decoders are forked from is asked, and what it answers."""
+"""What the process that decoders are forked from is asked, and what it answers. Pure."""
 
 import json
 import struct

@@ -1,4 +1,4 @@
-"""The engines of a process, and which of them serves what is asked for."""
+"""The engines of a process, and which of them serves what is asked for. Pure."""
 
 from collections.abc import Sequence
 from typing import TypeVar

@@ -1,4 +1,4 @@
-"""The engine port: what every speech engine does, in two kinds.
+"""The engine port: what every speech engine does, in two kinds. Imports no adapter.
 
 An *utterance engine* (Whisper) is given utterances that Steno cut. What it says is a function of their audio alone. It has a
 batch face, which splits packing (pure, lazy) from decoding (blocking, thread-safe), so that the caller owns the threads:

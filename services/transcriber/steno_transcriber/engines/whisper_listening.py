@@ -1,4 +1,4 @@
-"""Decides what of a pack is decoded next, and keeps what was understood. Sans-I/O: the engine decodes in between.
+"""Decides what of a pack is decoded next, and keeps what was understood. Pure: the engine decodes in between.
 
 A window that the guards refuse is not given up, but decoded in another way: first in the longest window of the encoder, which
 hears best; then half of its utterances at a time, then each alone; then, where the decoder ran in circles, each half of an

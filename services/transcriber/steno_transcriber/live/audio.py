@@ -1,4 +1,4 @@
-"""Live audio as it came, and what the engines hear of it.
+"""Live audio as it came, and what the engines hear of it. Pure.
 
 Voice activity is told from the samples as they are; what is brought to 16 kHz is only what was said. G.711 goes through a table
 (ITU-T G.711); 8 kHz becomes 16 kHz by a half-band filter of whole numbers in double precision, where sums of such are exact in

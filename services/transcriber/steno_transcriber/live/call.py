@@ -1,4 +1,4 @@
-"""A live call: records of its log in, finished utterances out. Sans-I/O.
+"""A live call: records of its log in, finished utterances out. Pure.
 
 What comes out is a function of the log alone. A call built from a checkpoint and given the log from the checkpoint's offset
 on comes to the same utterances, in the same order, to the bit: of audio before a channel's restart nothing is heard again,

@@ -1,4 +1,4 @@
-"""A live call that goes to a call engine as a whole: records of its log in, audio to be sent out, answers in. Sans-I/O.
+"""A live call that goes to a call engine as a whole: records of its log in, audio to be sent out, answers in. Pure.
 
 It reads the log as every live call does. A checkpoint of it says how far each channel was answered; whoever takes the call over
 sends the audio behind that again.

@@ -1,4 +1,4 @@
-"""Lets AudioHook sessions in, by the signature of their request."""
+"""Lets AudioHook sessions in, by the signature of their request. Not pure: it sets the clock of the doors."""
 
 import time
 

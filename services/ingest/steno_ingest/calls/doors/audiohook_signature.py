@@ -1,5 +1,7 @@
 """Decides who may open an AudioHook session: checks HTTP Message Signatures as Genesys Cloud makes them.
 
+Not pure: it reads the file of secrets. Imports no adapter.
+
 Genesys signs the upgrade request with HMAC-SHA256 over six parts of it, in the shape of
 draft-ietf-httpbis-message-signatures-11 (RFC 9421 before it was one; `@request-target` is the draft's). What is signed is put
 together again from the parsed header, so that there is one spelling only. A nonce opens one session: a request that was

@@ -1,4 +1,4 @@
-"""Lets peers of Steno's own protocol in, by their API key."""
+"""Lets peers of Steno's own protocol in, by their API key. Not pure: it asks who may open by the keys of the API."""
 
 from steno.http.auth import ApiKeys, presented_key
 from steno_ingest.calls.doors.http_entrance import DoorFactory, Upgrade, UpgradeRefused

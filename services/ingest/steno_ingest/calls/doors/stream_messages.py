@@ -1,4 +1,4 @@
-"""Reads and writes the messages of Steno's own door (`docs/protocols/stream.md`)."""
+"""Reads and writes the messages of Steno's own door (`docs/protocols/stream.md`). Pure."""
 
 import json
 from typing import Annotated, Any, Literal

@@ -1,4 +1,4 @@
-"""The table of the doors: which protocol is spoken at which path."""
+"""The table of the doors: which protocol is spoken at which path. Not pure: it makes them by the settings."""
 
 from collections.abc import Mapping
 

@@ -1,5 +1,7 @@
 """Decides who may open a Twilio-shaped stream: requests signed by Twilio, and those that carry an API key.
 
+Not pure: it reads the files of keys.
+
 Twilio signs the upgrade: `X-Twilio-Signature` is the base64 of HMAC-SHA1 over the stream's full URL, keyed with the account's
 Auth Token (twilio.com/docs/usage/security), or HMAC-SHA256 where `X-Twilio-Webhooks-Signature-Settings` says so. It does not
 always sign the port as the URL has it, nor the slash at its end, so a URL is tried in those spellings, as by Twilio's own

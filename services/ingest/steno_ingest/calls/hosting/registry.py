@@ -1,4 +1,4 @@
-"""The registry of the calls of this process: those whose audio comes in here, those being taken in, and those awaited. Pure.
+"""The registry of the calls of this process: those whose audio comes in here, those being taken in, and those awaited.
 
 A call is awaited whose peer may come back for it though no process has audio of it: the ledger has it here, from the process
 before this one or because it answered too late.

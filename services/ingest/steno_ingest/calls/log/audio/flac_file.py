@@ -1,4 +1,6 @@
-"""Writes telephone audio as a FLAC file, for calls of which most is silence: a minute of it takes a few bytes. Pure.
+"""Writes telephone audio as a FLAC file, for calls of which most is silence: a minute of it takes a few bytes.
+
+Imports no adapter.
 
 A WAVE file has every sample of silence, so a call that was paused for hours is a file of hundreds of megabytes. In FLAC a block
 of one value is that value and its length (a constant subframe), and audio is written as it is (a verbatim subframe): the same

@@ -1,4 +1,4 @@
-"""The errors of records that do not fit their call. Such a record goes to dead letters, and its call goes on without it.
+"""The errors of records that do not fit their call. Such a record goes to dead letters, and its call goes on without it. Pure.
 
 ```
 UnusableRecord              steno.unusable_records: what every reader of the log refuses
