@@ -285,3 +285,21 @@ async def test_connections_are_taken_again_when_files_ran_out() -> None:
     assert full.tried < 10
     writer.close()
     listener.stop()
+
+
+async def test_what_is_sent_in_pieces_does_not_wait_for_acknowledgements() -> None:
+    """The system sends each piece at once (TCP_NODELAY), although the listening socket names no protocol."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    told: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    class _Protocol(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            told.set_result(transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            transport.close()
+
+    listener = Listener(listening, lambda _: _Protocol(), Connections(BOUNDS), tls=None)
+    listener.start()
+    _, writer = await asyncio.open_connection(*listening.getsockname())
+    assert await asyncio.wait_for(told, 5) == 1
+    writer.close()
+    listener.stop()
