@@ -1,20 +1,40 @@
-"""The migrations of the services' databases."""
+"""The migrations of the services that keep rows."""
 
-from importlib.util import find_spec
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 from alembic.script import ScriptDirectory
+from sqlalchemy import text
+
+from steno.storage import database
+from steno.storage.transactions import transaction
 
 
 @pytest.mark.parametrize("package", ["steno_ingest", "steno_notifier"])
-def test_migrations_are_one_line(package: str) -> None:
-    """Two that follow the same one leave a service that does not start."""
-    spec = find_spec(package)
-    assert spec is not None
-    assert spec.origin is not None
-    scripts = ScriptDirectory(str(Path(spec.origin).parent / "migrations"))
-    assert len(scripts.get_heads()) == 1
-    revisions = [script.revision for script in scripts.walk_revisions()]
-    assert revisions == sorted(set(revisions), reverse=True)
-    assert len(revisions) == len(list(Path(scripts.versions).glob("0*.py")))
+def test_the_last_by_name_is_the_newest(package: str) -> None:
+    """Each file's name begins with its revision: a service looks at names alone to see whether there is anything to do."""
+    scripts = ScriptDirectory(str(files(package) / "migrations"))
+    names = {script.revision: Path(script.path).name for script in scripts.walk_revisions()}
+    assert all(name.startswith(f"{revision}_") for revision, name in names.items())
+    head = scripts.get_current_head()
+    assert head is not None
+    assert names[head] == max(names.values())
+
+
+async def test_what_is_behind_is_brought_up_to_date(tmp_path: Path) -> None:
+    """One that lacks the last migration gets it, and one that lacks none stays as it is."""
+    engine = database.connect(f"sqlite:///{tmp_path}/rows.db")
+
+    async def revision() -> object:
+        async with transaction(engine) as connection:
+            return (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar_one()
+
+    await database.migrate(engine, "steno_ingest")
+    newest = await revision()
+    async with transaction(engine) as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '0010'"))
+    for _ in range(2):
+        await database.migrate(engine, "steno_ingest")
+        assert await revision() == newest
+    await engine.dispose()
