@@ -8,12 +8,13 @@ the kernel's own; an import contract holds services to that.
 from steno.kafka.client import client_options
 from steno.kafka.cluster import Cluster
 from steno.kafka.consumer import Consumer
-from steno.kafka.followed_keys import FollowedKey, FollowedKeys, offset_at, partition_of, read_range
+from steno.kafka.followed_keys import FollowedKey, FollowedKeys, offset_at, read_range
 from steno.kafka.followed_table import FollowedRows, FollowedTable, MemoryRows
 from steno.kafka.jobs import HELD, Job, Partition
 from steno.kafka.log_consumer import LogConsumer
 from steno.kafka.log_partition import LogHandler
 from steno.kafka.metrics import RECORDS_REFUSED
+from steno.kafka.partitioner import partition_of
 from steno.kafka.processing import RecordProcessor
 from steno.kafka.producer import REFUSALS, Encoded, Headers, Producer
 from steno.kafka.reader import newest_records

@@ -12,7 +12,6 @@ from datetime import datetime
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.partitioner import murmur2
 
 from steno.background import pause, until_stopped
 from steno.events.catalogue import Topic
@@ -20,6 +19,7 @@ from steno.events.codec import Codec
 from steno.kafka.cluster import Cluster
 from steno.kafka.errors import FollowerTooSlow, KafkaUnavailable
 from steno.kafka.messages import Message, RawMessage
+from steno.kafka.partitioner import partition_of
 from steno.kafka.reader import begin_at, partitions_of, read, readable, reader
 from steno.retry import EACH_SECOND, retry
 
@@ -214,8 +214,3 @@ async def offset_at(cluster: Cluster, topic: Topic, partition: int, when: dateti
         end: int = (await client.end_offsets([where]))[where]
         found = (await client.offsets_for_times({where: round(when.timestamp() * 1000)}))[where]
         return end if found is None else int(found.offset)
-
-
-def partition_of(key: str, partitions: int) -> int:
-    """The partition of a key among so many, as Kafka's default partitioner has it (murmur2)."""
-    return int(murmur2(key.encode()) & 0x7FFFFFFF) % partitions

@@ -10,13 +10,12 @@ it may have been the batch that was too large: batches are made smaller, and the
 """
 
 import asyncio
-import random
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any, cast
 from uuid import uuid4
 
@@ -31,7 +30,6 @@ from aiokafka.errors import (
     RecordListTooLargeError,
     UnknownTopicOrPartitionError,
 )
-from aiokafka.partitioner import murmur2
 from prometheus_client import Histogram
 
 from steno.errors import StenoError
@@ -41,6 +39,7 @@ from steno.events.records import Record
 from steno.kafka.client import client_options
 from steno.kafka.errors import KafkaUnavailable, RecordRefused, WrongRecord
 from steno.kafka.metrics import PRODUCE_SECONDS, RECORDS_REFUSED
+from steno.kafka.partitioner import choose_partition
 from steno.kafka.topics import topic_name
 from steno.settings import KafkaSettings, TopicSettings
 from steno.telemetry import traces
@@ -322,7 +321,7 @@ class Producer:
             max_batch_size=self._batch_bytes,
             max_request_size=MAX_DEAD_LETTER_BYTES + _OVERHEAD_BYTES,
             compression_type="zstd",
-            partitioner=_partition,
+            partitioner=choose_partition,
         )
         try:
             await client.start()
@@ -365,19 +364,9 @@ def _refused(name: str, reason: str) -> RecordRefused:
     return RecordRefused(reason)
 
 
-def _partition(key: bytes | None, partitions: list[int], available: list[int]) -> int:
-    """Kafka's default partitioner, which remembers keys: live calls send many small records, and the hash is pure Python."""
-    return int(partitions[_hash(key) % len(partitions)]) if key is not None else random.choice(available or partitions)  # noqa: S311
-
-
 @cache
 def _produce_seconds(topic_name: str) -> Histogram:
     return PRODUCE_SECONDS.labels(topic_name)
-
-
-@lru_cache(maxsize=8192)
-def _hash(key: bytes) -> int:
-    return int(murmur2(key) & 0x7FFFFFFF)
 
 
 async def _close(client: AIOKafkaProducer) -> None:

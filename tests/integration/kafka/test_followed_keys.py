@@ -9,8 +9,9 @@ from support.kernel import GroupUnderTest, cluster_without_broker, running, unti
 from steno.events.catalogue import RECORDINGS
 from steno.events.records import RecordingSubmitted
 from steno.kafka.errors import FollowerTooSlow, KafkaUnavailable
-from steno.kafka.followed_keys import FollowedKey, FollowedKeys, offset_at, partition_of, read_range
+from steno.kafka.followed_keys import FollowedKey, FollowedKeys, offset_at, read_range
 from steno.kafka.messages import Message
+from steno.kafka.partitioner import partition_of
 
 
 def tail_of(group: GroupUnderTest) -> FollowedKeys:

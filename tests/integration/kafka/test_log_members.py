@@ -12,9 +12,9 @@ from support.kernel_member import MemberProcess, member_process
 
 from steno.errors import Permanent, Retryable
 from steno.events.catalogue import RECORDINGS
-from steno.kafka.followed_keys import partition_of
 from steno.kafka.messages import Message
 from steno.kafka.metrics import LAG_RECORDS, REBALANCES
+from steno.kafka.partitioner import partition_of
 from steno.retry import RetryPolicy
 
 PARTITIONS = range(6)

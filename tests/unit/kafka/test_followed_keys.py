@@ -8,7 +8,7 @@ from support.kernel import CODEC, cluster_without_broker, recording
 
 from steno.events.catalogue import RECORDINGS
 from steno.kafka.errors import FollowerTooSlow, KafkaUnavailable
-from steno.kafka.followed_keys import FollowedKey, FollowedKeys, partition_of
+from steno.kafka.followed_keys import FollowedKey, FollowedKeys
 
 
 def put(following: FollowedKey, offset: int, value: bytes | None = None) -> None:
@@ -63,12 +63,3 @@ def test_nothing_is_followed_before_kafka_was_reached() -> None:
     assert not tail.ready()
     with pytest.raises(KafkaUnavailable), tail.follow("call"):
         pass
-
-
-@pytest.mark.parametrize(
-    ("key", "hash_"),
-    [("21", -973932308), ("foobar", -790332482), ("a-little-bit-long-string", -985981536)],
-)
-def test_the_partition_of_a_key_is_that_of_every_kafka_client(key: str, hash_: int) -> None:
-    """Hashes of Kafka's own test (UtilsTest.testMurmur2), made positive as its partitioner does."""
-    assert partition_of(key, 48) == (hash_ & 0x7FFFFFFF) % 48

@@ -6,12 +6,11 @@ from uuid import UUID
 
 import pytest
 from aiokafka.errors import KafkaTimeoutError, RequestTimedOutError
-from aiokafka.partitioner import DefaultPartitioner
 from support.kernel import CODEC, recording
 
 from steno.events.catalogue import PHRASES, RECORDINGS
 from steno.kafka.errors import KafkaUnavailable, WrongRecord
-from steno.kafka.producer import Encoded, Producer, _partition
+from steno.kafka.producer import Encoded, Producer
 from steno.settings import KafkaSettings, TopicSettings
 from steno.telemetry import traces
 
@@ -150,12 +149,3 @@ async def test_a_bare_record_has_no_headers() -> None:
     """Audio chunks are key and value alone."""
     encoded = Producer(NOBODY, TopicSettings(), CODEC, source="ingest").encode_bare(RECORDINGS, recording("c"))
     assert (encoded.key, CODEC.decode(encoded.value), encoded.headers) == (b"c", recording("c"), ())
-
-
-def test_a_key_goes_to_the_partition_of_kafkas_default_partitioner() -> None:
-    """Clients of any language find the same one; what has no key goes anywhere."""
-    default = DefaultPartitioner()
-    for number in range(100):
-        key = f"call-{number}".encode()
-        assert _partition(key, list(range(12)), []) == default(key, list(range(12)), [])
-    assert _partition(None, [0, 1], [1]) == 1
