@@ -8,7 +8,8 @@ import numpy as np
 from steno.events.recognition import RecognitionOptions
 from steno_transcriber.engines.port import EngineInfo, Pack, Unsupported
 from steno_transcriber.engines.refusals import refusal_of
-from steno_transcriber.speech import SAMPLES_PER_MS, Recognition, Samples, Utterance, Word
+from steno_transcriber.engines.repeated_decoding import RepeatedDecoding
+from steno_transcriber.speech import SAMPLES_PER_MS, Recognition, Utterance, Word
 
 VOCABULARY = ("hello", "account", "balance", "card", "payment", "thank", "you", "please", "transfer", "check")
 MS_PER_WORD = 400
@@ -52,10 +53,14 @@ class ScriptedEngine:
         self._check(options)
         return [self._recognise(utterance) for utterance in pack.utterances]
 
-    def stream(self, *, channel: int, start_ms: int, options: RecognitionOptions) -> "ScriptedStream":
+    def stream(self, *, channel: int, start_ms: int, options: RecognitionOptions) -> RepeatedDecoding:
         """Follow an utterance that begins at `start_ms`."""
         self._check(options)
-        return ScriptedStream(self, channel=channel, start_ms=start_ms, options=options)
+
+        def decode(utterance: Utterance) -> Recognition:
+            return self.decode(Pack(utterances=(utterance,)), options)[0]
+
+        return RepeatedDecoding(channel=channel, start_ms=start_ms, hypothesis=decode, final=decode)
 
     def close(self) -> None:
         """Nothing to let go of."""
@@ -74,40 +79,3 @@ class ScriptedEngine:
             for index, text in enumerate(texts)
         )
         return Recognition(text=" ".join(texts), confidence=0.9, words=words)
-
-
-class ScriptedStream:
-    """One utterance while it is spoken, read from the script of the audio so far."""
-
-    def __init__(self, engine: ScriptedEngine, *, channel: int, start_ms: int, options: RecognitionOptions) -> None:
-        self._engine = engine
-        self._channel = channel
-        self._start_ms = start_ms
-        self._options = options
-        self._samples: list[Samples] = []
-
-    def accept(self, samples: Samples) -> None:
-        """Take the next samples of the utterance."""
-        self._samples.append(samples)
-
-    def hypothesis(self) -> Recognition:
-        """The script for the audio so far."""
-        return self.final()
-
-    def final(self) -> Recognition:
-        """The script for the whole utterance."""
-        samples = np.concatenate(self._samples) if self._samples else np.zeros(0, dtype=np.float32)
-        if len(samples) < SAMPLES_PER_MS:
-            return Recognition(text="", confidence=0.0)
-        utterance = Utterance(
-            channel=self._channel,
-            start_ms=self._start_ms,
-            duration_ms=len(samples) // SAMPLES_PER_MS,
-            padding_before_ms=0,
-            samples=samples,
-        )
-        return self._engine.decode(Pack(utterances=(utterance,)), self._options)[0]
-
-    def close(self) -> None:
-        """Let go of the audio."""
-        self._samples.clear()

@@ -8,17 +8,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from steno.events.recognition import RecognitionOptions
 from steno_transcriber.digest import file_digest
 from steno_transcriber.engines.port import EngineInfo, EngineUnavailable, Pack, Unsupported
 from steno_transcriber.engines.refusals import languages_of, refusal_of
+from steno_transcriber.engines.repeated_decoding import RepeatedDecoding
 from steno_transcriber.engines.whisper_decoder import LONGEST_WINDOW_SECONDS, WhisperDecoder, WindowLength
 from steno_transcriber.engines.whisper_guards import Guards, Verdict
 from steno_transcriber.engines.whisper_listening import Attempt, Listening
 from steno_transcriber.engines.whisper_packing import Packing
-from steno_transcriber.speech import SAMPLE_RATE, SAMPLES_PER_MS, Recognition, Samples, Utterance
+from steno_transcriber.speech import SAMPLE_RATE, Recognition, Utterance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,14 +87,19 @@ class WhisperEngine:
             listening.add([layout for _, layout in wanted], heard)
         return [listening.recognition(utterance) for utterance in pack.utterances]
 
-    def stream(self, *, channel: int, start_ms: int, options: RecognitionOptions) -> "WhisperStream":
+    def stream(self, *, channel: int, start_ms: int, options: RecognitionOptions) -> RepeatedDecoding:
         """Follow an utterance that begins at `start_ms`.
 
         Raises:
             Unsupported: the engine cannot serve the options.
         """
         self._languages(options)
-        return WhisperStream(self, channel=channel, start_ms=start_ms, options=options)
+        return RepeatedDecoding(
+            channel=channel,
+            start_ms=start_ms,
+            hypothesis=lambda utterance: self.hypothesis(utterance, options),
+            final=lambda utterance: self.decode(Pack(utterances=(utterance,)), options)[0],
+        )
 
     def hypothesis(self, utterance: Utterance, options: RecognitionOptions) -> Recognition:
         """What was said so far, quickly: greedy, in a narrow window, without times of words."""
@@ -120,48 +124,3 @@ class WhisperEngine:
         if (refusal := self.refusal(options)) is not None:
             raise refusal
         return languages_of(self._info, options)
-
-
-class WhisperStream:
-    """One utterance while it is spoken, decoded anew from its start each time one asks."""
-
-    def __init__(self, engine: WhisperEngine, *, channel: int, start_ms: int, options: RecognitionOptions) -> None:
-        self._engine = engine
-        self._channel = channel
-        self._start_ms = start_ms
-        self._options = options
-        self._samples: list[Samples] = []
-
-    def accept(self, samples: Samples) -> None:
-        """Take the next samples of the utterance."""
-        self._samples.append(samples)
-
-    def hypothesis(self) -> Recognition:
-        """What was said so far, from a narrow window."""
-        utterance = self._utterance()
-        if utterance is None:
-            return Recognition(text="", confidence=0.0)
-        return self._engine.hypothesis(utterance, self._options)
-
-    def final(self) -> Recognition:
-        """What was said."""
-        utterance = self._utterance()
-        if utterance is None:
-            return Recognition(text="", confidence=0.0)
-        return self._engine.decode(Pack(utterances=(utterance,)), self._options)[0]
-
-    def close(self) -> None:
-        """Let go of the audio."""
-        self._samples.clear()
-
-    def _utterance(self) -> Utterance | None:
-        samples = np.concatenate(self._samples) if self._samples else np.zeros(0, dtype=np.float32)
-        if len(samples) < SAMPLES_PER_MS:
-            return None
-        return Utterance(
-            channel=self._channel,
-            start_ms=self._start_ms,
-            duration_ms=len(samples) // SAMPLES_PER_MS,
-            padding_before_ms=0,
-            samples=samples,
-        )
