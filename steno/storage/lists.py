@@ -1,5 +1,6 @@
-"""Lists of rows: those that a caller sees, page by page."""
+"""Lists of rows: those that a caller sees and asks for, page by page."""
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Row, Select, true, tuple_
@@ -12,6 +13,24 @@ from steno.tenants import Caller
 def seen_by(caller: Caller, tenant: ColumnElement[str]) -> ColumnElement[bool]:
     """The condition that a row is one that a caller sees."""
     return true() if caller.everything else tenant == caller.tenant
+
+
+def fitting(
+    *wanted: tuple[Column[Any], str | None], at: Column[Any], since: datetime | None, until: datetime | None
+) -> list[ColumnElement[bool]]:
+    """The conditions of what a caller asks for, where None asks for nothing.
+
+    Args:
+        wanted: Columns, each with the value that it is to have.
+        since: The time in column `at` is this one or a later one.
+        until: It is before this one.
+    """
+    conditions = [column == value for column, value in wanted if value is not None]
+    if since is not None:
+        conditions.append(at >= since)
+    if until is not None:
+        conditions.append(at < until)
+    return conditions
 
 
 async def read_page(

@@ -7,17 +7,16 @@ the same submission or result again changes nothing.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import structlog
-from sqlalchemy import Select, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from steno.audio_files import naming
 from steno.events.catalogue import RECORDINGS, TRANSCRIPTS
 from steno.events.records import RecordingCancelled, RecordingSubmitted, TranscriptFailed
 from steno.paging import Page, Position
-from steno.storage.lists import read_page, seen_by
+from steno.storage.lists import fitting, read_page, seen_by
 from steno.storage.transactions import transaction
 from steno.tenants import Caller
 from steno_ingest.call_owners import owner_of_call
@@ -178,8 +177,10 @@ class RecordingLedger:
 
     async def page(self, filters: Filters, *, caller: Caller, after: Position | None, limit: int) -> Page[RecordingView]:
         """Recordings that a caller sees, the newest first, from after a position on."""
-        query = _filtered(select(recordings), filters).where(seen_by(caller, recordings.c.tenant))
         at, id = recordings.c.accepted_at, recordings.c.recording_id
+        wanted = (recordings.c.state, filters.state), (recordings.c.call_id, filters.call_id)
+        query = select(recordings).where(*fitting(*wanted, at=at, since=filters.since, until=filters.until))
+        query = query.where(seen_by(caller, recordings.c.tenant))
         async with transaction(self._engine) as connection:
             page = await read_page(connection, query, at=at, id=id, after=after, limit=limit)
         return page.map(rows.view_of)
@@ -204,16 +205,3 @@ def _report_step(recording: RecordingView, step: Step) -> None:
             error=step.error,
             seconds=round(seconds, 3),
         )
-
-
-def _filtered(query: Select[Any], filters: Filters) -> Select[Any]:
-    conditions = []
-    if filters.state is not None:
-        conditions.append(recordings.c.state == filters.state.value)
-    if filters.call_id is not None:
-        conditions.append(recordings.c.call_id == filters.call_id)
-    if filters.since is not None:
-        conditions.append(recordings.c.accepted_at >= filters.since)
-    if filters.until is not None:
-        conditions.append(recordings.c.accepted_at < filters.until)
-    return query.where(*conditions)

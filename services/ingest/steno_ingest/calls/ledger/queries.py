@@ -11,7 +11,7 @@ from steno.events.ids import live_pass_id
 from steno.events.records import CallStatus, Phrase
 from steno.events.result_document import TranscriptObservation, TranscriptPhrase
 from steno.paging import Page, Position
-from steno.storage.lists import read_page, seen_by
+from steno.storage.lists import fitting, read_page, seen_by
 from steno.storage.transactions import transaction
 from steno.tenants import Caller
 from steno_ingest.calls.ledger import call_rows as rows
@@ -55,9 +55,11 @@ class CallQueries:
 
     async def page(self, filters: CallFilters, *, caller: Caller, after: Position | None, limit: int) -> Page[CallView]:
         """Calls that a caller may see, the newest first, after a position."""
-        query = select(calls).where(*_conditions(filters), seen_by(caller, calls.c.tenant))
+        at, wanted = calls.c.accepted_at, ((calls.c.state, filters.state), (calls.c.door, filters.door))
+        query = select(calls).where(*fitting(*wanted, at=at, since=filters.since, until=filters.until))
+        query = query.where(seen_by(caller, calls.c.tenant))
         async with transaction(self._engine) as connection:
-            page = await read_page(connection, query, at=calls.c.accepted_at, id=calls.c.call_id, after=after, limit=limit)
+            page = await read_page(connection, query, at=at, id=calls.c.call_id, after=after, limit=limit)
         return page.map(rows.view_of)
 
     async def with_events(self, call_id: str, *, caller: Caller) -> tuple[CallView, list[CallEvent]]:
@@ -129,16 +131,3 @@ def _observed(observation: TranscriptObservation, at: datetime) -> CallEvent:
         detail=f"channel {observation.channel}",
         at=at,
     )
-
-
-def _conditions(filters: CallFilters) -> list[ColumnElement[bool]]:
-    conditions = []
-    if filters.state is not None:
-        conditions.append(calls.c.state == filters.state.value)
-    if filters.door is not None:
-        conditions.append(calls.c.door == filters.door)
-    if filters.since is not None:
-        conditions.append(calls.c.accepted_at >= filters.since)
-    if filters.until is not None:
-        conditions.append(calls.c.accepted_at < filters.until)
-    return conditions
