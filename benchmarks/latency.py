@@ -66,7 +66,7 @@ async def webhook_seconds() -> list[float]:
                     arrived = next(
                         (
                             event.received_at
-                            for event in receiver.take()
+                            for event in receiver.pop_events()
                             if event.type == "transcript.completed" and event.recording_id == accepted["recording_id"]
                         ),
                         None,

@@ -205,7 +205,7 @@ async def _one(call_id: str, audio: np.ndarray, resources: LiveResources, played
         # Audio is there when its last sample was said.
         said = begins + (record.position + (CHUNK_SAMPLES if isinstance(record, AudioChunk) else 0)) / SAMPLE_RATE
         await asyncio.sleep(max(0.0, said - time.monotonic()))
-        worker.take(_message(record, next(offsets)))
+        worker.add_record(_message(record, next(offsets)))
     while not worker.done:
         await asyncio.sleep(CHUNK_SECONDS)
 

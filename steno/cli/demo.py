@@ -115,7 +115,7 @@ async def _collect(client: Api, receiver: WebhookReceiver, insights: AIOKafkaCon
                 insight = codec.decode(message.value)
                 if isinstance(insight, Insight) and insight.recording_id in calls:
                     calls[insight.recording_id].insights[insight.sequence] = insight
-        for event in receiver.take():
+        for event in receiver.pop_events():
             if event.recording_id in calls:
                 await _note(client, event, calls[event.recording_id])
         for recording_id in [waited for waited in waiting if calls[waited].is_back]:

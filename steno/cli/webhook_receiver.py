@@ -51,7 +51,7 @@ class WebhookReceiver:
     ) -> None:
         await self._runner.cleanup()
 
-    def take(self) -> list[ReceivedEvent]:
+    def pop_events(self) -> list[ReceivedEvent]:
         """The events that came since the last call."""
         events, self._events = self._events, []
         return events

@@ -40,13 +40,13 @@ class Assignment:
         """The topics subscribed to, as they are called on the cluster."""
         return list(self._topics)
 
-    def take(self, records: Mapping[TopicPartition, Sequence[RawMessage]]) -> Iterator[Job]:
+    def add_polled(self, records: Mapping[TopicPartition, Sequence[RawMessage]]) -> Iterator[Job]:
         """Marks polled records as under way and makes jobs of them."""
         for where, batch in records.items():
             partition = self._of(where, batch[0].offset)
-            take = partition.tracker.take
+            add = partition.tracker.add
             for raw in batch:
-                take(raw.offset, raw.timestamp)
+                add(raw.offset, raw.timestamp)
                 yield Job(partition=partition, raw=raw)
 
     def committable(self) -> dict[TopicPartition, int]:

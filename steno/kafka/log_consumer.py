@@ -66,7 +66,7 @@ class LogConsumer(GroupMember):
         self._processor = OrderedRecordProcessor(
             cluster,
             group=name,
-            handler=handler.take,
+            handler=handler.handle,
             retry=self._retry,
             try_again=self._try_again,
             give_up=handler.give_up,

@@ -27,7 +27,7 @@ class LogHandler(Protocol):
     """Does the work of a log consumer.
 
     For one partition nothing of it is called at the same time; partitions go on side by side. An exception that is neither
-    `Retryable` nor, from `take`, judged as said there ends the consumer.
+    `Retryable` nor, from `handle`, judged as said there ends the consumer.
     """
 
     async def open(self, partition: int) -> int | None:
@@ -38,7 +38,7 @@ class LogHandler(Protocol):
         cancelled when the partition is taken away meanwhile; `close` is called only for what it returned from.
         """
 
-    async def take(self, message: Message) -> None:
+    async def handle(self, message: Message) -> None:
         """The next message of a partition; the one after it waits until this returns, and the log is read no further.
 
         It raises `Retryable` to be given the same message again after a back-off, for ever; `Permanent` to have it put into

@@ -229,7 +229,7 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             records = await self._fetch(client)
             self._watchdog.polled()
             if records and not self._stopping.is_set():
-                self._begin(self._assignment.take(records))
+                self._begin(self._assignment.add_polled(records))
 
     async def _join(self) -> AIOKafkaConsumer:
         while True:

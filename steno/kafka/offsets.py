@@ -28,7 +28,7 @@ class OffsetTracker:
         self._finished: set[int] = set()
         self._next = begin
 
-    def take(self, offset: int, timestamp_ms: int = 0) -> None:
+    def add(self, offset: int, timestamp_ms: int = 0) -> None:
         """A record is under way from now on; `timestamp_ms` is when it was written.
 
         Raises:

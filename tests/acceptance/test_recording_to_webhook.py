@@ -58,7 +58,7 @@ async def events_of(receiver: WebhookReceiver, call_id: str) -> dict[str, Receiv
     found: dict[str, ReceivedEvent] = {}
     async with asyncio.timeout(60):
         while found.keys() != EVENTS:
-            found |= {event.type: event for event in receiver.take() if event.data["call_id"] == call_id}
+            found |= {event.type: event for event in receiver.pop_events() if event.data["call_id"] == call_id}
             await asyncio.sleep(0.05)
     return found
 

@@ -257,7 +257,7 @@ class Process:
             timestamp=self.world.times.get(offset, NOW),
         )
         try:
-            await self.call_log.take(message)
+            await self.call_log.handle(message)
         except Permanent as error:
             self.world.dead_letters[offset] = error.error_class
 

@@ -12,7 +12,7 @@ class RecordedLog:
     def __init__(self, work: Handler | None = None) -> None:
         """
         Args:
-            work: Done for each message before it counts as taken; what it raises, `take` raises.
+            work: Done for each message before it counts as taken; what it raises, `handle` raises.
         """
         self._work = work
         #: Everything asked of the handler that it did, in its order: what, partition, and the offset taken or settled.
@@ -35,9 +35,9 @@ class RecordedLog:
         self.calls.append(("open", partition, None))
         return self.begins.get(partition)
 
-    async def take(self, message: Message) -> None:
+    async def handle(self, message: Message) -> None:
         await (asyncio.sleep(0) if self._work is None else self._work(message))
-        self.calls.append(("take", message.partition, message.offset))
+        self.calls.append(("handle", message.partition, message.offset))
         self.taken.append((message.partition, message.offset, message.key or ""))
 
     async def give_up(self, message: Message, error: Exception) -> None:

@@ -144,7 +144,7 @@ class Bed:
 
     async def play(self, log: Sequence[Entry]) -> None:
         for entry in log:
-            await self.handler.take(message(entry))
+            await self.handler.handle(message(entry))
 
     async def until(self, kind: type[Record], count: int = 1) -> None:
         """Lets tasks run until so many records of a kind are published."""
@@ -167,7 +167,7 @@ class Elsewhere:
         while self.now < until:
             self.now = min(until, self.now + LONGEST_STEP)
             entry = Entry(offset=self.offset, record=CallUpdated(call_id="elsewhere", updated_at=BEGAN), written_at=self.now)
-            await self._bed.handler.take(message(entry))
+            await self._bed.handler.handle(message(entry))
             self.offset += 1
 
 

@@ -40,14 +40,14 @@ class Listener:
         return cls(LiveCall(checkpoint), published or [], [])
 
     def take(self, entry: Entry) -> None:
-        self.waiting += self.call.take(entry.record, offset=entry.offset, written_at=entry.written_at)
+        self.waiting += self.call.add_record(entry.record, offset=entry.offset, written_at=entry.written_at)
 
     def publish(self, *, leave: int = 0) -> None:
         while len(self.waiting) > leave:
             found = self.waiting.pop(0)
             assert self.call.next_phrase == len(self.published)
             self.published.append(exact(found))
-            self.call.published(
+            self.call.note_published(
                 found.utterance, step_states={}, observation=observation_of(found.utterance, ObservationKind.TONE)
             )
 

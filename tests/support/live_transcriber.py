@@ -32,7 +32,7 @@ def undisturbed(log: Sequence[Entry], engine: UtteranceEngine) -> list[Phrase]:
     assert isinstance(log[0].record, CallStarted)
     call, phrases = LiveCall(begun(log[0].record, log[0].offset)), list[Phrase]()
     for entry in log:
-        for found in call.take(entry.record, offset=entry.offset, written_at=entry.written_at):
+        for found in call.add_record(entry.record, offset=entry.offset, written_at=entry.written_at):
             (recognition,) = engine.decode(Pack(utterances=(found.utterance,)), found.options)
             if recognition:
                 phrase = phrase_of(

@@ -108,7 +108,7 @@ async def events_told(receiver: WebhookReceiver, count: int) -> list[tuple[str, 
     told: list[tuple[str, str]] = []
     async with asyncio.timeout(120):
         while len(told) < count:
-            told += [(event.type, event.recording_id) for event in receiver.take()]
+            told += [(event.type, event.recording_id) for event in receiver.pop_events()]
             await asyncio.sleep(0.1)
     return told
 

@@ -150,7 +150,7 @@ class Enricher:
             return
         with metrics.ANALYSIS_SECONDS.time(), traces.span("analyse phrase"):
             analysed = await self._analyse(phrase)
-        state.take(analysed.finding)
+        state.add(analysed.finding)
         insight = analysed.insight
         refusal: RecordRefused | None = None
         try:

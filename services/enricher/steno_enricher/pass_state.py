@@ -91,7 +91,7 @@ class PassState:
         """Whether the phrase of a sequence is counted, or waits to be."""
         return sequence < self._next_sequence or sequence in self._early
 
-    def take(self, finding: Finding) -> None:
+    def add(self, finding: Finding) -> None:
         """Counts a phrase; one that was seen is ignored.
 
         Raises:
@@ -220,7 +220,7 @@ class PassState:
     def _count(self, finding: Finding) -> None:
         if finding.channel not in self._speakers and len(self._speakers) >= _MOST_SPEAKERS:
             return
-        self._speakers.setdefault(finding.channel, Speaker(role=finding.role)).take(finding)
+        self._speakers.setdefault(finding.channel, Speaker(role=finding.role)).add(finding)
         for phrase in finding.key_phrases:
             self._tally[phrase.text] = self._tally.get(phrase.text, 0) + phrase.relevance
         while len(self._tally) > _MOST_TALLIED:

@@ -30,7 +30,7 @@ class Speaker:
     y: int = 0
     xy: int = 0
 
-    def take(self, finding: Finding) -> None:
+    def add(self, finding: Finding) -> None:
         """Counts a phrase."""
         x, y = finding.start_ms, round(finding.sentiment * _SENTIMENT_UNITS)
         self.first_ms = min(self.first_ms, x) if self.count else x

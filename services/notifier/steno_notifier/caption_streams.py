@@ -93,7 +93,7 @@ class CaptionStream:
         """The captions; None for each heartbeat's time in which there is none. To be gone through once."""
         try:
             for message in self._history:
-                for caption in self._captions.take(message):
+                for caption in self._captions.handle(message):
                     yield caption
                 if self.closed_because:
                     return
@@ -107,7 +107,7 @@ class CaptionStream:
                     for caption in self._captions.silence():
                         yield caption
                 else:
-                    for caption in self._captions.take(message):
+                    for caption in self._captions.handle(message):
                         yield caption
         except StopAsyncIteration:
             self.closed_because = "the service is stopping"

@@ -104,7 +104,7 @@ class Captions:
         """The last event was the end."""
         return self._cursor.ended
 
-    def take(self, message: Message) -> Sequence[Caption]:
+    def handle(self, message: Message) -> Sequence[Caption]:
         """What the reader is told when a message comes; the messages of a topic come in the order of their offsets."""
         record = message.record
         if self.ended or not self._sees(getattr(record, "tenant", "")):

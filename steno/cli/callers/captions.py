@@ -82,7 +82,7 @@ async def follow(place: Place, call_id: str, hear: Callable[[Caption], None]) ->
                     response.raise_for_status()
                     events = ServerSentEvents()
                     async for line in response.content:
-                        for event, data, event_id in events.take(line.decode("utf-8")):
+                        for event, data, event_id in events.add_line(line.decode("utf-8")):
                             cursor = event_id
                             if event == "end":
                                 return
@@ -99,7 +99,7 @@ class ServerSentEvents:
     def __init__(self) -> None:
         self._event, self._data, self._id = "", list[str](), ""
 
-    def take(self, line: str) -> list[tuple[str, str, str]]:
+    def add_line(self, line: str) -> list[tuple[str, str, str]]:
         """The event that a line completes, as its name, its data and the last id; none for most lines."""
         line = line.rstrip("\r\n")
         if line:

@@ -122,7 +122,7 @@ def read_events(body: bytes) -> None:
     """Events have a name and data, whatever the lines."""
     reader = ServerSentEvents()
     for line in body.split(b"\n"):
-        for event, data, _ in reader.take(line.decode("utf-8", "replace")):
+        for event, data, _ in reader.add_line(line.decode("utf-8", "replace")):
             assert event
             assert "\n\n" not in event
             assert data is not None

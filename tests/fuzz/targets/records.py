@@ -211,7 +211,7 @@ def transcribe(records: list[CallRecord]) -> None:
     call = LiveCall(begun(started, 0))
     for offset, record in enumerate(records):
         try:
-            call.take(record, offset=offset, written_at=BEGAN + timedelta(seconds=offset))
+            call.add_record(record, offset=offset, written_at=BEGAN + timedelta(seconds=offset))
         except UnusableRecord:
             continue
         assert 0 <= call.duration_ms <= MOST_MS, f"{call.duration_ms} ms"
@@ -259,7 +259,7 @@ def follow(values: list[bytes]) -> None:
             record = CODEC.decode(value)
         except (UndecodableRecord, UnknownSchema):
             continue
-        for caption in captions.take(_message(record, offset)):
+        for caption in captions.handle(_message(record, offset)):
             assert Cursor.parse(str(caption.cursor)) == caption.cursor
         try:
             match record:

@@ -46,7 +46,7 @@ def go_on(fields: dict[str, Any]) -> None:
         position = found.position + number * 800
         chunk = {"call_id": CALL, "sequence": found.sequence + number, "position": position, "audio": bytes(frame * 800)}
         try:
-            call.take(AudioChunk.model_validate(chunk), offset=found.offset + number, written_at=BEGAN)
+            call.add_record(AudioChunk.model_validate(chunk), offset=found.offset + number, written_at=BEGAN)
         except ValueError:
             break
     call.checkpoint(log_end=found.offset + 9, saved_at=BEGAN)

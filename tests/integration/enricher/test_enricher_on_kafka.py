@@ -40,7 +40,7 @@ def _expected(calls: Calls) -> tuple[dict[str, Insight], dict[str, CallSummary]]
         for phrase in phrases:
             analysed = analysis.of(phrase)
             insights[analysed.insight.insight_id] = analysed.insight
-            state.take(analysed.finding)
+            state.add(analysed.finding)
         state.complete(completed)
         summary = state.summary(at=completed.completed_at)
         summaries[summary.summary_id] = summary

@@ -57,9 +57,9 @@ async def test_a_partition_that_moves_is_settled_and_closed_before_it_is_opened_
             await until(lambda: len(one.taken) + len(other.taken) == 300, running=[first, second])
     assert len({where for where, _, _ in other.taken}) == 3
     for partition in PARTITIONS:
-        offsets = [offset for verb, where, offset in one.calls if (verb, where) == ("take", partition)]
+        offsets = [offset for verb, where, offset in one.calls if (verb, where) == ("handle", partition)]
         assert offsets == list(range(len(offsets)))
-        calls = [verb for verb in one.verbs(partition) if verb != "take"]
+        calls = [verb for verb in one.verbs(partition) if verb != "handle"]
         for at, verb in enumerate(calls):
             assert verb != "open" or at == 0 or calls[at - 2 : at] == ["settle", "close"]
     assert sum((await group.committed()).values()) == 300

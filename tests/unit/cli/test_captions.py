@@ -72,5 +72,5 @@ def test_server_sent_events_are_read(end: str) -> None:
         "retry: 5",
         "",
     ]
-    found = [event for line in lines for event in events.take(line + end)]
+    found = [event for line in lines for event in events.add_line(line + end)]
     assert found == [("phrase", '{"a":\n1}', "7"), ("message", "x", "7")]

@@ -85,7 +85,7 @@ def _summary_of(events: list[Event], *, restarts: set[int] = frozenset()) -> Cal
     state = PassState(call_id="call", recording_id="recording")
     for number, event in enumerate(events):
         if isinstance(event, Finding):
-            state.take(event)
+            state.add(event)
         else:
             state.complete(event)
         if number in restarts:
@@ -163,7 +163,7 @@ def test_an_hour_of_talk_is_a_small_row() -> None:
     """The row of an hour-long call with 1,200 phrases and as many subjects stays below 24 KiB."""
     state = PassState(call_id="call", recording_id="recording")
     for sequence in range(1200):
-        state.take(_phrase(sequence, key_phrases=3))
+        state.add(_phrase(sequence, key_phrases=3))
     assert len(state.to_bytes(at=NOW)) < 24 * 1024
 
 
@@ -172,16 +172,16 @@ def test_a_phrase_beyond_the_completion_contradicts_it() -> None:
     state = PassState(call_id="call", recording_id="recording")
     state.complete(_completed(2))
     with pytest.raises(ContradictoryTranscript, match="phrase 2 of recording recording came"):
-        state.take(_phrase(2))
-    state.take(_phrase(0))
-    state.take(_phrase(1))
+        state.add(_phrase(2))
+    state.add(_phrase(0))
+    state.add(_phrase(1))
     assert state.is_complete
 
 
 def test_a_completion_below_the_phrases_seen_is_refused() -> None:
     """A transcript of which phrase 5 was seen cannot have been completed with two."""
     state = PassState(call_id="call", recording_id="recording")
-    state.take(_phrase(5))
+    state.add(_phrase(5))
     with pytest.raises(ContradictoryTranscript, match="but phrase 5 came"):
         state.complete(_completed(2))
 

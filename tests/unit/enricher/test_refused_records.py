@@ -107,10 +107,10 @@ def test_a_phrase_that_never_comes_is_awaited_by_a_thousand_others_at_most() -> 
     """Then they count without it, and it does not count any more."""
     state = PassState(call_id="c", recording_id="r")
     for sequence in range(1, 1001):
-        state.take(finding(sequence))
+        state.add(finding(sequence))
     assert not state.has_seen(0)
-    state.take(finding(1001))
-    state.take(finding(0))
+    state.add(finding(1001))
+    state.add(finding(0))
     assert state.phrase_count == 1001
     assert len(state.to_bytes(at=NOW)) < 30_000
     assert PassState.from_bytes(state.to_bytes(at=NOW), call_id="c", recording_id="r").phrase_count == 1001
@@ -120,11 +120,11 @@ def test_no_run_of_phrases_outgrows_a_row() -> None:
     """Ten thousand channels, and spans without end: a row stays below what Kafka takes."""
     state = PassState(call_id="c", recording_id="r")
     for sequence in range(10_000):
-        state.take(finding(sequence, channel=sequence))
+        state.add(finding(sequence, channel=sequence))
     assert len(state.summary(at=NOW).speakers) == 64
     state = PassState(call_id="c", recording_id="r")
     for sequence in range(MOST_SPANS + 50):
-        state.take(finding(sequence))
+        state.add(finding(sequence))
     assert state.phrase_count == MOST_SPANS + 50
     assert len(state.to_bytes(at=NOW)) < 100_000
 

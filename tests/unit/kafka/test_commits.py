@@ -55,7 +55,7 @@ class Member:
     def finishes(self, offset: int) -> None:
         """Takes a record and is done with it."""
         job: Job
-        for job in self.assignment.take({WHERE: [Record(offset)]}):  # type: ignore[list-item]
+        for job in self.assignment.add_polled({WHERE: [Record(offset)]}):  # type: ignore[list-item]
             job.partition.tracker.finish(offset)
 
     async def commit(self) -> bool:

@@ -51,7 +51,7 @@ class Bench:
         await self._called("open")
         return self.begins
 
-    async def take(self, message: Message) -> None:
+    async def handle(self, message: Message) -> None:
         raise NotImplementedError
 
     async def give_up(self, message: Message, error: Exception) -> None:
@@ -67,7 +67,7 @@ class Bench:
     def comes(self, *offsets: int, keys: str = "") -> None:
         """Records are polled; `keys` has a letter for each, or there is one key."""
         records = [record(offset, keys[at : at + 1] or "call") for at, offset in enumerate(offsets)]
-        for job in self.assignment.take({WHERE: records}):
+        for job in self.assignment.add_polled({WHERE: records}):
             self.partition.add(job)
 
     @property

@@ -24,7 +24,7 @@ class TrackerAgainstModel(RuleBasedStateMachine):
         """Records arrive, now and then with a hole before them."""
         for number in range(count):
             offset = (self.taken[-1] + 1 if self.taken else 40) + (hole if number == 0 else 0)
-            self.tracker.take(offset, timestamp_ms=offset * 10)
+            self.tracker.add(offset, timestamp_ms=offset * 10)
             self.taken.append(offset)
 
     @precondition(lambda self: len(self.taken) > len(self.finished))
@@ -47,7 +47,7 @@ class TrackerAgainstModel(RuleBasedStateMachine):
     def take_again(self, data: st.DataObject) -> None:
         """Offsets only rise."""
         with pytest.raises(ValueError, match="only rise"):
-            self.tracker.take(data.draw(st.sampled_from(self.taken)))
+            self.tracker.add(data.draw(st.sampled_from(self.taken)))
 
     @invariant()
     def agrees(self) -> None:
@@ -80,7 +80,7 @@ def test_an_offset_that_was_never_taken_cannot_finish() -> None:
     tracker = OffsetTracker()
     with pytest.raises(ValueError, match="not under way"):
         tracker.finish(0)
-    tracker.take(5)
+    tracker.add(5)
     for offset in (4, 6):
         with pytest.raises(ValueError, match="not under way"):
             tracker.finish(offset)

@@ -42,7 +42,7 @@ class Bench:
 
     def add(self, *offsets: int) -> None:
         for offset in offsets:
-            self.partition.tracker.take(offset)
+            self.partition.tracker.add(offset)
         self.slots.add([job(self.partition, offset) for offset in offsets])
 
     async def finish(self, offset: int, again: float | None = None) -> None:
@@ -94,7 +94,7 @@ async def test_others_pass_a_job_that_backs_off_alone() -> None:
     bench = Bench()
     bench.add(0)
     waiting = job(bench.partition, 1)
-    bench.partition.tracker.take(1)
+    bench.partition.tracker.add(1)
     bench.slots.add([waiting])
     await settled()
     waiting.alone = True
@@ -147,7 +147,7 @@ async def test_a_handler_deaf_to_cancellation_is_left_behind() -> None:
 
     failures: list[BaseException] = []
     partition = Partition(topic=RECORDINGS)
-    partition.tracker.take(0)
+    partition.tracker.add(0)
     slots = WorkerPool(concurrency=1, line=8, attempt=deaf, fail=failures.append)
     slots.add([job(partition, 0)])
     await settled()
@@ -210,7 +210,7 @@ async def test_instant_jobs_share_one_task() -> None:
     partition = Partition(topic=RECORDINGS)
     slots = WorkerPool(concurrency=4, line=100, attempt=instant, fail=failures.append)
     for offset in range(100):
-        partition.tracker.take(offset)
+        partition.tracker.add(offset)
     slots.add([job(partition, offset) for offset in range(100)])
     await settled()
     assert partition.tracker.committable == 100

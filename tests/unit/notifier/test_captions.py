@@ -129,11 +129,11 @@ def _connection(
     captions, told = _captions(cursor), list[Caption]()
     begun = [message for message in topics[PHRASES][: followed[PHRASES]] if message.offset >= cursor.phrases]
     for message in [*states, *begun, *topics[TRANSCRIPTS][: followed[TRANSCRIPTS]]]:
-        told += captions.take(message)
+        told += captions.handle(message)
     live = {topic: topics[topic][len(states) if topic is CALLS else followed[topic] :] for topic in topics}
     order = data.draw(st.permutations([topic for topic, rest in live.items() for _ in rest]), label="order")
     for topic in order:
-        told += captions.take(live[topic].pop(0))
+        told += captions.handle(live[topic].pop(0))
     if all_of_it:
         return told
     return told[: data.draw(st.integers(0, len(told)), label="cut after")]
@@ -196,7 +196,7 @@ def test_what_is_no_cursor_is_said_to_be_none(text: str) -> None:
 
 
 def _take(captions: Captions, topic: Topic, *records: Record) -> list[str]:
-    return [caption.event for message in _log(topic, records) for caption in captions.take(message)]
+    return [caption.event for message in _log(topic, records) for caption in captions.handle(message)]
 
 
 def test_passes_of_recordings_are_not_captions() -> None:
@@ -216,7 +216,7 @@ def test_a_corrected_phrase_comes_again() -> None:
 
 def test_phrases_out_of_order_are_all_told() -> None:
     """One that comes before another of a lower sequence keeps it from nothing, across a cut."""
-    told = [caption for message in _log(PHRASES, [_phrase(2), _phrase(0)]) for caption in _captions(Cursor()).take(message)]
+    told = [caption for message in _log(PHRASES, [_phrase(2), _phrase(0)]) for caption in _captions(Cursor()).handle(message)]
     assert len(told) == 2
     cursor = Cursor(next_sequence=0, early=(2,))
     assert _take(_captions(cursor), PHRASES, _phrase(0), _phrase(2), _phrase(1)) == ["phrase", "phrase"]

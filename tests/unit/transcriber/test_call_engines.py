@@ -225,7 +225,7 @@ def test_what_is_sent_again_is_silent_where_it_was_answered() -> None:
     assert isinstance(started, CallStarted)
     call = SentCall(begun(started, log[0].offset))
     for entry in log[1:11]:
-        call.take(entry.record, offset=entry.offset, written_at=entry.written_at)
+        call.add_record(entry.record, offset=entry.offset, written_at=entry.written_at)
     sent = call.audio_to_send()
     call.answered(SilentUntil(channel=0, until_ms=sent[4].end_ms - 20))
     again = call.unanswered(sent[4])
@@ -267,7 +267,7 @@ async def test_audio_is_heard_in_the_language_that_was_set_when_it_was_said() ->
     bed = bed_of(engine)
     await bed.handler.open(PARTITION)
     for entry in writer.log:
-        await bed.handler.take(message(entry))
+        await bed.handler.handle(message(entry))
     await bed.until(TranscriptCompleted)
     assert [locale for locale, _ in engine.sessions] == ["en-US", "en-GB"]
     assert abs(engine.sessions[1][1][0].position - 80_000) < 2_000

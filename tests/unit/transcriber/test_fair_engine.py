@@ -80,7 +80,7 @@ async def late_seconds(handler: LiveTranscriber, topics: TimedTopics, logs: Sequ
     for offset, entry in enumerate(entries):
         due = began + (entry.written_at - BEGAN).total_seconds() / FASTER
         await asyncio.sleep(max(0.0, due - time.monotonic()))
-        await handler.take(message(replace(entry, offset=100_000 + offset)))
+        await handler.handle(message(replace(entry, offset=100_000 + offset)))
     names = {log[0].record.call_id for log in logs}
 
     def done() -> int:
@@ -117,7 +117,7 @@ async def test_what_others_say_is_as_soon_there_beside_a_flood_on_their_partitio
     async with transcriber() as (handler, topics):
         log = flood()
         for entry in log:
-            await handler.take(message(entry))
+            await handler.handle(message(entry))
         began = time.monotonic()
         flooded = await late_seconds(handler, topics, good_calls())
         async with asyncio.timeout(60):

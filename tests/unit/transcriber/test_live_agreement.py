@@ -22,7 +22,7 @@ def test_what_stands_is_what_two_in_a_row_agree_on(heard: list[str]) -> None:
     agreement = Agreement()
     before = ""
     for text in heard:
-        stable = agreement.take(text)
+        stable = agreement.add(text)
         count = len(stable.split())
         assert text.startswith(stable)
         assert stable.split() == text.split()[:count]
@@ -38,7 +38,7 @@ def test_it_grows_while_the_text_begins_with_it(heard: list[str]) -> None:
     agreement = Agreement()
     stood = ""
     for text in heard:
-        stable = agreement.take(text)
+        stable = agreement.add(text)
         if begins(text, stood):
             assert len(stable.split()) >= len(stood.split())
         stood = stable
@@ -47,7 +47,7 @@ def test_it_grows_while_the_text_begins_with_it(heard: list[str]) -> None:
 def test_case_and_punctuation_do_not_count() -> None:
     """It is written as it is now."""
     agreement = Agreement()
-    assert agreement.take("i lost my card") == ""
-    assert agreement.take("I lost  my car, and") == "I lost  my"
-    assert agreement.take("I lost, my car. And") == "I lost, my car. And"
-    assert agreement.take("You lost my car") == ""
+    assert agreement.add("i lost my card") == ""
+    assert agreement.add("I lost  my car, and") == "I lost  my"
+    assert agreement.add("I lost, my car. And") == "I lost, my car. And"
+    assert agreement.add("You lost my car") == ""

@@ -41,7 +41,7 @@ async def test_a_record_that_does_not_fit_is_left_out_and_the_log_goes_on(bed: B
     log = log_of()
     await bed.play(log[:10])
     chunk = AudioChunk(call_id="call-1", sequence=99, position=8000, audio=b"\0\0\0")
-    await bed.handler.take(message(Entry(offset=log[9].offset + 1, record=chunk, written_at=BEGAN)))
+    await bed.handler.handle(message(Entry(offset=log[9].offset + 1, record=chunk, written_at=BEGAN)))
     await bed.until(TranscriptStarted)
     assert await bed.handler.settle(PARTITION) is not None
 
@@ -52,11 +52,11 @@ async def test_a_call_of_rubbish_fails_once_and_its_neighbour_goes_on(bed: Bed) 
     other = written("call-2", call_audio()[:, : 15 * 16_000])
     await bed.play(log[:60])
     for number in range(300):
-        await bed.handler.take(message(absurd(1000 + number, 1000 + number)))
+        await bed.handler.handle(message(absurd(1000 + number, 1000 + number)))
         if number % 2 == 0 and number // 2 < len(other):
-            await bed.handler.take(message(replace(other[number // 2], offset=2000 + number)))
+            await bed.handler.handle(message(replace(other[number // 2], offset=2000 + number)))
     for at, entry in enumerate(other[150:]):
-        await bed.handler.take(message(replace(entry, offset=3000 + at)))
+        await bed.handler.handle(message(replace(entry, offset=3000 + at)))
     await bed.until(TranscriptFailed)
     await bed.until(TranscriptCompleted)
     (failed,) = bed.topics.of(TranscriptFailed)
@@ -75,10 +75,10 @@ async def test_nothing_but_audio_makes_up_for_rubbish(bed: Bed) -> None:
     key = DtmfPressed(call_id="call-1", position=0, digit="1", pressed_at=BEGAN)
     offset = 1000
     for number in range(MAX_UNUSABLE):
-        await bed.handler.take(message(absurd(offset, 1000 + number)))
+        await bed.handler.handle(message(absurd(offset, 1000 + number)))
         for more in range(5):
-            await bed.handler.take(message(replace(again, offset=offset + 1 + 2 * more)))
-            await bed.handler.take(message(Entry(offset=offset + 2 + 2 * more, record=key, written_at=BEGAN)))
+            await bed.handler.handle(message(replace(again, offset=offset + 1 + 2 * more)))
+            await bed.handler.handle(message(Entry(offset=offset + 2 + 2 * more, record=key, written_at=BEGAN)))
         offset += 20
     await bed.until(TranscriptFailed)
     (failed,) = bed.topics.of(TranscriptFailed)
@@ -108,7 +108,7 @@ async def test_whoever_goes_on_begins_with_what_is_held(bed: Bed) -> None:
     held = log[0].offset + 1
     other = written("call-2", call_audio()[:, : 5 * 16_000])
     for entry in other:
-        await bed.handler.take(message(replace(entry, offset=entry.offset + 500)))
+        await bed.handler.handle(message(replace(entry, offset=entry.offset + 500)))
     needed = await bed.handler.settle(PARTITION, held)
     assert needed is not None
     assert needed <= held

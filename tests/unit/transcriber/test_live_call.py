@@ -389,7 +389,7 @@ def test_a_record_that_does_not_fit_is_refused_and_harms_nothing(broken: AudioCh
     for entry in call.log:
         listener.take(entry)
     with pytest.raises(UnusableRecord):
-        listener.call.take(broken, offset=500, written_at=BEGAN)
+        listener.call.add_record(broken, offset=500, written_at=BEGAN)
     call.offset = 500
     call.say(speech(2000, 1000))
     call.end()
@@ -431,7 +431,7 @@ def test_updates_beyond_what_is_kept_of_a_call_change_nothing() -> None:
     call.write(CallUpdated(call_id=call.call_id, properties={"p0-0": "new"}, updated_at=BEGAN))
     live = LiveCall(start_of(call.log))
     for entry in call.log:
-        live.take(entry.record, offset=entry.offset, written_at=entry.written_at)
+        live.add_record(entry.record, offset=entry.offset, written_at=entry.written_at)
     last = len(live.facts.properties) // 3 - 1
     assert 6 < last < 11
     assert (live.facts.locale, live.facts.properties["p0-0"]) == (f"en-{last}", "new")

@@ -242,7 +242,7 @@ async def test_what_is_buffered_ends_with_a_fault_of_ours_in_words(bed: FloodBed
     def broken(_: RecordBuffer) -> BufferedRecord:
         return BufferedRecord(offset=2**40, written_at=BEGAN, record=None)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(RecordBuffer, "take", broken)
+    monkeypatch.setattr(RecordBuffer, "pop", broken)
     monkeypatch.setattr("steno_transcriber.live.call.LiveCall._take", _fails)
     await bed.play(flood()[:1])
     (call,) = bed.handler._partitions[PARTITION]
@@ -291,7 +291,7 @@ async def test_what_cannot_be_read_back_fails_the_live_pass_alone(bed: FloodBed,
     def broken(_: RecordBuffer) -> BufferedRecord:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(RecordBuffer, "take", broken)
+    monkeypatch.setattr(RecordBuffer, "pop", broken)
     bed.decoder.held = {"flood"}
     await bed.play(flood(minutes=3))
     (call,) = bed.handler._partitions[PARTITION]
@@ -328,10 +328,10 @@ def test_what_was_put_aside_comes_back_in_its_order_as_it_was(steps: Sequence[Ca
             kept.put(buffered)
             expected.append(buffered)
         elif expected:
-            assert kept.take() == expected.pop(0)
+            assert kept.pop() == expected.pop(0)
         assert kept.first_offset == (expected[0].offset if expected else None)
     while expected:
-        assert kept.take() == expected.pop(0)
+        assert kept.pop() == expected.pop(0)
     assert not kept
     kept.clear()
 
@@ -366,7 +366,7 @@ def test_there_is_a_bound_to_what_is_buffered_of_all_calls() -> None:
     few.put(chunk_of(2_000, 5))
     assert evicted == ["many too_far_ahead"]
     assert not many
-    assert few.take() == chunk_of(3_000, 4)
+    assert few.pop() == chunk_of(3_000, 4)
     few.clear()
     for offset in range(4):
         few.put(chunk_of(2_000, offset))
@@ -380,7 +380,7 @@ def test_there_is_a_bound_to_what_is_buffered_in_memory() -> None:
     for each in asides[:3]:
         each.put(chunk_of(1, 0))
     assert [isinstance(each._file, SpooledTemporaryFile) for each in asides[:3]] == [True, True, False]
-    assert asides[2].take() == chunk_of(1, 0)
+    assert asides[2].pop() == chunk_of(1, 0)
     asides[0].put(chunk_of(2 << 20, 1))
     asides[1].clear()
     for each in asides[2:]:

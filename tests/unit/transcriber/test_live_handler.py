@@ -73,7 +73,7 @@ async def test_nothing_is_forgotten_that_is_not_saved(bed: Bed) -> None:
     """The log is needed from the call's start until its start is told; then from its checkpoint; then not at all."""
     log = log_of()
     assert await bed.handler.settle(PARTITION) is None
-    await bed.handler.take(message(log[0]))
+    await bed.handler.handle(message(log[0]))
     bed.topics.away = 3
     assert await bed.handler.settle(PARTITION) == log[0].offset
     assert not bed.topics.checkpoints
@@ -130,7 +130,7 @@ async def test_a_call_that_is_done_is_done_for_the_next_process_as_well(bed: Bed
 async def test_what_has_not_changed_is_not_saved_again(bed: Bed) -> None:
     """Audio alone, before anything was said, changes nothing worth saving."""
     log = log_of()
-    await bed.handler.take(message(log[0]))
+    await bed.handler.handle(message(log[0]))
     await bed.until(TranscriptStarted)
     await bed.handler.settle(PARTITION)
     first = bed.topics.checkpoints["call-1"]
@@ -184,7 +184,7 @@ async def test_a_clock_that_jumps_ends_no_utterance(bed: Bed, jump: timedelta) -
     later.now += jump
     await later.goes_on(LONGEST_STEP)
     for entry in log[40:]:
-        await bed.handler.take(message(entry, timestamp=entry.written_at + 3 * jump))
+        await bed.handler.handle(message(entry, timestamp=entry.written_at + 3 * jump))
     await bed.until(TranscriptCompleted)
     assert bed.topics.of(Phrase) == undisturbed(log, ScriptedEngine())
 
@@ -195,7 +195,7 @@ async def test_machines_whose_clocks_differ_do_not_disturb_each_other(bed: Bed) 
     later = Elsewhere(bed)
     later.now += timedelta(minutes=15)
     for entry in log:
-        await bed.handler.take(message(entry))
+        await bed.handler.handle(message(entry))
         await later.goes_on(timedelta(milliseconds=100))
     await bed.until(TranscriptCompleted)
     assert bed.topics.of(Phrase) == undisturbed(log, ScriptedEngine())

@@ -112,7 +112,7 @@ class Bed:
     async def play(self, log: Sequence[Entry]) -> None:
         """Takes records as they come, in real time of the test's clock."""
         for entry in log:
-            self.ended += self.call.take(entry.record, offset=entry.offset, written_at=entry.written_at)
+            self.ended += self.call.add_record(entry.record, offset=entry.offset, written_at=entry.written_at)
             self.hypotheses.heard()
             await self.settle()
             self.now += CHUNK_SECONDS

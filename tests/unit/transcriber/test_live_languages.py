@@ -38,7 +38,9 @@ def spoken(*parts: Heard | str) -> list[tuple[int, str]]:
     started = call.log[0].record
     assert isinstance(started, CallStarted)
     live = LiveCall(begun(started, call.log[0].offset, written_at=BEGAN))
-    found = [each for entry in call.log for each in live.take(entry.record, offset=entry.offset, written_at=entry.written_at)]
+    found = [
+        each for entry in call.log for each in live.add_record(entry.record, offset=entry.offset, written_at=entry.written_at)
+    ]
     return [(each.utterance.start_ms, each.options.locale) for each in found]
 
 

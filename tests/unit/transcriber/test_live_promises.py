@@ -74,8 +74,8 @@ def test_a_call_of_hours_holds_nothing_back(sound: str) -> None:
     written_at = {entry.offset: entry.written_at for entry in writer.log}
     worst = 0
     for entry in writer.log:
-        for found in call.take(entry.record, offset=entry.offset, written_at=entry.written_at):
-            call.published(found.utterance, step_states={})
+        for found in call.add_record(entry.record, offset=entry.offset, written_at=entry.written_at):
+            call.note_published(found.utterance, step_states={})
         if (spoken := call.channels[0].open_utterance) is not None:
             assert spoken.duration_ms <= MOST_WITHOUT_FINAL_MS
         if isinstance(entry.record, AudioChunk) and entry.record.sequence % 10 == 0:

@@ -33,7 +33,7 @@ async def test_a_record_that_kafka_refuses_fails_its_call_and_no_other(bed: Bed,
     bed.topics.refuses = lambda record: isinstance(record, kind) and getattr(record, "call_id", "") == "call-1"
     log, other = log_of(), written("call-2", call_audio()[:, : 15 * 16_000])
     for entry in log[:50]:
-        await bed.handler.take(message(entry))
+        await bed.handler.handle(message(entry))
         for _ in range(5):
             await asyncio.sleep(0)
         await bed.handler.settle(PARTITION)

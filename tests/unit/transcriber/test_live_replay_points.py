@@ -57,9 +57,9 @@ def test_a_place_that_the_call_has_had_no_time_for_cannot_be(record: CallRecord)
     """The call is where it was, and its audio is taken afterwards."""
     call = LiveCall(begun(STARTED, 0, written_at=NOW))
     with pytest.raises(ImpossiblePlace):
-        call.take(record, offset=1, written_at=NOW)
+        call.add_record(record, offset=1, written_at=NOW)
     assert call.duration_ms == 0
-    call.take(chunk(0, 0), offset=2, written_at=NOW)
+    call.add_record(chunk(0, 0), offset=2, written_at=NOW)
     assert call.duration_ms == 100
 
 
@@ -73,11 +73,11 @@ def test_a_pause_that_the_call_has_had_no_time_for_holds_until_it_is_let_go_on()
         )
     ):
         with pytest.raises(ImpossiblePlace):
-            call.take(record, offset=1 + offset, written_at=NOW)
-    call.take(chunk(0, 0), offset=3, written_at=NOW)
+            call.add_record(record, offset=1 + offset, written_at=NOW)
+    call.add_record(chunk(0, 0), offset=3, written_at=NOW)
     assert call.duration_ms == 0
-    call.take(CallResumed(call_id="c", position=800, resumed_at=NOW), offset=4, written_at=NOW)
-    call.take(chunk(1, 800), offset=5, written_at=NOW)
+    call.add_record(CallResumed(call_id="c", position=800, resumed_at=NOW), offset=4, written_at=NOW)
+    call.add_record(chunk(1, 800), offset=5, written_at=NOW)
     assert (call.duration_ms, call.audio) == (200, 800)
 
 
@@ -85,7 +85,7 @@ def test_a_start_that_is_said_to_be_long_ago_gives_no_time() -> None:
     """What counts is when the records were written."""
     call = LiveCall(begun(STARTED, 0, written_at=NOW))
     with pytest.raises(ImpossiblePlace):
-        call.take(gap(0, 3600 * RATE), offset=1, written_at=NOW)
+        call.add_record(gap(0, 3600 * RATE), offset=1, written_at=NOW)
 
 
 KINDS = st.sampled_from(["chunk", "chunk", "chunk", "old", "gap", "pause", "resume", "end"])
@@ -138,7 +138,7 @@ def _accounts_for(account: Account, record: CallRecord, at: datetime) -> bool:
 
 def _takes(call: LiveCall, offset: int, record: CallRecord, at: datetime) -> bool:
     try:
-        call.take(record, offset=offset, written_at=at)
+        call.add_record(record, offset=offset, written_at=at)
     except UnusableRecord:
         return False
     return True
@@ -154,6 +154,6 @@ def test_a_record_may_be_written_at_the_ends_of_time(at: datetime) -> None:
     started = call.log[0].record
     assert isinstance(started, CallStarted)
     live = LiveCall(begun(started, 0, written_at=at))
-    found = [entry for record in call.log[1:] for entry in live.take(record.record, offset=record.offset, written_at=at)]
+    found = [entry for record in call.log[1:] for entry in live.add_record(record.record, offset=record.offset, written_at=at)]
     assert found
     assert LiveCall(live.checkpoint(log_end=1000, saved_at=NOW)).duration_ms <= 10_000

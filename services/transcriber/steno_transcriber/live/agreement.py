@@ -17,7 +17,7 @@ class Agreement:
     def __init__(self) -> None:
         self._previous: list[str] = []
 
-    def take(self, text: str) -> str:
+    def add(self, text: str) -> str:
         """The beginning of `text` that stands, as it is written there.
 
         While `text` begins with what stood before, that never shrinks: the one before began with it, too.

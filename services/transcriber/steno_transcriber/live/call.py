@@ -243,7 +243,7 @@ class LiveCall:
         """Whether a record with the id of the call is of it (`steno.call_reader`); no other is to be taken."""
         return self._reader.is_of(record)
 
-    def take(self, record: Record, *, offset: int, written_at: datetime) -> list[LiveUtterance]:
+    def add_record(self, record: Record, *, offset: int, written_at: datetime) -> list[LiveUtterance]:
         """Take the next record of the call and give the utterances that ended with it, in their order.
 
         A record that was taken before is taken no second time.
@@ -277,7 +277,7 @@ class LiveCall:
         """What the steps before publication remember of the phrases so far."""
         return self._step_states
 
-    def published(
+    def note_published(
         self,
         utterance: Utterance,
         *,

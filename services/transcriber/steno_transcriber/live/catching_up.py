@@ -146,7 +146,7 @@ class CatchingUp:
             if not self.may_hear:
                 await self._less_waits()
                 continue
-            self._hear(self._buffer.take())
+            self._hear(self._buffer.pop())
             # Others on the event loop are let in after each record: they are not so late.
             await asyncio.sleep(0)
         self._task = None

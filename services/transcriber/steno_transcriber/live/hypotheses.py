@@ -129,7 +129,7 @@ class Hypotheses:
     def _go_on(self, spoken: OpenUtterance, channel: LiveChannel, *, late: bool) -> None:
         if spoken.under_way:
             if spoken.in_line:
-                spoken.take(channel.open_audio(after=spoken.taken))
+                spoken.add_audio(channel.open_audio(after=spoken.taken))
             return
         now = self._resources.clock()
         elapsed = now - spoken.asked_at
@@ -139,10 +139,10 @@ class Hypotheses:
         if self._call.copying(spoken.channel):
             spoken.asked_at = now
             return
-        spoken.take(channel.open_audio(after=spoken.taken))
+        spoken.add_audio(channel.open_audio(after=spoken.taken))
         if spoken.has_news:
             decoding = self._resources.pool.submit_urgent(urgency, self._call.call_id, spoken.decode)
-            spoken.asked(decoding, at=now)
+            spoken.note_asked(decoding, at=now)
             task = asyncio.create_task(self._hypothesise(spoken, decoding))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -150,7 +150,7 @@ class Hypotheses:
     async def _hypothesise(self, spoken: OpenUtterance, decoding: Future[Recognition]) -> None:
         try:
             recognition = await asyncio.wrap_future(decoding)
-            metrics.LIVE_HYPOTHESIS_SECONDS.observe(spoken.answered(at=self._resources.clock()))
+            metrics.LIVE_HYPOTHESIS_SECONDS.observe(spoken.note_answered(at=self._resources.clock()))
             if recognition and not spoken.over:
                 await self._publish(spoken, recognition)
             spoken.under_way = False
@@ -175,7 +175,7 @@ class Hypotheses:
             start_ms=spoken.start_ms,
             duration_ms=spoken.heard_ms,
             text=text,
-            stable_text=spoken.agreement.take(text),
+            stable_text=spoken.agreement.add(text),
             locale=spoken.options.locale,
             tenant=self._call.tenant,
         )

@@ -26,7 +26,7 @@ class OpenUtterance:
     ) -> None:
         """
         Args:
-            utterance: As it began; of its audio `take` is told.
+            utterance: As it began; its audio comes by `add_audio`.
             at: When that was, in seconds of the caller's clock.
         """
         self.channel = utterance.channel
@@ -68,17 +68,17 @@ class OpenUtterance:
         """Whether a hypothesis was asked for that has not begun."""
         return self._decoding is not None and not self._decoding.running()
 
-    def take(self, audio: Linear) -> None:
+    def add_audio(self, audio: Linear) -> None:
         """Take the next audio; a hypothesis that is in line will hear it."""
         if len(audio):
             self.taken += len(audio) // SOUND_BYTES
             self._waiting.append(audio)
 
-    def asked(self, decoding: Future[Recognition], *, at: float) -> None:
+    def note_asked(self, decoding: Future[Recognition], *, at: float) -> None:
         """A hypothesis is lined up."""
         self._decoding, self.asked_at, self.under_way = decoding, at, True
 
-    def answered(self, *, at: float) -> float:
+    def note_answered(self, *, at: float) -> float:
         """There is one; gives the seconds since the one before."""
         since, self.answered_at = at - self.answered_at, at
         self._decoding = None

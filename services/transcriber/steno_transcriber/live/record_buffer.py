@@ -107,7 +107,7 @@ class RecordBuffer:
         if self.first_offset is None:
             self.first_offset = buffered.offset
 
-    def take(self) -> BufferedRecord:
+    def pop(self) -> BufferedRecord:
         """Takes the first; there must be one."""
         assert self._file is not None
         offset, written_at, is_audio, length = self._header()

@@ -54,7 +54,7 @@ class LiveTranscriber:
         log.info("live.opened", partition=partition, calls=len(calls))
         return min((call.needed_offset for call in calls), default=None)
 
-    async def take(self, message: Message) -> None:
+    async def handle(self, message: Message) -> None:
         """The next record of a partition. Waits while too much is buffered.
 
         What does not fit its call is left out, and ingest puts the first of it aside; too much of it fails the call.
@@ -119,7 +119,7 @@ class LiveTranscriber:
         call = calls.heard_of(record)
         if call is not None:
             try:
-                call.worker.take(message)
+                call.worker.add_record(message)
             except UnusableRecord as error:
                 call.worker.refuse(error)
         elif isinstance(record, CallStarted) and not calls.has(record.call_id):

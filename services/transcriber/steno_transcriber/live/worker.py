@@ -146,7 +146,7 @@ class CallWorker:
             raise error
         return self._done
 
-    def take(self, message: Message) -> None:
+    def add_record(self, message: Message) -> None:
         """Take the next record of the call.
 
         Raises:
@@ -210,7 +210,7 @@ class CallWorker:
 
     def _hear(self, record: Record, *, offset: int, written_at: datetime) -> None:
         before, audio_before = self.call.duration_ms, self.call.audio
-        self._line_up(self.call.take(record, offset=offset, written_at=written_at))
+        self._line_up(self.call.add_record(record, offset=offset, written_at=written_at))
         if self.call.audio > audio_before:
             self._unusable.add_usable()
         metrics.LIVE_AUDIO_SECONDS.inc((self.call.duration_ms - before) / 1000)
@@ -288,7 +288,7 @@ class CallWorker:
             if recognition:
                 part = Spoken.of(spoken.utterance, recognition)
                 states = await self._publish_phrase(part, role=spoken.role, options=spoken.options, said_at=spoken.said_at)
-        self.call.published(spoken.utterance, step_states=states, observation=understood.observation)
+        self.call.note_published(spoken.utterance, step_states=states, observation=understood.observation)
 
     async def _publish_phrase(
         self, part: Spoken, *, role: Role, options: RecognitionOptions, said_at: datetime

@@ -109,7 +109,7 @@ class CallLog:
                 self._jobs.start(entry)
         return None
 
-    async def take(self, message: Message) -> None:
+    async def handle(self, message: Message) -> None:
         """Accounts for one record.
 
         Raises:
