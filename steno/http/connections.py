@@ -1,9 +1,9 @@
 """Limits the connections of a server: how many may be open, which one is closed for a new one, and how slow each may be.
 
-A connection is a *stranger's* (not authenticated) until it has shown a key, or another sign that lets it in. Strangers are
-bounded in all and by address; where there are too many, the oldest one is closed, so that whoever says at once who it is gets
-in under any number that do not. What is known is never closed for a stranger: an upload, a stream of captions or a live call
-stays; of known ones only those that are idle between two requests make room, when nobody else is left.
+A connection is unauthenticated until its client has shown a key, or another proof that lets it in. Unauthenticated connections
+are bounded in all and by address. Where there are too many, the oldest one is closed, so that a client that authenticates at
+once gets in, however many others do not. An authenticated connection in use (an upload, a stream of captions, a live call) is
+never closed for a new one; one that is idle between two requests is, when no unauthenticated one is left.
 """
 
 import time
@@ -17,11 +17,11 @@ from steno.http.rates import address_key
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bounds:
-    """What connections may be and take."""
+    """Limits on the connections of a server."""
 
     #: All of them.
     most: int
-    #: Strangers of one address (IPv6: of one /64).
+    #: Unauthenticated ones from one address (IPv6: from one /64).
     most_of_an_address: int
     #: From the connection, or the first byte of a further request, to the end of the request's head.
     head_seconds: float
@@ -34,12 +34,12 @@ class Bounds:
 class Connection:
     """One connection, from its accept to its end."""
 
-    __slots__ = ("_all", "address", "close", "expire", "heartbeats", "idle", "slow_by", "stranger")
+    __slots__ = ("_all", "address", "close", "expire", "heartbeats", "idle", "slow_by", "unauthenticated")
 
     def __init__(self, all_: "Connections", address: str) -> None:
         self._all = all_
         self.address = address
-        self.stranger = True
+        self.unauthenticated = True
         #: Between two requests.
         self.idle = False
         #: How often its peer gave a sign of life by the WebSocket itself.
@@ -53,40 +53,41 @@ class Connection:
 
     @property
     def bounds(self) -> Bounds:
-        """What it may take."""
+        """The limits on it."""
         return self._all.bounds
 
-    def known(self) -> None:
-        """It has shown who it is."""
-        if self.stranger:
-            self._all.make_known(self)
+    def mark_authenticated(self) -> None:
+        """Notes that its client has authenticated."""
+        if self.unauthenticated:
+            self._all.mark_authenticated(self)
 
-    def awaits_head(self) -> None:
-        """Its peer has begun with a request, or is to begin."""
+    def start_head(self) -> None:
+        """Starts the time limit for the head of a request."""
         self.idle = False
-        self._all.await_head(self)
+        self._all.start_head(self)
 
-    def has_head(self) -> None:
-        """The head has come."""
+    def finish_head(self) -> None:
+        """Ends the time limit for the head: it has arrived."""
         self._all.heads.pop(self, None)
 
-    def awaits_bytes(self, why: str, so_far: Callable[[], int]) -> None:
-        """Bytes are waited for that come or go by themselves, until `enough`.
+    def start_pace(self, why: str, so_far: Callable[[], int]) -> None:
+        """Watches the rate of bytes that the client sends or reads, until `stop_pace`.
 
         Args:
-            so_far: How many have; less than 0 while it is not the peer that is waited for.
+            why: The reason for closing the connection if it is too slow: `slow_body` or `slow_reader`.
+            so_far: Gives the number of bytes so far; less than 0 while the client is not what is waited for.
         """
         if why not in self.slow_by:
             self.slow_by[why] = _Pace(so_far)
             self._all.paced.add(self)
 
-    def enough(self, why: str) -> None:
-        """They are no longer waited for."""
+    def stop_pace(self, why: str) -> None:
+        """Ends the watch that `start_pace` began."""
         if self.slow_by.pop(why, None) is not None and not self.slow_by:
             self._all.paced.discard(self)
 
-    def lost(self) -> None:
-        """It is over."""
+    def remove(self) -> None:
+        """Notes that it has ended."""
         self._all.forget(self)
 
 
@@ -104,23 +105,23 @@ class Connections:
         self.bounds = bounds
         self._exempt = exempt
         self._now = now
-        self._strangers: OrderedDict[Connection, None] = OrderedDict()
+        self._unauthenticated: OrderedDict[Connection, None] = OrderedDict()
         self._by_address: defaultdict[str, OrderedDict[Connection, None]] = defaultdict(OrderedDict)
-        self._known: OrderedDict[Connection, None] = OrderedDict()
+        self._authenticated: OrderedDict[Connection, None] = OrderedDict()
         #: When each head is to have come; all have the same time, so the first one ends first.
         self.heads: OrderedDict[Connection, float] = OrderedDict()
         self.paced: set[Connection] = set()
 
     def __len__(self) -> int:
-        return len(self._strangers) + len(self._known)
+        return len(self._unauthenticated) + len(self._authenticated)
 
     @property
-    def strangers(self) -> int:
-        """Those that have not shown who they are."""
-        return len(self._strangers)
+    def unauthenticated(self) -> int:
+        """How many have not authenticated."""
+        return len(self._unauthenticated)
 
     def admit(self, host: str) -> Connection | None:
-        """A new connection; others may have to make room for it. None where it cannot be taken."""
+        """Registers a new connection, and closes another one for it where there are too many; None where it is refused."""
         address = "" if self._exempt(host) else address_key(host)
         of_address = self._by_address[address]
         if address and len(of_address) >= self.bounds.most_of_an_address:
@@ -131,41 +132,41 @@ class Connections:
                 del self._by_address[address]
             return None
         connection = Connection(self, address)
-        self._strangers[connection] = None
+        self._unauthenticated[connection] = None
         self._by_address[address][connection] = None
-        self.await_head(connection)
+        self.start_head(connection)
         return connection
 
     def make_room(self) -> bool:
-        """Closes the oldest connection without a key, else an idle one; False where there is neither."""
-        victim = next(iter(self._strangers), None) or next((known for known in self._known if known.idle), None)
+        """Closes the oldest unauthenticated connection, else the oldest idle one; False where there is neither."""
+        victim = next(iter(self._unauthenticated), None) or next((each for each in self._authenticated if each.idle), None)
         if victim is None:
             return False
         self._evict(victim)
         return True
 
-    def make_known(self, connection: Connection) -> None:
-        """Counts a connection as known: it has shown who it is."""
-        if connection in self._strangers:
-            self._forget_stranger(connection)
-            self._known[connection] = None
-            connection.stranger = False
+    def mark_authenticated(self, connection: Connection) -> None:
+        """Counts a connection as authenticated."""
+        if connection in self._unauthenticated:
+            self._forget_unauthenticated(connection)
+            self._authenticated[connection] = None
+            connection.unauthenticated = False
 
-    def await_head(self, connection: Connection) -> None:
-        """Gives it its time."""
+    def start_head(self, connection: Connection) -> None:
+        """Starts the time limit for the head of a request."""
         self.heads.pop(connection, None)
         self.heads[connection] = self._now() + self.bounds.head_seconds
 
     def forget(self, connection: Connection) -> None:
-        """It is over; more than once is none."""
-        if connection in self._strangers:
-            self._forget_stranger(connection)
-        self._known.pop(connection, None)
+        """Removes a connection that has ended; removing it again changes nothing."""
+        if connection in self._unauthenticated:
+            self._forget_unauthenticated(connection)
+        self._authenticated.pop(connection, None)
         self.heads.pop(connection, None)
         self.paced.discard(connection)
 
     def tick(self) -> None:
-        """Time has passed: ends what is too slow. Called about once a second."""
+        """Closes the connections that are too slow. Called about once a second."""
         now = self._now()
         while self.heads:
             connection, deadline = next(iter(self.heads.items()))
@@ -178,8 +179,8 @@ class Connections:
                 if pace.too_slow(now, self.bounds):
                     self._expire(connection, why)
                     break
-        CONNECTIONS.labels("strangers").set(len(self._strangers))
-        CONNECTIONS.labels("known").set(len(self._known))
+        CONNECTIONS.labels("unauthenticated").set(len(self._unauthenticated))
+        CONNECTIONS.labels("authenticated").set(len(self._authenticated))
 
     def _expire(self, connection: Connection, why: str) -> None:
         CLOSED.labels(why).inc()
@@ -192,8 +193,8 @@ class Connections:
         self.forget(connection)
         connection.close()
 
-    def _forget_stranger(self, connection: Connection) -> None:
-        del self._strangers[connection]
+    def _forget_unauthenticated(self, connection: Connection) -> None:
+        del self._unauthenticated[connection]
         of_address = self._by_address[connection.address]
         del of_address[connection]
         if not of_address:
@@ -201,7 +202,7 @@ class Connections:
 
 
 class _Pace:
-    """Whether bytes come as fast as they must, on average, while they are waited for."""
+    """Measures whether bytes move as fast as they must, on average."""
 
     __slots__ = ("_at", "_behind", "_seen", "_so_far")
 
@@ -214,7 +215,7 @@ class _Pace:
         self._behind = 0.0
 
     def too_slow(self, now: float, bounds: Bounds) -> bool:
-        """Looks again; the time since the last look counts where the peer was waited for."""
+        """Whether the client is too slow. The time since the last call counts where the client was waited for."""
         so_far = self._so_far()
         if so_far >= 0:
             waited = 0.0 if self._at is None else now - self._at
@@ -225,4 +226,4 @@ class _Pace:
 
 
 def _nothing() -> None:
-    """There is no socket yet."""
+    """Stands for closing the socket while there is none."""

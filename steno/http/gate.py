@@ -161,7 +161,7 @@ class Gate:
         if caller is not None:
             state["caller"] = caller
             if (connection := state.get("connection")) is not None:
-                connection.known()
+                connection.mark_authenticated()
             return None
         if key is None:
             return _no_key("no API key was sent; send one as `Authorization: Bearer KEY` or `X-Api-Key: KEY`")

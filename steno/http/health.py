@@ -49,7 +49,7 @@ class Health:
         self._draining = True
 
     def bare_routes(self) -> list[Route]:
-        """Whether it is live and ready, and not why, for a port that strangers reach."""
+        """Tells whether the service is live and ready without the reasons, for a port that anybody reaches."""
         return [Route("/health/live", self._answer_bare_live), Route("/health/ready", self._answer_bare_ready)]
 
     def routes(self) -> list[Route]:

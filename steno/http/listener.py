@@ -115,14 +115,16 @@ class Listener:
             CLOSED.labels("handshake").inc()
         finally:
             if not connected:
-                connection.lost()
+                connection.remove()
                 accepted.close()
 
     def _make_files(self) -> None:
-        """No file is left for a connection: those that came first of strangers go, and it is tried again soon."""
+        """Frees descriptors when none is left: closes the oldest unauthenticated connections, and accepts again soon."""
         if not self._told_of_files:
             self._told_of_files = True
-            log.warning("http.out_of_files", connections=len(self._connections), strangers=self._connections.strangers)
+            log.warning(
+                "http.out_of_files", connections=len(self._connections), unauthenticated=self._connections.unauthenticated
+            )
         for _ in range(_SHED):
             if not self._connections.make_room():
                 break

@@ -9,7 +9,7 @@ REFUSALS = Counter(
 )
 CONNECTIONS = Gauge(
     "steno_http_connections",
-    "Open connections: `known` have shown a valid key or another sign of who they are, `strangers` have not (yet).",
+    "Open connections: `authenticated` have shown a valid key or another proof of identity, `unauthenticated` have not (yet).",
     ["who"],
 )
 CLOSED = Counter(

@@ -46,7 +46,8 @@ _LEAST_CONTENT = 0.8
 _LINGER_SECONDS = 2.0
 """How long what nobody wants is thrown away: closed at once, TCP would reset the connection before its answer is read."""
 
-# Its warnings are about what strangers send: one a line of the log would let them fill a disk. Errors are the service's own.
+# Its warnings are about what unauthenticated clients send: one a line of the log would let them fill a disk. Errors are the
+# service's own.
 _LOGGER = logging.getLogger("uvicorn.error.requests")
 _LOGGER.setLevel(logging.ERROR)
 
@@ -90,7 +91,7 @@ class HttpProtocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is over."""
-        self._link.lost()
+        self._link.remove()
         self._stage = _Stage.NOTHING
         self._held.clear()
         super().connection_lost(exc)
@@ -110,12 +111,12 @@ class HttpProtocol(H11Protocol):
         """The peer reads more slowly than it is answered."""
         super().pause_writing()
         size = self._socket.get_write_buffer_size()
-        self._link.awaits_bytes("slow_reader", lambda: size - self._socket.get_write_buffer_size())
+        self._link.start_pace("slow_reader", lambda: size - self._socket.get_write_buffer_size())
 
     def resume_writing(self) -> None:
         """The peer has read."""
         super().resume_writing()
-        self._link.enough("slow_reader")
+        self._link.stop_pace("slow_reader")
 
     def on_response_complete(self) -> None:
         """The request is answered, and the connection stays."""
@@ -134,7 +135,7 @@ class HttpProtocol(H11Protocol):
         """What comes from here on is for the protocol of the WebSocket."""
         self.transport = self._socket
         # Until its door has decided.
-        self._link.awaits_head()
+        self._link.start_head()
         self._link.expire = lambda _why: self._socket.abort()
         self._stage = _Stage.NOTHING
         super().handle_websocket_upgrade(event)
@@ -157,7 +158,7 @@ class HttpProtocol(H11Protocol):
         if not self._head:
             self._unset_keepalive_if_required()
             if self.cycle is not None:
-                self._link.awaits_head()
+                self._link.start_head()
         seen = len(self._head)
         self._head += data
         end = _BLANK_LINE.search(self._head, max(0, seen - 2))
@@ -169,7 +170,7 @@ class HttpProtocol(H11Protocol):
             return
         self._held += self._head[len(head) :]
         self._head.clear()
-        self._link.has_head()
+        self._link.finish_head()
         self._stage = _Stage.HELD
         self._received = self._handed_on = 0
         self._chunked = False
@@ -181,7 +182,7 @@ class HttpProtocol(H11Protocol):
             return
         self._stage = _Stage.BODY
         self._chunked = any(name == b"transfer-encoding" for name, _ in self.headers)
-        self._link.awaits_bytes("slow_body", lambda: -1 if self.flow.read_paused else self._received)
+        self._link.start_pace("slow_body", lambda: -1 if self.flow.read_paused else self._received)
         if self._held:
             data = bytes(self._held)
             self._held.clear()
@@ -207,7 +208,7 @@ class HttpProtocol(H11Protocol):
 
     def _has_body(self) -> None:
         self._stage = _Stage.HELD
-        self._link.enough("slow_body")
+        self._link.stop_pace("slow_body")
         if self.conn.trailing_data[0]:
             # A further request behind the body, in h11's hands already: its peer is to send it again, where it is looked at.
             self.cycle.keep_alive = False
@@ -259,8 +260,8 @@ class HttpProtocol(H11Protocol):
         self._stage = _Stage.NOTHING
         self._head.clear()
         self._held.clear()
-        self._link.has_head()
-        self._link.enough("slow_body")
+        self._link.finish_head()
+        self._link.stop_pace("slow_body")
         self.flow.read_paused, paused = False, self.flow.read_paused
         if paused:
             self._socket.resume_reading()

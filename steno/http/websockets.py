@@ -43,12 +43,12 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         """Its door has let it in."""
         super().start_keepalive()
         if self._link is not None:
-            self._link.has_head()
+            self._link.finish_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is over."""
         if self._link is not None:
-            self._link.lost()
+            self._link.remove()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:

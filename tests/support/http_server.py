@@ -82,7 +82,7 @@ async def _echo(scope: Scope, receive: Receive, send: Send) -> None:
     if headers.get(b"x-api-key") != KEY.encode():
         await send({"type": "websocket.close"})
         return
-    scope["state"]["connection"].known()
+    scope["state"]["connection"].mark_authenticated()
     await send({"type": "websocket.accept"})
     while (message := await receive())["type"] == "websocket.receive":
         await send({"type": "websocket.send", "text": message.get("text")})

@@ -1,4 +1,4 @@
-"""What strangers may send to the server of every service, over real sockets."""
+"""What unauthenticated clients may send to the server of every service, over real sockets."""
 
 import asyncio
 import errno
@@ -228,7 +228,7 @@ async def test_thousands_of_silent_connections_stop_nobody(tmp_path: Path, frien
                         form.add_field("file", bytes(200_000), filename="a.wav")
                         async with client.post(url, data=form) as answer:
                             assert answer.status == 200
-            assert steno.server.connections.strangers <= BOUNDS.most_of_an_address
+            assert steno.server.connections.unauthenticated <= BOUNDS.most_of_an_address
         until.set()
         took = sorted(await asyncio.wait_for(calling, 5))
         assert len(took) > 20
@@ -238,7 +238,7 @@ async def test_thousands_of_silent_connections_stop_nobody(tmp_path: Path, frien
 
 
 async def test_the_word_of_a_proxy_counts_only_where_it_is_trusted(tmp_path: Path) -> None:
-    """Nobody is by default: `X-Forwarded-For` of a stranger changes nothing."""
+    """Nobody is by default: `X-Forwarded-For` of a client changes nothing."""
     forwarded = head("GET", "/client", "X-Forwarded-For: 203.0.113.9", "Connection: close")
     async with served(tmp_path) as steno:
         assert (await steno.ask(forwarded)).endswith(b"127.0.0.1")
@@ -248,7 +248,7 @@ async def test_the_word_of_a_proxy_counts_only_where_it_is_trusted(tmp_path: Pat
 
 
 async def test_connections_are_taken_again_when_files_ran_out() -> None:
-    """Strangers make room at once, and the socket is looked at again: not in a busy loop, and not never."""
+    """Unauthenticated connections make room at once, and the socket is looked at again: not in a busy loop, and not never."""
     connections = Connections(replace(BOUNDS, most=10))
     closed: list[int] = []
     for number in range(5):

@@ -166,7 +166,7 @@ async def test_a_handshake_must_come_in_time(tmp_path: Path, pem: Path) -> None:
         silent = asyncio.create_task(steno.ask())
         half = asyncio.create_task(steno.ask(b"\x16\x03\x01\x02\x00\x01\x00"))
         await asyncio.sleep(0.1)
-        assert steno.server.connections.strangers == 2
+        assert steno.server.connections.unauthenticated == 2
         async with asyncio.timeout(3):
             await asyncio.gather(silent, half)
             while len(steno.server.connections) > 0:

@@ -35,7 +35,7 @@ class _World:
 
             def expire(why: str) -> None:
                 self.ended.append((it, why))
-                it.lost()
+                it.remove()
 
             it.expire = expire
         return connection
@@ -52,40 +52,40 @@ def world() -> _World:
 
 
 def test_the_first_silent_one_of_an_address_makes_room(world: _World) -> None:
-    """Beyond its bound an address loses its oldest stranger for each new one; other addresses lose none."""
+    """Beyond its bound an address loses its oldest unauthenticated connection for each new one; other addresses lose none."""
     other = world.opened("192.0.2.9")
     crowd = [world.opened() for _ in range(8)]
     assert world.ended == [(crowd[0], "closed"), (crowd[1], "closed"), (crowd[2], "closed")]
     assert len(world.all) == 6
-    assert other.stranger
+    assert other.unauthenticated
 
 
 def test_who_has_shown_a_key_does_not_count_for_an_address(world: _World) -> None:
-    """Known connections of an address stay, whatever number of strangers comes from there."""
+    """Authenticated connections of an address stay, however many others come from there."""
     friends = [world.opened() for _ in range(5)]
     for friend in friends:
-        friend.known()
+        friend.mark_authenticated()
     for _ in range(50):
         world.open()
     assert not set(friends) & {connection for connection, _ in world.ended}
-    assert (len(world.all), world.all.strangers) == (10, 5)
+    assert (len(world.all), world.all.unauthenticated) == (10, 5)
 
 
-def test_strangers_make_room_in_all(world: _World) -> None:
-    """Beyond the bound of all the first stranger goes, wherever the new one is from."""
-    strangers = [world.opened(f"192.0.2.{number}") for number in range(20)]
+def test_unauthenticated_ones_make_room_in_all(world: _World) -> None:
+    """Beyond the bound of all the first unauthenticated one goes, wherever the new one is from."""
+    first = [world.opened(f"192.0.2.{number}") for number in range(20)]
     world.opened("192.0.2.100")
-    assert world.ended == [(strangers[0], "closed")]
+    assert world.ended == [(first[0], "closed")]
 
 
-def test_idle_ones_make_room_when_there_are_no_strangers(world: _World) -> None:
+def test_idle_ones_make_room_when_all_are_authenticated(world: _World) -> None:
     """A connection between two requests may end at any time; one at work does not, and then the new one is refused."""
     known = [world.opened(f"192.0.2.{number}") for number in range(20)]
     for connection in known:
-        connection.known()
+        connection.mark_authenticated()
     known[7].idle = True
     newest = world.opened("192.0.2.100")
-    newest.known()
+    newest.mark_authenticated()
     assert world.ended == [(known[7], "closed")]
     assert world.open("192.0.2.102") is None
     assert len(world.all) == 20
@@ -102,12 +102,12 @@ def test_a_proxy_is_not_bounded_by_address() -> None:
 def test_a_head_must_come_in_time(world: _World) -> None:
     """From the connection on; one that has come is not looked at any more, the next one has its own time."""
     silent, quick = world.opened(), world.opened()
-    quick.has_head()
+    quick.finish_head()
     world.clock.time = 10
     world.all.tick()
     assert world.ended == [(silent, "slow_head")]
     world.clock.time = 100
-    quick.awaits_head()
+    quick.start_head()
     world.clock.time = 109
     world.all.tick()
     assert len(world.ended) == 1
@@ -121,8 +121,8 @@ def test_a_head_must_come_in_time(world: _World) -> None:
 def test_bytes_must_come_at_a_pace(world: _World, bytes_per_second: int, ends: bool) -> None:
     """A body slower than the bound, on average beside its grace, is given up."""
     connection = world.opened()
-    connection.has_head()
-    connection.awaits_bytes("slow_body", lambda: int(world.clock.time * bytes_per_second))
+    connection.finish_head()
+    connection.start_pace("slow_body", lambda: int(world.clock.time * bytes_per_second))
     for second in range(200):
         world.clock.time = float(second)
         world.all.tick()
@@ -132,8 +132,8 @@ def test_bytes_must_come_at_a_pace(world: _World, bytes_per_second: int, ends: b
 def test_bytes_that_came_fast_buy_no_long_silence(world: _World) -> None:
     """A megabyte at once and then nothing is given up as soon as nothing at all is."""
     connection = world.opened()
-    connection.has_head()
-    connection.awaits_bytes("slow_body", lambda: 1_000_000)
+    connection.finish_head()
+    connection.start_pace("slow_body", lambda: 1_000_000)
     for second in range(int(_BOUNDS.grace_seconds) + 3):
         world.clock.time = float(second)
         world.all.tick()
@@ -143,9 +143,9 @@ def test_bytes_that_came_fast_buy_no_long_silence(world: _World) -> None:
 def test_time_that_is_ours_does_not_count(world: _World) -> None:
     """While the service does not read, its peer is not slow."""
     connection = world.opened()
-    connection.has_head()
+    connection.finish_head()
     ours = True
-    connection.awaits_bytes("slow_body", lambda: -1 if ours else 0)
+    connection.start_pace("slow_body", lambda: -1 if ours else 0)
     for second in range(100):
         world.clock.time = float(second)
         world.all.tick()
@@ -154,7 +154,7 @@ def test_time_that_is_ours_does_not_count(world: _World) -> None:
         world.clock.time = float(second)
         world.all.tick()
     assert world.ended == []
-    connection.enough("slow_body")
+    connection.stop_pace("slow_body")
     world.clock.time = 1000
     world.all.tick()
     assert world.ended == []
@@ -174,7 +174,10 @@ class _Machine(RuleBasedStateMachine):
         if connection is not None:
             self.alive.append(connection)
 
-    @rule(data=st.data(), what=st.sampled_from(["known", "idle", "busy", "has_head", "awaits_head", "body", "lost"]))
+    @rule(
+        data=st.data(),
+        what=st.sampled_from(["mark_authenticated", "idle", "busy", "finish_head", "start_head", "body", "remove"]),
+    )
     def changes(self, data: st.DataObject, what: str) -> None:
         if not self.alive:
             return
@@ -183,10 +186,10 @@ class _Machine(RuleBasedStateMachine):
             case "idle" | "busy":
                 connection.idle = what == "idle"
             case "body":
-                connection.awaits_bytes("slow_body", lambda: 0)
+                connection.start_pace("slow_body", lambda: 0)
             case _:
                 getattr(connection, what)()
-                if what == "lost":
+                if what == "remove":
                     self.alive.remove(connection)
 
     @rule(seconds=st.floats(0, 30))
@@ -198,16 +201,16 @@ class _Machine(RuleBasedStateMachine):
     def bounded(self) -> None:
         for connection, why in self.world.ended:
             if connection in self.alive:
-                assert why != "closed" or connection.stranger or connection.idle
+                assert why != "closed" or connection.unauthenticated or connection.idle
                 self.alive.remove(connection)
         every = self.world.all
         assert len(every) == len(self.alive) <= _BOUNDS.most
         addresses: dict[str, int] = {}
         for connection in self.alive:
-            if connection.stranger:
+            if connection.unauthenticated:
                 addresses[connection.address] = addresses.get(connection.address, 0) + 1
         assert all(count <= _BOUNDS.most_of_an_address for count in addresses.values())
-        assert every.strangers == sum(addresses.values())
+        assert every.unauthenticated == sum(addresses.values())
         assert set(every._by_address) == set(addresses)
         assert set(every.heads) <= set(self.alive)
         assert every.paced <= set(self.alive)

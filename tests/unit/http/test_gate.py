@@ -303,18 +303,18 @@ async def test_documents_are_not_written_without_end(client: _Client) -> None:
 
 
 async def test_the_connection_of_a_key_is_known(client: _Client) -> None:
-    """A connection that has shown a key is told apart from those of strangers."""
+    """A connection that has shown a key counts as authenticated."""
 
     class _Connection:
         shown = False
 
-        def known(self) -> None:
+        def mark_authenticated(self) -> None:
             self.shown = True
 
-    stranger, friend = _Connection(), _Connection()
-    await client.request("GET", "/whole", key="steno_wrong", state={"connection": stranger})
-    await client.request("GET", "/whole", state={"connection": friend})
-    assert (stranger.shown, friend.shown) == (False, True)
+    wrong, right = _Connection(), _Connection()
+    await client.request("GET", "/whole", key="steno_wrong", state={"connection": wrong})
+    await client.request("GET", "/whole", state={"connection": right})
+    assert (wrong.shown, right.shown) == (False, True)
 
 
 async def test_an_answer_that_does_not_wait_for_the_body_ends_the_connection(client: _Client) -> None:

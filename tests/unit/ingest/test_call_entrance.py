@@ -23,7 +23,7 @@ class _Host:
 class _Link:
     shown = False
 
-    def known(self) -> None:
+    def mark_authenticated(self) -> None:
         self.shown = True
 
 
@@ -74,8 +74,8 @@ def _server(**options: Any) -> WebSocketServer:
     return WebSocketServer({}, Drivers(_Host(), None, None, idle_seconds=60), **options)  # type: ignore[arg-type]
 
 
-async def test_who_is_let_in_is_no_stranger() -> None:
-    """A connection whose door lets it in is never put out for strangers; one that is refused stays one."""
+async def test_who_is_let_in_is_authenticated() -> None:
+    """A connection whose door lets it in counts as authenticated; one that is refused does not."""
     server = _server()
     assert await _knock(server, _let_in) == (101, {}, True)
     status, _, known = await _knock(server, _refuse)

@@ -78,7 +78,7 @@ def _read(fields: Sequence[str], terms: Terms) -> Key:
 
 
 class NotAuthentic(Exception):
-    """What is wrong with a request. For our log: a stranger is not told how close he came."""
+    """A request's signature is not valid. The message is for our log: the client is not told what was wrong."""
 
 
 class Gatekeeper:

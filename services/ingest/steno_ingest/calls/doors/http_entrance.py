@@ -44,7 +44,7 @@ class UpgradeRefused(Exception):
             delay_seconds: How long the answer is held back, against guessing.
             retry_seconds: When it may be tried again; 0 where that is not known.
             event: What the log of ingest calls it; empty where it is not logged. The server logs it, not the door: what a
-                stranger is refused for is logged only as often as the rate of wrong keys allows.
+                refused client can have logged is bounded by the rate of wrong keys.
             details: What the log says besides, each cut to a length.
         """
         super().__init__(reason)

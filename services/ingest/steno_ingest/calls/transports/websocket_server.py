@@ -21,7 +21,7 @@ from steno_ingest.calls.transports.websocket_connection import WebSocketConnecti
 log = structlog.get_logger("steno.ingest.calls")
 
 _MOST_LOGGED = 256
-"""Characters of each thing that a stranger told of itself."""
+"""Characters of each thing that an unauthenticated client says of itself."""
 
 
 class WebSocketServer:
@@ -75,8 +75,8 @@ class WebSocketServer:
             return
         link: Link | None = scope.get("state", {}).get("connection")
         if link is not None:
-            # From here on no stranger puts it out.
-            link.known()
+            # From here on it is never closed for a new connection.
+            link.mark_authenticated()
         try:
             await send({"type": "websocket.accept"})
         except OSError:
