@@ -24,7 +24,7 @@ S = TypeVar("S", bound=StrEnum)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tally(Generic[S]):
-    """The counts of one kind of thing that the ledger keeps."""
+    """How many recordings, or calls, the ledger keeps in each state, and how many steps led there."""
 
     #: The table of legal steps, and where each thing begins.
     transitions: Mapping[S, frozenset[S]]
@@ -69,8 +69,8 @@ def tally_of_calls(
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Books:
-    """The counts that must agree."""
+class LedgerBalance:
+    """The counts of the ledger that must agree."""
 
     recordings: Tally[State]
     calls: Tally[CallStatus]
@@ -79,12 +79,12 @@ class Books:
 
     @property
     def balanced(self) -> bool:
-        """Whether both tallies agree, and there is nothing that will never be published."""
+        """Whether both tallies agree, and nothing waits that will never be published."""
         return self.unpublished == 0 and self.recordings.balanced and self.calls.balanced
 
 
-async def books(engine: AsyncEngine, caller: Caller) -> Books:
-    """The counts of one moment, of what a caller sees."""
+async def read_balance(engine: AsyncEngine, caller: Caller) -> LedgerBalance:
+    """Reads the counts of one moment, of what a caller sees."""
     in_outbox = exists().where(outbox.c.recording_id == recordings.c.recording_id)
     refused = exists().where(outbox_refused.c.recording_id == recordings.c.recording_id)
     async with transaction(engine, snapshot=True) as connection:
@@ -93,7 +93,7 @@ async def books(engine: AsyncEngine, caller: Caller) -> Books:
             .select_from(recordings)
             .where(recordings.c.published_at.is_(None), ~in_outbox, ~refused, seen_by(caller, recordings.c.tenant))
         )
-        return Books(
+        return LedgerBalance(
             recordings=tally_of_recordings(*await _counts(connection, recordings, entries, State, caller)),
             calls=tally_of_calls(*await _counts(connection, calls, call_entries, CallStatus, caller)),
             unpublished=unpublished.scalar_one(),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from steno_ingest.balance import books
+from steno_ingest.balance import read_balance
 from steno_ingest.calls.ledger.call_ledger import CallLedger
 from steno_ingest.calls.ledger.overdue_calls import OverdueCalls
 from steno_ingest.calls.ledger.queries import CallQueries
@@ -107,7 +107,7 @@ STORY: dict[str, Any] = {
 
 @pytest.mark.parametrize("rotation", range(len(STORY)))
 async def test_the_order_plays_no_part(ingest: Ingest, ledger: CallLedger, rotation: int) -> None:
-    """Every record twice, from any place in the story on: the same call, once each, and balanced books."""
+    """Every record twice, from any place in the story on: the same call, once each, and a balanced ledger."""
     names = list(STORY)
     turned = names[rotation:] + names[:rotation]
     # What happens to a call is told behind its start on one log, so only the results may be earlier.
@@ -125,7 +125,7 @@ async def test_the_order_plays_no_part(ingest: Ingest, ledger: CallLedger, rotat
     assert await ingest.rows(recordings) == []
     states = await told_of(ingest)
     assert [state.updated_at for state in states] == sorted({state.updated_at for state in states})
-    assert (await books(ingest.engine, OPERATOR)).balanced
+    assert (await read_balance(ingest.engine, OPERATOR)).balanced
 
 
 async def test_everything_at_once_ends_once(ingest: Ingest, ledger: CallLedger) -> None:
@@ -140,7 +140,7 @@ async def test_everything_at_once_ends_once(ingest: Ingest, ledger: CallLedger) 
     assert call.state.value == ends[0] == states[-1].state.value
     assert [state.updated_at for state in states] == sorted({state.updated_at for state in states})
     assert states[-1].updated_at == call.updated_at
-    assert (await books(ingest.engine, OPERATOR)).balanced
+    assert (await read_balance(ingest.engine, OPERATOR)).balanced
 
 
 async def test_a_call_id_is_used_once(ledger: CallLedger) -> None:
@@ -173,7 +173,7 @@ async def test_two_processes_begin_a_call(database_url: str, tmp_path: Path, ing
             )
             assert sorted(type(outcome).__name__ for outcome in outcomes) == ["CallIdInUse"] * 5 + ["NoneType"]
     assert len(await told_of(ingest)) == 10
-    assert (await books(ingest.engine, OPERATOR)).calls.accepted == 10
+    assert (await read_balance(ingest.engine, OPERATOR)).calls.accepted == 10
 
 
 async def test_a_result_and_a_start_at_once_meet(ingest: Ingest, ledger: CallLedger) -> None:
@@ -198,7 +198,7 @@ async def test_an_end_and_a_result_at_once_meet(ingest: Ingest, ledger: CallLedg
     await ledger.note_started(call_started("talking", protocol="upstream"))
     await ledger.note_transcript(live_completed("talking"))
     assert (await ledger.call("talking")).state is CallStatus.ACTIVE
-    assert (await books(ingest.engine, OPERATOR)).balanced
+    assert (await read_balance(ingest.engine, OPERATOR)).balanced
 
 
 async def test_a_pause_is_kept_for_whoever_has_the_call(ingest: Ingest, ledger: CallLedger) -> None:
@@ -242,7 +242,7 @@ async def test_a_call_that_never_got_onto_its_log_fails(ingest: Ingest, ledger: 
     assert not await ledger.fail(CALL, reason="again", error="again")
     call = await ledger.call(CALL)
     assert (call.state, call.error, call.open) == (CallStatus.FAILED, "never_logged", False)
-    assert (await books(ingest.engine, OPERATOR)).balanced
+    assert (await read_balance(ingest.engine, OPERATOR)).balanced
 
 
 async def test_roles_are_corrected_once_each(ingest: Ingest, ledger: CallLedger) -> None:
@@ -381,7 +381,7 @@ async def test_a_call_that_nobody_ends_ends(ingest: Ingest, ledger: CallLedger) 
     assert [(await ledger.call(name)).state.value for name in ("unheard", "heard", "running")] == ["failed", "failed", "active"]
     call = await ledger.call("heard")
     assert (call.error, call.end_reason) == ("not_transcribed", "hangup")
-    assert (await books(ingest.engine, OPERATOR)).balanced
+    assert (await read_balance(ingest.engine, OPERATOR)).balanced
 
 
 async def test_a_call_that_was_left_says_so_only_at_its_end(ingest: Ingest, ledger: CallLedger) -> None:
@@ -399,7 +399,7 @@ async def test_a_call_that_was_left_says_so_only_at_its_end(ingest: Ingest, ledg
 
 
 async def test_a_call_of_a_door_gives_way_to_one_that_was_on_the_log_before(ingest: Ingest, ledger: CallLedger) -> None:
-    """Its id, its owner and its place are that call's from then on; the books balance."""
+    """Its id, its owner and its place are that call's from then on; the ledger balances."""
     await ledger.begin(call_started(writer="door-1", tenant="squatter", properties={"mine": "1"}), **DOOR)
     assert await ledger.note_started(call_started(tenant="owner", protocol=""))
     assert not await ledger.note_started(call_started(tenant="owner", protocol=""))
@@ -415,7 +415,7 @@ async def test_a_call_of_a_door_gives_way_to_one_that_was_on_the_log_before(inge
     await ledger.end_audio(call_ended())
     await ledger.note_transcript(live_completed(tenant="owner"))
     assert await steps(ingest) == [(None, "active"), ("active", "ending"), ("ending", "completed")]
-    assert (await books(ingest.engine, OPERATOR)).balanced
+    assert (await read_balance(ingest.engine, OPERATOR)).balanced
 
 
 async def test_a_call_of_a_door_that_is_on_the_log_keeps_its_id(ledger: CallLedger) -> None:

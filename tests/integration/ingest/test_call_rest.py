@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
-from steno_ingest.balance import books
+from steno_ingest.balance import read_balance
 from support.callers import OPERATOR
 from support.calls import AT, CALL, NO_CALLS, call_ended, call_started, live_completed, live_phrase
 from support.ingest import Ingest, problem, running_ingest
@@ -317,5 +317,5 @@ async def test_calls_are_in_the_ledger(ingest: Ingest) -> None:
     assert (answer["calls"], answer["balanced"]) == ({**NO_CALLS, "accepted": 2, "active": 1, "completed": 1}, True)
     async with ingest.engine.begin() as connection:
         await connection.execute(text("UPDATE calls SET state = 'failed' WHERE call_id = 'a'"))
-    assert not (await books(ingest.engine, OPERATOR)).balanced
+    assert not (await read_balance(ingest.engine, OPERATOR)).balanced
     assert not (await ingest.client.get("/v1/ledger")).json()["balanced"]

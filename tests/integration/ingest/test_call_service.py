@@ -34,7 +34,7 @@ async def outside(servers: str, prefix: str) -> AsyncIterator[Producer]:
 
 
 async def test_a_call_is_followed_to_its_end(kafka: str, topic_prefix: str, tmp_path: Path, database_url: str) -> None:
-    """Phrases come back as they are published, corrected roles go onto the log once, the end is told, the books balance."""
+    """Phrases come back as they are published, corrected roles go onto the log once, the end is told, the ledger balances."""
 
     async def on(topic: str, *kinds: type[Record]) -> list[Any]:
         records = [CODEC.decode(entry.value) for entry in await read_all(kafka, f"{topic_prefix}{topic}")]

@@ -1,4 +1,4 @@
-"""The ledger: what comes back by Kafka is applied once, in any order, and the books balance."""
+"""The ledger: what comes back by Kafka is applied once, in any order, and the ledger balances."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
-from steno_ingest.balance import books
+from steno_ingest.balance import read_balance
 from steno_ingest.errors import UnusableId
 from steno_ingest.recordings.ledger import Filters
 from steno_ingest.recordings.tables import entries
@@ -172,7 +172,7 @@ async def test_our_own_submission_comes_back_unnoticed(ingest: Ingest) -> None:
 
 
 async def test_everything_at_once_ends_once(ingest: Ingest) -> None:
-    """Results of one recording applied side by side, several times over, leave one end and balanced books."""
+    """Results of one recording applied side by side, several times over, leave one end and a balanced ledger."""
     cancelled = RecordingCancelled(**IDS, cancelled_at=AT)
     records: list[CallRecord] = [submitted(), started(), completed(), failed(), cancelled] * 4
     await asyncio.gather(*(apply(ingest, record) for record in records))
@@ -290,7 +290,7 @@ async def test_the_books_tell_when_they_do_not_balance(ingest: Ingest) -> None:
     """A row changed past its entries, a row that is gone, a submission that will never be published: each shows."""
     for number in range(3):
         await ingest.upload(b"audio", call_id=f"call-{number}")
-    assert (await books(ingest.engine, OPERATOR)).balanced
+    assert (await read_balance(ingest.engine, OPERATOR)).balanced
     for harm, repair in [
         ("UPDATE recordings SET state = 'failed'", "UPDATE recordings SET state = 'accepted'"),
         ("UPDATE entries SET to_state = 'running'", "UPDATE entries SET to_state = 'accepted'"),

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from steno_ingest.balance import books
+from steno_ingest.balance import read_balance
 from steno_ingest.leader import Leader
 from steno_ingest.outbox import Relay, Sender
 from steno_ingest.recordings.states import State
@@ -73,7 +73,7 @@ async def test_a_crash_after_the_commit_loses_nothing(tmp_path: Path, database_u
         async with running(relay_of(second, wire)):
             pass
         assert await second.rows(outbox) == []
-        assert (await books(second.engine, OPERATOR)).balanced
+        assert (await read_balance(second.engine, OPERATOR)).balanced
     (sent,) = wire.sent
     assert isinstance(sent.record, RecordingSubmitted)
     assert sent.record.recording_id == answer["recording_id"]
@@ -90,13 +90,13 @@ async def test_a_crash_before_the_mark_sends_the_same_again(ingest: Ingest) -> N
     assert len(first.sent) == 1
     assert len(await ingest.rows(outbox)) == 1
     before = await ingest.rows(recordings)
-    assert (await books(ingest.engine, OPERATOR)).balanced
+    assert (await read_balance(ingest.engine, OPERATOR)).balanced
     async with running(relay_of(ingest, second)):
         await came(second, 1)
     assert (second.sent[0].value, second.sent[0].headers) == (first.sent[0].value, first.sent[0].headers)
     after = await ingest.rows(recordings)
     assert [(row.recording_id, row.state) for row in after] == [(row.recording_id, row.state) for row in before]
-    assert (await books(ingest.engine, OPERATOR)).balanced
+    assert (await read_balance(ingest.engine, OPERATOR)).balanced
 
 
 async def _die_after_send(relay: Relay, wire: Wire) -> None:
@@ -119,7 +119,7 @@ async def test_kafka_away_does_not_close_the_door(ingest: Ingest) -> None:
     with pytest.raises(KafkaUnavailable):
         await relay.publish_some()
     assert len(await ingest.rows(outbox)) == 5
-    assert (await books(ingest.engine, OPERATOR)).balanced
+    assert (await read_balance(ingest.engine, OPERATOR)).balanced
     wire.away = False
     async with running(relay):
         await came(wire, 5)
@@ -182,7 +182,7 @@ class Narrow(Wire):
 
 
 async def test_a_recording_whose_record_kafka_refuses_fails_and_the_others_go_on(ingest: Ingest) -> None:
-    """Its row is set aside with the reason, later rows of its call are published, it ends failed, and the books balance."""
+    """Its row is set aside with the reason, later rows of its call are published, it ends failed, and the ledger balances."""
     refused = (await ingest.upload(b"audio", call_id="call-1", properties={"notes": "x" * 2048})).json()
     later = (await ingest.upload(b"other", call_id="call-1")).json()
     await ingest.upload(b"audio", call_id="call-2")
@@ -203,7 +203,7 @@ async def test_a_recording_whose_record_kafka_refuses_fails_and_the_others_go_on
     record = CODEC.decode(aside.value)
     assert isinstance(record, RecordingSubmitted)
     assert record.properties == {"notes": "x" * 2048}
-    assert (await books(ingest.engine, OPERATOR)).balanced
+    assert (await read_balance(ingest.engine, OPERATOR)).balanced
 
 
 async def test_a_refused_row_is_told_before_it_is_set_aside(ingest: Ingest) -> None:
@@ -224,7 +224,7 @@ async def test_a_refused_row_is_told_before_it_is_set_aside(ingest: Ingest) -> N
     assert [type(sent.record) for sent in wire.sent] == [TranscriptFailed]
     assert len(await ingest.rows(outbox_refused)) == 1
     assert (await ingest.client.get(refused["links"]["self"])).json()["state"] == State.FAILED.value
-    assert (await books(ingest.engine, OPERATOR)).balanced
+    assert (await read_balance(ingest.engine, OPERATOR)).balanced
 
 
 async def test_a_call_whose_state_kafka_refuses_goes_on(ingest: Ingest) -> None:
@@ -240,7 +240,7 @@ async def test_a_call_whose_state_kafka_refuses_goes_on(ingest: Ingest) -> None:
     answer = (await ingest.client.get("/v1/calls/call-1")).json()
     assert answer["state"] == CallStatus.ACTIVE.value
     assert [event["kind"] for event in answer["events"]] == ["record_refused"]
-    assert (await books(ingest.engine, OPERATOR)).balanced
+    assert (await read_balance(ingest.engine, OPERATOR)).balanced
 
 
 async def test_a_call_whose_end_kafka_refuses_fails(ingest: Ingest) -> None:
@@ -254,7 +254,7 @@ async def test_a_call_whose_end_kafka_refuses_fails(ingest: Ingest) -> None:
         pass
     answer = (await ingest.client.get("/v1/calls/call-1")).json()
     assert (answer["state"], answer["error"]) == (CallStatus.FAILED.value, "record_refused")
-    assert (await books(ingest.engine, OPERATOR)).balanced
+    assert (await read_balance(ingest.engine, OPERATOR)).balanced
 
 
 async def test_one_instance_at_a_time_publishes(tmp_path: Path, postgres_url: str) -> None:

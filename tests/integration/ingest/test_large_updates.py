@@ -83,7 +83,7 @@ async def test_forty_updates_stop_nobody(kafka: str, topic_prefix: str, tmp_path
 
 
 async def test_a_topic_that_takes_little_costs_those_who_say_much(kafka: str, topic_prefix: str, tmp_path: Path) -> None:
-    """Set aside and told: the recording and the call whose records do not fit fail, the others are taken, the books balance."""
+    """Set aside and told: the recording and the call whose records do not fit fail, the others go on, the ledger balances."""
     for topic in ("recordings", "call-audio"):
         limit = {"max.message.bytes": "4000"}
         await create_topic(kafka, f"{topic_prefix}{topic}", partitions=PARTITIONS, configs=limit)

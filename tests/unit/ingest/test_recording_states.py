@@ -2,7 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from steno_ingest.balance import Books, Tally, tally_of_calls, tally_of_recordings
+from steno_ingest.balance import LedgerBalance, Tally, tally_of_calls, tally_of_recordings
 from steno_ingest.recordings.states import ENDED, TRANSITIONS, State, may_become
 
 from steno.events.records import CallStatus
@@ -53,28 +53,28 @@ def kept(walks: list[list[State]]) -> Tally[State]:
     return tally_of_recordings(rows, steps)
 
 
-def books(recordings: Tally[State], *, calls: Tally[CallStatus] | None = None, unpublished: int = 0) -> Books:
-    """Books with this tally of recordings."""
-    return Books(recordings=recordings, calls=calls or tally_of_calls({}, {}), unpublished=unpublished)
+def balance(recordings: Tally[State], *, calls: Tally[CallStatus] | None = None, unpublished: int = 0) -> LedgerBalance:
+    """A balance with this tally of recordings."""
+    return LedgerBalance(recordings=recordings, calls=calls or tally_of_calls({}, {}), unpublished=unpublished)
 
 
 @given(st.lists(WISHES, max_size=10))
 def test_books_of_legal_ways_balance(ways: list[list[State]]) -> None:
-    """Whatever became of recordings, their books balance, and count all of them as accepted."""
+    """Whatever became of recordings, their ledger balances, and count all of them as accepted."""
     tally = kept([walk(way) for way in ways])
     assert tally.balanced
     assert tally.accepted == len(ways)
-    assert books(tally).balanced
+    assert balance(tally).balanced
 
 
 @given(st.lists(WISHES, min_size=1, max_size=10), st.sampled_from(State), st.sampled_from([-1, 1]))
 def test_a_row_too_many_or_too_few_shows(ways: list[list[State]], state: State, difference: int) -> None:
-    """Books with one row more or less in any state do not balance, nor do those with a recording that nobody will publish."""
+    """A ledger with one row more or less in any state does not balance, nor with a recording that nobody will publish."""
     tally = kept([walk(way) for way in ways])
     wrong = tally_of_recordings({**tally.rows, state: tally.rows.get(state, 0) + difference}, tally.steps)
     assert not wrong.balanced
-    assert not books(wrong).balanced
-    assert not books(tally, unpublished=1).balanced
+    assert not balance(wrong).balanced
+    assert not balance(tally, unpublished=1).balanced
 
 
 def test_a_step_that_is_not_legal_shows() -> None:
@@ -84,11 +84,11 @@ def test_a_step_that_is_not_legal_shows() -> None:
 
 
 def test_a_call_that_ended_twice_shows() -> None:
-    """The books of both are needed to balance: recordings that do hide no call that does not."""
+    """The counts of both are needed to balance: recordings that do hide no call that does not."""
     steps = {
         (None, CallStatus.ACTIVE): 1,
         (CallStatus.ACTIVE, CallStatus.COMPLETED): 1,
         (CallStatus.COMPLETED, CallStatus.FAILED): 1,
     }
-    assert not books(kept([]), calls=tally_of_calls({CallStatus.FAILED: 1}, steps)).balanced
-    assert books(kept([]), calls=tally_of_calls({CallStatus.ACTIVE: 1}, {(None, CallStatus.ACTIVE): 1})).balanced
+    assert not balance(kept([]), calls=tally_of_calls({CallStatus.FAILED: 1}, steps)).balanced
+    assert balance(kept([]), calls=tally_of_calls({CallStatus.ACTIVE: 1}, {(None, CallStatus.ACTIVE): 1})).balanced

@@ -1,6 +1,6 @@
 """The tables of recordings, the same on SQLite and PostgreSQL.
 
-The ledger is kept twice, as books are: `recordings` says where each stands now, `entries` has one row for each step it made.
+The ledger is kept twice (double entry): `recordings` says where each stands now, `entries` has one row for each step it made.
 `steno_ingest.balance` holds the two together.
 """
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from steno.events.records import CallStatus, Role
 from steno.validation import PRINTABLE
-from steno_ingest.balance import Books
+from steno_ingest.balance import LedgerBalance
 from steno_ingest.recordings.states import State
 from steno_ingest.recordings.view import Door, RecordingView
 
@@ -95,7 +95,7 @@ class LedgerAnswer(Answer):
     cancelled: int
     calls: CallsLedgerAnswer
     balanced: bool = Field(
-        description="The books agree, those of recordings and of calls: nothing accepted is missing, in two states, or waiting "
+        description="The counts of recordings and of calls agree: nothing accepted is missing, in two states, or waiting "
         "where nobody will find it."
     )
 
@@ -136,18 +136,18 @@ def recording_answer(recording: RecordingView) -> RecordingAnswer:
     )
 
 
-def ledger_answer(books: Books) -> LedgerAnswer:
-    """The books as an answer."""
-    recordings, calls = books.recordings.rows.get, books.calls.rows.get
+def ledger_answer(balance: LedgerBalance) -> LedgerAnswer:
+    """The counts of the ledger as an answer."""
+    recordings, calls = balance.recordings.rows.get, balance.calls.rows.get
     return LedgerAnswer(
-        accepted=books.recordings.accepted,
+        accepted=balance.recordings.accepted,
         in_progress=recordings(State.ACCEPTED, 0) + recordings(State.RUNNING, 0),
         completed=recordings(State.COMPLETED, 0),
         no_speech=recordings(State.NO_SPEECH, 0),
         failed=recordings(State.FAILED, 0),
         cancelled=recordings(State.CANCELLED, 0),
-        calls=CallsLedgerAnswer(accepted=books.calls.accepted, **{state.value: calls(state, 0) for state in CallStatus}),
-        balanced=books.balanced,
+        calls=CallsLedgerAnswer(accepted=balance.calls.accepted, **{state.value: calls(state, 0) for state in CallStatus}),
+        balanced=balance.balanced,
     )
 
 

@@ -15,7 +15,7 @@ from steno.http.paging import Cursor, Limit, position
 from steno.http.problems import documented
 from steno.http.rest import RequestCaller
 from steno.utc import in_utc
-from steno_ingest.balance import books
+from steno_ingest.balance import read_balance
 from steno_ingest.recordings.intake import ClientKey, Intake
 from steno_ingest.recordings.ledger import Filters, RecordingLedger
 from steno_ingest.recordings.states import State
@@ -145,6 +145,6 @@ def routes(keys: ApiKeys, intake: Intake, ledger: RecordingLedger, reader: Trans
     @router.get("/ledger", summary="Read the ledger", tags=["ledger"], responses=documented(401, 503))
     async def get_ledger(caller: RequestCaller) -> LedgerAnswer:
         """How many recordings and live calls were accepted, and what became of them."""
-        return ledger_answer(await books(engine, caller))
+        return ledger_answer(await read_balance(engine, caller))
 
     return router
