@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from measured import SAMPLES, quantile
 
 from steno.chassis import allow_many_files
-from steno.cli.callers.audio import open_call_audio
+from steno.cli.clients.audio import open_call_audio
 
 FRAME_SECONDS = 0.1
 FRAME_SAMPLES = 800

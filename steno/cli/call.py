@@ -14,13 +14,13 @@ import typer
 
 from steno.cli import api, recordings
 from steno.cli.api import ApiError, Place
-from steno.cli.callers import audiohook, twilio
-from steno.cli.callers.audio import CallAudio, open_call_audio, paced
-from steno.cli.callers.audiohook import AudioHookCaller
-from steno.cli.callers.audiohook_client import AudioHookClient, Conversation
-from steno.cli.callers.captions import Caption, CaptionView, follow
-from steno.cli.callers.stream import CallDescription, StreamCaller, StreamClient
-from steno.cli.callers.twilio import TwilioClient
+from steno.cli.clients import audiohook, twilio
+from steno.cli.clients.audio import CallAudio, open_call_audio, paced
+from steno.cli.clients.audiohook import AudioHookPlayer
+from steno.cli.clients.audiohook_client import AudioHookClient, Conversation
+from steno.cli.clients.captions import Caption, CaptionView, follow
+from steno.cli.clients.stream import CallDescription, StreamClient, StreamPlayer
+from steno.cli.clients.twilio import TwilioClient
 from steno.cli.data_folder import DEFAULT_DATA, Data
 from steno.cli.recordings import AsJson, Key, Url, sidecar
 from steno.cli.terminal import clean, notes, out, refused, styled
@@ -195,7 +195,7 @@ async def _play_steno(playing: _Playing) -> bool:
 
     client = StreamClient(playing.description, playing.audio)
     url = f"{playing.place.url}/v1/stream"
-    await StreamCaller(client, url=url, key=playing.place.key, hear=hear).play(playing.frames(_FRAME_MS))
+    await StreamPlayer(client, url=url, key=playing.place.key, hear=hear).play(playing.frames(_FRAME_MS))
     return client.phrase_count is not None
 
 
@@ -219,7 +219,7 @@ async def _play_audiohook(playing: _Playing) -> bool:
         role = audiohook.ROLES[client.channels[caption["channel"]]]
         playing.hear({"call_id": description.call_id, "role": role, **caption})
 
-    caller = AudioHookCaller(client, url=url, headers=headers, hear=hear, speed=playing.speed)
+    caller = AudioHookPlayer(client, url=url, headers=headers, hear=hear, speed=playing.speed)
     await caller.play(playing.frames(audiohook.FRAME_MS))
     return False
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import aiohttp
 
-from steno.cli.callers.audiohook import upgrade_headers
-from steno.cli.callers.audiohook_client import AudioHookClient, Conversation, Said, offers_of
+from steno.cli.clients.audiohook import upgrade_headers
+from steno.cli.clients.audiohook_client import AudioHookClient, Conversation, Said, offers_of
 
 API_KEY, SECRET = "an-integration", b64encode(b"a client secret of 32 characters").decode()
 

@@ -7,7 +7,7 @@ from typing import Any
 from steno_ingest.calls.doors.actions import Action, Close, CloseReason, Ended, ResumePoint, SendText
 from steno_ingest.calls.doors.audiohook import AudioHookDoor, AudioHookOptions
 
-from steno.cli.callers.audiohook_client import AudioHookClient, Conversation, Said, offers_of
+from steno.cli.clients.audiohook_client import AudioHookClient, Conversation, Said, offers_of
 from steno.events.records import Phrase, Word
 
 FRAME = bytes(range(200)) * 16

@@ -10,8 +10,8 @@ from support.kafka import read_all
 from support.suite import SuiteUnderTest
 
 from steno.cli import api
-from steno.cli.callers.audio import open_call_audio, paced
-from steno.cli.callers.stream import CallDescription, StreamCaller, StreamClient
+from steno.cli.clients.audio import open_call_audio, paced
+from steno.cli.clients.stream import CallDescription, StreamClient, StreamPlayer
 from steno.events.codec import Codec
 from steno.events.ids import live_pass_id
 from steno.events.records import Phrase
@@ -29,7 +29,7 @@ async def play(suite: SuiteUnderTest, sample: Path, call_id: str, *, speed: floa
     place = api.find(suite.data)
     audio = open_call_audio(sample)
     client = StreamClient(CallDescription(call_id=call_id, roles=["agent", "customer"]), audio)
-    caller = StreamCaller(client, url=f"{place.url}/v1/stream", key=place.key, patience_seconds=90)
+    caller = StreamPlayer(client, url=f"{place.url}/v1/stream", key=place.key, patience_seconds=90)
     await caller.play(paced(audio.frames(_FRAME_MS), seconds=_FRAME_MS / 1000, speed=speed))
     return client
 

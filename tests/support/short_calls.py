@@ -10,8 +10,8 @@ from pathlib import Path
 from support.suite import SAMPLES
 
 from steno.cli import api
-from steno.cli.callers.audio import open_call_audio, paced
-from steno.cli.callers.stream import CallDescription, StreamCaller, StreamClient
+from steno.cli.clients.audio import open_call_audio, paced
+from steno.cli.clients.stream import CallDescription, StreamClient, StreamPlayer
 
 FRAME_MS = 100
 
@@ -19,7 +19,7 @@ FRAME_MS = 100
 async def _play(place: api.Place, call_id: str, sample: Path, speed: float) -> bool:
     audio = open_call_audio(sample)
     client = StreamClient(CallDescription(call_id=call_id, roles=["agent", "customer"]), audio)
-    caller = StreamCaller(client, url=f"{place.url}/v1/stream", key=place.key, hear=lambda _: None, patience_seconds=300)
+    caller = StreamPlayer(client, url=f"{place.url}/v1/stream", key=place.key, hear=lambda _: None, patience_seconds=300)
     await caller.play(paced(audio.frames(FRAME_MS), seconds=FRAME_MS / 1000, speed=speed))
     return client.complete
 

@@ -11,10 +11,10 @@ from fuzz.target import Target
 from rich.console import Console
 
 from steno.cli import api
-from steno.cli.callers.audio import CallAudio
-from steno.cli.callers.audiohook_client import AudioHookClient, Conversation, ServerError
-from steno.cli.callers.captions import CaptionView, ServerSentEvents
-from steno.cli.callers.stream import CallDescription, CallRefused, StreamClient
+from steno.cli.clients.audio import CallAudio
+from steno.cli.clients.audiohook_client import AudioHookClient, Conversation, ServerError
+from steno.cli.clients.captions import CaptionView, ServerSentEvents
+from steno.cli.clients.stream import CallDescription, CallRefused, StreamClient
 from steno.events.records import AudioCodec
 
 PHRASE: dict[str, Any] = {

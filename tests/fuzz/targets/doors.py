@@ -14,10 +14,10 @@ from steno_ingest.calls.doors.audiohook import AudioHookDoor, AudioHookOptions
 from steno_ingest.calls.doors.stream import StreamDoor
 from steno_ingest.calls.doors.twilio import TwilioDoor
 
-from steno.cli.callers.audio import CallAudio
-from steno.cli.callers.audiohook_client import AudioHookClient, Conversation
-from steno.cli.callers.stream import CallDescription
-from steno.cli.callers.twilio import TwilioClient
+from steno.cli.clients.audio import CallAudio
+from steno.cli.clients.audiohook_client import AudioHookClient, Conversation
+from steno.cli.clients.stream import CallDescription
+from steno.cli.clients.twilio import TwilioClient
 from steno.events.records import AudioCodec
 
 ORGANIZATION, SESSION = "d7934305-0972-4844-938e-9060eef73d05", "30b0e395-84d3-4570-ac13-9a62d8f514c0"

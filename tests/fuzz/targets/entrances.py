@@ -13,7 +13,7 @@ from fuzz.target import Target
 from steno_ingest.calls.doors import audiohook_signature, twilio_signature
 from steno_ingest.calls.doors.http_entrance import Upgrade, UpgradeRefused
 
-from steno.cli.callers.audiohook_signing import sign
+from steno.cli.clients.audiohook_signing import sign
 from steno.http.auth import ApiKeys, key_line, presented_key
 from steno.secret_file import SecretFileUnreadable
 

@@ -14,9 +14,9 @@ from support.audiohook_peer import API_KEY, SECRET, AudioHookPeer, audiohook_pee
 from support.ingest_process import PARTITIONS, IngestProcess, eventually
 from support.kafka import read_all
 
-from steno.cli.callers.audiohook import AudioHookCaller, offers_for, upgrade_headers
-from steno.cli.callers.audiohook_client import AudioHookClient, Conversation
-from steno.cli.callers.stream import CallRefused
+from steno.cli.clients.audiohook import AudioHookPlayer, offers_for, upgrade_headers
+from steno.cli.clients.audiohook_client import AudioHookClient, Conversation
+from steno.cli.clients.stream import CallRefused
 from steno.events import ids
 from steno.events.catalogue import HYPOTHESES, PHRASES, TRANSCRIPTS
 from steno.events.codec import Codec
@@ -301,10 +301,10 @@ async def test_the_caller_plays_a_call(process: IngestProcess, kafka: str, topic
             yield audio[start : start + 3200]
         await tell(kafka, topic_prefix, conversation.conversation_id, "good morning")
 
-    def caller() -> AudioHookCaller:
+    def caller() -> AudioHookPlayer:
         headers = upgrade_headers(url, conversation, api_key=API_KEY, secret=SECRET, now=time.time())
         client = AudioHookClient(conversation, offers=offers_for(["agent", "customer"]))
-        return AudioHookCaller(client, url=url, headers=headers, hear=captions.append, speed=50)
+        return AudioHookPlayer(client, url=url, headers=headers, hear=captions.append, speed=50)
 
     await caller().play(frames())
     assert [caption["text"] for caption in captions if caption["type"] == "phrase"] == ["good morning"]

@@ -9,7 +9,7 @@ from support.ingest_process import KEY, PARTITIONS, IngestProcess, eventually
 from support.service_process import ServiceProcess
 from support.stream_peer import stream_peer
 
-from steno.cli.callers.audio import open_call_audio
+from steno.cli.clients.audio import open_call_audio
 
 SAMPLE = Path(__file__).parents[3] / "samples" / "lost-card.wav"
 pytestmark = pytest.mark.timeout(240)

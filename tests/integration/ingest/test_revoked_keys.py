@@ -12,9 +12,9 @@ from support.ingest_process import KEY, IngestProcess, eventually
 from support.kafka import read_all
 from support.stream_peer import stream_peer
 
-from steno.cli.callers.audio import CallAudio
-from steno.cli.callers.stream import CallDescription
-from steno.cli.callers.twilio import TwilioClient
+from steno.cli.clients.audio import CallAudio
+from steno.cli.clients.stream import CallDescription
+from steno.cli.clients.twilio import TwilioClient
 from steno.events.codec import Codec
 from steno.events.records import AudioCodec, CallEnded, CallStarted
 from steno.events.schemas import ShippedSchemaIds

@@ -12,8 +12,8 @@ from support.ingest_process import KEY, IngestProcess, eventually
 from support.kafka import read_all
 from support.live_transcript import transcribe
 
-from steno.cli.callers.audio import open_call_audio, paced
-from steno.cli.callers.stream import CallDescription, CallRefused, StreamCaller, StreamClient
+from steno.cli.clients.audio import open_call_audio, paced
+from steno.cli.clients.stream import CallDescription, CallRefused, StreamClient, StreamPlayer
 from steno.events.codec import Codec
 from steno.events.records import AudioChunk, CallEnded, CallStarted, Record
 from steno.events.schemas import ShippedSchemaIds
@@ -61,7 +61,7 @@ async def test_a_caller_survives_the_death_of_ingest(kafka: str, topic_prefix: s
                     await process.start()
                 yield frame
 
-        caller = StreamCaller(client, url=f"{await process.url()}/v1/stream", key=KEY, patience_seconds=_SECONDS)
+        caller = StreamPlayer(client, url=f"{await process.url()}/v1/stream", key=KEY, patience_seconds=_SECONDS)
         playing = asyncio.create_task(caller.play(spoken()))
 
         async def ended() -> bool:
@@ -85,7 +85,7 @@ async def test_a_caller_without_a_key_is_told(kafka: str, topic_prefix: str, tmp
     client = StreamClient(CallDescription(call_id="call-1"), audio)
     async with IngestProcess(kafka, topic_prefix, tmp_path, f"sqlite:///{tmp_path}/ingest.db") as process:
         await process.ready()
-        caller = StreamCaller(client, url=f"{await process.url()}/v1/stream", key="another")
+        caller = StreamPlayer(client, url=f"{await process.url()}/v1/stream", key="another")
         with pytest.raises(CallRefused, match="401"):
             await caller.play(paced(audio.frames(FRAME_MS), seconds=FRAME_MS / 1000))
 

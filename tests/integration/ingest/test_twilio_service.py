@@ -13,10 +13,10 @@ import pytest
 from support.ingest_process import KEY, IngestProcess, eventually
 from support.kafka import read_all
 
-from steno.cli.callers import twilio
-from steno.cli.callers.audio import open_call_audio, paced
-from steno.cli.callers.stream import CallDescription, CallRefused
-from steno.cli.callers.twilio import TwilioClient
+from steno.cli.clients import twilio
+from steno.cli.clients.audio import open_call_audio, paced
+from steno.cli.clients.stream import CallDescription, CallRefused
+from steno.cli.clients.twilio import TwilioClient
 from steno.events.codec import Codec
 from steno.events.records import AudioChunk, AudioCodec, AudioGap, CallEnded, CallStarted, CallUpdated, GapReason, Record, Role
 from steno.events.schemas import ShippedSchemaIds

@@ -21,8 +21,8 @@ from support.live_suite import ended_call
 from support.suite import SAMPLES, SuiteUnderTest, connected, running_suite
 
 from steno.cli import api
-from steno.cli.callers.audio import CallAudio, open_call_audio, paced
-from steno.cli.callers.stream import CallDescription, StreamCaller, StreamClient
+from steno.cli.clients.audio import CallAudio, open_call_audio, paced
+from steno.cli.clients.stream import CallDescription, StreamClient, StreamPlayer
 
 CALLS = 5
 FLOOD_SPEED = 120
@@ -46,7 +46,7 @@ async def play(
             said = (message["start_ms"] + message["duration_ms"]) / 1000
             late.append(time.monotonic() - began - said / speed)
 
-    caller = StreamCaller(client, url=f"{place.url}/v1/stream", key=place.key, hear=hear, patience_seconds=90)
+    caller = StreamPlayer(client, url=f"{place.url}/v1/stream", key=place.key, hear=hear, patience_seconds=90)
     frames = itertools.chain.from_iterable(audio.frames(FRAME_MS) for _ in range(times))
     await caller.play(paced(frames, seconds=FRAME_MS / 1000, speed=speed))
     return client, late

@@ -16,11 +16,11 @@ from support.suite import SAMPLES, SuiteUnderTest, connected
 
 from steno.cli import api
 from steno.cli.api import Place
-from steno.cli.callers import audiohook, twilio
-from steno.cli.callers.audio import CallAudio, open_call_audio, paced
-from steno.cli.callers.audiohook_client import AudioHookClient, Conversation
-from steno.cli.callers.stream import CallDescription, StreamCaller, StreamClient
-from steno.cli.callers.twilio import TwilioClient
+from steno.cli.clients import audiohook, twilio
+from steno.cli.clients.audio import CallAudio, open_call_audio, paced
+from steno.cli.clients.audiohook_client import AudioHookClient, Conversation
+from steno.cli.clients.stream import CallDescription, StreamClient, StreamPlayer
+from steno.cli.clients.twilio import TwilioClient
 from steno.events.records import AudioChunk, CallChannel, CallEnded, CallRecord, CallStarted, Role
 
 ROLES = ("agent", "customer")
@@ -93,7 +93,7 @@ def _frames(call: GoodCall, audio: CallAudio, sent: Sent, frame_ms: int) -> Asyn
 
 async def _at_stream(place: Place, call: GoodCall, audio: CallAudio, sent: Sent) -> None:
     client = StreamClient(CallDescription(call_id=call.call_id, roles=ROLES), audio)
-    await StreamCaller(client, url=f"{place.url}/v1/stream", key=place.key).play(_frames(call, audio, sent, 20))
+    await StreamPlayer(client, url=f"{place.url}/v1/stream", key=place.key).play(_frames(call, audio, sent, 20))
     assert client.complete, f"{call.call_id} was not told that it is complete"
     assert client.phrase_count, f"{call.call_id} was told no transcript"
 
@@ -105,7 +105,7 @@ async def _at_audiohook(place: Place, call: GoodCall, audio: CallAudio, sent: Se
         url, conversation, api_key=place.audiohook_key, secret=place.audiohook_secret, now=time.time()
     )
     client = AudioHookClient(conversation, offers=audiohook.offers_for(ROLES))
-    caller = audiohook.AudioHookCaller(client, url=url, headers=headers)
+    caller = audiohook.AudioHookPlayer(client, url=url, headers=headers)
     await caller.play(_frames(call, audio, sent, audiohook.FRAME_MS))
     assert client.transcripts, f"{call.call_id} was told no captions"
 

@@ -11,7 +11,7 @@ from typing import Any
 import av
 import pytest
 
-from steno.cli.callers.audio import UnplayableAudio, open_call_audio, paced
+from steno.cli.clients.audio import UnplayableAudio, open_call_audio, paced
 from steno.events.records import AudioCodec
 
 SECONDS = 0.5

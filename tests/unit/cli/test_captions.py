@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from steno.cli.callers.captions import CaptionView, ServerSentEvents
+from steno.cli.clients.captions import CaptionView, ServerSentEvents
 
 
 def caption(kind: str, text: str, *, phrase_id: str = "p1", **more: Any) -> dict[str, Any]:

@@ -20,7 +20,7 @@ import steno.cli
 from steno.cli import terminal, up
 from steno.cli.__main__ import app
 from steno.cli.api import Api, ApiError
-from steno.cli.callers.captions import CaptionView
+from steno.cli.clients.captions import CaptionView
 from steno.cli.demo import _print_call, _SampleCall
 from steno.cli.terminal import clean, line, styled
 from steno.cli.webhook_receiver import ReceivedEvent

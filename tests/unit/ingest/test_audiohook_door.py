@@ -25,7 +25,7 @@ from steno_ingest.calls.doors.audio_format import AudioFormat
 from steno_ingest.calls.doors.port import Refusal
 from support.audiohook_session import FRAME, Session, ended, opened, phrase
 
-from steno.cli.callers.audiohook_client import Conversation, offers_of
+from steno.cli.clients.audiohook_client import Conversation, offers_of
 from steno.events.records import AudioCodec, CallChannel, GapReason, Role
 
 

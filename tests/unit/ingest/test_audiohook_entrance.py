@@ -12,8 +12,8 @@ from steno_ingest.calls.doors.audiohook_entrance import audiohook_door
 from steno_ingest.calls.doors.http_entrance import Upgrade, UpgradeRefused
 from steno_ingest.settings import IngestSettings
 
-from steno.cli.callers.audiohook import upgrade_headers
-from steno.cli.callers.audiohook_client import AudioHookClient, Conversation
+from steno.cli.clients.audiohook import upgrade_headers
+from steno.cli.clients.audiohook_client import AudioHookClient, Conversation
 from steno.crypto import make_secret_key
 
 KEY, SECRET = "an-integration", b64encode(b"a client secret of 32 characters").decode()

@@ -9,7 +9,7 @@ from steno_ingest.calls.doors.actions import Action, Audio, Close, Ended, Gap, O
 from steno_ingest.calls.doors.audiohook import AudioHookDoor, AudioHookOptions
 from support.effort import examples
 
-from steno.cli.callers.audiohook_client import AudioHookClient, Conversation, offers_of
+from steno.cli.clients.audiohook_client import AudioHookClient, Conversation, offers_of
 from steno.events.records import Hypothesis, Phrase
 
 

@@ -14,7 +14,7 @@ from steno_ingest.calls.doors.audiohook_messages import (
     samples_of,
 )
 
-from steno.cli.callers.audiohook_client import duration
+from steno.cli.clients.audiohook_client import duration
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),

@@ -15,7 +15,7 @@ from steno_ingest.calls.doors.audiohook_signature import (
 from steno_ingest.calls.doors.http_entrance import Upgrade
 from structlog.testing import capture_logs
 
-from steno.cli.callers.audiohook_signing import sign
+from steno.cli.clients.audiohook_signing import sign
 from steno.secret_file import SecretFileUnreadable
 
 # The example of Genesys's documentation, as published in the test of its reference implementation.

@@ -7,7 +7,7 @@ import pytest
 from steno_ingest.calls.doors.actions import Audio, Offered, SendText
 from support.audiohook_session import FRAME, Session, ended, opened, phrase
 
-from steno.cli.callers.audiohook_client import NIL_UUID, Conversation
+from steno.cli.clients.audiohook_client import NIL_UUID, Conversation
 
 
 @pytest.mark.parametrize(

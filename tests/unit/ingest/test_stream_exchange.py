@@ -15,8 +15,8 @@ from steno_ingest.calls.hosting.session import State as Session
 from steno_ingest.calls.transports.websocket_connection import CLOSE_CODES
 from support.effort import examples
 
-from steno.cli.callers.audio import CallAudio
-from steno.cli.callers.stream import CallDescription, State, StreamClient
+from steno.cli.clients.audio import CallAudio
+from steno.cli.clients.stream import CallDescription, State, StreamClient
 from steno.events.records import AudioChunk, AudioCodec, CallEnded, CallStarted, Record
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

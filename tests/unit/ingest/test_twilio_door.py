@@ -27,9 +27,9 @@ from steno_ingest.calls.doors.port import Refusal
 from steno_ingest.calls.doors.twilio import TwilioDoor
 from support.effort import examples
 
-from steno.cli.callers.audio import CallAudio
-from steno.cli.callers.stream import CallDescription
-from steno.cli.callers.twilio import TwilioClient
+from steno.cli.clients.audio import CallAudio
+from steno.cli.clients.stream import CallDescription
+from steno.cli.clients.twilio import TwilioClient
 from steno.events.records import AudioCodec, Role
 
 START = ResumePoint(sequence=0, position=0)

@@ -12,9 +12,9 @@ from steno_ingest.calls.hosting.admission import OfferRefused
 from steno_ingest.calls.hosting.hosted_call import HostedCall
 from support.hosting import Hosting, ScriptedPeer
 
-from steno.cli.callers.audio import CallAudio
-from steno.cli.callers.stream import CallDescription
-from steno.cli.callers.twilio import TwilioClient
+from steno.cli.clients.audio import CallAudio
+from steno.cli.clients.stream import CallDescription
+from steno.cli.clients.twilio import TwilioClient
 from steno.events.records import AudioCodec, AudioGap, CallEnded, GapReason
 from steno.tenants import Caller
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from steno.cli.api import ApiError
-from steno.cli.callers.audiohook import caption_of, offers_for, upgrade_headers
-from steno.cli.callers.audiohook_client import AudioHookClient, Conversation, ServerError, duration
+from steno.cli.clients.audiohook import caption_of, offers_for, upgrade_headers
+from steno.cli.clients.audiohook_client import AudioHookClient, Conversation, ServerError, duration
 
 CONVERSATION = Conversation()
 

@@ -15,8 +15,8 @@ import aiohttp
 
 from steno.cli import trust
 from steno.cli.api import ApiError
-from steno.cli.callers.audio import CallAudio
-from steno.cli.callers.stream import CallDescription, CallLost, CallRefused
+from steno.cli.clients.audio import CallAudio
+from steno.cli.clients.stream import CallDescription, CallLost, CallRefused
 
 FRAME_MS = 20
 """Length of a frame of one track."""

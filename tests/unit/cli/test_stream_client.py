@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steno.cli.callers.audio import CallAudio
-from steno.cli.callers.stream import CallDescription, CallRefused, State, StreamClient
+from steno.cli.clients.audio import CallAudio
+from steno.cli.clients.stream import CallDescription, CallRefused, State, StreamClient
 from steno.events.records import AudioCodec
 
 DESCRIPTION = CallDescription(call_id="call-1", roles=("agent", "customer"), properties={"queue": "billing"})

@@ -11,9 +11,9 @@ import aiohttp
 
 from steno.cli import trust
 from steno.cli.api import ApiError
-from steno.cli.callers.audiohook_client import AudioHookClient, Conversation, ServerError, new_id, offers_of
-from steno.cli.callers.audiohook_signing import sign
-from steno.cli.callers.stream import CallLost, CallRefused
+from steno.cli.clients.audiohook_client import AudioHookClient, Conversation, ServerError, new_id, offers_of
+from steno.cli.clients.audiohook_signing import sign
+from steno.cli.clients.stream import CallLost, CallRefused
 
 FRAME_MS = 200
 """Length of a frame, as Genesys's reference client sends it."""
@@ -79,7 +79,7 @@ def _milliseconds(duration: str) -> int:
     return round(float(duration.removeprefix("PT").removesuffix("S")) * 1000)
 
 
-class AudioHookCaller:
+class AudioHookPlayer:
     """Runs an `AudioHookClient` over a WebSocket, from `open` to `closed`."""
 
     def __init__(

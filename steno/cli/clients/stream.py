@@ -15,7 +15,7 @@ import aiohttp
 
 from steno.cli import trust
 from steno.cli.api import ApiError, shortened
-from steno.cli.callers.audio import CallAudio
+from steno.cli.clients.audio import CallAudio
 
 _MOST_FRAME_BYTES = 32_768
 """Audio in one frame, when much is sent again; the door takes 65,536 bytes."""
@@ -198,7 +198,7 @@ class StreamClient:
             self.safe, self._sequence = position, sequence
 
 
-class StreamCaller:
+class StreamPlayer:
     """Runs a `StreamClient` over WebSockets until its call is done."""
 
     def __init__(
