@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
-from steno_enricher.analysed import Analysed
+from steno_enricher.analysed_phrase import AnalysedPhrase
 from steno_enricher.enricher import Enricher
 from steno_enricher.ranking import KeyPhrase
 
@@ -80,9 +80,9 @@ class Rows:
         return iter(list(self._memory.items()))
 
 
-async def _analyse(phrase: Phrase) -> Analysed:
+async def _analyse(phrase: Phrase) -> AnalysedPhrase:
     words = phrase.text.split()
-    return Analysed(
+    return AnalysedPhrase(
         phrase=phrase,
         sentiment=len(words) / 10,
         key_phrases=tuple(KeyPhrase(word, 100 + len(word)) for word in sorted(set(words))),

@@ -1,1 +1,1 @@
-"""Steno enricher: phrases become insights."""
+"""The enricher service: makes insights of phrases, and summaries of calls."""

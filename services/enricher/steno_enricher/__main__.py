@@ -1,4 +1,4 @@
-"""`python -m steno_enricher`: the enricher service."""
+"""Starts the enricher service: `python -m steno_enricher`."""
 
 import sys
 

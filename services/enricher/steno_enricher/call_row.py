@@ -1,7 +1,7 @@
-"""What is known of a live call from topic `calls`, as far as the summaries of its passes need it. Pure.
+"""A row of the enricher's table with what topic `calls` says of a live call and summaries need. Pure.
 
-`merged` gives the same in whatever order records come, and however often: corrections of roles are numbered, a call that is
-over stays so, and of two sets of properties the one that was written later counts.
+`merge` gives the same result in whatever order records arrive, and however often: corrections of roles are numbered, a call
+that has ended stays ended, and of two sets of properties the one that was written later counts.
 """
 
 import json
@@ -10,16 +10,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from steno.events.records import CallState, CallStatus, Role
-from steno_enricher.rows import Kind, Line
+from steno_enricher.rows import Kind, RowHeader
 
 _FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallRow:
-    """A call: a row of the enricher's table."""
+    """What is known of a live call."""
 
-    #: By channel; before a call is known of, none is.
+    #: By channel; empty before the first record of the call.
     roles: dict[int, Role] = field(default_factory=dict)
     roles_revision: int = -1
     #: The audio has ended.
@@ -29,8 +29,8 @@ class CallRow:
     updated_us: int = -1
     tenant: str = ""
 
-    def merged(self, state: CallState) -> "CallRow":
-        """What is known with one record more."""
+    def merge(self, state: CallState) -> "CallRow":
+        """Returns the row with one more record taken into account."""
         row = replace(self, over=self.over or state.state is not CallStatus.ACTIVE)
         if state.roles_revision > row.roles_revision:
             roles = {channel.channel: channel.role for channel in state.channels}
@@ -40,13 +40,13 @@ class CallRow:
         return row
 
     def to_list(self) -> list[Any]:
-        """As it stands in a row."""
+        """The values as they are stored in a row."""
         roles = [[channel, role.value] for channel, role in sorted(self.roles.items())]
         return [roles, self.roles_revision, self.over, self.properties, self.updated_us, self.tenant]
 
     @classmethod
     def from_list(cls, values: list[Any]) -> "CallRow":
-        """What `to_list` gave, also before calls had tenants."""
+        """Reads what `to_list` gave, in this version or in one without tenants."""
         roles, roles_revision, over, properties, updated_us, *tenant = values
         return cls(
             roles={channel: Role(role) for channel, role in roles},
@@ -58,12 +58,12 @@ class CallRow:
         )
 
     def to_bytes(self, *, at: datetime) -> bytes:
-        """The row as it is kept."""
-        return Line(written_at=at, kind=Kind.CALL).before({"format": _FORMAT, "call": self.to_list()})
+        """The row as it is stored."""
+        return RowHeader(written_at=at, kind=Kind.CALL).to_row({"format": _FORMAT, "call": self.to_list()})
 
     @classmethod
     def from_bytes(cls, row: bytes) -> "CallRow":
-        """What `to_bytes` kept."""
+        """Reads what `to_bytes` gave."""
         return cls.from_list(json.loads(row.partition(b"\n")[2])["call"])
 
 

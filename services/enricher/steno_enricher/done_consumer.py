@@ -1,9 +1,9 @@
-"""Faust's consumer, made to lose nothing: it commits what is done, and sees when a record never came to the agent.
+"""Faust's consumer, changed so that it commits only the offsets of handled messages, and detects records that got lost.
 
-What Faust 0.15.3 does, and what is done instead:
+The behaviour of Faust 0.15.3, and what replaces it:
 
 - It acknowledges a record whose agent raised, one that was cut off half-way, and one it skipped because a rebalance was near,
-  and commits past it. Here an offset is committed when `done` was called for it, and for nothing else.
+  and commits past it. Here an offset is committed when `mark_done` was called for it, and for nothing else.
 - When the table is recovered it lets the source partitions flow, seeks them to the committed offsets, and then clears the
   queues: what was fetched between the seek and the clearing is gone, while the position is past it (seen in one restart of five
   with records waiting). Here the flow stands still from before the seek until Faust resumes it, after the clearing.
@@ -12,8 +12,8 @@ What Faust 0.15.3 does, and what is done instead:
   the broker refused it, too, and may do so after the partitions were taken back.
 - Once the table is recovered it leaves the changelog out of what it takes, and fetches it on: each row written came back, in a
   fetch of its own. Here it is not fetched any more.
-- Should a record get lost between fetch and agent in yet another way, `done` for a later one of its partition raises, and a
-  silence shows in `stalled_since`; a restart then begins at the last commit, which is before the hole.
+- Should a record get lost between fetch and agent in another way, `mark_done` for a later one of its partition raises, and
+  `stalled_since` shows a stop; a restart then begins at the last commit, which is before the lost record.
 """
 
 import time
@@ -30,36 +30,36 @@ from steno_enricher.loop_consumer import LoopConsumer
 
 
 class DoneConsumer(driver.Consumer):
-    """Commits exactly what `done` was called for."""
+    """A Faust consumer that commits exactly the offsets that `mark_done` was called for."""
 
-    #: Told of polls and commits; set before the app starts.
+    #: Gets polls and commits reported; set before the app starts.
     watchdog: Watchdog
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.prepare()
+        self.reset()
 
     def _new_consumer_thread(self) -> LoopConsumer:
         return LoopConsumer(self, loop=self.loop, beacon=self.beacon)
 
-    def prepare(self) -> None:
-        """Knows of no partition yet."""
+    def reset(self) -> None:
+        """Forgets all partitions."""
         #: The highest offset done, and the offset committed, of each partition of this assignment.
-        self._done: dict[TP, int] = {}
+        self._last_done: dict[TP, int] = {}
         self._on_broker: dict[TP, int] = {}
         #: Offsets fetched since the last seek, oldest first, until they are done.
         self._fetched: defaultdict[TP, deque[int]] = defaultdict(deque)
-        #: Offsets that are held: neither done nor lost, while those behind them are done.
+        #: Offsets that are held: not done and not lost, while later ones are done.
         self._held: defaultdict[TP, set[int]] = defaultdict(set)
         #: The last offset fetched of each changelog partition.
         self.fetched_changelog: dict[TP, int] = {}
         self._progress_at = time.monotonic()
 
-    def done(self, message: Any) -> None:
-        """All effects of a message are safe; messages of a partition are done in order.
+    def mark_done(self, message: Any) -> None:
+        """Marks a message as handled, all its effects being stored; messages of a partition are marked in order.
 
         Raises:
-            ConsumerStuck: one before it was fetched but never done.
+            ConsumerStuck: an earlier message was fetched but never handled.
         """
         partition, offset = message.tp, message.offset
         self._progress_at = time.monotonic()
@@ -68,7 +68,7 @@ class DoneConsumer(driver.Consumer):
         if offset in self._held[partition]:
             self._held[partition].remove(offset)
             return
-        before = self._done.get(partition, -1)
+        before = self._last_done.get(partition, -1)
         fetched = self._fetched[partition]
         while fetched and fetched[0] <= offset:
             skipped = fetched.popleft()
@@ -76,25 +76,27 @@ class DoneConsumer(driver.Consumer):
                 raise ConsumerStuck(
                     f"record {skipped} of {partition.topic}-{partition.partition} was fetched but never handled"
                 )
-        self._done[partition] = max(before, offset)
+        self._last_done[partition] = max(before, offset)
 
     def hold(self, message: Any) -> None:
-        """A message is not done, and those behind it may be done before it: nothing from it on is committed until it is."""
+        """Lets later messages be marked as done before this one, and commits nothing from it on until it is marked."""
         self._progress_at = time.monotonic()
         if message.generation_id == self.app.consumer_generation_id:
             held = self._held[message.tp]
             if message.offset not in held:
                 held.add(message.offset)
-                self._done[message.tp] = max(self._done.get(message.tp, -1), message.offset)
+                self._last_done[message.tp] = max(self._last_done.get(message.tp, -1), message.offset)
 
-    def go_on(self) -> None:
-        """Whoever handles messages waits, and is not stuck."""
+    def note_progress(self) -> None:
+        """Notes that the handler waits on purpose, so that it is not taken for stuck."""
         self._progress_at = time.monotonic()
 
     @property
     def stalled_since(self) -> float | None:
-        """Since when (`time.monotonic`) fetched records have waited without any being done; None where none wait."""
-        waits = any(fetched and fetched[-1] > self._done.get(partition, -1) for partition, fetched in self._fetched.items())
+        """The time (`time.monotonic`) since which fetched records have waited and none was handled; None where none wait."""
+        waits = any(
+            fetched and fetched[-1] > self._last_done.get(partition, -1) for partition, fetched in self._fetched.items()
+        )
         return self._progress_at if waits else None
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 - the name is Faust's
@@ -115,7 +117,7 @@ class DoneConsumer(driver.Consumer):
         self.watchdog.polled()
 
     def leave_changelog(self) -> None:
-        """Fetches no changelog from here on, until a recovery resumes it or partitions are assigned anew."""
+        """Stops fetching the changelog until a recovery resumes it or partitions are assigned anew."""
         client = self._thread._ensure_consumer()
         client.pause(*(partition for partition in client.assignment() if self._is_changelog_tp(partition)))
 
@@ -126,7 +128,7 @@ class DoneConsumer(driver.Consumer):
         client.resume(*(partition for partition in client.assignment() if partition in wanted))
 
     async def verify_all_partitions_active(self) -> None:
-        """Nothing: Faust would log what `stalled_since` and the watchdog act on, and of the changelog, too."""
+        """Does nothing: Faust would log stalled partitions, which `stalled_since` and the watchdog act on."""
 
     async def perform_seek(self) -> None:
         self.stop_flow()
@@ -147,13 +149,15 @@ class DoneConsumer(driver.Consumer):
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         await super().on_partitions_revoked(revoked)
         for partition in revoked:
-            self._done.pop(partition, None)
+            self._last_done.pop(partition, None)
             self._on_broker.pop(partition, None)
             self._fetched.pop(partition, None)
             self._held.pop(partition, None)
 
     def _filter_committable_offsets(self, _tps: Iterable[TP]) -> dict[TP, int]:
-        committable = {partition: min([done + 1, *self._held.get(partition, ())]) for partition, done in self._done.items()}
+        committable = {
+            partition: min([done + 1, *self._held.get(partition, ())]) for partition, done in self._last_done.items()
+        }
         new = {partition: offset for partition, offset in committable.items() if self._on_broker.get(partition) != offset}
         if new:
             self.watchdog.committing()

@@ -1,9 +1,9 @@
-"""What is done with each message, in the order that loses nothing.
+"""Handles messages: analyses phrases, publishes insights and summaries, and updates the table, in an order that loses nothing.
 
-The effects of a message come one after another, each on all replicas before the next: the insight, the row, and where a summary
-is owed, the summary and the row again. The message counts as done after that. A process killed between any two of them does the
-message again: what was published comes once more with the same id, and what the row has seen is not counted twice. A summary
-that a row owes is published before anything else happens to the row, so a revision says the same however often it comes.
+The effects of a message are written one after another, each to all replicas before the next: the insight, the row, and where a
+summary is due, the summary and the row again. Only then does the message count as done. A process that is killed between two of
+them handles the message again: it publishes the same records with the same ids, and the row counts no phrase twice. A summary
+that is due is published before the row changes in any other way, so a revision has the same content however often it is sent.
 """
 
 import asyncio
@@ -20,10 +20,10 @@ from steno.kafka.errors import RecordRefused, WrongRecord
 from steno.kafka.messages import Message
 from steno.telemetry import traces
 from steno_enricher import metrics
-from steno_enricher.analysed import Analysed
+from steno_enricher.analysed_phrase import AnalysedPhrase
 from steno_enricher.call_row import CallRow
 from steno_enricher.pass_state import PassState
-from steno_enricher.rows import Kind, Rows, call_key, ids_of, line_of, pass_key, pass_prefix
+from steno_enricher.rows import Kind, Rows, call_key, ids_of, pass_key, pass_prefix, read_header
 
 log = structlog.get_logger("steno.enricher")
 
@@ -33,10 +33,10 @@ _ROWS_AT_ONCE = 1000
 
 
 class Publisher(Protocol):
-    """Where insights and summaries go; `steno.kafka.producer.Producer` is one."""
+    """Publishes records; `steno.kafka.producer.Producer` is one."""
 
     async def send(self, topic: Topic, record: Record, *, event_id: str | None = None) -> None:
-        """Publishes; returns when it is safe. Raises `Retryable`."""
+        """Publishes a record and returns when it is stored on all replicas. Raises `Retryable`."""
 
 
 class Enricher:
@@ -47,7 +47,7 @@ class Enricher:
         *,
         rows: Rows,
         publisher: Publisher,
-        analyse: Callable[[Phrase], Awaitable[Analysed]],
+        analyse: Callable[[Phrase], Awaitable[AnalysedPhrase]],
         clock: Callable[[], datetime],
         keep_summarised: timedelta,
         grace: timedelta,
@@ -55,11 +55,11 @@ class Enricher:
     ) -> None:
         """
         Args:
-            analyse: Reads a phrase, a long one off the event loop; the same phrase must always give the same.
-            clock: The time, with its zone.
-            keep_summarised: How long a row outlives its summary.
-            grace: After which silence a live call that is over is summarised without its whole transcript.
-            inactive: After which silence a live call is closed that nobody ended.
+            analyse: Analyses a phrase, a long one in a thread; the same phrase must always give the same result.
+            clock: Gives the time, with its zone.
+            keep_summarised: How long a row is kept after its summary.
+            grace: How long nothing comes before a live call that has ended is summarised without its whole transcript.
+            inactive: How long nothing comes before a live call that nobody ended is closed.
         """
         self._rows = rows
         self._publisher = publisher
@@ -77,7 +77,7 @@ class Enricher:
         self._one_at_a_time = asyncio.Lock()
 
     async def __call__(self, message: Message) -> None:
-        """Does all that one message asks for. Raises `Retryable`, `ContradictoryTranscript`, `WrongRecord`."""
+        """Handles one message. Raises `Retryable`, `ContradictoryTranscript`, `WrongRecord`."""
         record = message.record
         if isinstance(record, CallRecord) and record.call_id != message.key:
             raise WrongRecord(
@@ -87,21 +87,21 @@ class Enricher:
         async with self._one_at_a_time:
             match record:
                 case Phrase() as phrase:
-                    await self._phrase(phrase, message.partition)
+                    await self._handle_phrase(phrase, message.partition)
                 case TranscriptCompleted() as transcript:
-                    await self._completed(transcript, message.partition)
+                    await self._handle_completed(transcript, message.partition)
                 case TranscriptFailed() as transcript:
-                    await self._failed(transcript, message.partition)
+                    await self._handle_failed(transcript, message.partition)
                 case CallState() as state:
-                    await self._call(state, message.partition)
+                    await self._handle_call(state, message.partition)
                 case _:
                     pass  # that a transcript was started, or a tombstone, says nothing of the call
 
     async def sweep(self) -> int:
-        """Does what is due, takes the rows out that nothing more is to come for; returns to how many rows it did something.
+        """Handles the rows that are due and deletes those no longer needed; returns how many rows that were.
 
         Raises:
-            Retryable: not all is done; the next sweep does the rest.
+            Retryable: Kafka is not available; the next sweep does the rest.
         """
         swept = 0
         for number, (key, row) in enumerate(self._rows.items(), 1):
@@ -110,27 +110,27 @@ class Enricher:
             if not (self._is_due(row) or self._is_stale(row)):
                 continue
             async with self._one_at_a_time:
-                swept += await self._swept(key)
+                swept += await self._sweep_row(key)
         return swept
 
-    async def _swept(self, key: bytes) -> bool:
-        """Sees to one row as it is now."""
+    async def _sweep_row(self, key: bytes) -> bool:
+        """Handles or deletes one row, where its present content asks for that; returns whether it did."""
         row = self._rows.get(key)
         if row is not None and self._is_due(row):
             await self._time_out(key)
         elif row is not None and self._is_stale(row):
             await self._rows.delete(key)
-            metrics.SWEPT.labels(line_of(row).kind).inc()
+            metrics.SWEPT.labels(read_header(row).kind).inc()
         else:
             return False
         return True
 
     def _is_due(self, row: bytes) -> bool:
-        due_at = line_of(row).due_at
+        due_at = read_header(row).due_at
         return due_at is not None and due_at <= self._clock()
 
     def _is_stale(self, row: bytes) -> bool:
-        line = line_of(row)
+        line = read_header(row)
         return line.due_at is None and self._clock() - line.written_at > self._keep[line.kind]
 
     async def _time_out(self, key: bytes) -> None:
@@ -141,10 +141,10 @@ class Enricher:
                 state.time_out()
                 metrics.TIMED_OUT.labels("closed" if state.closed else "grace").inc()
                 log.info("call.timed_out", recording_id=recording_id, phrases=state.phrase_count, closed=state.closed)
-            await self._put(state, self._rows.partition(key))
+            await self._save(state, self._rows.partition(key))
 
-    async def _phrase(self, phrase: Phrase, partition: int) -> None:
-        state = await self._paid(phrase.call_id, phrase.recording_id, partition)
+    async def _handle_phrase(self, phrase: Phrase, partition: int) -> None:
+        state = await self._load_settled(phrase.call_id, phrase.recording_id, partition)
         if state.has_seen(phrase.sequence):
             metrics.SEEN_BEFORE.inc()
             return
@@ -159,34 +159,34 @@ class Enricher:
             refusal = error
         else:
             metrics.INSIGHTS.inc()
-        await self._put(state, partition)
+        await self._save(state, partition)
         if refusal is not None:
             # The phrase counts all the same: the summary must not wait for it.
             raise refusal
 
-    async def _completed(self, transcript: TranscriptCompleted, partition: int) -> None:
-        state = await self._paid(transcript.call_id, transcript.recording_id, partition)
+    async def _handle_completed(self, transcript: TranscriptCompleted, partition: int) -> None:
+        state = await self._load_settled(transcript.call_id, transcript.recording_id, partition)
         state.complete(transcript)
-        await self._put(state, partition)
+        await self._save(state, partition)
 
-    async def _failed(self, transcript: TranscriptFailed, partition: int) -> None:
+    async def _handle_failed(self, transcript: TranscriptFailed, partition: int) -> None:
         if self._rows.get(pass_key(transcript.call_id, transcript.recording_id)) is not None:
-            state = await self._paid(transcript.call_id, transcript.recording_id, partition)
+            state = await self._load_settled(transcript.call_id, transcript.recording_id, partition)
             state.failed = True
-            await self._put(state, partition)
+            await self._save(state, partition)
 
-    async def _call(self, record: CallState, partition: int) -> None:
-        """Keeps what is known of a call for the passes to come, then tells it to those there are."""
-        call = self._known(record.call_id).merged(record)
+    async def _handle_call(self, record: CallState, partition: int) -> None:
+        """Stores what is known of a call, for later passes, then updates the passes there are."""
+        call = self._load_call(record.call_id).merge(record)
         await self._rows.put(call_key(record.call_id), call.to_bytes(at=self._clock()), partition=partition)
         prefix = pass_prefix(record.call_id)
         for key in [key for key, _ in self._rows.items() if key.startswith(prefix)]:
-            state = await self._paid(*ids_of(key), partition)
+            state = await self._load_settled(*ids_of(key), partition)
             # A live call's row is written even where nothing is new: the silence is counted from here.
-            if state.hear_of(call) or state.is_live:
-                await self._put(state, partition)
+            if state.update_call(call) or state.is_live:
+                await self._save(state, partition)
 
-    def _known(self, call_id: str) -> CallRow:
+    def _load_call(self, call_id: str) -> CallRow:
         row = self._rows.get(call_key(call_id))
         return CallRow() if row is None else CallRow.from_bytes(row)
 
@@ -195,27 +195,27 @@ class Enricher:
         if row is not None:
             return PassState.from_bytes(row, call_id=call_id, recording_id=recording_id)
         state = PassState(call_id=call_id, recording_id=recording_id)
-        state.hear_of(self._known(call_id))
+        state.update_call(self._load_call(call_id))
         return state
 
-    async def _paid(self, call_id: str, recording_id: str, partition: int) -> PassState:
-        """A pass that owes no summary."""
+    async def _load_settled(self, call_id: str, recording_id: str, partition: int) -> PassState:
+        """Loads a pass, and publishes its summary first where one is due."""
         state = self._load(call_id, recording_id)
         if state.owed:
-            await self._put(state, partition)
+            await self._save(state, partition)
         return state
 
-    async def _put(self, state: PassState, partition: int) -> None:
-        """Keeps a row, and publishes what it owes."""
+    async def _save(self, state: PassState, partition: int) -> None:
+        """Writes a row, and publishes its summary where one is due."""
         await self._write(state, partition)
         if state.owed:
             with traces.span("summarise call"):
                 await self._summarise(state)
-            state.told()
+            state.note_published()
             await self._write(state, partition)
 
     async def _summarise(self, state: PassState) -> None:
-        """Publishes a summary; without what others said of the call where it is too large with it. Raises `Retryable`."""
+        """Publishes a summary, without properties and key phrases where it is too large with them. Raises `Retryable`."""
         summary = state.summary(at=self._clock())
         # The same id in each revision: the newest of an id counts, as the record says.
         event_id = f"{summary.summary_id}/{summary.revision}"
@@ -241,7 +241,7 @@ class Enricher:
         except RecordRefused as error:
             log.error("pass.overgrown", call_id=state.call_id, recording_id=state.recording_id, reason=str(error))
             metrics.OVERGROWN.inc()
-            state.outgrown()
+            state.discard()
             await self._put_row(state, partition)
 
     async def _put_row(self, state: PassState, partition: int) -> None:

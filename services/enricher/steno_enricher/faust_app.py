@@ -1,10 +1,10 @@
-"""The Faust app: its topics and a table with a changelog, embedded in a service that is not Faust's.
+"""The Faust app and its table with a changelog, to be run inside a service.
 
-What of Faust 0.15.3 is set aside, and why:
+Parts of Faust 0.15.3 that are replaced or turned off, and why:
 
 - Its commits, and how it comes back from a recovery: see `steno_enricher.done_consumer`.
-- Its way to write tables: `table[key] = value` sends the changelog record and does not wait, so an offset may be committed
-  whose row is lost. `TableRows` waits for the acknowledgement, then changes the memory.
+- Its writing of tables: `table[key] = value` sends the changelog record and does not wait, so the offset of a message may be
+  committed although its row is lost. `TableRows` waits for the acknowledgement, then changes the memory.
 - Its web server, signal handlers, redirection of standard output and data folder; its making of topics.
 
 The store is memory: a row is a few kilobytes and lives as long as its call and an hour, so the table of one process fits many
@@ -36,7 +36,7 @@ from steno_enricher.done_consumer import DoneConsumer
 log = structlog.get_logger("steno.enricher.faust_app")
 
 SOURCES = (PHRASES, TRANSCRIPTS, CALLS)
-"""What is read."""
+"""The topics that are read."""
 
 _TABLE = "calls"
 _SESSION_SECONDS = 10.0
@@ -47,7 +47,7 @@ _HOLE_SECONDS = 2.0
 
 
 def changelog() -> Topic:
-    """The table's changelog, as a topic to be made beside those of the catalogue; Faust derives the same name."""
+    """The table's changelog topic, under the name that Faust derives; it is created along with those of the catalogue."""
     return Topic(
         name=f"enricher-{_TABLE}-changelog",
         key="call_id",
@@ -66,46 +66,46 @@ class _Transport(driver.Transport):
 
 class _TableManager(TableManager):
     async def on_start(self) -> None:
-        """As Faust's, without its second of sleep, which is for tables that are declared late."""
+        """Does what Faust's does, without its second of sleep, which is for tables that are declared late."""
         await self._update_channels()
         await self.recovery.start()
 
     def on_actives_ready(self) -> None:
-        """As Faust's; what comes to the changelog from here on was written by this member."""
+        """Does what Faust's does, and stops reading the changelog: from here on this member alone writes it."""
         super().on_actives_ready()
         cast(App, self.app).done_consumer.leave_changelog()
 
 
 class App(faust.App):
-    """A Faust app that leaves no folder behind and commits what is done."""
+    """A Faust app that makes no folder and commits only the offsets of handled messages."""
 
     #: Ends of changelog partitions that look like holes: the offset read, and since when.
     _holes: Mapping[TP, tuple[int, float]] = MappingProxyType({})
 
     def _create_directories(self) -> None:
-        """The memory store needs none."""
+        """Does nothing: the memory store needs no folder."""
 
     def _new_transport(self) -> _Transport:
         return _Transport(self.conf.broker_consumer, self)
 
     @property
     def done_consumer(self) -> DoneConsumer:
-        """The consumer, as what it is."""
+        """The consumer, by its own type."""
         return cast(DoneConsumer, self.consumer)
 
     @property
     def coordination_ended(self) -> bool:
-        """Whether aiokafka's coordination with the group has died: of an error it does not know, and nobody is told."""
+        """Whether aiokafka's task for coordination with the group has ended, as it does silently after an unexpected error."""
         client = getattr(self.done_consumer._thread, "_consumer", None)
         task = getattr(getattr(client, "_coordinator", None), "_coordination_task", None)
         return task is not None and task.done()
 
-    async def pass_holes(self) -> None:
-        """Helps a recovery over the end of a changelog partition that has no record at its last offsets; called regularly.
+    async def skip_holes(self) -> None:
+        """Lets a recovery finish where a changelog partition has no record at its last offsets; called regularly.
 
-        Faust waits for a record there, for ever; after compaction there may be none (faust-streaming issues #176, #597).
-        A hole is one where the position is past the end, every record fetched has been read, and that for a while: between the
-        fetch and the table records are under way.
+        Faust waits for a record there for ever; after compaction there may be none (faust-streaming issues #176, #597).
+        It is a hole where the position is past the end and every fetched record has been read, for a while: records may still
+        be on their way from the fetch to the table.
         """
         recovery = cast(TableManager, self.tables).recovery
         holes: dict[TP, tuple[int, float]] = {}
@@ -126,7 +126,7 @@ class App(faust.App):
 
 
 class TableRows:
-    """The table behind `steno_enricher.rows.Rows`: a change is on all replicas of the changelog before it is seen here."""
+    """The table of rows (`steno_enricher.rows.Rows`); a change is visible once it is on all replicas of the changelog."""
 
     def __init__(self, app: App, *, partitions: int) -> None:
         self._app = app
@@ -171,7 +171,7 @@ class TableRows:
 
 
 def make_app(cluster: Cluster) -> App:
-    """An app without agents; call it on the event loop that will run it."""
+    """Makes an app without agents; called on the event loop that will run it."""
     # The consumer group is also Faust's app id and the prefix of its internal topics.
     group = cluster.group_name()
     return App(
@@ -205,7 +205,7 @@ def make_app(cluster: Cluster) -> App:
 
 
 def consume(app: App, cluster: Cluster, work: Callable[[Any], Awaitable[None]]) -> None:
-    """Gives the raw messages of the sources to `work`, one at a time and in order within a partition."""
+    """Has the app pass the raw messages of `SOURCES` to `work`, one at a time and in order within a partition."""
     # One agent on all topics: two would work on the same row at once.
     source = app.topic(
         *(cluster.topic_name(topic) for topic in SOURCES),

@@ -1,4 +1,4 @@
-"""What the enricher made of a phrase, as far as the summary of its pass needs it. Pure."""
+"""The results of analysing a phrase that go into the call summary. Pure."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +9,7 @@ from steno_enricher.ranking import KeyPhrase
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What the enricher made of a phrase, as far as the summary needs it."""
+    """The results for one phrase that go into the call summary."""
 
     sequence: int
     channel: int
@@ -21,7 +21,7 @@ class Finding:
     key_phrases: tuple[KeyPhrase, ...] = ()
 
     def to_list(self) -> list[Any]:
-        """As it stands in a row."""
+        """The values as they are stored in a row."""
         return [
             self.sequence,
             self.channel,
@@ -34,7 +34,7 @@ class Finding:
 
     @classmethod
     def from_list(cls, values: list[Any]) -> "Finding":
-        """What `to_list` gave."""
+        """Reads what `to_list` gave."""
         sequence, channel, role, start_ms, duration_ms, sentiment, key_phrases = values
         return cls(
             sequence=sequence,

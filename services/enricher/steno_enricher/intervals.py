@@ -1,4 +1,4 @@
-"""Spans of speech on a line of milliseconds, kept merged: exact in whatever order they come, and small. Pure."""
+"""Operations on lists of time intervals, in milliseconds, kept sorted and merged. Pure."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
@@ -8,7 +8,7 @@ Interval = tuple[int, int]
 
 
 def add(intervals: list[Interval], start: int, end: int) -> None:
-    """Adds a span to sorted spans that neither overlap nor touch, which stay so."""
+    """Adds an interval to a sorted list of disjoint ones, and merges it with those that it overlaps or touches."""
     if end <= start:
         return
     first = bisect_left(intervals, start, key=lambda interval: interval[1])
@@ -20,18 +20,18 @@ def add(intervals: list[Interval], start: int, end: int) -> None:
 
 
 def close_least_gap(intervals: list[Interval]) -> None:
-    """Makes one span of the two that have the least between them."""
+    """Merges the two neighbouring intervals with the smallest gap between them."""
     at = min(range(1, len(intervals)), key=lambda index: intervals[index][0] - intervals[index - 1][1])
     intervals[at - 1 : at + 1] = [(intervals[at - 1][0], intervals[at][1])]
 
 
 def length(intervals: Iterable[Interval]) -> int:
-    """Milliseconds in the spans."""
+    """The total length of intervals, in milliseconds."""
     return sum(end - start for start, end in intervals)
 
 
 def covered(channels: Iterable[Sequence[Interval]], *, by: int, until: int | None = None) -> int:
-    """Milliseconds, up to `until`, in which `by` channels or more spoke at once; each channel's spans are merged."""
+    """How many milliseconds, up to `until`, are covered by the intervals of at least `by` channels at once."""
     edges = [edge for intervals in channels for start, end in intervals for edge in ((start, 1), (end, -1))]
     total = speaking = since = 0
     for at, change in sorted(edges):

@@ -1,4 +1,4 @@
-"""What a phrase, and a call, is about: YAKE over the words that are left when greetings and small talk are taken out. Pure.
+"""Extracts key phrases from text: YAKE over what is left without greetings and small talk. Pure.
 
 Source: Campos et al., "YAKE! Keyword extraction from single documents using multiple local features" (Information Sciences 509,
 2020).
@@ -23,15 +23,15 @@ _WORD = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
 
 
 class KeyPhrases:
-    """Finds key phrases; the same text always has the same ones."""
+    """Extracts key phrases, deterministically."""
 
     def __init__(self) -> None:
         self._boilerplate = _read_boilerplate()
         self._filler = frozenset(_read("filler.txt").split())
         self._extractors: dict[str, KeywordExtractor] = {}
 
-    def of(self, text: str, *, locale: str) -> tuple[KeyPhrase, ...]:
-        """The key phrases of a text in lower case, most telling first, at most five, none a part of another."""
+    def find(self, text: str, *, locale: str) -> tuple[KeyPhrase, ...]:
+        """Returns at most five key phrases of a text, in lower case, most relevant first, none a part of another."""
         telling = self._boilerplate.sub(" . ", text.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")).strip(" .,;?!")
         if not telling:
             return ()

@@ -1,11 +1,11 @@
-"""What is known of one pass over a call while its phrases come in, and the summaries of it.
+"""The state of one pass over a call (phrases counted so far), and the summaries made of it. Pure.
 
-Pure, and the same whatever happens on the way: a phrase counts once, whose sequence was not seen before; phrases are taken in
-order of sequence, one that comes early waits for those before it; the topics may come in any order. About ten bytes a phrase.
-What others decide the size of is bounded: a thousand phrases wait for one that does not come, then it is not awaited any more.
+The same records give the same state, in whatever order and however often they arrive. A phrase counts once, by its sequence
+number. Phrases are counted in order of sequence: one that arrives early waits for those before it, and at most a thousand wait;
+then the missing one is skipped. A phrase takes about ten bytes.
 
-A summary is owed when the transcript is complete, when a live call's has not come in time, and when the roles of speakers that
-were told are corrected. Each that is told has a revision of its own.
+A summary is due when the transcript is complete, when the transcript of a live call does not arrive in time, and when the roles
+of speakers are corrected after a summary. Each published summary has its own revision number.
 """
 
 import json
@@ -21,7 +21,7 @@ from steno_enricher import intervals
 from steno_enricher.call_row import CallRow
 from steno_enricher.finding import Finding
 from steno_enricher.ranking import KeyPhrase, distinct
-from steno_enricher.rows import Kind, Line
+from steno_enricher.rows import Kind, RowHeader
 from steno_enricher.speaker import Speaker
 
 _MOST_KEY_PHRASES = 10
@@ -32,14 +32,14 @@ _FORMAT = 2
 
 
 class ContradictoryTranscript(Permanent):
-    """The transcript has phrases beyond the number it was completed with."""
+    """A transcript has more phrases than its completion says."""
 
     error_class = "contradictory_transcript"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Completion:
-    """What the transcriber said of the finished transcript."""
+    """What `TranscriptCompleted` says of the transcript."""
 
     phrase_count: int
     duration_ms: int
@@ -49,7 +49,7 @@ class _Completion:
 
 
 class PassState:
-    """One pass over a call: a row of the enricher's table."""
+    """The state of one pass over a call; a row of the enricher's table."""
 
     def __init__(self, *, call_id: str, recording_id: str) -> None:
         self.call_id = call_id
@@ -62,24 +62,24 @@ class PassState:
         self._tally: dict[str, int] = {}
         self._completion: _Completion | None = None
         self._call = CallRow()
-        #: Of the next summary: how many were told.
+        #: Revision of the next summary: how many were published.
         self._revision = 0
         #: Phrases in the last one.
         self._told_count = 0
-        #: The summary of the complete transcript is out.
+        #: The summary of the complete transcript is published.
         self.summarised = False
         #: A summary is to be published, of the state as it is, before anything else happens to it.
         self.owed = False
         #: There will be no transcript, unless the recording is tried again.
         self.failed = False
-        #: A live call of which nothing was heard for so long that nothing more is expected.
+        #: A live call of which nothing came for so long that nothing more is expected.
         self.closed = False
-        #: It has become too large to be kept, so nothing of it is, and it has no summary.
+        #: It was too large to be stored, so its content was dropped and it has no summary.
         self.overgrown = False
 
     @property
     def phrase_count(self) -> int:
-        """Phrases that came, those that wait for others included."""
+        """How many phrases have arrived, those that wait for earlier ones included."""
         return sum(speaker.count for speaker in self._speakers.values()) + len(self._early)
 
     @property
@@ -88,11 +88,11 @@ class PassState:
         return self._completion is not None and self._next_sequence >= self._completion.phrase_count
 
     def has_seen(self, sequence: int) -> bool:
-        """Whether the phrase of a sequence is counted, or waits to be."""
+        """Whether the phrase with a sequence number has arrived."""
         return sequence < self._next_sequence or sequence in self._early
 
     def add(self, finding: Finding) -> None:
-        """Counts a phrase; one that was seen is ignored.
+        """Adds a phrase; one that was added before is ignored.
 
         Raises:
             ContradictoryTranscript: the transcript was completed without it.
@@ -114,10 +114,10 @@ class PassState:
         self._notice_completion()
 
     def complete(self, transcript: TranscriptCompleted) -> None:
-        """Takes the number of phrases and the length of the audio; the first completion counts.
+        """Notes that the transcript is complete, with its number of phrases and duration; the first completion counts.
 
         Raises:
-            ContradictoryTranscript: more phrases were seen than it says there are.
+            ContradictoryTranscript: more phrases have arrived than it says there are.
         """
         seen = max(self._next_sequence, max(self._early, default=-1) + 1)
         if seen > transcript.phrase_count:
@@ -136,8 +136,8 @@ class PassState:
             )
         self._notice_completion()
 
-    def hear_of(self, call: CallRow) -> bool:
-        """Takes what is known of the call; False where that is nothing new."""
+    def update_call(self, call: CallRow) -> bool:
+        """Replaces what is known of the call; returns False where nothing changed."""
         if call == self._call or self.overgrown:
             return False
         before = self._roles()
@@ -147,7 +147,7 @@ class PassState:
         return True
 
     def due_in(self, *, grace: timedelta, inactive: timedelta) -> timedelta | None:
-        """After which silence `time_out` is to be called; None where it need not be."""
+        """How long nothing may come before `time_out` is to be called; None where it need not be."""
         if not self.is_live or self.is_complete or self.closed:
             return None
         untold = self.phrase_count > self._told_count
@@ -156,26 +156,26 @@ class PassState:
         return None if self.failed and not untold else inactive
 
     def time_out(self) -> None:
-        """What was due did not come: what is there is summarised, and a call that is not over by its state is closed."""
+        """Makes a summary due of the phrases so far, since nothing came in time, and closes a call that has not ended."""
         untold = self.phrase_count > self._told_count
         self.owed = self.owed or untold
         self.closed = not (self._call.over and untold)
 
-    def outgrown(self) -> None:
-        """It is too large to be kept: all of it is let go, and nothing more is taken."""
+    def discard(self) -> None:
+        """Drops all content, because the row is too large to be stored, and ignores what comes later."""
         self._early, self._speakers, self._tally = {}, {}, {}
         self._completion, self._call = None, CallRow()
         self.overgrown, self.owed, self.closed = True, False, True
 
-    def told(self) -> None:
-        """The summary that was owed is out."""
+    def note_published(self) -> None:
+        """Notes that the summary that was due is published."""
         self._revision += 1
         self._told_count = self.phrase_count
         self.summarised = self.is_complete
         self.owed = False
 
     def summary(self, *, at: datetime) -> CallSummary:
-        """The summary of what is there; where that is not all, as long as the last phrase that came."""
+        """Makes the summary of the phrases so far; without a complete transcript its duration ends with the last phrase."""
         whole = self if not self._early else self._with_early()
         speakers = whole._speakers
         spans = [speaker.spans for speaker in speakers.values()]
@@ -202,7 +202,7 @@ class PassState:
         )
 
     def _with_early(self) -> "PassState":
-        """A copy that does not wait for the phrases that are missing."""
+        """A copy with the early phrases counted, as if none before them were missing."""
         whole = deepcopy(self)
         for _, finding in sorted(whole._early.items()):
             whole._count(finding)
@@ -212,7 +212,7 @@ class PassState:
         self.owed = self.owed or (self.is_complete and not self.summarised)
 
     def _roles(self) -> dict[int, Role]:
-        """Who speaks on which channel: the call's roles count for its live pass and for what takes that one's place."""
+        """The role by channel. Roles from the call apply to its live pass and to a pass that supersedes that one."""
         of_call = self.is_live or (self._completion is not None and bool(self._completion.supersedes))
         corrected = self._call.roles if of_call else {}
         return {channel: corrected.get(channel, speaker.role) for channel, speaker in self._speakers.items()}
@@ -227,7 +227,7 @@ class PassState:
             del self._tally[min(self._tally, key=lambda text: (self._tally[text], text))]
 
     def to_bytes(self, *, at: datetime, due_at: datetime | None = None) -> bytes:
-        """The row as it is kept.
+        """The row as it is stored.
 
         Args:
             due_at: When `time_out` is to be called.
@@ -256,12 +256,12 @@ class PassState:
                 completion.tenant,
             ]
         finished = self.summarised or self.failed or self.closed
-        line = Line(written_at=at, kind=Kind.FINISHED if finished else Kind.OPEN, due_at=at if self.owed else due_at)
-        return line.before(document)
+        line = RowHeader(written_at=at, kind=Kind.FINISHED if finished else Kind.OPEN, due_at=at if self.owed else due_at)
+        return line.to_row(document)
 
     @classmethod
     def from_bytes(cls, row: bytes, *, call_id: str, recording_id: str) -> "PassState":
-        """The state that `to_bytes` kept, in this format or in format 1, which had neither calls nor revisions."""
+        """Reads what `to_bytes` gave, in this format or in format 1, which had neither calls nor revisions."""
         document = json.loads(row.partition(b"\n")[2])
         state = cls(call_id=call_id, recording_id=recording_id)
         state._next_sequence = document["next"]

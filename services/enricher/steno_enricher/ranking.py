@@ -1,4 +1,4 @@
-"""Key phrases as values, and which of many to show. Pure."""
+"""Key phrases with their relevance, and the choice of the most relevant ones. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class KeyPhrase:
-    """Words of a phrase that tell what it is about."""
+    """One to three words that say what a phrase is about."""
 
     text: str
-    #: How telling, from 0 to 1000.
+    #: From 0 to 1000.
     relevance: int
 
 
 def distinct(candidates: Iterable[KeyPhrase], most: int) -> tuple[KeyPhrase, ...]:
-    """The most telling ones in order, without any whose words stand in one before it or the other way round."""
+    """The most relevant candidates, in order, without any that shares all words with a better one."""
     chosen: list[KeyPhrase] = []
     for candidate in sorted(candidates, key=lambda phrase: (-phrase.relevance, phrase.text)):
         words = set(candidate.text.split())

@@ -1,11 +1,11 @@
-"""The rows of the enricher's table: their keys, and the line in front of each that tells the sweep what it must know. Pure.
+"""The rows of the enricher's table: their keys, and the header line that each begins with, for the sweep. Pure.
 
 ```
 ["call","recording"]   one pass over a call       steno_enricher.pass_state
 ["call"]               what is known of the call  steno_enricher.call_row
 ```
 
-The line has when the row was written, what it is, and when something is to be done about it: `1772366400 open 1772366520`.
+The header has when the row was written, its kind, and when it is due, if it is: `1772366400 open 1772366520`.
 """
 
 import json
@@ -17,57 +17,57 @@ from typing import Protocol
 
 
 class Rows(Protocol):
-    """The table, kept where another process finds it."""
+    """The table, stored so that another process can take it over."""
 
     def get(self, key: bytes) -> bytes | None:
-        """A row."""
+        """Returns a row; None where there is none."""
 
     async def put(self, key: bytes, row: bytes, *, partition: int) -> None:
-        """Keeps a row; returns when it is safe. Raises `Retryable`, and `RecordRefused` where it is too large to be kept."""
+        """Stores a row and returns when it is on all replicas. Raises `Retryable`, `RecordRefused` (too large)."""
 
     async def delete(self, key: bytes) -> None:
-        """Takes a row out; returns when that is safe. Raises `Retryable`."""
+        """Deletes a row and returns when that is on all replicas. Raises `Retryable`."""
 
     def partition(self, key: bytes) -> int:
-        """The partition of a row that there is."""
+        """The partition of an existing row."""
 
     def items(self) -> Iterable[tuple[bytes, bytes]]:
-        """Every row there is now."""
+        """All rows with their keys."""
 
 
 class Kind(StrEnum):
-    """What a row is, as far as the sweep needs it."""
+    """The kind of a row, which decides how long the sweep keeps it."""
 
     OPEN = "open"
     """A pass of which more is to come."""
     FINISHED = "finished"
-    """A pass of which all is told, as far as one can know."""
+    """A pass whose summary is published, or which failed or was closed."""
     CALL = "call"
     """What is known of a call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """The line in front of a row."""
+class RowHeader:
+    """The header line of a row."""
 
     written_at: datetime
     kind: Kind
-    #: When something is to be done about the row unless it is written before.
+    #: When the row is to be handled by the sweep, unless it is written before.
     due_at: datetime | None = None
 
-    def before(self, document: object) -> bytes:
-        """A row: this line, then a document as JSON."""
+    def to_row(self, document: object) -> bytes:
+        """A row with this header and a document as JSON."""
         line = f"{int(self.written_at.timestamp())} {self.kind}"
         if self.due_at is not None:
             line += f" {self.due_at.timestamp()}"
         return f"{line}\n{json.dumps(document, separators=(',', ':'), ensure_ascii=False)}".encode()
 
 
-def line_of(row: bytes) -> Line:
-    """The line in front of a row."""
+def read_header(row: bytes) -> RowHeader:
+    """Reads the header line of a row."""
     written, kind, *due = row[: row.index(b"\n")].decode().split()
     written_at = _moment(written)
-    return Line(written_at=written_at, kind=Kind(kind), due_at=_moment(due[0]) if due else None)
+    return RowHeader(written_at=written_at, kind=Kind(kind), due_at=_moment(due[0]) if due else None)
 
 
 def pass_key(call_id: str, recording_id: str) -> bytes:
@@ -81,12 +81,12 @@ def call_key(call_id: str) -> bytes:
 
 
 def pass_prefix(call_id: str) -> bytes:
-    """What the keys of all passes over a call begin with, and no other key does."""
+    """The prefix of the keys of all passes over a call, and of no other key."""
     return call_key(call_id)[:-1] + b","
 
 
 def ids_of(key: bytes) -> tuple[str, str]:
-    """Call id and recording id of a pass's key."""
+    """The call id and recording id in the key of a pass."""
     call_id, recording_id = json.loads(key)
     return call_id, recording_id
 

@@ -1,4 +1,4 @@
-"""The mood of a phrase, from -1 (bad) to 1 (good): VADER, with an overlay of what telephone calls mean by their words. Pure.
+"""Scores the sentiment of a phrase from -1 (negative) to 1 (positive): VADER, with extra entries for telephone calls. Pure.
 
 Source: Hutto & Gilbert, "VADER: A Parsimonious Rule-based Model for Sentiment Analysis of Social Media Text" (ICWSM 2014).
 """
@@ -20,7 +20,7 @@ class _Entry:
 
 
 class Sentiment:
-    """Scores phrases; the same text always has the same score. English only: any other language scores 0."""
+    """Scores text, deterministically. English only: any other language scores 0."""
 
     def __init__(self) -> None:
         self._overlay = _read_overlay()
@@ -28,7 +28,7 @@ class Sentiment:
         self._analyzer.lexicon.update({entry.token: entry.valence for entry in self._overlay})
 
     def score(self, text: str, *, locale: str) -> float:
-        """-1 (bad) to 1 (good), to four decimals."""
+        """The sentiment of a text from -1 (negative) to 1 (positive), to four decimals."""
         if locale.partition("-")[0].lower() != _LANGUAGE:
             return 0.0
         # Capitals and commas come from the recogniser's idea of writing, not from the speaker's mood.

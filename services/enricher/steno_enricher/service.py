@@ -1,4 +1,4 @@
-"""Wiring: builds the enricher's parts and hands them to the chassis."""
+"""Wiring: builds the parts of the enricher for the chassis."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from steno.chassis import After, Wiring
 from steno.events.catalogue import CALL_SUMMARIES, CALLS, DEAD_LETTERS, INSIGHTS, PHRASES, TRANSCRIPTS
 from steno.events.records import Phrase
 from steno.kafka import Cluster, TopicMaker
-from steno_enricher.analysed import Analysed
+from steno_enricher.analysed_phrase import AnalysedPhrase
 from steno_enricher.enricher import Enricher
 from steno_enricher.faust_app import changelog
 from steno_enricher.settings import EnricherSettings
@@ -21,7 +21,7 @@ _BRIEF_CHARACTERS = 300
 
 
 async def build(settings: EnricherSettings) -> Wiring:
-    """The enricher, ready to be run by the chassis. It does not need Kafka to be there."""
+    """Builds the enricher for the chassis. Kafka need not be available."""
     loading = asyncio.create_task(asyncio.to_thread(_load_analysis))
     # Each insight is waited for before the next: lingering would only make it late.
     cluster = await Cluster.connect(settings, linger_ms=0)
@@ -32,12 +32,12 @@ async def build(settings: EnricherSettings) -> Wiring:
         sweep_seconds=min(_SWEEP_EVERY_SECONDS, min(settings.grace_seconds, settings.inactive_seconds) / 4),
     )
 
-    async def analyse(phrase: Phrase) -> Analysed:
+    async def analyse(phrase: Phrase) -> AnalysedPhrase:
         of = await loading
         # Another thread costs as much as reading a brief phrase; only a long one would hold the event loop up.
         return of(phrase) if len(phrase.text) <= _BRIEF_CHARACTERS else await asyncio.to_thread(of, phrase)
 
-    worker.give(
+    worker.set_handler(
         Enricher(
             rows=worker.rows,
             publisher=cluster.producer,
@@ -58,8 +58,8 @@ async def build(settings: EnricherSettings) -> Wiring:
     return wiring
 
 
-def _load_analysis() -> Callable[[Phrase], Analysed]:
+def _load_analysis() -> Callable[[Phrase], AnalysedPhrase]:
     # Imported here, in a thread, while the group is joined: it takes more than a second.
-    from steno_enricher.analysis import Analysis
+    from steno_enricher.phrase_analyser import PhraseAnalyser
 
-    return Analysis().of
+    return PhraseAnalyser().analyse

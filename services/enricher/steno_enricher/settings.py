@@ -1,4 +1,4 @@
-"""The enricher's settings."""
+"""The settings of the enricher."""
 
 from typing import ClassVar
 
@@ -9,7 +9,7 @@ from steno.settings import ServiceSettings
 
 
 class EnricherSettings(ServiceSettings):
-    """Settings of the enricher."""
+    """The settings of the enricher, from `STENO_ENRICHER_…`."""
 
     model_config = SettingsConfigDict(env_prefix="STENO_ENRICHER_")
     service: ClassVar[str] = "enricher"

@@ -1,4 +1,4 @@
-"""Sums over the phrases of a channel. Whole numbers, so that no rounding depends on the order. Pure."""
+"""Running totals over the phrases of a channel, in whole numbers, so that the order of phrases makes no difference. Pure."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,17 +9,17 @@ from steno_enricher.finding import Finding
 from steno_enricher.intervals import Interval
 
 MOST_SPANS = 8000
-"""Spans of speech that are kept of a channel: hours of a call. Of more, two with little silence between them become one."""
+"""How many intervals of speech are kept of a channel: enough for hours. Beyond it, the two with the smallest gap are merged."""
 
 _SENTIMENT_UNITS = 10_000
-"""Sentiment is summed in ten-thousandths, the precision it is given in."""
+"""Sentiment is summed in units of 1/10,000, its precision."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Speaker:
-    """Sums over the phrases of a channel; x is when a phrase starts (ms), y its sentiment (ten-thousandths)."""
+    """The totals of one channel. In the sums, x is when a phrase starts (ms) and y its sentiment (1/10,000)."""
 
-    #: As the last phrase had it.
+    #: The role in the last phrase.
     role: Role
     spans: list[Interval] = field(default_factory=list)
     count: int = 0
@@ -31,7 +31,7 @@ class Speaker:
     xy: int = 0
 
     def add(self, finding: Finding) -> None:
-        """Counts a phrase."""
+        """Adds a phrase to the totals."""
         x, y = finding.start_ms, round(finding.sentiment * _SENTIMENT_UNITS)
         self.first_ms = min(self.first_ms, x) if self.count else x
         self.last_ms = max(self.last_ms, x)
@@ -46,7 +46,7 @@ class Speaker:
         self.xy += x * y
 
     def summary(self, channel: int, role: Role) -> SpeakerSummary:
-        """The channel's share, spoken in a role."""
+        """The channel's part of the call summary, with the role of its speaker."""
         return SpeakerSummary(
             channel=channel,
             role=role,
@@ -57,7 +57,7 @@ class Speaker:
         )
 
     def _trend(self) -> float:
-        """By how much the line of least squares rises from the speaker's first phrase to the last, -2 to 2."""
+        """The rise of the least-squares line of sentiment from the first phrase to the last, -2 to 2."""
         spread = self.count * self.xx - self.x * self.x
         if spread == 0:
             return 0.0
@@ -65,7 +65,7 @@ class Speaker:
         return round(max(-2.0, min(2.0, rise)), 4)
 
     def to_list(self) -> list[Any]:
-        """As it stands in a row. Spans are kept as the silence before and the length of each, which are short numbers."""
+        """The values as they are stored in a row; each interval as the gap before it and its length (small numbers)."""
         spans: list[int] = []
         before = 0
         for start, end in self.spans:
@@ -76,7 +76,7 @@ class Speaker:
 
     @classmethod
     def from_list(cls, values: list[Any]) -> "Speaker":
-        """What `to_list` gave."""
+        """Reads what `to_list` gave."""
         role, (count, first_ms, last_ms, x, xx, y, xy), numbers = values
         spans: list[Interval] = []
         before = 0

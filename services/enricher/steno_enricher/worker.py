@@ -1,4 +1,4 @@
-"""The worker: runs the Faust app as a component of the service, and ends the process where Faust would idle for ever."""
+"""Runs the Faust app as a component of the service, and ends the process where Faust hangs."""
 
 import asyncio
 import time
@@ -33,7 +33,7 @@ _GONE = Partition(topic=PHRASES, revoked=True)
 
 @dataclass(kw_only=True, slots=True)
 class _Raw:
-    """A Faust message as the kernel knows messages (`steno.kafka.messages.RawMessage`)."""
+    """A Faust message in the form of the Kafka kernel (`steno.kafka.messages.RawMessage`)."""
 
     topic: str
     partition: int
@@ -45,13 +45,13 @@ class _Raw:
 
 
 class Worker:
-    """One member of the enricher's group."""
+    """One member of the enricher's consumer group."""
 
     def __init__(self, cluster: Cluster, *, stuck_seconds: float, sweep_seconds: float) -> None:
         """
         Args:
-            stuck_seconds: How long nothing may go on before the process ends.
-            sweep_seconds: How often the table is looked through for what is due.
+            stuck_seconds: How long there may be no progress before the process ends.
+            sweep_seconds: How often the table is searched for rows that are due.
         """
         self._cluster = cluster
         self._stuck_seconds = stuck_seconds
@@ -74,31 +74,31 @@ class Worker:
         self._enricher: Enricher | None = None
         self._preparing: asyncio.Task[Any] | None = None
 
-    def give(self, enricher: Enricher, *, preparing: asyncio.Task[Any]) -> None:
-        """Names who handles the messages, before `run`; where `preparing` for that fails, so does the worker."""
+    def set_handler(self, enricher: Enricher, *, preparing: asyncio.Task[Any]) -> None:
+        """Sets the handler of the messages, before `run`; where the task `preparing` fails, the worker fails."""
         self._enricher = enricher
         self._preparing = preparing
         self._processor = self._make_processor(enricher)
-        consume(self._app, self._cluster, self._one)
+        consume(self._app, self._cluster, self._handle)
 
     def ready(self) -> bool:
-        """Whether this member has its partitions and their rows, and works."""
+        """Whether this member has its partitions and their rows, and is not stopping."""
         app = self._app
         return bool(app.tables.actives_ready) and not app.rebalancing and not self._stopping.is_set()
 
     def alive(self) -> bool:
-        """Whether it makes progress; False asks for a restart. One that waits for Kafka to begin has none to make."""
+        """Whether it makes progress, or has not started; False asks for a restart."""
         return self._failure is None and not (self._started and self._stuck())
 
     def holds_nothing(self) -> bool:
-        """Whether it keeps no messages back that fail by a fault of ours; False asks for a person, not for a restart."""
+        """Whether no message is held back for an error of ours; False asks for a person, not for a restart."""
         return not self._held
 
     async def run(self) -> None:
-        """Works until `stop`.
+        """Runs until `stop`.
 
         Raises:
-            ConsumerStuck: Faust does not go on by itself.
+            ConsumerStuck: Faust hangs.
         """
         self._started = True
         self._unready_since = time.monotonic()
@@ -108,12 +108,13 @@ class Worker:
             self._app.done_consumer.watchdog = self._watchdog
             guard.start(asyncio.get_running_loop())
             tasks: list[asyncio.Task[Any]] = [
-                asyncio.create_task(part) for part in (self._app.start(), self._look(), self._sweep(), self._work_on_held())
+                asyncio.create_task(part)
+                for part in (self._app.start(), self._check_regularly(), self._sweep(), self._work_on_held())
             ]
             if self._preparing is not None:
                 tasks.append(self._preparing)
             for task in tasks:
-                task.add_done_callback(self._noticed)
+                task.add_done_callback(self._note_end)
             await self._stopping.wait()
             await self._wind_down(tasks)
         finally:
@@ -123,7 +124,7 @@ class Worker:
             raise self._failure
 
     async def stop(self) -> None:
-        """Lets the message under way finish, commits, and lets `run` return."""
+        """Finishes the present message, commits, and lets `run` return."""
         self._stopping.set()
         if self._started:
             await self._ended.wait()
@@ -137,8 +138,8 @@ class Worker:
             try_again=self._again.put_nowait,
         )
 
-    async def _one(self, message: Any) -> None:
-        """Works on a message until it is done; where the worker stops before that, it stays undone, and all after it."""
+    async def _handle(self, message: Any) -> None:
+        """Handles a message until it is done or held; where the worker stops first, neither it nor later ones are committed."""
         assert self._processor is not None
         raw = _Raw(
             topic=message.topic,
@@ -150,19 +151,19 @@ class Worker:
             headers=tuple(message.headers or ()),
         )
         while self._full and not self._stopping.is_set():
-            self._app.done_consumer.go_on()
+            self._app.done_consumer.note_progress()
             await pause(_LOOK_EVERY_SECONDS, self._stopping)
-        await self._do(Job(partition=self._partitions[message.topic], raw=raw), message)
+        await self._process(Job(partition=self._partitions[message.topic], raw=raw), message)
 
-    async def _do(self, job: Job, message: Any) -> None:
+    async def _process(self, job: Job, message: Any) -> None:
         assert self._processor is not None
         self._working_since = time.monotonic()
         try:
             while not self._stopping.is_set():
                 outcome = await self._processor(job)
                 if outcome is None:
-                    self._let_go(job)
-                    self._app.done_consumer.done(message)
+                    self._release(job)
+                    self._app.done_consumer.mark_done(message)
                     return
                 if outcome is HELD:
                     self._hold(job, message)
@@ -175,16 +176,16 @@ class Worker:
             self._working_since = None
 
     async def _work_on_held(self) -> None:
-        """Works on messages again that were held, beside those that come."""
+        """Handles held messages again, beside the new ones."""
         while True:
             job = await self._again.get()
             message = self._held.get(job)
             if message is not None:
-                await self._do(job, message)
+                await self._process(job, message)
 
     @property
     def _full(self) -> bool:
-        """Whether what is held leaves no room for others."""
+        """Whether no more messages can be held."""
         return len(self._held) >= _MOST_HELD or self._held_bytes >= _MOST_HELD_BYTES
 
     def _hold(self, job: Job, message: Any) -> None:
@@ -192,34 +193,34 @@ class Worker:
             self._held_bytes += job.bytes
         self._held[job] = message
 
-    def _let_go(self, job: Job) -> None:
+    def _release(self, job: Job) -> None:
         if self._held.pop(job, None) is not None:
             self._held_bytes -= job.bytes
 
-    def _look_after_held(self) -> None:
+    def _check_held(self) -> None:
         assert self._processor is not None
         generation = self._app.consumer_generation_id
         for job in [job for job, message in self._held.items() if message.generation_id != generation]:
             # Whoever has its partition now reads it again.
-            self._let_go(job)
+            self._release(job)
             job.partition = _GONE
         self._processor.check_held(full=self._full)
 
-    async def _look(self) -> None:
+    async def _check_regularly(self) -> None:
         while True:
             if self.ready():
                 self._unready_since = time.monotonic()
             metrics.ROWS.set(len(self.rows))
-            self._look_after_held()
+            self._check_held()
             if self._app.crashed:
                 raise ConsumerStuck(f"Faust crashed: {self._app.crash_reason!r}") from self._app.crash_reason
             if (reason := self._stuck()) is not None:
                 raise ConsumerStuck(f"{self._cluster.group_name()}: {reason}; the process must be started again")
-            await self._app.pass_holes()
+            await self._app.skip_holes()
             await asyncio.sleep(_LOOK_EVERY_SECONDS)
 
     def _stuck(self) -> str | None:
-        """What stands still and will not go on by itself; None while all is well."""
+        """What hangs, as a reason for the log; None where nothing does."""
         now = time.monotonic()
         if self._working_since is not None and now - self._working_since > self._stuck_seconds:
             return f"one record has been worked on for {now - self._working_since:.0f} s"
@@ -257,7 +258,7 @@ class Worker:
         except TimeoutError:
             log.warning("worker.left_abruptly")
 
-    def _noticed(self, task: asyncio.Task[Any]) -> None:
+    def _note_end(self, task: asyncio.Task[Any]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._fail(error)
 

@@ -268,8 +268,8 @@ def follow(values: list[bytes]) -> None:
                 case TranscriptCompleted():
                     state.complete(record)
                 case CallState():
-                    row = CallRow.from_bytes(row.merged(record).to_bytes(at=BEGAN))
-                    state.hear_of(row)
+                    row = CallRow.from_bytes(row.merge(record).to_bytes(at=BEGAN))
+                    state.update_call(row)
         except ContradictoryTranscript:
             continue
         state = PassState.from_bytes(state.to_bytes(at=BEGAN), call_id=CALL, recording_id="recording-1")

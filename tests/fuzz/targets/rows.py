@@ -8,7 +8,7 @@ from fuzz.target import Target
 from fuzz.targets.door_stand import CODEC
 from fuzz.targets.records import BEGAN, CALL, MOST_MS, any_bytes, call_log, datum
 from steno_enricher.call_row import CallRow
-from steno_enricher.rows import line_of
+from steno_enricher.rows import read_header
 from steno_ingest.calls.log.account.account import Account
 from steno_transcriber.live.call import LiveCall
 
@@ -84,9 +84,9 @@ def call_row(values: list[bytes]) -> None:
     for value in values:
         state = CODEC.decode(value)
         assert isinstance(state, CallState)
-        row = row.merged(state)
+        row = row.merge(state)
         kept = row.to_bytes(at=state.updated_at)
-        line_of(kept)
+        read_header(kept)
         assert CallRow.from_bytes(kept) == row
 
 

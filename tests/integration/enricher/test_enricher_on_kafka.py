@@ -6,9 +6,9 @@ from contextlib import suppress
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from steno_enricher.analysis import Analysis
 from steno_enricher.faust_app import changelog
 from steno_enricher.pass_state import PassState
+from steno_enricher.phrase_analyser import PhraseAnalyser
 from support.enricher_process import EnricherProcess, Steno, interleaved, make_call
 from support.kafka import create_topic
 
@@ -34,11 +34,11 @@ async def enricher(kafka: str, topic_prefix: str) -> AsyncIterator[EnricherProce
 
 def _expected(calls: Calls) -> tuple[dict[str, Insight], dict[str, CallSummary]]:
     """What the pure functions make of the calls, undisturbed."""
-    analysis, insights, summaries = Analysis(), {}, {}
+    analysis, insights, summaries = PhraseAnalyser(), {}, {}
     for phrases, completed in calls:
         state = PassState(call_id=completed.call_id, recording_id=completed.recording_id)
         for phrase in phrases:
-            analysed = analysis.of(phrase)
+            analysed = analysis.analyse(phrase)
             insights[analysed.insight.insight_id] = analysed.insight
             state.add(analysed.finding)
         state.complete(completed)

@@ -21,7 +21,7 @@ class _Consumer(DoneConsumer):
     def __init__(self) -> None:
         self.app = cast(Any, SimpleNamespace(consumer_generation_id=7))
         self.watchdog = Watchdog(stuck_seconds=1, clock=lambda: 0.0)
-        self.prepare()
+        self.reset()
 
     def fetch(self, *offsets: int) -> None:
         """As `getmany` notes them."""
@@ -58,10 +58,10 @@ def test_only_what_is_done_may_be_committed() -> None:
     consumer = _Consumer()
     consumer.fetch(4, 5, 9)
     assert consumer.committable() == {}
-    consumer.done(_message(4))
-    consumer.done(_message(5))
+    consumer.mark_done(_message(4))
+    consumer.mark_done(_message(5))
     assert consumer.committable() == {HERE: 6}
-    consumer.done(_message(9))
+    consumer.mark_done(_message(9))
     assert consumer.committable() == {HERE: 10}
 
 
@@ -69,9 +69,9 @@ def test_a_record_that_never_came_is_noticed() -> None:
     """Done with 6 while 5 was fetched and not handled: nothing beyond 5 is committed."""
     consumer = _Consumer()
     consumer.fetch(4, 5, 6)
-    consumer.done(_message(4))
+    consumer.mark_done(_message(4))
     with pytest.raises(ConsumerStuck, match="record 5 of phrases-1 was fetched but never handled"):
-        consumer.done(_message(6))
+        consumer.mark_done(_message(6))
     assert consumer.committable() == {HERE: 5}
 
 
@@ -79,16 +79,16 @@ def test_what_is_held_holds_back_what_is_committed_and_nothing_else() -> None:
     """Records behind it are done before it; whoever comes next begins with it; it stalls nothing; and it may be held again."""
     consumer = _Consumer()
     consumer.fetch(4, 5, 6, 7)
-    consumer.done(_message(4))
+    consumer.mark_done(_message(4))
     consumer.hold(_message(5))
-    consumer.done(_message(6))
+    consumer.mark_done(_message(6))
     consumer.hold(_message(7))
     assert consumer.committable() == {HERE: 5}
     assert consumer.stalled_since is None
     consumer.hold(_message(5))
-    consumer.done(_message(7))
+    consumer.mark_done(_message(7))
     assert consumer.committable() == {HERE: 5}
-    consumer.done(_message(5))
+    consumer.mark_done(_message(5))
     assert consumer.committable() == {HERE: 8}
     consumer.hold(_message(8, generation=6))
     assert consumer.committable() == {HERE: 8}
@@ -98,18 +98,18 @@ def test_records_that_come_again_are_no_hole() -> None:
     """After a seek back, records that were done come once more, some of them twice."""
     consumer = _Consumer()
     consumer.fetch(4, 5)
-    consumer.done(_message(4))
-    consumer.done(_message(5))
+    consumer.mark_done(_message(4))
+    consumer.mark_done(_message(5))
     consumer.fetch(6, 4, 5, 6)
     for offset in (4, 5, 6, 6):
-        consumer.done(_message(offset))
+        consumer.mark_done(_message(offset))
     assert consumer.committable() == {HERE: 7}
 
 
 def test_a_record_of_before_the_rebalance_is_not_committed() -> None:
     """Its partition may be another member's now."""
     consumer = _Consumer()
-    consumer.done(_message(4, generation=6))
+    consumer.mark_done(_message(4, generation=6))
     assert consumer.committable() == {}
 
 
@@ -119,7 +119,7 @@ def test_waiting_records_show() -> None:
     assert consumer.stalled_since is None
     consumer.fetch(1)
     assert consumer.stalled_since is not None
-    consumer.done(_message(1))
+    consumer.mark_done(_message(1))
     assert consumer.stalled_since is None
 
 

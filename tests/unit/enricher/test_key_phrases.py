@@ -15,7 +15,7 @@ def key_phrases() -> KeyPhrases:
 
 
 def _texts(key_phrases: KeyPhrases, text: str) -> list[str]:
-    return [found.text for found in key_phrases.of(text, locale="en-US")]
+    return [found.text for found in key_phrases.find(text, locale="en-US")]
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_a_greeting_does_not_hide_the_subject(key_phrases: KeyPhrases) -> None:
 
 def test_other_languages_have_key_phrases(key_phrases: KeyPhrases) -> None:
     """The stop words of the phrase's language are used."""
-    found = [entry.text for entry in key_phrases.of("Ich möchte meine Kreditkarte sperren lassen.", locale="de-DE")]
+    found = [entry.text for entry in key_phrases.find("Ich möchte meine Kreditkarte sperren lassen.", locale="de-DE")]
     assert any("kreditkarte" in text for text in found)
 
 

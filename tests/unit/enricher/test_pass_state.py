@@ -11,7 +11,7 @@ from steno_enricher.call_row import CallRow
 from steno_enricher.finding import Finding
 from steno_enricher.pass_state import ContradictoryTranscript, PassState
 from steno_enricher.ranking import KeyPhrase
-from steno_enricher.rows import Kind, Line, line_of
+from steno_enricher.rows import Kind, RowHeader, read_header
 
 from steno.events.ids import live_pass_id
 from steno.events.records import CallSummary, Role, SpeakerSummary, TranscriptCompleted
@@ -196,7 +196,7 @@ OLD_ROW = (
 
 def test_a_row_of_the_format_before_is_read() -> None:
     """Its summary counts as told: nothing is owed, and the next one is its revision 1."""
-    assert line_of(OLD_ROW) == Line(written_at=datetime(2026, 3, 1, 11, tzinfo=UTC), kind=Kind.FINISHED)
+    assert read_header(OLD_ROW) == RowHeader(written_at=datetime(2026, 3, 1, 11, tzinfo=UTC), kind=Kind.FINISHED)
     state = PassState.from_bytes(OLD_ROW, call_id="call", recording_id="recording")
     assert (state.summarised, state.owed, state.is_complete, state.phrase_count) == (True, False, True, 2)
     summary = state.summary(at=NOW)
@@ -212,9 +212,9 @@ def test_the_line_of_a_row_says_when_it_is_due() -> None:
     """Kind and times come back from the bytes as they were written."""
     state = PassState(call_id="call", recording_id="recording")
     due_at = NOW + timedelta(seconds=1.5)
-    assert line_of(state.to_bytes(at=NOW, due_at=due_at)) == Line(written_at=NOW, kind=Kind.OPEN, due_at=due_at)
+    assert read_header(state.to_bytes(at=NOW, due_at=due_at)) == RowHeader(written_at=NOW, kind=Kind.OPEN, due_at=due_at)
     state.failed = True
-    assert line_of(state.to_bytes(at=NOW)) == Line(written_at=NOW, kind=Kind.FINISHED)
+    assert read_header(state.to_bytes(at=NOW)) == RowHeader(written_at=NOW, kind=Kind.FINISHED)
 
 
 def test_a_summary_is_of_the_tenant_of_its_transcript() -> None:
@@ -225,7 +225,7 @@ def test_a_summary_is_of_the_tenant_of_its_transcript() -> None:
     again = PassState.from_bytes(state.to_bytes(at=NOW), call_id="call", recording_id="recording")
     assert again.summary(at=NOW).tenant == "acme"
     live = PassState(call_id="call", recording_id=live_pass_id("call"))
-    live.hear_of(CallRow(tenant="acme"))
+    live.update_call(CallRow(tenant="acme"))
     kept = PassState.from_bytes(live.to_bytes(at=NOW), call_id="call", recording_id=live_pass_id("call"))
     assert kept.summary(at=NOW).tenant == "acme"
 

@@ -77,10 +77,10 @@ class _Commits:
         self.held: list[bytes] = []
         self.waited = 0
 
-    def go_on(self) -> None:
+    def note_progress(self) -> None:
         self.waited += 1
 
-    def done(self, message: Any) -> None:
+    def mark_done(self, message: Any) -> None:
         self.done_keys.append(message.key)
 
     def hold(self, message: Any) -> None:
@@ -127,16 +127,16 @@ async def test_what_fails_by_a_fault_of_ours_holds_up_nothing_and_comes_again(mo
     monkeypatch.setattr(App, "done_consumer", property(lambda _app: commits))
     monkeypatch.setattr(worker_module, "pause", lambda _seconds, _stopping: asyncio.sleep(0))
     monkeypatch.setattr(worker._cluster.dead_letters, "put", put)
-    worker.give(cast(Any, enrich), preparing=asyncio.create_task(asyncio.sleep(0)))
+    worker.set_handler(cast(Any, enrich), preparing=asyncio.create_task(asyncio.sleep(0)))
     for number in range(6):
-        await worker._one(_phrase(f"c{number}", number))
+        await worker._handle(_phrase(f"c{number}", number))
     assert len(put_aside) == AT_START
     assert len(commits.held) == 6 - AT_START
     assert not worker.holds_nothing()
     broken.clear()
-    await worker._one(_phrase("good", 6))
+    await worker._handle(_phrase("good", 6))
     again = asyncio.create_task(worker._work_on_held())
-    worker._look_after_held()
+    worker._check_held()
     await until(worker.holds_nothing)
     again.cancel()
     assert sorted(commits.done_keys) == [*(b"c%d" % number for number in range(6)), b"good"]
@@ -158,11 +158,11 @@ async def test_more_bytes_than_may_be_held_let_no_other_in(monkeypatch: pytest.M
     monkeypatch.setattr(worker_module, "pause", lambda _seconds, _stopping: asyncio.sleep(0))
     monkeypatch.setattr(worker._cluster.dead_letters, "put", put)
     monkeypatch.setattr(worker_module, "_MOST_HELD_BYTES", 1)
-    worker.give(cast(Any, enrich), preparing=asyncio.create_task(asyncio.sleep(0)))
+    worker.set_handler(cast(Any, enrich), preparing=asyncio.create_task(asyncio.sleep(0)))
     for number in range(AT_START + 1):
-        await worker._one(_phrase(f"c{number}", number))
+        await worker._handle(_phrase(f"c{number}", number))
     assert (len(commits.held), commits.waited) == (1, 0)
-    another = asyncio.create_task(worker._one(_phrase("good", 9)))
+    another = asyncio.create_task(worker._handle(_phrase("good", 9)))
     await until(lambda: commits.waited > 3)
     assert not another.done()
     broken.clear()

@@ -1,4 +1,4 @@
-"""A phrase and what was read out of it."""
+"""A phrase with the results of its analysis: sentiment and key phrases."""
 
 from dataclasses import dataclass
 
@@ -9,8 +9,8 @@ from steno_enricher.ranking import KeyPhrase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Analysed:
-    """A phrase and what was read out of it."""
+class AnalysedPhrase:
+    """A phrase with its sentiment (-1 to 1) and key phrases."""
 
     phrase: Phrase
     sentiment: float
@@ -18,7 +18,7 @@ class Analysed:
 
     @property
     def insight(self) -> Insight:
-        """What is told of the phrase."""
+        """The record that is published about the phrase."""
         phrase = self.phrase
         return Insight(
             call_id=phrase.call_id,
@@ -35,7 +35,7 @@ class Analysed:
 
     @property
     def finding(self) -> Finding:
-        """What the call's summary needs of the phrase."""
+        """The part of it that goes into the call's summary."""
         phrase = self.phrase
         return Finding(
             sequence=phrase.sequence,
