@@ -6,7 +6,7 @@ Imports no adapter.
 |---|---|
 | `Retryable` | again, for ever, with a capped back-off, or when the error says: the fault is elsewhere and will pass |
 | `Permanent` | not again: the input itself is wrong |
-| anything else | again a few times: it is a fault of ours, and may be one of the moment |
+| anything else | again a few times in a row: it is a fault of ours, and may be one of the moment |
 """
 
 import asyncio
@@ -60,15 +60,18 @@ async def retry(
 ) -> T:
     """Takes a step again and again until it succeeds; returns what it returned, and raises what the policy does not retry.
 
+    An unexpected error after a dependency was away is the first again, and the other way round.
+
     Args:
         failed: Told of each error that is retried, and of the seconds until then: logs it.
     """
-    attempts = 0
+    attempts, away = 0, False
     while True:
         try:
             return await step()
         except Exception as error:
-            attempts += 1
+            attempts = attempts + 1 if isinstance(error, Retryable) is away else 1
+            away = isinstance(error, Retryable)
             seconds = policy.decide(error, attempts)
             if seconds is None:
                 raise

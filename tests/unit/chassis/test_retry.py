@@ -80,7 +80,17 @@ async def test_a_step_is_taken_again_until_it_succeeds() -> None:
     assert [error for error, _ in steps.told] == errors
     assert [seconds for _, seconds in steps.told] == steps.waits
     assert steps.waits[0] == 7
-    assert all(2 <= wait <= 4 for wait in steps.waits[3:])
+    assert all(2 <= wait <= 4 for wait in steps.waits[3:-1])
+
+
+async def test_an_error_of_another_kind_is_the_first_again() -> None:
+    """Faults of a dependency take no attempt from a fault of ours, and none of it is waited for longer."""
+    away, ours = [Retryable("away")] * 3, [KeyError("a bug")] * 3
+    steps = Steps(*ours, *away, *ours, *away)
+    assert await steps.retried(RetryPolicy(first_seconds=1, longest_seconds=60)) == "done"
+    assert all(2.0 ** (n % 3 - 1) <= wait <= 2.0 ** (n % 3) for n, wait in enumerate(steps.waits))
+    with pytest.raises(KeyError):
+        await Steps(*away, *ours, *ours).retried(RetryPolicy())
 
 
 @pytest.mark.parametrize("error", [Permanent("wrong"), KeyError("a bug")])

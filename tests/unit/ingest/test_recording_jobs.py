@@ -34,7 +34,7 @@ async def test_a_store_that_is_away_is_waited_for() -> None:
             raise StoreUnavailable("the disk is full")
         done.set()
 
-    RecordingJobs(finish, give_up=nobody, retry=AT_ONCE).start(ended("a"))
+    RecordingJobs(finish, give_up=nobody, policy=AT_ONCE).start(ended("a"))
     async with asyncio.timeout(10):
         await done.wait()
     assert tried == 50
@@ -50,7 +50,7 @@ async def test_an_error_that_passes_costs_nothing() -> None:
             raise errors.pop(0)
         done.set()
 
-    RecordingJobs(finish, give_up=nobody, retry=AT_ONCE).start(ended("a"))
+    RecordingJobs(finish, give_up=nobody, policy=AT_ONCE).start(ended("a"))
     async with asyncio.timeout(10):
         await done.wait()
 
@@ -74,7 +74,7 @@ async def test_a_call_is_given_up_for_everybody_to_see(error: Exception, attempt
             raise DatabaseUnavailable("away")
         done.set()
 
-    jobs = RecordingJobs(finish, give_up=give_up, retry=AT_ONCE)
+    jobs = RecordingJobs(finish, give_up=give_up, policy=AT_ONCE)
     jobs.start(ended("broken"))
     jobs.start(ended("a"))
     async with asyncio.timeout(10):

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from steno.errors import Retryable
-from steno.retry import RetryPolicy
+from steno.retry import RetryPolicy, retry
 from steno_ingest.calls.ledger.account_rows import SavedAccount
 
 log = structlog.get_logger("steno.ingest.recorder")
@@ -28,7 +28,7 @@ class RecordingJobs:
         finish: Callable[[SavedAccount], Awaitable[None]],
         *,
         give_up: Callable[[SavedAccount, Exception], Awaitable[None]],
-        retry: RetryPolicy = PATIENT,
+        policy: RetryPolicy = PATIENT,
     ) -> None:
         """
         Args:
@@ -37,7 +37,7 @@ class RecordingJobs:
         """
         self._finish = finish
         self._give_up = give_up
-        self._retry = retry
+        self._policy = policy
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._tasks: dict[asyncio.Task[None], SavedAccount] = {}
 
@@ -66,23 +66,16 @@ class RecordingJobs:
 
     async def _retry_until_done(self, call: SavedAccount, work: Callable[[], Awaitable[None]]) -> None:
         """Retries: without end while a dependency is away, else for as long as an unexpected error may take to pass."""
-        away = unexpected = 0
-        while True:
-            try:
-                async with self._slots:
-                    return await work()
-            except Retryable as error:
-                # An unexpected error after a dependency was away is the first again.
-                away, unexpected = away + 1, 0
-                reason, seconds = str(error), self._retry.decide(error, away) or 0.0
-            except Exception as error:
-                away, unexpected = 0, unexpected + 1
-                again = self._retry.decide(error, unexpected)
-                if again is None:
-                    raise
-                reason, seconds = repr(error), again
+
+        async def attempt() -> None:
+            async with self._slots:
+                await work()
+
+        def failed(error: Exception, seconds: float) -> None:
+            reason = str(error) if isinstance(error, Retryable) else repr(error)
             log.warning("call.recording_delayed", call_id=call.call_id, reason=reason, again_in_seconds=round(seconds, 3))
-            await asyncio.sleep(seconds)
+
+        await retry(attempt, self._policy, failed=failed)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         call = self._tasks.pop(task)
