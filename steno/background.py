@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
 from typing import Any
 
 from steno.errors import Retryable
@@ -22,10 +21,14 @@ async def until_stopped(work: Coroutine[Any, Any, object], stopping: asyncio.Eve
         await asyncio.gather(running, stopped, return_exceptions=True)
 
 
-async def pause(seconds: float, stopping: asyncio.Event) -> None:
-    """Waits so long, or until the event is set."""
-    with suppress(TimeoutError):
-        await asyncio.wait_for(stopping.wait(), seconds)
+async def pause(seconds: float, *events: asyncio.Event) -> None:
+    """Waits so long, or until one of the events is set."""
+    waiting = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waiting:
+            task.cancel()
 
 
 async def periodically(

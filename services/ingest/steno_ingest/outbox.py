@@ -9,7 +9,6 @@ One that Kafka will never take is moved into a table of its own, where a person 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -18,11 +17,13 @@ from opentelemetry.trace import SpanKind
 from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from steno.background import pause, periodically
 from steno.errors import Retryable
 from steno.events.catalogue import Topic, catalogue
 from steno.events.records import Record
 from steno.kafka import Encoded, Headers
 from steno.kafka.errors import RecordRefused
+from steno.retry import RetryPolicy
 from steno.storage.transactions import transaction
 from steno.telemetry import traces
 from steno_ingest.leader import Leader
@@ -33,8 +34,7 @@ from steno_ingest.tables import outbox, outbox_refused
 log = structlog.get_logger("steno.ingest.outbox")
 
 _BATCH = 200
-_FIRST_PAUSE_SECONDS = 0.2
-_LONGEST_PAUSE_SECONDS = 5.0
+_BACK_OFF = RetryPolicy(first_seconds=0.2, longest_seconds=5.0)
 _LAST_SECONDS = 5.0
 _MEASURE_SECONDS = 5.0
 
@@ -131,7 +131,11 @@ class Relay:
 
     async def run(self) -> None:
         """Works until `stop`; what is in the outbox then is given a moment more."""
-        tasks = {asyncio.create_task(self._publish()), asyncio.create_task(self._measure())}
+        # Apart from publishing: it is while Kafka is away, and publishing waits, that the figures are wanted.
+        measuring = periodically(
+            self._measure, every_seconds=_MEASURE_SECONDS, stopping=self._stopping, failed=lambda _error: None
+        )
+        tasks = {asyncio.create_task(self._publish()), asyncio.create_task(measuring)}
         stopped = asyncio.create_task(self._stopping.wait())
         try:
             done, _ = await asyncio.wait({*tasks, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -150,7 +154,7 @@ class Relay:
         self._stopping.set()
 
     async def _publish(self) -> None:
-        pause = 0.0
+        failures = 0
         while True:
             last = self._stopping.is_set()
             self._outbox.filled.clear()
@@ -158,28 +162,25 @@ class Relay:
                 if await self._leader.lead():
                     while await self.publish_some():
                         pass
-                pause = 0.0
+                failures = 0
             except Retryable as error:
-                pause = min(_LONGEST_PAUSE_SECONDS, pause * 2 or _FIRST_PAUSE_SECONDS)
-                log.warning("outbox.waiting", reason=str(error), seconds=pause)
+                failures += 1
+                seconds = _BACK_OFF.after(failures)
+                log.warning("outbox.waiting", reason=str(error), seconds=round(seconds, 3))
             if last:
                 return
-            if pause:
-                await _either(pause, self._stopping)
+            if failures:
+                await pause(seconds, self._stopping)
             else:
-                await _either(self._poll_seconds, self._stopping, self._outbox.filled)
+                await pause(self._poll_seconds, self._stopping, self._outbox.filled)
 
     async def _measure(self) -> None:
-        # Apart from publishing: it is while Kafka is away, and publishing waits, that the figures are wanted.
-        while not self._stopping.is_set():
-            with suppress(Retryable):
-                async with transaction(self._engine) as connection:
-                    depth, oldest = (await connection.execute(select(func.count(), func.min(outbox.c.created_at)))).one()
-                    refused = (await connection.execute(select(func.count()).select_from(outbox_refused))).scalar_one()
-                OUTBOX_REFUSED.set(refused)
-                OUTBOX_DEPTH.set(depth)
-                OUTBOX_AGE.set(0 if oldest is None else (self._clock() - oldest).total_seconds())
-            await _either(_MEASURE_SECONDS, self._stopping)
+        async with transaction(self._engine) as connection:
+            depth, oldest = (await connection.execute(select(func.count(), func.min(outbox.c.created_at)))).one()
+            refused = (await connection.execute(select(func.count()).select_from(outbox_refused))).scalar_one()
+        OUTBOX_REFUSED.set(refused)
+        OUTBOX_DEPTH.set(depth)
+        OUTBOX_AGE.set(0 if oldest is None else (self._clock() - oldest).total_seconds())
 
     async def publish_some(self) -> bool:
         """Publishes the oldest of what there is; False where there is nothing.
@@ -239,13 +240,3 @@ def _waves(rows: Sequence[Row[Any]]) -> Iterator[list[Row[Any]]]:
         keys.add((row.topic, row.key))
     if wave:
         yield wave
-
-
-async def _either(seconds: float, *events: asyncio.Event) -> None:
-    """Waits for any of the events, at most so long."""
-    waits = [asyncio.create_task(event.wait()) for event in events]
-    try:
-        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for wait in waits:
-            wait.cancel()

@@ -16,6 +16,7 @@ import aiohttp
 from steno.cli import trust
 from steno.cli.api import ApiError, shortened
 from steno.cli.clients.audio import CallAudio
+from steno.retry import RetryPolicy
 
 _MOST_FRAME_BYTES = 32_768
 """Audio in one frame, when much is sent again; the door takes 65,536 bytes."""
@@ -29,7 +30,7 @@ _HEARTBEAT_SECONDS = 10
 _COME_BACK = frozenset({1001, 1006, 1011, 1012, 1013})
 """Close codes after which a client comes back: the connection or the server was lost, not the call (RFC 6455 §7.4.1)."""
 
-_FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.1, 2.0
+_BACK_OFF = RetryPolicy(first_seconds=0.1, longest_seconds=2.0)
 
 _END = json.dumps({"type": "end"})
 
@@ -251,18 +252,18 @@ class StreamPlayer:
 
     async def _stay_connected(self) -> None:
         loop = asyncio.get_running_loop()
-        seen_at, wait = loop.time(), _FIRST_WAIT_SECONDS
+        seen_at, failures = loop.time(), 0
         headers = {"Authorization": f"Bearer {self._key}"}
         async with aiohttp.ClientSession(connector=trust.connector(), headers=headers) as session:
             while True:
                 if await self._connect(session):
-                    seen_at, wait = loop.time(), _FIRST_WAIT_SECONDS
+                    seen_at, failures = loop.time(), 0
                 if self.client.state is State.DONE:
                     return
                 if loop.time() - seen_at > self._patience_seconds:
                     raise CallLost(f"{self._url} did not take up the call for {self._patience_seconds:.0f} s")
-                await asyncio.sleep(wait)
-                wait = min(2 * wait, _LONGEST_WAIT_SECONDS)
+                failures += 1
+                await asyncio.sleep(_BACK_OFF.after(failures))
 
     async def _connect(self, session: aiohttp.ClientSession) -> bool:
         """One connection from its beginning to its end; whether the door took up the call."""

@@ -1,19 +1,18 @@
 """Keeps the pause that the ledger has of a call and the call's own gate equal, whichever of the two changes."""
 
 import asyncio
+from contextlib import suppress
 from typing import Protocol
 
 import structlog
 
-from steno.errors import Retryable
+from steno.retry import EACH_SECOND, retry
 from steno_ingest.calls.hosting.gate import GateInput
 from steno_ingest.calls.hosting.hosted_call import HostedCall
 from steno_ingest.calls.ledger.view import CallView, Standing
 from steno_ingest.errors import Refused
 
 log = structlog.get_logger("steno.ingest.calls")
-
-_RETRY_SECONDS = 1.0
 
 
 class Ledger(Protocol):
@@ -60,8 +59,12 @@ class GateSync:
             call.change_gate(asked, by=standing.pause_requested_by, reason=standing.pause_reason)
 
     async def _tell_once(self, call: HostedCall) -> None:
+        def failed(error: Exception, _seconds: float) -> None:
+            log.warning("call.gate_not_kept", call_id=call.call_id, paused=call.gate.closed, reason=str(error))
+
         try:
-            await self._tell(call)
+            with suppress(Refused):
+                await retry(lambda: self._tell(call), EACH_SECOND, failed=failed)
         finally:
             # At once: what changes from now on needs a task of its own.
             del self._telling[call]
@@ -69,15 +72,8 @@ class GateSync:
     async def _tell(self, call: HostedCall) -> None:
         while not call.over and call.gate.ledger_differs:
             paused = call.gate.closed
-            try:
-                view = await self._ledger.set_paused(call.call_id, paused, by="", instance=self._instance)
-            except Retryable as error:
-                log.warning("call.gate_not_kept", call_id=call.call_id, paused=paused, reason=str(error))
-                await asyncio.sleep(_RETRY_SECONDS)
-            except Refused:
-                return
-            else:
-                call.gate.note_ledger(paused=view.paused)
-                if view.paused and not paused:
-                    # Somebody else paused it meanwhile.
-                    call.change_gate(GateInput.SERVICE_PAUSES, by=view.pause_requested_by, reason=view.pause_reason)
+            view = await self._ledger.set_paused(call.call_id, paused, by="", instance=self._instance)
+            call.gate.note_ledger(paused=view.paused)
+            if view.paused and not paused:
+                # Somebody else paused it meanwhile.
+                call.change_gate(GateInput.SERVICE_PAUSES, by=view.pause_requested_by, reason=view.pause_reason)

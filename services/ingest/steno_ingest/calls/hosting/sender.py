@@ -18,6 +18,7 @@ from steno.events.catalogue import CALL_AUDIO, Topic
 from steno.events.records import AudioChunk, CallStarted, Record
 from steno.kafka import Encoded
 from steno.kafka.errors import RecordRefused
+from steno.retry import RetryPolicy
 from steno_ingest.calls.doors.actions import ResumePoint
 from steno_ingest.calls.hosting.session import Entry
 from steno_ingest.metrics import CALL_RECORDS_REFUSED
@@ -27,7 +28,7 @@ log = structlog.get_logger("steno.ingest.calls")
 _ROUND = 100
 """Records in flight at once; those that come meanwhile make the next round."""
 
-_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
+_BACK_OFF = RetryPolicy(first_seconds=0.05, longest_seconds=1.0)
 
 
 class Outlet(Protocol):
@@ -71,7 +72,7 @@ class CallSender:
         self._room = asyncio.Event()
         self._room.set()
         self._closed = False
-        self._pause = _SHORTEST_PAUSE
+        self._failures = 0
         #: Where the call goes on behind all that is acknowledged; None until something is.
         self.safe: ResumePoint | None = None
 
@@ -126,12 +127,12 @@ class CallSender:
                 return
             sent = 1
         except Retryable as error:
-            if self._pause == _SHORTEST_PAUSE:
+            self._failures += 1
+            if self._failures == 1:
                 log.warning("call.kafka_away", reason=str(error), unacknowledged=len(self._line))
-            await self._sleep(self._pause)
-            self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+            await self._sleep(_BACK_OFF.after(self._failures))
             return
-        self._pause = _SHORTEST_PAUSE
+        self._failures = 0
         for _ in range(sent):
             self.safe = self._line.popleft().after
         if len(self._line) < self._limit:
