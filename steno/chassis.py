@@ -171,7 +171,8 @@ async def _drain(wiring: Wiring, ports: Sequence[Port], running: dict[asyncio.Ta
     log.info("service.draining")
     for component in wiring.components:
         try:
-            await asyncio.wait_for(component.stop(), timeout=seconds + _GRACE_SECONDS)
+            async with asyncio.timeout(seconds + _GRACE_SECONDS):
+                await component.stop()
         except TimeoutError:
             log.error("service.drain_exceeded", component=type(component).__name__)
             failed = True

@@ -99,7 +99,8 @@ class Supervisor:
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
             try:
-                await asyncio.wait_for(process.wait(), self._stop_seconds[name])
+                async with asyncio.timeout(self._stop_seconds[name]):
+                    await process.wait()
             except TimeoutError:
                 log.error("program.killed", program=name, after_seconds=self._stop_seconds[name])
                 process.kill()

@@ -329,7 +329,8 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
 async def _leave(client: AIOKafkaConsumer) -> None:
     """Closes a client in bounded time: its own `stop` waits for an answer of the group that may take a whole rebalance."""
     try:
-        await asyncio.wait_for(client.stop(), _LEAVE_SECONDS)
+        async with asyncio.timeout(_LEAVE_SECONDS):
+            await client.stop()
     except TimeoutError:
         # What `stop` had not come to.
         if client._coordinator is not None:

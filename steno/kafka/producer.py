@@ -117,7 +117,8 @@ class Producer:
         if self._sending:
             self._idle.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._idle.wait(), _FLUSH_SECONDS)
+                async with asyncio.timeout(_FLUSH_SECONDS):
+                    await self._idle.wait()
         client, self._client = self._client, None
         if client is not None:
             await _close(client)
@@ -372,7 +373,8 @@ def _produce_seconds(topic_name: str) -> Histogram:
 async def _close(client: AIOKafkaProducer) -> None:
     """Flushes and closes; what is not acknowledged in time fails, so that whoever waits for it learns so."""
     try:
-        await asyncio.wait_for(client.stop(), _FLUSH_SECONDS)
+        async with asyncio.timeout(_FLUSH_SECONDS):
+            await client.stop()
     except TimeoutError:
         log.warning("producer.unflushed")
         # aiokafka has no way to give up a flush: its parts are ended one by one.

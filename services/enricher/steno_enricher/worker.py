@@ -254,7 +254,7 @@ class Worker:
         await asyncio.wait(tasks)
         try:
             # In a task of its own: a service of Faust that is cancelled half-way leaves its threads running.
-            await asyncio.wait_for(self._app.stop(), self._cluster.drain_seconds)
+            await asyncio.wait_for(self._app.stop(), self._cluster.drain_seconds)  # noqa: TID251
         except TimeoutError:
             log.warning("worker.left_abruptly")
 

@@ -168,7 +168,8 @@ class AudioHookPlayer:
     async def _speak(self, socket: aiohttp.ClientWebSocketResponse, frames: AsyncIterator[bytes]) -> None:
         """Speaks, closes, and waits for `closed`."""
         try:
-            await asyncio.wait_for(self.began.wait(), _OPEN_SECONDS)
+            async with asyncio.timeout(_OPEN_SECONDS):
+                await self.began.wait()
         except TimeoutError:
             raise ServerError(f"the session was not opened within {_OPEN_SECONDS:.0f} s") from None
         async for frame in frames:

@@ -152,7 +152,8 @@ async def _until_closed(socket: aiohttp.ClientWebSocketResponse, sending: asynci
         await asyncio.wait({receiving, sending}, return_when=asyncio.FIRST_COMPLETED)
         if not receiving.done() and sending.exception() is not None:
             sending.result()
-        code, reason = await asyncio.wait_for(receiving, _PATIENCE_SECONDS)
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            code, reason = await receiving
     except TimeoutError:
         raise CallLost(f"the door did not confirm the end of the call within {_PATIENCE_SECONDS} s") from None
     finally:

@@ -99,7 +99,8 @@ class Drivers:
         try:
             if self._drivers:
                 self._none_left.clear()
-                await asyncio.wait_for(self._none_left.wait(), _DRAIN_SECONDS)
+                async with asyncio.timeout(_DRAIN_SECONDS):
+                    await self._none_left.wait()
         except TimeoutError:
             log.warning("calls.peers_stay", connections=len(self._drivers))
         self._stopping.set()
