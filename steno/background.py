@@ -2,19 +2,21 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 from steno.errors import Retryable
 
+T = TypeVar("T")
 
-async def until_stopped(work: Coroutine[Any, Any, object], stopping: asyncio.Event) -> None:
-    """Runs work until it ends, or until the event is set, which cancels it. Raises what the work raises."""
+
+async def until_stopped(work: Coroutine[Any, Any, T], stopping: asyncio.Event) -> T | None:
+    """Runs work until it ends, or until the event is set, which cancels it. Returns what the work returned; None where it was
+    cancelled. Raises what the work raises."""
     running = asyncio.create_task(work)
     stopped = asyncio.create_task(stopping.wait())
     try:
         await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        if running.done():
-            running.result()
+        return running.result() if running.done() else None
     finally:
         for task in (running, stopped):
             task.cancel()
@@ -51,3 +53,35 @@ async def periodically(
                 raise
             failed(error)
         await pause(every_seconds, stopping)
+
+
+class PeriodicWork:
+    """The base of components that do the same work at once and again after each pause, until they are stopped."""
+
+    def __init__(
+        self,
+        work: Callable[[], Awaitable[object]],
+        *,
+        every_seconds: float,
+        failed: Callable[[Retryable], None] | None = None,
+        cut_short: bool = False,
+    ) -> None:
+        """
+        Args:
+            failed: As of `periodically`.
+            cut_short: What is under way at the stop is cancelled and not finished.
+        """
+        self._work = work
+        self._every_seconds = every_seconds
+        self._failed = failed
+        self._cut_short = cut_short
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Works until `stop`."""
+        work = periodically(self._work, every_seconds=self._every_seconds, stopping=self._stopping, failed=self._failed)
+        await (until_stopped(work, self._stopping) if self._cut_short else work)
+
+    async def stop(self) -> None:
+        """Has `run` return."""
+        self._stopping.set()

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Coroutine, MutableMapping
+from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +12,7 @@ import structlog
 import typer
 
 from steno import private_files
+from steno.background import until_stopped
 from steno.broker import BrokerError
 from steno.cli import demo as demo_module
 from steno.cli.api import ApiError
@@ -62,12 +63,13 @@ async def _up(data: Path, *, demo: bool, once: bool) -> int:
         out.say(styled("dim", f"{time.monotonic() - began:5.1f} s"), "  ", *step)
 
     try:
-        if not await _unless_stopped(suite.start(report), stopping):
+        await until_stopped(suite.start(report), stopping)
+        if stopping.is_set():
             return 0
         report(styled("bold green", "Steno is up"), f", its data in {suite.data}")
         came_back = True
         if demo:
-            came_back = bool(await _unless_stopped(demo_module.run(suite), stopping))
+            came_back = bool(await until_stopped(demo_module.run(suite), stopping))
         if once:
             return 0 if came_back else 1
         _say_what_next(suite)
@@ -81,19 +83,6 @@ async def _up(data: Path, *, demo: bool, once: bool) -> int:
 
 def _cleaned(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     return {name: clean(value) if isinstance(value, str) else value for name, value in event.items()}
-
-
-async def _unless_stopped(work: Coroutine[Any, Any, bool | None], stopping: asyncio.Event) -> bool:
-    """Whether the work was done, and well, before the user asked to stop."""
-    task = asyncio.create_task(work)
-    stop = asyncio.create_task(stopping.wait())
-    await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
-    stop.cancel()
-    if not task.done():
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        return False
-    return task.result() is not False
 
 
 def _say_what_next(suite: Suite) -> None:

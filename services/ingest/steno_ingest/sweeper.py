@@ -1,11 +1,10 @@
 """Removes objects that killed processes left in the store, and accounts of calls that nothing refers to any more."""
 
-import asyncio
 from datetime import timedelta
 
 import structlog
 
-from steno.background import periodically
+from steno.background import PeriodicWork
 from steno.storage.objects import ObjectStore
 from steno_ingest.calls.ledger.account_rows import AccountRows
 from steno_ingest.calls.log.audio.piece_store import CALL_AUDIO_PREFIX, OLDEST_PIECE
@@ -21,22 +20,17 @@ LONGEST_UPLOAD = timedelta(days=1)
 OLDEST_ACCOUNT = timedelta(days=7)
 
 
-class Sweeper:
+class Sweeper(PeriodicWork):
     """Looks for them at the start and each hour."""
 
     def __init__(self, objects: ObjectStore, accounts: AccountRows) -> None:
-        self._objects = objects
-        self._accounts = accounts
-        self._stopping = asyncio.Event()
-
-    async def run(self) -> None:
-        """Works until `stop`."""
-        await periodically(
+        super().__init__(
             self.sweep,
             every_seconds=_EVERY_SECONDS,
-            stopping=self._stopping,
             failed=lambda error: log.warning("objects.not_swept", reason=str(error)),
         )
+        self._objects = objects
+        self._accounts = accounts
 
     async def sweep(self) -> None:
         """Looks once. Raises `StoreUnavailable`, `DatabaseUnavailable`."""
@@ -45,7 +39,3 @@ class Sweeper:
                 log.info("objects.swept", prefix=prefix, removed=removed)
         if forgotten := await self._accounts.delete(finished_before=now() - OLDEST_ACCOUNT):
             log.info("accounts.swept", removed=forgotten)
-
-    async def stop(self) -> None:
-        """Has `run` return."""
-        self._stopping.set()

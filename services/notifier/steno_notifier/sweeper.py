@@ -1,6 +1,5 @@
 """Housekeeping: old rows go, and the backlog is measured."""
 
-import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -8,7 +7,7 @@ import structlog
 from sqlalchemy import delete, exists, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from steno.background import periodically
+from steno.background import PeriodicWork
 from steno.storage.transactions import transaction
 from steno_notifier import metrics
 from steno_notifier.delivery import SETTLED
@@ -23,28 +22,19 @@ _BATCH = 1000
 _UNWANTED = timedelta(hours=1)
 
 
-class Sweeper:
+class Sweeper(PeriodicWork):
     """A component: every ten seconds, deletes what has been settled for longer than `retention` and measures the backlog."""
 
     def __init__(self, engine: AsyncEngine, queue: Queue, *, retention: timedelta, now: Callable[[], datetime]) -> None:
+        super().__init__(
+            self._look,
+            every_seconds=_EVERY_SECONDS,
+            failed=lambda error: log.warning("database.unavailable", error=str(error)),
+        )
         self._engine = engine
         self._queue = queue
         self._retention = retention
         self._now = now
-        self._stopping = asyncio.Event()
-
-    async def run(self) -> None:
-        """Works until `stop`."""
-        await periodically(
-            self._look,
-            every_seconds=_EVERY_SECONDS,
-            stopping=self._stopping,
-            failed=lambda error: log.warning("database.unavailable", error=str(error)),
-        )
-
-    async def stop(self) -> None:
-        """Ends after the step under way."""
-        self._stopping.set()
 
     async def _look(self) -> None:
         count, oldest = await self._queue.backlog(now=self._now())

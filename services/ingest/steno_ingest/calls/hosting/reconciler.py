@@ -5,14 +5,13 @@ call that the ledger has at this instance and that nobody here knows was lost wi
 where its protocol can resume, and ended torn otherwise.
 """
 
-import asyncio
 import time
 from collections.abc import Callable, Collection
 from typing import Protocol
 
 import structlog
 
-from steno.background import periodically, until_stopped
+from steno.background import PeriodicWork
 from steno_ingest.calls.doors.actions import Ended
 from steno_ingest.calls.hosting.host import CallHost
 from steno_ingest.calls.hosting.hosted_call import HostedCall
@@ -33,7 +32,7 @@ class Ledger(Protocol):
     async def end_lost(self, call_id: str, *, instance: str, reason: str, error: str) -> bool: ...
 
 
-class Reconciler:
+class Reconciler(PeriodicWork):
     """Compares the calls of a host with the ledger every second; a component of the service."""
 
     def __init__(
@@ -53,6 +52,12 @@ class Reconciler:
             most_seconds: How long a call may go on, by its audio and by the clock.
             now: Seconds of a monotonic clock.
         """
+        super().__init__(
+            self._recover_and_reconcile,
+            every_seconds=_INTERVAL_SECONDS,
+            failed=lambda error: log.warning("calls.ledger_away", reason=str(error)),
+            cut_short=True,
+        )
         self._host = host
         self._ledger = ledger
         self._instance = instance
@@ -60,21 +65,6 @@ class Reconciler:
         self._most_seconds = most_seconds
         self._now = now
         self._recovered = False
-        self._stopping = asyncio.Event()
-
-    async def run(self) -> None:
-        """Reconciles until `stop`."""
-        work = periodically(
-            self._recover_and_reconcile,
-            every_seconds=_INTERVAL_SECONDS,
-            stopping=self._stopping,
-            failed=lambda error: log.warning("calls.ledger_away", reason=str(error)),
-        )
-        await until_stopped(work, self._stopping)
-
-    async def stop(self) -> None:
-        """Ends `run`."""
-        self._stopping.set()
 
     async def recover(self) -> None:
         """Finds the calls that were lost with the process before this one. Raises `DatabaseUnavailable`."""

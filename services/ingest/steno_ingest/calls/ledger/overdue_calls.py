@@ -6,13 +6,12 @@
 | whose audio is over and no longer on Kafka, without a transcript | it fails |
 """
 
-import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import structlog
 
-from steno.background import periodically
+from steno.background import PeriodicWork
 from steno_ingest.calls.ledger.call_ledger import CallLedger
 from steno_ingest.calls.ledger.queries import CallQueries
 from steno_ingest.outbox import now
@@ -26,27 +25,18 @@ _NEVER_HEARD_FOR = timedelta(hours=1)
 _NEVER_TRANSCRIBED_FOR = timedelta(hours=48)
 
 
-class OverdueCalls:
+class OverdueCalls(PeriodicWork):
     """Finds and ends such calls, at the start and each minute; a component of the service. Several may run at once."""
 
     def __init__(self, ledger: CallLedger, queries: CallQueries, *, clock: Callable[[], datetime] = now) -> None:
+        super().__init__(
+            self.check,
+            every_seconds=_EVERY_SECONDS,
+            failed=lambda error: log.warning("calls.overdue_not_checked", reason=str(error)),
+        )
         self._ledger = ledger
         self._queries = queries
         self._clock = clock
-        self._stopping = asyncio.Event()
-
-    async def run(self) -> None:
-        """Works until `stop`."""
-        await periodically(
-            self.check,
-            every_seconds=_EVERY_SECONDS,
-            stopping=self._stopping,
-            failed=lambda error: log.warning("calls.overdue_not_checked", reason=str(error)),
-        )
-
-    async def stop(self) -> None:
-        """Has `run` return."""
-        self._stopping.set()
 
     async def check(self) -> None:
         """Checks once. Raises `DatabaseUnavailable`."""

@@ -5,7 +5,6 @@ is ended when the log was read to its end then and some time later, without a re
 left to the process that has its peer, for as long as a pause may take; it is ended here only if that process never comes back.
 """
 
-import asyncio
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -13,7 +12,7 @@ from typing import Protocol
 
 import structlog
 
-from steno.background import periodically, until_stopped
+from steno.background import PeriodicWork
 from steno.errors import Retryable
 from steno.events.catalogue import CALL_AUDIO, Topic
 from steno.events.records import CallEnded, Record
@@ -52,7 +51,7 @@ class Behind(Protocol):
         """How many records of a partition are unread; None if this process does not have it. Raises `KafkaUnavailable`."""
 
 
-class InactiveCalls:
+class InactiveCalls(PeriodicWork):
     """Finds and ends such calls; a component of the service."""
 
     def __init__(
@@ -76,6 +75,9 @@ class InactiveCalls:
             max_seconds: How long a call of an upstream system may go on, by its audio and by the times of its records.
             clock: Seconds of a monotonic clock, the one of `OpenCall.handled_at`.
         """
+        grace_seconds = min(_GRACE_SECONDS, inactive_seconds / 2)
+        # A check that waits for Kafka at the stop is cancelled.
+        super().__init__(self.check, every_seconds=min(_CHECK_SECONDS, grace_seconds), cut_short=True)
         self._calls = calls
         self._sender = sender
         self._behind = behind
@@ -85,22 +87,11 @@ class InactiveCalls:
         self._max_seconds = max_seconds
         #: When the end of a call that is too long was put into the log.
         self._overlong: dict[str, float] = {}
-        self._grace_seconds = min(_GRACE_SECONDS, inactive_seconds / 2)
+        self._grace_seconds = grace_seconds
         self._clock = clock
         self._wall_clock = wall_clock
         #: Since when a call is suspected, and what was the last that was taken of it then.
         self._suspected: dict[str, tuple[float, int]] = {}
-        self._stopping = asyncio.Event()
-
-    async def run(self) -> None:
-        """Works until `stop`."""
-        every_seconds = min(_CHECK_SECONDS, self._grace_seconds)
-        # A check that waits for Kafka at the stop is cancelled.
-        await until_stopped(periodically(self.check, every_seconds=every_seconds, stopping=self._stopping), self._stopping)
-
-    async def stop(self) -> None:
-        """Has `run` return."""
-        self._stopping.set()
 
     async def check(self) -> None:
         """Checks all open calls once."""
