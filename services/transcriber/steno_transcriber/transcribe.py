@@ -3,17 +3,16 @@
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from time import perf_counter
 
 from steno.errors import Permanent
-from steno.events.records import Phrase, RecordingSubmitted
+from steno.events.records import Observation, RecordingSubmitted
 from steno_transcriber import metrics
 from steno_transcriber.audio.decoders import DecodedAudio, Decoders
 from steno_transcriber.audio.errors import Stopped
 from steno_transcriber.audio.wire import Block
 from steno_transcriber.decode_pool import DecodePool
-from steno_transcriber.engines.port import UtteranceEngine
+from steno_transcriber.engines.port import SpeechEngine, UtteranceEngine
 from steno_transcriber.fetch import FetchedAudio
 from steno_transcriber.hearing import Screen
 from steno_transcriber.recognise import recognise
@@ -52,51 +51,55 @@ def transcribe(
         Stopped: `stop` was set.
     """
     screen = Screen()
-    if stop.is_set():  # its file may be gone
-        raise Stopped("the recording is no longer wanted")
-    with (
-        measured() as time,
-        decoders.open(audio.path, name=audio.name, headerless=recording.format or None, stop=stop.is_set) as file,
-    ):
+    with opened(audio, recording, decoders, stop=stop) as file:
         blocks = watched(file, max_audio_ms=max_audio_ms, stop=stop)
         heard = screen.passed(utterances(blocks, tell=screen.observations.add))
         spoken = []
         for utterance, recognition in recognise(engine, heard, executor=pool, in_flight=pool.places, options=recording.options):
             screen.understood(utterance, recognition)
             spoken.append(Spoken.of(utterance, recognition))
-        time.audio_ms = file.duration_ms
-    return Transcript(
-        phrases=published(recording, spoken, steps),
-        channel_count=file.format.channels,
-        duration_ms=file.duration_ms,
-        engine=engine_name(engine.info),
-        flaws=file.flaws,
-        observations=screen.observations.told_of_all(heard_on={part.channel for part in spoken}),
-    )
-
-
-@dataclass(slots=True)
-class Measured:
-    """How much audio was transcribed in a block of code."""
-
-    audio_ms: int = 0
+    observations = screen.observations.told_of_all(heard_on={part.channel for part in spoken})
+    return transcript(recording, spoken, file=file, engine=engine, steps=steps, observations=observations)
 
 
 @contextmanager
-def measured() -> Iterator[Measured]:
-    """Count the audio that the block has transcribed, and how long that took."""
-    began, work = perf_counter(), Measured()
-    yield work
-    seconds = work.audio_ms / 1000
+def opened(
+    audio: FetchedAudio, recording: RecordingSubmitted, decoders: Decoders, *, stop: threading.Event
+) -> Iterator[DecodedAudio]:
+    """The audio of a recording, which the block transcribes: it is counted, and how long that took.
+
+    Raises: as `transcribe`.
+    """
+    if stop.is_set():  # its file may be gone
+        raise Stopped("the recording is no longer wanted")
+    began = perf_counter()
+    with decoders.open(audio.path, name=audio.name, headerless=recording.format or None, stop=stop.is_set) as file:
+        yield file
+        seconds = file.duration_ms / 1000
     metrics.AUDIO_SECONDS.inc(seconds)
     if seconds:
         metrics.REAL_TIME_FACTOR.observe((perf_counter() - began) / seconds)
 
 
-def published(recording: RecordingSubmitted, spoken: Iterable[Spoken], steps: Steps) -> tuple[Phrase, ...]:
-    """The phrases of a recording as they are published."""
+def transcript(
+    recording: RecordingSubmitted,
+    spoken: Iterable[Spoken],
+    *,
+    file: DecodedAudio,
+    engine: SpeechEngine,
+    steps: Steps,
+    observations: tuple[Observation, ...] = (),
+) -> Transcript:
+    """What was spoken, as it is published."""
     found = steps.apply_to_all(phrases(recording, spoken))
-    return tuple(found if recording.options.words else map(without_words, found))
+    return Transcript(
+        phrases=tuple(found if recording.options.words else map(without_words, found)),
+        channel_count=file.format.channels,
+        duration_ms=file.duration_ms,
+        engine=engine_name(engine.info),
+        flaws=file.flaws,
+        observations=observations,
+    )
 
 
 def watched(file: DecodedAudio, *, max_audio_ms: int, stop: threading.Event) -> Iterator[Block]:

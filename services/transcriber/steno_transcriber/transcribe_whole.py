@@ -13,9 +13,9 @@ from steno_transcriber.audio.decoders import Decoders
 from steno_transcriber.audio.errors import Stopped
 from steno_transcriber.engines.port import CallAudio, CallEngine, CallSession, FinalAnswer
 from steno_transcriber.fetch import FetchedAudio
-from steno_transcriber.result import Spoken, Transcript, engine_name
+from steno_transcriber.result import Spoken, Transcript
 from steno_transcriber.steps import Steps
-from steno_transcriber.transcribe import measured, published, watched
+from steno_transcriber.transcribe import opened, transcript, watched
 
 log = structlog.get_logger("steno.transcriber")
 
@@ -41,16 +41,11 @@ def transcribe_whole(
     Raises: as `transcribe`, and
         EngineUnavailable: the engine was lost; try again later.
     """
-    if stop.is_set():  # its file may be gone
-        raise Stopped("the recording is no longer wanted")
 
     def run(coroutine: Coroutine[Any, Any, T]) -> T:
         return _run(coroutine, loop, stop)
 
-    with (
-        measured() as time,
-        decoders.open(audio.path, name=audio.name, headerless=recording.format or None, stop=stop.is_set) as file,
-    ):
+    with opened(audio, recording, decoders, stop=stop) as file:
         heard = run(_Heard.begin(engine, recording, channels=file.format.channels))
         try:
             position = 0
@@ -62,14 +57,7 @@ def transcribe_whole(
         finally:
             # Not waited for: an engine that hangs holds no thread of a recording that is cancelled.
             asyncio.run_coroutine_threadsafe(heard.close(), loop).add_done_callback(_log_failure)
-        time.audio_ms = file.duration_ms
-    return Transcript(
-        phrases=published(recording, spoken, steps),
-        channel_count=file.format.channels,
-        duration_ms=file.duration_ms,
-        engine=engine_name(engine.info),
-        flaws=file.flaws,
-    )
+    return transcript(recording, spoken, file=file, engine=engine, steps=steps)
 
 
 class _Heard:
