@@ -1,6 +1,7 @@
 """REST with FastAPI, for services that people and other programs ask: documents, problems, and the caller of a request."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import structlog
@@ -8,6 +9,7 @@ from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.security import APIKeyHeader, HTTPBearer
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
@@ -49,18 +51,28 @@ class RestApplication(FastAPI):
     there is one for each probe of health and each scrape of metrics.
     """
 
-    def __init__(self, *, problem_of: ProblemOf = lambda _error: None, **options: Any) -> None:
+    def __init__(
+        self,
+        *,
+        problem_of: ProblemOf = lambda _error: None,
+        documented: Mapping[str, type[BaseModel]] = MappingProxyType({}),
+        **options: Any,
+    ) -> None:
+        """`documented` are bodies that no route declares, by the names of their schemas in the OpenAPI document."""
+        # Problems are answered past FastAPI.
+        self._documented: dict[str, type[BaseModel]] = {"Problem": ProblemDocument, **documented}
         super().__init__(docs_url=None, redoc_url=None, telemetry={"tracing": False}, **options)
         self.mount(_ASSETS, StaticFiles(packages=[("fastapi_offline", "static")]))
         self.add_route("/docs", self._page, include_in_schema=False)
         _add_handlers(self, problem_of)
 
     def openapi(self) -> dict[str, Any]:
-        """The OpenAPI document, with the schema of problems, which are answered past FastAPI."""
+        """The OpenAPI document, with the schemas that no route declares."""
         if self.openapi_schema is None:
-            schema = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas = super().openapi().setdefault("components", {}).setdefault("schemas", {})
-            schemas |= schema.pop("$defs") | {"Problem": schema}
+            for name, model in self._documented.items():
+                schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+                schemas |= schema.pop("$defs", {}) | {name: schema}
         return self.openapi_schema or {}
 
     async def _page(self, request: Request) -> HTMLResponse:

@@ -16,7 +16,7 @@ def seen_by(caller: Caller, tenant: ColumnElement[str]) -> ColumnElement[bool]:
 
 
 def fitting(
-    *wanted: tuple[Column[Any], str | None], at: Column[Any], since: datetime | None, until: datetime | None
+    *wanted: tuple[Column[Any], str | None], at: Column[Any], since: datetime | None = None, until: datetime | None = None
 ) -> list[ColumnElement[bool]]:
     """The conditions of what a caller asks for, where None asks for nothing.
 

@@ -9,7 +9,7 @@ from sqlalchemy import Row, Select, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from steno.paging import Page, Position
-from steno.storage.lists import read_page, seen_by
+from steno.storage.lists import fitting, read_page, seen_by
 from steno.storage.transactions import transaction
 from steno.tenants import Caller
 from steno_notifier.delivery import Event, IllegalTransition, State, sources, target, transition
@@ -40,17 +40,14 @@ class Deliveries:
 
     async def page(self, wanted: Filter, *, caller: Caller, after: Position | None, limit: int) -> Page[Row[Any]]:
         """The deliveries that are wanted, of those a caller sees, the newest first, from after a position on."""
-        query = _rows(caller)
-        columns = {
-            deliveries.c.webhook_id: wanted.webhook_id,
-            events.c.call_id: wanted.call_id,
-            events.c.recording_id: wanted.recording_id,
-            deliveries.c.state: wanted.state,
-        }
-        for column, value in columns.items():
-            if value is not None:
-                query = query.where(column == value)
         at, id = deliveries.c.created_at, deliveries.c.delivery_id
+        asked_for = (
+            (deliveries.c.webhook_id, wanted.webhook_id),
+            (events.c.call_id, wanted.call_id),
+            (events.c.recording_id, wanted.recording_id),
+            (deliveries.c.state, wanted.state),
+        )
+        query = _rows(caller).where(*fitting(*asked_for, at=at))
         async with transaction(self._engine) as connection:
             return await read_page(connection, query, at=at, id=id, after=after, limit=limit)
 

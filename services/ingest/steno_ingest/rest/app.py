@@ -1,7 +1,6 @@
 """Makes the REST application of its routes, with API keys, problems, traces and OpenAPI."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import structlog
 from fastapi import FastAPI
@@ -58,8 +57,14 @@ class Parts:
 
 def make_app(parts: Parts) -> FastAPI:
     """The application; health and metrics are added by the chassis."""
-    app = _Documented(
-        problem_of=problem_of, title="Steno", version="1", description=_DESCRIPTION, separate_input_output_schemas=False
+    app = RestApplication(
+        problem_of=problem_of,
+        # Bodies that no route declares: it reads them itself.
+        documented={"Metadata": Metadata, "Link": Link},
+        title="Steno",
+        version="1",
+        description=_DESCRIPTION,
+        separate_input_output_schemas=False,
     )
     app.add_middleware(Traced)
     upload = Streamed(method="POST", path="/v1/recordings", max_bytes=parts.intake.max_bytes + MAX_METADATA_BYTES + _FORM_BYTES)
@@ -95,17 +100,3 @@ class Traced:
             route = getattr(scope.get("route"), "path", None)
             if route is not None:
                 span.update_name(f"{scope['method']} {route}")
-
-
-class _Documented(RestApplication):
-    """A REST application, with the schemas of the bodies that it does not read itself."""
-
-    def openapi(self) -> dict[str, Any]:
-        if self.openapi_schema is None:
-            document = super().openapi()
-            schemas = document["components"]["schemas"]
-            for model in (Metadata, Link):
-                schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-                schemas.update(schema.pop("$defs", {}))
-                schemas[model.__name__] = schema
-        return self.openapi_schema or {}

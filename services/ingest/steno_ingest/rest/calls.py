@@ -24,7 +24,7 @@ from steno_ingest.rest.call_models import (
     call_with_events,
 )
 from steno_ingest.rest.models import Identifier
-from steno_ingest.rest.recordings import Moment
+from steno_ingest.rest.recordings import Since, Until
 from steno_ingest.rest.transcripts import TRANSCRIPT_CONTENT, Format, transcript_answer
 
 CallId = Annotated[Identifier, Path(description="The call.")]
@@ -47,8 +47,8 @@ def _add_reading(router: APIRouter, queries: CallQueries, transcripts: CallTrans
         caller: RequestCaller,
         state: Annotated[CallStatus | None, Query(description="Only those in this state.")] = None,
         door: Annotated[Identifier | None, Query(description="Only those that came in this way.")] = None,
-        since: Annotated[Moment | None, Query(description="Only those accepted at this time or later.")] = None,
-        until: Annotated[Moment | None, Query(description="Only those accepted before this time.")] = None,
+        since: Since = None,
+        until: Until = None,
         cursor: Cursor = None,
         limit: Limit = 50,
     ) -> CallPage:

@@ -48,6 +48,8 @@ RESULT_WAITS = (0.1, 0.2, 0.4, 0.8)
 
 RecordingId = Annotated[Identifier, Path(description="The recording.")]
 Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(in_utc)]
+Since = Annotated[Moment | None, Query(description="Only those accepted at this time or later.")]
+Until = Annotated[Moment | None, Query(description="Only those accepted before this time.")]
 
 
 async def wait_for_result(
@@ -106,8 +108,8 @@ def routes(keys: ApiKeys, intake: Intake, ledger: RecordingLedger, reader: Trans
         caller: RequestCaller,
         state: Annotated[State | None, Query(description="Only those in this state.")] = None,
         call_id: Annotated[Identifier | None, Query(description="Only those of this call.")] = None,
-        since: Annotated[Moment | None, Query(description="Only those accepted at this time or later.")] = None,
-        until: Annotated[Moment | None, Query(description="Only those accepted before this time.")] = None,
+        since: Since = None,
+        until: Until = None,
         cursor: Cursor = None,
         limit: Limit = 50,
     ) -> RecordingPage:
