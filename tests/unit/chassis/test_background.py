@@ -21,7 +21,7 @@ async def test_work_is_cancelled_when_it_is_told_to_stop() -> None:
 
     asyncio.get_running_loop().call_soon(stopping.set)
     async with asyncio.timeout(5):
-        assert await until_stopped(work(), stopping) is None
+        await until_stopped(work(), stopping)
     assert cleaned_up
 
 
