@@ -122,7 +122,7 @@ class MortalLedger(CallLedger):
             if known.fingerprint != fingerprint(started):
                 raise CallIdInUse("another call has this id")
             return False
-        view = new_call(started, door="kafka", instance="", paused=False, at=NOW)
+        view = new_call(started, door="kafka", instance="", paused=False, chunk_ms=100, at=NOW)
         await self._fate().meet(lambda: self.views.update({started.call_id: view}))
         return True
 

@@ -48,11 +48,11 @@ class MemoryLedger:
         #: How often it was told how the gate of a call stands.
         self.told_gates = 0
 
-    async def begin(self, started: CallStarted, *, door: str, instance: str, paused: bool) -> None:
+    async def begin(self, started: CallStarted, *, door: str, instance: str, paused: bool, chunk_ms: int) -> None:
         await self._reached()
         if started.call_id in self.views:
             raise id_in_use(self.views[started.call_id])
-        self.views[started.call_id] = new_call(started, door=door, instance=instance, paused=paused, at=NOW)
+        self.views[started.call_id] = new_call(started, door=door, instance=instance, paused=paused, chunk_ms=chunk_ms, at=NOW)
 
     async def resume(self, call_id: str, *, instance: str, caller: Caller) -> CallView:
         await self._reached()

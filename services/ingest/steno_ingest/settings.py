@@ -104,7 +104,13 @@ class IngestSettings(ServiceSettings):
         default="en-US",
         description="Supported languages to report to Genesys when it asks, separated by commas, e.g. en-US,de-DE.",
     )
-    chunk_ms: int = Field(default=100, ge=20, le=1000, description="Length of a record of a live call's audio, milliseconds.")
+    chunk_ms: int = Field(
+        default=100,
+        ge=20,
+        le=1000,
+        description="Length of a record of a live call's audio, milliseconds; twice as much for calls that begin while "
+        "250 are open, or whose frames are so long",
+    )
     live_speed: float = Field(
         default=1.25,
         ge=1,

@@ -36,7 +36,7 @@ from steno.events.records import (
 from steno.kafka.messages import Message
 
 LIVE = ids.live_pass_id(CALL)
-DOOR: dict[str, Any] = {"door": "stream", "instance": "ingest-1", "paused": False}
+DOOR: dict[str, Any] = {"door": "stream", "instance": "ingest-1", "paused": False, "chunk_ms": 100}
 
 
 @pytest.fixture
@@ -166,7 +166,9 @@ async def test_two_processes_begin_a_call(database_url: str, tmp_path: Path, ing
             started = [call_started(f"call-{number}", started_at=AT + timedelta(seconds=place)) for place in range(6)]
             outcomes = await asyncio.gather(
                 *(
-                    (ingest, other)[place % 2].calls.begin(record, door="stream", instance=f"ingest-{place % 2}", paused=False)
+                    (ingest, other)[place % 2].calls.begin(
+                        record, door="stream", instance=f"ingest-{place % 2}", paused=False, chunk_ms=100
+                    )
                     for place, record in enumerate(started)
                 ),
                 return_exceptions=True,
@@ -387,7 +389,7 @@ async def test_a_call_that_nobody_ends_ends(ingest: Ingest, ledger: CallLedger) 
 async def test_a_call_that_was_left_says_so_only_at_its_end(ingest: Ingest, ledger: CallLedger) -> None:
     """While it may go on it has no reason, and none after its peer came back; else it ends for the reason it was left for."""
     for call_id, instance in (("back", "0"), ("gone", "0"), ("elsewhere", "1")):
-        await ledger.begin(call_started(call_id), door="stream", instance=instance, paused=False)
+        await ledger.begin(call_started(call_id), door="stream", instance=instance, paused=False, chunk_ms=100)
     await ledger.leave(instance="0", reason="service_stopping")
     answer = (await ingest.client.get("/v1/calls/gone")).json()
     assert (answer["state"], answer["end_reason"]) == ("active", None)

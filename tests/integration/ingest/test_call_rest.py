@@ -59,7 +59,7 @@ async def ingest(database_url: str, tmp_path: Path, host: Host) -> AsyncIterator
 
 async def begun(ingest: Ingest, call_id: str = CALL, **about: Any) -> None:
     """A call comes in by Steno's own door."""
-    await ingest.calls.begin(call_started(call_id, **about), door="stream", instance="ingest-1", paused=False)
+    await ingest.calls.begin(call_started(call_id, **about), door="stream", instance="ingest-1", paused=False, chunk_ms=100)
 
 
 async def shown(ingest: Ingest, call_id: str = CALL) -> dict[str, Any]:

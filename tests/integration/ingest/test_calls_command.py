@@ -18,7 +18,7 @@ from steno.cli.__main__ import app
 async def test_calls_are_listed_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The newest first, by state where that is asked for, as a table or as JSON; the ledger counts them beside recordings."""
     async with running_ingest(tmp_path, f"sqlite:///{tmp_path}/ingest.db") as ingest:
-        await ingest.calls.begin(call_started("[first]"), door="stream", instance="ingest-1", paused=True)
+        await ingest.calls.begin(call_started("[first]"), door="stream", instance="ingest-1", paused=True, chunk_ms=100)
         await ingest.calls.note_started(call_started("second"))
         await ingest.calls.note_heard({"second": 8000 * 61})
         await ingest.calls.end_audio(call_ended("second", position=8000 * 61))

@@ -37,7 +37,9 @@ async def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
     async with running_ingest(tmp_path, f"sqlite:///{tmp_path}/ingest.db") as ingest:
         for number in range(3):
             await ingest.upload(b"audio", call_id=f"call-{number}")
-            await ingest.calls.begin(call_started(f"live-{number}"), door="stream", instance="ingest-1", paused=False)
+            await ingest.calls.begin(
+                call_started(f"live-{number}"), door="stream", instance="ingest-1", paused=False, chunk_ms=100
+            )
         async with serving(ingest.app) as served:
             status, output = await _schemathesis(f"http://127.0.0.1:{served.port}/openapi.json", tmp_path)
     assert status == 0, output

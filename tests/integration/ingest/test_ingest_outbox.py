@@ -230,7 +230,7 @@ async def test_a_refused_row_is_told_before_it_is_set_aside(ingest: Ingest) -> N
 async def test_a_call_whose_state_kafka_refuses_goes_on(ingest: Ingest) -> None:
     """It is noted once in the call; the relay goes on with what follows."""
     await ingest.calls.begin(
-        call_started("call-1", properties={"notes": "x" * 2048}), door="stream", instance="i", paused=False
+        call_started("call-1", properties={"notes": "x" * 2048}), door="stream", instance="i", paused=False, chunk_ms=100
     )
     wire = Narrow()
     relay = relay_of(ingest, wire)
@@ -245,7 +245,7 @@ async def test_a_call_whose_state_kafka_refuses_goes_on(ingest: Ingest) -> None:
 
 async def test_a_call_whose_end_kafka_refuses_fails(ingest: Ingest) -> None:
     """Nothing will ever end its log, so no transcript of it is awaited."""
-    await ingest.calls.begin(call_started("call-1"), door="stream", instance="i", paused=False)
+    await ingest.calls.begin(call_started("call-1"), door="stream", instance="i", paused=False, chunk_ms=100)
     assert await ingest.calls.end_lost("call-1", instance="i", reason="lost", error="x" * 900)
     wire = Narrow()
     wire.most = 500

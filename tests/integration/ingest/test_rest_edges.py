@@ -11,7 +11,7 @@ async def walk_of(ingest: Ingest, *, only: tuple[str, ...] = ()) -> Walk:
     """All routes, each with something there."""
     recording = (await ingest.upload(b"audio", call_id="call-1")).json()
     webhook = (await ingest.client.post("/v1/webhooks", json={"url": "https://receiver.example/a"})).json()
-    await ingest.calls.begin(call_started("call-1"), door="stream", instance="i", paused=False)
+    await ingest.calls.begin(call_started("call-1"), door="stream", instance="i", paused=False, chunk_ms=100)
     known = {"recording_id": recording["recording_id"], "webhook_id": webhook["webhook_id"], "call_id": "call-1"}
     return Walk(ingest.app, ingest.client, known, only=only)
 

@@ -73,7 +73,7 @@ async def other(ingest: Ingest) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.fixture
 async def theirs(ingest: Ingest, acme: httpx.AsyncClient) -> dict[str, str]:
     """A call with a phrase, a recording and a webhook of acme's."""
-    await ingest.calls.begin(call_started(CALL, tenant="acme"), door="stream", instance="elsewhere", paused=False)
+    await ingest.calls.begin(call_started(CALL, tenant="acme"), door="stream", instance="elsewhere", paused=False, chunk_ms=100)
     await ingest.calls.note_phrase(live_phrase(0, call_id=CALL))
     recording = await acme.post("/v1/recordings", json={"url": "https://acme.example/a.wav", "call_id": RECORDED})
     webhook = await acme.post("/v1/webhooks", json={"url": "https://acme.example/hook"})
@@ -149,7 +149,7 @@ async def test_a_call_by_the_id_of_somebody_elses_is_refused(ingest: Ingest, the
     for call_id in (CALL, RECORDED):
         started = call_started(call_id, tenant="other")
         with pytest.raises(CallIdInUse, match="cannot be used"):
-            await ingest.calls.begin(started, door="stream", instance="elsewhere", paused=False)
+            await ingest.calls.begin(started, door="stream", instance="elsewhere", paused=False, chunk_ms=100)
     with pytest.raises(NotThere):
         await ingest.calls.resume(CALL, instance="here", caller=Caller("other", "other"))
     assert (await ingest.calls.call(CALL)).instance == "elsewhere"
@@ -237,7 +237,7 @@ async def test_of_two_tenants_that_use_an_id_at_once_one_has_it(ingest: Ingest) 
 
     async def called(number: int, tenant: str) -> None:
         started = call_started(f"call-{number}", tenant=tenant)
-        await ingest.calls.begin(started, door="stream", instance="here", paused=False)
+        await ingest.calls.begin(started, door="stream", instance="here", paused=False, chunk_ms=100)
 
     work = [way(number, tenant) for number in range(10) for way in (recorded, called) for tenant in ("acme", "other")]
     outcomes = await asyncio.gather(*work, return_exceptions=True)

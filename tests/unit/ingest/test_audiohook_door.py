@@ -55,6 +55,7 @@ def test_an_open_offers_the_call() -> None:
             "custom.queue": "billing",
             "custom.consent": "true",
         },
+        frame_ms=200,
     )
     assert session.types == []
     session.accept()

@@ -315,7 +315,7 @@ async def test_a_call_of_another_process_goes_on_here() -> None:
     """From where its peer says, paused where the ledger says so, and not begun twice."""
     hosting = Hosting()
     started = (await taken(Hosting()))[0].session.started
-    await hosting.ledger.begin(started, door="stream", instance="1", paused=False)
+    await hosting.ledger.begin(started, door="stream", instance="1", paused=False, chunk_ms=100)
     await hosting.ledger.set_paused("c", True, by="desk", reason="card")
     peer = ScriptedPeer()
     call = await hosting.host.offer(offer(resume=(3, 2400)), door="stream", resumable=True, peer=peer)
@@ -337,7 +337,7 @@ async def test_calls_of_the_process_before_are_ended_or_awaited() -> None:
     hosting = Hosting()
     for call_id, door in (("a", "twilio"), ("b", "stream"), ("c", "stream")):
         started = CallStarted.model_validate({**(await taken(Hosting()))[0].session.started.model_dump(), "call_id": call_id})
-        await hosting.ledger.begin(started, door=door, instance="0", paused=False)
+        await hosting.ledger.begin(started, door=door, instance="0", paused=False, chunk_ms=100)
     await hosting.reconciler.recover()
     await hosting.reconciler.reconcile()
     assert [view.call_id for view in await hosting.ledger.open_calls()] == ["b", "c"]
@@ -412,7 +412,7 @@ async def test_a_call_is_awaited_on_when_a_stranger_asks_for_it() -> None:
     """One that was lost with the process before: who it is not for does not make it forgotten."""
     hosting = Hosting()
     started = (await taken(Hosting()))[0].session.started
-    await hosting.ledger.begin(started, door="stream", instance="0", paused=False)
+    await hosting.ledger.begin(started, door="stream", instance="0", paused=False, chunk_ms=100)
     await hosting.reconciler.recover()
     before = dict(hosting.host.registry.awaited)
     with pytest.raises(OfferRefused):
@@ -426,7 +426,7 @@ async def test_a_call_is_awaited_on_when_a_stranger_asks_for_it() -> None:
 async def lost_with_the_process_before(hosting: Hosting) -> None:
     """A call that is awaited."""
     started = (await taken(Hosting()))[0].session.started
-    await hosting.ledger.begin(started, door="stream", instance="0", paused=False)
+    await hosting.ledger.begin(started, door="stream", instance="0", paused=False, chunk_ms=100)
     await hosting.reconciler.recover()
 
 

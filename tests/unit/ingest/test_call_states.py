@@ -45,7 +45,7 @@ def test_every_state_is_in_the_table() -> None:
 
 def call() -> CallView:
     """A call that has begun."""
-    return new_call(call_started(), door="stream", instance="ingest-1", paused=False, at=AT)
+    return new_call(call_started(), door="stream", instance="ingest-1", paused=False, chunk_ms=100, at=AT)
 
 
 Told = CallEnded | TranscriptCompleted | TranscriptFailed | RolesCorrected

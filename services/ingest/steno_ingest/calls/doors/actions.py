@@ -82,6 +82,8 @@ class Offered:
     conversation: str = ""
     #: The id that a call of a conversation gets where another has `call_id`.
     id_of_its_own: str = ""
+    #: How long the frames of the peer are, in milliseconds; 0 where its protocol does not say.
+    frame_ms: int = 0
     #: How long the peer of a conversation is awaited; None: as long as others are.
     awaited_seconds: float | None = None
 

@@ -35,6 +35,8 @@ _FLUSH_SECONDS = 8.0
 _GREETING_SECONDS = 3.0
 # How long a peer takes to close after an error, or after `closed`.
 _LEAVE_SECONDS = 5.0
+# What a client sends at a time (Genesys' reference client).
+_FRAME_MS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,6 +259,7 @@ class AudioHookDoor:
                 channels=self._stream.channels(wanted.participant.aniName or wanted.participant.ani),
                 locale=messages.locale_of(wanted.language or "en-US"),
                 properties=properties,
+                frame_ms=_FRAME_MS,
             )
         )
 

@@ -16,6 +16,7 @@ from steno.events.records import CallStarted
 from steno.tenants import Caller
 from steno_ingest.calls.doors.actions import Offered, ResumePoint
 from steno_ingest.calls.doors.port import Refusal
+from steno_ingest.calls.hosting.chunk_length import chunk_ms_of_new_call
 from steno_ingest.calls.hosting.conversations import Conversation, conversation_of
 from steno_ingest.calls.hosting.gate import Holder
 from steno_ingest.calls.hosting.session import CallSession
@@ -48,7 +49,7 @@ class OfferRefused(Exception):
 class Ledger(Protocol):
     """What is needed of `steno_ingest.calls.ledger.call_ledger.CallLedger`."""
 
-    async def begin(self, started: CallStarted, *, door: str, instance: str, paused: bool) -> None: ...
+    async def begin(self, started: CallStarted, *, door: str, instance: str, paused: bool, chunk_ms: int) -> None: ...
     async def resume(self, call_id: str, *, instance: str, caller: Caller) -> CallView: ...
 
 
@@ -93,8 +94,9 @@ class Admission:
         self._now = now
         self._late: set[asyncio.Task[None]] = set()
 
-    async def begin(self, offered: Offered, *, door: str, resumable: bool, caller: Caller) -> Admitted:
-        """Takes in a new call. Raises `OfferRefused`."""
+    async def begin(self, offered: Offered, *, door: str, resumable: bool, caller: Caller, open_calls: int) -> Admitted:
+        """Takes in a new call, beside so many that are open here. Raises `OfferRefused`."""
+        chunk_ms = chunk_ms_of_new_call(shortest_ms=self._chunk_ms, frame_ms=offered.frame_ms, open_calls=open_calls)
         try:
             started = CallStarted(
                 call_id=offered.call_id,
@@ -113,8 +115,8 @@ class Admission:
             raise OfferRefused(Refusal.NOT_VALID, faults) from error
 
         async def begun() -> Admitted:
-            await self._ledger.begin(started, door=door, instance=self._instance, paused=offered.paused)
-            session = self._session(started)
+            await self._ledger.begin(started, door=door, instance=self._instance, paused=offered.paused, chunk_ms=chunk_ms)
+            session = self._session(started, chunk_ms=chunk_ms)
             return Admitted(
                 session=session,
                 paused_by=Holder.PEER if offered.paused else None,
@@ -133,7 +135,8 @@ class Admission:
 
         async def resumed() -> Admitted:
             view = await self._ledger.resume(offered.call_id, instance=self._instance, caller=caller)
-            session = self._session(start_of(view), at=offered.resume)
+            # A call that an upstream system began was cut by nobody here.
+            session = self._session(start_of(view), chunk_ms=view.chunk_ms or self._chunk_ms, at=offered.resume)
             holder = Holder.SERVICE if view.pause_requested_by else Holder.PEER
             paused_by = holder if view.paused else None
             return Admitted(
@@ -146,10 +149,8 @@ class Admission:
 
         return await self._within_time(resumed())
 
-    def _session(self, started: CallStarted, *, at: ResumePoint | None = None) -> CallSession:
-        return CallSession(
-            started, chunk_ms=self._chunk_ms, clock=self._clock, now=self._now, at=at, keep_digits=self._keep_digits
-        )
+    def _session(self, started: CallStarted, *, chunk_ms: int, at: ResumePoint | None = None) -> CallSession:
+        return CallSession(started, chunk_ms=chunk_ms, clock=self._clock, now=self._now, at=at, keep_digits=self._keep_digits)
 
     async def _within_time(self, work: Awaitable[Admitted]) -> Admitted:
         """The outcome of a transaction, if it comes soon; one that comes later is not undone, but taken care of."""

@@ -59,7 +59,7 @@ class CallHost:
         """
         Args:
             instance: Name of this process among its like, the same after a restart.
-            chunk_ms: Length of a chunk on the log, milliseconds.
+            chunk_ms: Length of a chunk on the log, milliseconds; of some calls twice as much (`chunk_length`).
             keep_digits: Whether it is kept which keys were pressed.
             resume_seconds: How long a peer that may come back is awaited.
             max_calls: Calls at once; further ones are refused.
@@ -80,7 +80,6 @@ class CallHost:
             self.registry,
             ledger,
             outlet,
-            chunk_ms=chunk_ms,
             live_speed=live_speed,
             burst_seconds=burst_seconds,
             on_broken=self._break,

@@ -105,10 +105,14 @@ class Offers:
     async def _start(self, offered: Offered, *, door: str, resumable: bool, caller: Caller) -> HostedCall:
         with self._registry.admitting(offered.call_id):
             if offered.resume is None:
-                admitted = await self._admission.begin(offered, door=door, resumable=resumable, caller=caller)
+                admitted = await self._begin(offered, door=door, resumable=resumable, caller=caller)
             else:
                 admitted = await self._resume_or_begin(offered, door=door, caller=caller)
             return self._starter.start(admitted, door=door, resumable=resumable, party=caller.name)
+
+    async def _begin(self, offered: Offered, *, door: str, resumable: bool, caller: Caller) -> Admitted:
+        open_calls = self._starter.open_calls
+        return await self._admission.begin(offered, door=door, resumable=resumable, caller=caller, open_calls=open_calls)
 
     async def _resume_or_begin(self, offered: Offered, *, door: str, caller: Caller) -> Admitted:
         """Has a call go on. A peer that was told of nothing yet cannot know whether its call was begun, so it is begun now."""
@@ -118,7 +122,7 @@ class Offers:
             if error.refusal is not Refusal.NO_SUCH_CALL or offered.resume != _NOTHING_YET:
                 raise
         try:
-            return await self._admission.begin(offered, door=door, resumable=True, caller=caller)
+            return await self._begin(offered, door=door, resumable=True, caller=caller)
         except OfferRefused as meanwhile:
             if meanwhile.refusal is not Refusal.CALL_ID_IN_USE:
                 raise

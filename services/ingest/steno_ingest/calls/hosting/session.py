@@ -104,6 +104,8 @@ class CallSession:
         self._call_id = started.call_id
         self._writer = started.writer
         self.format = AudioFormat(started.codec, started.sample_rate)
+        #: Length of a chunk, milliseconds.
+        self.chunk_ms = chunk_ms
         self._chunk_samples = self.format.samples_in(chunk_ms)
         self._frame_bytes = self.format.frame_bytes(len(started.channels))
         self._sequence = 0 if at is None else at.sequence

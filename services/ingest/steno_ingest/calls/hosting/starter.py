@@ -43,7 +43,6 @@ class CallStarter:
         ledger: Ledger,
         outlet: Outlet,
         *,
-        chunk_ms: int,
         live_speed: float,
         burst_seconds: float,
         on_broken: Callable[[BaseException], None],
@@ -51,7 +50,6 @@ class CallStarter:
     ) -> None:
         """
         Args:
-            chunk_ms: Length of a chunk on the log, milliseconds.
             live_speed: How many times as fast as it is spoken a call may come in.
             burst_seconds: How much audio may come at once.
             on_broken: Told what broke the line of a call to the log.
@@ -60,7 +58,6 @@ class CallStarter:
         self._registry = registry
         self._ledger = ledger
         self._outlet = outlet
-        self._most_waiting = UNACKNOWLEDGED_MS // chunk_ms
         self._live_speed = live_speed
         self._burst_seconds = burst_seconds
         self._on_broken = on_broken
@@ -79,7 +76,9 @@ class CallStarter:
         """Starts a call that was admitted, or has it go on here. `party` is whose burst it shares."""
         call_id = admitted.session.started.call_id
         sender = CallSender(
-            self._outlet, limit=self._most_waiting, on_start_refused=lambda reason: self._fail_start(call_id, reason)
+            self._outlet,
+            limit=UNACKNOWLEDGED_MS // admitted.session.chunk_ms,
+            on_start_refused=lambda reason: self._fail_start(call_id, reason),
         )
         call = HostedCall(
             admitted.session,

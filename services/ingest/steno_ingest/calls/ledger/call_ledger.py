@@ -57,14 +57,16 @@ class CallLedger:
         self._clock = clock
         self._phrases = PhraseRows(engine)
 
-    async def begin(self, started: CallStarted, *, door: str, instance: str, paused: bool) -> None:
-        """Accepts a call at a door of this instance; the same again changes nothing.
+    async def begin(self, started: CallStarted, *, door: str, instance: str, paused: bool, chunk_ms: int) -> None:
+        """Accepts a call at a door of this instance, which cuts it into chunks of this length; the same again changes nothing.
 
         Raises:
             CallIdInUse: another call has this id, or had it, or recordings of somebody else's.
             UnusableId: its id or locale has a NUL in it.
         """
-        call, created = await self._accept(started, door=door, instance=instance, paused=paused, heard_at=None)
+        call, created = await self._accept(
+            started, door=door, instance=instance, paused=paused, chunk_ms=chunk_ms, heard_at=None
+        )
         if not created and not (call.open and call.instance == instance):
             raise decide.id_in_use(call)
 
@@ -77,7 +79,8 @@ class CallLedger:
             CallIdInUse: another call has this id, or had it.
             UnusableId: its id or locale has a NUL in it.
         """
-        return (await self._accept(started, door=KAFKA, instance="", paused=False, heard_at=self._clock()))[1]
+        accepted = self._accept(started, door=KAFKA, instance="", paused=False, chunk_ms=0, heard_at=self._clock())
+        return (await accepted)[1]
 
     async def resume(self, call_id: str, *, instance: str, caller: Caller) -> CallView:
         """Moves a call to this instance, where its peer has come back.
@@ -298,7 +301,7 @@ class CallLedger:
         return decide.end_audio(call, end, await rows.passes(connection, call))
 
     async def _accept(
-        self, started: CallStarted, *, door: str, instance: str, paused: bool, heard_at: datetime | None
+        self, started: CallStarted, *, door: str, instance: str, paused: bool, chunk_ms: int, heard_at: datetime | None
     ) -> tuple[CallView, bool]:
         refuse_nul(started, started.locale, started.protocol)
         async with transaction(self._engine) as connection:
@@ -309,9 +312,9 @@ class CallLedger:
                 await owner_of_call(connection, started.call_id, Caller(door, started.tenant))
             if call is not None and call.fingerprint == fingerprint(started):
                 return await self._write(connection, call, {"heard_at": call.heard_at or heard_at}), False
-            new = replace(
-                decide.new_call(started, door=door, instance=instance, paused=paused, at=self._clock()), heard_at=heard_at
-            )
+            at = self._clock()
+            new = decide.new_call(started, door=door, instance=instance, paused=paused, chunk_ms=chunk_ms, at=at)
+            new = replace(new, heard_at=heard_at)
             if call is None:
                 await rows.insert(connection, new)
                 await self._publish(connection, new)

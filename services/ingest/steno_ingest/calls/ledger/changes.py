@@ -15,7 +15,7 @@ from steno_ingest.nul_characters import without_nul
 Changes = Mapping[str, Any]
 
 
-def new_call(started: CallStarted, *, door: str, instance: str, paused: bool, at: datetime) -> CallView:
+def new_call(started: CallStarted, *, door: str, instance: str, paused: bool, chunk_ms: int, at: datetime) -> CallView:
     """A call that has just been accepted."""
     return CallView(
         call_id=started.call_id,
@@ -52,6 +52,7 @@ def new_call(started: CallStarted, *, door: str, instance: str, paused: bool, at
         updated_at=at,
         tenant=started.tenant,
         writer=started.writer,
+        chunk_ms=chunk_ms,
     )
 
 

@@ -66,6 +66,8 @@ calls = Table(
     Column("tenant", String(64), nullable=False, server_default=""),
     # Of its CallStarted; empty where it is published on Kafka.
     Column("writer", String(64), nullable=False, server_default=""),
+    # Length of its chunks, in milliseconds; 0: it is published on Kafka, or began before this was kept.
+    Column("chunk_ms", Integer, nullable=False, server_default="0"),
     Index("ix_calls_page", "accepted_at", "call_id"),
     Index("ix_calls_tenant_page", "tenant", "accepted_at", "call_id"),
     Index("ix_calls_state_page", "state", "accepted_at", "call_id"),

@@ -61,6 +61,8 @@ class CallView:
     tenant: str
     #: Of its CallStarted; empty where it is published on Kafka.
     writer: str
+    #: Length of its chunks on the log, milliseconds; 0 where no door of ours cuts them.
+    chunk_ms: int
 
     @property
     def recording_id(self) -> str:
