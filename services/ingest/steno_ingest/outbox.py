@@ -8,7 +8,7 @@ One that Kafka will never take is moved into a table of its own, where a person 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -75,36 +75,36 @@ class Outbox:
         Args:
             publishes: The recording that counts as published once this record is.
         """
-        encoded = self._encoder.encode(topic, record)
-        await self._insert(connection, topic, encoded.key, encoded.value, encoded.headers, publishes)
+        await self.add_all(connection, topic, [self.encode(topic, record)], publishes=publishes)
+
+    def encode(self, topic: Topic, record: Record) -> Encoded:
+        """A record as `add_all` takes it; the trace of the caller goes along."""
+        return self._encoder.encode(topic, record)
+
+    async def add_all(
+        self, connection: AsyncConnection, topic: Topic, records: Iterable[Encoded], *, publishes: str | None = None
+    ) -> None:
+        """Puts records in, in this order. Call `wake` after the commit."""
+        rows = [self._row(topic, encoded.key, encoded.value, encoded.headers, publishes) for encoded in records]
+        await connection.execute(outbox.insert(), rows)
 
     async def add_tombstone(self, connection: AsyncConnection, topic: Topic, key: str) -> None:
         """Puts in that the newest record of a key is taken back."""
-        await self._insert(connection, topic, key.encode(), None, tuple(traces.inject().items()), None)
+        await connection.execute(outbox.insert(), self._row(topic, key.encode(), None, tuple(traces.inject().items()), None))
 
     def wake(self) -> None:
         """Has the relay look at once."""
         self.filled.set()
 
-    async def _insert(
-        self,
-        connection: AsyncConnection,
-        topic: Topic,
-        key: bytes,
-        value: bytes | None,
-        headers: Headers,
-        publishes: str | None,
-    ) -> None:
-        await connection.execute(
-            outbox.insert().values(
-                topic=topic.name,
-                key=key.decode(),
-                value=value,
-                headers=[[name, content.decode("ascii")] for name, content in headers],
-                recording_id=publishes,
-                created_at=self._clock(),
-            )
-        )
+    def _row(self, topic: Topic, key: bytes, value: bytes | None, headers: Headers, publishes: str | None) -> dict[str, Any]:
+        return {
+            "topic": topic.name,
+            "key": key.decode(),
+            "value": value,
+            "headers": [[name, content.decode("ascii")] for name, content in headers],
+            "recording_id": publishes,
+            "created_at": self._clock(),
+        }
 
 
 class Relay:

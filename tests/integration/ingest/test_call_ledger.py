@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 from steno_ingest.balance import read_balance
 from steno_ingest.calls.ledger.call_ledger import CallLedger
 from steno_ingest.calls.ledger.overdue_calls import OverdueCalls
@@ -157,6 +158,27 @@ async def test_a_call_id_is_used_once(ledger: CallLedger) -> None:
     with pytest.raises(CallIdInUse):
         await ledger.begin(call_started(), **DOOR)
     assert not await ledger.note_started(call_started())
+
+
+async def test_calls_that_begin_together_are_few_transactions(ingest: Ingest, ledger: CallLedger) -> None:
+    """Each is told of once; one that cannot have its id costs the others nothing."""
+    await ledger.begin(call_started("call-7", started_at=AT - timedelta(seconds=1)), **DOOR)
+    begun = 0
+
+    def count(*_: object) -> None:
+        nonlocal begun
+        begun += 1
+
+    event.listen(ingest.engine.sync_engine, "begin", count)
+    outcomes = await asyncio.gather(
+        *(ledger.begin(call_started(f"call-{number}"), **DOOR) for number in range(200)), return_exceptions=True
+    )
+    event.remove(ingest.engine.sync_engine, "begin", count)
+    assert [number for number, outcome in enumerate(outcomes) if outcome is not None] == [7]
+    assert isinstance(outcomes[7], CallIdInUse)
+    assert begun <= 4
+    assert sorted(record.call_id for record in await told_of(ingest)) == sorted(f"call-{number}" for number in range(200))
+    assert len(await steps(ingest)) == (await read_balance(ingest.engine, OPERATOR)).calls.accepted == 200
 
 
 async def test_two_processes_begin_a_call(database_url: str, tmp_path: Path, ingest: Ingest) -> None:

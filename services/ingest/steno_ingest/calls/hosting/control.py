@@ -5,7 +5,8 @@ from typing import Protocol
 
 from steno.events.records import CallChannel
 from steno.tenants import Caller
-from steno_ingest.calls.ledger.call_ledger import KAFKA, CallLedger
+from steno_ingest.calls.ledger.call_ledger import CallLedger
+from steno_ingest.calls.ledger.call_starts import KAFKA
 from steno_ingest.calls.ledger.view import CallView
 from steno_ingest.errors import CallNotHere
 

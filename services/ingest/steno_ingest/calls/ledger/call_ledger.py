@@ -5,14 +5,14 @@ changes are idempotent: the same record again changes nothing, and the order of 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, replace
-from datetime import datetime, timedelta
+from dataclasses import fields
+from datetime import datetime
 
 import structlog
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from steno.events.catalogue import CALL_AUDIO, CALLS
+from steno.events.catalogue import CALL_AUDIO
 from steno.events.properties import merged
 from steno.events.records import (
     CallChannel,
@@ -27,25 +27,20 @@ from steno.events.records import (
 )
 from steno.storage.transactions import insert_once, transaction
 from steno.tenants import Caller
-from steno_ingest.call_owners import owner_of_call
 from steno_ingest.calls.ledger import call_rows as rows
 from steno_ingest.calls.ledger import changes as decide
+from steno_ingest.calls.ledger.call_starts import KAFKA, CallStarts, Start
+from steno_ingest.calls.ledger.call_writer import TICK, CallWriter
 from steno_ingest.calls.ledger.changes import Changes
 from steno_ingest.calls.ledger.passes import pass_of
 from steno_ingest.calls.ledger.phrase_rows import PhraseRows
 from steno_ingest.calls.ledger.states import may_become
 from steno_ingest.calls.ledger.tables import call_events, calls
-from steno_ingest.calls.ledger.view import CallView, Standing, fingerprint, record_of, start_of
-from steno_ingest.metrics import CALL_STATES, CALLS_ACCEPTED
+from steno_ingest.calls.ledger.view import CallView, Standing, start_of
 from steno_ingest.nul_characters import refuse_nul, without_nul
 from steno_ingest.outbox import Outbox, now
 
 log = structlog.get_logger("steno.ingest.calls")
-
-#: The door of calls that upstream systems publish themselves.
-KAFKA = "kafka"
-
-_TICK = timedelta(microseconds=1)
 
 
 class CallLedger:
@@ -56,6 +51,8 @@ class CallLedger:
         self._outbox = outbox
         self._clock = clock
         self._phrases = PhraseRows(engine)
+        self._writer = CallWriter(outbox, clock=clock)
+        self._starts = CallStarts(engine, outbox, self._writer, clock=clock)
 
     async def begin(self, started: CallStarted, *, door: str, instance: str, paused: bool, chunk_ms: int) -> None:
         """Accepts a call at a door of this instance, which cuts it into chunks of this length; the same again changes nothing.
@@ -64,23 +61,19 @@ class CallLedger:
             CallIdInUse: another call has this id, or had it, or recordings of somebody else's.
             UnusableId: its id or locale has a NUL in it.
         """
-        call, created = await self._accept(
-            started, door=door, instance=instance, paused=paused, chunk_ms=chunk_ms, heard_at=None
-        )
-        if not created and not (call.open and call.instance == instance):
-            raise decide.id_in_use(call)
+        start = Start(record=started, door=door, instance=instance, paused=paused, chunk_ms=chunk_ms)
+        accepted = await self._starts.accept(start)
+        if not accepted.new and not (accepted.call.open and accepted.call.instance == instance):
+            raise decide.id_in_use(accepted.call)
 
     async def note_started(self, started: CallStarted) -> bool:
         """Accepts a call whose start is on Kafka, from an upstream system or from a door of ours. Returns whether it was new.
-
-        The log decides which call was first: a door's call loses its id to one that was read there before any of it.
 
         Raises:
             CallIdInUse: another call has this id, or had it.
             UnusableId: its id or locale has a NUL in it.
         """
-        accepted = self._accept(started, door=KAFKA, instance="", paused=False, chunk_ms=0, heard_at=self._clock())
-        return (await accepted)[1]
+        return (await self._starts.accept(Start(record=started, door=KAFKA))).new
 
     async def resume(self, call_id: str, *, instance: str, caller: Caller) -> CallView:
         """Moves a call to this instance, where its peer has come back.
@@ -123,13 +116,13 @@ class CallLedger:
         """
         async with transaction(self._engine) as connection:
             call = await rows.locked(connection, call_id)
-            at = max(self._clock(), (call.roles_corrected_at or call.started_at) + _TICK)
+            at = max(self._clock(), (call.roles_corrected_at or call.started_at) + TICK)
             new = decide.correct_roles(call, channels, at)
-            after = await self._write(connection, call, new)
+            after = await self._writer.write(connection, call, new)
             if new and after.open:
                 record = RolesCorrected(call_id=call_id, channels=after.channels, corrected_by=by, corrected_at=at)
                 await self._outbox.add(connection, CALL_AUDIO, record)
-        self._report(call, after)
+        self._writer.report(call, after)
         return after
 
     async def note_roles(self, record: RolesCorrected) -> CallView:
@@ -155,8 +148,8 @@ class CallLedger:
             call = await rows.locked(connection, end.call_id)
             if not call.open:
                 return False
-            after = await self._write(connection, call, decide.end_audio(call, end, await rows.passes(connection, call)))
-        self._report(call, after)
+            after = await self._writer.write(connection, call, decide.end_audio(call, end, await rows.passes(connection, call)))
+        self._writer.report(call, after)
         return True
 
     async def fail(self, call_id: str, *, reason: str, error: str) -> bool:
@@ -190,8 +183,8 @@ class CallLedger:
             if call.door == KAFKA:
                 why = f"closed by {by} while its publisher had not ended it"
                 changes = {**changes, **await self._end_here(connection, call, reason="closed", error=why)}
-            after = await self._write(connection, call, changes)
-        self._report(call, after)
+            after = await self._writer.write(connection, call, changes)
+        self._writer.report(call, after)
         return after
 
     async def leave(self, *, instance: str, reason: str) -> None:
@@ -210,8 +203,10 @@ class CallLedger:
                 return False
             if call.end_reason:
                 reason, error = call.end_reason, "its peer did not come back"
-            after = await self._write(connection, call, await self._end_here(connection, call, reason=reason, error=error))
-        self._report(call, after)
+            after = await self._writer.write(
+                connection, call, await self._end_here(connection, call, reason=reason, error=error)
+            )
+        self._writer.report(call, after)
         return True
 
     async def standing(self, *, instance: str) -> list[Standing]:
@@ -237,8 +232,8 @@ class CallLedger:
             call = await rows.find(connection, record.call_id)
             if call is None:
                 return
-            after = await self._write(connection, call, decide.apply_passes(call, await rows.passes(connection, call)))
-        self._report(call, after)
+            after = await self._writer.write(connection, call, decide.apply_passes(call, await rows.passes(connection, call)))
+        self._writer.report(call, after)
 
     async def note_phrase(self, phrase: Phrase) -> None:
         """Saves a phrase of a live pass; the newest revision of a phrase counts. Raises `UnusableId`."""
@@ -300,60 +295,9 @@ class CallLedger:
         await self._outbox.add(connection, CALL_AUDIO, end)
         return decide.end_audio(call, end, await rows.passes(connection, call))
 
-    async def _accept(
-        self, started: CallStarted, *, door: str, instance: str, paused: bool, chunk_ms: int, heard_at: datetime | None
-    ) -> tuple[CallView, bool]:
-        refuse_nul(started, started.locale, started.protocol)
-        async with transaction(self._engine) as connection:
-            await rows.lock(connection, started.call_id)
-            call = await rows.find(connection, started.call_id)
-            if door != KAFKA:
-                # What is on Kafka already cannot be refused: who may write there is not asked here.
-                await owner_of_call(connection, started.call_id, Caller(door, started.tenant))
-            if call is not None and call.fingerprint == fingerprint(started):
-                return await self._write(connection, call, {"heard_at": call.heard_at or heard_at}), False
-            at = self._clock()
-            new = decide.new_call(started, door=door, instance=instance, paused=paused, chunk_ms=chunk_ms, at=at)
-            new = replace(new, heard_at=heard_at)
-            if call is None:
-                await rows.insert(connection, new)
-                await self._publish(connection, new)
-            elif door == KAFKA and decide.gives_way(call):
-                log.warning("call.gave_way", call_id=call.call_id, door=call.door)
-                new = await self._write(connection, call, {field.name: getattr(new, field.name) for field in fields(new)})
-            else:
-                raise decide.id_in_use(call)
-            after = await self._write(connection, new, decide.apply_passes(new, await rows.passes(connection, new)))
-        CALLS_ACCEPTED.labels(door).inc()
-        CALL_STATES.labels(CallStatus.ACTIVE.value).inc()
-        log.info("call.accepted", call_id=new.call_id, door=door, protocol=new.protocol)
-        self._report(new, after)
-        return after, True
-
     async def _apply(self, call_id: str, change: Callable[[CallView], Changes]) -> CallView:
         async with transaction(self._engine) as connection:
             call = await rows.locked(connection, call_id)
-            after = await self._write(connection, call, change(call))
-        self._report(call, after)
+            after = await self._writer.write(connection, call, change(call))
+        self._writer.report(call, after)
         return after
-
-    async def _write(self, connection: AsyncConnection, call: CallView, changes: Changes) -> CallView:
-        new = {name: value for name, value in changes.items() if getattr(call, name) != value}
-        if not new:
-            return call
-        after = replace(call, **new)
-        if record_of(after) != record_of(call):
-            # Later than before whatever the clock says, so that the newest record of a call is told by it.
-            after = replace(after, updated_at=max(self._clock(), call.updated_at + _TICK))
-            await self._publish(connection, after)
-        await rows.change(connection, call, {**new, "updated_at": after.updated_at})
-        return after
-
-    async def _publish(self, connection: AsyncConnection, call: CallView) -> None:
-        await self._outbox.add(connection, CALLS, record_of(call))
-
-    def _report(self, before: CallView, after: CallView) -> None:
-        self._outbox.wake()
-        if after.state is not before.state:
-            CALL_STATES.labels(after.state.value).inc()
-            log.info("call.state", call_id=after.call_id, state=after.state.value, error=after.error or None)

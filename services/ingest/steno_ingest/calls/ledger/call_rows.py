@@ -1,7 +1,8 @@
 """Reads and writes the rows of one call, within a transaction that holds its lock."""
 
 import hashlib
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
@@ -18,6 +19,9 @@ from steno_ingest.calls.ledger.tables import call_entries, call_passes, calls
 from steno_ingest.calls.ledger.view import CallView
 from steno_ingest.errors import NotThere
 
+Passes = Mapping[str, Sequence[Pass]]
+"""By call id."""
+
 # Any number that is not used for another pair of advisory locks on this database (PostgreSQL §13.3.5).
 _LOCKS = 0x43414C4C
 
@@ -28,6 +32,18 @@ async def lock(connection: AsyncConnection, call_id: str) -> None:
     if connection.dialect.name == "postgresql":
         digest = hashlib.blake2b(call_id.encode(), digest_size=4).digest()
         await connection.execute(select(func.pg_advisory_xact_lock(_LOCKS, int.from_bytes(digest, signed=True))))
+
+
+async def lock_all(connection: AsyncConnection, call_ids: Iterable[str]) -> None:
+    """Locks several calls; in one order, so that no two transactions wait for each other."""
+    for call_id in sorted(call_ids):
+        await lock(connection, call_id)
+
+
+async def find_all(connection: AsyncConnection, call_ids: Collection[str]) -> dict[str, CallView]:
+    """The calls of these ids that are known."""
+    found = await connection.execute(select(calls).where(calls.c.call_id.in_(call_ids)))
+    return {row.call_id: view_of(row) for row in found}
 
 
 async def find(connection: AsyncConnection, call_id: str) -> CallView | None:
@@ -70,24 +86,42 @@ def _not_there(call_id: str) -> NotThere:
     return NotThere(f"there is no call {call_id}; GET /v1/calls lists those there are")
 
 
-async def insert(connection: AsyncConnection, call: CallView) -> None:
-    """Writes the row and the first entry of a call."""
-    await connection.execute(calls.insert().values(**_columns({name.name: getattr(call, name.name) for name in fields(call)})))
-    await _enter(connection, call.call_id, None, call.state, call.accepted_at)
+async def insert_all(connection: AsyncConnection, new: Sequence[CallView]) -> None:
+    """Writes the rows and the first entries of calls."""
+    named = [field.name for field in fields(CallView)]
+    await connection.execute(calls.insert(), [_columns({name: getattr(call, name) for name in named}) for call in new])
+    entries = [_entry(call.call_id, None, call.state, call.accepted_at) for call in new]
+    await connection.execute(call_entries.insert(), entries)
 
 
 async def change(connection: AsyncConnection, call: CallView, changes: Mapping[str, Any]) -> None:
     """Writes the changed fields of a call, and an entry if its state changes; the caller has checked that the step is legal."""
     await connection.execute(update(calls).where(calls.c.call_id == call.call_id).values(**_columns(changes)))
     if "state" in changes:
-        await _enter(connection, call.call_id, call.state, changes["state"], changes["updated_at"])
+        entry = _entry(call.call_id, call.state, changes["state"], changes["updated_at"])
+        await connection.execute(call_entries.insert(), entry)
 
 
 async def passes(connection: AsyncConnection, call: CallView) -> list[Pass]:
-    """The passes over a call that completed or failed; not the live one of somebody else's call by the same id."""
-    rows = await connection.execute(select(call_passes).where(call_passes.c.call_id == call.call_id))
-    found = map(_pass, rows)
-    return [entry for entry in found if entry.recording_id != call.recording_id or entry.tenant in (None, call.tenant)]
+    """The passes over a call that completed or failed."""
+    return passes_over(call, await passes_of_all(connection, [call.call_id]))
+
+
+async def passes_of_all(connection: AsyncConnection, call_ids: Collection[str]) -> Passes:
+    """The passes that completed or failed over the calls of these ids, whosever they are."""
+    found: dict[str, list[Pass]] = defaultdict(list)
+    for row in await connection.execute(select(call_passes).where(call_passes.c.call_id.in_(call_ids))):
+        found[row.call_id].append(_pass(row))
+    return found
+
+
+def passes_over(call: CallView, found: Passes) -> list[Pass]:
+    """Those over a call; not the live one of somebody else's call by the same id."""
+    return [
+        entry
+        for entry in found.get(call.call_id, ())
+        if entry.recording_id != call.recording_id or entry.tenant in (None, call.tenant)
+    ]
 
 
 async def insert_pass(connection: AsyncConnection, outcome: Pass) -> None:
@@ -110,11 +144,6 @@ def _columns(values: Mapping[str, Any]) -> dict[str, Any]:
     return columns
 
 
-async def _enter(
-    connection: AsyncConnection, call_id: str, from_state: CallStatus | None, to_state: CallStatus, at: datetime
-) -> None:
-    await connection.execute(
-        call_entries.insert().values(
-            call_id=call_id, from_state=None if from_state is None else from_state.value, to_state=to_state.value, at=at
-        )
-    )
+def _entry(call_id: str, from_state: CallStatus | None, to_state: CallStatus, at: datetime) -> dict[str, Any]:
+    before = None if from_state is None else from_state.value
+    return {"call_id": call_id, "from_state": before, "to_state": to_state.value, "at": at}

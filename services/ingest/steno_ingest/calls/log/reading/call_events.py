@@ -19,7 +19,8 @@ from steno.events.records import (
 )
 from steno.kafka.messages import Message
 from steno.unusable_records import UnusableRecord
-from steno_ingest.calls.ledger.call_ledger import KAFKA, CallLedger
+from steno_ingest.calls.ledger.call_ledger import CallLedger
+from steno_ingest.calls.ledger.call_starts import KAFKA
 from steno_ingest.calls.log.account.account import Account
 from steno_ingest.calls.log.account.open_call import OpenCall
 from steno_ingest.calls.log.reading.errors import TooManyProperties, TooManyUpdates, UnknownCall, UnknownCodec
