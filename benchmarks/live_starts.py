@@ -1,7 +1,7 @@
 """Whether five hundred calls that begin within ten seconds are all taken.
 
-A generator begins fifty two-channel calls a second at a whole suite whose engine takes no time, and plays them all. A call that is
-refused is begun again, as peers do that ask again; some protocols' peers do not (Twilio), so each refusal is a call lost.
+A generator begins fifty two-channel calls a second at a whole suite whose engine takes no time, and plays them all. A call that
+is refused is begun again, as peers do that ask again; some protocols' peers do not (Twilio), so each refusal is a call lost.
 
 Aim: no refusal, and all calls play within three seconds of the last start.
 
@@ -33,7 +33,8 @@ async def main() -> None:
         taken = time.monotonic() - began
         second = await generator.second()
     refused = sum(second.lost.values())
-    print(f"{second.calls} of {calls} calls play after {taken:.1f} s; refused or cut off: {second.lost}; load {os.getloadavg()[0]:.1f}")
+    load = os.getloadavg()[0]
+    print(f"{second.calls} of {calls} calls play after {taken:.1f} s; refused or cut off: {second.lost}; load {load:.1f}")
     report(
         "live_starts_seconds",
         value=taken,

@@ -53,9 +53,12 @@ class MemoryPhrases:
         self.phrases: list[Phrase] = []
         self.count: int | None = None
         self.away = 0
+        #: How often it was asked.
+        self.asked = 0
 
     async def live_phrases(self, call_id: str, *, tenant: str, first: int, limit: int) -> tuple[list[Phrase], int | None]:
         assert call_id == "call-1"
+        self.asked += 1
         if self.away:
             self.away -= 1
             raise DatabaseUnavailable("away")

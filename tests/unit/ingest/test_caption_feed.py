@@ -88,6 +88,19 @@ async def test_what_was_missed_comes_before_what_follows() -> None:
         assert phrases(made) == [0, 1, 2]
 
 
+async def test_of_a_call_that_begins_nothing_is_looked_up() -> None:
+    """Until a number tells that a phrase is missing."""
+    made = Line()
+    async with begun(made, START):
+        made.understand(live_phrase(0))
+        await made.hosting.settle()
+        assert (phrases(made), made.said_before.asked) == ([0], 0)
+        made.said_before.phrases = [live_phrase(0), live_phrase(1)]
+        made.understand(live_phrase(2))
+        await made.hosting.settle()
+        assert (phrases(made), made.said_before.asked) == ([0, 1, 2], 1)
+
+
 @pytest.mark.usefixtures("soon")
 async def test_what_was_missed_comes_though_nothing_follows() -> None:
     """Of the end of a call no phrase tells that another one is missing: it is looked up again."""

@@ -29,6 +29,7 @@ class CallFeed:
         captions: Captions,
         said_before: SaidBefore,
         *,
+        begins: bool,
         phrases: int,
         carry_out: CarryOut,
         room: Callable[[], Awaitable[None]],
@@ -36,6 +37,7 @@ class CallFeed:
     ) -> None:
         """
         Args:
+            begins: The call begins with this connection.
             phrases: How many phrases its peer has of the call.
             carry_out: Carries out what the door says.
             room: Returns when the peer has read most of what it was told.
@@ -45,6 +47,7 @@ class CallFeed:
         self._call = call
         self._captions = captions
         self._said_before = said_before
+        self._begins = begins
         self._carry_out = carry_out
         self._room = room
         self._now = now
@@ -61,6 +64,7 @@ class CallFeed:
             self._said_before,
             self._caption_progress,
             tenant=self._call.tenant,
+            begins=self._begins,
             tell=self._add_caption,
             room=self._room,
             now=self._now,

@@ -1,8 +1,8 @@
 """Tells a peer what is understood of its call: every phrase once, also those that were said while it was not connected.
 
-Captions are followed from now on. What came before, and what was missed (the connection was lost, too much waited, Kafka or
-this process was away), is in the ledger a moment later. That something is missing is told by the numbers of phrases, which have
-no holes.
+Captions are followed from now on. What came before, unless the call only begins, and what was missed (the connection was lost,
+too much waited, Kafka or this process was away), is in the ledger a moment later. That something is missing is told by the
+numbers of phrases, which have no holes.
 """
 
 import asyncio
@@ -60,6 +60,7 @@ class CaptionFeed:
         progress: CaptionProgress,
         *,
         tenant: str,
+        begins: bool,
         tell: Callable[[Hypothesis | Phrase], None],
         room: Callable[[], Awaitable[None]],
         now: Callable[[], float],
@@ -68,6 +69,7 @@ class CaptionFeed:
         Args:
             progress: Keeps which phrases were told.
             tenant: Whose the call is. What is somebody else's is of another call, which began by the same id.
+            begins: The call begins with this connection: nothing was said before it is followed.
             tell: Takes what the peer is to hear.
             room: Returns when the peer has read most of what it was told.
             now: Seconds of a monotonic clock.
@@ -78,6 +80,7 @@ class CaptionFeed:
         self._said_before = said_before
         self._progress = progress
         self._tenant = tenant
+        self._begins = begins
         self._tell = tell
         self._room = room
         self._now = now
@@ -93,17 +96,21 @@ class CaptionFeed:
             looking.cancel()
 
     async def _follow(self) -> None:
+        may_have_missed = not self._begins
         while True:
             try:
                 with self._captions.follow(self._call_id) as following:
-                    self._following.set()
-                    await self._look_up()
+                    if may_have_missed:
+                        self._following.set()
+                        await self._look_up()
+                    may_have_missed = True
                     async for message in following:
                         await self._handle(message.record)
                 return
             except FollowerTooSlow:
                 log.warning("call.captions_skipped", call_id=self._call_id)
             except Retryable as error:
+                may_have_missed = True
                 log.warning("call.captions_away", call_id=self._call_id, reason=str(error))
                 await asyncio.sleep(_RETRY_SECONDS)
 
@@ -155,8 +162,9 @@ class CaptionFeed:
             first = phrases[-1].sequence + 1
 
     async def _look_again(self) -> None:
-        """Looks up again what came before: a few times in any case, and then as long as something is missing."""
-        pause = _SHORTEST_PAUSE
+        """Looks up again what came before, where something may have: a few times in any case, and then as long as something is
+        missing."""
+        pause = _LONGEST_PAUSE if self._begins else _SHORTEST_PAUSE
         while True:
             try:
                 async with asyncio.timeout(pause):

@@ -294,6 +294,7 @@ class CallDriver:
             call,
             self._captions,
             self._said_before,
+            begins=offered.resume is None and call.session.received.position == 0,
             phrases=offered.phrases if self._door.resumable else call.phrases_told,
             carry_out=self._carry_out,
             room=self._outgoing[""].wait_for_room,

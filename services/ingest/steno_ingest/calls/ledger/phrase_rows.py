@@ -1,26 +1,23 @@
 """Saves the phrases of live passes as rows. There are many a second, so those that wait are saved in one transaction."""
 
-import asyncio
-from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row as DatabaseRow
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from steno.errors import Retryable
 from steno.events.ids import live_pass_id
 from steno.events.records import Phrase
+from steno.storage.batches import Batches
 from steno.storage.transactions import insert_into, transaction
 from steno_ingest.calls.ledger.tables import call_phrases
 from steno_ingest.nul_characters import refuse_nul, without_nul
 
-_TOGETHER = 200
+_MOST_TOGETHER = 200
 
 _AS_THEY_ARE = {"phrase_id", "channel", "start_ms", "duration_ms", "confidence", "words", "locale", "tenant"}
 
 Row = dict[str, Any]
-Waiting = tuple[Row, "asyncio.Future[None]"]
 
 
 class PhraseRows:
@@ -28,8 +25,8 @@ class PhraseRows:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
-        self._waiting: deque[Waiting] = deque()
-        self._writing: asyncio.Task[None] | None = None
+        # PostgreSQL does not touch a row twice in one statement.
+        self._batches = Batches(self._save_all, key=lambda row: row["phrase_id"], most=_MOST_TOGETHER)
 
     async def save(self, phrase: Phrase) -> None:
         """Saves a phrase; an older revision than the saved one changes nothing.
@@ -39,32 +36,9 @@ class PhraseRows:
             DatabaseUnavailable: it is not saved; try again.
         """
         refuse_nul(phrase, phrase.phrase_id)
-        kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((_row(phrase), kept))
-        if self._writing is None:
-            self._writing = asyncio.create_task(self._write())
-        await kept
+        await self._batches.do(_row(phrase))
 
-    async def _write(self) -> None:
-        try:
-            while self._waiting:
-                together = [self._waiting.popleft() for _ in range(min(_TOGETHER, len(self._waiting)))]
-                outcome = await self._attempt([row for row, _ in together])
-                if outcome is None or isinstance(outcome, Retryable) or len(together) == 1:
-                    for _, kept in together:
-                        _settle(kept, outcome)
-                else:
-                    # One of them is at fault, and the others are not to suffer for it.
-                    for row, kept in together:
-                        _settle(kept, await self._attempt([row]))
-        finally:
-            self._writing = None
-
-    async def _attempt(self, rows: Sequence[Row]) -> Exception | None:
-        # Of one phrase the newest revision: PostgreSQL does not touch a row twice in one statement.
-        newest: dict[str, Row] = {}
-        for row in sorted(rows, key=lambda row: int(row["revision"])):
-            newest[row["phrase_id"]] = row
+    async def _save_all(self, rows: Sequence[Row]) -> list[None]:
         statement = insert_into(self._engine, call_phrases)
         updated = {name: statement.excluded[name] for name in ("sequence", "channel", "start_ms", "revision", "content")}
         statement_or_update = statement.on_conflict_do_update(
@@ -72,22 +46,10 @@ class PhraseRows:
             set_=updated,
             where=statement.excluded.revision > call_phrases.c.revision,
         )
-        try:
-            async with transaction(self._engine) as connection:
-                # Rows in one order in every process: two that keep the same phrases do not wait for each other in a circle.
-                await connection.execute(statement_or_update, [newest[name] for name in sorted(newest)])
-        except Exception as error:  # noqa: BLE001 - handed to those who wait for it
-            return error
-        return None
-
-
-def _settle(kept: "asyncio.Future[None]", outcome: Exception | None) -> None:
-    if kept.done():
-        return
-    if outcome is None:
-        kept.set_result(None)
-    else:
-        kept.set_exception(outcome)
+        async with transaction(self._engine) as connection:
+            # Rows in one order in every process: two that save the same phrases do not wait for each other in a circle.
+            await connection.execute(statement_or_update, sorted(rows, key=lambda row: str(row["phrase_id"])))
+        return [None] * len(rows)
 
 
 def phrase_of(row: DatabaseRow[Any]) -> Phrase:
