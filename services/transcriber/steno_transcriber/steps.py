@@ -32,6 +32,9 @@ class Steps:
     def __init__(self, steps: Sequence[Step] = ()) -> None:
         self._steps = tuple(steps)
 
+    def __len__(self) -> int:
+        return len(self._steps)
+
     def apply(self, phrase: Phrase, states: Mapping[str, str]) -> tuple[Phrase, dict[str, str]]:
         """The phrase as it is to be published, and the states of all steps afterwards."""
         after = dict(states)

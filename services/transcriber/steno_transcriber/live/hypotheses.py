@@ -44,6 +44,9 @@ T = TypeVar("T")
 SOONEST_SECONDS = 0.2
 """Nobody reads captions faster."""
 
+COMPARED_MS = 1_000
+"""After so much, an utterance that is no copy of another channel is not compared again: to compare costs as much as to hear."""
+
 DUE_SECONDS = 0.8
 """With a chunk's length and the decoding of it, one a second comes of it."""
 
@@ -124,7 +127,10 @@ class Hypotheses:
         assert utterance is not None  # it is open
         options = self._call.options_of(utterance.start_ms)
         began_at = self._resources.clock() - utterance.duration_ms / 1000
-        return OpenUtterance(utterance, channel.form, self._resources.engines, options=options, at=began_at)
+        phrase_id = ids.phrase_id(self._call.call_id, self._pass_id, utterance.channel, utterance.start_ms)
+        return OpenUtterance(
+            utterance, channel.form, self._resources.engines, phrase_id=phrase_id, options=options, at=began_at
+        )
 
     def _go_on(self, spoken: OpenUtterance, channel: LiveChannel, *, late: bool) -> None:
         if spoken.under_way:
@@ -136,9 +142,11 @@ class Hypotheses:
         urgency = Urgency.HYPOTHESIS if elapsed >= DUE_SECONDS and not late else Urgency.SPARE
         if elapsed < SOONEST_SECONDS or (urgency is Urgency.SPARE and not self._machine_has_time):
             return
-        if self._call.copying(spoken.channel):
-            spoken.asked_at = now
-            return
+        if spoken.may_be_copy:
+            if self._call.copying(spoken.channel):
+                spoken.asked_at = now
+                return
+            spoken.may_be_copy = self._call.duration_ms - spoken.start_ms < COMPARED_MS
         spoken.add_audio(channel.open_audio(after=spoken.taken))
         if spoken.has_news:
             decoding = self._resources.pool.submit_urgent(urgency, self._call.call_id, spoken.decode)
@@ -168,7 +176,7 @@ class Hypotheses:
         hypothesis = Hypothesis(
             call_id=self._call.call_id,
             recording_id=self._pass_id,
-            phrase_id=ids.phrase_id(self._call.call_id, self._pass_id, spoken.channel, spoken.start_ms),
+            phrase_id=spoken.phrase_id,
             revision=spoken.revision,
             channel=spoken.channel,
             role=self._call.facts.role_of(spoken.channel),
@@ -185,10 +193,12 @@ class Hypotheses:
 
     def _as_published(self, spoken: OpenUtterance, recognition: Recognition) -> str:
         """The text as the steps before publication leave it."""
+        if not self._resources.steps:
+            return recognition.text
         phrase = Phrase(
             call_id=self._call.call_id,
             recording_id=self._pass_id,
-            phrase_id=ids.phrase_id(self._call.call_id, self._pass_id, spoken.channel, spoken.start_ms),
+            phrase_id=spoken.phrase_id,
             sequence=self._call.next_phrase,
             channel=spoken.channel,
             role=self._call.facts.role_of(spoken.channel),

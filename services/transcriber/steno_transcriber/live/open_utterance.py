@@ -22,19 +22,30 @@ class OpenUtterance:
     """Told of audio on the event loop, decoded in one thread at a time."""
 
     def __init__(
-        self, utterance: Utterance, form: LiveForm, engines: Engines, *, options: RecognitionOptions, at: float
+        self,
+        utterance: Utterance,
+        form: LiveForm,
+        engines: Engines,
+        *,
+        phrase_id: str,
+        options: RecognitionOptions,
+        at: float,
     ) -> None:
         """
         Args:
             utterance: As it began; its audio comes by `add_audio`.
+            phrase_id: Of the phrase that it will be.
             at: When that was, in seconds of the caller's clock.
         """
         self.channel = utterance.channel
         self.start_ms = utterance.start_ms
+        self.phrase_id = phrase_id
         self.agreement = Agreement()
         self.revision = 0
         #: When a hypothesis was asked for, and when there was one; at first, when the utterance began.
         self.asked_at = self.answered_at = at
+        #: Whether it is still to be compared with other channels.
+        self.may_be_copy = True
         #: In line, being decoded or being published.
         self.under_way = False
         #: Nothing more of it is of interest.
