@@ -115,7 +115,7 @@ async def suite_without_engine() -> AsyncIterator[tuple[Suite, Api]]:
 
 def generator_for(suite: Suite, *, prefix: str = "call", starts_a_second: float = 30) -> Generator:
     """A generator at the suite's door."""
-    place = api.find(suite.data)
+    place = api.find_api(suite.data)
     return Generator(place.url, place.key, prefix=prefix, starts_a_second=starts_a_second)
 
 

@@ -23,7 +23,7 @@ async def measured_suite() -> AsyncIterator[tuple[Suite, Api]]:
         suite = Suite(Path(folder), allow_loopback_webhooks=True)
         try:
             await suite.start(lambda step: None)
-            async with api.connected(api.find(suite.data)) as client:
+            async with api.connect_api(api.find_api(suite.data)) as client:
                 yield suite, client
         finally:
             await suite.stop()

@@ -1,1 +1,1 @@
-"""The command line: the suite on one machine, and the REST API from a terminal."""
+"""The command line: runs the suite on one machine, and calls its REST API."""

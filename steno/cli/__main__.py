@@ -1,6 +1,6 @@
-"""`steno`: the command line. Other packages add commands by the entry point group `steno.commands`.
+"""The command `steno` and its subcommands. Other packages add some by the entry point group `steno.commands`.
 
-An image has what a service needs, and of the commands those for which that is enough. The others need `steno[suite]` or
+In an image of a service, only commands whose dependencies are installed there work. The others need `steno[suite]` or
 `steno[cli]`; where that is not installed, they say so.
 """
 
@@ -37,7 +37,7 @@ def options(
 
 
 def _add(name: str, module: str) -> None:
-    """Adds a command that may need more than is installed here."""
+    """Adds a subcommand, or one that names the missing extra where its module cannot be imported."""
     try:
         command: Callable[..., Any] = getattr(import_module(f"steno.cli.{module}"), name)
         settings: dict[str, Any] = {}
@@ -53,7 +53,7 @@ def _add(name: str, module: str) -> None:
 def _not_here(name: str, missing: str) -> Callable[[], None]:
     def command() -> None:
         """Not installed here."""
-        terminal.notes.fail(f'`steno {name}` needs {missing}, which is not installed here: pip install "steno[suite]"')
+        terminal.notes.print_error(f'`steno {name}` needs {missing}, which is not installed here: pip install "steno[suite]"')
         raise typer.Exit(1)
 
     return command

@@ -1,4 +1,4 @@
-"""`steno call`: plays recordings as live calls, and shows what is understood of them as it comes."""
+"""The command `steno call`: plays recordings as live calls, and shows their captions."""
 
 import asyncio
 import time
@@ -13,17 +13,17 @@ from uuid import UUID, uuid4
 import typer
 
 from steno.cli import api, recordings
-from steno.cli.api import ApiError, Place
+from steno.cli.api import ApiAddress, ApiError
 from steno.cli.clients import audiohook, twilio
 from steno.cli.clients.audio import CallAudio, open_call_audio, paced
 from steno.cli.clients.audiohook import AudioHookPlayer
 from steno.cli.clients.audiohook_client import AudioHookClient, Conversation
-from steno.cli.clients.captions import Caption, CaptionView, follow
+from steno.cli.clients.captions import Caption, CaptionView, follow_captions
 from steno.cli.clients.stream import CallDescription, StreamClient, StreamPlayer
 from steno.cli.clients.twilio import TwilioClient
 from steno.cli.data_folder import DEFAULT_DATA, Data
 from steno.cli.recordings import AsJson, Key, Url, sidecar
-from steno.cli.terminal import clean, notes, out, refused, styled
+from steno.cli.terminal import bad_parameter, clean, notes, out, styled
 from steno.events.records import Role
 
 _FRAME_MS = 20
@@ -35,7 +35,7 @@ _LAST_CAPTIONS_SECONDS = 5
 
 
 class Door(StrEnum):
-    """How a call comes in."""
+    """The protocol by which a call is played."""
 
     STENO = "steno"
     AUDIOHOOK = "audiohook"
@@ -44,16 +44,16 @@ class Door(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Playing:
-    """One recording that is played."""
+    """One recording that is being played as a call."""
 
-    place: Place
+    address: ApiAddress
     description: CallDescription
     audio: CallAudio
     speed: float
-    hear: Callable[[Caption], None]
+    on_caption: Callable[[Caption], None]
 
     def frames(self, milliseconds: int) -> Any:
-        """Its audio, each frame when it has been spoken."""
+        """The audio in frames, each at the time at which it would have been spoken."""
         return paced(self.audio.frames(milliseconds), seconds=milliseconds / 1000, speed=self.speed)
 
 
@@ -74,34 +74,34 @@ def call(
     Exit status 0 only where every call was completed.
     """
     if call_id is not None and len(files) > 1:
-        raise refused("--call-id names one call; give one recording")
+        raise bad_parameter("--call-id names one call; give one recording")
     told = None if roles is None else [role.strip() for role in roles.split(",")]
     if told is not None and not set(told) <= set(Role):
-        raise refused(f"--roles {roles}: write one of {', '.join(Role)} for each channel, by commas")
+        raise bad_parameter(f"--roles {roles}: write one of {', '.join(Role)} for each channel, by commas")
     options = {"call_id": call_id, "roles": told, "locale": locale}
-    place = recordings.place(data, url, key)
-    results = recordings.run(_play_all(files, door, place=place, speed=speed, options=options, as_json=as_json))
+    address = recordings.find_api_or_exit(data, url, key)
+    results = recordings.run_or_exit(_play_all(files, door, address=address, speed=speed, options=options, as_json=as_json))
     for result in results:
         if as_json:
             out.json({"type": "call", **result}, indent=None)
         elif "error" in result:
-            notes.fail(result["error"], who=result["file"])
+            notes.print_error(result["error"], who=result["file"])
         else:
-            out.say(styled("dim", f"{result['file']}:"), f" call {result['call_id']} ", styled("bold", result["state"]))
+            out.print_line(styled("dim", f"{result['file']}:"), f" call {result['call_id']} ", styled("bold", result["state"]))
     if any("error" in result or result["state"] == "failed" for result in results):
         raise typer.Exit(1)
 
 
 async def _play_all(
-    files: Sequence[Path], door: Door, *, place: Place, speed: float, options: dict[str, Any], as_json: bool
+    files: Sequence[Path], door: Door, *, address: ApiAddress, speed: float, options: dict[str, Any], as_json: bool
 ) -> list[dict[str, Any]]:
     view = CaptionView(out.console, named=len(files) > 1)
 
     printed = set[str]()
 
-    def hear(caption: Caption) -> None:
+    def show(caption: Caption) -> None:
         if not as_json:
-            view.hear(caption)
+            view.show(caption)
         elif caption["type"] == "phrase" and caption["phrase_id"] not in printed:
             printed.add(caption["phrase_id"])
             out.json(caption, indent=None)
@@ -112,7 +112,7 @@ async def _play_all(
             audio = open_call_audio(file)
             description = _description(file, audio, options, door)
             result["call_id"] = description.call_id
-            playing = _Playing(place=place, description=description, audio=audio, speed=speed, hear=hear)
+            playing = _Playing(address=address, description=description, audio=audio, speed=speed, on_caption=show)
             return result | {"state": await _play(playing, door)}
         except (ApiError, OSError) as error:
             return result | {"error": str(error)}
@@ -122,7 +122,7 @@ async def _play_all(
 
 
 def _description(file: Path, audio: CallAudio, options: dict[str, Any], door: Door) -> CallDescription:
-    """What is said of a call: by the command line, else by the file beside the recording."""
+    """The description of a call: from the command line, else from the metadata file beside the recording."""
     beside = sidecar(file)
     try:
         by_channel = {entry["channel"]: entry["role"] for entry in beside.get("channels", [])}
@@ -142,7 +142,7 @@ def _description(file: Path, audio: CallAudio, options: dict[str, Any], door: Do
 
 
 def _call_id(file: Path, wanted: str | None, door: Door) -> str:
-    """The id of a call; Genesys has UUIDs."""
+    """The id of a call; a UUID where it is played as Genesys."""
     if door is not Door.AUDIOHOOK:
         return wanted or f"{clean(file.stem)}-{time.strftime('%H%M%S')}"
     try:
@@ -151,8 +151,8 @@ def _call_id(file: Path, wanted: str | None, door: Door) -> str:
         raise ApiError(f"--call-id {wanted}: a call from Genesys has a UUID") from None
 
 
-async def _state_after(place: Place, call_id: str) -> str:
-    async with api.connected(place) as client:
+async def _state_after(address: ApiAddress, call_id: str) -> str:
+    async with api.connect_api(address) as client:
         try:
             async with asyncio.timeout(_AFTER_CALL_SECONDS):
                 ended = await client.wait_for_call(call_id)
@@ -164,13 +164,13 @@ async def _state_after(place: Place, call_id: str) -> str:
 
 
 async def _play(playing: _Playing, door: Door) -> str:
-    """Plays a call, and returns the state in which it ended. What its door does not tell is heard beside it."""
+    """Plays a call and returns the state in which it ended. Captions that its protocol does not have come from the notifier."""
     following = [asyncio.create_task(_follow(playing))] if door is Door.TWILIO else []
     try:
         told_all = await _PLAYERS[door](playing)
         if not told_all and not following:
             following.append(asyncio.create_task(_follow(playing)))
-        state = await _state_after(playing.place, playing.description.call_id)
+        state = await _state_after(playing.address, playing.description.call_id)
         if following:
             await asyncio.wait(following, timeout=_LAST_CAPTIONS_SECONDS)
         return state
@@ -181,28 +181,28 @@ async def _play(playing: _Playing, door: Door) -> str:
 
 
 async def _follow(playing: _Playing) -> None:
-    """Hears the captions of a call from its beginning to its end, where it is known where to hear them."""
-    if playing.place.notifier_url:
-        await follow(playing.place, playing.description.call_id, playing.hear)
+    """Shows the captions of a call from its beginning to its end, where the notifier's address is known."""
+    if playing.address.notifier_url:
+        await follow_captions(playing.address, playing.description.call_id, playing.on_caption)
 
 
 async def _play_steno(playing: _Playing) -> bool:
-    """Plays at Steno's own door; whether all captions were told."""
+    """Plays by Steno's own protocol; returns whether all captions have arrived."""
 
-    def hear(message: Caption) -> None:
+    def show(message: Caption) -> None:
         if message["type"] in ("hypothesis", "phrase"):
-            playing.hear({"call_id": playing.description.call_id, **message})
+            playing.on_caption({"call_id": playing.description.call_id, **message})
 
     client = StreamClient(playing.description, playing.audio)
-    url = f"{playing.place.url}/v1/stream"
-    await StreamPlayer(client, url=url, key=playing.place.key, hear=hear).play(playing.frames(_FRAME_MS))
+    url = f"{playing.address.url}/v1/stream"
+    await StreamPlayer(client, url=url, key=playing.address.key, on_message=show).play(playing.frames(_FRAME_MS))
     return client.phrase_count is not None
 
 
 async def _play_audiohook(playing: _Playing) -> bool:
-    """Plays as Genesys Cloud; the door does not say whether all captions were told."""
+    """Plays as Genesys Cloud; returns False, as AudioHook does not say whether all captions have arrived."""
     description = playing.description
-    if not playing.place.audiohook_key:
+    if not playing.address.audiohook_key:
         raise ApiError("no key of an AudioHook integration is known here; play it where the suite runs, with --data")
     conversation = Conversation(
         conversation_id=description.call_id, language=description.locale, custom_config=dict(description.properties)
@@ -210,26 +210,26 @@ async def _play_audiohook(playing: _Playing) -> bool:
     client = AudioHookClient(
         conversation, offers=audiohook.offers_for(description.roles or ["unknown"] * playing.audio.channels)
     )
-    url = f"{playing.place.url}/v1/audiohook".replace("http", "ws", 1)
+    url = f"{playing.address.url}/v1/audiohook".replace("http", "ws", 1)
     headers = audiohook.upgrade_headers(
-        url, conversation, api_key=playing.place.audiohook_key, secret=playing.place.audiohook_secret, now=time.time()
+        url, conversation, api_key=playing.address.audiohook_key, secret=playing.address.audiohook_secret, now=time.time()
     )
 
-    def hear(caption: Caption) -> None:
+    def show(caption: Caption) -> None:
         role = audiohook.ROLES[client.channels[caption["channel"]]]
-        playing.hear({"call_id": description.call_id, "role": role, **caption})
+        playing.on_caption({"call_id": description.call_id, "role": role, **caption})
 
-    caller = AudioHookPlayer(client, url=url, headers=headers, hear=hear, speed=playing.speed)
+    caller = AudioHookPlayer(client, url=url, headers=headers, on_caption=show, speed=playing.speed)
     await caller.play(playing.frames(audiohook.FRAME_MS))
     return False
 
 
 async def _play_twilio(playing: _Playing) -> bool:
-    """Plays as Twilio, which is told no captions."""
-    place = playing.place
+    """Plays as Twilio, whose protocol has no captions; returns False."""
+    address = playing.address
     client = TwilioClient(playing.description, playing.audio)
-    url = f"{place.url}/v1/twilio".replace("http", "ws", 1)
-    await twilio.play(client, playing.frames(twilio.FRAME_MS), url=url, token=place.twilio_token, key=place.key)
+    url = f"{address.url}/v1/twilio".replace("http", "ws", 1)
+    await twilio.play(client, playing.frames(twilio.FRAME_MS), url=url, token=address.twilio_token, key=address.key)
     return False
 
 

@@ -1,13 +1,13 @@
-"""`steno calls`: the live calls of a suite, from a terminal."""
+"""The command `steno calls`: lists the live calls of a suite."""
 
 from typing import Annotated, Any
 
 import typer
 
 from steno.cli import api
-from steno.cli.api import Place
+from steno.cli.api import ApiAddress
 from steno.cli.data_folder import DEFAULT_DATA, Data
-from steno.cli.recordings import AsJson, Key, Url, place, run
+from steno.cli.recordings import AsJson, Key, Url, find_api_or_exit, run_or_exit
 from steno.cli.terminal import out
 from steno.events.records import CallStatus
 
@@ -21,7 +21,9 @@ def calls(
     key: Key = None,
 ) -> None:
     """List live calls, the newest first."""
-    found = run(_listed(place(data, url, key), {"limit": str(limit), **({"state": state.value} if state else {})}))
+    found = run_or_exit(
+        _listed(find_api_or_exit(data, url, key), {"limit": str(limit), **({"state": state.value} if state else {})})
+    )
     if as_json:
         out.json(found)
         return
@@ -35,6 +37,6 @@ def _row(call: dict[str, Any]) -> tuple[str, ...]:
     return call["call_id"], call["started_at"][:19].replace("T", " "), call["door"], state, f"{minutes}:{seconds:02}", speakers
 
 
-async def _listed(where: Place, parameters: dict[str, str]) -> list[dict[str, Any]]:
-    async with api.connected(where) as client:
+async def _listed(address: ApiAddress, parameters: dict[str, str]) -> list[dict[str, Any]]:
+    async with api.connect_api(address) as client:
         return await client.calls(parameters)

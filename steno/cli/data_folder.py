@@ -1,4 +1,4 @@
-"""The data folder of a suite on this machine, as commands are told of it."""
+"""The option `--data` of the commands: the data folder of a suite on this machine."""
 
 from pathlib import Path
 from typing import Annotated

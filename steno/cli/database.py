@@ -1,4 +1,4 @@
-"""Commands for the database of a service: each service that keeps rows gives them to `steno` under its name."""
+"""Makes the commands for the database of a service (`steno NAME migrate`)."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,10 +11,10 @@ from steno.settings import SettingsError
 
 
 def database_commands(service: str, url: Callable[[], str]) -> typer.Typer:
-    """The commands of a service.
+    """Makes the commands for one service's database.
 
     Args:
-        url: Reads from the environment where its database is; raises `SettingsError`.
+        url: Reads the URL of its database from the environment; raises `SettingsError`.
     """
     app = typer.Typer(help=f"The database of {service}.", no_args_is_help=True)
 
@@ -28,9 +28,9 @@ def database_commands(service: str, url: Callable[[], str]) -> typer.Typer:
         try:
             asyncio.run(_migrate(url(), f"steno_{service}"))
         except (StenoError, SettingsError, ValueError, OSError) as error:
-            notes.fail(error)
+            notes.print_error(error)
             raise typer.Exit(1) from None
-        out.say(f"the tables of {service} are up to date")
+        out.print_line(f"the tables of {service} are up to date")
 
     return app
 

@@ -1,4 +1,4 @@
-"""The demo of `steno up --demo`: sample calls go in, and everything that comes back is shown as it comes."""
+"""The demo of `steno up --demo`: submits sample calls, and shows all results as they arrive."""
 
 import asyncio
 import time
@@ -30,7 +30,7 @@ _NEUTRAL = 0.05
 
 @dataclass
 class _SampleCall:
-    """What has come back so far of one sample."""
+    """The results of one sample call that have arrived."""
 
     file: Path
     submitted_at: float
@@ -39,7 +39,7 @@ class _SampleCall:
     summary: ReceivedEvent | None = None
 
     @property
-    def is_back(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether its transcript, its summary and every insight arrived."""
         return (
             self.transcript is not None and self.summary is not None and len(self.insights) == len(self.transcript["phrases"])
@@ -47,32 +47,34 @@ class _SampleCall:
 
 
 async def run(suite: Suite) -> bool:
-    """Submits the samples and shows what comes back; True once every sample came all the way, its webhooks verified."""
+    """Submits the samples and shows the results; returns True once those of every sample have arrived and are verified."""
     samples = sorted((Path(steno.__file__).parents[1] / "samples").glob("*.wav"))
     if not samples:
-        out.say(styled("red", "the sample calls are not there"), ": run the demo from a checkout of the repository")
+        out.print_line(styled("red", "the sample calls are not there"), ": run the demo from a checkout of the repository")
         return False
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(api.connected(api.find(suite.data)))
+        client = await stack.enter_async_context(api.connect_api(api.find_api(suite.data)))
         receiver = await stack.enter_async_context(WebhookReceiver())
         webhook = await client.register_webhook(receiver.url)
         stack.push_async_callback(client.delete_webhook, webhook["webhook_id"])
         receiver.secret = webhook["secret"]
-        out.say(styled("dim", "webhook"), f"   {receiver.url} registered for every event, signed with a secret of its own")
+        out.print_line(
+            styled("dim", "webhook"), f"   {receiver.url} registered for every event, signed with a secret of its own"
+        )
         insights = await _open_insights(suite, stack)
         calls = await _submit(client, samples)
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 await _collect(client, receiver, insights, calls)
         except TimeoutError:
-            missing = ", ".join(call.file.name for call in calls.values() if not call.is_back)
-            out.say(
+            missing = ", ".join(call.file.name for call in calls.values() if not call.is_complete)
+            out.print_line(
                 styled("red", f"not back after {_PATIENCE_SECONDS} s:"), f" {missing}; the logs are in {suite.data / 'logs'}"
             )
             return False
         balance = await client.ledger()
-        out.say()
-        out.say(
+        out.print_line()
+        out.print_line(
             styled("bold green", f"{len(calls)} of {len(calls)} samples came all the way back"),
             f": {receiver.verified} webhooks verified, {receiver.rejected} rejected; ledger: {balance['accepted']} accepted, "
             f"{balance['completed']} completed, balanced: {str(balance['balanced']).lower()}",
@@ -88,7 +90,7 @@ async def _submit(client: Api, samples: list[Path]) -> dict[str, _SampleCall]:
         accepted = await client.submit(sample, sidecar(sample) | {"call_id": f"{sample.stem}-{run_id}"})
         calls[accepted["recording_id"]] = _SampleCall(sample, time.monotonic())
         ids = f"call {accepted['call_id']}, recording {accepted['recording_id']}"
-        out.say(styled("dim", "accepted"), f"  {sample.name} as {ids}")
+        out.print_line(styled("dim", "accepted"), f"  {sample.name} as {ids}")
     return calls
 
 
@@ -117,18 +119,18 @@ async def _collect(client: Api, receiver: WebhookReceiver, insights: AIOKafkaCon
                     calls[insight.recording_id].insights[insight.sequence] = insight
         for event in receiver.pop_events():
             if event.recording_id in calls:
-                await _note(client, event, calls[event.recording_id])
-        for recording_id in [waited for waited in waiting if calls[waited].is_back]:
+                await _add_event(client, event, calls[event.recording_id])
+        for recording_id in [waited for waited in waiting if calls[waited].is_complete]:
             waiting.remove(recording_id)
             _print_call(calls[recording_id])
 
 
-async def _note(client: Api, event: ReceivedEvent, call: _SampleCall) -> None:
+async def _add_event(client: Api, event: ReceivedEvent, call: _SampleCall) -> None:
     seconds = event.received_at - call.submitted_at
     what = f"{event.type} of {call.file.name}, {seconds:.1f} s after it was submitted, signature verified"
-    out.say(styled("dim", "webhook"), f"   {what}")
+    out.print_line(styled("dim", "webhook"), f"   {what}")
     if event.type == "transcript.completed":
-        await client.wait(event.recording_id)  # the notifier may have heard of it before the ledger has
+        await client.wait_for_recording(event.recording_id)  # the notifier may have heard of it before the ledger has
         call.transcript = await client.transcript(event.recording_id)
     elif event.type == "call.summarised":
         call.summary = event
@@ -139,23 +141,23 @@ async def _note(client: Api, event: ReceivedEvent, call: _SampleCall) -> None:
 def _print_call(call: _SampleCall) -> None:
     assert call.transcript is not None
     assert call.summary is not None
-    out.say()
-    out.say(styled("bold", call.file.name))
+    out.print_line()
+    out.print_line(styled("bold", call.file.name))
     for sequence, phrase in enumerate(call.transcript["phrases"]):
         insight = call.insights[sequence]
         topics = styled("dim", f"  {', '.join(insight.key_phrases)}") if insight.key_phrases else ""
-        out.say(_mood(insight.sentiment), phrase_line(phrase), topics)
+        out.print_line(_sentiment_text(insight.sentiment), phrase_line(phrase), topics)
     summary = call.summary.data
     for speaker in summary["speakers"]:
-        out.say(
+        out.print_line(
             f"  {speaker['role']}: {speaker['talk_ms'] / 1000:.1f} s of talk, {speaker['phrase_count']} phrases, "
             f"sentiment {speaker['sentiment']:+.2f}, trend {speaker['sentiment_trend']:+.2f}"
         )
-    out.say(f"  silence {summary['silence_ms'] / 1000:.1f} s, overlap {summary['overlap_ms'] / 1000:.1f} s")
-    out.say(f"  about: {', '.join(summary['key_phrases'])}")
+    out.print_line(f"  silence {summary['silence_ms'] / 1000:.1f} s, overlap {summary['overlap_ms'] / 1000:.1f} s")
+    out.print_line(f"  about: {', '.join(summary['key_phrases'])}")
 
 
-def _mood(sentiment: float) -> Text:
+def _sentiment_text(sentiment: float) -> Text:
     if abs(sentiment) < _NEUTRAL:
         return styled("dim", "·")
     return styled("green", "+") if sentiment > 0 else styled("red", "-")

@@ -1,4 +1,4 @@
-"""The API key file as the command line changes it: under a lock, as a whole, and for nobody else to read."""
+"""Changes the API key file: under a lock, as a whole, readable by its owner only."""
 
 import fcntl
 from collections.abc import Callable
@@ -12,17 +12,17 @@ from steno.secret_file import Fault, Line, lines_of
 
 
 def read_keys(text: str) -> tuple[dict[str, Key], list[Fault]]:
-    """The keys in the text of a key file by digest, and what is wrong with its other lines."""
+    """Parses the text of a key file: the keys by digest, and the lines that are not valid."""
     return parse_keys(lines_of(text), read_api_key)
 
 
 def add_key(file: Path, name: str, *, tenant: str | None = None, expires: datetime | None = None) -> str:
-    """Adds a new key's digest to a key file and returns the key, which is kept nowhere.
+    """Makes a key, adds its digest to a key file, and returns the key, which is stored nowhere.
 
-    Without a tenant it is of the tenant that other keys of its name have, else of one of its own name.
+    Without a tenant it gets the tenant of the other keys of its name, else one of its own name.
 
     Raises:
-        ValueError: the name or the tenant cannot be one.
+        ValueError: the name or the tenant is not valid.
         OSError, UnicodeDecodeError: the file cannot be read, or written.
     """
     key = make_key()
@@ -37,7 +37,7 @@ def add_key(file: Path, name: str, *, tenant: str | None = None, expires: dateti
 
 
 def revoke(file: Path, name: str) -> list[str]:
-    """Removes the keys of a name, and gives the names of the lines that went: the same key may stand under other names.
+    """Removes the keys of a name, and returns the names on all removed lines: the same key may have several names.
 
     Raises:
         OSError, UnicodeDecodeError: the file cannot be read, or written.
@@ -57,8 +57,8 @@ def revoke(file: Path, name: str) -> list[str]:
     return gone
 
 
-def let_see_everything(file: Path, key: str) -> bool:
-    """Has a key see everything whose line says no tenant, as lines did not before there were any. Says whether the key opens.
+def grant_all_tenants(file: Path, key: str) -> bool:
+    """Gives a key access to all tenants where its line names none (older versions wrote none); returns whether it is valid.
 
     Raises:
         OSError, UnicodeDecodeError: the file cannot be read, or written.
@@ -79,26 +79,26 @@ def let_see_everything(file: Path, key: str) -> bool:
 
 
 def _digest(line: Line) -> list[str]:
-    """What stands where a digest does."""
+    """The digest in a line, as a list; empty where there is none."""
     return [field.lower() for field in line.fields[1:2]]
 
 
-def text_of(file: Path) -> str:
-    """The text of a key file, its line ends as they are: a carriage return alone ends none.
+def read_text(file: Path) -> str:
+    """Reads the text of a key file, line ends unchanged: a carriage return alone does not end a line.
 
     Raises:
-        OSError, UnicodeDecodeError: it cannot be read.
+        OSError, UnicodeDecodeError: the file cannot be read.
     """
     return file.read_bytes().decode("utf-8")
 
 
 def _change(file: Path, change: Callable[[str], str]) -> None:
-    """Replaces a file by what is made of it. Others that change it wait meanwhile; who reads it sees it before or after."""
+    """Replaces a file by a changed version of it, atomically, under a lock against other writers."""
     file.parent.mkdir(parents=True, exist_ok=True)
     path = file.resolve()
     with open(path.with_name(f".{path.name}.lock"), "w", encoding="utf-8", opener=private_files.opener) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        before = text_of(path) if path.exists() else ""
+        before = read_text(path) if path.exists() else ""
         after = change(before)
         if after == before:
             return

@@ -1,4 +1,4 @@
-"""`steno keys`: API keys for people and systems that come in."""
+"""The command `steno keys`: makes, lists and revokes API keys."""
 
 import re
 from collections.abc import Callable
@@ -10,7 +10,7 @@ import typer
 
 from steno.cli import key_store
 from steno.cli.data_folder import DEFAULT_DATA, Data
-from steno.cli.terminal import out, refused
+from steno.cli.terminal import bad_parameter, out
 from steno.key_file import Key, parse_time
 from steno.tenants import ALL_TENANTS
 
@@ -45,19 +45,19 @@ def add(
     ] = None,
 ) -> None:
     """Make an API key, print it once, and add its digest to the key file. Running services accept it at once."""
-    until = None if expires is None else _checked(lambda: until_when(expires, now=datetime.now(UTC)))
-    out.say(_checked(lambda: key_store.add_key(_file(file, data), name, tenant=tenant, expires=until)))
+    until = None if expires is None else _checked(lambda: parse_expiry(expires, now=datetime.now(UTC)))
+    out.print_line(_checked(lambda: key_store.add_key(_file(file, data), name, tenant=tenant, expires=until)))
 
 
 @app.command("list")
 def list_keys(file: File = None, data: Data = DEFAULT_DATA) -> None:
     """List the keys of the key file, and the lines in it that are none."""
-    keys, faults = key_store.read_keys(_checked(lambda: key_store.text_of(_file(file, data))))
+    keys, faults = key_store.read_keys(_checked(lambda: key_store.read_text(_file(file, data))))
     now = datetime.now(UTC)
     rows = sorted(keys.values(), key=lambda key: (key.caller.name, key.line))
     out.table(("name", "tenant", "expires", "digest", "line"), [_row(key, now) for key in rows], fold=True)
     for fault in faults:
-        out.say(f"line {fault.line} opens nothing: {fault.reason}")
+        out.print_line(f"line {fault.line} opens nothing: {fault.reason}")
 
 
 @app.command()
@@ -70,15 +70,17 @@ def revoke(
     where = _file(file, data)
     gone = _checked(lambda: key_store.revoke(where, name)) if where.exists() else []
     if not gone:
-        raise refused(f"there is no key of {name} in {where}; `steno keys list` shows those there are")
-    out.say(f"removed {len(gone)} of {name}" if {*gone} == {name} else f"removed {len(gone)}, of {', '.join(sorted({*gone}))}")
+        raise bad_parameter(f"there is no key of {name} in {where}; `steno keys list` shows those there are")
+    out.print_line(
+        f"removed {len(gone)} of {name}" if {*gone} == {name} else f"removed {len(gone)}, of {', '.join(sorted({*gone}))}"
+    )
 
 
-def until_when(text: str, *, now: datetime) -> datetime:
-    """When a key expires, as it is given to the command.
+def parse_expiry(text: str, *, now: datetime) -> datetime:
+    """Parses the time at which a key expires, as given to the command.
 
     Raises:
-        ValueError: it is no time to come.
+        ValueError: it is not a time, or not in the future.
     """
     if duration := _DURATION.fullmatch(text):
         hours = int(duration[1]) * (24 if duration[2] == "d" else 1)
@@ -94,7 +96,7 @@ def until_when(text: str, *, now: datetime) -> datetime:
 
 def _file(file: Path | None, data: Path) -> Path:
     if file is None and not data.is_dir():
-        raise refused(f"there is no data folder of `steno up` at {data}; name it by --data, or a key file by --file")
+        raise bad_parameter(f"there is no data folder of `steno up` at {data}; name it by --data, or a key file by --file")
     return data / "api-keys" if file is None else file
 
 
@@ -109,4 +111,4 @@ def _checked(work: Callable[[], T]) -> T:
     try:
         return work()
     except (ValueError, OSError) as error:
-        raise refused(error) from None
+        raise bad_parameter(error) from None

@@ -1,4 +1,4 @@
-"""`steno show` and `steno ledger`, and what the commands about recordings share."""
+"""The commands `steno show` and `steno ledger`, and helpers for the commands about recordings."""
 
 import asyncio
 import errno
@@ -12,7 +12,7 @@ import typer
 from rich.text import Text
 
 from steno.cli import api
-from steno.cli.api import ApiError, Place
+from steno.cli.api import ApiAddress, ApiError
 from steno.cli.data_folder import DEFAULT_DATA, Data
 from steno.cli.terminal import line, notes, out, styled
 
@@ -43,38 +43,38 @@ def show(
     key: Key = None,
 ) -> None:
     """Show what became of a recording, with its transcript."""
-    recording, transcript = run(_fetch(place(data, url, key), recording_id))
+    recording, transcript = run_or_exit(_fetch(find_api_or_exit(data, url, key), recording_id))
     if as_json:
         out.json({"recording": recording, "transcript": transcript})
         return
     reason = f" ({recording['reason']})" if recording.get("reason") else ""
     ids = f"call {recording['call_id']}  recording {recording['recording_id']}  "
-    out.say(ids, styled("bold", recording["state"]), reason)
+    out.print_line(ids, styled("bold", recording["state"]), reason)
     for phrase in (transcript or {}).get("phrases", []):
-        out.say(phrase_line(phrase))
+        out.print_line(phrase_line(phrase))
 
 
 def ledger(data: Data = DEFAULT_DATA, as_json: AsJson = False, url: Url = None, key: Key = None) -> None:
     """Show that every accepted recording and call is accounted for. Exit status 1 where the ledger does not balance."""
-    balance = run(_balance(place(data, url, key)))
+    balance = run_or_exit(_balance(find_api_or_exit(data, url, key)))
     if as_json:
         out.json(balance)
     else:
         live = balance["calls"]
         names = [name for name in dict.fromkeys([*balance, *live]) if name not in ("calls", "balanced")]
         out.table(("state", "recordings", "calls"), [(name, balance.get(name, ""), live.get(name, "")) for name in names])
-        out.say("balanced" if balance["balanced"] else styled("red", "not balanced"))
+        out.print_line("balanced" if balance["balanced"] else styled("red", "not balanced"))
     if not balance["balanced"]:
         raise typer.Exit(1)
 
 
 def phrase_line(phrase: Mapping[str, Any]) -> Text:
-    """A phrase as a line for the terminal: time, speaker, words."""
+    """A phrase as a line for the terminal: time, speaker, text."""
     return spoken_line(phrase, phrase["text"])
 
 
 def spoken_line(phrase: Mapping[str, Any], *words: object) -> Text:
-    """A phrase, or what is one so far, as a line for the terminal, its words in pieces."""
+    """A phrase, or a hypothesis in pieces, as a line for the terminal."""
     minutes, seconds = divmod(phrase["start_ms"] / 1000, 60)
     speaker = phrase["role"] if phrase["role"] != "unknown" else f"channel {phrase['channel']}"
     colour = _ROLE_COLOURS.get(phrase["role"], "white")
@@ -82,7 +82,7 @@ def spoken_line(phrase: Mapping[str, Any], *words: object) -> Text:
 
 
 def sidecar(audio: Path) -> dict[str, Any]:
-    """The metadata beside a recording, `NAME.json`; empty where there is none.
+    """Reads the metadata file beside a recording, `NAME.json`; empty where there is none.
 
     Raises:
         ApiError: the file cannot be read, or is not a JSON object.
@@ -101,31 +101,31 @@ def sidecar(audio: Path) -> dict[str, Any]:
     return metadata
 
 
-async def _fetch(where: Place, recording_id: str) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    async with api.connected(where) as client:
+async def _fetch(address: ApiAddress, recording_id: str) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    async with api.connect_api(address) as client:
         recording = await client.recording(recording_id)
         transcript = await client.transcript(recording_id) if recording["state"] in ("completed", "no_speech") else None
         return recording, transcript
 
 
-async def _balance(where: Place) -> dict[str, Any]:
-    async with api.connected(where) as client:
+async def _balance(address: ApiAddress) -> dict[str, Any]:
+    async with api.connect_api(address) as client:
         return await client.ledger()
 
 
-def place(data: Path, url: str | None, key: str | None) -> Place:
-    """The suite that a command is about; where there is none, the command ends with status 1."""
+def find_api_or_exit(data: Path, url: str | None, key: str | None) -> ApiAddress:
+    """Finds the suite that a command is to call; without one, the command ends with status 1."""
     try:
-        return api.find(data, url=url, key=key)
+        return api.find_api(data, url=url, key=key)
     except ApiError as error:
-        notes.fail(error)
+        notes.print_error(error)
         raise typer.Exit(1) from None
 
 
-def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Runs a command's work; what a person should know of ends it with status 1."""
+def run_or_exit(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Runs a coroutine; an error that is meant for the user is printed and ends the command with status 1."""
     try:
         return asyncio.run(coroutine)
     except ApiError as error:
-        notes.fail(error)
+        notes.print_error(error)
         raise typer.Exit(1) from None

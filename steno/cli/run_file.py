@@ -1,4 +1,4 @@
-"""`DIR/run.json`: where a running suite is to be found, for scripts and for the other commands.
+"""Reads and writes `DIR/run.json`: the addresses and processes of a running suite, for scripts and other commands.
 
 ```json
 {"kafka": "127.0.0.1:23456",
@@ -20,14 +20,14 @@ NAME = "run.json"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunningProcess:
-    """One process of the suite; `url` where it has an HTTP server."""
+    """A process of the suite; `url` where it has an HTTP server."""
 
     pid: int | None
     url: str | None = None
 
 
 def write(data: Path, *, kafka: str, processes: dict[str, RunningProcess], secrets: dict[str, Path]) -> None:
-    """Replaces the file as a whole, so that a reader never sees half of one. `secrets` are files, by their names in it."""
+    """Replaces the file atomically. `secrets` are the paths of secrets files, by their names in the document."""
     services: dict[str, dict[str, Any]] = {
         name: {"pid": process.pid} | ({"url": process.url} if process.url else {}) for name, process in processes.items()
     }
@@ -36,10 +36,10 @@ def write(data: Path, *, kafka: str, processes: dict[str, RunningProcess], secre
 
 
 def read(data: Path) -> dict[str, Any]:
-    """The document of a data folder.
+    """Reads the document of a data folder.
 
     Raises:
-        FileNotFoundError: nothing was ever started there.
+        FileNotFoundError: no suite was ever started there.
     """
     document: dict[str, Any] = json.loads((data / NAME).read_text("utf-8"))
     return document

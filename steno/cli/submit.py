@@ -1,4 +1,4 @@
-"""`steno submit`: recordings from files and folders. What is wrong with one concerns that one alone."""
+"""The command `steno submit`: submits recordings from files and folders; an error with one does not stop the others."""
 
 import asyncio
 import os
@@ -13,18 +13,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 
 from steno.audio_files import is_audio_name, is_partial_name
 from steno.cli import api
-from steno.cli.api import ApiError, Place
+from steno.cli.api import ApiAddress, ApiError
 from steno.cli.data_folder import DEFAULT_DATA, Data
-from steno.cli.recordings import AsJson, Key, Url, place, run, sidecar
-from steno.cli.terminal import notes, out, refused
+from steno.cli.recordings import AsJson, Key, Url, find_api_or_exit, run_or_exit, sidecar
+from steno.cli.terminal import bad_parameter, notes, out
 
 _UPLOADS_AT_ONCE = 4
 _NAMED = 10
 
 
 @dataclass(kw_only=True, slots=True)
-class Found:
-    """What is to be submitted, and what is not."""
+class FoundFiles:
+    """The recordings that were found, and the files and folders that cannot be submitted, with reasons."""
 
     recordings: list[Path] = field(default_factory=list)
     #: Of folders, what is not called as recordings are.
@@ -51,18 +51,18 @@ def submit(
     options: dict[str, Any] = {"locale": locale} if locale else {}
     if role:
         options["channels"] = [_channel_role(entry) for entry in role]
-    found = find(paths)
+    found = find_files(paths)
     if found.left:
         named = ", ".join(str(path) for path in found.left[:_NAMED])
         more = f" and {len(found.left) - _NAMED} more" if len(found.left) > _NAMED else ""
-        notes.say(f"left, as not called like recordings: {named}{more}")
+        notes.print_line(f"left, as not called like recordings: {named}{more}")
     results = [{"file": name, "error": reason} for name, reason in found.refused.items()]
     if not found.recordings and not results:
-        raise refused("no recordings there: " + ", ".join(map(str, paths)))
-    where = place(data, url, key)
+        raise bad_parameter("no recordings there: " + ", ".join(map(str, paths)))
+    address = find_api_or_exit(data, url, key)
     begun: list[dict[str, Any]] = [{"file": str(path)} for path in found.recordings]
     try:
-        run(_submit_all(where, found.recordings, begun, options, wait=wait))
+        run_or_exit(_submit_all(address, found.recordings, begun, options, wait=wait))
     finally:  # whatever ended it
         for result in begun:
             if "recording_id" not in result:
@@ -76,18 +76,18 @@ def submit(
         raise typer.Exit(1)
 
 
-def find(paths: Sequence[Path]) -> Found:
-    """What is to be submitted of files, as they are, and of folders, by its names."""
-    found = Found()
+def find_files(paths: Sequence[Path]) -> FoundFiles:
+    """Finds the recordings to submit: given files as they are, and the files in folders that are named like recordings."""
+    found = FoundFiles()
     for path in paths:
         if os.path.isdir(path):  # noqa: PTH112 - which raises nothing, whatever the path
-            _look_into(path, found)
+            _search_folder(path, found)
         else:
             found.recordings.append(path)
     return found
 
 
-def _look_into(folder: Path, found: Found) -> None:
+def _search_folder(folder: Path, found: FoundFiles) -> None:
     def unreadable(error: OSError) -> None:
         found.refused[os.fsdecode(error.filename)] = f"the folder cannot be read: {error.strerror}"
 
@@ -102,17 +102,17 @@ def _look_into(folder: Path, found: Found) -> None:
 def _channel_role(entry: str) -> dict[str, Any]:
     channel, separator, role = entry.partition("=")
     if not separator or not channel.isdecimal():
-        raise refused(f"--role {entry}: write CHANNEL=ROLE, e.g. --role 0=agent")
+        raise bad_parameter(f"--role {entry}: write CHANNEL=ROLE, e.g. --role 0=agent")
     return {"channel": int(channel), "role": role}
 
 
 async def _submit_all(
-    where: Place, files: Sequence[Path], results: Sequence[dict[str, Any]], options: dict[str, Any], *, wait: bool
+    address: ApiAddress, files: Sequence[Path], results: Sequence[dict[str, Any]], options: dict[str, Any], *, wait: bool
 ) -> None:
-    """Submits files side by side, and writes what became of each into its result as it is known."""
+    """Submits files concurrently, and writes the outcome of each into its result."""
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     slots = asyncio.Semaphore(_UPLOADS_AT_ONCE)
-    async with api.connected(where) as client:
+    async with api.connect_api(address) as client:
         with notes.progress(*columns, transient=True) as progress:
             uploaded = progress.add_task("uploading", total=len(files))
             finished = progress.add_task("transcribing", total=len(files), visible=wait)
@@ -124,20 +124,20 @@ async def _submit_all(
                         result |= await client.submit(file, sidecar(file) | options)
                     progress.advance(uploaded)
                     if wait:
-                        result |= await client.wait(result["recording_id"])
+                        result |= await client.wait_for_recording(result["recording_id"])
                         progress.advance(finished)
                 except ApiError as error:
                     result["error"] = str(error)
                 except OSError as error:
                     result["error"] = error.strerror or str(error)
                 except Exception as error:  # noqa: BLE001 - a fault of ours with one file, told there: the others go on
-                    result["error"] = f"a fault of Steno: {api.shortened(error)}"
+                    result["error"] = f"a fault of Steno: {api.short_reason(error)}"
 
             await asyncio.gather(*map(one, files, results))
 
 
 def _check(file: Path) -> None:
-    """Sees to it that there is a file: a pipe would be waited for. Raises `ApiError` and `OSError`."""
+    """Checks that a path is a regular file: reading a pipe would block. Raises `ApiError` and `OSError`."""
     try:
         status = file.stat()
     except FileNotFoundError:

@@ -1,10 +1,10 @@
-"""The suite on one machine: which programs it is made of, with which settings, in which order they start and stop.
+"""The suite on one machine: its programs, their settings, and the order in which they start and stop.
 
 ```
-DATA/run.json     where everything is (see run_file)
+DATA/run.json     addresses and processes (see run_file)
 DATA/api-key      the key of this machine's user        DATA/api-keys   digests of all keys
 DATA/secret-key   encrypts webhook secrets              DATA/ports.json the services' ports, kept over restarts
-DATA/twilio-auth-tokens and DATA/audiohook-keys   what callers of these protocols sign with
+DATA/twilio-auth-tokens and DATA/audiohook-keys   what clients of these protocols sign with
 DATA/broker/      Kafka                                 DATA/objects/   recordings and result documents
 DATA/ingest.db    the ledger                            DATA/logs/      what each process writes
 ```
@@ -26,7 +26,7 @@ import aiohttp
 from steno import locked_child, private_files
 from steno.broker import prepare, wait_ready
 from steno.cli import run_file
-from steno.cli.key_store import add_key, let_see_everything
+from steno.cli.key_store import add_key, grant_all_tenants
 from steno.cli.run_file import RunningProcess
 from steno.cli.supervisor import Program, Supervisor
 from steno.crypto import make_secret_key
@@ -56,7 +56,7 @@ class SuiteError(Exception):
 
 
 class Suite:
-    """Everything `steno up` runs on one data folder."""
+    """All processes that `steno up` runs on one data folder."""
 
     def __init__(self, data: Path, *, allow_loopback_webhooks: bool = False) -> None:
         """`allow_loopback_webhooks` lets webhooks reach this machine itself, which the demo's receiver needs."""
@@ -69,22 +69,22 @@ class Suite:
 
     @property
     def api_key_file(self) -> Path:
-        """Holds the API key of this machine's user."""
+        """The file with the API key of this machine's user."""
         return self.data / "api-key"
 
     @property
     def _caller_secrets(self) -> dict[str, Path]:
-        """What callers sign with, by the setting of ingest that names the file."""
+        """The files with what clients sign with, by the setting of ingest that names each."""
         return {
             "twilio_auth_tokens_file": self.data / "twilio-auth-tokens",
             "audiohook_keys_file": self.data / "audiohook-keys",
         }
 
     async def start(self, report: Report) -> None:
-        """Starts everything and returns when all of it is ready.
+        """Starts all processes and returns when they are ready.
 
         Raises:
-            SuiteError: something did not become ready in time, with the end of its log.
+            SuiteError: a process did not become ready in time; the message has the end of its log.
             steno.broker.BrokerError: the broker cannot run.
         """
         private_files.make_folder(self.data)
@@ -107,13 +107,13 @@ class Suite:
             await asyncio.gather(*(self._wait_ready(session, name, report) for name in SERVICES))
 
     async def stop(self) -> None:
-        """Stops everything in order: doors first, Kafka last."""
+        """Stops all processes in order: ingest first, Kafka last."""
         for names in (["ingest"], ["transcriber", "enricher", "notifier"], [BROKER]):
             await self._supervisor.stop(names)
 
     async def _start_broker(self, report: Report) -> None:
         report("Kafka is starting")
-        command = await asyncio.to_thread(prepare, self.data / BROKER, progress=_Megabytes(report))
+        command = await asyncio.to_thread(prepare, self.data / BROKER, progress=_DownloadProgress(report))
         self.kafka = command.bootstrap_servers
         await self._supervisor.start(
             Program(
@@ -135,7 +135,7 @@ class Suite:
         )
 
     def _environment(self, name: str, port: int) -> dict[str, str]:
-        """The user's environment, with our settings where the user has none."""
+        """The user's environment, with the suite's settings where the user has set none."""
         prefix = f"STENO_{name.upper()}_"
         ours = {
             "STENO_TOPIC_PARTITIONS": _LOCAL_PARTITIONS,
@@ -159,7 +159,7 @@ class Suite:
     def _make_keys(self) -> None:
         keys, mine = self.data / "api-keys", self.api_key_file
         # One that was revoked is replaced by another.
-        if not (mine.exists() and let_see_everything(keys, mine.read_text("utf-8").strip())):
+        if not (mine.exists() and grant_all_tenants(keys, mine.read_text("utf-8").strip())):
             private_files.write(mine, add_key(keys, "local", tenant=ALL_TENANTS))
         secret_key = self.data / "secret-key"
         if not secret_key.exists():
@@ -187,7 +187,7 @@ class Suite:
         report(f"{name} is ready at {self.urls[name]}")
 
     def _check(self, name: str) -> None:
-        """Raises `SuiteError` for a program that keeps ending instead of becoming ready."""
+        """Raises `SuiteError` where a program ends again and again instead of becoming ready."""
         if self._supervisor.restarts.get(name, 0) >= _ENDS_AT_START:
             raise SuiteError(f"{name} keeps ending:\n{self._log_tail(name)}")
 
@@ -196,8 +196,8 @@ class Suite:
         return "\n".join(lines[-_LOG_TAIL_LINES:])
 
 
-class _Megabytes:
-    """Tells every two seconds how much is fetched, so nothing where it was fetched before; called from threads."""
+class _DownloadProgress:
+    """Reports every two seconds how many megabytes were downloaded; called from threads."""
 
     def __init__(self, report: Report) -> None:
         self._report = report
@@ -214,7 +214,7 @@ def _scheme(name: str) -> str:
 
 
 def _admin_url(name: str) -> str:
-    """The operators' port of a service, where one is set: it asks for no client certificates."""
+    """The URL of a service's admin port, where one is set: it asks for no client certificates."""
     prefix = f"STENO_{name.upper()}_ADMIN_"
     port = os.environ.get(f"{prefix}PORT", "0")
     return "" if port == "0" else f"{_scheme(name)}://{os.environ.get(f'{prefix}HOST', HOST)}:{port}"
@@ -229,7 +229,7 @@ async def _is_ready(session: aiohttp.ClientSession, url: str) -> bool:
 
 
 def _choose_ports(path: Path) -> dict[str, int]:
-    """A port for each service: the one it had, where that is still free, so that callers find it where it was."""
+    """Chooses a port for each service: the one it had before, where that is free, so that its URL stays the same."""
     known: dict[str, int] = json.loads(path.read_text("utf-8")) if path.exists() else {}
     ports: dict[str, int] = {}
     for name in SERVICES:

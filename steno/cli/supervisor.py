@@ -1,7 +1,7 @@
-"""A small supervisor: starts programs, starts them again when they end, stops them in order.
+"""Starts programs, restarts them when they end, and stops them in order.
 
-It knows nothing of what the programs are. A program that ends is started again at once; one that keeps ending soon after its
-start waits longer each time, up to `LONGEST_WAIT`, so that a broken setting does not burn a core.
+A program that ends is restarted at once. One that keeps ending soon after its start is restarted later each time, up to
+`LONGEST_WAIT`, so that a wrong setting does not use up a core.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ _LOG_BYTES = 20_000_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Program:
-    """Something to keep running."""
+    """A program to keep running."""
 
     name: str
     argv: Sequence[str]
@@ -37,7 +37,7 @@ class Program:
 
 
 class Supervisor:
-    """Keeps programs running until told to stop. `changed` is called whenever a process id changes."""
+    """Keeps programs running until `stop`. `changed` is called whenever a process id changes."""
 
     def __init__(self, changed: Callable[[], None]) -> None:
         self._changed = changed
@@ -55,13 +55,13 @@ class Supervisor:
         """Starts a program and keeps it running; returns once its process exists."""
         await self._spawn(program)
         self._stop_seconds[program.name] = program.stop_seconds
-        self._keepers[program.name] = asyncio.create_task(self._keep(program), name=f"keep {program.name}")
+        self._keepers[program.name] = asyncio.create_task(self._keep_running(program), name=f"keep {program.name}")
 
     async def stop(self, names: Sequence[str]) -> None:
         """Ends programs side by side: SIGTERM, and SIGKILL for one that takes too long."""
         await asyncio.gather(*(self._stop_one(name) for name in names if name in self._keepers))
 
-    async def _keep(self, program: Program) -> None:
+    async def _keep_running(self, program: Program) -> None:
         wait = FIRST_WAIT
         while True:
             started = time.monotonic()

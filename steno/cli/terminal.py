@@ -1,9 +1,8 @@
-"""The one way to the terminal: all text that the command line prints goes through here.
+"""Prints all output of the command line, cleaned of control characters.
 
-Names, reasons, what was said in calls: most of it comes from somebody else, who could write what a terminal takes for commands
-(ECMA-48), what reverses the order of what is read (Unicode's bidirectional controls), a line that looks like one of ours, or
-what `rich` takes for markup. So lines are put together of pieces, each of which is cleaned, and nothing is ever read as markup:
-what is bold is said to be so by `styled`. A test sees to it that nothing else in `steno.cli` prints.
+Most text (names, reasons, transcripts) comes from others, who could put control sequences of terminals (ECMA-48), Unicode's
+bidirectional controls, lines that look like ours, or markup of `rich` into it. So each piece of a line is cleaned, and no text
+is ever parsed as markup: styles are given by `styled`. A test checks that nothing else in `steno.cli` prints.
 """
 
 import json
@@ -33,17 +32,17 @@ _HALVES = re.compile("[\ud800-\udfff]")
 
 
 def clean(text: object) -> str:
-    """A text without what is more than text to a terminal; where lines would end stands a space."""
+    """Removes control characters from a text, and replaces line ends by spaces."""
     return _HALVES.sub("\ufffd", _UNSEEN.sub("", _LINE_ENDS.sub(" ", str(text))))
 
 
 def styled(style: str, value: object) -> Text:
-    """A piece of a line in a style of `rich`: a colour, bold, dim."""
+    """A piece of a line, cleaned, in a style of `rich` (a colour, bold, dim)."""
     return Text(clean(value), style=style)
 
 
 def line(*pieces: object) -> Text:
-    """A line of pieces, one after the other; all but those of `styled` and `line` are cleaned here."""
+    """Joins pieces to a line; all but those from `styled` and `line` are cleaned."""
     made = Text()
     for piece in pieces:
         made.append_text(piece) if isinstance(piece, Text) else made.append(clean(piece))
@@ -56,19 +55,19 @@ class Terminal:
     def __init__(self, *, stderr: bool = False) -> None:
         self.console = Console(stderr=stderr, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
-    def say(self, *pieces: object) -> None:
+    def print_line(self, *pieces: object) -> None:
         """Prints a line; without pieces, an empty one."""
         self.console.print(line(*pieces))
 
-    def fail(self, message: object, *, who: str = "steno") -> None:
-        """Prints what went wrong. A message of several lines, with the end of a log say, keeps them, indented."""
+    def print_error(self, message: object, *, who: str = "steno") -> None:
+        """Prints an error. A message of several lines, such as the end of a log, keeps its lines, indented."""
         first, *more = str(message).splitlines() or [""]
-        self.say(styled("red", f"{who}:"), " ", first)
+        self.print_line(styled("red", f"{who}:"), " ", first)
         for text in more:
-            self.say("  ", text)
+            self.print_line("  ", text)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, fold: bool = False) -> None:
-        """Prints a table; with `fold`, what does not fit goes on in the next line of its cell."""
+        """Prints a table; with `fold`, text that does not fit is wrapped in its cell."""
         table = Table()
         for name in columns:
             table.add_column(line(name), overflow="fold" if fold else "ellipsis")
@@ -77,12 +76,12 @@ class Terminal:
         self.console.print(table)
 
     def json(self, document: Any, *, indent: int | None = 2) -> None:
-        """Prints a document for scripts: nothing but ASCII, controls as escapes (RFC 8259 §7), on one line without `indent`."""
+        """Prints a JSON document in ASCII, controls escaped (RFC 8259 §7), on one line without `indent`."""
         sys.stdout.write(json.dumps(document, indent=indent).replace("\x7f", "\\u007f") + "\n")
         sys.stdout.flush()
 
     def progress(self, *columns: ProgressColumn, transient: bool = False) -> Progress:
-        """Bars that go on while they are entered."""
+        """Progress bars, shown while they are entered."""
         return Progress(*columns, console=self.console, transient=transient)
 
 
@@ -90,15 +89,15 @@ out = Terminal()
 notes = Terminal(stderr=True)
 
 
-def refused(message: object) -> typer.BadParameter:
-    """The error of an argument, to be raised."""
+def bad_parameter(message: object) -> typer.BadParameter:
+    """Makes the exception for an argument that is not valid."""
     return typer.BadParameter(clean(message))
 
 
 def run(app: typer.Typer) -> NoReturn:
-    """Runs the command line to its end, which is the process's. What is wrong with the arguments is cleaned: names are in it.
+    """Runs the command line and ends the process. Errors about arguments are cleaned too, as they quote them.
 
-    An error that no command expected is shown with where it came up, for a report.
+    An unexpected error is printed with the place where it was raised, for a bug report.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
@@ -115,10 +114,10 @@ def run(app: typer.Typer) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
     except OSError as error:
-        notes.fail(error)
+        notes.print_error(error)
         status = 1
     except Exception as error:  # noqa: BLE001 - the end of the process either way
         for text in "".join(traceback.format_exception(error)).splitlines():
-            notes.say(text)
+            notes.print_line(text)
         status = 1
     sys.exit(status)

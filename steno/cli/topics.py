@@ -1,4 +1,4 @@
-"""`steno topics`: the topics of the catalogue on a cluster."""
+"""The command `steno topics`: lists and creates the topics of the catalogue."""
 
 import asyncio
 
@@ -29,6 +29,6 @@ def create() -> None:
     try:
         asyncio.run(create_topics(KafkaSettings(), TopicSettings()))
     except StenoError as error:
-        out.fail(error)
+        out.print_error(error)
         raise typer.Exit(1) from None
-    out.say(f"{len(catalogue())} topics are there")
+    out.print_line(f"{len(catalogue())} topics are there")

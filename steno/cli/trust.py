@@ -1,4 +1,4 @@
-"""The certificate authorities that the command line trusts: a private one besides the usual ones."""
+"""The certificate authorities that the command line trusts: the system's, and those of `--ca`."""
 
 import os
 import ssl
@@ -10,7 +10,7 @@ VARIABLE = "STENO_CA_FILE"
 
 
 def connector() -> aiohttp.TCPConnector:
-    """Connections to a suite. Raises `OSError` where the file cannot be read."""
+    """Makes an HTTP connector that trusts these authorities. Raises `OSError` where a file cannot be read."""
     context = ssl.create_default_context()
     if file := os.environ.get(VARIABLE):
         context.load_verify_locations(file)

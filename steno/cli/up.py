@@ -1,4 +1,4 @@
-"""`steno up`: the whole suite on this machine, until it is told to stop."""
+"""The command `steno up`: runs the suite on this machine until it is stopped."""
 
 import asyncio
 import logging
@@ -18,7 +18,7 @@ from steno.cli import demo as demo_module
 from steno.cli.api import ApiError
 from steno.cli.data_folder import DEFAULT_DATA
 from steno.cli.suite import Suite, SuiteError
-from steno.cli.terminal import clean, out, refused, styled
+from steno.cli.terminal import bad_parameter, clean, out, styled
 
 
 def up(
@@ -34,7 +34,7 @@ def up(
     """
     private_files.set_umask()
     if once and not demo:
-        raise refused("--once goes with --demo")
+        raise bad_parameter("--once goes with --demo")
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
         processors=[
@@ -47,7 +47,7 @@ def up(
     try:
         raise typer.Exit(asyncio.run(_up(data, demo=demo, once=once)))
     except (SuiteError, BrokerError, ApiError) as error:
-        out.fail(error)
+        out.print_error(error)
         raise typer.Exit(1) from None
 
 
@@ -60,7 +60,7 @@ async def _up(data: Path, *, demo: bool, once: bool) -> int:
     began = time.monotonic()
 
     def report(*step: object) -> None:
-        out.say(styled("dim", f"{time.monotonic() - began:5.1f} s"), "  ", *step)
+        out.print_line(styled("dim", f"{time.monotonic() - began:5.1f} s"), "  ", *step)
 
     try:
         await until_stopped(suite.start(report), stopping)
@@ -72,31 +72,31 @@ async def _up(data: Path, *, demo: bool, once: bool) -> int:
             came_back = bool(await until_stopped(demo_module.run(suite), stopping))
         if once:
             return 0 if came_back else 1
-        _say_what_next(suite)
+        _print_next_steps(suite)
         await stopping.wait()
         return 0
     finally:
-        out.say("stopping …")
+        out.print_line("stopping …")
         await suite.stop()
-        out.say("stopped")
+        out.print_line("stopped")
 
 
 def _cleaned(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     return {name: clean(value) if isinstance(value, str) else value for name, value in event.items()}
 
 
-def _say_what_next(suite: Suite) -> None:
+def _print_next_steps(suite: Suite) -> None:
     where = "" if suite.data == DEFAULT_DATA.absolute() else f" --data {suite.data}"
-    out.say()
-    out.say(f"  REST API         {suite.urls['ingest']}/docs")
-    out.say(f"  deliveries       {suite.urls['notifier']}/docs")
-    out.say(f"  API key          {suite.api_key_file}")
-    out.say(f"  Kafka            {suite.kafka}")
-    out.say(f"  logs             {suite.data / 'logs'}")
-    out.say()
-    out.say("Try, in another terminal:")
-    out.say(f"  steno submit samples --wait{where}")
-    out.say(f"  steno call samples/lost-card.wav{where}")
-    out.say(f"  steno ledger{where}")
-    out.say(f'  curl -H "X-Api-Key: $(cat {suite.api_key_file})" {suite.urls["ingest"]}/v1/recordings')
-    out.say("Ctrl-C stops everything.")
+    out.print_line()
+    out.print_line(f"  REST API         {suite.urls['ingest']}/docs")
+    out.print_line(f"  deliveries       {suite.urls['notifier']}/docs")
+    out.print_line(f"  API key          {suite.api_key_file}")
+    out.print_line(f"  Kafka            {suite.kafka}")
+    out.print_line(f"  logs             {suite.data / 'logs'}")
+    out.print_line()
+    out.print_line("Try, in another terminal:")
+    out.print_line(f"  steno submit samples --wait{where}")
+    out.print_line(f"  steno call samples/lost-card.wav{where}")
+    out.print_line(f"  steno ledger{where}")
+    out.print_line(f'  curl -H "X-Api-Key: $(cat {suite.api_key_file})" {suite.urls["ingest"]}/v1/recordings')
+    out.print_line("Ctrl-C stops everything.")

@@ -1,4 +1,4 @@
-"""A webhook receiver on loopback that verifies every signature: the demo's, and an example of how to write one."""
+"""A webhook receiver on the loopback interface that verifies every signature, for the demo and as an example."""
 
 import json
 import time
@@ -12,7 +12,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReceivedEvent:
-    """One delivery whose signature was right. `received_at` is on the monotonic clock, in seconds."""
+    """A delivered event whose signature is valid. `received_at` is in seconds of the monotonic clock."""
 
     type: str
     data: dict[str, Any]
@@ -20,12 +20,12 @@ class ReceivedEvent:
 
     @property
     def recording_id(self) -> str:
-        """The recording it is about."""
+        """The id of the recording that it is about."""
         return str(self.data.get("recording_id", ""))
 
 
 class WebhookReceiver:
-    """Takes deliveries while it is entered; `secret` must be set before the first one."""
+    """Receives deliveries while it is entered; `secret` must be set before the first one."""
 
     def __init__(self) -> None:
         self.secret = ""
@@ -52,7 +52,7 @@ class WebhookReceiver:
         await self._runner.cleanup()
 
     def pop_events(self) -> list[ReceivedEvent]:
-        """The events that came since the last call."""
+        """Returns the events received since the last call of this method."""
         events, self._events = self._events, []
         return events
 

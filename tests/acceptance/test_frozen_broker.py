@@ -39,7 +39,7 @@ async def test_what_was_accepted_while_the_broker_stood_still_comes_back_once(tm
         assert sorted(told) == sorted(expected)
         assert receiver.verified == len(expected)
         for recording_id in recordings:
-            assert (await api.wait(recording_id))["state"] == "completed"
+            assert (await api.wait_for_recording(recording_id))["state"] == "completed"
         assert await api.ledger() == {
             "accepted": len(recordings),
             "in_progress": 0,

@@ -11,7 +11,7 @@ from support.suite import SAMPLES, running_suite
 from support.webhooks import SECRET, Received, receiving
 
 from steno.cli import api
-from steno.cli.api import Place
+from steno.cli.api import ApiAddress
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 CALLER = "00f067aa0ba902b7"
@@ -19,7 +19,7 @@ SERVICES = {"steno-ingest", "steno-transcriber", "steno-enricher", "steno-notifi
 EVENTS = {"transcript.completed", "call.summarised"}
 
 
-async def post(place: Place, url: str, *, traceparent: str) -> None:
+async def post(place: ApiAddress, url: str, *, traceparent: str) -> None:
     """Registers a webhook in a trace of its own, then submits a sample in the given one."""
     headers = {"Authorization": f"Bearer {place.key}"}
     form = aiohttp.FormData()
@@ -48,7 +48,7 @@ async def traced(data: Path, collector: Collector, *, traceparent: str) -> list[
     """What the webhook got for one submission; when this returns the suite has ended, and with it every span."""
     environment = {"STENO_OTLP_ENDPOINT": collector.url, "STENO_TRANSCRIBER_ENGINE": "scripted"}
     async with receiving() as receiver, running_suite(data, environment) as suite:
-        await post(api.find(suite.data), receiver.url, traceparent=traceparent)
+        await post(api.find_api(suite.data), receiver.url, traceparent=traceparent)
         received = await receiver.has(len(EVENTS))
         assert await suite.stop() == 0
         return received

@@ -10,7 +10,7 @@ from pathlib import Path
 import aiohttp
 
 from steno.cli.clients.audiohook import upgrade_headers
-from steno.cli.clients.audiohook_client import AudioHookClient, Conversation, Said, offers_of
+from steno.cli.clients.audiohook_client import AudioHookClient, Conversation, ServerMessage, make_offers
 
 API_KEY, SECRET = "an-integration", b64encode(b"a client secret of 32 characters").decode()
 
@@ -28,14 +28,14 @@ class AudioHookPeer:
     def __init__(self, socket: aiohttp.ClientWebSocketResponse, conversation: Conversation) -> None:
         self.socket = socket
         self.conversation = conversation
-        self.client = AudioHookClient(conversation, offers=offers_of(("external", "internal")))
+        self.client = AudioHookClient(conversation, offers=make_offers(("external", "internal")))
 
     @property
     def call_id(self) -> str:
         """The id of its call."""
         return self.conversation.conversation_id
 
-    async def open(self) -> Said:
+    async def open(self) -> ServerMessage:
         """Opens the session, and pings once as clients do."""
         await self.say(self.client.open())
         said = await self.hear("opened")
@@ -54,7 +54,7 @@ class AudioHookPeer:
             if sent is not None:
                 await self.socket.send_bytes(sent)
 
-    async def hear(self, *kinds: str) -> Said:
+    async def hear(self, *kinds: str) -> ServerMessage:
         """The next message of such a type; whatever comes is answered as the protocol wants it."""
         async with asyncio.timeout(30):
             while True:

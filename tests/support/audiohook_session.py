@@ -7,7 +7,7 @@ from typing import Any
 from steno_ingest.calls.doors.actions import Action, Close, CloseReason, Ended, ResumePoint, SendText
 from steno_ingest.calls.doors.audiohook import AudioHookDoor, AudioHookOptions
 
-from steno.cli.clients.audiohook_client import AudioHookClient, Conversation, Said, offers_of
+from steno.cli.clients.audiohook_client import AudioHookClient, Conversation, ServerMessage, make_offers
 from steno.events.records import Phrase, Word
 
 FRAME = bytes(range(200)) * 16
@@ -21,7 +21,7 @@ class Session:
         self.conversation = conversation or Conversation()
         self.now = 1000.0
         self.client = AudioHookClient(
-            self.conversation, offers=options.pop("offers", None) or offers_of(("external", "internal"))
+            self.conversation, offers=options.pop("offers", None) or make_offers(("external", "internal"))
         )
         self.door = AudioHookDoor(
             session_id=self.conversation.session_id,
@@ -31,7 +31,7 @@ class Session:
         #: What the door told the server, less what was for the peer.
         self.told: list[Action] = []
         #: What the door told the peer.
-        self.said: list[Said] = []
+        self.said: list[ServerMessage] = []
         self.closed: CloseReason | None = None
 
     def carry_out(self, actions: Iterable[Action]) -> list[Action]:

@@ -26,7 +26,7 @@ Said = tuple[int, int, int, str, tuple[tuple[str, int, int], ...]]
 
 async def play(suite: SuiteUnderTest, sample: Path, call_id: str, *, speed: float) -> StreamClient:
     """Plays a sample at Steno's own door, coming back as often as the connection is lost, until the door is done with it."""
-    place = api.find(suite.data)
+    place = api.find_api(suite.data)
     audio = open_call_audio(sample)
     client = StreamClient(CallDescription(call_id=call_id, roles=["agent", "customer"]), audio)
     caller = StreamPlayer(client, url=f"{place.url}/v1/stream", key=place.key, patience_seconds=90)

@@ -65,6 +65,6 @@ async def _submit(api: Api, sample: Path, call_id: str) -> str:
 
 
 async def _words(api: Api, recording_id: str) -> list[tuple[int, int, int, str]]:
-    recording = await api.wait(recording_id)
+    recording = await api.wait_for_recording(recording_id)
     assert recording["state"] == "completed", recording
     return words_of(await api.transcript(recording_id))

@@ -16,16 +16,16 @@ from steno.cli.clients.stream import CallDescription, StreamClient, StreamPlayer
 FRAME_MS = 100
 
 
-async def _play(place: api.Place, call_id: str, sample: Path, speed: float) -> bool:
+async def _play(place: api.ApiAddress, call_id: str, sample: Path, speed: float) -> bool:
     audio = open_call_audio(sample)
     client = StreamClient(CallDescription(call_id=call_id, roles=["agent", "customer"]), audio)
-    caller = StreamPlayer(client, url=f"{place.url}/v1/stream", key=place.key, hear=lambda _: None, patience_seconds=300)
+    caller = StreamPlayer(client, url=f"{place.url}/v1/stream", key=place.key, on_message=lambda _: None, patience_seconds=300)
     await caller.play(paced(audio.frames(FRAME_MS), seconds=FRAME_MS / 1000, speed=speed))
     return client.complete
 
 
 async def _main(data: Path, count: int, speed: float) -> None:
-    place = api.find(data)
+    place = api.find_api(data)
     playing = (_play(place, f"short-{number}", SAMPLES[number % len(SAMPLES)], speed) for number in range(count))
     assert all(await asyncio.gather(*playing))
 

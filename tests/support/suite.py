@@ -99,7 +99,7 @@ async def running_suite(data: Path, environment: Mapping[str, str]) -> AsyncIter
 @asynccontextmanager
 async def connected(suite: SuiteUnderTest) -> AsyncIterator[Api]:
     """The suite's REST API."""
-    async with api.connected(api.find(suite.data)) as client:
+    async with api.connect_api(api.find_api(suite.data)) as client:
         yield client
 
 

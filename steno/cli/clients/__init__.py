@@ -1,1 +1,1 @@
-"""Callers: clients of the doors of live calls, for `steno call` and for tests."""
+"""Clients of the protocols for live calls, for `steno call` and for tests."""

@@ -1,4 +1,4 @@
-"""Recordings as the audio of a live call: any file, as frames of a telephone's codec, in the time it takes to speak them."""
+"""Decodes any audio file, and encodes it as the audio of a live call: frames of a telephone codec, in real time."""
 
 import asyncio
 import time
@@ -24,7 +24,7 @@ class UnplayableAudio(ApiError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallAudio:
-    """A file, and the codec it is spoken in."""
+    """An audio file, and the codec in which it is sent as a call."""
 
     path: Path
     codec: AudioCodec
@@ -34,18 +34,18 @@ class CallAudio:
 
     @property
     def frame_bytes(self) -> int:
-        """Bytes of one sample of all channels."""
+        """The size of one sample of all channels, in bytes."""
         return self.codec.sample_bytes * self.channels
 
     def bytes_of(self, milliseconds: float) -> int:
-        """How many bytes so much of the call has."""
+        """The size of a span of the call, in bytes."""
         return int(self.sample_rate * milliseconds / 1000) * self.frame_bytes
 
     def frames(self, milliseconds: int) -> Iterator[bytes]:
-        """The audio in frames of so much, channels interleaved; the last one may be shorter. Decoded as it is read.
+        """Decodes the audio as it is read, and gives it in frames of a length, channels interleaved; the last may be shorter.
 
         Raises:
-            UnplayableAudio: it breaks off.
+            UnplayableAudio: the file cannot be decoded to its end.
         """
         size = self.bytes_of(milliseconds)
         waiting = bytearray()
@@ -74,10 +74,10 @@ class CallAudio:
 
 
 def open_call_audio(path: Path, *, codec: AudioCodec = AudioCodec.PCMU, sample_rate: int = 8000) -> CallAudio:
-    """A file as the audio of a call, in a codec at a rate; its channels are kept.
+    """Opens a file as the audio of a call, in a codec at a sample rate; the number of channels stays.
 
     Raises:
-        UnplayableAudio: it is no audio, or has more channels than a call.
+        UnplayableAudio: the file is no audio, or has more channels than a call may have.
     """
     with _open(path) as container:
         channels = container.streams.audio[0].layout.nb_channels
@@ -94,9 +94,9 @@ async def paced(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> AsyncIterator[bytes]:
-    """Frames of so many seconds as a telephone would send them: each when it has been spoken, `speed` times as fast.
+    """Gives frames of a length (seconds) at the times at which a telephone would send them, `speed` times as fast.
 
-    What could not be sent in time follows at once, as after a stall of the network.
+    Frames that are late follow at once, as after a stall of the network.
     """
     began = clock()
     for number, frame in enumerate(frames, 1):

@@ -1,4 +1,4 @@
-"""A Genesys Cloud of our own: opens an AudioHook session as Genesys does, plays a call into it, hears the captions."""
+"""Plays a call by AudioHook as Genesys Cloud does, and receives its captions."""
 
 import asyncio
 import time
@@ -11,7 +11,7 @@ import aiohttp
 
 from steno.cli import trust
 from steno.cli.api import ApiError
-from steno.cli.clients.audiohook_client import AudioHookClient, Conversation, ServerError, new_id, offers_of
+from steno.cli.clients.audiohook_client import AudioHookClient, Conversation, ServerError, make_offers, new_id
 from steno.cli.clients.audiohook_signing import sign
 from steno.cli.clients.stream import CallLost, CallRefused
 
@@ -27,7 +27,7 @@ ROLES = {"external": "customer", "internal": "agent"}
 
 
 def offers_for(roles: Sequence[str]) -> list[dict[str, Any]]:
-    """The media of a recording whose channels have these roles; without both roles, the first channel is the customer's.
+    """The media that a session offers for channels with these roles; without both roles, the first channel is the customer's.
 
     Raises:
         ApiError: it has more channels than a session.
@@ -35,16 +35,16 @@ def offers_for(roles: Sequence[str]) -> list[dict[str, Any]]:
     if not 1 <= len(roles) <= 2:
         raise ApiError(f"an AudioHook session has one channel or two, not {len(roles)}")
     names = [name for role in roles for name, spoken_by in ROLES.items() if spoken_by == role]
-    return offers_of(names if len(set(names)) == len(roles) else [*ROLES][: len(roles)])
+    return make_offers(names if len(set(names)) == len(roles) else [*ROLES][: len(roles)])
 
 
 def upgrade_headers(
     url: str, conversation: Conversation, *, api_key: str, secret: str = "", now: float, nonce: str | None = None
 ) -> dict[str, str]:
-    """The headers of the request that opens a session; signed, where there is a secret (in base64, as it stands in Genesys).
+    """The headers of the upgrade request; signed where there is a client secret (base64, as Genesys has it).
 
     Raises:
-        ApiError: the secret is no base64.
+        ApiError: the secret is not base64.
     """
     headers = {
         "audiohook-organization-id": conversation.organization_id,
@@ -62,7 +62,7 @@ def upgrade_headers(
 
 
 def caption_of(entity: Mapping[str, Any]) -> dict[str, Any]:
-    """A transcript entity in the words of Steno's own door."""
+    """A transcript entity of AudioHook as a caption event of Steno's own protocol."""
     alternative = entity["alternatives"][0]
     return {
         "type": "phrase" if entity["isFinal"] else "hypothesis",
@@ -88,40 +88,40 @@ class AudioHookPlayer:
         *,
         url: str,
         headers: Mapping[str, str],
-        hear: Callable[[Mapping[str, Any]], None] = lambda caption: None,
+        on_caption: Callable[[Mapping[str, Any]], None] = lambda caption: None,
         speed: float = 1,
     ) -> None:
         """
         Args:
             client: The session.
-            url: Of the door, with ws or wss.
+            url: Where to connect, with ws or wss.
             headers: As `upgrade_headers` makes them.
-            hear: Is told every caption, as `caption_of` gives it.
-            speed: How much faster than spoken the call is played; the first ping comes as much sooner.
+            on_caption: Called with every caption, as `caption_of` gives it.
+            speed: How many times faster than real time the call is played; the first ping comes as much sooner.
         """
         self.client = client
         #: Is set once the session is open.
         self.began = asyncio.Event()
         self._url = url
         self._headers = headers
-        self._hear = hear
+        self._on_caption = on_caption
         self._speed = speed
         self._disconnected = ""
 
     async def play(self, frames: AsyncIterator[bytes]) -> None:
-        """Speaks the frames as they come, and returns when the door has closed the session.
+        """Sends the frames as they come, and returns when the server has closed the session.
 
         Raises:
-            CallRefused: the door will not have the call, or ended it.
-            CallLost: the connection was lost; AudioHook does not come back.
-            ServerError: the door did not keep to the protocol.
+            CallRefused: the server refuses the call, or ended it.
+            CallLost: the connection was lost; AudioHook cannot resume.
+            ServerError: the server broke the protocol.
         """
         try:
             async with (
                 aiohttp.ClientSession(connector=trust.connector(), headers=self._headers) as session,
                 session.ws_connect(self._url, autoping=True) as socket,
             ):
-                await self._hold(socket, frames)
+                await self._run_session(socket, frames)
         except aiohttp.WSServerHandshakeError as error:
             raise CallRefused(f"{self._url} refused the connection: {error.status} {error.message}") from None
         except (aiohttp.ClientError, OSError) as error:
@@ -130,10 +130,10 @@ class AudioHookPlayer:
         if self._disconnected:
             raise CallRefused(f"the door ended the session: {self._disconnected}")
 
-    async def _hold(self, socket: aiohttp.ClientWebSocketResponse, frames: AsyncIterator[bytes]) -> None:
+    async def _run_session(self, socket: aiohttp.ClientWebSocketResponse, frames: AsyncIterator[bytes]) -> None:
         await socket.send_str(self.client.open())
-        listening = asyncio.create_task(self._listen(socket))
-        speaking = asyncio.create_task(self._speak(socket, frames))
+        listening = asyncio.create_task(self._receive(socket))
+        speaking = asyncio.create_task(self._send_frames(socket, frames))
         pinging = asyncio.create_task(self._ping(socket))
         tasks = pending = {listening, speaking, pinging}
         try:
@@ -146,8 +146,8 @@ class AudioHookPlayer:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _listen(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        """Hears the door out, up to `closed`."""
+    async def _receive(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        """Receives messages up to `closed`."""
         async for message in socket:
             if message.type is not aiohttp.WSMsgType.TEXT:
                 raise ServerError("a binary frame came, and this is no session that plays audio")
@@ -158,15 +158,15 @@ class AudioHookPlayer:
             if said.type == "disconnect":
                 self._disconnected = str(said.parameters.get("info") or said.parameters["reason"])
             for entity in self.client.transcripts[heard:]:
-                self._hear(caption_of(entity))
+                self._on_caption(caption_of(entity))
             if self.client.state != "opening":
                 self.began.set()
             if self.client.state == "closed":
                 return
         raise CallLost("the connection was lost, and with it the call: an AudioHook session cannot go on")
 
-    async def _speak(self, socket: aiohttp.ClientWebSocketResponse, frames: AsyncIterator[bytes]) -> None:
-        """Speaks, closes, and waits for `closed`."""
+    async def _send_frames(self, socket: aiohttp.ClientWebSocketResponse, frames: AsyncIterator[bytes]) -> None:
+        """Sends the frames, then `close`, and waits for `closed`."""
         try:
             async with asyncio.timeout(_OPEN_SECONDS):
                 await self.began.wait()

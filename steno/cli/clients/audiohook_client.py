@@ -1,6 +1,6 @@
-"""The client's side of an AudioHook v2 session, as Genesys Cloud is one; no I/O.
+"""The client's side of an AudioHook v2 session, as Genesys Cloud speaks it; without I/O.
 
-It says what it is asked to say, and checks all that the server says against the protocol.
+It makes the messages that it is asked for, and checks all messages of the server against the protocol.
 """
 
 import json
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
-from steno.cli.api import ApiError, shortened
+from steno.cli.api import ApiError, short_reason
 
 SAMPLE_RATE = 8000
 NIL_UUID = "00000000-0000-0000-0000-000000000000"
@@ -19,16 +19,16 @@ _RATE, _BURST = 5, 25
 
 
 class ServerError(ApiError):
-    """The server did not keep to the protocol."""
+    """The server broke the protocol."""
 
 
 def new_id() -> str:
-    """An id as the protocol has them."""
+    """Makes an id in the form of the protocol (a UUID)."""
     return str(uuid4())
 
 
 def duration(samples: int) -> str:
-    """Samples of one channel as `PT1.5S`."""
+    """The duration of a number of samples of one channel, as `PT1.5S`."""
     return f"PT{samples / SAMPLE_RATE:.9f}".rstrip("0").rstrip(".") + "S"
 
 
@@ -48,20 +48,20 @@ class Conversation:
 
     @classmethod
     def probe(cls) -> "Conversation":
-        """What Genesys opens when an integration is saved."""
+        """The conversation of the test session that Genesys opens when an integration is saved."""
         return cls(conversation_id=NIL_UUID, participant_id=NIL_UUID)
 
 
-def offers_of(*channels: Sequence[str]) -> list[dict[str, Any]]:
-    """The ways in which the audio is offered, the first one liked best."""
+def make_offers(*channels: Sequence[str]) -> list[dict[str, Any]]:
+    """The `media` parameter of `open`: what audio is offered, best first."""
     return [{"type": "audio", "format": "PCMU", "channels": list(names), "rate": SAMPLE_RATE} for names in channels]
 
 
-TWO_CHANNELS = offers_of(("external", "internal"), ("external",), ("internal",))
+TWO_CHANNELS = make_offers(("external", "internal"), ("external",), ("internal",))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class ServerMessage:
     """A message of the server."""
 
     type: str
@@ -71,7 +71,7 @@ class Said:
 
 
 class AudioHookClient:
-    """One session. Methods that say something give the text frame to send."""
+    """One session. A method named after a message returns the frame to send."""
 
     def __init__(self, conversation: Conversation, *, offers: Sequence[Mapping[str, Any]] = TWO_CHANNELS) -> None:
         self._conversation = conversation
@@ -94,7 +94,7 @@ class AudioHookClient:
         self._allowed_at: float | None = None
 
     def message(self, kind: str, parameters: Mapping[str, Any] | None = None) -> str:
-        """A message of any type."""
+        """Makes a message of any type."""
         self.sequence += 1
         content = {
             "version": "2",
@@ -108,7 +108,7 @@ class AudioHookClient:
         return json.dumps(content)
 
     def open(self) -> str:
-        """Opens the session."""
+        """Makes `open`."""
         conversation = self._conversation
         self.state = "opening"
         parameters: dict[str, Any] = {
@@ -129,17 +129,17 @@ class AudioHookClient:
         return self.message("open", parameters)
 
     def audio(self, frame: bytes) -> bytes | None:
-        """The next audio, channels interleaved; None while it is not to be sent, its time passes all the same."""
+        """The next audio, channels interleaved; None while none is to be sent, when its time passes all the same."""
         self.position += len(frame) // max(1, len(self.channels))
         return frame if self.state == "open" and not self.paused else None
 
     @property
     def may_ping(self) -> bool:
-        """Whether the last ping was answered."""
+        """Whether the last `ping` was answered, so that another may be sent."""
         return self._ping is None
 
     def ping(self) -> str:
-        """Asks for a sign of life."""
+        """Makes `ping`."""
         if self._ping is not None:
             raise ServerError("no pong came before the next ping")
         text = self.message("ping")
@@ -147,46 +147,46 @@ class AudioHookClient:
         return text
 
     def pause(self) -> str:
-        """Says that no audio comes."""
+        """Makes `paused`."""
         if not self.paused:
             self.paused, self._pause_began = True, self.position
         return self.message("paused")
 
     def resume(self) -> str:
-        """Says that audio comes again, and what was left out."""
+        """Makes `resumed`, with the span that was left out."""
         start = self._pause_began if self.paused else self.position
         self.paused = False
         return self.message("resumed", {"start": duration(start), "discarded": duration(self.position - start)})
 
     def discard(self, samples: int) -> str:
-        """Leaves a span out."""
+        """Makes `discarded` for a span of samples."""
         start = self.position
         self.position += samples
         return self.message("discarded", {"start": duration(start), "discarded": duration(samples)})
 
     def close(self, reason: str = "end") -> str:
-        """Ends the session."""
+        """Makes `close`."""
         self.state = "closing"
         text = self.message("close", {"reason": reason})
         self._closing_sequence = self.sequence
         return text
 
-    def receive(self, text: str, *, now: float) -> Said:
-        """Takes a message of the server.
+    def receive(self, text: str, *, now: float) -> ServerMessage:
+        """Handles a message of the server.
 
         Args:
             text: The text frame.
             now: Seconds of a monotonic clock.
 
         Raises:
-            ServerError: it is none, or it may not be said now.
+            ServerError: it is not valid, or not allowed now.
         """
         try:
-            return self._take(json.loads(text), now)
+            return self._handle(json.loads(text), now)
         except (ValueError, LookupError, TypeError, RecursionError) as error:
-            raise ServerError(f"no message of the protocol: {shortened(error)}") from None
+            raise ServerError(f"no message of the protocol: {short_reason(error)}") from None
 
-    def _take(self, message: Mapping[str, Any], now: float) -> Said:
+    def _handle(self, message: Mapping[str, Any], now: float) -> ServerMessage:
         if message["version"] != "2" or message["id"] != self._conversation.session_id:
             raise ServerError("another version, or another session")
         if message["seq"] != self.server_sequence + 1:
@@ -220,7 +220,7 @@ class AudioHookClient:
                 pass
             case _:
                 raise ServerError(f"a message of type {kind}")
-        return Said(type=kind, parameters=parameters, answer=answer)
+        return ServerMessage(type=kind, parameters=parameters, answer=answer)
 
     def _count(self, now: float) -> None:
         if self._allowed_at is not None:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 
 def signature_base(parts: Mapping[str, str], parameters: str) -> str:
-    """What is signed: a line for each part, and one for the parameters.
+    """The text that is signed: a line for each part, and one for the parameters.
 
     Source: draft-ietf-httpbis-message-signatures-11 §2.5.
     """

@@ -1,4 +1,4 @@
-"""Captions as they come: what is being said in place, what was said as lines; and where to hear them beside the call."""
+"""Receives captions from the notifier, and shows them: hypotheses in place, phrases as lines."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from steno.cli import trust
-from steno.cli.api import Place
+from steno.cli.api import ApiAddress
 from steno.cli.recordings import phrase_line, spoken_line
 from steno.cli.terminal import line, styled
 
@@ -24,7 +24,7 @@ _RETRY_SECONDS = 0.5
 
 
 class CaptionView:
-    """Shows the captions of calls while it is entered: hypotheses at the bottom, replaced as they change, phrases above."""
+    """Shows captions while it is entered: hypotheses at the bottom, replaced as they change, phrases above."""
 
     def __init__(self, console: Console, *, named: bool = False) -> None:
         """`named` puts the call's id before each line."""
@@ -44,8 +44,8 @@ class CaptionView:
             self._live.update(line(), refresh=True)
             self._live.stop()
 
-    def hear(self, caption: Caption) -> None:
-        """The next caption of any call."""
+    def show(self, caption: Caption) -> None:
+        """Shows the next caption, of any call."""
         phrase_id = caption["phrase_id"]
         if caption["type"] == "phrase":
             self._spoken.pop(phrase_id, None)
@@ -66,14 +66,14 @@ class CaptionView:
         return styled("dim", caption["call_id"] if self._named else "")
 
 
-async def follow(place: Place, call_id: str, hear: Callable[[Caption], None]) -> None:
-    """Hears a call's captions at the notifier (server-sent events), from the call's beginning to its end.
+async def follow_captions(address: ApiAddress, call_id: str, on_caption: Callable[[Caption], None]) -> None:
+    """Receives a call's captions from the notifier (server-sent events), from the call's beginning to its end.
 
-    The call need not be known yet. After a lost connection it goes on behind the last caption.
+    The call need not exist yet. After a lost connection it continues after the last caption.
     """
-    url = f"{place.notifier_url}/v1/calls/{quote(call_id, safe='')}/captions"
+    url = f"{address.notifier_url}/v1/calls/{quote(call_id, safe='')}/captions"
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
-    headers = {"Authorization": f"Bearer {place.key}", "Accept": "text/event-stream"}
+    headers = {"Authorization": f"Bearer {address.key}", "Accept": "text/event-stream"}
     cursor = ""
     async with aiohttp.ClientSession(connector=trust.connector(), timeout=timeout, headers=headers) as session:
         while True:
@@ -87,20 +87,20 @@ async def follow(place: Place, call_id: str, hear: Callable[[Caption], None]) ->
                             if event == "end":
                                 return
                             if event in ("hypothesis", "phrase"):
-                                hear({"type": event, **json.loads(data)})
+                                on_caption({"type": event, **json.loads(data)})
             except (aiohttp.ClientError, TimeoutError):
                 pass  # not there yet, or not any more: both pass
             await asyncio.sleep(_RETRY_SECONDS)
 
 
 class ServerSentEvents:
-    """Reads a stream of server-sent events, line by line (HTML Living Standard §9.2.6)."""
+    """A parser of server-sent events, line by line (HTML Living Standard §9.2.6)."""
 
     def __init__(self) -> None:
         self._event, self._data, self._id = "", list[str](), ""
 
     def add_line(self, line: str) -> list[tuple[str, str, str]]:
-        """The event that a line completes, as its name, its data and the last id; none for most lines."""
+        """Returns the event that a line completes (name, data, last id), or an empty list."""
         line = line.rstrip("\r\n")
         if line:
             name, _, value = line.partition(":")

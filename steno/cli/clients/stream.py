@@ -1,4 +1,4 @@
-"""A client of Steno's own door (`docs/protocols/stream.md`): plays a call, and comes back with what was not safe yet.
+"""A client of Steno's own protocol (`docs/protocols/stream.md`): plays a call, and resumes it after a lost connection.
 
 `StreamClient` is the protocol without I/O; `play` runs it over a WebSocket.
 """
@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 
 from steno.cli import trust
-from steno.cli.api import ApiError, shortened
+from steno.cli.api import ApiError, short_reason
 from steno.cli.clients.audio import CallAudio
 from steno.retry import RetryPolicy
 
@@ -36,16 +36,16 @@ _END = json.dumps({"type": "end"})
 
 
 class CallRefused(ApiError):
-    """The door will not have this call, or not any more; the message says why."""
+    """The server refuses the call, or ended it; the message says why."""
 
 
 class CallLost(ApiError):
-    """Nobody answered for as long as the client waits."""
+    """The server could not be reached for as long as the client waits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallDescription:
-    """What a call is said to be when it starts."""
+    """What the client says of a call when it starts it."""
 
     call_id: str
     #: Of each channel: agent, customer, ivr or unknown; empty where nothing is known of any.
@@ -55,7 +55,7 @@ class CallDescription:
 
 
 class State(Enum):
-    """Where a client stands."""
+    """The state of a client."""
 
     #: Not connected, or the door has not answered `start` yet.
     STARTING = auto()
@@ -68,7 +68,7 @@ class State(Enum):
 
 
 class StreamClient:
-    """One call at Steno's own door, over as many connections as it takes. Frames to send pile up in `outgoing`."""
+    """One call, over any number of connections. Frames to be sent are appended to `outgoing`."""
 
     def __init__(self, description: CallDescription, audio: CallAudio) -> None:
         self.state = State.STARTING
@@ -95,11 +95,11 @@ class StreamClient:
 
     @property
     def unsafe_bytes(self) -> int:
-        """How much would be sent again if the connection were lost now."""
+        """How many bytes would be sent again if the connection were lost now."""
         return len(self._kept)
 
-    def connected(self) -> None:
-        """A connection stands: the call is started on it, or goes on."""
+    def open_connection(self) -> None:
+        """Starts or resumes the call on a new connection."""
         self._error = {}
         self.outgoing.clear()
         start: dict[str, Any] = {
@@ -116,11 +116,11 @@ class StreamClient:
         self._begun = True
         self.outgoing.append(json.dumps(start))
 
-    def closed(self, code: int | None) -> None:
-        """The connection is gone, with a close code or without. What was not safe is kept for the next one.
+    def close_connection(self, code: int | None) -> None:
+        """Notes that the connection is closed, with its close code. What was not acknowledged is sent again on the next one.
 
         Raises:
-            CallRefused: there is no use in coming back.
+            CallRefused: the close code says that the call cannot be resumed.
         """
         if self.state in (State.ENDED, State.DONE):
             self.state = State.DONE
@@ -134,37 +134,37 @@ class StreamClient:
         else:
             raise CallRefused(f"the door closed the connection (code {code}) before the call was over")
 
-    def speak(self, audio: bytes) -> None:
-        """The next audio, whole sample frames."""
+    def send_audio(self, audio: bytes) -> None:
+        """Sends the next audio, whole sample frames."""
         if self.state in (State.ENDED, State.DONE):
             return
         self._kept += audio
         if self.state is State.OPEN:
             self.outgoing.append(audio)
 
-    def hang_up(self) -> None:
-        """The call is over: no audio follows."""
+    def end_call(self) -> None:
+        """Ends the call: no audio follows."""
         self._over = True
         if self.state is State.OPEN:
             self.outgoing.append(_END)
 
     def receive(self, text: str) -> Mapping[str, Any]:
-        """A message of the door, which is also given back.
+        """Handles a message of the server, and returns it parsed.
 
         Raises:
-            CallRefused: what it says cannot be.
+            CallRefused: it is not valid.
         """
         try:
             message: dict[str, Any] = json.loads(text)
-            self._take(message)
+            self._handle(message)
         except (ValueError, LookupError, TypeError, RecursionError) as error:
-            raise CallRefused(f"what the door said is no message of its protocol: {shortened(error)}") from None
+            raise CallRefused(f"what the door said is no message of its protocol: {short_reason(error)}") from None
         return message
 
-    def _take(self, message: Mapping[str, Any]) -> None:
+    def _handle(self, message: Mapping[str, Any]) -> None:
         match message["type"]:
             case "started":
-                self._go_on(message["position"])
+                self._resume(message["position"])
             case "ack":
                 self._forget(message["sequence"], message["position"])
             case "phrase":
@@ -181,8 +181,8 @@ class StreamClient:
             case "error":
                 self._error = message
 
-    def _go_on(self, position: int) -> None:
-        """Sends what the door has not got, from where it says."""
+    def _resume(self, position: int) -> None:
+        """Sends again what the server has not received, from the position that it gives."""
         skipped = (position - self.safe) * self._audio.frame_bytes
         if not 0 <= skipped <= len(self._kept):
             raise CallRefused(f"the door goes on at sample {position}, but what it told to be safe ends at {self.safe}")
@@ -200,7 +200,7 @@ class StreamClient:
 
 
 class StreamPlayer:
-    """Runs a `StreamClient` over WebSockets until its call is done."""
+    """Runs a `StreamClient` over WebSockets until its call has ended."""
 
     def __init__(
         self,
@@ -208,30 +208,30 @@ class StreamPlayer:
         *,
         url: str,
         key: str,
-        hear: Callable[[Mapping[str, Any]], None] = lambda message: None,
+        on_message: Callable[[Mapping[str, Any]], None] = lambda message: None,
         patience_seconds: float = 60,
     ) -> None:
         """
         Args:
             client: The call.
-            url: Of the door, `http://HOST:PORT/v1/stream` or with ws.
+            url: `http://HOST:PORT/v1/stream`, or with ws.
             key: API key.
-            hear: Is told every message of the door.
-            patience_seconds: For how long it comes back before it gives up.
+            on_message: Called with every message of the server.
+            patience_seconds: How long it tries to connect before it gives up.
         """
         self.client = client
-        self._url, self._key, self._hear = url, key, hear
+        self._url, self._key, self._on_message = url, key, on_message
         self._patience_seconds = patience_seconds
         self._news = asyncio.Event()
 
     async def play(self, frames: AsyncIterator[bytes]) -> None:
-        """Speaks the frames as they come, and returns when the door has told everything.
+        """Sends the frames as they come, and returns when the server has sent everything.
 
         Raises:
-            CallRefused: the door will not have the call.
-            CallLost: nobody answered for so long.
+            CallRefused: the server refuses the call.
+            CallLost: the server could not be reached for `patience_seconds`.
         """
-        speaking = asyncio.create_task(self._speak(frames))
+        speaking = asyncio.create_task(self._send_frames(frames))
         staying = asyncio.create_task(self._stay_connected())
         try:
             await asyncio.wait({speaking, staying}, return_when=asyncio.FIRST_COMPLETED)
@@ -243,11 +243,11 @@ class StreamPlayer:
             staying.cancel()
             await asyncio.gather(speaking, staying, return_exceptions=True)
 
-    async def _speak(self, frames: AsyncIterator[bytes]) -> None:
+    async def _send_frames(self, frames: AsyncIterator[bytes]) -> None:
         async for frame in frames:
-            self.client.speak(frame)
+            self.client.send_audio(frame)
             self._news.set()
-        self.client.hang_up()
+        self.client.end_call()
         self._news.set()
 
     async def _stay_connected(self) -> None:
@@ -266,24 +266,24 @@ class StreamPlayer:
                 await asyncio.sleep(_BACK_OFF.after(failures))
 
     async def _connect(self, session: aiohttp.ClientSession) -> bool:
-        """One connection from its beginning to its end; whether the door took up the call."""
+        """Runs one connection from its beginning to its end; returns whether the server accepted the call."""
         try:
             connecting = session.ws_connect(self._url, heartbeat=_HEARTBEAT_SECONDS, max_msg_size=_MOST_TOLD_BYTES)
             async with connecting as socket:
-                self.client.connected()
-                taken_up = await self._converse(socket)
-            self.client.closed(socket.close_code)
+                self.client.open_connection()
+                taken_up = await self._exchange(socket)
+            self.client.close_connection(socket.close_code)
         except aiohttp.WSServerHandshakeError as error:
             if error.status < 500:
                 raise CallRefused(f"{self._url} refused the connection: {error.status} {error.message}") from None
             return False
         except (aiohttp.ClientError, OSError, TimeoutError):
-            self.client.closed(None)
+            self.client.close_connection(None)
             return False
         return taken_up
 
-    async def _converse(self, socket: aiohttp.ClientWebSocketResponse) -> bool:
-        """Sends and receives until the connection is gone; whether the door took up the call."""
+    async def _exchange(self, socket: aiohttp.ClientWebSocketResponse) -> bool:
+        """Sends and receives until the connection is closed; returns whether the server accepted the call."""
         taken_up = False
         self._news.set()
         sending = asyncio.create_task(self._send(socket))
@@ -292,7 +292,7 @@ class StreamPlayer:
                 if message.type is aiohttp.WSMsgType.TEXT:
                     heard = self.client.receive(message.data)
                     taken_up |= heard["type"] == "started"
-                    self._hear(heard)
+                    self._on_message(heard)
                     self._news.set()
         finally:
             sending.cancel()

@@ -1,4 +1,4 @@
-"""A Twilio-shaped media stream of our own: what Twilio would send of a call, signed as Twilio signs.
+"""Plays a call as a Twilio media stream, signed as Twilio signs.
 
 `TwilioClient` makes the messages without I/O; `play` sends them over a WebSocket.
 """
@@ -37,7 +37,7 @@ class TwilioClient:
             audio: µ-law at 8 kHz, in one channel or two.
 
         Raises:
-            ApiError: these streams cannot carry it.
+            ApiError: a Twilio stream cannot carry this call.
         """
         if audio.channels > len(TRACKS):
             raise ApiError(f"{audio.path} has {audio.channels} channels; a Twilio stream has {' and '.join(TRACKS)}")
@@ -50,7 +50,7 @@ class TwilioClient:
         self._chunk = 0
 
     def connected(self) -> list[str]:
-        """What is said first."""
+        """Makes the first messages, `connected` and `start`."""
         description = self._description
         parameters = {**description.properties, "call_id": description.call_id, "locale": description.locale}
         if description.roles:
@@ -67,7 +67,7 @@ class TwilioClient:
         return [connected, self._message("start", start)]
 
     def media(self, frame: bytes) -> list[str]:
-        """A frame of all channels, interleaved, as a message for each track."""
+        """Makes a `media` message for each track of a frame of interleaved channels."""
         self._chunk += 1
         return [
             self._message(
@@ -83,11 +83,11 @@ class TwilioClient:
         ]
 
     def dtmf(self, digit: str, *, track: str = "inbound") -> str:
-        """A key was pressed."""
+        """Makes `dtmf`, for a pressed key."""
         return self._message("dtmf", {"track": f"{track}_track", "digit": digit})
 
     def stop(self) -> str:
-        """The call is over."""
+        """Makes `stop`, for the end of the call."""
         return self._message("stop", {"accountSid": self._account_sid, "callSid": self.call_sid})
 
     def _message(self, event: str, content: dict[str, Any]) -> str:
@@ -100,23 +100,23 @@ def _sid(kind: str) -> str:
 
 
 def signature(token: str, url: str) -> str:
-    """`X-Twilio-Signature` of a WebSocket URL (twilio.com/docs/usage/security)."""
+    """The header `X-Twilio-Signature` for a WebSocket URL (twilio.com/docs/usage/security)."""
     return b64encode(hmac.digest(token.encode("utf-8"), url.encode("utf-8"), "sha1")).decode("ascii")
 
 
 async def play(client: TwilioClient, frames: AsyncIterator[bytes], *, url: str, token: str = "", key: str = "") -> None:
-    """Sends a call in frames of `FRAME_MS`, and returns once the door has all of it.
+    """Sends a call in frames of `FRAME_MS`, and returns once the server has received all of it.
 
     Args:
         client: The call.
-        frames: Its audio, each when it has been spoken.
-        url: Of the door, with ws or wss.
+        frames: Its audio, at the times at which it is to be sent.
+        url: Where to connect, with ws or wss.
         token: Auth Token to sign with.
         key: API key, where there is no token.
 
     Raises:
-        CallRefused: the door will not have the call, or ended it.
-        CallLost: the connection was lost; these streams cannot go on.
+        CallRefused: the server refuses the call, or ended it.
+        CallLost: the connection was lost; Twilio streams cannot resume.
     """
     headers = {"X-Twilio-Signature": signature(token, url)} if token else {"Authorization": f"Bearer {key}"}
     try:
@@ -146,7 +146,7 @@ async def _send(client: TwilioClient, frames: AsyncIterator[bytes], socket: aioh
 
 
 async def _until_closed(socket: aiohttp.ClientWebSocketResponse, sending: asyncio.Task[None]) -> None:
-    """The door closes when all of the call is safe; a platform would close by itself."""
+    """Waits until the server closes the connection, which it does once all of the call is stored."""
     receiving = asyncio.create_task(_closing(socket))
     try:
         await asyncio.wait({receiving, sending}, return_when=asyncio.FIRST_COMPLETED)

@@ -70,8 +70,8 @@ def hear(messages: list[str]) -> None:
     """A client of the stream door hears what it is told, and ends with an error of its own where that cannot be."""
     audio = CallAudio(path=_PATH, codec=AudioCodec.PCMU, sample_rate=8000, channels=1)
     client = StreamClient(CallDescription(call_id="call-1"), audio)
-    client.connected()
-    client.speak(bytes(1600))
+    client.open_connection()
+    client.send_audio(bytes(1600))
     for message in messages:
         client.receive(message)
     assert client.unsafe_bytes <= 1600
@@ -146,7 +146,7 @@ def show(caption: dict[str, Any]) -> None:
     written = io.StringIO()
     console = Console(file=written, force_terminal=False, width=10_000)
     with CaptionView(console, named=True) as view:
-        view.hear(caption)
+        view.show(caption)
     shown = written.getvalue()
     wrong = sorted({hex(ord(character)) for character in shown if ord(character) < 0xA0 and ord(character) not in _ALLOWED})
     assert not wrong, f"control characters on the terminal: {wrong[:3]}"

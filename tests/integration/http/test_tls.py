@@ -15,7 +15,7 @@ from support.certificates import Authority
 from support.http_server import BOUNDS, KEY, Served, head, served, status_of
 from websockets.asyncio.client import connect
 
-from steno.cli.api import ApiError, IngestAway, Place, connected
+from steno.cli.api import ApiAddress, ApiError, IngestUnavailable, connect_api
 from steno.http.tls import TlsFiles, TlsFilesUnusable
 
 
@@ -188,11 +188,11 @@ async def test_the_command_line_trusts_a_private_authority(
 ) -> None:
     """`steno --ca FILE` and `STENO_CA_FILE` let it talk to a suite of that authority, and without them it does not."""
     async with served(tmp_path, tls=TlsFiles(pem, pem).context) as steno:
-        place = Place(url=f"https://127.0.0.1:{steno.port}", key=KEY)
-        async with connected(place) as api:
-            with pytest.raises(IngestAway, match="certificate"):
+        place = ApiAddress(url=f"https://127.0.0.1:{steno.port}", key=KEY)
+        async with connect_api(place) as api:
+            with pytest.raises(IngestUnavailable, match="certificate"):
                 await api._json("GET", "/v1/ledger")
         monkeypatch.setenv("STENO_CA_FILE", str(authority.file))
-        async with connected(place) as api:
+        async with connect_api(place) as api:
             with pytest.raises(ApiError, match="404"):
                 await api._json("GET", "/v1/ledger")

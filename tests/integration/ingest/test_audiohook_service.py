@@ -304,7 +304,7 @@ async def test_the_caller_plays_a_call(process: IngestProcess, kafka: str, topic
     def caller() -> AudioHookPlayer:
         headers = upgrade_headers(url, conversation, api_key=API_KEY, secret=SECRET, now=time.time())
         client = AudioHookClient(conversation, offers=offers_for(["agent", "customer"]))
-        return AudioHookPlayer(client, url=url, headers=headers, hear=captions.append, speed=50)
+        return AudioHookPlayer(client, url=url, headers=headers, on_caption=captions.append, speed=50)
 
     await caller().play(frames())
     assert [caption["text"] for caption in captions if caption["type"] == "phrase"] == ["good morning"]

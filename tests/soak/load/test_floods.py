@@ -37,7 +37,7 @@ async def play(
     suite: SuiteUnderTest, call_id: str, sample: Path, *, speed: float, times: int = 1
 ) -> tuple[StreamClient, list[float]]:
     """Plays a sample so many times over in one call; with how long after its last word each phrase came."""
-    place, audio = api.find(suite.data), open_call_audio(sample)
+    place, audio = api.find_api(suite.data), open_call_audio(sample)
     client = StreamClient(CallDescription(call_id=call_id, roles=["agent", "customer"]), audio)
     late, began = list[float](), time.monotonic()
 
@@ -46,7 +46,7 @@ async def play(
             said = (message["start_ms"] + message["duration_ms"]) / 1000
             late.append(time.monotonic() - began - said / speed)
 
-    caller = StreamPlayer(client, url=f"{place.url}/v1/stream", key=place.key, hear=hear, patience_seconds=90)
+    caller = StreamPlayer(client, url=f"{place.url}/v1/stream", key=place.key, on_message=hear, patience_seconds=90)
     frames = itertools.chain.from_iterable(audio.frames(FRAME_MS) for _ in range(times))
     await caller.play(paced(frames, seconds=FRAME_MS / 1000, speed=speed))
     return client, late

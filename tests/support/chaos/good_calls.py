@@ -15,7 +15,7 @@ from support.live_suite import Said, finals
 from support.suite import SAMPLES, SuiteUnderTest, connected
 
 from steno.cli import api
-from steno.cli.api import Place
+from steno.cli.api import ApiAddress
 from steno.cli.clients import audiohook, twilio
 from steno.cli.clients.audio import CallAudio, open_call_audio, paced
 from steno.cli.clients.audiohook_client import AudioHookClient, Conversation
@@ -61,7 +61,7 @@ def good_calls(run: str, count: int) -> list[GoodCall]:
 
 async def play_good_calls(suite: SuiteUnderTest, calls: list[GoodCall], sent: Sent) -> dict[str, list[Said]]:
     """Plays calls side by side; gives what was finally said of each. Fails where one does not complete."""
-    place = api.find(suite.data)
+    place = api.find_api(suite.data)
     producer = AIOKafkaProducer(bootstrap_servers=suite.kafka, acks="all", enable_idempotence=True)
     await producer.start()
     try:
@@ -91,14 +91,14 @@ def _frames(call: GoodCall, audio: CallAudio, sent: Sent, frame_ms: int) -> Asyn
     return sent.noting(call.call_id, frames, frame_ms=frame_ms)
 
 
-async def _at_stream(place: Place, call: GoodCall, audio: CallAudio, sent: Sent) -> None:
+async def _at_stream(place: ApiAddress, call: GoodCall, audio: CallAudio, sent: Sent) -> None:
     client = StreamClient(CallDescription(call_id=call.call_id, roles=ROLES), audio)
     await StreamPlayer(client, url=f"{place.url}/v1/stream", key=place.key).play(_frames(call, audio, sent, 20))
     assert client.complete, f"{call.call_id} was not told that it is complete"
     assert client.phrase_count, f"{call.call_id} was told no transcript"
 
 
-async def _at_audiohook(place: Place, call: GoodCall, audio: CallAudio, sent: Sent) -> None:
+async def _at_audiohook(place: ApiAddress, call: GoodCall, audio: CallAudio, sent: Sent) -> None:
     url = f"{place.url}/v1/audiohook".replace("http", "ws", 1)
     conversation = Conversation(conversation_id=call.call_id)
     headers = audiohook.upgrade_headers(
@@ -110,7 +110,7 @@ async def _at_audiohook(place: Place, call: GoodCall, audio: CallAudio, sent: Se
     assert client.transcripts, f"{call.call_id} was told no captions"
 
 
-async def _at_twilio(place: Place, call: GoodCall, audio: CallAudio, sent: Sent) -> None:
+async def _at_twilio(place: ApiAddress, call: GoodCall, audio: CallAudio, sent: Sent) -> None:
     url = f"{place.url}/v1/twilio".replace("http", "ws", 1)
     client = TwilioClient(CallDescription(call_id=call.call_id, roles=ROLES), audio)
     await twilio.play(client, _frames(call, audio, sent, twilio.FRAME_MS), url=url, token=place.twilio_token)

@@ -98,7 +98,7 @@ async def _bring(suite: SuiteUnderTest, recording: GoodRecording, served: str, p
 
 
 async def _link(suite: SuiteUnderTest, link: dict[str, Any]) -> None:
-    place = api.find(suite.data)
+    place = api.find_api(suite.data)
     headers = {"Authorization": f"Bearer {place.key}", "Idempotency-Key": str(uuid.uuid4())}
     async with (
         aiohttp.ClientSession(headers=headers) as session,

@@ -25,7 +25,7 @@ def shown(*captions: dict[str, Any], terminal: bool = False, named: bool = False
     console = Console(file=io.StringIO(), force_terminal=terminal, width=100, color_system=None, highlight=False)
     with CaptionView(console, named=named) as view:
         for entry in captions:
-            view.hear(entry)
+            view.show(entry)
     written: str = console.file.getvalue()  # type: ignore[attr-defined]
     return written
 

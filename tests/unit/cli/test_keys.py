@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from steno.cli.__main__ import app
-from steno.cli.key_store import add_key, let_see_everything, read_keys, revoke
-from steno.cli.keys import until_when
+from steno.cli.key_store import add_key, grant_all_tenants, read_keys, revoke
+from steno.cli.keys import parse_expiry
 from steno.cli.suite import Suite
 from steno.http.auth import ApiKeys, digest_of, key_line
 
@@ -178,22 +178,22 @@ def test_a_linked_file_stays_linked(tmp_path: Path) -> None:
 )
 def test_when_a_key_expires_is_said_in_several_ways(text: str, when: datetime) -> None:
     """A day, a time, or how long from now."""
-    assert until_when(text, now=NOW) == when
+    assert parse_expiry(text, now=NOW) == when
 
 
 @pytest.mark.parametrize("text", ["", "soon", "1w", "-3d", "2026-11-29", "2027-02-30", "2027-01-31T12:00:00", "999999999d"])
 def test_a_time_that_is_none_or_over_is_refused(text: str) -> None:
     """With a message that says what to give."""
     with pytest.raises(ValueError, match=r"no time|over already"):
-        until_when(text, now=NOW)
+        parse_expiry(text, now=NOW)
 
 
 def test_a_key_from_before_there_were_tenants_can_see_everything(file: Path) -> None:
     """Its line says so afterwards; one that says a tenant stays, and a key that opens nothing is told."""
     file.write_text("# mine\n" + key_line("local", "k") + key_line("bob", "b", tenant="acme"))
-    assert let_see_everything(file, "k")
-    assert let_see_everything(file, "b")
-    assert not let_see_everything(file, "x")
+    assert grant_all_tenants(file, "k")
+    assert grant_all_tenants(file, "b")
+    assert not grant_all_tenants(file, "x")
     assert file.read_text() == "# mine\n" + key_line("local", "k", tenant="*") + key_line("bob", "b", tenant="acme")
 
 

@@ -57,14 +57,14 @@ class Door:
 
 
 def started(client: StreamClient, position: int = 0) -> None:
-    client.connected()
+    client.open_connection()
     client.receive(json.dumps({"type": "started", "call_id": "call-1", **Door.point(position)}))
 
 
 def test_the_start_says_what_the_call_is() -> None:
     """Codec, rate, channels with their roles, language, properties; nothing of resuming at first."""
     client = StreamClient(DESCRIPTION, AUDIO)
-    client.connected()
+    client.open_connection()
     assert json.loads(client.outgoing[0]) == {
         "type": "start",
         "call_id": "call-1",
@@ -81,13 +81,13 @@ def test_what_was_not_acknowledged_is_sent_again() -> None:
     client = StreamClient(DESCRIPTION, AUDIO)
     started(client)
     for byte in range(4):
-        client.speak(bytes([byte]) * 320)
+        client.send_audio(bytes([byte]) * 320)
     client.receive(json.dumps({"type": "ack", "sequence": 3, "position": 160}))
     assert client.unsafe_bytes == 3 * 320
     for sequence in (0, 1, 3):
         client.receive(json.dumps({"type": "phrase", "sequence": sequence}))
-    client.closed(1006)
-    client.connected()
+    client.close_connection(1006)
+    client.open_connection()
     assert json.loads(client.outgoing[0])["resume"] == {"sequence": 3, "position": 160, "phrases": 2}
     client.outgoing.clear()
     client.receive(json.dumps({"type": "started", "sequence": 4, "position": 320}))
@@ -107,9 +107,9 @@ def test_a_door_that_goes_on_where_it_cannot_is_refused() -> None:
     """Audio that was told to be safe is kept no longer: a door that wants it back gets an error, not other audio."""
     client = StreamClient(DESCRIPTION, AUDIO)
     started(client)
-    client.speak(bytes(320))
+    client.send_audio(bytes(320))
     client.receive(json.dumps({"type": "ack", "sequence": 1, "position": 160}))
-    client.closed(None)
+    client.close_connection(None)
     for position in (0, 161):
         with pytest.raises(CallRefused, match=f"sample {position}"):
             started(client, position)
@@ -120,7 +120,7 @@ def test_a_lost_connection_is_come_back_from(code: int | None) -> None:
     """Codes that say that the connection or the server was lost."""
     client = StreamClient(DESCRIPTION, AUDIO)
     started(client)
-    client.closed(code)
+    client.close_connection(code)
     assert client.state is State.STARTING
 
 
@@ -128,14 +128,14 @@ def test_a_lost_connection_is_come_back_from(code: int | None) -> None:
 def test_a_refused_call_is_told_with_the_doors_words(code: int) -> None:
     """Any other code ends the call; the door's own error is what a person reads."""
     client = StreamClient(DESCRIPTION, AUDIO)
-    client.connected()
+    client.open_connection()
     client.receive(json.dumps({"type": "error", "code": "call_id_in_use", "message": "another call has this id"}))
     with pytest.raises(CallRefused, match=r"another call has this id \(call_id_in_use\)"):
-        client.closed(code)
+        client.close_connection(code)
     client = StreamClient(DESCRIPTION, AUDIO)
     started(client)
     with pytest.raises(CallRefused, match=str(code)):
-        client.closed(code)
+        client.close_connection(code)
 
 
 def test_an_end_by_others_stops_the_audio() -> None:
@@ -144,9 +144,9 @@ def test_an_end_by_others_stops_the_audio() -> None:
     started(client)
     client.outgoing.clear()
     client.receive('{"type": "ended", "complete": false}')
-    client.speak(bytes(320))
+    client.send_audio(bytes(320))
     assert not client.outgoing
-    client.closed(1000)
+    client.close_connection(1000)
     assert (client.state, client.complete) == (State.DONE, False)
 
 
@@ -164,12 +164,12 @@ def test_wherever_the_connection_is_cut_the_door_hears_what_was_said(seed: int, 
             chance.choice(["speak", "deliver", "deliver", "answer", "answer", "acknowledge", "cut"]) if connected else "connect"
         ):
             case "connect":
-                client.connected()
+                client.open_connection()
                 connected, back = True, []
             case "speak" if waiting:
-                client.speak(waiting.pop(0))
+                client.send_audio(waiting.pop(0))
             case "speak" if not hung_up:
-                client.hang_up()
+                client.end_call()
                 hung_up = True
             case "deliver" if client.outgoing:
                 back += door.receive(client.outgoing.popleft())
@@ -179,13 +179,13 @@ def test_wherever_the_connection_is_cut_the_door_hears_what_was_said(seed: int, 
                 told = back.pop(0)
                 client.receive(json.dumps(told))
                 if told["type"] == "error":
-                    client.closed(1008)
+                    client.close_connection(1008)
                     connected = False
             case "cut" if cuts and not door.ended:
                 cuts -= 1
                 if chance.random() < 0.5:
                     door.die()
-                client.closed(chance.choice([None, 1006, 1011, 1012, 1013]))
+                client.close_connection(chance.choice([None, 1006, 1011, 1012, 1013]))
                 connected = False
     assert bytes(door.heard) == b"".join(frames)
     assert client.complete

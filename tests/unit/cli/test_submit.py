@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from steno.cli import api, submit
 from steno.cli.__main__ import app
-from steno.cli.api import Api, ApiError, IngestAway
+from steno.cli.api import Api, ApiError, IngestUnavailable
 
 
 class Ingest:
@@ -21,7 +21,7 @@ class Ingest:
         self.asked = 0
         self.accepted: list[str] = []
         self.most = 1_000_000
-        self.error: BaseException = IngestAway("http://ingest.example does not answer")
+        self.error: BaseException = IngestUnavailable("http://ingest.example does not answer")
 
     async def answer(self, _api: Api, _method: str, _path: str, *, data: Any, headers: Any) -> Any:
         del headers

@@ -53,7 +53,7 @@ def test_whatever_is_cleaned_is_harmless_and_clean(text: str) -> None:
 def test_what_is_text_stays(capsys: pytest.CaptureFixture[str]) -> None:
     """Letters of every script, joiners, and what only looks like markup or an emoji's name."""
     told = "電話 «ü» مرحبا न\u200dम \u200c👩\u200d👩 [bold]no[/bold] :smile: 100% \\[x]"
-    terminal.Terminal().say(told)
+    terminal.Terminal().print_line(told)
     assert capsys.readouterr().out == told + "\n"
     assert clean("a\tb\r\n\r\nc") == "a b c"
     assert clean(EVIL) == SEEN
@@ -70,7 +70,7 @@ def test_a_line_is_styled_by_what_prints_it_alone() -> None:
 
 def test_an_error_of_several_lines_cannot_be_taken_for_others(capsys: pytest.CaptureFixture[str]) -> None:
     """Further lines, the end of a log say, are indented."""
-    terminal.Terminal().fail(f"it ended:\n{EVIL}\nsteno: fine")
+    terminal.Terminal().print_error(f"it ended:\n{EVIL}\nsteno: fine")
     first, *more = capsys.readouterr().out.splitlines()
     assert first == "steno: it ended:"
     assert all(text.startswith("  ") for text in more)
@@ -155,7 +155,7 @@ def test_captions_are_harmless(kind: str) -> None:
     for text in ("text", EVIL):
         console = Console(file=io.StringIO(), force_terminal=True, width=1000, color_system=None)
         with CaptionView(console, named=True) as view:
-            view.hear(
+            view.show(
                 {"type": kind, "call_id": text, "phrase_id": "p", "channel": 0, "role": text, "start_ms": 0, "text": text}
                 | {"stable_text": text[:3]}
             )

@@ -25,7 +25,7 @@ from steno_ingest.calls.doors.audio_format import AudioFormat
 from steno_ingest.calls.doors.port import Refusal
 from support.audiohook_session import FRAME, Session, ended, opened, phrase
 
-from steno.cli.clients.audiohook_client import Conversation, offers_of
+from steno.cli.clients.audiohook_client import Conversation, make_offers
 from steno.events.records import AudioCodec, CallChannel, GapReason, Role
 
 
@@ -66,13 +66,13 @@ def test_an_open_offers_the_call() -> None:
 @pytest.mark.parametrize(
     ("offers", "chosen"),
     [
-        (offers_of(("external",), ("internal",), ("external", "internal")), ("external", "internal")),
-        (offers_of(("internal", "external"), ("external", "internal")), ("internal", "external")),
-        (offers_of(("internal",), ("external",)), ("internal",)),
-        ([*offers_of(("external", "supervisor")), *offers_of(("external",))], ("external",)),
-        ([{**offers_of(("external", "internal"))[0], "format": "OPUS"}, *offers_of(("external",))], ("external",)),
-        ([{**offers_of(("external", "internal"))[0], "rate": 16000}, *offers_of(("external",))], ("external",)),
-        ([{**offers_of(("external",))[0], "more": 1}], ("external",)),
+        (make_offers(("external",), ("internal",), ("external", "internal")), ("external", "internal")),
+        (make_offers(("internal", "external"), ("external", "internal")), ("internal", "external")),
+        (make_offers(("internal",), ("external",)), ("internal",)),
+        ([*make_offers(("external", "supervisor")), *make_offers(("external",))], ("external",)),
+        ([{**make_offers(("external", "internal"))[0], "format": "OPUS"}, *make_offers(("external",))], ("external",)),
+        ([{**make_offers(("external", "internal"))[0], "rate": 16000}, *make_offers(("external",))], ("external",)),
+        ([{**make_offers(("external",))[0], "more": 1}], ("external",)),
     ],
 )
 def test_the_best_offer_is_taken_as_it_is(offers: list[dict[str, Any]], chosen: tuple[str, ...]) -> None:
@@ -88,12 +88,12 @@ def test_the_best_offer_is_taken_as_it_is(offers: list[dict[str, Any]], chosen: 
 
 def test_linear_audio_is_taken_where_nothing_else_is_offered() -> None:
     """L16 is taken as 16 bit samples, and behind PCMU."""
-    linear = {**offers_of(("external", "internal"))[0], "format": "L16"}
+    linear = {**make_offers(("external", "internal"))[0], "format": "L16"}
     session = Session(offers=[linear])
     (offered,) = session.send(session.client.open())
     assert isinstance(offered, Offered)
     assert offered.format.codec is AudioCodec.S16LE
-    session = Session(offers=[linear, *offers_of(("external", "internal"))])
+    session = Session(offers=[linear, *make_offers(("external", "internal"))])
     (offered,) = session.send(session.client.open())
     assert isinstance(offered, Offered)
     assert offered.format.codec is AudioCodec.PCMU
@@ -101,7 +101,7 @@ def test_linear_audio_is_taken_where_nothing_else_is_offered() -> None:
 
 def test_no_call_without_media_that_can_be_taken() -> None:
     """Where no offer can be taken, the client is told, and no call is offered."""
-    session = Session(offers=[{**offers_of(("external",))[0], "format": "OPUS"}])
+    session = Session(offers=[{**make_offers(("external",))[0], "format": "OPUS"}])
     assert session.send(session.client.open()) == []
     assert session.types == ["disconnect", "closed"]
     assert "no media is offered" in session.said[0].parameters["info"]

@@ -9,7 +9,7 @@ from steno_ingest.calls.doors.actions import Action, Audio, Close, Ended, Gap, O
 from steno_ingest.calls.doors.audiohook import AudioHookDoor, AudioHookOptions
 from support.effort import examples
 
-from steno.cli.clients.audiohook_client import AudioHookClient, Conversation, offers_of
+from steno.cli.clients.audiohook_client import AudioHookClient, Conversation, make_offers
 from steno.events.records import Hypothesis, Phrase
 
 
@@ -19,7 +19,7 @@ class Exchange(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         conversation = Conversation()
-        self.client = AudioHookClient(conversation, offers=offers_of(("external", "internal")))
+        self.client = AudioHookClient(conversation, offers=make_offers(("external", "internal")))
         self.door = AudioHookDoor(
             session_id=conversation.session_id, organization_id=conversation.organization_id, options=AudioHookOptions()
         )

@@ -160,19 +160,19 @@ def test_the_log_has_what_was_said_wherever_the_connection_is_cut(seed: int, cou
         match chance.choice(STEPS) if connected else "connect":
             case "connect":
                 ingest.connect()
-                client.connected()
+                client.open_connection()
                 connected = True
             case "speak" if waiting:
-                client.speak(waiting.pop(0))
+                client.send_audio(waiting.pop(0))
             case "speak" if not hung_up:
-                client.hang_up()
+                client.end_call()
                 hung_up = True
             case "deliver" if client.outgoing:
                 ingest.receive(client.outgoing.popleft())
             case "answer" if ingest.back:
                 client.receive(ingest.back.popleft())
             case "answer" if ingest.closed is not None:
-                client.closed(ingest.closed)
+                client.close_connection(ingest.closed)
                 connected = False
             case "write":
                 ingest.write()
@@ -185,7 +185,7 @@ def test_the_log_has_what_was_said_wherever_the_connection_is_cut(seed: int, cou
                 ingest.lose()
                 if chance.random() < 0.5:
                     ingest.die()
-                client.closed(chance.choice([None, 1006, 1011, 1012, 1013]))
+                client.close_connection(chance.choice([None, 1006, 1011, 1012, 1013]))
                 connected = False
     while ingest._line:
         ingest.write()

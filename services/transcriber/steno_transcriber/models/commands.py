@@ -42,7 +42,7 @@ def pull(name: Name, folder: Folder = None) -> None:
     finally:
         for source in sources:
             source.close()
-    out.say(f"{name} is in {directory}")
+    out.print_line(f"{name} is in {directory}")
 
 
 @app.command()
@@ -52,10 +52,10 @@ def verify(name: Name, folder: Folder = None) -> None:
     store = ModelStore()
     faults = store.verify(model, folder)
     for fault in faults:
-        notes.say(f"{fault.path} {fault.reason}")
+        notes.print_line(f"{fault.path} {fault.reason}")
     if faults:
         _fail(f"{name}: {len(faults)} of {len(model.files)} files wrong; `steno models pull {name}` brings them anew")
-    out.say(f"{name}: {len(model.files)} files right in {folder or store.directory(model)}")
+    out.print_line(f"{name}: {len(model.files)} files right in {folder or store.directory(model)}")
 
 
 def _pull(model: Model, sources: list[Source]) -> Path:
@@ -77,7 +77,7 @@ def _find(name: str) -> Model:
 
 
 def _fail(message: str) -> NoReturn:
-    notes.fail(message, who="steno models")
+    notes.print_error(message, who="steno models")
     raise typer.Exit(1)
 
 
