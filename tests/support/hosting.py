@@ -85,6 +85,8 @@ class MemoryLedger:
                 paused=view.paused,
                 pause_requested_by=view.pause_requested_by,
                 pause_reason=view.pause_reason,
+                paused_by_peer=view.paused_by_peer,
+                resume_asked_by=view.resume_asked_by,
                 end_requested_by=view.end_requested_by,
             )
             for view in await self.open_calls(instance=instance)

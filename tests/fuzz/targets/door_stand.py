@@ -24,8 +24,8 @@ from steno_ingest.calls.doors.actions import (
     Updated,
 )
 from steno_ingest.calls.doors.port import Door, Refusal
-from steno_ingest.calls.hosting.gate import Holder
 from steno_ingest.calls.hosting.session import CallSession, Entry, IllegalInput, State
+from steno_ingest.calls.ledger.pauses import GateState, Holder
 
 from steno.events.codec import Codec
 from steno.events.records import CallStarted
@@ -163,7 +163,7 @@ class Stand:
             self._do(self.door.refuse(Refusal.NOT_VALID, now=self.now))
             return
         self.session = CallSession(started, chunk_ms=100, clock=self._clock, at=offered.resume)
-        self._kept(self.session.start(paused_by=Holder.PEER if offered.paused else None))
+        self._kept(self.session.start(GateState.BY_PEER if offered.paused else GateState.OPEN))
         self._do(self.door.accept(at=self.session.received, now=self.now))
 
     def _told(self, session: CallSession, action: Action) -> None:

@@ -1,5 +1,7 @@
 """Calls of one process and the rest of the world: what is asked at another process, and calls that move or are lost."""
 
+import asyncio
+
 import pytest
 from steno_ingest.calls.doors.actions import Audio, Paused, Resumed
 from steno_ingest.calls.doors.port import Refusal
@@ -7,11 +9,12 @@ from steno_ingest.calls.hosting.admission import OfferRefused
 from steno_ingest.calls.hosting.host import CallHost
 from steno_ingest.calls.hosting.hosted_call import HostedCall
 from steno_ingest.calls.hosting.reconciler import Reconciler
+from steno_ingest.calls.ledger.pauses import GateState
 from steno_ingest.tables import outbox
 from support.hosting import MemoryLog, ScriptedPeer, offer
 from support.ingest import CODEC, Ingest
 
-from steno.events.records import CallEnded, CallPaused, CallResumed, CallStatus
+from steno.events.records import CallEnded, CallPaused, CallResumed, CallState, CallStatus
 
 
 class Process:
@@ -72,6 +75,46 @@ async def test_a_peer_does_not_open_what_was_closed_elsewhere(ingest: Ingest) ->
         await process.reconciler.reconcile()
     assert (await ingest.calls.call("c")).pause_requested_by == "tester"
     await process.host.stop()
+
+
+async def test_a_peer_that_pauses_keeps_its_pause_whoever_resumes_elsewhere(ingest: Ingest) -> None:
+    """It is asked once to go on, and at no moment does the ledger have it that the call goes on."""
+    process = Process(ingest, "0")
+    call = await process.take()
+    process.host.handle(call, Paused())
+    await _until_paused(ingest, True)
+    assert (await ingest.client.post("/v1/calls/c/resume")).is_success
+    assert (await ingest.calls.call("c")).paused
+    for _ in range(3):
+        await process.reconciler.reconcile()
+        while call.gate.ledger_differs:
+            await asyncio.sleep(0)
+    assert process.peer.asked == ["resume"]
+    assert call.gate.closed
+    process.host.handle(call, Resumed())
+    await _until_paused(ingest, False)
+    told = [CODEC.decode(row.value) for row in await ingest.rows(outbox)]
+    assert [record.paused for record in told if isinstance(record, CallState)] == [False, True, False]
+    await process.host.stop()
+
+
+async def test_a_call_that_both_pause_moves_paused_by_both(ingest: Ingest) -> None:
+    """It goes on once neither pauses it, whichever is first."""
+    before, after = Process(ingest, "0"), Process(ingest, "1")
+    call = await before.take()
+    before.host.handle(call, Paused())
+    await _until_paused(ingest, True)
+    assert (await ingest.client.post("/v1/calls/c/pause")).is_success
+    call = await after.take(resume=(0, 0))
+    states = [call.gate.state]
+    assert (await ingest.client.post("/v1/calls/c/resume")).is_success
+    await after.reconciler.reconcile()
+    states.append(call.gate.state)
+    after.host.handle(call, Resumed())
+    await _until_paused(ingest, False)
+    assert [*states, call.gate.state] == [GateState.BY_BOTH, GateState.BY_PEER, GateState.OPEN]
+    await before.host.stop()
+    await after.host.stop()
 
 
 async def _until_paused(ingest: Ingest, paused: bool) -> None:

@@ -8,6 +8,7 @@ from steno_ingest.calls.doors.port import Refusal
 from steno_ingest.calls.hosting import admission
 from steno_ingest.calls.hosting.admission import OfferRefused
 from steno_ingest.calls.hosting.hosted_call import HostedCall
+from steno_ingest.calls.ledger.pauses import GateState
 from support.hosting import Hosting, MemoryLedger, ScriptedPeer, offer
 
 from steno.events.records import AudioChunk, CallEnded, CallPaused, CallStarted
@@ -223,7 +224,7 @@ async def test_an_answer_that_is_older_than_a_pause_opens_nothing() -> None:
     """The ledger was asked before it knew of the pause: what it said then does not count."""
     hosting = Hosting()
     call, _ = await taken(hosting)
-    call.gate.note_ledger(paused=True)
+    call.gate.note_ledger(GateState.BY_SERVICE)
     looked = asyncio.create_task(_slowly(hosting))
     await hosting.settle()
     await hosting.host.pause("c", by=Caller("desk", everything=True), reason="")

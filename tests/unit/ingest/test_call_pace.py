@@ -13,9 +13,9 @@ from steno_ingest.calls.doors.actions import Offered, ResumePoint
 from steno_ingest.calls.doors.audio_format import AudioFormat
 from steno_ingest.calls.hosting import driver as driver_module
 from steno_ingest.calls.hosting.admission import OfferRefused
-from steno_ingest.calls.hosting.gate import Holder
 from steno_ingest.calls.hosting.pace import PARTY_SECONDS_PER_SECOND, SMALL_BURST_SECONDS, Pace, PartyBurst
 from steno_ingest.calls.hosting.session import CallSession, IllegalInput
+from steno_ingest.calls.ledger.pauses import Holder
 from support.hosting import Hosting, ScriptedPeer
 from support.wire import Line
 

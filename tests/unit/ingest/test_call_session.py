@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from steno_ingest.calls.doors.actions import ResumePoint
-from steno_ingest.calls.hosting.gate import Holder
 from steno_ingest.calls.hosting.session import CallSession, Entry, IllegalInput
+from steno_ingest.calls.ledger.pauses import GateState, Holder
 
 from steno.events.records import (
     AudioChunk,
@@ -83,7 +83,7 @@ def test_a_call_begins_with_its_start() -> None:
 def test_a_call_that_begins_paused_says_so_before_any_audio() -> None:
     """CallStarted, CallPaused; audio is dropped, and only the clock goes on."""
     made = session(started=False)
-    start, paused = records(made.start(paused_by=Holder.PEER))
+    start, paused = records(made.start(GateState.BY_PEER))
     assert isinstance(start, CallStarted)
     assert isinstance(paused, CallPaused)
     assert made.audio(noise(900)) == []
@@ -191,7 +191,7 @@ def test_a_call_that_goes_on_elsewhere_says_how_its_gate_stands() -> None:
     point = ResumePoint(sequence=7, position=5600)
     opened, closed = session(at=point, started=False), session(at=point, started=False)
     assert [type(record) for record in records(opened.start())] == [CallResumed]
-    assert [type(record) for record in records(closed.start(paused_by=Holder.SERVICE))] == [CallPaused]
+    assert [type(record) for record in records(closed.start(GateState.BY_SERVICE))] == [CallPaused]
     assert opened.flushed == point
     assert closed.flushed.sequence > point.sequence + 100
 

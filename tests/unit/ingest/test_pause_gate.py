@@ -1,8 +1,15 @@
 """The pause gate: who pauses a call, what the peer is asked, and what the ledger has of it."""
 
+from dataclasses import replace
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from steno_ingest.calls.hosting.gate import PAUSES, RESUMES, TRANSITIONS, Ask, GateInput, GateState, Holder, PauseGate
+from steno_ingest.calls.hosting.gate import PauseGate
+from steno_ingest.calls.ledger.changes import Changes, new_call, set_paused
+from steno_ingest.calls.ledger.pauses import PAUSES, RESUMES, TRANSITIONS, Ask, GateInput, GateState, Holder
+from steno_ingest.calls.ledger.view import CallView
+from support.calls import AT, call_started
 
 
 def test_the_table_is_complete() -> None:
@@ -31,7 +38,7 @@ def test_the_peer_is_asked_for_what_the_service_wants(inputs: list[GateInput]) -
     """It is asked to pause when the service begins to, and when it resumes against that, to resume when the service does."""
     gate = PauseGate()
     for told in inputs:
-        by_service = gate.state in (GateState.BY_SERVICE, GateState.BY_BOTH)
+        by_service = gate.state.by_service
         expected = {
             GateInput.PEER_PAUSES: None,
             GateInput.PEER_RESUMES: Ask.PAUSE if by_service else None,
@@ -43,29 +50,76 @@ def test_the_peer_is_asked_for_what_the_service_wants(inputs: list[GateInput]) -
 
 
 def test_the_ledger_is_told_while_it_has_it_otherwise() -> None:
-    """Until it is known to have the call paused, and again once the call goes on."""
+    """Until it is known there that the peer pauses, and again once the peer goes on; what the service does stands there."""
     gate = PauseGate()
     gate.apply(GateInput.PEER_PAUSES)
     assert gate.ledger_differs
-    gate.note_ledger(paused=True)
+    gate.note_ledger(GateState.BY_PEER)
+    gate.apply(GateInput.SERVICE_PAUSES)
     assert not gate.ledger_differs
     gate.apply(GateInput.PEER_RESUMES)
     assert gate.ledger_differs
 
 
 def test_what_was_asked_elsewhere_is_read_from_the_ledger() -> None:
-    """A pause by somebody's name is the service's; one without is the peer's and asks for nothing; a known pause is ended."""
-    gate = PauseGate()
-    assert gate.asked_by_ledger(paused=True, requested_by="desk") is GateInput.SERVICE_PAUSES
-    assert gate.asked_by_ledger(paused=True, requested_by="") is None
-    assert gate.asked_by_ledger(paused=False, requested_by="desk") is None
-    gate.note_ledger(paused=True)
-    assert gate.asked_by_ledger(paused=False, requested_by="desk") is GateInput.SERVICE_RESUMES
+    """A pause of the service is applied, and ended where it was known to stand there; one of the peer asks for nothing."""
+    gate, call = PauseGate(), new()
+    paused = changed(call, set_paused(call, True, by="desk", reason=""))
+    assert gate.asked_by_ledger(paused) is GateInput.SERVICE_PAUSES
+    assert gate.asked_by_ledger(new(paused=True)) is None
+    assert gate.asked_by_ledger(new()) is None
+    gate.note_ledger(GateState.BY_SERVICE)
+    assert gate.asked_by_ledger(new()) is GateInput.SERVICE_RESUMES
+
+
+def test_the_peer_is_asked_once_to_go_on_by_what_was_asked_elsewhere() -> None:
+    """The ledger has it until the peer was asked, and its process says how it stands."""
+    gate, call = PauseGate(), new(paused=True)
+    gate.apply(GateInput.PEER_PAUSES)
+    gate.note_ledger(call.gate)
+    call = changed(call, set_paused(call, False, by="desk", reason=""))
+    assert call.gate is GateState.BY_PEER
+    assert gate.asked_by_ledger(call) is GateInput.SERVICE_RESUMES
+    gate.note_ledger(call.gate, asked=True)
+    assert gate.ledger_differs
+    call = changed(call, set_paused(call, True, by="", reason=""))
+    assert gate.asked_by_ledger(call) is None
 
 
 def test_an_answer_from_before_is_known_by_its_revision() -> None:
     """Whatever is learnt of the ledger makes what it was asked before out of date."""
     gate = PauseGate()
     before = gate.revision
-    gate.note_ledger(paused=False)
+    gate.note_ledger(GateState.OPEN)
     assert gate.revision > before
+
+
+@given(st.lists(st.sampled_from(GateInput)))
+def test_the_ledger_goes_by_the_same_rule(inputs: list[GateInput]) -> None:
+    """Whoever is told what: who pauses the call is the same in the row as at the gate, and who asked is known while they do."""
+    gate, call = PauseGate(), new()
+    for told in inputs:
+        gate.apply(told)
+        by = "desk" if told in (GateInput.SERVICE_PAUSES, GateInput.SERVICE_RESUMES) else ""
+        pauses = told in (GateInput.PEER_PAUSES, GateInput.SERVICE_PAUSES)
+        call = changed(call, set_paused(call, pauses, by=by, reason="card"))
+        assert call.gate is gate.state
+        assert call.paused is gate.closed
+        assert not gate.state.by_service or call.pause_requested_by == "desk"
+
+
+@pytest.mark.parametrize(
+    ("paused", "requested_by", "state"),
+    [(False, "desk", GateState.OPEN), (True, "", GateState.BY_PEER), (True, "desk", GateState.BY_SERVICE)],
+)
+def test_what_an_earlier_version_wrote_is_read(paused: bool, requested_by: str, state: GateState) -> None:
+    """It says of a paused call either that somebody asked for it, or that its peer did."""
+    assert replace(new(), paused=paused, pause_requested_by=requested_by).gate is state
+
+
+def new(*, paused: bool = False) -> CallView:
+    return new_call(call_started(), door="stream", instance="0", paused=paused, chunk_ms=100, at=AT)
+
+
+def changed(call: CallView, changes: Changes) -> CallView:
+    return replace(call, **changes)

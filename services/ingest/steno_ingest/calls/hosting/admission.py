@@ -18,8 +18,8 @@ from steno_ingest.calls.doors.actions import Offered, ResumePoint
 from steno_ingest.calls.doors.port import Refusal
 from steno_ingest.calls.hosting.chunk_length import chunk_ms_of_new_call
 from steno_ingest.calls.hosting.conversations import Conversation, conversation_of
-from steno_ingest.calls.hosting.gate import Holder
 from steno_ingest.calls.hosting.session import CallSession
+from steno_ingest.calls.ledger.pauses import GateState
 from steno_ingest.calls.ledger.view import CallView, start_of
 from steno_ingest.errors import CallAlreadyEnded, CallIdInUse, NotThere, Refused
 
@@ -59,7 +59,7 @@ class Admitted:
 
     session: CallSession
     #: Who holds its gate from the beginning.
-    paused_by: Holder | None
+    gate: GateState
     reason: str = ""
     #: Its peer may come back for it.
     resumable: bool
@@ -119,7 +119,7 @@ class Admission:
             session = self._session(started, chunk_ms=chunk_ms)
             return Admitted(
                 session=session,
-                paused_by=Holder.PEER if offered.paused else None,
+                gate=GateState.BY_PEER if offered.paused else GateState.OPEN,
                 resumable=resumable,
                 conversation=conversation_of(offered, door=door, caller=caller),
                 awaited_seconds=offered.awaited_seconds,
@@ -130,18 +130,16 @@ class Admission:
     async def resume(self, offered: Offered, *, caller: Caller) -> Admitted:
         """Has a call go on here that was begun elsewhere, or in the process before this one. Raises `OfferRefused`.
 
-        While the ledger has it paused it stays so: for whoever asked by the API, else for its peer.
+        While the ledger has it paused it stays so, for whoever pauses it there.
         """
 
         async def resumed() -> Admitted:
             view = await self._ledger.resume(offered.call_id, instance=self._instance, caller=caller)
             # A call that an upstream system began was cut by nobody here.
             session = self._session(start_of(view), chunk_ms=view.chunk_ms or self._chunk_ms, at=offered.resume)
-            holder = Holder.SERVICE if view.pause_requested_by else Holder.PEER
-            paused_by = holder if view.paused else None
             return Admitted(
                 session=session,
-                paused_by=paused_by,
+                gate=view.gate,
                 reason=view.pause_reason,
                 resumable=True,
                 heard_position=view.heard_position,

@@ -1,96 +1,11 @@
-"""The pause gate of a call: who pauses it, and whether its audio is dropped. Pure, and the only place where that is decided.
+"""The pause gate of a call whose peer is connected here: whether its audio is dropped, and what the ledger has of it. Pure.
 
-The peer and the service (whoever asked by the API) pause a call each for themselves, so that neither resumes it for the other:
-
-| state      | peer pauses | peer resumes           | service pauses         | service resumes       |
-|------------|-------------|------------------------|------------------------|-----------------------|
-| open       | by peer     | open                   | by service; ask: pause | open; ask: resume     |
-| by peer    | by peer     | open                   | by both; ask: pause    | by peer; ask: resume  |
-| by service | by both     | by service; ask: pause | by service             | open; ask: resume     |
-| by both    | by both     | by service; ask: pause | by both                | by peer; ask: resume  |
-
-"ask" is what the peer is asked to do. The gate also keeps what the ledger has of it, because a call may go on at another
-process, which reads there whether it is paused.
+The ledger has it too because a call may go on at another process, and because the service may be asked at another one. It is
+told what the peer does; what the service does is written there by whoever was asked.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import StrEnum
-
-
-class Holder(StrEnum):
-    """Who pauses a call."""
-
-    PEER = "peer"
-    #: Whoever asked by the API.
-    SERVICE = "service"
-
-
-class GateState(StrEnum):
-    """Who pauses the call now."""
-
-    OPEN = "open"
-    BY_PEER = "by_peer"
-    BY_SERVICE = "by_service"
-    BY_BOTH = "by_both"
-
-
-class GateInput(StrEnum):
-    """What changes a gate."""
-
-    PEER_PAUSES = "peer_pauses"
-    PEER_RESUMES = "peer_resumes"
-    SERVICE_PAUSES = "service_pauses"
-    SERVICE_RESUMES = "service_resumes"
-
-
-class Ask(StrEnum):
-    """What the peer is asked to do."""
-
-    PAUSE = "pause"
-    RESUME = "resume"
-
-
-@dataclass(frozen=True, slots=True)
-class Transition:
-    """What an input leads to."""
-
-    to: GateState
-    ask: Ask | None = None
-
-
-TRANSITIONS: Mapping[GateState, Mapping[GateInput, Transition]] = {
-    GateState.OPEN: {
-        GateInput.PEER_PAUSES: Transition(GateState.BY_PEER),
-        GateInput.PEER_RESUMES: Transition(GateState.OPEN),
-        GateInput.SERVICE_PAUSES: Transition(GateState.BY_SERVICE, Ask.PAUSE),
-        GateInput.SERVICE_RESUMES: Transition(GateState.OPEN, Ask.RESUME),
-    },
-    GateState.BY_PEER: {
-        GateInput.PEER_PAUSES: Transition(GateState.BY_PEER),
-        GateInput.PEER_RESUMES: Transition(GateState.OPEN),
-        GateInput.SERVICE_PAUSES: Transition(GateState.BY_BOTH, Ask.PAUSE),
-        GateInput.SERVICE_RESUMES: Transition(GateState.BY_PEER, Ask.RESUME),
-    },
-    GateState.BY_SERVICE: {
-        GateInput.PEER_PAUSES: Transition(GateState.BY_BOTH),
-        GateInput.PEER_RESUMES: Transition(GateState.BY_SERVICE, Ask.PAUSE),
-        GateInput.SERVICE_PAUSES: Transition(GateState.BY_SERVICE),
-        GateInput.SERVICE_RESUMES: Transition(GateState.OPEN, Ask.RESUME),
-    },
-    GateState.BY_BOTH: {
-        GateInput.PEER_PAUSES: Transition(GateState.BY_BOTH),
-        GateInput.PEER_RESUMES: Transition(GateState.BY_SERVICE, Ask.PAUSE),
-        GateInput.SERVICE_PAUSES: Transition(GateState.BY_BOTH),
-        GateInput.SERVICE_RESUMES: Transition(GateState.BY_PEER, Ask.RESUME),
-    },
-}
-"""The table above."""
-
-PAUSES: Mapping[Holder, GateInput] = {Holder.PEER: GateInput.PEER_PAUSES, Holder.SERVICE: GateInput.SERVICE_PAUSES}
-RESUMES: Mapping[Holder, GateInput] = {Holder.PEER: GateInput.PEER_RESUMES, Holder.SERVICE: GateInput.SERVICE_RESUMES}
-
-_BY_PEER = frozenset({GateState.BY_PEER, GateState.BY_BOTH})
+from steno_ingest.calls.ledger.pauses import TRANSITIONS, GateInput, GateState, Transition
+from steno_ingest.calls.ledger.view import CallView, Standing
 
 
 class PauseGate:
@@ -98,9 +13,11 @@ class PauseGate:
 
     def __init__(self) -> None:
         self.state = GateState.OPEN
-        #: Whether the ledger has the call paused, as far as is known here.
-        self.ledger_paused = False
-        #: Rises whenever that is learnt; what the ledger was asked before is out of date then.
+        #: How the ledger has it, as far as is known here.
+        self.in_ledger = GateState.OPEN
+        #: Whether the ledger has that the service wants the peer to go on, which the peer was asked.
+        self.asked = False
+        #: Rises whenever something of the ledger is learnt; what it was asked before is out of date then.
         self.revision = 0
 
     @property
@@ -111,12 +28,12 @@ class PauseGate:
     @property
     def closed_by_peer(self) -> bool:
         """Whether the peer pauses the call, alone or beside the service."""
-        return self.state in _BY_PEER
+        return self.state.by_peer
 
     @property
     def ledger_differs(self) -> bool:
-        """Whether the ledger has it otherwise, and is to be told."""
-        return self.ledger_paused is not self.closed
+        """Whether the ledger is to be told how the peer stands."""
+        return self.asked or self.in_ledger.by_peer is not self.state.by_peer
 
     def after(self, told: GateInput) -> Transition:
         """What an input would lead to."""
@@ -126,18 +43,19 @@ class PauseGate:
         """Takes an input."""
         self.state = self.after(told).to
 
-    def note_ledger(self, *, paused: bool) -> None:
-        """Learns that the ledger has the call paused, or not."""
-        self.ledger_paused = paused
+    def note_ledger(self, state: GateState, *, asked: bool = False) -> None:
+        """Learns how the ledger has the gate."""
+        self.in_ledger = state
+        self.asked = asked
         self.revision += 1
 
-    def asked_by_ledger(self, *, paused: bool, requested_by: str) -> GateInput | None:
+    def asked_by_ledger(self, entry: CallView | Standing) -> GateInput | None:
         """What the ledger, read again, asks for: somebody paused or resumed the call at another process.
 
-        Args:
-            paused: Whether it has the call paused.
-            requested_by: Who asked by the API; empty where the peer pauses.
+        What is not known to stand in the ledger resumes nothing: it may have been read before the pause was written.
         """
-        if paused:
-            return GateInput.SERVICE_PAUSES if requested_by else None
-        return GateInput.SERVICE_RESUMES if self.ledger_paused else None
+        if entry.gate.by_service:
+            return None if self.state.by_service else GateInput.SERVICE_PAUSES
+        if self.in_ledger.by_service or (entry.resume_asked_by and self.state.by_peer):
+            return GateInput.SERVICE_RESUMES
+        return None

@@ -7,8 +7,8 @@ from typing import Protocol
 import structlog
 
 from steno.retry import EACH_SECOND, retry
-from steno_ingest.calls.hosting.gate import GateInput
 from steno_ingest.calls.hosting.hosted_call import HostedCall
+from steno_ingest.calls.ledger.pauses import TRANSITIONS, GateInput, GateState
 from steno_ingest.calls.ledger.view import CallView, Standing
 from steno_ingest.errors import Refused
 
@@ -32,35 +32,42 @@ class GateSync:
         self._telling: dict[HostedCall, asyncio.Task[None]] = {}
 
     def tell_ledger(self, call: HostedCall) -> None:
-        """Has the ledger know how the gate of a call stands, so that it stays so wherever the call goes on.
+        """Has the ledger know whether the peer of a call pauses it, so that it stays so wherever the call goes on.
 
         The ledger is told the state at the moment of the write and not each change: a peer may pause as often as it likes.
         """
         if call not in self._telling:
             self._telling[call] = asyncio.create_task(self._tell_once(call))
 
+    def note_pause_kept(self, call: HostedCall) -> None:
+        """Learns that the ledger has it that the service pauses a call: from here on it may say otherwise."""
+        call.gate.note_ledger(TRANSITIONS[call.gate.in_ledger][GateInput.SERVICE_PAUSES].to)
+
     def resume(self, call: HostedCall, *, by: str) -> None:
         """Applies that the service resumes a call, which the ledger has already."""
-        call.gate.note_ledger(paused=False)
+        asked = call.gate.in_ledger is GateState.BY_PEER
+        call.gate.note_ledger(TRANSITIONS[call.gate.in_ledger][GateInput.SERVICE_RESUMES].to, asked=asked)
         call.change_gate(GateInput.SERVICE_RESUMES, by=by)
-        if call.gate.closed:
-            # Its peer still pauses, so the ledger has to have it so.
+        if call.gate.ledger_differs:
             self.tell_ledger(call)
 
     def apply_standing(self, call: HostedCall, standing: Standing) -> None:
         """Applies what somebody asked at another process, as the ledger has it."""
-        asked = call.gate.asked_by_ledger(paused=standing.paused, requested_by=standing.pause_requested_by)
-        if asked is GateInput.SERVICE_RESUMES:
-            self.resume(call, by=standing.pause_requested_by)
-            return
-        if standing.paused:
-            call.gate.note_ledger(paused=True)
+        # While the ledger is told, what it said before is out of date.
+        if call not in self._telling:
+            self._apply(call, standing)
+            if call.gate.ledger_differs:
+                self.tell_ledger(call)
+
+    def _apply(self, call: HostedCall, entry: CallView | Standing) -> None:
+        asked = call.gate.asked_by_ledger(entry)
+        call.gate.note_ledger(entry.gate, asked=bool(entry.resume_asked_by))
         if asked is not None:
-            call.change_gate(asked, by=standing.pause_requested_by, reason=standing.pause_reason)
+            call.change_gate(asked, by=entry.resume_asked_by or entry.pause_requested_by, reason=entry.pause_reason)
 
     async def _tell_once(self, call: HostedCall) -> None:
         def failed(error: Exception, _seconds: float) -> None:
-            log.warning("call.gate_not_kept", call_id=call.call_id, paused=call.gate.closed, reason=str(error))
+            log.warning("call.gate_not_kept", call_id=call.call_id, paused=call.gate.closed_by_peer, reason=str(error))
 
         try:
             with suppress(Refused):
@@ -71,9 +78,8 @@ class GateSync:
 
     async def _tell(self, call: HostedCall) -> None:
         while not call.over and call.gate.ledger_differs:
-            paused = call.gate.closed
+            paused, revision = call.gate.closed_by_peer, call.gate.revision
             view = await self._ledger.set_paused(call.call_id, paused, by="", instance=self._instance)
-            call.gate.note_ledger(paused=view.paused)
-            if view.paused and not paused:
-                # Somebody else paused it meanwhile.
-                call.change_gate(GateInput.SERVICE_PAUSES, by=view.pause_requested_by, reason=view.pause_reason)
+            # Where more was learnt meanwhile, the answer may be older than that: the ledger is told, and answers, again.
+            if call.gate.revision == revision:
+                self._apply(call, view)

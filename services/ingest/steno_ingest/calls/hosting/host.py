@@ -14,13 +14,13 @@ from steno.tenants import Caller
 from steno_ingest.calls.doors.actions import Ended, Offered, Paused
 from steno_ingest.calls.hosting import admission, gate_sync, starter
 from steno_ingest.calls.hosting.admission import Admission, OfferRefused
-from steno_ingest.calls.hosting.gate import GateInput
 from steno_ingest.calls.hosting.gate_sync import GateSync
 from steno_ingest.calls.hosting.hosted_call import HostedCall, Peer, Told
 from steno_ingest.calls.hosting.offers import Offers
 from steno_ingest.calls.hosting.registry import CallRegistry
 from steno_ingest.calls.hosting.sender import Outlet
 from steno_ingest.calls.hosting.starter import UNACKNOWLEDGED_MS, CallStarter
+from steno_ingest.calls.ledger.pauses import GateInput
 from steno_ingest.calls.ledger.view import Standing
 from steno_ingest.metrics import CALLS_REFUSED
 
@@ -147,9 +147,9 @@ class CallHost:
 
     def handle(self, call: HostedCall, told: Told) -> None:
         """Handles what the peer says of a call. Raises `IllegalInput`."""
-        closed = call.gate.closed
+        closed = call.gate.closed_by_peer
         call.handle(told)
-        if call.gate.closed is not closed:
+        if call.gate.closed_by_peer is not closed:
             self._gates.tell_ledger(call)
 
     def lose_peer(self, call: HostedCall, peer: Peer, ended: Ended) -> None:
@@ -188,7 +188,7 @@ class CallHost:
         """Learns that the ledger has a call paused: from here on it may say otherwise."""
         call = self.calls.get(call_id)
         if call is not None:
-            call.gate.note_ledger(paused=True)
+            self._gates.note_pause_kept(call)
 
     def apply_standing(self, call: HostedCall, standing: Standing) -> None:
         """Applies to a call whether the ledger has it paused."""

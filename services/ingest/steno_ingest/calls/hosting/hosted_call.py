@@ -10,10 +10,11 @@ from steno.events.records import GapReason
 from steno.tenants import Caller
 from steno_ingest.calls.doors.actions import Audio, Dtmf, Ended, Gap, Paused, Resumed, ResumePoint, Updated
 from steno_ingest.calls.hosting.conversations import SILENT_SECONDS, Conversation
-from steno_ingest.calls.hosting.gate import Ask, GateInput, Holder, PauseGate
+from steno_ingest.calls.hosting.gate import PauseGate
 from steno_ingest.calls.hosting.pace import KEPT_SECONDS, TOLD_SECONDS, Pace
 from steno_ingest.calls.hosting.sender import CallSender
 from steno_ingest.calls.hosting.session import CallSession, State
+from steno_ingest.calls.ledger.pauses import Ask, GateInput, GateState, Holder
 from steno_ingest.metrics import CALL_AUDIO_BYTES
 
 log = structlog.get_logger("steno.ingest.calls")
@@ -155,9 +156,9 @@ class HostedCall:
         """Notes that all of it is on the log, and until when it is known here."""
         self.forget_at = forget_at
 
-    def start(self, *, paused_by: Holder | None, reason: str = "") -> None:
+    def start(self, gate: GateState, *, reason: str = "") -> None:
         """Begins the call, or has it go on here."""
-        self.sender.put(self.session.start(paused_by=paused_by, reason=reason))
+        self.sender.put(self.session.start(gate, reason=reason))
 
     def hold(self, ended: Ended, *, seconds: float) -> None:
         """Awaits its peer for so long; unless it is back by then, the call is over so."""

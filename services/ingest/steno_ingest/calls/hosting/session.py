@@ -37,7 +37,8 @@ from steno.events.records import (
 )
 from steno_ingest.calls.doors.actions import ResumePoint
 from steno_ingest.calls.doors.audio_format import AudioFormat
-from steno_ingest.calls.hosting.gate import PAUSES, RESUMES, Holder, PauseGate
+from steno_ingest.calls.hosting.gate import PauseGate
+from steno_ingest.calls.ledger.pauses import PAUSES, RESUMES, GateState, Holder
 
 _SEQUENCE_JUMP = 1000
 """How far the sequence jumps when a call goes on paused elsewhere: what was cut there up to the pause is not known here, and a
@@ -137,8 +138,8 @@ class CallSession:
         """How long so much audio lasts."""
         return self.format.seconds_of(audio, channels=len(self.channels))
 
-    def start(self, *, paused_by: Holder | None = None, reason: str = "") -> list[Entry]:
-        """The call begins, or goes on here; `paused_by`: paused, as the ledger has it.
+    def start(self, gate: GateState = GateState.OPEN, *, reason: str = "") -> list[Entry]:
+        """The call begins, or goes on here; `gate`: how the ledger has it.
 
         A call that goes on says again how its gate stands: its process may have died before it had told.
         """
@@ -147,12 +148,12 @@ class CallSession:
         # Where nothing is known to be safe, its first record may not be either; consumers pass over one that they have.
         begins = self._at in (None, ResumePoint(sequence=0, position=0))
         entries = [self._entry(self.started)] if begins else []
-        if paused_by is not None:
-            self.gate.apply(PAUSES[paused_by])
-            self.gate.note_ledger(paused=True)
+        self.gate.state = gate
+        self.gate.note_ledger(gate)
+        if self.gate.closed:
             if self._at is not None:
                 self._sequence += _SEQUENCE_JUMP
-            entries.append(self._paused(paused_by, reason))
+            entries.append(self._paused(Holder.SERVICE if gate.by_service else Holder.PEER, reason))
         elif self._at is not None:
             entries.append(self._resumed(""))
         return entries

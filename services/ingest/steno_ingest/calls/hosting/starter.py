@@ -90,7 +90,7 @@ class CallStarter:
             pace=Pace(speed=self._live_speed, burst_seconds=self._burst_seconds, party=self._burst_of(party), now=self._now),
             now=self._now,
         )
-        call.start(paused_by=admitted.paused_by, reason=admitted.reason)
+        call.start(admitted.gate, reason=admitted.reason)
         self._registry.add(call)
         task = asyncio.create_task(sender.run())
         self._senders.add(task)

@@ -7,6 +7,7 @@ from typing import Any
 
 from steno.events.records import CallChannel, CallEnded, CallStarted, CallStatus
 from steno_ingest.calls.ledger.passes import Pass, current_pass
+from steno_ingest.calls.ledger.pauses import PAUSES, RESUMES, TRANSITIONS, GateInput, GateState, Holder
 from steno_ingest.calls.ledger.states import may_become
 from steno_ingest.calls.ledger.view import CallView, fingerprint
 from steno_ingest.errors import CallAlreadyEnded, CallIdInUse, Fault, InvalidMetadata
@@ -32,6 +33,8 @@ def new_call(started: CallStarted, *, door: str, instance: str, paused: bool, ch
         paused=paused,
         pause_requested_by="",
         pause_reason="",
+        paused_by_peer=paused,
+        resume_asked_by="",
         end_requested_by="",
         roles_revision=0,
         roles_corrected_at=None,
@@ -84,12 +87,19 @@ def correct_roles(call: CallView, channels: Sequence[CallChannel], at: datetime)
 
 
 def set_paused(call: CallView, paused: bool, *, by: str, reason: str) -> Changes:
-    """Pauses or resumes a call. An empty `by` is the call's own peer: it cannot resume what somebody else paused, and somebody
-    else may pause what it has paused itself."""
-    changes = {"paused": paused, "pause_requested_by": without_nul(by), "pause_reason": without_nul(reason)}
-    if paused:
-        return {} if call.paused and (call.pause_requested_by or not by) else changes
-    return {} if not call.paused or (call.pause_requested_by and not by) else changes
+    """Pauses or resumes a call by the rule of pauses. An empty `by` is the call's own peer."""
+    told = (PAUSES if paused else RESUMES)[Holder.SERVICE if by else Holder.PEER]
+    before, to = call.gate, TRANSITIONS[call.gate][told].to
+    changes = {"paused": to is not GateState.OPEN, "paused_by_peer": to.by_peer, "resume_asked_by": ""}
+    if told is GateInput.SERVICE_RESUMES and before is GateState.BY_PEER:
+        # The process that has the peer asks it.
+        return {**changes, "resume_asked_by": without_nul(by)}
+    if to is before or (before.by_service and to.by_service):
+        # Who asked first, and why, stays.
+        return changes
+    if to is GateState.BY_PEER:
+        by = reason = ""
+    return {**changes, "pause_requested_by": without_nul(by), "pause_reason": without_nul(reason)}
 
 
 def end_audio(call: CallView, end: CallEnded, passes: Iterable[Pass]) -> Changes:

@@ -4,7 +4,7 @@
 `call_phrases` may come before their call.
 """
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, String, Table, Text, text
+from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, String, Table, Text, false, text
 
 from steno.storage.columns import UtcDateTime
 from steno_ingest.calls.ledger.states import ENDED
@@ -36,6 +36,10 @@ calls = Table(
     # Who asked last to pause or to go on, and why.
     Column("pause_requested_by", Text, nullable=False),
     Column("pause_reason", Text, nullable=False),
+    # Whether its peer pauses it beside whoever asked.
+    Column("paused_by_peer", Boolean, nullable=False, server_default=false()),
+    # Who asked to go on where only the peer pauses it; empty once the peer was asked.
+    Column("resume_asked_by", Text, nullable=False, server_default=""),
     # Somebody asked to end the call; whoever has its socket does it.
     Column("end_requested_by", Text, nullable=False),
     Column("roles_revision", Integer, nullable=False),

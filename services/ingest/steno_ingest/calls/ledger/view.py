@@ -8,6 +8,7 @@ from datetime import datetime
 from steno.events import ids
 from steno.events.properties import within_bounds
 from steno.events.records import AudioCodec, CallChannel, CallStarted, CallState, CallStatus
+from steno_ingest.calls.ledger.pauses import GateState
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,10 +29,14 @@ class CallView:
     locale: str
     protocol: str
     properties: Mapping[str, str]
-    #: Whether its audio is to be dropped, who said so last, and why.
+    #: Whether its audio is to be dropped; who asked by the API to pause or to go on last, and why: nobody where its peer did.
     paused: bool
     pause_requested_by: str
     pause_reason: str
+    #: Whether its peer pauses it beside whoever asked.
+    paused_by_peer: bool
+    #: Who asked by the API to go on where only the peer pauses it; empty once the peer was asked.
+    resume_asked_by: str
     #: Who asked for its end; empty where nobody did. Whoever has the socket ends it.
     end_requested_by: str
     roles_revision: int
@@ -70,6 +75,11 @@ class CallView:
         return ids.live_pass_id(self.call_id)
 
     @property
+    def gate(self) -> GateState:
+        """Who pauses it."""
+        return _gate(self)
+
+    @property
     def open(self) -> bool:
         """Whether audio may still come: that of a call which has failed already does, until its end."""
         return self.ended_at is None
@@ -90,8 +100,25 @@ class Standing:
     paused: bool
     pause_requested_by: str
     pause_reason: str
+    #: As in `CallView`.
+    paused_by_peer: bool
+    resume_asked_by: str
     #: Who asked for its end; empty where nobody did.
     end_requested_by: str
+
+    @property
+    def gate(self) -> GateState:
+        """Who pauses it."""
+        return _gate(self)
+
+
+def _gate(entry: CallView | Standing) -> GateState:
+    # Processes of earlier versions write only `paused` and `pause_requested_by`.
+    if not entry.paused:
+        return GateState.OPEN
+    if not entry.pause_requested_by:
+        return GateState.BY_PEER
+    return GateState.BY_BOTH if entry.paused_by_peer else GateState.BY_SERVICE
 
 
 def record_of(view: CallView) -> CallState:
