@@ -143,6 +143,7 @@ async def serve(settings: S, build: Callable[[S], Awaitable[Wiring]]) -> int:
     # What stands now stands until the end. Looking through it again and again would hold the loop up for tens of milliseconds.
     gc.collect()
     gc.freeze()
+    gc.enable()  # a service is imported without
     async with wiring.resources:
         try:
             ports = ports_of(settings, wiring.app, wiring.health, wiring.server_options)
