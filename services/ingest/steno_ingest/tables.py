@@ -3,6 +3,9 @@
 Those of recordings stand in `recordings.tables`, those of live calls in `calls.ledger.tables`; all share one `metadata`.
 """
 
+from collections.abc import Iterator
+from typing import Any
+
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -31,33 +34,28 @@ metadata = MetaData(
 ID = String(256)
 SEQUENCE = BigInteger().with_variant(Integer, "sqlite")
 
-outbox = Table(
-    "outbox",
-    metadata,
-    Column("id", SEQUENCE, primary_key=True, autoincrement=True),
-    Column("topic", String(64), nullable=False),
-    Column("key", ID, nullable=False),
+
+def _record() -> Iterator[Column[Any]]:
+    """What stands in a row of what is to be published."""
+    yield Column("id", SEQUENCE, primary_key=True, autoincrement=True)
+    yield Column("topic", String(64), nullable=False)
+    yield Column("key", ID, nullable=False)
     # None is a tombstone.
-    Column("value", LargeBinary),
+    yield Column("value", LargeBinary)
     # Pairs of name and value; values are ASCII, as CloudEvents and W3C Trace Context have them.
-    Column("headers", JSON, nullable=False),
+    yield Column("headers", JSON, nullable=False)
     # The recording that counts as published once this row is.
-    Column("recording_id", ID, index=True),
-    Column("created_at", UtcDateTime, nullable=False),
-    sqlite_autoincrement=True,
-)
+    yield Column("recording_id", ID, index=True)
+    yield Column("created_at", UtcDateTime, nullable=False)
+
+
+outbox = Table("outbox", metadata, *_record(), sqlite_autoincrement=True)
 
 # What Kafka will never take: rows of the outbox, set aside for a person to look at, and to put back once the cause is gone.
 outbox_refused = Table(
     "outbox_refused",
     metadata,
-    Column("id", SEQUENCE, primary_key=True, autoincrement=True),
-    Column("topic", String(64), nullable=False),
-    Column("key", ID, nullable=False),
-    Column("value", LargeBinary),
-    Column("headers", JSON, nullable=False),
-    Column("recording_id", ID, index=True),
-    Column("created_at", UtcDateTime, nullable=False),
+    *_record(),
     Column("reason", Text, nullable=False),
     Column("refused_at", UtcDateTime, nullable=False),
 )
