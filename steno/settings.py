@@ -10,19 +10,30 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, PlainSerializer, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from steno.http.addresses import parse_networks
+from steno.http.addresses import Network, parse_networks
 from steno.service_links import service_links
 
 S = TypeVar("S", bound="ServiceSettings")
 
 
-def _networks(text: str) -> str:
-    parse_networks(text)
-    return text
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
+
+def _networks(value: object) -> object:
+    return parse_networks(value) if isinstance(value, str) else value
+
+
+BY_COMMAS = BeforeValidator(_split)
+"""Of a setting of several values, with `NoDecode`: they are separated by commas."""
+
+Networks = Annotated[
+    tuple[Network, ...], NoDecode, BeforeValidator(_networks), PlainSerializer(lambda networks: list(map(str, networks)))
+]
+"""Networks, CIDR, separated by commas."""
 
 _ELSEWHERE = ("STENO_CACHE", "STENO_CA_FILE", "STENO_BROKER_", "STENO_UP_")
 """Variables that belong to the command line and the local broker, not to a service."""
@@ -138,8 +149,8 @@ class ServiceSettings(SettingsGroup):
         default=None,
         description="PEM file of CAs: clients of the HTTP port must present a certificate of one of them, besides their key.",
     )
-    trusted_proxies: Annotated[str, AfterValidator(_networks)] = Field(
-        default="",
+    trusted_proxies: Networks = Field(
+        default=(),
         description="Networks of reverse proxies, CIDR by commas: their `X-Forwarded-For` and `X-Forwarded-Proto` are trusted, "
         "and their own connections are not limited by address.",
     )

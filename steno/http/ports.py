@@ -8,7 +8,6 @@ from typing import Any
 
 from starlette.applications import Starlette
 
-from steno.http.addresses import parse_networks
 from steno.http.admin import move_to_admin_port
 from steno.http.connections import Bounds
 from steno.http.health import Health
@@ -74,7 +73,7 @@ def _port(
         ),
         keep_alive_seconds=settings.keep_alive_seconds,
         drain_seconds=settings.drain_seconds,
-        trusted_proxies=parse_networks(settings.trusted_proxies),
+        trusted_proxies=settings.trusted_proxies,
         tls=None if tls is None else tls.context,
         options=options,
     )

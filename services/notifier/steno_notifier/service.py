@@ -11,7 +11,7 @@ from steno.crypto import SecretBox
 from steno.events.catalogue import CALL_SUMMARIES, CALLS, DEAD_LETTERS, HYPOTHESES, PHRASES, TRANSCRIPTS, WEBHOOKS
 from steno.events.records import WebhookState
 from steno.http.auth import ApiKeys
-from steno.http.client import guarded_session, parse_networks
+from steno.http.client import guarded_session
 from steno.http.health import Health
 from steno.kafka import Cluster, Consumer, FollowedKeys, FollowedTable, TopicMaker
 from steno.storage import database
@@ -87,7 +87,7 @@ def _now() -> datetime:
 
 def _session(settings: NotifierSettings) -> aiohttp.ClientSession:
     return guarded_session(
-        allowed_networks=parse_networks(settings.allowed_networks),
+        allowed_networks=settings.allowed_networks,
         timeout=aiohttp.ClientTimeout(total=settings.timeout_seconds, connect=min(_CONNECT_SECONDS, settings.timeout_seconds)),
         limit=settings.concurrency,
         limit_per_host=0,

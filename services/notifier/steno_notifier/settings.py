@@ -2,24 +2,13 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import Field, SecretStr
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from steno.crypto import SecretKeys
-from steno.http.client import parse_networks
-from steno.settings import ServiceSettings
-
-
-def _networks(text: str) -> str:
-    parse_networks(text)
-    return text
-
-
-def _by_commas(value: Any) -> Any:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
+from steno.settings import BY_COMMAS, Networks, ServiceSettings
 
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -57,12 +46,12 @@ class NotifierSettings(ServiceSettings):
         description="Decrypts webhook secrets; the same as ingest's. To rotate, put the new key first: `NEW,OLD`."
     )
     public_url: str = Field(default="", description="Where users reach ingest, put in front of the links in webhooks.")
-    allowed_networks: Annotated[str, AfterValidator(_networks)] = Field(
-        default="",
+    allowed_networks: Networks = Field(
+        default=(),
         description="Private networks that webhooks may be sent to, CIDR by commas (127.0.0.0/8), besides public addresses.",
     )
     timeout_seconds: Seconds = Field(default=15, description="How long a receiver may take to answer.")
-    retry_seconds: Annotated[tuple[Seconds, ...], NoDecode, BeforeValidator(_by_commas)] = Field(
+    retry_seconds: Annotated[tuple[Seconds, ...], NoDecode, BY_COMMAS] = Field(
         default=(5, 30, 300, 1_800, 7_200, 18_000, 28_800, 28_800),
         description="Pauses after each failed attempt, in seconds by commas; when they are used up, the delivery has failed.",
     )

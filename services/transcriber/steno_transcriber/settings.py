@@ -4,31 +4,16 @@ import os
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from pydantic import BeforeValidator, Field, PlainSerializer
+from pydantic import Field
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from steno.http.client import Network, parse_networks
-from steno.settings import ServiceSettings
+from steno.settings import BY_COMMAS, Networks, ServiceSettings
 from steno_transcriber.engines import Device, EngineKind
 from steno_transcriber.fetch import FetchLimits
 
-
-def _split(value: object) -> object:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
-def _networks(value: object) -> object:
-    return parse_networks(value) if isinstance(value, str) else value
-
-
-Folders = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split)]
-Networks = Annotated[
-    tuple[Network, ...], NoDecode, BeforeValidator(_networks), PlainSerializer(lambda networks: list(map(str, networks)))
-]
-
-
-Kinds = Annotated[tuple[EngineKind, ...], NoDecode, BeforeValidator(_split)]
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Folders = Annotated[tuple[Path, ...], NoDecode, BY_COMMAS]
+Kinds = Annotated[tuple[EngineKind, ...], NoDecode, BY_COMMAS]
+Names = Annotated[tuple[str, ...], NoDecode, BY_COMMAS]
 
 
 class TranscriberSettings(ServiceSettings):
