@@ -11,8 +11,8 @@ it may have been the batch that was too large: batches are made smaller, and the
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -185,16 +185,8 @@ class Producer:
 
     async def send_raw(self, topic: Topic, *, key: bytes | None, value: bytes | None, headers: Headers) -> None:
         """Sends bytes as they are: an outbox row, a tombstone (`value=None`), a dead letter. Waits and raises as `send`."""
-        if self._stopped:
-            raise KafkaUnavailable("the producer is stopped")
-        self._sending += 1
-        try:
-            async with self._slots:
-                await self._deliver(topic_name(self._topics, topic), key, value, headers, most=_most_bytes(topic))
-        finally:
-            self._sending -= 1
-            if not self._sending:
-                self._idle.set()
+        async with self._place():
+            await self._deliver(topic_name(self._topics, topic), key, value, headers, most=_most_bytes(topic))
 
     async def send_in_order(self, topic: Topic, records: Sequence[Encoded]) -> int:
         """Sends records of one key so that they stand in this order, several in flight at once.
@@ -209,13 +201,18 @@ class Producer:
             KafkaUnavailable: not even the first, for now.
             RecordRefused: Kafka will never take the first.
         """
+        async with self._place():
+            return await self._deliver_in_order(topic_name(self._topics, topic), records, most=_most_bytes(topic))
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        """A place among what is in flight, which `stop` waits for. Raises `KafkaUnavailable` behind the stop."""
         if self._stopped:
             raise KafkaUnavailable("the producer is stopped")
-        name = topic_name(self._topics, topic)
         self._sending += 1
         try:
             async with self._slots:
-                return await self._deliver_in_order(name, records, most=_most_bytes(topic))
+                yield
         finally:
             self._sending -= 1
             if not self._sending:
