@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from steno_notifier.delivery import Answer
-from steno_notifier.queue import Claim
+from steno_notifier.delivery_queue import Claim
+from steno_notifier.delivery_state import Answer
 
 
 class ListTransport:

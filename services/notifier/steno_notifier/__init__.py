@@ -1,1 +1,1 @@
-"""Steno notifier: results go out, by signed webhooks."""
+"""The notifier service: delivers events by signed webhooks, and streams the captions of live calls."""

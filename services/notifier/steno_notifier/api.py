@@ -1,4 +1,4 @@
-"""The REST API of the notifier: deliveries are listed, looked at and sent again; captions of live calls are streamed."""
+"""The REST API of the notifier: lists, shows and replays deliveries, and streams the captions of live calls."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -16,13 +16,13 @@ from steno.http.rest import RequestCaller, RestApplication
 from steno.tenants import Caller
 from steno_notifier.caption_routes import add_captions
 from steno_notifier.caption_streams import CaptionStreams
-from steno_notifier.deliveries import Deliveries, Filter, NotReplayable
-from steno_notifier.delivery import State
+from steno_notifier.delivery_queries import DeliveryQueries, Filter, NotReplayable
+from steno_notifier.delivery_state import State
 from steno_notifier.rates import Rates
 
 
 class View(BaseModel):
-    """What the API answers with, read from rows."""
+    """The base class of answers that are made of rows."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -86,12 +86,12 @@ _Text = Annotated[str, Query(min_length=1, max_length=256, pattern=r"^[^\x00]+$"
 
 
 def create_app(
-    deliveries: Deliveries,
+    deliveries: DeliveryQueries,
     captions: CaptionStreams,
     keys: ApiKeys,
     rates: Rates = Rates(),  # noqa: B008 - nothing is limited
 ) -> FastAPI:
-    """The application, with its OpenAPI document under `/openapi.json` and a page to try it under `/docs`."""
+    """Makes the application, with its OpenAPI document under `/openapi.json` and Swagger UI under `/docs`."""
     app = RestApplication(
         title="Steno notifier",
         version="1",
@@ -106,7 +106,7 @@ def create_app(
     return app
 
 
-def _add_deliveries(router: APIRouter, ledger: Deliveries) -> None:
+def _add_deliveries(router: APIRouter, ledger: DeliveryQueries) -> None:
     @router.get("/deliveries", responses=documented(404))
     async def list_deliveries(
         caller: RequestCaller,
@@ -119,7 +119,7 @@ def _add_deliveries(router: APIRouter, ledger: Deliveries) -> None:
     ) -> DeliveryPage:
         """Deliveries, newest first, page by page."""
         wanted = Filter(webhook_id=webhook_id, call_id=call_id, recording_id=recording_id, state=state)
-        page = await ledger.page(wanted, caller=caller, after=position(cursor), limit=limit)
+        page = await ledger.read_page(wanted, caller=caller, after=position(cursor), limit=limit)
         return DeliveryPage(items=[DeliveryView.model_validate(row) for row in page.entries], next=page.next)
 
     @router.get("/deliveries/{delivery_id}", responses=documented(404))
@@ -145,15 +145,15 @@ def _add_deliveries(router: APIRouter, ledger: Deliveries) -> None:
     @router.get("/webhooks/{webhook_id}/health", responses=documented(404))
     async def get_webhook_health(webhook_id: _Id, caller: RequestCaller) -> WebhookHealth:
         """Whether deliveries are made to a webhook, and how they fare."""
-        found = await ledger.webhook(webhook_id, caller=caller)
+        found = await ledger.find_webhook(webhook_id, caller=caller)
         if found is None:
             raise not_there(f"there is no webhook {webhook_id}")
         row, counts = found
         return WebhookHealth.model_validate(dict(row._mapping) | {"deliveries": counts})
 
 
-async def _detail(ledger: Deliveries, delivery_id: str, caller: Caller) -> DeliveryDetail:
-    found = await ledger.one(delivery_id, caller=caller)
+async def _detail(ledger: DeliveryQueries, delivery_id: str, caller: Caller) -> DeliveryDetail:
+    found = await ledger.find(delivery_id, caller=caller)
     if found is None:
         raise not_there(f"there is no delivery {delivery_id}")
     row, made = found

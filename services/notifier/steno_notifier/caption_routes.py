@@ -1,4 +1,4 @@
-"""`GET /v1/calls/{call_id}/captions`: a call's captions as server-sent events.
+"""The route `GET /v1/calls/{call_id}/captions`: the captions of a call as server-sent events.
 
 Source: WHATWG HTML, "Server-sent events": the event stream format, `Last-Event-ID`, 204 to stop a client from reconnecting.
 """
@@ -52,7 +52,7 @@ LastEventId = Annotated[
 
 
 class CaptionResponse(StreamingResponse):
-    """Captions as they come; a reader that takes nothing is left, and the call is let go of whatever happens."""
+    """A response that sends captions as they come, and releases the reader's resources however it ends."""
 
     def __init__(self, stream: CaptionStream) -> None:
         self._stream = stream
@@ -62,7 +62,7 @@ class CaptionResponse(StreamingResponse):
         super().__init__(self._events, headers=headers, media_type="text/event-stream")
 
     async def stream_response(self, send: Send) -> None:
-        """Sends until the captions end."""
+        """Sends captions until they end, or until the client has read nothing for too long."""
 
         async def send_soon(message: Message) -> None:
             try:
@@ -81,7 +81,7 @@ class CaptionResponse(StreamingResponse):
 
 
 def add_captions(router: APIRouter, streams: CaptionStreams) -> None:
-    """Adds the route."""
+    """Adds the route to a router."""
 
     @router.get(f"/calls/{CALL_ID}/captions", response_class=Response, responses=_RESPONSES)
     async def get_captions(

@@ -1,7 +1,8 @@
-"""Captions of calls, read from Kafka for as many readers as there are.
+"""Reads the captions of calls from Kafka for any number of readers.
 
-Whoever comes follows the call first, then reads what stood before, then goes on with what came meanwhile: nothing is missed,
-and what is told is decided by offsets (`steno_notifier.captions`). Nothing is kept of a reader: its cursor tells any process.
+A stream first subscribes to new records of the call, then reads the older ones, then goes on with the new ones, so that none is
+missed; duplicates are recognised by their offsets (`steno_notifier.captions`). No state of a reader is stored: its cursor is
+enough for any process.
 """
 
 import asyncio
@@ -43,16 +44,16 @@ class NoSuchCall(Exception):
 
 
 class TooManyReaders(Retryable):
-    """All places are taken."""
+    """As many readers as allowed are connected."""
 
     error_class = "too_many_readers"
 
 
 class CaptionStream:
-    """What one reader gets.
+    """The captions of one call, for one reader.
 
     It ends after the end of the call. It ends early when the process stops, when its reader is too slow, and when its reader's
-    key opens no more: `closed_because` tells so, and the reader comes back with its cursor.
+    key is no longer valid; `closed_because` has the reason, and the reader can reconnect with its cursor.
     """
 
     def __init__(
@@ -75,22 +76,22 @@ class CaptionStream:
         #: What the next message is awaited under.
         self._waiting: asyncio.Timeout | None = None
 
-    def leave(self, reason: str) -> None:
-        """Ends it now, whatever it waits for."""
+    def stop(self, reason: str) -> None:
+        """Ends the stream now."""
         self.closed_because = reason
         _expire_in(self._waiting, 0)
-        self.hurry()
+        self.limit_wait()
 
-    def hurry(self) -> None:
-        """Gives a reader that takes nothing a second more."""
+    def limit_wait(self) -> None:
+        """Limits what a reader that reads nothing is still waited for to one second."""
         _expire_in(self.patience, _LAST_SECONDS)
 
     def close(self) -> None:
-        """Gives the reader's place to another one."""
+        """Releases what the stream holds, its place among the readers included."""
         self.held.close()
 
     async def captions(self) -> AsyncGenerator[Caption | None, None]:
-        """The captions; None for each heartbeat's time in which there is none. To be gone through once."""
+        """Gives the captions, and None after each heartbeat interval without one. To be iterated once."""
         try:
             for message in self._history:
                 for caption in self._captions.handle(message):
@@ -104,7 +105,7 @@ class CaptionStream:
                     if self.closed_because:
                         return
                     yield None
-                    for caption in self._captions.silence():
+                    for caption in self._captions.end_if_over():
                         yield caption
                 else:
                     for caption in self._captions.handle(message):
@@ -118,7 +119,7 @@ class CaptionStream:
             self.closed_because = "Kafka is away"
 
     async def _next(self) -> Message:
-        """The next message. Raises `TimeoutError` where none comes within a heartbeat's time, or the reader is to leave."""
+        """Waits for the next message. Raises `TimeoutError` after a heartbeat interval, and when the stream is stopped."""
         try:
             async with asyncio.timeout(self._heartbeat_seconds) as self._waiting:
                 return await anext(self._following)
@@ -128,7 +129,7 @@ class CaptionStream:
 
 
 class CaptionStreams:
-    """Opens streams of captions; a component, with the `FollowedKeys` of `FOLLOWED` beside it, which is stopped first."""
+    """A component that opens streams of captions; the `FollowedKeys` of `FOLLOWED` runs beside it and is stopped first."""
 
     def __init__(
         self,
@@ -141,8 +142,8 @@ class CaptionStreams:
     ) -> None:
         """
         Args:
-            most_readers: So many at once; each may have a thousand messages waiting.
-            holds: Whether the key of a caller that was let in still opens.
+            most_readers: How many may be open at once; each may have a thousand messages waiting.
+            holds: Whether the key of a connected caller is still valid.
         """
         self._cluster = cluster
         self._followed = followed
@@ -162,7 +163,7 @@ class CaptionStreams:
             await pause(_LOOK_AT_KEYS_SECONDS, self._stopping)
 
     def check_keys(self) -> None:
-        """Ends the streams of readers whose keys open no more."""
+        """Ends the streams of readers whose keys are no longer valid."""
         held = {caller: self._holds(caller) for caller in set(self._streams.values())}
         self._without_key = {
             stream: self._without_key.get(stream, 0) + 1 for stream, caller in self._streams.items() if not held[caller]
@@ -170,29 +171,29 @@ class CaptionStreams:
         for stream, looks in self._without_key.items():
             if looks == _LOOKS_WITHOUT_KEY:
                 log.warning("captions.key_revoked", key_name=self._streams[stream].name)
-                stream.leave("the API key was removed, expired or changed")
+                stream.stop("the API key was removed, expired or changed")
 
     async def stop(self) -> None:
         """Leaves the readers that take nothing."""
         for stream in self._streams:
-            stream.hurry()
+            stream.limit_wait()
         self._stopping.set()
 
     async def open(self, call_id: str, cursor: Cursor | None, caller: Caller) -> CaptionStream:
-        """The captions of a call that a caller sees, from a cursor on, from its beginning where there is none; to be closed.
+        """Opens the captions of a call that a caller sees, from a cursor on or from the beginning. The stream must be closed.
 
         Raises:
-            NoSuchCall: there is none, or it is older than a day, or somebody else's.
-            TooManyReaders: a later reader may find a place.
-            Retryable: Kafka is away.
+            NoSuchCall: there is none, or it is older than a day, or the caller does not see it.
+            TooManyReaders: try again later.
+            Retryable: Kafka is not available.
         """
         if len(self._streams) + self._opening >= self._most_readers:
             raise TooManyReaders("there are as many readers of captions as this process takes; try another one, or later")
         self._opening += 1
         try:
             with ExitStack() as held:
-                stream = await self._opened(call_id, cursor, caller, held)
-                held.callback(self._leave, stream)
+                stream = await self._open(call_id, cursor, caller, held)
+                held.callback(self._remove, stream)
                 stream.held = held.pop_all()
         finally:
             self._opening -= 1
@@ -200,64 +201,64 @@ class CaptionStreams:
         metrics.CAPTION_READERS.set(len(self._streams))
         return stream
 
-    async def _opened(self, call_id: str, cursor: Cursor | None, caller: Caller, held: ExitStack) -> CaptionStream:
+    async def _open(self, call_id: str, cursor: Cursor | None, caller: Caller, held: ExitStack) -> CaptionStream:
         following = held.enter_context(self._followed.follow(call_id))
-        states = await self._states(call_id, following, caller)
+        states = await self._read_states(call_id, following, caller)
         if not states:
             # A reader may know of a call a moment before Kafka does.
             await asyncio.sleep(_UNKNOWN_SECONDS)
             following = held.enter_context(self._followed.follow(call_id))
-            states = await self._states(call_id, following, caller)
+            states = await self._read_states(call_id, following, caller)
         if not states:
             raise NoSuchCall(call_id)
         if cursor is None:
             # Of what the call was before, nothing is told but how it stands now.
             cursor = Cursor(calls=states[-1].offset)
-        history = [*states, *await self._history(call_id, cursor, states, following)]
+        history = [*states, *await self._read_history(call_id, cursor, states, following)]
         return CaptionStream(
             Captions(call_id, cursor, sees=caller.sees), following, history, heartbeat_seconds=self._heartbeat_seconds
         )
 
-    def _leave(self, stream: CaptionStream) -> None:
+    def _remove(self, stream: CaptionStream) -> None:
         self._streams.pop(stream, None)
         metrics.CAPTION_READERS.set(len(self._streams))
 
-    async def _states(self, call_id: str, following: FollowedKey, caller: Caller) -> Sequence[Message]:
+    async def _read_states(self, call_id: str, following: FollowedKey, caller: Caller) -> Sequence[Message]:
         """The states of a call that are there, at least the newest one; none of a call that the caller does not see, so that
         nothing tells it from one that is not there."""
         now = datetime.now(UTC)
         for back in _LOOK_BACK:
             start = await self._offset_at(CALLS, call_id, now - back)
-            if found := [message for message in await self._range(CALLS, call_id, start, following) if message.record]:
+            if found := [message for message in await self._read_range(CALLS, call_id, start, following) if message.record]:
                 return found if _sees(caller, found[-1]) else ()
         return ()
 
-    async def _history(
+    async def _read_history(
         self, call_id: str, cursor: Cursor, states: Sequence[Message], following: FollowedKey
     ) -> Sequence[Message]:
-        """What stood on the other topics before the call was followed, as far as the reader does not have it."""
+        """The messages on the other topics from before the subscription that the reader does not have."""
         state = states[-1].record
         assert isinstance(state, CallState)
         began = min(state.started_at, states[0].timestamp) - _CLOCK_DIFFERENCE
         # A cursor says what its reader has, but it comes from outside: nothing before the call is read for it.
         start = max(cursor.phrases, await self._offset_at(PHRASES, call_id, began))
-        phrases = await self._range(PHRASES, call_id, start, following)
+        phrases = await self._read_range(PHRASES, call_id, start, following)
         # Nobody is told of these: they are read again each time, for whether the transcript is complete.
         start = await self._offset_at(TRANSCRIPTS, call_id, began)
-        return [*phrases, *await self._range(TRANSCRIPTS, call_id, start, following)]
+        return [*phrases, *await self._read_range(TRANSCRIPTS, call_id, start, following)]
 
     async def _offset_at(self, topic: Topic, call_id: str, when: datetime) -> int:
         partition = partition_of(call_id, self._cluster.topics.partitions)
         return await offset_at(self._cluster, topic, partition, when)
 
-    async def _range(self, topic: Topic, call_id: str, start: int, following: FollowedKey) -> Sequence[Message]:
+    async def _read_range(self, topic: Topic, call_id: str, start: int, following: FollowedKey) -> Sequence[Message]:
         partition, end = partition_of(call_id, self._cluster.topics.partitions), following.positions[topic.name]
         found = read_range(self._cluster, topic, partition, key=call_id, start=start, end=end)
         return [message async for message in found]
 
 
 def _expire_in(timeout: asyncio.Timeout | None, seconds: float) -> None:
-    """Has a timeout expire, unless it has already, or nothing is under way."""
+    """Lets a timeout expire after some seconds, unless it has expired already."""
     if timeout is not None and not timeout.expired():
         timeout.reschedule(asyncio.get_running_loop().time() + seconds)
 

@@ -1,7 +1,7 @@
-"""What one reader of a call's captions is told, whatever order its messages come in and wherever it was cut off. Pure.
+"""Makes the caption events of one call for one reader, in any order of messages, and resumable by a cursor. Pure.
 
-A reader gets each state of the call and each phrase of its live pass once, and the hypotheses in between; then the end. With
-each goes a cursor. Someone who comes back with it is told what comes after, and nothing twice.
+A reader gets each state of the call and each phrase of its live pass once, and the hypotheses in between; then the end. Each
+event has a cursor. A reader that reconnects with it gets the events after it, and none twice.
 """
 
 import json
@@ -19,7 +19,7 @@ _MOST_EARLY = 190
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cursor:
-    """How far a reader is: the next offset of each topic, and which phrases it has by their sequence."""
+    """The position of a reader: the next offset of each topic, and the sequence numbers of the phrases it has."""
 
     calls: int = 0
     phrases: int = 0
@@ -35,10 +35,10 @@ class Cursor:
 
     @classmethod
     def parse(cls, text: str) -> "Cursor":
-        """The cursor in an `id`.
+        """Parses the cursor in the `id` of an event.
 
         Raises:
-            ValueError: it is none; the message is for whoever sent it.
+            ValueError: it is not a cursor; the message is for the client.
         """
         if _CURSOR.fullmatch(text) is None:
             raise ValueError("the cursor is none that captions gave out; take the id of the last event, as it is")
@@ -53,11 +53,11 @@ class Cursor:
         )
 
     def has(self, sequence: int) -> bool:
-        """Whether the phrase of a sequence was told."""
+        """Whether the reader has the phrase with a sequence number."""
         return sequence < self.next_sequence or sequence in self.early
 
     def with_phrase(self, sequence: int) -> "Cursor":
-        """The phrase of a sequence was told, too."""
+        """Returns the cursor with one more phrase."""
         if self.has(sequence):
             return self
         told = {*self.early, sequence}
@@ -81,12 +81,12 @@ class Caption:
 
 
 class Captions:
-    """What one reader is told of one call."""
+    """Makes the events of one call for one reader."""
 
     def __init__(self, call_id: str, cursor: Cursor, *, sees: Callable[[str], bool]) -> None:
         """
         Args:
-            sees: Whether the reader sees what is of a tenant: by the id of a call somebody else's may have begun.
+            sees: Whether the reader sees a tenant: a call of another tenant may have begun with the same id.
         """
         self._call_id = call_id
         self._sees = sees
@@ -101,22 +101,22 @@ class Captions:
 
     @property
     def ended(self) -> bool:
-        """The last event was the end."""
+        """Whether the last event was the end."""
         return self._cursor.ended
 
     def handle(self, message: Message) -> Sequence[Caption]:
-        """What the reader is told when a message comes; the messages of a topic come in the order of their offsets."""
+        """Returns the events that a message makes; messages of a topic must come in the order of their offsets."""
         record = message.record
         if self.ended or not self._sees(getattr(record, "tenant", "")):
             return ()
         told: Caption | None = None
         match record:
             case CallState() as state:
-                told = self._changed(state, message.offset)
+                told = self._handle_state(state, message.offset)
             case Phrase(recording_id=self._live) as phrase:
-                told = self._phrase(phrase, message.offset)
+                told = self._handle_phrase(phrase, message.offset)
             case Hypothesis(recording_id=self._live) as hypothesis:
-                told = self._hypothesis(hypothesis, message.offset)
+                told = self._handle_hypothesis(hypothesis, message.offset)
             case TranscriptCompleted(recording_id=self._live) as transcript:
                 self._phrase_count, self._transcript_over = transcript.phrase_count, True
             case TranscriptFailed(recording_id=self._live):
@@ -125,8 +125,8 @@ class Captions:
         end = self._end() if is_whole and self._status is not CallStatus.ACTIVE else None
         return [caption for caption in (told, end) if caption is not None]
 
-    def silence(self) -> Sequence[Caption]:
-        """What the reader is told when nothing has come for long: the end, of a call that is over but lacks phrases."""
+    def end_if_over(self) -> Sequence[Caption]:
+        """Returns the end where the call has ended although phrases are missing; called when nothing has come for long."""
         over = self._status not in (CallStatus.ACTIVE, CallStatus.ENDING)
         if self.ended or not (over or (self._transcript_over and self._status is CallStatus.ENDING)):
             return ()
@@ -136,7 +136,7 @@ class Captions:
     def _status(self) -> CallStatus:
         return CallStatus.ACTIVE if self._state is None else self._state.state
 
-    def _changed(self, state: CallState, offset: int) -> Caption | None:
+    def _handle_state(self, state: CallState, offset: int) -> Caption | None:
         is_news = state != self._state
         self._state = state
         if offset < self._cursor.calls:
@@ -144,7 +144,7 @@ class Captions:
         self._cursor = replace(self._cursor, calls=offset + 1)
         return None if not is_news else Caption(event="state", data=state.model_dump_json(), cursor=self._cursor)
 
-    def _phrase(self, phrase: Phrase, offset: int) -> Caption | None:
+    def _handle_phrase(self, phrase: Phrase, offset: int) -> Caption | None:
         self._told_until[phrase.channel] = max(phrase.start_ms, self._told_until.get(phrase.channel, 0))
         if offset < self._cursor.phrases:
             return None
@@ -153,7 +153,7 @@ class Captions:
         # A transcriber that took the call over published it a second time.
         return None if again else Caption(event="phrase", data=phrase.model_dump_json(), cursor=self._cursor)
 
-    def _hypothesis(self, hypothesis: Hypothesis, offset: int) -> Caption | None:
+    def _handle_hypothesis(self, hypothesis: Hypothesis, offset: int) -> Caption | None:
         if offset < self._cursor.hypotheses:
             return None
         self._cursor = replace(self._cursor, hypotheses=offset + 1)

@@ -1,4 +1,4 @@
-"""`steno notifier`: what an operator does for the notifier by hand."""
+"""The command `steno notifier`, for operators."""
 
 from steno.cli.database import database_commands
 from steno.settings import read

@@ -1,4 +1,4 @@
-"""Sends deliveries by HTTP: each is signed and posted once, and the receiver's answer returned.
+"""Signs deliveries and posts them by HTTP.
 
 Source: Standard Webhooks, "Signature scheme", "Webhook headers" and "Webhook delivery".
 """
@@ -18,8 +18,8 @@ from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 from steno.crypto import SecretBox, UndecryptableSecret
 from steno.errors import Permanent
 from steno.http.client import ForbiddenAddress
-from steno_notifier.delivery import Answer
-from steno_notifier.queue import Claim
+from steno_notifier.delivery_queue import Claim
+from steno_notifier.delivery_state import Answer
 from steno_notifier.schedule import parse_retry_after
 
 # An answer's content means nothing to us; it is read only so that the connection can be used again.
@@ -31,7 +31,7 @@ log = structlog.get_logger("steno.notifier.http_transport")
 
 
 class UnusableSecret(Permanent):
-    """What a webhook's secret decrypts to is none of Standard Webhooks."""
+    """The decrypted secret of a webhook is not in the format of Standard Webhooks."""
 
     error_class = "unusable_secret"
 
@@ -45,7 +45,7 @@ class HttpTransport:
         self._now = now
 
     async def attempt(self, claim: Claim, *, trace: Mapping[str, str]) -> Answer:
-        """Posts a delivery once; whatever goes wrong is in the answer.
+        """Posts a delivery once; any failure is part of the answer.
 
         Args:
             trace: headers that carry the trace on to the receiver.
@@ -108,7 +108,7 @@ def _refusal(status_code: int) -> str | None:
 
 
 def _explain(problem: Exception) -> str:
-    """Why no answer came, for a person; nothing of the secret or the body is in it."""
+    """Why no answer came, for a person, without secret or body."""
     match problem:
         case ForbiddenAddress() | UndecryptableSecret() | UnusableSecret():
             return str(problem)
@@ -132,7 +132,7 @@ def _explain(problem: Exception) -> str:
 
 
 async def _drain(response: aiohttp.ClientResponse) -> None:
-    """Reads a small answer to its end; a big or slow one is cut off, with its connection."""
+    """Reads a small answer to its end, so that the connection can be reused; closes it for a large or slow one."""
     left = _MAX_ANSWER_BYTES
     with suppress(TimeoutError, aiohttp.ClientError):
         async with asyncio.timeout(_MAX_ANSWER_SECONDS):

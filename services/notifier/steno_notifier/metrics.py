@@ -1,4 +1,4 @@
-"""The metrics of the notifier, declared in one place."""
+"""The metrics of the notifier."""
 
 from prometheus_client import Counter, Gauge, Histogram
 

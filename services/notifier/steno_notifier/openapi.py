@@ -14,13 +14,13 @@ from steno.settings import KafkaSettings, TopicSettings
 from steno.storage import database
 from steno_notifier.api import create_app
 from steno_notifier.caption_streams import FOLLOWED, CaptionStreams
-from steno_notifier.deliveries import Deliveries
+from steno_notifier.delivery_queries import DeliveryQueries
 
 
 def application() -> FastAPI:
-    """An application that is connected to nothing, and has no keys."""
+    """The application without connections or keys, to read its OpenAPI document from."""
     # Nothing is asked of the database or of Kafka: the routes alone make the document.
-    deliveries = Deliveries(database.connect("sqlite://"), now=lambda: datetime.now(UTC), wake=lambda: None)
+    deliveries = DeliveryQueries(database.connect("sqlite://"), now=lambda: datetime.now(UTC), wake=lambda: None)
     cluster = Cluster.of(KafkaSettings(), TopicSettings(), Codec(ShippedSchemaIds()), service="notifier")
     captions = CaptionStreams(cluster, FollowedKeys(cluster, FOLLOWED), most_readers=1, holds=lambda _: False)
     return create_app(deliveries, captions, ApiKeys(None))

@@ -1,4 +1,4 @@
-"""Rate limits for each API key on requests that cost much, counted in this process."""
+"""Rate limits by API key on expensive requests, counted in this process."""
 
 import re
 import sys
@@ -15,15 +15,15 @@ _REPLAYS = re.compile(r"/v1/deliveries/.+/replay")
 
 @dataclass(frozen=True, kw_only=True)
 class Rates:
-    """The rates of the REST API; without settings nothing is limited."""
+    """The rate limits of the REST API; by default there are none."""
 
     wrong_keys: Rate = field(default_factory=lambda: Rate(0))
     limited: Sequence[Limited] = ()
     at_once: int = sys.maxsize
 
     @classmethod
-    def of(cls, settings: NotifierSettings) -> "Rates":
-        """As they are set."""
+    def from_settings(cls, settings: NotifierSettings) -> "Rates":
+        """Makes the limits of the settings."""
         return cls(
             wrong_keys=Rate(settings.wrong_keys_per_minute),
             at_once=settings.max_requests_per_key,

@@ -1,4 +1,4 @@
-"""When a failed delivery is tried again. Pure."""
+"""The retry schedule of failed deliveries. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ class RetrySchedule:
     delays: Sequence[timedelta]
 
     def delay_after(self, tries: int, *, chance: float) -> timedelta | None:
-        """The pause after `tries` failed attempts, up to a fifth longer by chance; None when no attempt is left."""
+        """The pause after `tries` failed attempts, lengthened by up to a fifth; None when no attempt is left."""
         if tries > len(self.delays):
             return None
         return self.delays[tries - 1] * (1 + _JITTER * chance)
 
 
 def parse_retry_after(status_code: int, header: str | None, *, now: datetime) -> timedelta | None:
-    """The pause a throttling receiver asks for, at most a day; None where it asks for none."""
+    """Parses the pause that a receiver asks for by 429 or 503, at most a day; None where it asks for none."""
     return retry_after.parse_retry_after(header, now=now) if status_code in _THROTTLING else None

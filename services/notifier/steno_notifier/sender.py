@@ -1,4 +1,4 @@
-"""Sends what is due: claims deliveries, has an attempt made at each, and settles them."""
+"""Sends due deliveries: claims them, makes an attempt at each, and settles them."""
 
 import asyncio
 import random
@@ -14,8 +14,8 @@ from steno.retry import EACH_SECOND, retry
 from steno.storage.database import DatabaseUnavailable
 from steno.telemetry import traces
 from steno_notifier import metrics
-from steno_notifier.delivery import Answer, Event, Settlement, settle
-from steno_notifier.queue import Claim, Queue
+from steno_notifier.delivery_queue import Claim, DeliveryQueue
+from steno_notifier.delivery_state import Answer, Event, Settlement, settle
 from steno_notifier.schedule import RetrySchedule
 
 log = structlog.get_logger("steno.notifier.sender")
@@ -30,7 +30,7 @@ class Transport(Protocol):
     """Carries deliveries to their receivers."""
 
     async def attempt(self, claim: Claim, *, trace: Mapping[str, str]) -> Answer:
-        """Tries a delivery once, in bounded time; it never raises: whatever goes wrong is in the answer.
+        """Attempts a delivery once, in bounded time. It never raises: any failure is part of the answer.
 
         Args:
             trace: The trace that the receiver is to continue, as headers.
@@ -41,14 +41,14 @@ class Sender:
     """A component: sends due deliveries, many at once, few of them to one webhook.
 
     Args:
-        concurrency: attempts under way at most.
-        per_webhook: of them, to one webhook; so that one that hangs does not hold up the others.
+        concurrency: maximum number of attempts under way.
+        per_webhook: maximum number of them to one webhook, so that one that hangs does not delay the others.
         drain_seconds: how long attempts under way may take to end at `stop`; the rest is left to the next start.
     """
 
     def __init__(
         self,
-        queue: Queue,
+        queue: DeliveryQueue,
         transport: Transport,
         schedule: RetrySchedule,
         *,
@@ -73,11 +73,11 @@ class Sender:
         self._ended.set()
 
     def wake(self) -> None:
-        """There may be something to send."""
+        """Makes the sender look for due deliveries now."""
         self._awake.set()
 
     async def run(self) -> None:
-        """Sends until `stop`; then lets the attempts under way end. An error of our own ends the process."""
+        """Sends until `stop`, then waits for the attempts under way. An unexpected error ends the process."""
         self._ended.clear()
         try:
             released = await _until_stored(lambda: self._queue.release(now=self._now()))
@@ -86,14 +86,14 @@ class Sender:
             while not self._stopping:
                 self._awake.clear()
                 if not await self._claim():
-                    await self._rest()
+                    await self._wait()
                 self._raise_failures()
             await self._drain()
         finally:
             self._ended.set()
 
     async def stop(self) -> None:
-        """Claims nothing more, and returns when the attempts under way have ended, after `drain_seconds` at the latest."""
+        """Stops claiming, and returns when the attempts under way have ended, after `drain_seconds` at the latest."""
         self._stopping = True
         self._awake.set()
         await self._ended.wait()
@@ -126,8 +126,8 @@ class Sender:
             self._under_way.add(task)
         return bool(claims)
 
-    async def _rest(self) -> None:
-        """Until woken, or the next delivery falls due, or it is time to look again."""
+    async def _wait(self) -> None:
+        """Waits until woken, until the next delivery is due, or for the polling interval."""
         pause = _POLL
         try:
             now = self._now()
@@ -172,12 +172,12 @@ class Sender:
 
 
 async def _until_stored(work: Callable[[], Awaitable[T]]) -> T:
-    """Repeats a piece of database work until it goes through. If the process ends first, the lease makes up for it."""
+    """Repeats a database operation until it succeeds. If the process ends first, the lease runs out."""
     return await retry(work, EACH_SECOND, failed=lambda error, _seconds: log.warning("database.unavailable", error=str(error)))
 
 
 def _report(claim: Claim, answer: Answer, settlement: Settlement, *, ours: bool, now: datetime) -> None:
-    """One log line and the metrics of an attempt."""
+    """Logs an attempt and counts it in the metrics."""
     metrics.ATTEMPTS.labels(f"{answer.status_code // 100}xx" if answer.status_code else "none").inc()
     metrics.ATTEMPT_SECONDS.observe(answer.duration_ms / 1000)
     fields = {

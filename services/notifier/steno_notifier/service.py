@@ -1,4 +1,4 @@
-"""Wiring of the notifier: webhooks and events in, deliveries out."""
+"""Wiring: builds the parts of the notifier for the chassis."""
 
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
@@ -17,11 +17,11 @@ from steno.kafka import Cluster, Consumer, FollowedKeys, FollowedTable, TopicMak
 from steno.storage import database
 from steno_notifier.api import create_app
 from steno_notifier.caption_streams import FOLLOWED, CaptionStreams
-from steno_notifier.deliveries import Deliveries
-from steno_notifier.events import EventHandler
+from steno_notifier.delivery_queries import DeliveryQueries
+from steno_notifier.delivery_queue import DeliveryQueue
+from steno_notifier.event_handler import EventHandler
 from steno_notifier.http_transport import HttpTransport
-from steno_notifier.intake import Intake
-from steno_notifier.queue import Queue
+from steno_notifier.matching import WebhookMatcher
 from steno_notifier.rates import Rates
 from steno_notifier.schedule import RetrySchedule
 from steno_notifier.sender import Sender
@@ -40,7 +40,7 @@ CONSUMED = (CALLS, PHRASES, TRANSCRIPTS, CALL_SUMMARIES)
 
 
 async def build(settings: NotifierSettings) -> Wiring:
-    """Builds the service: database migrated, nothing running yet. It does not need Kafka to be there."""
+    """Builds the service with its database migrated and nothing running yet. Kafka need not be available."""
     resources = AsyncExitStack()
     engine = database.connect(settings.database_url.get_secret_value())
     resources.push_async_callback(engine.dispose)
@@ -49,23 +49,23 @@ async def build(settings: NotifierSettings) -> Wiring:
     resources.push_async_callback(cluster.producer.stop)
     session = await resources.enter_async_context(_session(settings))
 
-    queue = Queue(engine, instance=settings.instance, lease=timedelta(seconds=settings.timeout_seconds) + _LEASE_MARGIN)
+    queue = DeliveryQueue(engine, instance=settings.instance, lease=timedelta(seconds=settings.timeout_seconds) + _LEASE_MARGIN)
     sender = _sender(settings, queue, session)
     retention = timedelta(days=settings.retention_days)
-    intake = Intake(engine, retention=retention, now=_now, wake=sender.wake)
+    matcher = WebhookMatcher(engine, retention=retention, now=_now, wake=sender.wake)
     topics = TopicMaker(cluster, _TOPICS)
-    table = followed_webhooks(cluster, intake)
+    table = followed_webhooks(cluster, matcher)
     consumer = Consumer(
         cluster,
         subscribe=CONSUMED,
-        handler=EventHandler(intake, public_url=settings.public_url),
+        handler=EventHandler(matcher, public_url=settings.public_url),
         concurrency=settings.consumer_concurrency,
     )
     followed = FollowedKeys(cluster, FOLLOWED)
     keys = ApiKeys(settings.api_keys_file)
     captions = CaptionStreams(cluster, followed, most_readers=settings.caption_readers, holds=keys.holds)
     return Wiring(
-        app=create_app(Deliveries(engine, now=_now, wake=sender.wake), captions, keys, Rates.of(settings)),
+        app=create_app(DeliveryQueries(engine, now=_now, wake=sender.wake), captions, keys, Rates.from_settings(settings)),
         health=_health(engine, topics, table, consumer, followed),
         components=(
             After(topics.made, followed),
@@ -94,7 +94,7 @@ def _session(settings: NotifierSettings) -> aiohttp.ClientSession:
     )
 
 
-def _sender(settings: NotifierSettings, queue: Queue, session: aiohttp.ClientSession) -> Sender:
+def _sender(settings: NotifierSettings, queue: DeliveryQueue, session: aiohttp.ClientSession) -> Sender:
     return Sender(
         queue,
         HttpTransport(session, SecretBox(settings.secret_key), now=_now),

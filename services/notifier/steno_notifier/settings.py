@@ -14,7 +14,7 @@ Seconds = Annotated[float, Field(gt=0)]
 
 
 class NotifierSettings(ServiceSettings):
-    """Settings of the notifier."""
+    """The settings of the notifier."""
 
     service: ClassVar[str] = "notifier"
     model_config = SettingsConfigDict(env_prefix="STENO_NOTIFIER_")

@@ -1,4 +1,4 @@
-"""Housekeeping: old rows go, and the backlog is measured."""
+"""Deletes old rows, and measures the backlog of deliveries."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from steno.background import PeriodicWork
 from steno.storage.transactions import transaction
 from steno_notifier import metrics
-from steno_notifier.delivery import SETTLED
-from steno_notifier.queue import Queue
+from steno_notifier.delivery_queue import DeliveryQueue
+from steno_notifier.delivery_state import SETTLED
 from steno_notifier.tables import deliveries, events, lock_matching
 
 log = structlog.get_logger("steno.notifier.sweeper")
@@ -25,7 +25,7 @@ _UNWANTED = timedelta(hours=1)
 class Sweeper(PeriodicWork):
     """A component: every ten seconds, deletes what has been settled for longer than `retention` and measures the backlog."""
 
-    def __init__(self, engine: AsyncEngine, queue: Queue, *, retention: timedelta, now: Callable[[], datetime]) -> None:
+    def __init__(self, engine: AsyncEngine, queue: DeliveryQueue, *, retention: timedelta, now: Callable[[], datetime]) -> None:
         super().__init__(
             self._look,
             every_seconds=_EVERY_SECONDS,

@@ -114,9 +114,9 @@ attempts = Table(
 
 
 async def lock_matching(connection: AsyncConnection, *, exclusive: bool) -> None:
-    """Until the transaction ends: events come in side by side, but not beside a change of the webhooks, nor beside a sweep.
+    """Locks until the transaction ends: shared for adding events, exclusive for changing webhooks and for deleting rows.
 
-    So an event and a webhook that are written at the same moment see each other. SQLite has one writer at a time anyway.
+    So an event and a webhook that are written at the same time see each other. SQLite has one writer at a time anyway.
     """
     if connection.dialect.name == "postgresql":
         name = "pg_advisory_xact_lock" if exclusive else "pg_advisory_xact_lock_shared"

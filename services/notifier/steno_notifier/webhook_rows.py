@@ -1,29 +1,29 @@
-"""The registered webhooks as rows of the database, which a followed table keeps as their topic says."""
+"""Keeps the rows of webhooks equal to the topic of webhooks, by a followed table."""
 
 from collections.abc import Collection
 
 from steno.events.catalogue import WEBHOOKS
 from steno.events.records import WebhookState
 from steno.kafka import Cluster, FollowedTable
-from steno_notifier.intake import Intake
+from steno_notifier.matching import WebhookMatcher
 
 
 class WebhookRows:
     """Puts and deletes the rows of webhooks (`steno.kafka.FollowedRows`)."""
 
-    def __init__(self, intake: Intake) -> None:
-        self._intake = intake
+    def __init__(self, matcher: WebhookMatcher) -> None:
+        self._matcher = matcher
 
     async def put(self, key: str, record: WebhookState) -> None:
-        await self._intake.put_webhook(record)
+        await self._matcher.put_webhook(record)
 
     async def delete(self, key: str) -> None:
-        await self._intake.delete_webhook(key)
+        await self._matcher.delete_webhook(key)
 
     async def keys(self) -> Collection[str]:
-        return await self._intake.webhook_ids()
+        return await self._matcher.webhook_ids()
 
 
-def followed_webhooks(cluster: Cluster, intake: Intake) -> FollowedTable[WebhookState]:
-    """The table of webhooks, ready to run."""
-    return FollowedTable(cluster, WEBHOOKS, WebhookRows(intake), record=WebhookState)
+def followed_webhooks(cluster: Cluster, matcher: WebhookMatcher) -> FollowedTable[WebhookState]:
+    """Makes the followed table of webhooks."""
+    return FollowedTable(cluster, WEBHOOKS, WebhookRows(matcher), record=WebhookState)

@@ -18,7 +18,7 @@ from steno_enricher.pass_state import ContradictoryTranscript, PassState
 from steno_ingest.calls.log.account.account import Account
 from steno_ingest.calls.log.audio.pieces import Span, UnsavedAudio, layout
 from steno_notifier.captions import Captions, Cursor
-from steno_notifier.outgoing import MAX_BODY_BYTES, outgoing
+from steno_notifier.outgoing_event import MAX_BODY_BYTES, make_outgoing_event
 from steno_transcriber.live.call import LiveCall, begun
 
 from steno.events.codec import UndecodableRecord
@@ -156,7 +156,7 @@ def decode(value: bytes) -> Record:
 def notify(value: bytes) -> None:
     """What becomes an event for webhooks fits into a webhook."""
     record = decode(value)
-    event = outgoing(record, BEGAN, public_url="https://steno.example/")
+    event = make_outgoing_event(record, BEGAN, public_url="https://steno.example/")
     assert event is None or len(event.body.encode()) < MAX_BODY_BYTES, f"a body of {len(event.body)}"
 
 
@@ -264,7 +264,7 @@ def follow(values: list[bytes]) -> None:
         try:
             match record:
                 case Phrase():
-                    assert captions.silence() is not None
+                    assert captions.end_if_over() is not None
                 case TranscriptCompleted():
                     state.complete(record)
                 case CallState():

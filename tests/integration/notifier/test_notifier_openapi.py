@@ -10,9 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from steno_notifier.api import create_app
 from steno_notifier.caption_streams import CaptionStreams, NoSuchCall
 from steno_notifier.captions import Cursor
-from steno_notifier.deliveries import Deliveries
-from steno_notifier.intake import Intake
-from steno_notifier.outgoing import outgoing
+from steno_notifier.delivery_queries import DeliveryQueries
+from steno_notifier.matching import WebhookMatcher
+from steno_notifier.outgoing_event import make_outgoing_event
 from support.effort import examples
 from support.http_server import serving
 from support.webhooks import completed, webhook
@@ -41,14 +41,14 @@ async def test_schemathesis_finds_nothing_in_the_notifier(
     """Every check of schemathesis, in every phase, against the API as it is served."""
     key = make_key()
     (tmp_path / "keys").write_text(key_line("test", key), "utf-8")
-    intake = Intake(engine, retention=timedelta(days=30), now=now, wake=lambda: None)
-    await intake.put_webhook(webhook("w", "http://a/", box))
+    matcher = WebhookMatcher(engine, retention=timedelta(days=30), now=now, wake=lambda: None)
+    await matcher.put_webhook(webhook("w", "http://a/", box))
     for number in range(3):
-        event = outgoing(completed(number), now())
+        event = make_outgoing_event(completed(number), now())
         assert event is not None
-        await intake.add_event(event, traceparent=None)
+        await matcher.add_event(event, traceparent=None)
     monkeypatch.setattr(CaptionStreams, "open", _no_call)
-    app = create_app(Deliveries(engine, now=now, wake=lambda: None), no_captions, ApiKeys(tmp_path / "keys"))
+    app = create_app(DeliveryQueries(engine, now=now, wake=lambda: None), no_captions, ApiKeys(tmp_path / "keys"))
     async with serving(app) as served:
         process = await asyncio.create_subprocess_exec(
             Path(sys.executable).parent / "schemathesis",

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
-from steno_notifier.deliveries import Deliveries, Filter, NotReplayable
-from steno_notifier.delivery import Answer, Event, Settlement, settle
-from steno_notifier.intake import Intake
-from steno_notifier.outgoing import outgoing
-from steno_notifier.queue import Claim, Queue
+from steno_notifier.delivery_queries import DeliveryQueries, Filter, NotReplayable
+from steno_notifier.delivery_queue import Claim, DeliveryQueue
+from steno_notifier.delivery_state import Answer, Event, Settlement, settle
+from steno_notifier.matching import WebhookMatcher
+from steno_notifier.outgoing_event import make_outgoing_event
 from steno_notifier.schedule import RetrySchedule
 from steno_notifier.sweeper import Sweeper
 from steno_notifier.tables import deliveries, events
@@ -27,36 +27,38 @@ LEASE = timedelta(seconds=30)
 
 
 @pytest.fixture
-def intake(engine: AsyncEngine, clock: Clock) -> Intake:
-    return Intake(engine, retention=timedelta(days=30), now=clock, wake=lambda: None)
+def matcher(engine: AsyncEngine, clock: Clock) -> WebhookMatcher:
+    return WebhookMatcher(engine, retention=timedelta(days=30), now=clock, wake=lambda: None)
 
 
 @pytest.fixture
-def ledger(engine: AsyncEngine, clock: Clock) -> Deliveries:
-    return Deliveries(engine, now=clock, wake=lambda: None)
+def ledger(engine: AsyncEngine, clock: Clock) -> DeliveryQueries:
+    return DeliveryQueries(engine, now=clock, wake=lambda: None)
 
 
 @pytest.fixture
-def queue(engine: AsyncEngine) -> Queue:
-    return Queue(engine, instance="0", lease=LEASE)
+def queue(engine: AsyncEngine) -> DeliveryQueue:
+    return DeliveryQueue(engine, instance="0", lease=LEASE)
 
 
 @pytest.fixture
-def fill(intake: Intake, clock: Clock) -> Callable[[int], Awaitable[None]]:
+def fill(matcher: WebhookMatcher, clock: Clock) -> Callable[[int], Awaitable[None]]:
     async def add(count: int) -> None:
         for number in range(count):
-            event = outgoing(completed(number, at=clock()), clock())
+            event = make_outgoing_event(completed(number, at=clock()), clock())
             assert event is not None
-            await intake.add_event(event, traceparent="00-" + "a" * 32 + "-" + "b" * 16 + "-01")
+            await matcher.add_event(event, traceparent="00-" + "a" * 32 + "-" + "b" * 16 + "-01")
 
     return add
 
 
-async def claim(queue: Queue, clock: Clock, *, free: int = 100, per_webhook: int = 100, **busy: int) -> list[Claim]:
+async def claim(queue: DeliveryQueue, clock: Clock, *, free: int = 100, per_webhook: int = 100, **busy: int) -> list[Claim]:
     return await queue.claim(now=clock(), free=free, busy=busy, per_webhook=per_webhook)
 
 
-async def answered(queue: Queue, claimed: Claim, clock: Clock, status_code: int, retry_after: int | None = None) -> bool:
+async def answered(
+    queue: DeliveryQueue, claimed: Claim, clock: Clock, status_code: int, retry_after: int | None = None
+) -> bool:
     """The claimed delivery is answered; whether it still was ours."""
     answer = Answer(
         started_at=clock(),
@@ -69,18 +71,18 @@ async def answered(queue: Queue, claimed: Claim, clock: Clock, status_code: int,
     return await queue.settle(claimed, answer, settlement, now=clock())
 
 
-async def state_of(ledger: Deliveries, delivery_id: str) -> tuple[str, int]:
+async def state_of(ledger: DeliveryQueries, delivery_id: str) -> tuple[str, int]:
     """The state of a delivery and how many of its attempts were answered."""
-    found = await ledger.one(delivery_id, caller=OPERATOR)
+    found = await ledger.find(delivery_id, caller=OPERATOR)
     assert found is not None
     return found[0].state, len(found[1])
 
 
 async def test_a_claim_is_exclusive_until_its_lease_runs_out(
-    queue: Queue, intake: Intake, box: SecretBox, clock: Clock, fill: Callable[[int], Awaitable[None]]
+    queue: DeliveryQueue, matcher: WebhookMatcher, box: SecretBox, clock: Clock, fill: Callable[[int], Awaitable[None]]
 ) -> None:
     """Nobody else gets it meanwhile; afterwards it is sent again, under the same event id."""
-    await intake.put_webhook(webhook("w", "http://a/", box))
+    await matcher.put_webhook(webhook("w", "http://a/", box))
     await fill(1)
     (first,) = await claim(queue, clock)
     assert first.url == "http://a/"
@@ -95,23 +97,28 @@ async def test_a_claim_is_exclusive_until_its_lease_runs_out(
 
 
 async def test_a_restart_releases_what_the_instance_held(
-    engine: AsyncEngine, queue: Queue, intake: Intake, box: SecretBox, clock: Clock, fill: Callable[[int], Awaitable[None]]
+    engine: AsyncEngine,
+    queue: DeliveryQueue,
+    matcher: WebhookMatcher,
+    box: SecretBox,
+    clock: Clock,
+    fill: Callable[[int], Awaitable[None]],
 ) -> None:
     """What this instance had under way is due at once; what another has is left to it."""
-    await intake.put_webhook(webhook("w", "http://a/", box))
+    await matcher.put_webhook(webhook("w", "http://a/", box))
     await fill(2)
     (mine,) = await claim(queue, clock, free=1)
-    (_theirs,) = await claim(Queue(engine, instance="1", lease=LEASE), clock, free=1)
+    (_theirs,) = await claim(DeliveryQueue(engine, instance="1", lease=LEASE), clock, free=1)
     assert await queue.release(now=clock()) == 1
     assert [again.delivery_id for again in await claim(queue, clock)] == [mine.delivery_id]
 
 
 async def test_no_webhook_takes_more_than_its_share(
-    queue: Queue, intake: Intake, box: SecretBox, clock: Clock, fill: Callable[[int], Awaitable[None]]
+    queue: DeliveryQueue, matcher: WebhookMatcher, box: SecretBox, clock: Clock, fill: Callable[[int], Awaitable[None]]
 ) -> None:
     """A webhook with a long line leaves room for the others, and one that is full gets none."""
-    await intake.put_webhook(webhook("a", "http://a/", box))
-    await intake.put_webhook(webhook("b", "http://b/", box))
+    await matcher.put_webhook(webhook("a", "http://a/", box))
+    await matcher.put_webhook(webhook("b", "http://b/", box))
     await fill(20)
     claimed = await claim(queue, clock, free=50, per_webhook=5)
     assert sorted(one.webhook_id for one in claimed) == ["a"] * 5 + ["b"] * 5
@@ -120,10 +127,15 @@ async def test_no_webhook_takes_more_than_its_share(
 
 
 async def test_attempts_follow_the_schedule_to_the_end(
-    queue: Queue, intake: Intake, ledger: Deliveries, box: SecretBox, clock: Clock, fill: Callable[[int], Awaitable[None]]
+    queue: DeliveryQueue,
+    matcher: WebhookMatcher,
+    ledger: DeliveryQueries,
+    box: SecretBox,
+    clock: Clock,
+    fill: Callable[[int], Awaitable[None]],
 ) -> None:
     """Each failure puts it off by the schedule; after the last it has failed. It can be replayed."""
-    await intake.put_webhook(webhook("w", "http://a/", box))
+    await matcher.put_webhook(webhook("w", "http://a/", box))
     await fill(1)
     for pause in (timedelta(seconds=5), timedelta(minutes=5)):
         (claimed,) = await claim(queue, clock)
@@ -143,43 +155,48 @@ async def test_attempts_follow_the_schedule_to_the_end(
 
 
 async def test_410_disables_the_webhook_until_it_is_changed(
-    queue: Queue, intake: Intake, ledger: Deliveries, box: SecretBox, clock: Clock, fill: Callable[[int], Awaitable[None]]
+    queue: DeliveryQueue,
+    matcher: WebhookMatcher,
+    ledger: DeliveryQueries,
+    box: SecretBox,
+    clock: Clock,
+    fill: Callable[[int], Awaitable[None]],
 ) -> None:
     """All that waits for it has failed with the reason, nothing new is made, a replay is refused; a change lifts it."""
-    await intake.put_webhook(webhook("w", "http://a/", box))
+    await matcher.put_webhook(webhook("w", "http://a/", box))
     await fill(3)
     (claimed,) = await claim(queue, clock, free=1)
     await answered(queue, claimed, clock, 410)
-    page = await ledger.page(Filter(), caller=OPERATOR, after=None, limit=10)
+    page = await ledger.read_page(Filter(), caller=OPERATOR, after=None, limit=10)
     assert {(row.state, "410" in row.reason) for row in page.entries} == {("failed", True)}
     with pytest.raises(NotReplayable, match="disabled"):
         await ledger.replay(claimed.delivery_id, caller=OPERATOR)
-    await intake.put_webhook(webhook("w", "http://a/", box))
+    await matcher.put_webhook(webhook("w", "http://a/", box))
     await fill(4)
     assert await claim(queue, clock) == []
-    await intake.put_webhook(webhook("w", "http://a/", box, updated_at=clock()))
+    await matcher.put_webhook(webhook("w", "http://a/", box, updated_at=clock()))
     assert await ledger.replay(claimed.delivery_id, caller=OPERATOR)
     assert claimed.delivery_id in {one.delivery_id for one in await claim(queue, clock)}
 
 
 async def test_410_from_where_the_webhook_was_before_a_change_is_tried_at_the_new_place(
-    queue: Queue, intake: Intake, box: SecretBox, clock: Clock, fill: Callable[[int], Awaitable[None]]
+    queue: DeliveryQueue, matcher: WebhookMatcher, box: SecretBox, clock: Clock, fill: Callable[[int], Awaitable[None]]
 ) -> None:
     """The answer of the old receiver does not disable the new one."""
-    await intake.put_webhook(webhook("w", "http://old/", box))
+    await matcher.put_webhook(webhook("w", "http://old/", box))
     await fill(1)
     (claimed,) = await claim(queue, clock)
-    await intake.put_webhook(webhook("w", "http://new/", box, updated_at=clock()))
+    await matcher.put_webhook(webhook("w", "http://new/", box, updated_at=clock()))
     await answered(queue, claimed, clock, 410)
     assert [again.url for again in await claim(queue, clock)] == ["http://new/"]
 
 
 async def test_retry_after_holds_all_deliveries_to_that_webhook(
-    queue: Queue, intake: Intake, box: SecretBox, clock: Clock, fill: Callable[[int], Awaitable[None]]
+    queue: DeliveryQueue, matcher: WebhookMatcher, box: SecretBox, clock: Clock, fill: Callable[[int], Awaitable[None]]
 ) -> None:
     """A receiver that throttles is left alone for as long as it asked, and only it."""
-    await intake.put_webhook(webhook("a", "http://a/", box))
-    await intake.put_webhook(webhook("b", "http://b/", box))
+    await matcher.put_webhook(webhook("a", "http://a/", box))
+    await matcher.put_webhook(webhook("b", "http://b/", box))
     await fill(2)
     claimed = next(one for one in await claim(queue, clock, per_webhook=1) if one.webhook_id == "a")
     await answered(queue, claimed, clock, 429, retry_after=60)
@@ -191,27 +208,32 @@ async def test_retry_after_holds_all_deliveries_to_that_webhook(
 
 
 async def test_a_webhook_that_is_switched_off_keeps_what_waits(
-    queue: Queue, intake: Intake, box: SecretBox, clock: Clock, fill: Callable[[int], Awaitable[None]]
+    queue: DeliveryQueue, matcher: WebhookMatcher, box: SecretBox, clock: Clock, fill: Callable[[int], Awaitable[None]]
 ) -> None:
     """Nothing is sent, nothing is lost, and switching it on sends it."""
-    await intake.put_webhook(webhook("w", "http://a/", box))
+    await matcher.put_webhook(webhook("w", "http://a/", box))
     await fill(1)
-    await intake.put_webhook(webhook("w", "http://a/", box, enabled=False, updated_at=clock()))
+    await matcher.put_webhook(webhook("w", "http://a/", box, enabled=False, updated_at=clock()))
     assert await claim(queue, clock) == []
     assert await queue.next_due(now=clock()) is None
     clock.pass_by(seconds=10)
-    await intake.put_webhook(webhook("w", "http://a/", box, updated_at=clock()))
+    await matcher.put_webhook(webhook("w", "http://a/", box, updated_at=clock()))
     assert len(await claim(queue, clock)) == 1
 
 
 async def test_what_is_cancelled_under_way_stays_cancelled(
-    queue: Queue, intake: Intake, ledger: Deliveries, box: SecretBox, clock: Clock, fill: Callable[[int], Awaitable[None]]
+    queue: DeliveryQueue,
+    matcher: WebhookMatcher,
+    ledger: DeliveryQueries,
+    box: SecretBox,
+    clock: Clock,
+    fill: Callable[[int], Awaitable[None]],
 ) -> None:
     """The answer is on record but changes nothing, and no replay brings it back."""
-    await intake.put_webhook(webhook("w", "http://a/", box))
+    await matcher.put_webhook(webhook("w", "http://a/", box))
     await fill(1)
     (claimed,) = await claim(queue, clock)
-    await intake.delete_webhook("w")
+    await matcher.delete_webhook("w")
     assert not await answered(queue, claimed, clock, 500)
     assert await state_of(ledger, claimed.delivery_id) == ("cancelled", 1)
     with pytest.raises(NotReplayable, match="cancelled"):
@@ -219,10 +241,10 @@ async def test_what_is_cancelled_under_way_stays_cancelled(
 
 
 async def test_the_backlog_counts_what_is_due_and_not_under_way(
-    queue: Queue, intake: Intake, box: SecretBox, clock: Clock, fill: Callable[[int], Awaitable[None]]
+    queue: DeliveryQueue, matcher: WebhookMatcher, box: SecretBox, clock: Clock, fill: Callable[[int], Awaitable[None]]
 ) -> None:
     """With the age of the oldest."""
-    await intake.put_webhook(webhook("w", "http://a/", box))
+    await matcher.put_webhook(webhook("w", "http://a/", box))
     await fill(3)
     await claim(queue, clock, free=1)
     clock.pass_by(seconds=7)
@@ -231,14 +253,14 @@ async def test_the_backlog_counts_what_is_due_and_not_under_way(
 
 async def test_the_sweep_deletes_what_was_settled_long_ago(
     engine: AsyncEngine,
-    queue: Queue,
-    intake: Intake,
+    queue: DeliveryQueue,
+    matcher: WebhookMatcher,
     box: SecretBox,
     clock: Clock,
     fill: Callable[[int], Awaitable[None]],
 ) -> None:
     """A settled delivery goes after the retention with its attempts and its event; one that waits stays, however old."""
-    await intake.put_webhook(webhook("w", "http://a/", box))
+    await matcher.put_webhook(webhook("w", "http://a/", box))
     await fill(2)
     (claimed,) = await claim(queue, clock, free=1)
     await answered(queue, claimed, clock, 200)
@@ -253,10 +275,15 @@ async def test_the_sweep_deletes_what_was_settled_long_ago(
 
 
 async def test_settling_needs_a_lawful_step(
-    queue: Queue, intake: Intake, ledger: Deliveries, box: SecretBox, clock: Clock, fill: Callable[[int], Awaitable[None]]
+    queue: DeliveryQueue,
+    matcher: WebhookMatcher,
+    ledger: DeliveryQueries,
+    box: SecretBox,
+    clock: Clock,
+    fill: Callable[[int], Awaitable[None]],
 ) -> None:
     """A step that the table does not have changes no row."""
-    await intake.put_webhook(webhook("w", "http://a/", box))
+    await matcher.put_webhook(webhook("w", "http://a/", box))
     await fill(1)
     (claimed,) = await claim(queue, clock)
     answer = Answer(started_at=clock(), duration_ms=1)
@@ -265,20 +292,20 @@ async def test_settling_needs_a_lawful_step(
 
 
 async def test_pages_are_stable(
-    intake: Intake, ledger: Deliveries, box: SecretBox, clock: Clock, fill: Callable[[int], Awaitable[None]]
+    matcher: WebhookMatcher, ledger: DeliveryQueries, box: SecretBox, clock: Clock, fill: Callable[[int], Awaitable[None]]
 ) -> None:
     """Pages put together are the list, newest first, though deliveries are added in between; filters hold on every page."""
-    await intake.put_webhook(webhook("w", "http://a/", box))
+    await matcher.put_webhook(webhook("w", "http://a/", box))
     await fill(7)
     seen, after = [], None
     while True:
-        page = await ledger.page(Filter(webhook_id="w"), caller=OPERATOR, after=after, limit=3)
+        page = await ledger.read_page(Filter(webhook_id="w"), caller=OPERATOR, after=after, limit=3)
         seen += [row.delivery_id for row in page.entries]
         if (after := page.end) is None:
             break
         clock.pass_by(seconds=1)
-        await intake.put_webhook(webhook(f"later-{len(seen)}", "http://b/", box))
+        await matcher.put_webhook(webhook(f"later-{len(seen)}", "http://b/", box))
     assert len(seen) == len(set(seen)) == 7
-    page = await ledger.page(Filter(recording_id="recording-3", webhook_id="w"), caller=OPERATOR, after=None, limit=3)
+    page = await ledger.read_page(Filter(recording_id="recording-3", webhook_id="w"), caller=OPERATOR, after=None, limit=3)
     (one,) = page.entries
     assert one.call_id == "call-3"

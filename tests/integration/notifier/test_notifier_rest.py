@@ -11,12 +11,12 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from steno_notifier.api import create_app
 from steno_notifier.caption_streams import CaptionStreams
-from steno_notifier.deliveries import Deliveries
-from steno_notifier.delivery import Answer, settle
-from steno_notifier.intake import Intake
+from steno_notifier.delivery_queries import DeliveryQueries
+from steno_notifier.delivery_queue import DeliveryQueue
+from steno_notifier.delivery_state import Answer, settle
+from steno_notifier.matching import WebhookMatcher
 from steno_notifier.openapi import document
-from steno_notifier.outgoing import outgoing
-from steno_notifier.queue import Queue
+from steno_notifier.outgoing_event import make_outgoing_event
 from steno_notifier.schedule import RetrySchedule
 from support.edges import Walk
 from support.webhooks import completed, webhook
@@ -34,7 +34,7 @@ async def client(
 ) -> AsyncIterator[httpx.AsyncClient]:
     keys = tmp_path / "keys"
     keys.write_text(key_line("test", KEY, tenant="*"), "utf-8")
-    app = create_app(Deliveries(engine, now=clock, wake=lambda: None), no_captions, ApiKeys(keys))
+    app = create_app(DeliveryQueries(engine, now=clock, wake=lambda: None), no_captions, ApiKeys(keys))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://notifier", headers={"X-Api-Key": KEY}) as client:
         yield client
@@ -43,14 +43,14 @@ async def client(
 @pytest.fixture
 async def failed(engine: AsyncEngine, clock: Clock, box: SecretBox) -> str:
     """The id of a delivery of five, the one that has failed."""
-    intake = Intake(engine, retention=timedelta(days=30), now=clock, wake=lambda: None)
-    await intake.put_webhook(webhook("w", "http://a/", box))
+    matcher = WebhookMatcher(engine, retention=timedelta(days=30), now=clock, wake=lambda: None)
+    await matcher.put_webhook(webhook("w", "http://a/", box))
     for number in range(5):
-        event = outgoing(completed(number, at=clock()), clock())
+        event = make_outgoing_event(completed(number, at=clock()), clock())
         assert event is not None
-        await intake.add_event(event, traceparent=None)
+        await matcher.add_event(event, traceparent=None)
         clock.pass_by(seconds=1)
-    queue = Queue(engine, instance="0", lease=timedelta(seconds=30))
+    queue = DeliveryQueue(engine, instance="0", lease=timedelta(seconds=30))
     (claim,) = await queue.claim(now=clock(), free=1, busy={}, per_webhook=1)
     answer = Answer(started_at=clock(), duration_ms=12, status_code=500, error="answered 500")
     settlement = settle(answer, tries=1, now=clock(), schedule=RetrySchedule(delays=[]), chance=0)

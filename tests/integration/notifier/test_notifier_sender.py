@@ -13,12 +13,12 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
-from steno_notifier.deliveries import Deliveries, Filter
-from steno_notifier.delivery import State
+from steno_notifier.delivery_queries import DeliveryQueries, Filter
+from steno_notifier.delivery_queue import DeliveryQueue
+from steno_notifier.delivery_state import State
 from steno_notifier.http_transport import HttpTransport
-from steno_notifier.intake import Intake
-from steno_notifier.outgoing import outgoing
-from steno_notifier.queue import Queue
+from steno_notifier.matching import WebhookMatcher
+from steno_notifier.outgoing_event import make_outgoing_event
 from steno_notifier.schedule import RetrySchedule
 from steno_notifier.sender import Sender
 from support.callers import OPERATOR
@@ -47,22 +47,22 @@ class Notifier:
     """What is between Kafka and the receivers, running on a real database with short pauses between attempts."""
 
     def __init__(self, engine: AsyncEngine, session: aiohttp.ClientSession, box: SecretBox, *, instance: str) -> None:
-        queue = Queue(engine, instance=instance, lease=timedelta(seconds=30))
+        queue = DeliveryQueue(engine, instance=instance, lease=timedelta(seconds=30))
         schedule = RetrySchedule(delays=[timedelta(milliseconds=50)] * 3)
         transport = HttpTransport(session, box, now=now)
         self.sender = Sender(queue, transport, schedule, concurrency=50, per_webhook=10, drain_seconds=0.2, now=now)
-        self.intake = Intake(engine, retention=timedelta(days=30), now=now, wake=self.sender.wake)
-        self.deliveries = Deliveries(engine, now=now, wake=self.sender.wake)
+        self.matcher = WebhookMatcher(engine, retention=timedelta(days=30), now=now, wake=self.sender.wake)
+        self.deliveries = DeliveryQueries(engine, now=now, wake=self.sender.wake)
         self.box = box
 
     async def register(self, webhook_id: str, url: str) -> None:
-        await self.intake.put_webhook(webhook(webhook_id, url, self.box))
+        await self.matcher.put_webhook(webhook(webhook_id, url, self.box))
 
     async def tell(self, number: int = 1) -> str:
         """An event comes in; returns its id."""
-        event = outgoing(completed(number), datetime.now(UTC))
+        event = make_outgoing_event(completed(number), datetime.now(UTC))
         assert event is not None
-        await self.intake.add_event(event, traceparent=TRACEPARENT)
+        await self.matcher.add_event(event, traceparent=TRACEPARENT)
         return event.event_id
 
     async def ends(self, webhook_id: str, *, seconds: float = 20) -> tuple[Any, list[Any]]:
@@ -72,10 +72,12 @@ class Notifier:
     async def becomes(self, webhook_id: str, states: set[str], *, seconds: float = 20) -> tuple[Any, list[Any]]:
         async with asyncio.timeout(seconds):
             while True:
-                found_page = await self.deliveries.page(Filter(webhook_id=webhook_id), caller=OPERATOR, after=None, limit=1)
+                found_page = await self.deliveries.read_page(
+                    Filter(webhook_id=webhook_id), caller=OPERATOR, after=None, limit=1
+                )
                 page = found_page.entries
                 if page and page[0].state in states:
-                    found = await self.deliveries.one(page[0].delivery_id, caller=OPERATOR)
+                    found = await self.deliveries.find(page[0].delivery_id, caller=OPERATOR)
                     assert found is not None
                     return found[0], list(found[1])
                 await asyncio.sleep(0.02)
@@ -258,7 +260,7 @@ async def test_410_disables_the_webhook(start: Start) -> None:
         await notifier.tell(1)
         delivery, attempts = await notifier.ends("w")
         await notifier.tell(2)
-        found = await notifier.deliveries.webhook("w", caller=OPERATOR)
+        found = await notifier.deliveries.find_webhook("w", caller=OPERATOR)
     assert (delivery.state, len(attempts)) == ("failed", 1)
     assert found is not None
     assert found[0].disabled_at is not None
@@ -295,7 +297,7 @@ async def test_a_secret_of_another_key_fails_visibly(start: Start, engine: Async
     notifier = await start()
     other = SecretBox(SecretStr(make_secret_key()))
     async with receiving() as receiver:
-        await notifier.intake.put_webhook(webhook("w", receiver.url, other))
+        await notifier.matcher.put_webhook(webhook("w", receiver.url, other))
         await notifier.tell()
         delivery, _ = await notifier.ends("w")
         assert receiver.received == []
@@ -331,7 +333,7 @@ async def test_an_odd_url_fails_and_holds_up_nobody(start: Start, url: str) -> N
     """Whatever stands as a webhook's URL, its delivery fails with the reason, and the next webhook gets its own."""
     notifier = await start()
     async with receiving() as receiver:
-        await notifier.intake.put_webhook(webhook("odd", "x", notifier.box).model_copy(update={"url": url}))
+        await notifier.matcher.put_webhook(webhook("odd", "x", notifier.box).model_copy(update={"url": url}))
         await notifier.register("w", receiver.url)
         await notifier.tell()
         odd, _ = await notifier.ends("odd")
@@ -345,7 +347,7 @@ async def test_a_secret_that_is_none_fails_visibly(start: Start, secret: bytes) 
     """Nothing is sent unsigned."""
     notifier = await start()
     async with receiving() as receiver:
-        await notifier.intake.put_webhook(
+        await notifier.matcher.put_webhook(
             webhook("w", receiver.url, notifier.box, encrypted_secret=notifier.box.encrypt(secret))
         )
         await notifier.tell()

@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from steno_notifier.api import create_app
 from steno_notifier.caption_streams import CaptionStream, CaptionStreams, NoSuchCall
 from steno_notifier.captions import Cursor
-from steno_notifier.deliveries import Deliveries
-from steno_notifier.intake import Intake
-from steno_notifier.outgoing import outgoing
+from steno_notifier.delivery_queries import DeliveryQueries
+from steno_notifier.matching import WebhookMatcher
+from steno_notifier.outgoing_event import make_outgoing_event
 from steno_notifier.tables import deliveries, metadata
 from support.route_walk import operations, undocumented
 from support.webhooks import completed, webhook
@@ -45,7 +45,7 @@ async def clients(
     lines = [key_line("acme", "1"), key_line("other", "2"), key_line("operator", "3", tenant="*")]
     (tmp_path / "keys").write_text("".join(lines), "utf-8")
     no_captions.__class__ = Captions
-    app = create_app(Deliveries(engine, now=clock, wake=lambda: None), no_captions, ApiKeys(tmp_path / "keys"))
+    app = create_app(DeliveryQueries(engine, now=clock, wake=lambda: None), no_captions, ApiKeys(tmp_path / "keys"))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     made = {
         name: httpx.AsyncClient(transport=transport, base_url="http://notifier", headers={"X-Api-Key": key})
@@ -59,11 +59,11 @@ async def clients(
 @pytest.fixture
 async def theirs(engine: AsyncEngine, clock: Any, box: SecretBox) -> dict[str, str]:
     """A delivered event of acme's webhook, whose call has captions."""
-    intake = Intake(engine, retention=timedelta(days=30), now=clock, wake=lambda: None)
-    await intake.put_webhook(webhook("hook-of-acme", "http://a/", box).model_copy(update={"tenant": "acme"}))
-    event = outgoing(completed(1, at=clock()), clock())
+    matcher = WebhookMatcher(engine, retention=timedelta(days=30), now=clock, wake=lambda: None)
+    await matcher.put_webhook(webhook("hook-of-acme", "http://a/", box).model_copy(update={"tenant": "acme"}))
+    event = make_outgoing_event(completed(1, at=clock()), clock())
     assert event is not None
-    await intake.add_event(replace(event, tenant="acme"), traceparent=None)
+    await matcher.add_event(replace(event, tenant="acme"), traceparent=None)
     async with transaction(engine) as connection:
         await connection.execute(deliveries.update().values(state="delivered", due_at=None))
         delivery_id = (await connection.execute(select(deliveries.c.delivery_id))).scalar_one()
@@ -112,6 +112,6 @@ async def test_the_deliveries_of_a_deleted_webhook_stay_its_tenants(
     engine: AsyncEngine, clock: Any, clients: dict[str, httpx.AsyncClient], theirs: dict[str, str]
 ) -> None:
     """They are shown without the webhook being there."""
-    await Intake(engine, retention=timedelta(days=30), now=clock, wake=lambda: None).delete_webhook("hook-of-acme")
+    await WebhookMatcher(engine, retention=timedelta(days=30), now=clock, wake=lambda: None).delete_webhook("hook-of-acme")
     path = f"/v1/deliveries/{theirs['delivery_id']}"
     assert [(await clients[name].get(path)).status_code for name in ("acme", "other")] == [200, 404]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
-from steno_notifier.intake import Intake
+from steno_notifier.matching import WebhookMatcher
 from steno_notifier.tables import webhooks
 from steno_notifier.webhook_rows import followed_webhooks
 from support.webhooks import webhook
@@ -33,8 +33,8 @@ def database_url(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def intake(engine: AsyncEngine) -> Intake:
-    return Intake(engine, retention=timedelta(days=30), now=lambda: datetime.now(UTC), wake=lambda: None)
+def matcher(engine: AsyncEngine) -> WebhookMatcher:
+    return WebhookMatcher(engine, retention=timedelta(days=30), now=lambda: datetime.now(UTC), wake=lambda: None)
 
 
 @pytest.fixture
@@ -53,13 +53,13 @@ async def producer(kafka: str, topics: TopicSettings) -> AsyncIterator[Producer]
 
 
 @pytest.fixture
-async def run(kafka: str, topics: TopicSettings, producer: Producer, intake: Intake) -> AsyncIterator[Run]:
+async def run(kafka: str, topics: TopicSettings, producer: Producer, matcher: WebhookMatcher) -> AsyncIterator[Run]:
     """Starts a table and returns it when it has read what there is."""
     running: list[tuple[FollowedTable[WebhookState], asyncio.Task[None]]] = []
 
     async def start() -> FollowedTable[WebhookState]:
         cluster = Cluster.of(KafkaSettings(bootstrap_servers=kafka), topics, Codec(ShippedSchemaIds()), service="notifier")
-        table = followed_webhooks(cluster, intake)
+        table = followed_webhooks(cluster, matcher)
         running.append((table, asyncio.create_task(table.run())))
         await asyncio.wait_for(table.complete.wait(), 60)
         return table
@@ -90,10 +90,10 @@ async def test_the_newest_state_of_each_webhook_is_in_force_when_it_is_complete(
 
 
 async def test_a_webhook_that_the_topic_forgot_is_deleted(
-    engine: AsyncEngine, intake: Intake, producer: Producer, run: Run, box: SecretBox
+    engine: AsyncEngine, matcher: WebhookMatcher, producer: Producer, run: Run, box: SecretBox
 ) -> None:
     """Its tombstone may have been compacted away while nobody read; an empty topic, though, is no reason to forget all."""
-    await intake.put_webhook(webhook("forgotten", "http://a/", box))
+    await matcher.put_webhook(webhook("forgotten", "http://a/", box))
     await run()
     assert set(await kept(engine)) == {"forgotten"}
     await producer.send(WEBHOOKS, webhook("known", "http://a/", box))

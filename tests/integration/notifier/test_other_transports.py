@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from extending.list_transport import ListTransport
 from sqlalchemy.ext.asyncio import AsyncEngine
-from steno_notifier.intake import Intake
-from steno_notifier.outgoing import outgoing
-from steno_notifier.queue import Queue
+from steno_notifier.delivery_queue import DeliveryQueue
+from steno_notifier.matching import WebhookMatcher
+from steno_notifier.outgoing_event import make_outgoing_event
 from steno_notifier.schedule import RetrySchedule
 from steno_notifier.sender import Sender
 from support.kernel import running, until
@@ -31,14 +31,14 @@ async def test_a_transport_is_given_what_is_due_until_it_takes_it(engine: AsyncE
     """What it refuses comes again by the schedule, and what it took does not."""
     transport = ListTransport(now=now)
     transport.refusals = 2
-    queue = Queue(engine, instance="0", lease=timedelta(seconds=30))
+    queue = DeliveryQueue(engine, instance="0", lease=timedelta(seconds=30))
     schedule = RetrySchedule(delays=[timedelta(milliseconds=20)] * 3)
     sender = Sender(queue, transport, schedule, concurrency=4, per_webhook=4, drain_seconds=1, now=now)
-    intake = Intake(engine, retention=timedelta(days=30), now=now, wake=sender.wake)
-    await intake.put_webhook(webhook("w", "http://a/", box))
-    event = outgoing(completed(1), now())
+    matcher = WebhookMatcher(engine, retention=timedelta(days=30), now=now, wake=sender.wake)
+    await matcher.put_webhook(webhook("w", "http://a/", box))
+    event = make_outgoing_event(completed(1), now())
     assert event is not None
-    await intake.add_event(event, traceparent=None)
+    await matcher.add_event(event, traceparent=None)
     async with running(sender) as (_, task):
         await until(lambda: transport.delivered == [event.body], running=[task])
         await asyncio.sleep(0.1)

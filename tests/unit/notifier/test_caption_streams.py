@@ -92,7 +92,7 @@ async def test_a_stop_leaves_a_reader_that_takes_nothing(monkeypatch: pytest.Mon
 
     sending = asyncio.create_task(CaptionResponse(stream).stream_response(send))
     await blocked.wait()
-    stream.hurry()
+    stream.limit_wait()
     async with asyncio.timeout(5):
         await sending
     assert closed == [True]
@@ -108,7 +108,7 @@ async def test_there_are_so_many_readers_and_no_more(monkeypatch: pytest.MonkeyP
     ) -> CaptionStream:
         return _stream(_following())
 
-    monkeypatch.setattr(CaptionStreams, "_opened", opened)
+    monkeypatch.setattr(CaptionStreams, "_open", opened)
     first, _ = [await streams.open("call", None, ACME) for _ in range(2)]
     with pytest.raises(TooManyReaders):
         await streams.open("call", None, ACME)
@@ -142,7 +142,7 @@ def states(monkeypatch: pytest.MonkeyPatch) -> list[Message]:
     async def nowhere(*_: object) -> int:
         return 0
 
-    monkeypatch.setattr(CaptionStreams, "_range", of_call)
+    monkeypatch.setattr(CaptionStreams, "_read_range", of_call)
     monkeypatch.setattr(CaptionStreams, "_offset_at", nowhere)
     monkeypatch.setattr(FollowedKeys, "follow", lambda *_: nullcontext(_following()))
     monkeypatch.setattr(caption_streams, "_UNKNOWN_SECONDS", 0.0)
@@ -267,7 +267,7 @@ async def test_a_reader_is_left_in_the_moment_of_its_heartbeat() -> None:
         try:
             await asyncio.Event().wait()
         finally:
-            stream.leave("the key is gone")
+            stream.stop("the key is gone")
         raise AssertionError
 
     stream = _stream(_Live(interrupted))
@@ -284,7 +284,7 @@ async def test_a_reader_that_went_away_in_a_send_can_be_hurried() -> None:
 
     with pytest.raises(OSError, match="broken pipe"):
         await CaptionResponse(stream).stream_response(send)
-    stream.hurry()
+    stream.limit_wait()
 
 
 @pytest.mark.parametrize(("told", "start"), [(0, 100), (1, 100), (150, 150)])
@@ -302,7 +302,7 @@ async def test_no_phrase_before_the_call_is_read(
     async def where_it_began(*_: object) -> int:
         return 100
 
-    monkeypatch.setattr(CaptionStreams, "_range", of_call)
+    monkeypatch.setattr(CaptionStreams, "_read_range", of_call)
     monkeypatch.setattr(CaptionStreams, "_offset_at", where_it_began)
     await _streams(Keys()).open("call", Cursor(phrases=told), ACME)
     assert starts == [start]

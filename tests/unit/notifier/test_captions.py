@@ -237,9 +237,9 @@ def test_silence_ends_a_call_that_is_over_and_lacks_phrases(records: list[Record
     captions = _captions(Cursor())
     for record in records:
         assert "end" not in _take(captions, CALLS if isinstance(record, CallState) else TRANSCRIPTS, record)
-    assert [caption.event for caption in captions.silence()] == (["end"] if ends else [])
+    assert [caption.event for caption in captions.end_if_over()] == (["end"] if ends else [])
     assert captions.ended is ends
-    assert list(captions.silence()) == []
+    assert list(captions.end_if_over()) == []
 
 
 def test_a_reader_is_told_nothing_of_another_ones_call_by_the_same_id() -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from steno_notifier.delivery import (
+from steno_notifier.delivery_state import (
     SETTLED,
     TRANSITIONS,
     Answer,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from steno_notifier.outgoing import MAX_BODY_BYTES, OutgoingEvent, outgoing
+from steno_notifier.outgoing_event import MAX_BODY_BYTES, OutgoingEvent, make_outgoing_event
 from support.records import PHRASE
 
 from steno.events import ids
@@ -68,7 +68,7 @@ def told(event: OutgoingEvent | None) -> dict[str, Any]:
 
 def test_a_completed_transcript_is_told_with_a_link() -> None:
     """The body has ids, counts, the publisher's properties and where the transcript is, at the public address."""
-    event = outgoing(completed(properties={"campaign": "spring"}), NOW, public_url="https://steno.example/")
+    event = make_outgoing_event(completed(properties={"campaign": "spring"}), NOW, public_url="https://steno.example/")
     assert told(event) == {
         "type": "transcript.completed",
         "timestamp": "2026-03-01T12:00:00.250000Z",
@@ -93,12 +93,12 @@ def test_a_completed_transcript_is_told_with_a_link() -> None:
 
 def test_no_speech_is_a_result() -> None:
     """A transcript without a phrase is told as no_speech."""
-    assert told(outgoing(completed(phrase_count=0), NOW))["data"]["state"] == "no_speech"
+    assert told(make_outgoing_event(completed(phrase_count=0), NOW))["data"]["state"] == "no_speech"
 
 
 def test_without_a_public_address_the_link_is_a_path() -> None:
     """The link is relative to ingest."""
-    assert told(outgoing(completed(), NOW))["data"]["transcript_url"] == "/v1/recordings/recording-1/transcript"
+    assert told(make_outgoing_event(completed(), NOW))["data"]["transcript_url"] == "/v1/recordings/recording-1/transcript"
 
 
 def test_a_failure_is_told_with_its_reason() -> None:
@@ -106,7 +106,7 @@ def test_a_failure_is_told_with_its_reason() -> None:
     record = TranscriptFailed(
         call_id="call-1", recording_id="recording-1", reason="not audio", error="unreadable_audio", failed_at=NOW
     )
-    body = told(outgoing(record, NOW))
+    body = told(make_outgoing_event(record, NOW))
     assert body["type"] == "transcript.failed"
     assert body["data"] == {
         "call_id": "call-1",
@@ -121,7 +121,7 @@ def test_a_failure_is_told_with_its_reason() -> None:
 
 def test_a_summary_is_told_whole() -> None:
     """Every field of the summary is in the body."""
-    data = told(outgoing(summary(), NOW))["data"]
+    data = told(make_outgoing_event(summary(), NOW))["data"]
     assert data == summary().model_dump(mode="json", exclude={"summarised_at", "tenant"})
 
 
@@ -131,8 +131,8 @@ def test_other_records_are_not_told() -> None:
     phrase = Phrase(
         call_id="c", recording_id="r", phrase_id="p", sequence=0, channel=0, start_ms=0, duration_ms=1, text="x", confidence=1
     )
-    assert outgoing(started, NOW) is None
-    assert outgoing(phrase, NOW) is None
+    assert make_outgoing_event(started, NOW) is None
+    assert make_outgoing_event(phrase, NOW) is None
 
 
 LIVE = ids.live_pass_id("call-1")
@@ -157,8 +157,8 @@ def call(state: CallStatus, *, roles_revision: int = 0, at: datetime = NOW) -> C
 
 def test_a_call_starts_once() -> None:
     """Every active state of a call is the same event, at the moment the call began."""
-    event = outgoing(call(CallStatus.ACTIVE), NOW, public_url="https://steno.example")
-    later = outgoing(call(CallStatus.ACTIVE, roles_revision=1, at=NOW + timedelta(minutes=1)), NOW)
+    event = make_outgoing_event(call(CallStatus.ACTIVE), NOW, public_url="https://steno.example")
+    later = make_outgoing_event(call(CallStatus.ACTIVE, roles_revision=1, at=NOW + timedelta(minutes=1)), NOW)
     assert event is not None
     assert later is not None
     assert event.event_id == later.event_id
@@ -180,7 +180,7 @@ def test_a_call_starts_once() -> None:
 @pytest.mark.parametrize("state", [state for state in CallStatus if state is not CallStatus.ACTIVE])
 def test_a_call_ends_once(state: CallStatus) -> None:
     """Whichever state comes after active, it is one event: whether all audio came, and how the call ended."""
-    body = told(event := outgoing(call(state), NOW))
+    body = told(event := make_outgoing_event(call(state), NOW))
     assert event is not None
     assert event.event_id == ids.event_id("call.ended", LIVE)
     assert (body["type"], body["timestamp"]) == ("call.ended", "2026-03-01T12:03:00.250000Z")
@@ -190,25 +190,25 @@ def test_a_call_ends_once(state: CallStatus) -> None:
 def test_a_live_phrase_is_told_with_its_text() -> None:
     """The moment is when it was written; a phrase of a recording is not told."""
     phrase = PHRASE.model_copy(update={"recording_id": ids.live_pass_id(PHRASE.call_id)})
-    body = told(outgoing(phrase, NOW))
+    body = told(make_outgoing_event(phrase, NOW))
     assert (body["type"], body["timestamp"]) == ("phrase.final", "2026-03-01T12:00:00.250000Z")
     told_of = body["data"]
     assert (told_of["text"], told_of["role"], told_of["start_ms"]) == (PHRASE.text, "customer", PHRASE.start_ms)
-    assert outgoing(PHRASE, NOW) is None
+    assert make_outgoing_event(PHRASE, NOW) is None
 
 
 def test_the_live_pass_is_told_apart() -> None:
     """Its results say so, and link to the transcript of the call."""
     live = completed().model_copy(update={"recording_id": LIVE, "call_id": "call-1"})
-    data = told(outgoing(live, NOW))["data"]
+    data = told(make_outgoing_event(live, NOW))["data"]
     assert (data["pass"], data["transcript_url"]) == ("live", "/v1/calls/call-1/transcript?pass=live")
     failed = TranscriptFailed(call_id="call-1", recording_id=LIVE, reason="?", error="engine", failed_at=NOW)
-    assert told(outgoing(failed, NOW))["data"]["pass"] == "live"
+    assert told(make_outgoing_event(failed, NOW))["data"]["pass"] == "live"
 
 
 def test_each_revision_of_a_summary_is_an_event() -> None:
     """Their ids differ, and that of the first is what it was before there were revisions."""
-    events = [outgoing(summary().model_copy(update={"revision": revision}), NOW) for revision in range(3)]
+    events = [make_outgoing_event(summary().model_copy(update={"revision": revision}), NOW) for revision in range(3)]
     assert len({event.event_id for event in events if event}) == 3
     assert events[0] is not None
     assert events[0].event_id == ids.event_id("call.summarised", "recording-1")
@@ -217,16 +217,16 @@ def test_each_revision_of_a_summary_is_an_event() -> None:
 
 def test_the_event_id_is_computed_from_type_and_recording() -> None:
     """A replay of the topic makes the same event; completed and failed are two."""
-    event = outgoing(completed(), NOW)
+    event = make_outgoing_event(completed(), NOW)
     assert event is not None
-    assert event == outgoing(completed(), NOW)
+    assert event == make_outgoing_event(completed(), NOW)
     assert event.event_id == ids.event_id(EventType.TRANSCRIPT_COMPLETED, "recording-1")
 
 
 def test_times_are_told_in_utc() -> None:
     """A record's own zone does not get out."""
     moment = NOW.astimezone(timezone(timedelta(hours=5)))
-    event = outgoing(completed().model_copy(update={"completed_at": moment}), NOW)
+    event = make_outgoing_event(completed().model_copy(update={"completed_at": moment}), NOW)
     assert told(event)["timestamp"] == "2026-03-01T12:00:00.250000Z"
 
 
@@ -237,7 +237,7 @@ def test_times_are_told_in_utc() -> None:
 def test_a_body_is_never_too_big(properties: dict[str, str], key_phrases: list[str]) -> None:
     """Whatever the publisher hands along, the body stays under 20 kB, keeps its ids and says what it leaves out."""
     record = summary(key_phrases=tuple(key_phrases)).model_copy(update={"properties": properties})
-    event = outgoing(record, NOW)
+    event = make_outgoing_event(record, NOW)
     assert event is not None
     assert len(event.body.encode()) < MAX_BODY_BYTES
     data = told(event)["data"]
@@ -265,6 +265,6 @@ def test_an_event_is_of_the_tenant_of_its_record() -> None:
     ]
     for record in records:
         for tenant in ("acme", ""):
-            event = outgoing(record.model_copy(update={"tenant": tenant}), NOW)
+            event = make_outgoing_event(record.model_copy(update={"tenant": tenant}), NOW)
             assert event is not None
             assert event.tenant == tenant

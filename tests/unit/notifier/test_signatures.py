@@ -6,8 +6,8 @@ from typing import Any, cast
 import pytest
 from pydantic import SecretStr
 from standardwebhooks import Webhook, WebhookVerificationError
+from steno_notifier.delivery_queue import Claim
 from steno_notifier.http_transport import HttpTransport, UnusableSecret
-from steno_notifier.queue import Claim
 
 from steno.crypto import SecretBox, make_secret_key
 

@@ -1,4 +1,4 @@
-"""Deliveries as people see them: listed, looked at, sent again."""
+"""Lists, reads and replays deliveries, for the REST API."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from steno.paging import Page, Position
 from steno.storage.lists import fitting, read_page, seen_by
 from steno.storage.transactions import transaction
 from steno.tenants import Caller
-from steno_notifier.delivery import Event, IllegalTransition, State, sources, target, transition
+from steno_notifier.delivery_state import Event, IllegalTransition, State, sources, target, transition
 from steno_notifier.tables import attempts, deliveries, events, webhooks
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Filter:
-    """Which deliveries are wanted; None is any."""
+    """A filter of deliveries; None matches any."""
 
     webhook_id: str | None = None
     call_id: str | None = None
@@ -27,19 +27,19 @@ class Filter:
 
 
 class NotReplayable(Exception):
-    """A delivery cannot be sent again as things stand; says what to do."""
+    """A delivery cannot be replayed now; the message says what to do."""
 
 
-class Deliveries:
-    """Reads deliveries and webhooks for the REST API, and replays."""
+class DeliveryQueries:
+    """Reads deliveries and webhooks for the REST API, and replays deliveries."""
 
     def __init__(self, engine: AsyncEngine, *, now: Callable[[], datetime], wake: Callable[[], None]) -> None:
         self._engine = engine
         self._now = now
         self._wake = wake
 
-    async def page(self, wanted: Filter, *, caller: Caller, after: Position | None, limit: int) -> Page[Row[Any]]:
-        """The deliveries that are wanted, of those a caller sees, the newest first, from after a position on."""
+    async def read_page(self, wanted: Filter, *, caller: Caller, after: Position | None, limit: int) -> Page[Row[Any]]:
+        """Reads a page of the deliveries that match a filter and that a caller sees, newest first, after a position."""
         at, id = deliveries.c.created_at, deliveries.c.delivery_id
         asked_for = (
             (deliveries.c.webhook_id, wanted.webhook_id),
@@ -51,8 +51,8 @@ class Deliveries:
         async with transaction(self._engine) as connection:
             return await read_page(connection, query, at=at, id=id, after=after, limit=limit)
 
-    async def one(self, delivery_id: str, *, caller: Caller) -> tuple[Row[Any], Sequence[Row[Any]]] | None:
-        """A delivery that a caller sees, with its attempts, oldest first."""
+    async def find(self, delivery_id: str, *, caller: Caller) -> tuple[Row[Any], Sequence[Row[Any]]] | None:
+        """Reads a delivery that a caller sees, with its attempts, oldest first; None where there is none."""
         async with transaction(self._engine) as connection:
             found = (await connection.execute(_rows(caller).where(deliveries.c.delivery_id == delivery_id))).first()
             if found is None:
@@ -61,11 +61,10 @@ class Deliveries:
             return found, list(await connection.execute(made))
 
     async def replay(self, delivery_id: str, *, caller: Caller) -> bool:
-        """Makes a delivery that came to an end due now, with all its attempts before it; False where there is none that a
-        caller sees.
+        """Makes a settled delivery due now, with all its attempts again; returns False where the caller sees no such delivery.
 
         Raises:
-            NotReplayable: it has not come to an end, or its webhook takes none.
+            NotReplayable: it is not settled, or its webhook is deleted or disabled.
         """
         now = self._now()
         async with transaction(self._engine) as connection:
@@ -85,8 +84,8 @@ class Deliveries:
         self._wake()
         return True
 
-    async def webhook(self, webhook_id: str, *, caller: Caller) -> tuple[Row[Any], dict[State, int]] | None:
-        """A webhook that a caller sees, and how many of its deliveries are in each state."""
+    async def find_webhook(self, webhook_id: str, *, caller: Caller) -> tuple[Row[Any], dict[State, int]] | None:
+        """Reads a webhook that a caller sees, with the number of its deliveries in each state; None where there is none."""
         async with transaction(self._engine) as connection:
             mine = select(webhooks).where(webhooks.c.webhook_id == webhook_id, seen_by(caller, webhooks.c.tenant))
             found = (await connection.execute(mine)).first()

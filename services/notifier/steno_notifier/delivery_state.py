@@ -1,4 +1,4 @@
-"""What may become of a delivery: its states, the one table of legal transitions, and what an attempt's answer means.
+"""The states of a delivery, its transitions, and the transition that follows from the receiver's answer.
 
 Pure: no clock, no database, no HTTP. Whoever stores a delivery changes its state by `TRANSITIONS` only.
 """
@@ -12,7 +12,7 @@ from steno_notifier.schedule import RetrySchedule
 
 
 class State(StrEnum):
-    """Where a delivery stands."""
+    """The state of a delivery."""
 
     #: Waits for its due time.
     PENDING = "pending"
@@ -27,7 +27,7 @@ class State(StrEnum):
 
 
 class Event(StrEnum):
-    """What can happen to a delivery."""
+    """An event that changes the state of a delivery."""
 
     #: A sender takes it: it was due, or the lease of the one before ran out.
     CLAIMED = "claimed"
@@ -60,7 +60,7 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = {
 }
 
 SETTLED = frozenset({State.DELIVERED, State.FAILED, State.CANCELLED})
-"""States in which nothing more happens by itself."""
+"""States that change only by a replay."""
 
 
 class IllegalTransition(Exception):
@@ -68,10 +68,10 @@ class IllegalTransition(Exception):
 
 
 def transition(state: State, event: Event) -> State:
-    """The state after an event.
+    """Returns the state after an event.
 
     Raises:
-        IllegalTransition: the table has no such step.
+        IllegalTransition: the event is not allowed in this state.
     """
     try:
         return TRANSITIONS[state, event]
@@ -80,19 +80,19 @@ def transition(state: State, event: Event) -> State:
 
 
 def sources(event: Event) -> tuple[State, ...]:
-    """The states in which an event may happen."""
+    """The states in which an event is allowed."""
     return tuple(state for state, possible in TRANSITIONS if possible is event)
 
 
 def target(event: Event) -> State:
-    """The state an event leads to, the same from every source."""
+    """The state that an event leads to."""
     (state,) = {after for (_, happened), after in TRANSITIONS.items() if happened is event}
     return state
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """How one attempt went."""
+    """The outcome of one attempt."""
 
     started_at: datetime
     duration_ms: int
@@ -105,18 +105,18 @@ class Answer:
 
     @property
     def acknowledged(self) -> bool:
-        """Whether the receiver took it: 2xx only (Standard Webhooks, "Response codes")."""
+        """Whether the receiver accepted it: 2xx only (Standard Webhooks, "Response codes")."""
         return self.status_code is not None and 200 <= self.status_code < 300
 
     @property
     def gone(self) -> bool:
-        """Whether the receiver wants nothing any more (410)."""
+        """Whether the receiver asked for no more deliveries (410)."""
         return self.status_code == 410
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settlement:
-    """What an answer does to its delivery."""
+    """The change that an answer makes to its delivery."""
 
     event: Event
     #: When it is tried again; None where it is settled.
@@ -127,7 +127,7 @@ class Settlement:
 
 
 def settle(answer: Answer, *, tries: int, now: datetime, schedule: RetrySchedule, chance: float) -> Settlement:
-    """What becomes of a delivery after an attempt.
+    """Decides what follows from an attempt.
 
     Args:
         tries: attempts answered since it was queued or replayed, this one included.

@@ -1,6 +1,6 @@
-"""What the outside is told: records become events with a thin JSON body, ids and links rather than what was said. Pure.
+"""Makes webhook events of records: a short JSON body with ids and links instead of transcripts. Pure.
 
-`phrase.final` alone says what was said, and is told only to webhooks that name it.
+Only `phrase.final` has text that was said; it goes only to webhooks that name it.
 
 Source: Standard Webhooks, "Payload structure" and "Payload size" (under 20 kB).
 """
@@ -30,7 +30,7 @@ _EXPENDABLE = ("properties", "key_phrases", "reason", "speakers", "channels", "t
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OutgoingEvent:
-    """One event for the outside; its id and body are the same for every webhook and every attempt."""
+    """A webhook event; its id and body are the same for every webhook and every attempt."""
 
     event_id: str
     type: EventType
@@ -42,18 +42,18 @@ class OutgoingEvent:
     tenant: str
 
 
-def outgoing(record: Record, written_at: datetime, *, public_url: str = "") -> OutgoingEvent | None:
-    """The event that a record means to the outside, or None where it means none.
+def make_outgoing_event(record: Record, written_at: datetime, *, public_url: str = "") -> OutgoingEvent | None:
+    """Makes the webhook event of a record; None where it has none.
 
     Args:
-        written_at: when the record was; it is when things happened that have no time of their own.
-        public_url: where users reach ingest, put in front of links.
+        written_at: when the record was written; the time of events without their own.
+        public_url: the public URL of ingest, for links.
     """
     match record:
         case CallState():
             return _call(record, public_url)
         case Phrase():
-            return _phrase(record, written_at) if is_told(record) else None
+            return _phrase(record, written_at) if is_outgoing(record) else None
         case TranscriptCompleted():
             data = _pass(record) | {"state": record.outcome, "transcript_url": _transcript_url(record, public_url)}
             names = ("supersedes", "phrase_count", "channel_count", "duration_ms", "damaged_ms", "missing_ms", "engine")
@@ -71,13 +71,13 @@ def outgoing(record: Record, written_at: datetime, *, public_url: str = "") -> O
             return None
 
 
-def is_told(phrase: Phrase) -> bool:
-    """Whether a phrase is an event: one of a live call is; those of a recording come all at once with its transcript."""
+def is_outgoing(phrase: Phrase) -> bool:
+    """Whether a phrase makes an event: only one of a live call does; those of a recording come with its transcript."""
     return ids.is_live_pass(phrase.call_id, phrase.recording_id)
 
 
 def _call(state: CallState, public_url: str) -> OutgoingEvent:
-    """Each state of a call that is active tells that it started, each later one that it ended: as one event each, by its id."""
+    """Makes `call.started` of an active state, `call.ended` of a later one; the event id is the same for each such state."""
     data = {"call_url": f"{public_url.rstrip('/')}/v1/calls/{quote(state.call_id, safe='')}"}
     if state.state is CallStatus.ACTIVE:
         data |= _fields(state, "protocol", "locale", "channels", "properties")
@@ -105,7 +105,7 @@ def _transcript_url(record: TranscriptCompleted, public_url: str) -> str:
 
 
 def _revised(subject: str, revision: int) -> str:
-    """What an event is about; each revision is an event of its own."""
+    """The subject of an event, from which its id is computed; each revision makes its own event."""
     return f"{subject}#{revision}" if revision else subject
 
 
@@ -133,7 +133,7 @@ def _event(
 
 
 def _body(type_: EventType, occurred_at: datetime, data: dict[str, Any]) -> str:
-    """The JSON text, with the bulkiest fields left out (and named in `data.omitted`) where it would be too big."""
+    """The JSON body; where it would be too large, the largest fields are left out and named in `data.omitted`."""
     timestamp = occurred_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
     omitted: list[str] = []
     for expendable in (None, *_EXPENDABLE):

@@ -1,6 +1,6 @@
-"""What comes in from Kafka, kept as rows: webhooks, events, and a delivery for each pair that belongs together.
+"""Stores webhooks and events as rows, and adds a delivery for each event that a webhook wants.
 
-A pair is found whichever of the two comes first: an event looks for its webhooks, and a new or changed webhook looks for the
+The two may arrive in any order: a new event is matched with the webhooks there are, and a new or changed webhook with the
 events since. All of it is idempotent, so a replay of the topics changes nothing.
 """
 
@@ -18,11 +18,11 @@ from steno.events.records import WebhookState
 from steno.events.webhook_events import ON_REQUEST_ONLY, EventType
 from steno.storage.transactions import insert_into, transaction
 from steno.tenants import NO_TENANT
-from steno_notifier.delivery import Event, State, sources, target
-from steno_notifier.outgoing import OutgoingEvent
+from steno_notifier.delivery_state import Event, State, sources, target
+from steno_notifier.outgoing_event import OutgoingEvent
 from steno_notifier.tables import deliveries, events, lock_matching, webhooks
 
-log = structlog.get_logger("steno.notifier.intake")
+log = structlog.get_logger("steno.notifier.matching")
 
 # The clocks of whoever registers and whoever finishes a transcript may differ by this much without an event being missed.
 _CLOCK_DIFFERENCE = timedelta(seconds=5)
@@ -30,7 +30,7 @@ _CLOCK_DIFFERENCE = timedelta(seconds=5)
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """An event and a webhook that wants it, and whose that is."""
+    """An event, a webhook that wants it, and the webhook's tenant."""
 
     event_id: str
     webhook_id: str
@@ -38,7 +38,7 @@ class _Pair:
 
 
 def wants(webhook: Row[Any], event_type: str, occurred_at: datetime, *, since: datetime) -> bool:
-    """Whether a webhook is to be told of an event: it takes deliveries, of this type, from a moment on."""
+    """Whether a webhook wants an event: it is enabled, wants the type, and the event is not older than `since`."""
     return (
         webhook.enabled
         and webhook.disabled_at is None
@@ -47,15 +47,15 @@ def wants(webhook: Row[Any], event_type: str, occurred_at: datetime, *, since: d
     )
 
 
-class Intake:
-    """Keeps what Kafka brings, and wakes the sender when there is something new to send."""
+class WebhookMatcher:
+    """Stores events and webhooks, adds the deliveries, and wakes the sender."""
 
     def __init__(
         self, engine: AsyncEngine, *, retention: timedelta, now: Callable[[], datetime], wake: Callable[[], None]
     ) -> None:
         """
         Args:
-            retention: how long settled deliveries are kept; an older event is taken for one that was settled and swept.
+            retention: how long settled deliveries are kept; an event older than that is ignored as settled and deleted.
         """
         self._engine = engine
         self._retention = retention
@@ -65,13 +65,13 @@ class Intake:
         self._named: dict[str, tuple[str, frozenset[str]]] = {}
 
     def is_named(self, event_type: EventType, tenant: str) -> bool:
-        """Whether a webhook that hears of a tenant's events names a type. It costs nothing: there are hundreds a second."""
+        """Whether a webhook for a tenant's events names a type. Answered from memory: there are hundreds of events a second."""
         return any(event_type in named and owner in (NO_TENANT, tenant) for owner, named in self._named.values())
 
     async def add_event(self, event: OutgoingEvent, *, traceparent: str | None) -> int:
-        """Keeps an event and a delivery of it for each webhook that wants it; returns how many are new.
+        """Stores an event and a delivery for each webhook that wants it; returns how many deliveries are new.
 
-        One that has to be named waits for no webhook whose registration is still on its way.
+        An event of a type that webhooks must name is not stored where none names it yet.
 
         Raises:
             DatabaseUnavailable: try again.
@@ -108,9 +108,9 @@ class Intake:
         return added
 
     async def put_webhook(self, state: WebhookState) -> None:
-        """Keeps a webhook as registered or changed, and adds deliveries of the events since it was.
+        """Stores a new or changed webhook, and adds deliveries of the events since.
 
-        A change lifts what a 410 disabled. The state that is already kept changes nothing.
+        A change enables a webhook again that a 410 disabled. The state that is stored already changes nothing.
 
         Raises:
             DatabaseUnavailable: try again.
@@ -143,12 +143,12 @@ class Intake:
         self._wake()
 
     async def webhook_ids(self) -> set[str]:
-        """The webhooks that are kept."""
+        """The ids of the stored webhooks."""
         async with transaction(self._engine) as connection:
             return set((await connection.execute(select(webhooks.c.webhook_id))).scalars())
 
     async def delete_webhook(self, webhook_id: str) -> None:
-        """Forgets a webhook and cancels what was still to be sent to it.
+        """Deletes a webhook and cancels its unsettled deliveries.
 
         Raises:
             DatabaseUnavailable: try again.

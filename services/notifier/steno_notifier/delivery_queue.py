@@ -1,7 +1,7 @@
-"""The deliveries that are due: claimed under a lease, and settled by what the receiver answered.
+"""A queue of due deliveries in the database: claims them under a lease, and settles them by the receiver's answer.
 
-A lease keeps others off for as long as an attempt may take. Who holds it when the process dies holds it no longer than that
-(its own restart releases it at once), and the delivery is sent again: at least once, always under the same event id.
+A lease lasts as long as an attempt may take. When a process dies, its leases run out (its own restart releases them at once),
+and the deliveries are sent again: at least once, always with the same event id.
 """
 
 import random
@@ -16,13 +16,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql import ColumnElement
 
 from steno.storage.transactions import transaction
-from steno_notifier.delivery import Answer, Event, Settlement, State, sources, target
+from steno_notifier.delivery_state import Answer, Event, Settlement, State, sources, target
 from steno_notifier.tables import attempts, deliveries, events, webhooks
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Claim:
-    """A delivery that is ours to send until the lease runs out."""
+    """A delivery that this process may send until the lease runs out."""
 
     delivery_id: str
     event_id: str
@@ -47,7 +47,7 @@ class Claim:
     lease: str
 
 
-class Queue:
+class DeliveryQueue:
     """Claims and settles deliveries for one sender; many may work on one database."""
 
     def __init__(self, engine: AsyncEngine, *, instance: str, lease: timedelta) -> None:
@@ -56,10 +56,10 @@ class Queue:
         self._lease = lease
 
     async def claim(self, *, now: datetime, free: int, busy: Mapping[str, int], per_webhook: int) -> list[Claim]:
-        """Takes up to `free` due deliveries, so that no webhook has more than `per_webhook` under way here.
+        """Claims up to `free` due deliveries, so that no webhook has more than `per_webhook` under way in this process.
 
         Args:
-            busy: deliveries under way here, by webhook id.
+            busy: number of deliveries under way in this process, by webhook id.
         """
         lease = uuid4().hex
         claimed: list[Claim] = []
@@ -111,9 +111,9 @@ class Queue:
         return [_claim(row, webhook, lease) for row in rows]
 
     async def settle(self, claim: Claim, answer: Answer, settlement: Settlement, *, now: datetime) -> bool:
-        """Records an attempt and what it does to its delivery; False where the delivery was not ours any more.
+        """Stores an attempt and the new state of its delivery; returns False where the claim was lost.
 
-        It is not when it was cancelled meanwhile, or when the lease ran out and another sender took it.
+        It is lost when the delivery was cancelled, or when the lease ran out and another sender claimed it.
         """
         async with transaction(self._engine) as connection:
             # The webhook row first: see the order of locks in `tables`.
@@ -155,7 +155,7 @@ class Queue:
         return settled.rowcount == 1
 
     async def release(self, *, now: datetime) -> int:
-        """Makes due at once what this instance held when it died; returns how many. Called before anything is claimed."""
+        """Makes due the deliveries that this instance held when it died; returns how many. Called before the first claim."""
         async with transaction(self._engine) as connection:
             released = await connection.execute(
                 update(deliveries)
@@ -165,7 +165,7 @@ class Queue:
         return released.rowcount
 
     async def next_due(self, *, now: datetime) -> datetime | None:
-        """When the next delivery can be claimed at the earliest, as things stand; None where none waits."""
+        """The earliest time at which a delivery can be claimed; None where none waits."""
         async with transaction(self._engine) as connection:
             earliest = select(func.min(deliveries.c.due_at)).where(deliveries.c.webhook_id == webhooks.c.webhook_id)
             waiting = select(webhooks.c.paused_until, earliest.scalar_subquery().label("due_at")).where(
@@ -176,7 +176,7 @@ class Queue:
         return min(moments, default=None)
 
     async def backlog(self, *, now: datetime) -> tuple[int, timedelta]:
-        """How many deliveries are due but not under way, and for how long the oldest of them."""
+        """How many deliveries are due but not under way, and how long the oldest has been due."""
         async with transaction(self._engine) as connection:
             query = (
                 select(func.count(), func.min(deliveries.c.due_at))
@@ -188,7 +188,7 @@ class Queue:
 
 
 def _takes(now: datetime) -> ColumnElement[bool]:
-    """Webhooks to which deliveries are made at a moment."""
+    """The condition that a webhook receives deliveries at a time."""
     return and_(
         webhooks.c.enabled,
         webhooks.c.disabled_at.is_(None),
@@ -197,7 +197,7 @@ def _takes(now: datetime) -> ColumnElement[bool]:
 
 
 async def _disable(connection: AsyncConnection, claim: Claim, reason: str | None, now: datetime) -> bool:
-    """Stops deliveries to the claim's webhook, unless it was changed since."""
+    """Disables the claim's webhook unless it was changed since; returns whether it did."""
     disabled = await connection.execute(
         update(webhooks)
         .where(webhooks.c.webhook_id == claim.webhook_id, webhooks.c.updated_at == claim.webhook_updated_at)
