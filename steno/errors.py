@@ -1,4 +1,4 @@
-"""Defines the errors of Steno, named by what the caller should do.
+"""Defines the errors of Steno, named by what the caller should do. Pure.
 
 ```
 StenoError

@@ -1,4 +1,4 @@
-"""Reads `Retry-After`: how long a server asks to be left alone (RFC 9110 §10.2.3)."""
+"""Reads `Retry-After`: how long a server asks to be left alone (RFC 9110 §10.2.3). Pure."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime

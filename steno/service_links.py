@@ -1,4 +1,4 @@
-"""Recognises the variables that Kubernetes sets in every container for each Service of its namespace (service links).
+"""Recognises the variables that Kubernetes sets in every container for each Service of its namespace (service links). Pure.
 
 A Service called `steno-notifier` gives `STENO_NOTIFIER_PORT=tcp://10.0.0.1:8080` and a handful of others, which look like
 settings of Steno and are none. Name and value together tell them apart: no setting ever has such a value.

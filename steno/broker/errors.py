@@ -1,4 +1,4 @@
-"""What can go wrong with a broker on this machine, named by what the caller should do.
+"""What can go wrong with a broker on this machine, named by what the caller should do. Pure.
 
 ```
 StenoError

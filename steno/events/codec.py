@@ -1,4 +1,4 @@
-"""Records to bytes and back: Avro in Confluent's framing, which Connect, Flink, ksqlDB, kcat and every UI can read.
+"""Records to bytes and back: Avro in Confluent's framing, which Connect, Flink, ksqlDB, kcat and every UI can read. Pure.
 
 The frame is `0x00`, the schema id as four bytes big-endian, then the Avro body.
 

@@ -1,4 +1,4 @@
-"""The types that fields of records have: what may stand in them, and what is cut."""
+"""The types that fields of records have: what may stand in them, and what is cut. Pure."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""The base class of records and of their parts."""
+"""The base class of records and of their parts. Pure."""
 
 from pydantic import BaseModel, ConfigDict
 

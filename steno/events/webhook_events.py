@@ -1,4 +1,4 @@
-"""The events that webhooks receive, by their types."""
+"""The events that webhooks receive, by their types. Pure."""
 
 from enum import StrEnum
 

@@ -1,4 +1,4 @@
-"""What can go wrong between this process and Kafka, named by what the caller should do.
+"""What can go wrong between this process and Kafka, named by what the caller should do. Pure.
 
 ```
 StenoError

@@ -1,4 +1,4 @@
-"""The records that a consumer works on, each with its partition, and what may become of an attempt at one."""
+"""The records that a consumer works on, each with its partition, and what may become of an attempt at one. Pure."""
 
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field

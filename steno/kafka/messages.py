@@ -1,4 +1,4 @@
-"""The message that a handler is given, and how it is decoded from the bytes of a topic."""
+"""The message that a handler is given, and how it is decoded from the bytes of a topic. Pure."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass

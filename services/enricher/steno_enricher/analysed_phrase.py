@@ -1,4 +1,4 @@
-"""A phrase with the results of its analysis: sentiment and key phrases."""
+"""A phrase with the results of its analysis: sentiment and key phrases. Pure."""
 
 from dataclasses import dataclass
 

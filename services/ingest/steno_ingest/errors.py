@@ -1,4 +1,4 @@
-"""The errors of requests to ingest; each class is one reason, so that the client knows what to do.
+"""The errors of requests to ingest; each class is one reason, so that the client knows what to do. Pure.
 
 ```
 StenoError

@@ -1,4 +1,4 @@
-"""A dictionary of bounded size: it drops its oldest entry for a new one."""
+"""A dictionary of bounded size: it drops its oldest entry for a new one. Pure."""
 
 from collections import OrderedDict
 from typing import TypeVar

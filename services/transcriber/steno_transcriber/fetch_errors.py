@@ -1,4 +1,4 @@
-"""Why a recording could not be fetched.
+"""Why a recording could not be fetched. Pure.
 
 ```
 StenoError

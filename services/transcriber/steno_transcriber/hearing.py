@@ -1,6 +1,6 @@
 """Decides what becomes of an utterance: what is surely a tone or music is reported and never decoded, an engine hears the rest.
 
-Where an engine finds no words in what resembles a tone or music, that is told as well.
+Pure. Where an engine finds no words in what resembles a tone or music, that is told as well.
 """
 
 from collections.abc import Iterable, Iterator

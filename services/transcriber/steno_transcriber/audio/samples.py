@@ -1,4 +1,4 @@
-"""Samples on their way to 16 kHz: from the frames of any codec to blocks, in pieces of bounded size."""
+"""Samples on their way to 16 kHz: from the frames of any codec to blocks, in pieces of bounded size. Pure."""
 
 from collections.abc import Iterator
 from typing import Any

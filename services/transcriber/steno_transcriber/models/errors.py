@@ -1,4 +1,4 @@
-"""What can be wrong with a model.
+"""What can be wrong with a model. Pure.
 
 ModelError
 ├── UnknownModel     neither a name in the catalogue nor a directory
