@@ -83,36 +83,34 @@ class CallStarts:
 
     async def _accept_all(self, starts: Sequence[Start]) -> list[Accepted | CallIdInUse]:
         """Accepts calls of different ids."""
-        call_ids = [start.record.call_id for start in starts]
-        outcomes: list[Accepted | CallIdInUse] = []
-        begun: list[tuple[Start, CallView]] = []
+        # In one order in every process: two that write the same rows do not wait for each other in a circle.
+        by_id = {start.record.call_id: start for start in sorted(starts, key=lambda start: start.record.call_id)}
+        call_ids = list(by_id)
+        accepted: dict[str, Accepted] = {}
+        refused: dict[str, CallIdInUse] = {}
         async with transaction(self._engine) as connection:
             await rows.lock_all(connection, call_ids)
             known = await rows.find_all(connection, call_ids)
             owners = await recorded_owners(connection, call_ids)
-            for start in starts:
-                call = known.get(start.record.call_id)
+            for call_id, start in by_id.items():
                 try:
-                    accepted = await self._accept_one(connection, start, call, owners.get(start.record.call_id, ()))
+                    accepted[call_id] = await self._accept_one(connection, start, known.get(call_id), owners.get(call_id, ()))
                 except CallIdInUse as error:
-                    outcomes.append(error)
-                    continue
-                outcomes.append(accepted)
-                if call is None:
-                    begun.append((start, accepted.call))
+                    refused[call_id] = error
+            begun = [(by_id[call_id], one.call) for call_id, one in accepted.items() if call_id not in known]
             if begun:
                 await self._insert(connection, begun)
             passes = await rows.passes_of_all(connection, call_ids)
-            after = [
-                replace(outcome, call=await self._apply_passes(connection, outcome.call, passes))
-                if isinstance(outcome, Accepted) and outcome.new
-                else outcome
-                for outcome in outcomes
-            ]
-        for start, outcome, applied in zip(starts, outcomes, after, strict=True):
-            if isinstance(outcome, Accepted) and isinstance(applied, Accepted):
-                self._report(start, outcome, applied.call)
-        return after
+            after = {
+                call_id: await self._apply_passes(connection, one.call, passes) if one.new else one.call
+                for call_id, one in accepted.items()
+            }
+        for call_id, one in accepted.items():
+            self._report(by_id[call_id], one, after[call_id])
+        return [
+            refused[call_id] if call_id in refused else replace(accepted[call_id], call=after[call_id])
+            for call_id in (start.record.call_id for start in starts)
+        ]
 
     async def _accept_one(
         self, connection: AsyncConnection, start: Start, call: CallView | None, recorded: Sequence[str]
