@@ -4,8 +4,10 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from alembic import command
+from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from steno.storage import database
 from steno.storage.transactions import transaction
@@ -30,10 +32,18 @@ async def test_what_is_behind_is_brought_up_to_date(tmp_path: Path) -> None:
         async with transaction(engine) as connection:
             return (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar_one()
 
-    await database.migrate(engine, "steno_ingest")
-    newest = await revision()
-    async with transaction(engine) as connection:
-        await connection.execute(text("UPDATE alembic_version SET version_num = '0010'"))
+    folder = str(files("steno_ingest") / "migrations")
+    newest, before = [script.revision for script in ScriptDirectory(folder).walk_revisions()][:2]
+
+    def upgrade(connection: Connection) -> None:
+        config = Config()
+        config.set_main_option("script_location", folder)
+        config.attributes["connection"] = connection
+        command.upgrade(config, before)
+
+    async with engine.begin() as connection:
+        await connection.run_sync(upgrade)
+    assert await revision() == before
     for _ in range(2):
         await database.migrate(engine, "steno_ingest")
         assert await revision() == newest
