@@ -5,12 +5,12 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from support.kafka import NoKafka, running_kafka
 from support.postgres import NoPostgres, Postgres, running_postgres
 
-# How long one example may take says nothing on a busy machine; every test is bounded by pytest-timeout.
-settings.register_profile("steno", deadline=None)
+# How long examples take, or take to be made, says nothing on a busy machine; every test is bounded by pytest-timeout.
+settings.register_profile("steno", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("steno")
 
 # By default structlog has rich draw each traceback, which takes longer than what most tests try.
