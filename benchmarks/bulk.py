@@ -28,7 +28,7 @@ RECORDINGS = 45
 def bare(engine: UtteranceEngine, audio: Path) -> float:
     """Recognises one recording with nothing around the engine; returns its seconds of audio."""
     with open_audio(audio, name=audio.name) as file:
-        for pack in engine.packs(utterances(file.blocks(), tell=lambda _: None)):
+        for pack in engine.packs(utterances(file.blocks(), report=lambda _: None)):
             engine.decode(pack, ENGLISH)
     return file.duration_ms / 1000
 

@@ -40,7 +40,7 @@ def engine_seconds() -> float:
                 list(
                     recognise(
                         engine,
-                        utterances(file.blocks(), tell=lambda _: None),
+                        utterances(file.blocks(), report=lambda _: None),
                         executor=pool,
                         in_flight=2 * threads,
                         options=ENGLISH,

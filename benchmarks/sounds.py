@@ -14,8 +14,8 @@ from steno_transcriber.audio.decode import open_audio
 from steno_transcriber.engines.whisper import WhisperEngine
 from steno_transcriber.models.errors import ModelError
 from steno_transcriber.models.store import ModelStore
-from steno_transcriber.sounds import sound_of
 from steno_transcriber.speech import SAMPLE_RATE, Utterance
+from steno_transcriber.tones_and_music import classify
 from steno_transcriber.utterances import utterances
 
 from steno.events.recognition import RecognitionOptions
@@ -35,7 +35,7 @@ def main() -> None:
         sys.exit(str(error))
     calls = [_utterances(path) for path in REAL_CALLS or SAMPLES]
     seconds = sum(len(one.samples) for call in calls for one in call) / SAMPLE_RATE
-    looking = min(_cpu_seconds(lambda: [sound_of(one.samples) for call in calls for one in call]) for _ in range(ROUNDS))
+    looking = min(_cpu_seconds(lambda: [classify(one.samples) for call in calls for one in call]) for _ in range(ROUNDS))
     decoding = _cpu_seconds(lambda: [engine.decode(pack, ENGLISH) for call in calls for pack in engine.packs(call)])
     print(f"{seconds:.0f} s of utterances: {1000 * looking / seconds:.3f} ms of CPU to look at a second of them,", end=" ")
     print(f"{1000 * decoding / seconds:.1f} ms to decode it")
@@ -51,7 +51,7 @@ def main() -> None:
 
 def _utterances(path: Path) -> list[Utterance]:
     with open_audio(path) as audio:
-        return list(utterances(audio.blocks(), tell=lambda _: None))
+        return list(utterances(audio.blocks(), report=lambda _: None))
 
 
 def _cpu_seconds(work: Callable[[], object]) -> float:

@@ -15,9 +15,9 @@ from faster_whisper import BatchedInferencePipeline, WhisperModel
 from spoken import Call
 from steno_transcriber.audio.decode import open_audio
 from steno_transcriber.engines.port import Pack, UtteranceEngine
-from steno_transcriber.hearing import Screen
 from steno_transcriber.live.audio import LiveForm
 from steno_transcriber.recognise import recognise
+from steno_transcriber.screening import Screen
 from steno_transcriber.segmenter import Segmenter
 from steno_transcriber.speech import SAMPLE_RATE, Samples, Utterance
 from steno_transcriber.utterances import utterances
@@ -68,7 +68,7 @@ def batch(engine: UtteranceEngine) -> Measured:
         texts: list[list[str]] = [[] for _ in call.said]
         screen = Screen()
         with ThreadPoolExecutor(THREADS) as pool, open_audio(call.path) as audio:
-            heard = screen.passed(utterances(audio.blocks(), tell=screen.observations.add))
+            heard = screen.filter(utterances(audio.blocks(), report=screen.observations.add))
             for utterance, recognition in recognise(engine, heard, executor=pool, in_flight=2 * THREADS, options=ENGLISH):
                 texts[utterance.channel].append(recognition.text)
         return [" ".join(parts) for parts in texts]

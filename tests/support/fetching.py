@@ -2,7 +2,7 @@
 
 from ipaddress import ip_network
 
-from steno_transcriber.fetch import Fetcher, FetchLimits
+from steno_transcriber.fetch.fetcher import Fetcher, FetchLimits
 
 AUDIO = bytes(range(256)) * 4096
 LOOPBACK = ip_network("127.0.0.0/8")

@@ -9,7 +9,6 @@ from typing import ParamSpec, TypeVar
 from steno_transcriber.decode_pool import Urgency
 from steno_transcriber.engines.choice import Engines
 from steno_transcriber.engines.scripted import ScriptedEngine
-from steno_transcriber.hearing import Understood, understand
 from steno_transcriber.live.audio_backlog import AudioBacklog
 from steno_transcriber.live.buffer_budget import BufferBudget
 from steno_transcriber.live.catching_up import BEHIND_BACKLOG_SECONDS
@@ -17,6 +16,7 @@ from steno_transcriber.live.hypotheses import HypothesisResources
 from steno_transcriber.live.log_clock import LONGEST_STEP
 from steno_transcriber.live.resources import LiveResources
 from steno_transcriber.live.transcriber import LiveTranscriber
+from steno_transcriber.screening import Outcome, recognise_one
 from steno_transcriber.speech import Utterance
 from steno_transcriber.steps import Steps
 from support.live_calls import BEGAN, Entry
@@ -83,12 +83,12 @@ class HeldDecoder:
         self.errors: list[Exception] = []
         self.begun = 0
 
-    async def decode(self, utterance: Utterance, *, call_id: str, urgency: Urgency, options: RecognitionOptions) -> Understood:
+    async def decode(self, utterance: Utterance, *, call_id: str, urgency: Urgency, options: RecognitionOptions) -> Outcome:
         self.begun += 1
         await self.go_on.wait()
         if self.errors:
             raise self.errors.pop()
-        return understand(self.engine, utterance, options)
+        return recognise_one(self.engine, utterance, options)
 
 
 class Occupied:

@@ -1,1 +1,1 @@
-"""Steno transcriber: audio becomes phrases."""
+"""The transcriber service: makes phrases and transcripts of recordings and live calls."""

@@ -1,4 +1,4 @@
-"""A dictionary of bounded size: it drops its oldest entry for a new one. Pure."""
+"""A dictionary of bounded size that drops its oldest entry for a new one. Pure."""
 
 from collections import OrderedDict
 from typing import TypeVar

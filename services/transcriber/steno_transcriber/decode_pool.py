@@ -1,8 +1,8 @@
-"""The threads that decode speech, shared by all calls and recordings of the process: the most urgent first, and each in turn.
+"""A thread pool for decoding speech, shared by all calls and recordings of the process, with priorities and fair turns.
 
-Among what is equally urgent, calls and recordings take turns, whatever each has in line: one of which much came at once
-waits for itself, and delays another by the one utterance that is being decoded. Of live calls, those with the least in line
-come first, so that many of which much came at once delay another no more. Of one, what came first comes first.
+Among work of equal urgency, calls and recordings take turns, however much each has queued: one that queues much delays another
+by a single utterance. Of live calls, those with the least queued come first, so that many with much queued delay another no
+more. The work of one call or recording is done in order.
 """
 
 import threading
@@ -15,8 +15,8 @@ from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from steno_transcriber import metrics
-from steno_transcriber.fair_line import FairLine
-from steno_transcriber.priority import yield_to_others
+from steno_transcriber.fair_queue import FairQueue
+from steno_transcriber.thread_priority import lower_priority
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -27,7 +27,7 @@ PACKS_FOR_EACH_THREAD = 2
 
 
 class Urgency(IntEnum):
-    """Who comes first."""
+    """The urgency of work, most urgent first."""
 
     #: What was said in a live call.
     FINAL = 0
@@ -45,17 +45,17 @@ _Work = tuple[Callable[[], Any], Future[Any]]
 
 
 class DecodePool(Executor):
-    """Threads for the engine, with a line before them.
+    """Threads for the engine, with a queue before them.
 
-    What recordings have in line is bounded over all of them together; what live calls have there is bounded by who lines it
-    up. So memory grows with the threads and with nothing else.
+    What all recordings together have queued is bounded here; what live calls have queued is bounded by those who submit it. So
+    memory grows with the number of threads only.
     """
 
     def __init__(self, threads: int) -> None:
         self.places = PACKS_FOR_EACH_THREAD * threads
         self._lock = threading.Lock()
         self._some = threading.Condition(self._lock)
-        self._line: FairLine[_Work] = FairLine(len(Urgency), fewest_first={Urgency.FINAL, Urgency.LATE})
+        self._line: FairQueue[_Work] = FairQueue(len(Urgency), fewest_first={Urgency.FINAL, Urgency.LATE})
         self._free_places = self.places
         #: Recordings that wait for a place, in their order: one that is free is handed to the first.
         self._wait_for_place: deque[threading.Event] = deque()
@@ -72,32 +72,32 @@ class DecodePool(Executor):
         return self._under_way < len(self._threads)
 
     def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Line up a pack of a recording, from the thread that has the recording. Blocks while there is no place in the line.
+        """Queue a pack of a recording, from the thread of the recording. Blocks while the queue is full.
 
         Raises:
             RuntimeError: the pool was shut down.
         """
-        self._take_place()
+        self._acquire_place()
         try:
-            future = self._line_up(Urgency.RECORDING, threading.get_ident(), partial(function, *args, **kwargs))
+            future = self._enqueue(Urgency.RECORDING, threading.get_ident(), partial(function, *args, **kwargs))
         except BaseException:
-            self._give_place()
+            self._release_place()
             raise
-        future.add_done_callback(lambda _: self._give_place())
+        future.add_done_callback(lambda _: self._release_place())
         return future
 
     def submit_urgent(
         self, urgency: Urgency, owner: Hashable, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
     ) -> Future[T]:
-        """Line up a call of the engine, without blocking. `owner` is the call that it is for.
+        """Queue work for a live call, without blocking. `owner` identifies the call.
 
         Raises:
             RuntimeError: the pool was shut down.
         """
-        return self._line_up(urgency, owner, partial(function, *args, **kwargs))
+        return self._enqueue(urgency, owner, partial(function, *args, **kwargs))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Take nothing more; what was lined up is done, or cancelled."""
+        """Accept no more work; what is queued is done, or cancelled."""
         with self._lock:
             self._ended = True
             waiting = self._line.clear() if cancel_futures else []
@@ -108,7 +108,7 @@ class DecodePool(Executor):
             for thread in self._threads:
                 thread.join()
 
-    def _line_up(self, urgency: Urgency, owner: Hashable, function: Callable[[], T]) -> Future[T]:
+    def _enqueue(self, urgency: Urgency, owner: Hashable, function: Callable[[], T]) -> Future[T]:
         future: Future[T] = Future()
         with self._lock:
             if self._ended:
@@ -120,7 +120,7 @@ class DecodePool(Executor):
         future.add_done_callback(self._leave)
         return future
 
-    def _take_place(self) -> None:
+    def _acquire_place(self) -> None:
         with self._lock:
             if self._free_places:
                 self._free_places -= 1
@@ -129,7 +129,7 @@ class DecodePool(Executor):
             self._wait_for_place.append(free)
         free.wait()
 
-    def _give_place(self) -> None:
+    def _release_place(self) -> None:
         with self._lock:
             if self._wait_for_place:
                 self._wait_for_place.popleft().set()
@@ -143,13 +143,13 @@ class DecodePool(Executor):
             metrics.DECODE_QUEUE.dec()
 
     def _decode(self) -> None:
-        yield_to_others()
+        lower_priority()
         while (work := self._next()) is not None:
             _run(*work)
             del work  # it may hold audio
 
     def _next(self) -> _Work | None:
-        """What is to be done next, once there is something; None once all is done and nothing more comes."""
+        """Wait for the next work; None once all is done and the pool is shut down."""
         with self._lock:
             while not self._line:
                 if self._ended:

@@ -9,15 +9,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 
 class DecodeSlots:
-    """First come, first served; suspects wait for each other, and nobody else waits for them."""
+    """Slots for recordings that are decoded, first come, first served; suspects also wait for each other."""
 
     def __init__(self, at_once: int) -> None:
         self._places = asyncio.Semaphore(at_once)
         self._suspects = asyncio.Lock()
 
     @asynccontextmanager
-    async def taken(self, *, suspect: bool = False) -> AsyncIterator[None]:
-        """A turn, for the time of the block; of a `suspect` while no other has one."""
+    async def acquire(self, *, suspect: bool = False) -> AsyncIterator[None]:
+        """Hold a slot for the time of the block; a `suspect` only while no other suspect holds one."""
         async with AsyncExitStack() as turn:
             if suspect:
                 await turn.enter_async_context(self._suspects)

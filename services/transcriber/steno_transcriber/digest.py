@@ -1,4 +1,4 @@
-"""Computes the digest by which a file is known."""
+"""Computes the SHA-256 digest of a file."""
 
 import hashlib
 from pathlib import Path

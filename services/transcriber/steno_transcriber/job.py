@@ -1,13 +1,14 @@
-"""The work of one recording: fetched, transcribed, its results stored and published. Effects first; the offset is the kernel's.
+"""Handles a submitted recording: fetches and transcribes it, stores and publishes its results. The kernel commits the offset.
 
 | what happens | what follows |
 |---|---|
 | it has a transcript | result document, then phrases, then `TranscriptCompleted` |
-| it is broken, missing, too long, in another language | `TranscriptFailed` with the reason; nothing in dead letters |
-| Kafka will never take a record of it | the same |
-| the object store, Kafka, the disk or a call engine is away, or no decoder begins | `Retryable`: the kernel calls again |
-| its decoder dies twice, or the transcriber with it (`attempts`) | `TranscriptFailed` with the reason |
-| an error that nobody foresaw | it is tried again, held, or given up (`steno.kafka.held_records`): then `TranscriptFailed` |
+| it is damaged, missing, too long, in another language | `TranscriptFailed` with the reason; nothing in dead letters |
+| Kafka rejects a record of it | the same |
+| the object store, Kafka, the disk or a call engine is not available, or no decoder starts | `Retryable`: the kernel calls
+again |
+| its decoder dies twice, or the transcriber with it (`crash_counts`) | `TranscriptFailed` with the reason |
+| an unexpected error | it is tried again, held, or given up (`steno.kafka.held_records`): then `TranscriptFailed` |
 | it was cancelled before its results were being published | nothing more is published |
 
 A recording is handled again after a crash or a rebalance: the same ids and the same text are written again.
@@ -32,16 +33,16 @@ from steno.kafka.messages import Message
 from steno.storage.objects import ObjectStore, StoreUnavailable
 from steno.telemetry import traces
 from steno_transcriber import metrics
-from steno_transcriber.attempts import Attempts, DecodingGivenUp, Past
 from steno_transcriber.audio.decoders import Decoders
 from steno_transcriber.audio.errors import DecoderDied, Stopped, UnreadableAudio
 from steno_transcriber.bounded_cache import BoundedCache
+from steno_transcriber.crash_counts import CrashCount, CrashCounts, DecodingGivenUp
 from steno_transcriber.decode_pool import DecodePool
 from steno_transcriber.decode_slots import DecodeSlots
 from steno_transcriber.engines.choice import Engines
 from steno_transcriber.engines.port import UtteranceEngine
-from steno_transcriber.fetch import FetchedAudio, Fetcher
-from steno_transcriber.fetch_places import FetchPlaces
+from steno_transcriber.fetch.fetcher import FetchedAudio, Fetcher
+from steno_transcriber.fetch.slots import FetchSlots
 from steno_transcriber.publisher import Publisher
 from steno_transcriber.result import Transcript, document, document_key, recording_id
 from steno_transcriber.steps import Steps
@@ -57,7 +58,7 @@ KEPT_TRANSCRIPTS = 16
 
 @dataclass(slots=True, eq=False)
 class Work:
-    """One recording under way."""
+    """A recording that is being handled."""
 
     stop: threading.Event = field(default_factory=threading.Event)
     cancelled: bool = False
@@ -80,7 +81,7 @@ class Transcriber:
         *,
         engines: Engines,
         fetcher: Fetcher,
-        places: FetchPlaces,
+        places: FetchSlots,
         store: ObjectStore,
         publisher: Publisher,
         decoders: Decoders,
@@ -98,7 +99,7 @@ class Transcriber:
         self._store = store
         self._publisher = publisher
         self._decoders = decoders
-        self._attempts = Attempts(store)
+        self._attempts = CrashCounts(store)
         self._slots = DecodeSlots(at_once)
         self._pool = pool
         self._recordings_pool = recordings_pool
@@ -111,7 +112,7 @@ class Transcriber:
         self._kept: BoundedCache[Key, Transcript] = BoundedCache(KEPT_TRANSCRIPTS)
 
     async def handle(self, message: Message) -> None:
-        """The kernel's handler."""
+        """Handles a message of the topic `recordings`, for the kernel."""
         match message.record:
             case RecordingSubmitted() as recording:
                 await self._once(recording)
@@ -121,10 +122,10 @@ class Transcriber:
                 log.info("recordings.ignored", partition=message.partition, offset=message.offset)
 
     async def give_up(self, message: Message, error: Exception) -> None:
-        """Ends a recording whose message goes to dead letters for a fault of ours.
+        """Fails a recording whose message goes to dead letters for an error of ours.
 
         Raises:
-            Retryable: Kafka is away.
+            Retryable: Kafka is not available.
         """
         recording = message.record
         if isinstance(recording, RecordingSubmitted) and (recording.call_id, recording_id(recording)) not in self._cancelled:
@@ -132,7 +133,7 @@ class Transcriber:
             await self._fail(recording, naming(recording.file_name, reason), "internal")
 
     def _cancel(self, key: Key) -> None:
-        """Stops a recording that is under way, and keeps one that comes, or comes again, from being taken up."""
+        """Stops a recording that is being handled, and prevents that it is handled later or again."""
         self._cancelled[key] = None
         work = self._under_way.get(key)
         log.info("recording.cancelled", recording_id=key[1], under_way=work is not None)
@@ -143,7 +144,7 @@ class Transcriber:
                 work.transcribing.cancel()
 
     async def _once(self, recording: RecordingSubmitted) -> None:
-        """Does a recording, or waits for the end of the same one that is already under way."""
+        """Handles a recording, or waits for the end of the same one that is being handled already."""
         key = (recording.call_id, recording_id(recording))
         while (twin := self._under_way.get(key)) is not None:
             await twin.ended.wait()
@@ -163,7 +164,7 @@ class Transcriber:
             del self._under_way[key]
 
     async def _end(self, recording: RecordingSubmitted, work: Work, key: Key) -> None:
-        """Brings a recording to one of its ends, or raises what keeps it from there."""
+        """Completes or fails a recording, or raises `Retryable`."""
         try:
             await self._complete(recording, work, key)
         except Retryable:
@@ -185,7 +186,7 @@ class Transcriber:
         await self._publish(recording, transcript)
 
     async def _unless_cancelled(self, transcribing: Coroutine[Any, Any, Transcript], work: Work) -> Transcript:
-        """Waits, unless the recording is cancelled meanwhile, whatever it is waited for."""
+        """Waits for the transcript, or until the recording is cancelled."""
         work.transcribing = asyncio.create_task(transcribing)
         try:
             return await work.transcribing
@@ -196,26 +197,26 @@ class Transcriber:
             raise
 
     async def _transcribe(self, recording: RecordingSubmitted, work: Work) -> Transcript:
-        async with self._places.taken(self._fetcher.host(recording.url)) as place:
-            await self._transcript_of(recording).started()
+        async with self._places.acquire(self._fetcher.host(recording.url)) as place:
+            await self._transcript_of(recording).publish_started()
             async with AsyncExitStack() as while_read:
                 with traces.span("recording.fetch"):
                     audio = await while_read.enter_async_context(
                         self._fetcher.fetch(recording.url, sha256=recording.sha256, file_name=recording.file_name)
                     )
-                place.fetched()
+                place.finish_fetch()
                 work.name = audio.name
                 with traces.span("recording.decode"):
                     return await self._decode(audio, recording, work)
 
     async def _decode(self, audio: FetchedAudio, recording: RecordingSubmitted, work: Work) -> Transcript:
-        """Decodes, again where a decoder dies, and leaves a mark in the store for as long as that takes."""
+        """Decodes, again where a decoder dies, and keeps the crash count in the store meanwhile."""
         identifier = recording_id(recording)
-        past = await self._attempts.past(identifier)
+        past = await self._attempts.read(identifier)
         while True:
             past.check()
-            async with self._slots.taken(suspect=past.suspect):
-                await self._attempts.keep(identifier, past.begun())
+            async with self._slots.acquire(suspect=past.suspect):
+                await self._attempts.write(identifier, past.after_death())
                 try:
                     transcript = await asyncio.get_running_loop().run_in_executor(
                         self._recordings_pool, self._work_of(audio, recording, work)
@@ -223,14 +224,14 @@ class Transcriber:
                 except DecoderDied as error:
                     log.warning("recording.decoder_died", recording_id=identifier, reason=str(error))
                     metrics.DECODER_DEATHS.inc()
-                    past = past.crashed()
-                    await self._attempts.keep(identifier, past)
+                    past = past.after_crash()
+                    await self._attempts.write(identifier, past)
                     continue
                 except BaseException as error:
                     # It is over, or another comes to it: this attempt is not held against it.
                     work.stop.set()  # the thread must not go on when the file is closed
-                    left = Past() if isinstance(error, Permanent) or work.cancelled else past
-                    await asyncio.shield(self._attempts.keep(identifier, left))
+                    left = CrashCount() if isinstance(error, Permanent) or work.cancelled else past
+                    await asyncio.shield(self._attempts.write(identifier, left))
                     raise
             await self._forget(identifier)
             return transcript
@@ -245,9 +246,9 @@ class Transcriber:
         )
 
     async def _forget(self, identifier: str) -> None:
-        """Takes the mark away. One that stays makes a suspect of the recording if it comes again, and does no other harm."""
+        """Deletes the crash count. If that fails, the recording is a suspect if it is handled again; that does no harm."""
         try:
-            await self._attempts.keep(identifier, Past())
+            await self._attempts.write(identifier, CrashCount())
         except StoreUnavailable as error:
             log.warning("recording.mark_left", recording_id=identifier, reason=str(error))
 
@@ -268,13 +269,13 @@ class Transcriber:
         )
 
     async def _publish(self, recording: RecordingSubmitted, transcript: Transcript) -> None:
-        """The result document first, so that whoever reads of it finds it; then the phrases; then that it is complete."""
+        """Stores the result document first, since the completion names it; then publishes the phrases, then the completion."""
         identifier = recording_id(recording)
         content = await asyncio.to_thread(document, recording, transcript)
         url = await self._store.put(document_key(identifier), content)
         publish = self._transcript_of(recording)
-        await asyncio.gather(*map(publish.phrase, transcript.phrases))
-        completed = await publish.completed(
+        await asyncio.gather(*map(publish.publish_phrase, transcript.phrases))
+        completed = await publish.publish_completed(
             phrase_count=len(transcript.phrases),
             channel_count=transcript.channel_count,
             duration_ms=transcript.duration_ms,
@@ -297,9 +298,9 @@ class Transcriber:
         )
 
     async def _fail(self, recording: RecordingSubmitted, reason: str, error: str) -> None:
-        """Tells that a recording failed, and why."""
+        """Publishes that a recording failed, and why."""
         identifier = recording_id(recording)
-        await self._transcript_of(recording).failed(reason, error, properties=recording.properties)
+        await self._transcript_of(recording).publish_failed(reason, error, properties=recording.properties)
         if error == DecodingGivenUp.error_class:
             await self._forget(identifier)
         metrics.RECORDINGS.labels("failed").inc()

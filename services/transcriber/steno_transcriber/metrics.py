@@ -1,4 +1,4 @@
-"""The metrics of the transcriber, declared in one place: what each is, and what a rise means."""
+"""The metrics of the transcriber."""
 
 from prometheus_client import Counter, Gauge, Histogram
 

@@ -1,7 +1,7 @@
-"""What is told of a call's audio besides what was said in it: spans of tones, of music, and others. Pure.
+"""Collects observations about a call's audio besides its words: spans of tones, of music, and others. Pure.
 
-A span tells of one kind on one channel. Spans of the same kind and channel that touch, or nearly do, are told as one: whoever
-reads them wants to know of a minute of music, not of its thirty pieces.
+A span is of one kind on one channel. Spans of the same kind and channel that touch, or nearly do, are joined: a reader wants to
+know of a minute of music, not of its thirty pieces.
 """
 
 from collections.abc import Collection, Iterable
@@ -19,7 +19,7 @@ _OWN = {ObservationKind.TONE, ObservationKind.MUSIC}
 
 
 class Observations:
-    """The spans of one call, told in any order."""
+    """The spans of one call, added in any order."""
 
     def __init__(self, known: Iterable[Observation] = ()) -> None:
         self._spans: dict[tuple[str, int], list[Observation]] = {}
@@ -28,7 +28,7 @@ class Observations:
             self.add(observation)
 
     def add(self, observation: Observation) -> None:
-        """Another span; of more than can be told, nothing."""
+        """Adds a span; beyond the limit it is dropped."""
         spans = self._spans.setdefault((observation.kind, observation.channel), [])
         near = [span for span in spans if _adjacent(span, observation)]
         if not near and self._count >= MOST_OBSERVATIONS:
@@ -39,16 +39,16 @@ class Observations:
         self._count += 1 - len(near)
 
     @property
-    def told(self) -> tuple[Observation, ...]:
-        """All of them, by time."""
+    def in_order(self) -> tuple[Observation, ...]:
+        """All spans, by time."""
         spans = (span for spans in self._spans.values() for span in spans)
         return tuple(sorted(spans, key=lambda span: (span.start_ms, span.channel, span.kind)))
 
-    def told_of_all(self, *, heard_on: Collection[int]) -> tuple[Observation, ...]:
-        """All of them, once the call is over: that a channel has but what another has is told once, and not of each sentence.
+    def in_order_at_end(self, *, heard_on: Collection[int]) -> tuple[Observation, ...]:
+        """All spans of a call that has ended; a channel that is nothing but a copy of another has one span.
 
         Args:
-            heard_on: The channels with utterances of their own. A tone or music is one, too.
+            heard_on: The channels with utterances of their own; tones and music count.
         """
         own = {*heard_on, *(channel for (kind, channel), spans in self._spans.items() if kind in _OWN and spans)}
         told = Observations()
@@ -56,11 +56,11 @@ class Observations:
             once = kind == ObservationKind.SAME_ON_BOTH_CHANNELS and channel not in own and spans
             for span in [_joined(spans)] if once else spans:
                 told.add(span)
-        return told.told
+        return told.in_order
 
 
 def observation_of(utterance: Utterance, kind: ObservationKind) -> Observation:
-    """That there is nothing but this in an utterance."""
+    """The observation that an utterance is of a kind as a whole."""
     return Observation(kind=kind, channel=utterance.channel, start_ms=utterance.start_ms, duration_ms=utterance.duration_ms)
 
 

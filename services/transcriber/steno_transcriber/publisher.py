@@ -1,4 +1,4 @@
-"""Where the records of the transcriber go, and a publisher that waits while Kafka is away."""
+"""The interface for publishing records, and a publisher that waits while Kafka is not available."""
 
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
@@ -22,14 +22,14 @@ class Publisher(Protocol):
 
 
 class Retrying:
-    """Repeats work that failed, for as long as a retry may help."""
+    """Repeats failed work for as long as a retry may help."""
 
     def __init__(self, policy: RetryPolicy, *, sleep: Callable[[float], Awaitable[None]]) -> None:
         self._policy = policy
         self._sleep = sleep
 
     async def run(self, work: Callable[[], Awaitable[T]], *, call_id: str) -> T:
-        """The result of the first attempt that succeeds; raises the error for which no retry helps."""
+        """Returns the result of the first attempt that succeeds; raises an error that no retry helps against."""
 
         def failed(error: Exception, seconds: float) -> None:
             log.warning("live.again", call_id=call_id, reason=repr(error), seconds=round(seconds, 1))
@@ -38,7 +38,7 @@ class Retrying:
 
 
 class RetryingPublisher:
-    """A publisher for one call that sends a record again while Kafka is away."""
+    """A publisher for one call that sends a record again while Kafka is not available."""
 
     def __init__(self, publisher: Publisher, retrying: Retrying, *, call_id: str) -> None:
         self._publisher = publisher
@@ -49,6 +49,6 @@ class RetryingPublisher:
         """Returns when the record is safe.
 
         Raises:
-            RecordRefused: Kafka will never take it.
+            RecordRefused: Kafka rejects it for good.
         """
         await self._retrying.run(lambda: self._publisher.send(topic, record, event_id=event_id), call_id=self._call_id)

@@ -1,4 +1,4 @@
-"""From what was recognised to what is published: phrases with their ids, and the result document. Pure."""
+"""Makes phrases and the result document of recognised utterances. Pure."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from steno_transcriber.speech import Recognition, Utterance
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spoken:
-    """What was understood of one utterance, without its samples, so that a long recording holds no audio."""
+    """What was recognised in one utterance, without its samples, so that a long recording keeps no audio in memory."""
 
     channel: int
     start_ms: int
@@ -26,7 +26,7 @@ class Spoken:
 
     @classmethod
     def of(cls, part: Utterance | FinalAnswer, recognition: Recognition) -> "Spoken":
-        """What was understood of an utterance, or is answered by a call engine."""
+        """Makes it of an utterance, or of the answer of a call engine."""
         return cls(
             channel=part.channel,
             start_ms=part.start_ms,
@@ -37,7 +37,7 @@ class Spoken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transcript:
-    """All phrases of a recording in their order; none at all is no speech."""
+    """All phrases of a recording in order; empty where there is no speech."""
 
     phrases: tuple[Phrase, ...]
     channel_count: int
@@ -53,23 +53,23 @@ def recording_id(recording: RecordingSubmitted) -> str:
 
 
 def plain_name(identifier: str) -> str:
-    """A recording's id as the name of a file: one that is no plain name stands there as a derived one."""
+    """A recording's id as a file name: one with other characters is replaced by a derived name."""
     plain = re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}", identifier) is not None
     return identifier if plain else ids.recording_id("", identifier)
 
 
 def document_key(identifier: str) -> str:
-    """The object key of a recording's result document. Whoever reads them reads none that is not below this prefix."""
+    """The object key of a recording's result document. Readers accept no document outside this prefix."""
     return f"{RESULT_PREFIX}/{plain_name(identifier)}.json"
 
 
 def engine_name(info: EngineInfo) -> str:
-    """How an engine stands in results: name, model and the first digits of the weights' SHA-256."""
+    """An engine's name in results: name, model and the first digits of the weights' SHA-256."""
     return f"{info.name} {info.model} {info.digest[:12]}"
 
 
 def phrases(recording: RecordingSubmitted, spoken: Iterable[Spoken]) -> tuple[Phrase, ...]:
-    """The phrases of a recording, numbered from 0 in order of start, then channel. Utterances without text are none."""
+    """The phrases of a recording, numbered from 0 in order of start, then channel. Utterances without text are left out."""
     heard = sorted((part for part in spoken if part.recognition), key=lambda part: (part.start_ms, part.channel))
     identifier = recording_id(recording)
     return tuple(
@@ -111,12 +111,12 @@ def phrase_of(
 
 
 def without_words(phrase: Phrase) -> Phrase:
-    """The phrase for a publisher that wants no words with times."""
+    """The phrase without the times of its words."""
     return phrase.model_copy(update={"words": ()})
 
 
 def document(recording: RecordingSubmitted, transcript: Transcript) -> bytes:
-    """The result document: what `GET …/transcript?format=json` answers, as UTF-8 JSON."""
+    """The result document as UTF-8 JSON, as `GET …/transcript?format=json` returns it."""
     content = {
         "call_id": recording.call_id,
         "recording_id": recording_id(recording),

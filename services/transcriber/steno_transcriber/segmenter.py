@@ -1,7 +1,7 @@
-"""Voice activity cuts a channel into utterances. Pure: samples in, utterances out.
+"""Cuts a channel into utterances by voice activity detection. Pure: samples in, utterances out.
 
 WebRTC's detector in its strictest mode, smoothed over a window: speech begins when nine tenths of 0.3 s are voiced, and
-ends when none of it is. What comes out does not depend on how the audio is cut into blocks.
+ends when none of it is. The result does not depend on how the audio is cut into blocks.
 """
 
 from collections import deque
@@ -34,7 +34,7 @@ Audio = Any
 
 
 class AudioForm(Protocol):
-    """In which form a segmenter is given audio."""
+    """The form of the audio that a segmenter is given, and its conversions."""
 
     @property
     def sample_rate(self) -> int:
@@ -42,23 +42,23 @@ class AudioForm(Protocol):
 
     @property
     def sample_items(self) -> int:
-        """How many items of the array, or bytes, are one sample."""
+        """How many array items, or bytes, one sample has."""
 
     def joined(self, pieces: Sequence[Audio]) -> Audio:
-        """One stretch of several, or of none, that holds no memory of theirs."""
+        """Joins stretches to a new one that shares no memory with them."""
 
     def sound(self, audio: Audio) -> bytes:
-        """As the detector takes it: linear, 16 bits, little endian."""
+        """Converts audio for the detector: linear, 16 bits, little endian."""
 
     def values(self, audio: Audio) -> Samples:
-        """As numbers from -1 to 1, at its own sample rate."""
+        """Converts audio to numbers from -1 to 1, at its own sample rate."""
 
     def samples(self, audio: Audio) -> Samples:
-        """What the engines hear of a stretch."""
+        """Converts audio to samples for the engines."""
 
 
 class Decoded:
-    """Audio as the decoder of recordings gives it: what the engines hear."""
+    """The form of decoded recordings: samples for the engines already."""
 
     sample_rate = SAMPLE_RATE
     sample_items = 1
@@ -126,17 +126,17 @@ class Segmenter:
 
     @property
     def restart_ms(self) -> int:
-        """From where the audio must be heard again to come to the same state."""
+        """Where the audio must be given again from to come to the same state."""
         return self._origin_ms
 
     @property
     def heard_ms(self) -> int:
-        """How far it has heard."""
+        """The end of the audio given so far."""
         return self._origin_ms + self._position * FRAME_MS
 
     @property
     def needed_ms(self) -> int:
-        """No utterance to come carries audio from before."""
+        """No later utterance has audio from before this time."""
         return self._origin_ms + (self._position - len(self._frames)) * FRAME_MS
 
     @property
@@ -146,7 +146,7 @@ class Segmenter:
 
     @property
     def open_utterance(self) -> Utterance | None:
-        """The utterance that is being spoken, as far as it was heard; it ends elsewhere, but begins here."""
+        """The open utterance so far; its start is final, its end is not."""
         if self._begin is None:
             return None
         return Utterance(
@@ -163,7 +163,7 @@ class Segmenter:
         return None if self._begin is None else self._origin_ms + self._begin * FRAME_MS
 
     def open_audio(self, *, after: int = 0) -> Audio:
-        """The audio of the open utterance as it came, without the first so many samples."""
+        """The audio of the open utterance in its form, without the first `after` samples."""
         if self._begin is None:
             return self._form.joined([])
         whole, rest = divmod(after * self._form.sample_items, self._frame_items)
@@ -171,14 +171,14 @@ class Segmenter:
         return self._form.joined([*islice(self._frames, first, None), self._remainder])[rest:]
 
     def accept(self, audio: Audio) -> Iterator[Utterance]:
-        """Take the next mono samples, in the form agreed on, and yield the utterances that ended in them."""
+        """Add the next mono audio, in the form of the segmenter, and yield the utterances that ended in it."""
         audio = self._form.joined([self._remainder, audio])
         end = len(audio) - len(audio) % self._frame_items
         self._remainder = self._form.joined([audio[end:]])
         yield from self._hear(audio[:end])
 
     def finish(self) -> Iterator[Utterance]:
-        """The audio has ended: yield the open utterance, if there is one. The segmenter restarts there."""
+        """End the audio: yield the open utterance, if there is one, and restart."""
         end_ms = self._origin_ms + self._position * FRAME_MS + len(self._remainder) * FRAME_MS // self._frame_items
         if self._begin is not None and self._last_voiced >= self._begin:
             self._frames.append(self._remainder)
@@ -234,7 +234,7 @@ class Segmenter:
             yield from self._hear(heard_since)
 
     def _listen(self) -> None:
-        """Between utterances: forget what is too old, restart when it is time, begin when there is speech."""
+        """Between utterances: drop old audio, restart when it is time, open an utterance when there is speech."""
         while len(self._frames) > WINDOW_FRAMES + self._padding_frames:
             self._frames.popleft()
         if sum(self._window) >= VOICED_TO_BEGIN:
@@ -243,7 +243,7 @@ class Segmenter:
             self._restart(self._origin_ms + self._position * FRAME_MS)
 
     def _utterance(self, begin: int, end: int, *, available: int) -> Utterance:
-        """Frames `begin` to `end` with padding as far as there is audio, forgetting what lies before its end."""
+        """Make an utterance of frames `begin` to `end` with padding, and drop the audio before its end."""
         first_kept = self._position - len(self._frames)
         first = self._first_of(begin)
         last = min(end + self._padding_frames, available)
@@ -261,11 +261,11 @@ class Segmenter:
         )
 
     def _first_of(self, begin: int) -> int:
-        """The first frame that an utterance carries which begins at a frame: padding as far as there is audio."""
+        """The first frame of an utterance that begins at a frame, padding included as far as there is audio."""
         return max(begin - self._padding_frames, self._floor, self._position - len(self._frames))
 
     def _quietest(self, begin: int) -> int:
-        """The frame in the second half of the open utterance around which there is least energy."""
+        """The quietest frame in the second half of the open utterance."""
         kept = list(self._frames)[begin - self._position :]
         half = len(kept) // 2
         sound = np.frombuffer(self._form.sound(self._form.joined(kept[half:])), dtype="<i2")

@@ -1,6 +1,6 @@
-"""Wiring: the engine is loaded and verified, the adapters are built, and two consumers are made ready to run.
+"""Wiring: loads the engines, builds the adapters and the two consumers, for the chassis.
 
-One takes recordings, the other the log of live calls; they share the engine, its threads and the producer.
+One consumer reads recordings, the other the log of live calls; they share the engines, their threads and the producer.
 """
 
 import asyncio
@@ -23,8 +23,8 @@ from steno_transcriber.decode_pool import DecodePool
 from steno_transcriber.engines import EngineKind
 from steno_transcriber.engines.choice import Engine, Engines
 from steno_transcriber.engines.port import EngineUnavailable
-from steno_transcriber.fetch import Fetcher, fetching_session
-from steno_transcriber.fetch_places import FetchPlaces
+from steno_transcriber.fetch.fetcher import Fetcher, fetching_session
+from steno_transcriber.fetch.slots import FetchSlots
 from steno_transcriber.job import Transcriber
 from steno_transcriber.live.decoding import PoolDecoder
 from steno_transcriber.live.hypotheses import HypothesisResources
@@ -32,9 +32,9 @@ from steno_transcriber.live.loop_lag import LoopLag
 from steno_transcriber.live.resources import LiveResources
 from steno_transcriber.live.transcriber import LiveTranscriber
 from steno_transcriber.models.store import ModelStore
-from steno_transcriber.priority import yield_to_others
 from steno_transcriber.settings import TranscriberSettings
 from steno_transcriber.steps import CONFIGURED, Steps
+from steno_transcriber.thread_priority import lower_priority
 
 log = structlog.get_logger("steno.transcriber")
 
@@ -50,21 +50,21 @@ class EngineNotLoaded(StenoError):
 
 
 async def build(settings: TranscriberSettings) -> Wiring:
-    """The transcriber, ready to run. It does not need Kafka to be there.
+    """Builds the transcriber. Kafka need not be available.
 
     Raises:
-        EngineNotLoaded, ModelError: the engine or its model is not to be had.
-        ValueError: the object store's URL is none.
+        EngineNotLoaded, ModelError: an engine or its model is not available.
+        ValueError: the object store's URL is not valid.
     """
     async with AsyncExitStack() as resources:
-        with ThreadPoolExecutor(1, initializer=yield_to_others) as loading:  # the engine's own threads have its priority
+        with ThreadPoolExecutor(1, initializer=lower_priority) as loading:  # the engine's own threads have its priority
             loaded = await asyncio.get_running_loop().run_in_executor(loading, _load, settings)
         resources.callback(loaded.close)
         cluster = await Cluster.connect(settings)
         resources.push_async_callback(cluster.producer.stop)
         pool = DecodePool(settings.decode_threads)
         resources.push_async_callback(_end, pool)
-        places = FetchPlaces(at_once=settings.decoding_at_once + settings.fetch_ahead, slow=settings.slow_fetches)
+        places = FetchSlots(at_once=settings.decoding_at_once + settings.fetch_ahead, slow=settings.slow_fetches)
         transcriber = await _transcriber(settings, loaded, pool, cluster.producer, places, resources)
         consumer = Consumer(
             cluster,
@@ -93,7 +93,7 @@ async def build(settings: TranscriberSettings) -> Wiring:
 
 
 def _load(settings: TranscriberSettings) -> Engines:
-    """Each engine of the settings, with each of the models if it needs one."""
+    """Loads each engine of the settings, with each of the models if it needs one."""
     return Engines([_load_one(settings, kind, model) for kind in settings.engine for model in _models(settings, kind)])
 
 
@@ -139,7 +139,7 @@ async def _transcriber(
     loaded: Engines,
     pool: DecodePool,
     producer: Producer,
-    places: FetchPlaces,
+    places: FetchSlots,
     resources: AsyncExitStack,
 ) -> Transcriber:
     store = ObjectStore(settings.objects.url)
@@ -171,5 +171,5 @@ async def _transcriber(
 
 
 async def _end(executor: Executor) -> None:
-    """Waits for what runs; what was lined up is not begun."""
+    """Shuts an executor down: waits for running work, and cancels queued work."""
     await asyncio.to_thread(partial(executor.shutdown, cancel_futures=True))

@@ -9,7 +9,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from steno.settings import BY_COMMAS, Networks, ServiceSettings
 from steno_transcriber.engines import Device, EngineKind
-from steno_transcriber.fetch import FetchLimits
+from steno_transcriber.fetch.fetcher import FetchLimits
 
 Folders = Annotated[tuple[Path, ...], NoDecode, BY_COMMAS]
 Kinds = Annotated[tuple[EngineKind, ...], NoDecode, BY_COMMAS]
@@ -17,7 +17,7 @@ Names = Annotated[tuple[str, ...], NoDecode, BY_COMMAS]
 
 
 class TranscriberSettings(ServiceSettings):
-    """Settings of the transcriber."""
+    """The settings of the transcriber."""
 
     service: ClassVar[str] = "transcriber"
     model_config = SettingsConfigDict(env_prefix="STENO_TRANSCRIBER_")
@@ -89,17 +89,17 @@ class TranscriberSettings(ServiceSettings):
 
     @property
     def decode_threads(self) -> int:
-        """Threads that decode speech."""
+        """Number of threads that decode speech."""
         return self.threads or os.cpu_count() or 1
 
     @property
     def decoding_at_once(self) -> int:
-        """Recordings being decoded at once: one more than threads, so that none idles between two recordings."""
+        """Number of recordings decoded at once: one more than threads, so that none idles between two recordings."""
         return self.concurrency or self.decode_threads + 1
 
     @property
     def fetch_limits(self) -> FetchLimits:
-        """How much, how long and how often is fetched."""
+        """The limits of fetching recordings."""
         return FetchLimits(
             max_bytes=self.max_recording_bytes,
             connect_seconds=self.fetch_connect_seconds,

@@ -1,4 +1,4 @@
-"""The values that recognition is about: what was heard, and what was understood. Pure.
+"""The values of recognition: utterances, words, and what an engine recognised. Pure.
 
 Times are milliseconds from the start of the call's audio. Samples are mono float32 in [-1, 1] at `SAMPLE_RATE`.
 """
@@ -17,7 +17,7 @@ Samples = npt.NDArray[np.float32]
 
 
 def frame_powers(samples: Samples, frame_ms: int) -> npt.NDArray[np.float64]:
-    """The mean power of each whole frame of so many milliseconds."""
+    """The mean power of each whole frame of a length."""
     length = frame_ms * SAMPLES_PER_MS
     frames = samples[: len(samples) // length * length].reshape(-1, length)
     powers: npt.NDArray[np.float64] = np.square(frames, dtype=np.float64).mean(axis=1)
@@ -26,7 +26,7 @@ def frame_powers(samples: Samples, frame_ms: int) -> npt.NDArray[np.float64]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Utterance:
-    """A stretch of speech on one channel, as voice activity found it.
+    """A stretch of speech on one channel, as found by voice activity detection.
 
     `samples` hold the speech with some audio around it: `padding_before_ms` of it lie before `start_ms`.
     """
@@ -54,14 +54,14 @@ class Utterance:
         return self.start_ms - self.padding_before_ms
 
     def until(self, end_ms: int) -> "Utterance | None":
-        """What of it was said, and heard, before `end_ms`; None where nothing was."""
+        """The part of it before `end_ms`; None where there is none."""
         if end_ms <= self.start_ms:
             return None
         samples = self.samples[: (end_ms - self.audio_start_ms) * SAMPLES_PER_MS]
         return replace(self, duration_ms=min(self.duration_ms, end_ms - self.start_ms), samples=samples)
 
     def since(self, begin_ms: int) -> "Utterance | None":
-        """What of it was said, and heard, from `begin_ms` on; None where nothing was."""
+        """The part of it from `begin_ms` on; None where there is none."""
         if begin_ms <= self.start_ms:
             return self
         if begin_ms >= self.end_ms:
@@ -86,7 +86,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recognition:
-    """What an engine understood of one utterance. Empty text: it heard nothing worth writing down.
+    """What an engine recognised in one utterance; the text is empty where that is nothing.
 
     `language` is the BCP 47 primary language the engine decoded in.
     """

@@ -1,8 +1,8 @@
-"""The steps between a final and its publication, redaction or correction, say: each a function. None is configured yet. Pure.
+"""The steps that change a phrase before it is published, such as redaction or correction. None is configured yet. Pure.
 
-Whatever is published of a phrase, on its topic and in the result document, has gone through all steps. The phrases of a pass go
-through one after the other, in the order of their `sequence`. What a step remembers of them is its state, a text that stands in
-the checkpoint of a live call: whoever takes the call over goes on with it.
+A phrase goes through all steps before it is published on its topic or in the result document. The phrases of a pass go through
+one after the other, in order of `sequence`. What a step must remember is its state, a text that is stored in the checkpoint of
+a live call, so that another process can take the call over.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,22 +12,22 @@ from steno.events.records import Phrase
 
 
 class Step(Protocol):
-    """One step. It has no state of its own: a process has one copy of it for all calls."""
+    """A step. It keeps no state of its own: one instance serves all calls of a process."""
 
     @property
     def name(self) -> str:
-        """The name under which its state is kept. It never changes."""
+        """The name under which its state is stored. It never changes."""
 
     def apply(self, phrase: Phrase, state: str) -> tuple[Phrase, str]:
-        """The phrase as it is to be published, and the state afterwards; before the first phrase of a pass the state is empty.
+        """Returns the phrase to be published, and the new state; before the first phrase of a pass the state is empty.
 
-        A function of its arguments alone: after a crash it is called again. Of the phrase it may change `text` and `words`.
-        A hypothesis comes as a phrase without words; the state that follows of it is dropped.
+        It must be a function of its arguments alone: after a crash it is called again. It may change `text` and `words` only.
+        A hypothesis comes as a phrase without words; the new state is then dropped.
         """
 
 
 class Steps:
-    """All steps, in their order."""
+    """All steps, in order."""
 
     def __init__(self, steps: Sequence[Step] = ()) -> None:
         self._steps = tuple(steps)
@@ -36,7 +36,7 @@ class Steps:
         return len(self._steps)
 
     def apply(self, phrase: Phrase, states: Mapping[str, str]) -> tuple[Phrase, dict[str, str]]:
-        """The phrase as it is to be published, and the states of all steps afterwards."""
+        """Returns the phrase to be published, and the new states of all steps."""
         after = dict(states)
         for step in self._steps:
             changed, after[step.name] = step.apply(phrase, states.get(step.name, ""))
@@ -44,7 +44,7 @@ class Steps:
         return phrase, after
 
     def apply_to_all(self, phrases: Iterable[Phrase]) -> Iterator[Phrase]:
-        """All phrases of a pass as they are to be published."""
+        """Gives all phrases of a pass as they are to be published."""
         states: dict[str, str] = {}
         for phrase in phrases:
             changed, states = self.apply(phrase, states)

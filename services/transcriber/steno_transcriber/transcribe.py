@@ -1,4 +1,4 @@
-"""From a local file to its transcript: decode, cut, recognise. Blocks, in constant memory; run it in a thread."""
+"""Transcribes a local file by an utterance engine: decodes, cuts, recognises. Blocks; run it in a thread."""
 
 import threading
 from collections.abc import Iterable, Iterator
@@ -13,10 +13,10 @@ from steno_transcriber.audio.errors import Stopped
 from steno_transcriber.audio.wire import Block
 from steno_transcriber.decode_pool import DecodePool
 from steno_transcriber.engines.port import SpeechEngine, UtteranceEngine
-from steno_transcriber.fetch import FetchedAudio
-from steno_transcriber.hearing import Screen
+from steno_transcriber.fetch.fetcher import FetchedAudio
 from steno_transcriber.recognise import recognise
 from steno_transcriber.result import Spoken, Transcript, engine_name, phrases, without_words
+from steno_transcriber.screening import Screen
 from steno_transcriber.steps import Steps
 from steno_transcriber.utterances import utterances
 
@@ -38,35 +38,35 @@ def transcribe(
     max_audio_ms: int,
     stop: threading.Event,
 ) -> Transcript:
-    """The transcript of a recording.
+    """Transcribe a recording.
 
-    Audio is decoded no further ahead than the engine needs: what has a place in the pool, and one pack that waits for one.
+    Audio is decoded no further ahead than the engine needs: what is queued in the pool, and one pack more.
 
     Raises:
         UnreadableAudio: the file is not audio.
-        DecoderDied: the process that decoded the file did.
-        DecoderLost: there is none to be had; try again later.
+        DecoderDied: the process that decoded the file died.
+        DecoderLost: no decoder process is available; try again later.
         Unsupported: the engine cannot serve what is asked of it.
         AudioTooLong: it is longer than `max_audio_ms`.
         Stopped: `stop` was set.
     """
     screen = Screen()
-    with opened(audio, recording, decoders, stop=stop) as file:
-        blocks = watched(file, max_audio_ms=max_audio_ms, stop=stop)
-        heard = screen.passed(utterances(blocks, tell=screen.observations.add))
+    with open_audio(audio, recording, decoders, stop=stop) as file:
+        blocks = limit_audio(file, max_audio_ms=max_audio_ms, stop=stop)
+        heard = screen.filter(utterances(blocks, report=screen.observations.add))
         spoken = []
         for utterance, recognition in recognise(engine, heard, executor=pool, in_flight=pool.places, options=recording.options):
-            screen.understood(utterance, recognition)
+            screen.add_result(utterance, recognition)
             spoken.append(Spoken.of(utterance, recognition))
-    observations = screen.observations.told_of_all(heard_on={part.channel for part in spoken})
-    return transcript(recording, spoken, file=file, engine=engine, steps=steps, observations=observations)
+    observations = screen.observations.in_order_at_end(heard_on={part.channel for part in spoken})
+    return make_transcript(recording, spoken, file=file, engine=engine, steps=steps, observations=observations)
 
 
 @contextmanager
-def opened(
+def open_audio(
     audio: FetchedAudio, recording: RecordingSubmitted, decoders: Decoders, *, stop: threading.Event
 ) -> Iterator[DecodedAudio]:
-    """The audio of a recording, which the block transcribes: it is counted, and how long that took.
+    """Open the audio of a recording for the block that transcribes it, and count both in the metrics.
 
     Raises: as `transcribe`.
     """
@@ -81,7 +81,7 @@ def opened(
         metrics.REAL_TIME_FACTOR.observe((perf_counter() - began) / seconds)
 
 
-def transcript(
+def make_transcript(
     recording: RecordingSubmitted,
     spoken: Iterable[Spoken],
     *,
@@ -90,7 +90,7 @@ def transcript(
     steps: Steps,
     observations: tuple[Observation, ...] = (),
 ) -> Transcript:
-    """What was spoken, as it is published."""
+    """Make the transcript of what was recognised, as it is published."""
     found = steps.apply_to_all(phrases(recording, spoken))
     return Transcript(
         phrases=tuple(found if recording.options.words else map(without_words, found)),
@@ -102,8 +102,8 @@ def transcript(
     )
 
 
-def watched(file: DecodedAudio, *, max_audio_ms: int, stop: threading.Event) -> Iterator[Block]:
-    """The audio of a recording, until it is too long or not wanted any more."""
+def limit_audio(file: DecodedAudio, *, max_audio_ms: int, stop: threading.Event) -> Iterator[Block]:
+    """Give the audio of a recording; raises once it is too long, or `stop` is set."""
     for block in file.blocks():
         if stop.is_set():
             raise Stopped("the recording is no longer wanted")

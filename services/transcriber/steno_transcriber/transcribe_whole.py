@@ -1,4 +1,4 @@
-"""From a local file to its transcript by a call engine, which takes the recording as a whole. Blocks; run it in a thread."""
+"""Transcribes a local file by a call engine, which is given the recording as a whole. Blocks; run it in a thread."""
 
 import asyncio
 import threading
@@ -12,10 +12,10 @@ from steno.events.records import RecordingSubmitted
 from steno_transcriber.audio.decoders import Decoders
 from steno_transcriber.audio.errors import Stopped
 from steno_transcriber.engines.port import CallAudio, CallEngine, CallSession, FinalAnswer
-from steno_transcriber.fetch import FetchedAudio
+from steno_transcriber.fetch.fetcher import FetchedAudio
 from steno_transcriber.result import Spoken, Transcript
 from steno_transcriber.steps import Steps
-from steno_transcriber.transcribe import opened, transcript, watched
+from steno_transcriber.transcribe import limit_audio, make_transcript, open_audio
 
 log = structlog.get_logger("steno.transcriber")
 
@@ -36,20 +36,20 @@ def transcribe_whole(
     max_audio_ms: int,
     stop: threading.Event,
 ) -> Transcript:
-    """The transcript of a recording. `loop` is the event loop of the engine's sessions, which runs in another thread.
+    """Transcribe a recording. `loop` is the event loop of the engine's sessions, which runs in another thread.
 
     Raises: as `transcribe`, and
-        EngineUnavailable: the engine was lost; try again later.
+        EngineUnavailable: the engine cannot be reached; try again later.
     """
 
     def run(coroutine: Coroutine[Any, Any, T]) -> T:
         return _run(coroutine, loop, stop)
 
-    with opened(audio, recording, decoders, stop=stop) as file:
+    with open_audio(audio, recording, decoders, stop=stop) as file:
         heard = run(_Heard.begin(engine, recording, channels=file.format.channels))
         try:
             position = 0
-            for block in watched(file, max_audio_ms=max_audio_ms, stop=stop):
+            for block in limit_audio(file, max_audio_ms=max_audio_ms, stop=stop):
                 sent = CallAudio(position=position, samples=block)
                 run(heard.send(sent))
                 position = sent.end
@@ -57,11 +57,11 @@ def transcribe_whole(
         finally:
             # Not waited for: an engine that hangs holds no thread of a recording that is cancelled.
             asyncio.run_coroutine_threadsafe(heard.close(), loop).add_done_callback(_log_failure)
-    return transcript(recording, spoken, file=file, engine=engine, steps=steps)
+    return make_transcript(recording, spoken, file=file, engine=engine, steps=steps)
 
 
 class _Heard:
-    """A session, and the task that collects what it answers."""
+    """A session, and the task that collects its answers."""
 
     def __init__(self, session: CallSession) -> None:
         self._session = session
@@ -74,19 +74,19 @@ class _Heard:
         return cls(engine.open(channels=channels, options=recording.options))
 
     async def send(self, audio: CallAudio) -> None:
-        """Send the next audio; raises what the answers raised."""
+        """Send the next audio; raises the error of the answers, if they failed."""
         if self._collecting.done():
             await self._collecting
         await self._session.send(audio)
 
     async def finish(self) -> list[Spoken]:
-        """All that was said."""
+        """End the audio, and return all answers."""
         await self._session.finish()
         await self._collecting
         return self._spoken
 
     async def close(self) -> None:
-        """Let go of the session."""
+        """Close the session."""
         self._collecting.cancel()
         await asyncio.gather(self._collecting, return_exceptions=True)
         await self._session.close()
@@ -103,7 +103,7 @@ def _log_failure(closing: "Future[None]") -> None:
 
 
 def _run(coroutine: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop, stop: threading.Event) -> T:
-    """Runs a coroutine on the loop and waits for it here, unless the recording is to stop."""
+    """Runs a coroutine on the loop and waits for it in this thread, until `stop` is set."""
     future = asyncio.run_coroutine_threadsafe(coroutine, loop)
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Publishes the records of one transcript's life, of a recording or of a live call: started, phrases, completed or failed."""
+"""Publishes the records of a transcript, of a recording or of a live call: started, phrases, completed or failed."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -16,7 +16,7 @@ log = structlog.get_logger("steno.transcriber")
 
 
 class TranscriptPublisher:
-    """Publishes for one transcript. Each method returns when Kafka has the record; a second time the same ids are written.
+    """Publishes the records of one transcript. Each method returns when Kafka has the record; repeated, it writes the same ids.
 
     Raises what its publisher raises: `RecordRefused` where Kafka rejects a record, `Retryable` while Kafka is away.
     """
@@ -30,16 +30,16 @@ class TranscriptPublisher:
         self._tenant = tenant
         self._now = now
 
-    async def started(self) -> None:
-        """The transcript begins."""
+    async def publish_started(self) -> None:
+        """Publish that the transcript has started."""
         record = TranscriptStarted(call_id=self._call_id, recording_id=self._recording_id, started_at=self._now())
         await self._publisher.send(TRANSCRIPTS, record, event_id=self._event_id("transcript.started"))
 
-    async def phrase(self, phrase: Phrase) -> None:
-        """A phrase of the transcript."""
+    async def publish_phrase(self, phrase: Phrase) -> None:
+        """Publish a phrase."""
         await self._publisher.send(PHRASES, phrase, event_id=phrase.phrase_id)
 
-    async def completed(
+    async def publish_completed(
         self,
         *,
         phrase_count: int,
@@ -53,7 +53,7 @@ class TranscriptPublisher:
         supersedes: str = "",
         flaws: Flaws | None = None,
     ) -> TranscriptCompleted:
-        """The transcript is complete: all of its phrases are published. Gives the record that says so."""
+        """Publish that the transcript is complete, after all of its phrases, and return that record."""
         flaws = flaws or Flaws()
         record = TranscriptCompleted(
             call_id=self._call_id,
@@ -75,8 +75,8 @@ class TranscriptPublisher:
         await self._publisher.send(TRANSCRIPTS, record, event_id=self._event_id("transcript.completed"))
         return record
 
-    async def failed(self, reason: str, error: str, *, properties: Mapping[str, str]) -> None:
-        """The transcript has failed: a reason for a person, and one for programs.
+    async def publish_failed(self, reason: str, error: str, *, properties: Mapping[str, str]) -> None:
+        """Publish that the transcript has failed, with a reason for a person and one for programs.
 
         Where Kafka rejects the record it is sent again without the properties, which may be what makes it too large:
         nobody is to wait for ever.

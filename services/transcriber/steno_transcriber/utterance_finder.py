@@ -1,16 +1,18 @@
-"""How one channel is heard: as it is, or raised where all that is said on it is too quiet. Pure.
+"""Finds the utterances of one channel, with its audio amplified where all speech on it is too quiet. Pure.
 
-The detector of voice hears quiet speech in pieces, and then not at all. So long as nothing was said aloud on a channel, it is
-heard twice: as it is, and raised by a fixed gain.
+The voice detector finds quiet speech in pieces, and then not at all. As long as nothing loud was said on a channel, it is
+searched
+twice: as it is, and amplified by a fixed gain ("raised").
 
-| while a channel is heard twice | what follows |
+| while a channel is searched twice | what follows |
 |---|---|
-| something is said at a level at which it is heard | the channel is heard as it is, to its end |
-| `CONVINCING_MS` of quiet speech were heard since the last restart, and none that was loud | it is heard raised, to its end |
+| something is said at a level that the detector finds | only the channel as it is counts, to its end |
+| `CONVINCING_MS` of quiet speech were found since the last restart, and none that was loud | only the raised audio counts, to
+its end |
 | neither for `PATIENCE_MS`, or until the audio breaks off | what was found as it is counts |
 
-So nothing changes for a channel on which somebody speaks up, and noise before that is not taken for speech. What does not rise
-and fall as speech does is no quiet speech, nor is what comes while others are much louder: an echo of them, most likely.
+So nothing changes for a channel with loud speech, and noise before that is not taken for speech. Sound that does not rise and
+fall as speech does is not quiet speech, nor is sound while other channels are much louder: it is an echo of them, most likely.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,8 +24,8 @@ import numpy as np
 from steno.events.records import Observation, ObservationKind
 from steno_transcriber.observations import observation_of
 from steno_transcriber.segmenter import FRAME_MS, Audio, AudioForm, Segmenter, SegmenterOptions
-from steno_transcriber.sounds import sound_of
 from steno_transcriber.speech import Samples, Utterance, frame_powers
+from steno_transcriber.tones_and_music import classify
 
 GAIN = 32
 """By how much a channel is raised: 30 dB."""
@@ -55,7 +57,7 @@ _QUIET_PERCENT = 15
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinderMark:
-    """From where a channel must be heard again to come to the same utterances."""
+    """Where the audio of a channel must be given again from to come to the same utterances."""
 
     restart_ms: int
     #: From where raised; None where it is not any more.
@@ -67,7 +69,7 @@ class FinderMark:
 
 
 class StretchSegmenter:
-    """A segmenter that is given stretches of audio, of which it may know the beginning."""
+    """A segmenter for stretches of audio whose beginning it may have had before."""
 
     def __init__(self, channel: int, form: AudioForm, *, restart_ms: int, options: SegmenterOptions | None = None) -> None:
         self.form = form
@@ -76,14 +78,14 @@ class StretchSegmenter:
         self._known = 0
         self.segmenter = self._from(restart_ms)
 
-    def begin(self, start_ms: int) -> None:
-        """A stretch of audio begins. What lies in it before the restart is known already."""
+    def start(self, start_ms: int) -> None:
+        """Start a stretch of audio; what lies before the restart is skipped."""
         if self.segmenter.restart_ms < start_ms:
             self.segmenter = self._from(start_ms)
         self._known = (self.segmenter.restart_ms - start_ms) * self.form.sample_rate * self.form.sample_items // 1000
 
-    def hear(self, audio: Audio) -> Iterator[Utterance]:
-        """Take the next audio of the stretch and give the utterances that ended in it."""
+    def add_audio(self, audio: Audio) -> Iterator[Utterance]:
+        """Add the next audio of the stretch, and yield the utterances that ended in it."""
         known = min(self._known, len(audio))
         self._known -= known
         yield from self.segmenter.accept(audio[known:])
@@ -94,7 +96,7 @@ class StretchSegmenter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
-    """An utterance, the segmenter that found it, how far that had heard then, and the restart from which it follows."""
+    """An utterance, the segmenter that found it, the end of its audio then, and its restart."""
 
     by: StretchSegmenter
     utterance: Utterance
@@ -104,7 +106,7 @@ class _Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Undecided:
-    """What may be said yet, how far its segmenter had heard then, and the restart from which it follows."""
+    """Utterances that are not decided yet, the end of their segmenter's audio then, and its restart."""
 
     parts: tuple[Utterance, ...]
     heard_ms: int
@@ -112,18 +114,18 @@ class _Undecided:
 
 
 class Raised:
-    """Audio of a form, raised for the detector of voice alone."""
+    """A form of audio that is amplified for the voice detector only."""
 
     def __init__(self, form: AudioForm) -> None:
         self.sample_rate, self.sample_items = form.sample_rate, form.sample_items
         self._form = form
 
     def joined(self, pieces: Sequence[Audio]) -> Audio:
-        """As the form has it."""
+        """Do as the form does."""
         return self._form.joined(pieces)
 
     def sound(self, audio: Audio) -> bytes:
-        """Louder, and of frames in which there is next to nothing, nothing: those cost the detector no time."""
+        """Amplify the audio, and replace almost silent frames by silence, which costs the detector no time."""
         linear = np.frombuffer(self._form.sound(audio), dtype="<i2")
         frame = FRAME_MS * self.sample_rate // 1000
         framed = linear[: len(linear) // frame * frame].reshape(-1, frame)
@@ -133,26 +135,26 @@ class Raised:
         return raised.tobytes()
 
     def values(self, audio: Audio) -> Samples:
-        """As the form has it."""
+        """Do as the form does."""
         return self._form.values(audio)
 
     def samples(self, audio: Audio) -> Samples:
-        """As the form has it."""
+        """Do as the form does."""
         return self._form.samples(audio)
 
 
 class OtherChannels(Protocol):
-    """The other channels."""
+    """What must be known of the other channels of the call."""
 
-    def sift(self, utterance: Utterance) -> Sequence[Utterance]:
-        """What is left of an utterance without what others said."""
+    def remove_copies(self, utterance: Utterance) -> Sequence[Utterance]:
+        """The parts of an utterance that are no copies of other channels."""
 
-    def drowned(self, utterance: Utterance) -> bool:
-        """Whether others are so loud that an utterance may be an echo of them."""
+    def is_masked(self, utterance: Utterance) -> bool:
+        """Whether other channels are so loud that an utterance may be an echo."""
 
 
 class UtteranceFinder:
-    """Finds the utterances of a channel. Begun from the mark of another one, and told of the same audio, it finds the same."""
+    """Finds the utterances of a channel. From the mark of another finder and with the same audio, it finds the same ones."""
 
     def __init__(
         self,
@@ -161,16 +163,16 @@ class UtteranceFinder:
         *,
         mark: FinderMark,
         beside: OtherChannels,
-        tell: Callable[[Observation], None],
+        report: Callable[[Observation], None],
         options: SegmenterOptions | None = None,
     ) -> None:
         """
         Args:
-            mark: From where it hears.
-            beside: What other channels hear.
-            tell: Told of what was said too quietly to be heard as it is.
+            mark: Where its audio starts.
+            beside: The other channels.
+            report: Called with an observation for speech that is too quiet to be found without amplification.
         """
-        self._beside, self._tell = beside, tell
+        self._beside, self._report = beside, report
         self._said_until_ms = mark.said_until_ms
         self._plain: StretchSegmenter | None = None
         self._raised: StretchSegmenter | None = None
@@ -192,7 +194,7 @@ class UtteranceFinder:
 
     @property
     def mark(self) -> FinderMark:
-        """From where it must be heard again to come to what was not given yet."""
+        """Where audio must be given again from to find the utterances not yielded yet."""
         restart_ms, raised_ms = (
             None if heard is None else min([heard.segmenter.restart_ms, *(one.restart_ms for one in undecided[:1])])
             for heard, undecided in ((self._plain, self._held), (self._raised, self._weighed))
@@ -207,64 +209,64 @@ class UtteranceFinder:
 
     @property
     def found_from(self) -> FinderMark:
-        """From where the utterance is found again that is being given."""
+        """Where audio must be given again from to find the utterance that is being yielded."""
         return self._mark_before or self.mark
 
     @property
     def raised(self) -> bool:
-        """Whether it is heard raised, and only so."""
+        """Whether only the raised audio counts."""
         return self._plain is None
 
     @property
     def segmenter(self) -> Segmenter:
-        """What knows of the utterance that is open."""
+        """The segmenter that has the open utterance."""
         return self._heard_by[0].segmenter
 
     @property
     def needed_ms(self) -> int:
-        """No utterance to come carries audio from before."""
+        """No later utterance has audio from before this time."""
         needed_ms = self._heard_by[0].segmenter.needed_ms
         return min(needed_ms, self._heard_by[1].segmenter.needed_ms) if len(self._heard_by) > 1 else needed_ms
 
-    def begin(self, start_ms: int) -> None:
+    def start(self, start_ms: int) -> None:
         """A stretch of audio begins. What lies in it before a restart is known already."""
         for heard in self._heard_by:
-            heard.begin(start_ms)
+            heard.start(start_ms)
 
-    def hear(self, audio: Audio) -> Iterator[Utterance]:
-        """Take the next audio of the stretch and give what was said by its end, as far as that is decided."""
+    def add_audio(self, audio: Audio) -> Iterator[Utterance]:
+        """Add the next audio of the stretch, and yield the utterances that are decided."""
         self._mark_before = None
         if self._plain is None or self._raised is None:
-            for utterance in self._heard_by[0].hear(audio):
-                yield from self._given(utterance)
+            for utterance in self._heard_by[0].add_audio(audio):
+                yield from self._give(utterance)
             return
         self._mark_before = self.mark
         self._behind.append(audio)
-        found = self._found(self._plain, self._plain.hear(audio))
+        found = self._found(self._plain, self._plain.add_audio(audio))
         heard_ms = self._plain.segmenter.heard_ms
         late = bool(self._held) and heard_ms > self._held[0].heard_ms + PATIENCE_MS
         if found or late or heard_ms >= self._next_raised_ms:
             self._next_raised_ms = (heard_ms // RAISED_EACH_MS + 1) * RAISED_EACH_MS
-            found += self._found(self._raised, self._raised.hear(self._taken()))
+            found += self._found(self._raised, self._raised.add_audio(self._take_pending()))
         yield from self._decided(found)
         if late:
             yield from self._give_held()
         self._forget_old()
 
     def finish(self, until_ms: int | None = None) -> Iterator[Utterance]:
-        """The stretch is over: what was open ends here, or at `until_ms`, where nobody is to hear what was said since."""
+        """End the stretch, and the open utterance with it, or at `until_ms`, if later audio must not be used."""
         self._mark_before = self.mark
         found: list[_Found] = []
         if self._raised is not None:
-            found += self._found(self._raised, self._raised.hear(self._taken()), until_ms)
+            found += self._found(self._raised, self._raised.add_audio(self._take_pending()), until_ms)
         for heard in self._heard_by:
             found += self._found(heard, heard.segmenter.finish(), until_ms)
         yield from self._decided(found)
         yield from self._give_held()
         self._forget_weighed()
 
-    def _taken(self) -> Audio:
-        """What is still to be heard raised; from now on, nothing."""
+    def _take_pending(self) -> Audio:
+        """Take the audio that is still to be searched raised."""
         behind, self._behind = self._behind, []
         return self._form.joined(behind)
 
@@ -279,24 +281,24 @@ class UtteranceFinder:
         return found
 
     def _decided(self, found: list[_Found]) -> Iterator[Utterance]:
-        """In the order in which things were found: blocks of audio of any length come to the same."""
+        """Decide on what was found, in order, so that the result does not depend on the length of audio blocks."""
         for one in sorted(found, key=lambda one: (one.heard_ms, one.by is self._raised)):
             yield from self._give_late(one.heard_ms)
             if self._raised is None or self._plain is None:
                 if one.by in self._heard_by:
-                    yield from self._given(one.utterance)
+                    yield from self._give(one.utterance)
             elif one.by is self._plain:
                 yield from self._hold(one)
             else:
                 yield from self._weigh(one)
 
-    def _given(self, utterance: Utterance) -> Iterator[Utterance]:
-        parts = self._beside.sift(utterance)
+    def _give(self, utterance: Utterance) -> Iterator[Utterance]:
+        parts = self._beside.remove_copies(utterance)
         yield from self._lifted(parts) if self.raised else parts
 
     def _hold(self, one: _Found) -> Iterator[Utterance]:
-        """Something was heard without a gain."""
-        parts = tuple(self._beside.sift(one.utterance))
+        """Handle an utterance found without amplification."""
+        parts = tuple(self._beside.remove_copies(one.utterance))
         self._held.append(_Undecided(parts=parts, heard_ms=one.heard_ms, restart_ms=one.restart_ms))
         if any(loudness(part) >= HEARD and not is_sound(part) for part in parts):
             self._heard_by, self._raised = [one.by], None
@@ -305,12 +307,12 @@ class UtteranceFinder:
             yield from self._give_held()
 
     def _weigh(self, one: _Found) -> Iterator[Utterance]:
-        """Something was heard with a gain."""
+        """Handle an utterance found in the raised audio."""
         if self._weighed and self._weighed[0].restart_ms != one.restart_ms:
             self._forget_weighed()
-        if not is_quiet_speech(one.utterance) or self._beside.drowned(one.utterance):
+        if not is_quiet_speech(one.utterance) or self._beside.is_masked(one.utterance):
             return
-        parts = tuple(part for part in self._beside.sift(one.utterance) if is_quiet_speech(part))
+        parts = tuple(part for part in self._beside.remove_copies(one.utterance) if is_quiet_speech(part))
         self._weighed.append(_Undecided(parts=parts, heard_ms=one.heard_ms, restart_ms=one.restart_ms))
         if sum(part.duration_ms for each in self._weighed for part in each.parts) >= CONVINCING_MS:
             self._heard_by, self._plain = [one.by], None
@@ -320,12 +322,12 @@ class UtteranceFinder:
                 yield from self._lifted(each.parts)
 
     def _give_late(self, heard_ms: int) -> Iterator[Utterance]:
-        """What has waited for long enough."""
+        """Yield the utterances that have waited for long enough."""
         if self._held and heard_ms > self._held[0].heard_ms + PATIENCE_MS:
             yield from self._give_held()
 
     def _forget_old(self) -> None:
-        """What was weighed does not outlast a restart: who takes over need not hear it again."""
+        """Drop raised utterances from before a restart: a process that takes over does not search there."""
         if self._raised is not None and self._weighed and self._weighed[0].restart_ms < self._raised.segmenter.restart_ms:
             self._forget_weighed()
 
@@ -339,11 +341,11 @@ class UtteranceFinder:
     def _forget_weighed(self) -> None:
         for each in self._weighed:
             for part in each.parts:
-                self._tell(observation_of(part, ObservationKind.TOO_QUIET))
+                self._report(observation_of(part, ObservationKind.TOO_QUIET))
         self._weighed.clear()
 
     def _lifted(self, parts: Iterable[Utterance]) -> Iterator[Utterance]:
-        """Heard with a gain: given to the engine with as much of it as it needs."""
+        """Yield utterances amplified as much as the engine needs."""
         for whole in parts:
             # Something in it may have been heard without, and be given.
             part = whole.since(self._said_until_ms)
@@ -352,7 +354,7 @@ class UtteranceFinder:
             if loudness(part) >= HEARD:
                 yield part
             elif is_quiet_speech(part):
-                self._tell(observation_of(part, ObservationKind.TOO_QUIET))
+                self._report(observation_of(part, ObservationKind.TOO_QUIET))
                 gain = np.float32(min(GAIN, (AIM / loudness(part)) ** 0.5))
                 yield replace(part, samples=(part.samples * gain).clip(-1.0, 1.0))
 
@@ -364,12 +366,12 @@ def loudness(utterance: Utterance) -> float:
 
 
 def is_sound(utterance: Utterance) -> bool:
-    """Whether nobody speaks in it: ringing tells nothing about how loud people will be."""
-    sound = sound_of(utterance.samples)
+    """Whether an utterance is a tone or music, which says nothing about the loudness of speech."""
+    sound = classify(utterance.samples)
     return sound is not None and sound.surely
 
 
 def is_quiet_speech(utterance: Utterance) -> bool:
-    """Whether what is too quiet to be heard rises and falls as speech does."""
+    """Whether a quiet utterance rises and falls as speech does."""
     powers, loudest = frame_powers(utterance.samples, FRAME_MS), loudness(utterance)
     return 0.0 < loudest < HEARD and loudest >= RISE * float(np.percentile(powers, _QUIET_PERCENT))

@@ -1,4 +1,4 @@
-"""The utterances of a recording: those of each channel, without what it heard of others, raised where it is too quiet. Pure."""
+"""Finds the utterances of a recording on each channel, without crosstalk, amplified where too quiet. Pure."""
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
@@ -7,14 +7,14 @@ import numpy as np
 import numpy.typing as npt
 
 from steno.events.records import Observation
-from steno_transcriber.copies import CopyDetector
+from steno_transcriber.crosstalk import CopyDetector
 from steno_transcriber.segmenter import DECODED
 from steno_transcriber.speech import Utterance
 from steno_transcriber.utterance_finder import FinderMark, UtteranceFinder
 
 
-def utterances(blocks: Iterable[npt.NDArray[np.float32]], *, tell: Callable[[Observation], None]) -> Iterator[Utterance]:
-    """Cut blocks of shape (channels, samples), and tell what there is to tell of what is left out or raised.
+def utterances(blocks: Iterable[npt.NDArray[np.float32]], *, report: Callable[[Observation], None]) -> Iterator[Utterance]:
+    """Cut blocks of shape (channels, samples) into utterances, and report what is left out or amplified.
 
     Utterances of one channel come in order of time; those of different channels are interleaved as they end.
     """
@@ -22,15 +22,15 @@ def utterances(blocks: Iterable[npt.NDArray[np.float32]], *, tell: Callable[[Obs
     first = next(blocks, None)
     if first is None:
         return
-    copies = CopyDetector(len(first), DECODED, tell=tell)
+    copies = CopyDetector(len(first), DECODED, report=report)
     finders = [
-        UtteranceFinder(channel, DECODED, mark=FinderMark(restart_ms=0), beside=copies, tell=tell)
+        UtteranceFinder(channel, DECODED, mark=FinderMark(restart_ms=0), beside=copies, report=report)
         for channel in range(len(first))
     ]
     for block in chain([first], blocks):
-        copies.hear(block)
+        copies.add_audio(block)
         for finder, samples in zip(finders, block, strict=True):
-            yield from finder.hear(samples)
+            yield from finder.add_audio(samples)
         copies.forget(min(finder.needed_ms for finder in finders))
     for finder in finders:
         yield from finder.finish()

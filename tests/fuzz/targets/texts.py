@@ -21,8 +21,8 @@ from steno_ingest.rest.forms import Form
 from steno_ingest.rest.recordings import Moment
 from steno_notifier.captions import Cursor
 from steno_notifier.schedule import parse_retry_after
-from steno_transcriber import fetch
-from steno_transcriber.fetch_errors import UnsupportedUrl
+from steno_transcriber.fetch import fetcher as fetch
+from steno_transcriber.fetch.errors import UnsupportedUrl
 
 from steno import paging
 from steno.http.client import is_public
@@ -95,13 +95,13 @@ def link(content: bytes) -> None:
     assert parts.password is None
     assert parts.hostname
     assert parts.port is None or 0 <= parts.port <= 65_535
-    assert "@" not in fetch.shown(found.url).partition("?")[0].partition("://")[2].partition("/")[0]
+    assert "@" not in fetch.redact(found.url).partition("?")[0].partition("://")[2].partition("/")[0]
 
 
 def fetched_url(given: str) -> None:
     """A URL from a topic is named and shown without what is secret in it."""
     fetch._name(given)
-    shown = fetch.shown(given)
+    shown = fetch.redact(given)
     assert "@" not in shown.partition("://")[2].partition("/")[0]
     fetch._target(given)
 

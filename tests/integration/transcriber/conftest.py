@@ -5,7 +5,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from steno_transcriber.fetch import Fetcher, fetching_session
+from steno_transcriber.fetch.fetcher import Fetcher, fetching_session
 from support.fetching import LIMITS, LOOPBACK
 
 from steno.storage.objects import ObjectStore

@@ -13,18 +13,18 @@ from pathlib import Path
 import aiohttp
 import pytest
 from aiohttp import web
-from steno_transcriber.fetch import Fetcher, FetchLimits, fetching_session, shown
-from steno_transcriber.fetch_errors import (
+from steno_transcriber.fetch.errors import (
     ChecksumMismatch,
-    ComeAgain,
     FetchFailed,
     FetchGivenUp,
-    NoRoom,
+    FetchLater,
+    NoDiskSpace,
     RecordingMissing,
     RecordingRefused,
     RecordingTooLarge,
     UnsupportedUrl,
 )
+from steno_transcriber.fetch.fetcher import Fetcher, FetchLimits, fetching_session, redact
 from support.fetching import AUDIO, LIMITS, fetched
 
 from steno.http.client import ForbiddenAddress
@@ -193,7 +193,7 @@ async def test_what_is_not_there_yet_comes_again(patient: Patient, source: Sourc
     """Recorders tell the link before there is something behind it: it is fetched once it is there."""
     url = source.answer("/a.wav", status(code))
     for patient.now in (0, 59):
-        with pytest.raises(ComeAgain, match=str(code)):
+        with pytest.raises(FetchLater, match=str(code)):
             await fetched(patient.fetcher, url)
     source.answer("/a.wav", whole)
     assert await fetched(patient.fetcher, url) == AUDIO
@@ -204,7 +204,7 @@ async def test_what_is_not_there_yet_comes_again(patient: Patient, source: Sourc
 async def test_what_never_comes_is_missing(patient: Patient, source: Source, code: int) -> None:
     """With the status in the reason, and how long it was asked for."""
     url = source.answer("/a.wav", status(code))
-    with pytest.raises(ComeAgain):
+    with pytest.raises(FetchLater):
         await fetched(patient.fetcher, url)
     patient.now = 60
     with pytest.raises(RecordingMissing, match=f"{code}.*asked again for 60 s"):
@@ -214,7 +214,7 @@ async def test_what_never_comes_is_missing(patient: Patient, source: Source, cod
 async def test_a_file_that_is_not_there_yet_comes_again(patient: Patient, store: ObjectStore, tmp_path: Path) -> None:
     """A file below an allowed folder, that is: what is in our own store is there before anything is said of it."""
     path = tmp_path / "late.wav"
-    with pytest.raises(ComeAgain):
+    with pytest.raises(FetchLater):
         await fetched(patient.fetcher, path.as_uri())
     path.write_bytes(AUDIO)
     assert await fetched(patient.fetcher, path.as_uri()) == AUDIO
@@ -232,7 +232,7 @@ async def test_a_server_says_when_to_come_again(patient: Patient, source: Source
         told = format_datetime(datetime.now(UTC) + timedelta(seconds=asked), usegmt=True) if dated else str(asked)
         return web.Response(status=code, headers={"Retry-After": told})
 
-    with pytest.raises(ComeAgain) as later:
+    with pytest.raises(FetchLater) as later:
         await fetched(patient.fetcher, source.answer("/a.wav", answer))
     assert seconds - 2 <= later.value.again_in_seconds <= seconds
     assert patient.pauses == []
@@ -376,7 +376,7 @@ async def test_a_temporary_folder_that_is_away_is_no_fault_of_the_recording(
 ) -> None:
     """It is tried again later."""
     fetcher = Fetcher(store=store, session=inside, limits=LIMITS, temporary_folder=tmp_path / "gone")
-    with pytest.raises(NoRoom):
+    with pytest.raises(NoDiskSpace):
         await fetched(fetcher, source.answer("/a.wav", whole))
 
 
@@ -396,6 +396,6 @@ async def test_recordings_of_one_server_have_nothing_in_common(fetcher: Fetcher,
 
 def test_secrets_of_a_url_are_not_shown() -> None:
     """Reasons go to logs, to REST and to webhooks."""
-    assert shown("https://user:password@host:8443/a.wav?sig=secret#part") == "https://host:8443/a.wav"
-    assert shown("user:password@host/a@b.wav") == "user://host/a@b.wav"
-    assert shown("//user:password@host/a.wav?sig=secret") == "://host/a.wav"
+    assert redact("https://user:password@host:8443/a.wav?sig=secret#part") == "https://host:8443/a.wav"
+    assert redact("user:password@host/a@b.wav") == "user://host/a@b.wav"
+    assert redact("//user:password@host/a.wav?sig=secret") == "://host/a.wav"

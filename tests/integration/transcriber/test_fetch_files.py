@@ -7,8 +7,8 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from steno_transcriber.fetch import Fetcher
-from steno_transcriber.fetch_errors import ChecksumMismatch, FileForbidden, RecordingMissing, UnsupportedUrl
+from steno_transcriber.fetch.errors import ChecksumMismatch, FileForbidden, RecordingMissing, UnsupportedUrl
+from steno_transcriber.fetch.fetcher import Fetcher
 from support.fetching import AUDIO, LIMITS, fetched
 
 from steno.storage.objects import ObjectStore

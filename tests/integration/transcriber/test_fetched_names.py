@@ -5,7 +5,7 @@ from pathlib import Path
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from steno_transcriber.fetch import Fetcher, FetchLimits, fetching_session
+from steno_transcriber.fetch.fetcher import Fetcher, FetchLimits, fetching_session
 from support.recordings import sample_call
 
 from steno.storage.objects import ObjectStore

@@ -19,7 +19,7 @@ from steno_transcriber.utterances import utterances
 engine = engines.load("scripted")
 decoders = Decoders()
 with ThreadPoolExecutor(2) as pool, decoders.open(Path(sys.argv[1]), name="call.wav") as audio:
-    found = utterances(audio.blocks(), tell=lambda _: None)
+    found = utterances(audio.blocks(), report=lambda _: None)
     heard = sum(1 for _ in recognise(engine, found, executor=pool, in_flight=4, options=RecognitionOptions()))
 decoders.close()
 # Of the children it is the largest: the one that decoded.

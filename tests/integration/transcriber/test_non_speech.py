@@ -9,9 +9,9 @@ import pytest
 from steno_transcriber import engines
 from steno_transcriber.audio.decode import Block, open_audio
 from steno_transcriber.engines.port import Pack, UtteranceEngine
-from steno_transcriber.hearing import Screen, understand
-from steno_transcriber.sounds import sound_of
+from steno_transcriber.screening import Screen, recognise_one
 from steno_transcriber.speech import SAMPLE_RATE, Utterance
+from steno_transcriber.tones_and_music import classify
 from steno_transcriber.utterances import utterances as found
 from support.asked import ENGLISH
 from support.effort import EFFORT
@@ -22,7 +22,7 @@ from support.speech import tiny_en
 
 def heard(blocks: Iterable[Block]) -> Iterator[Utterance]:
     """The utterances of a recording."""
-    return found(blocks, tell=lambda _: None)
+    return found(blocks, report=lambda _: None)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def engine() -> Iterator[UtteranceEngine]:
 
 def in_batch_and_live(engine: UtteranceEngine, utterances: list[Utterance]) -> tuple[str, str]:
     """What a recording's transcript says, and what a live one."""
-    packs: list[Pack] = list(engine.packs(Screen().passed(utterances)))
+    packs: list[Pack] = list(engine.packs(Screen().filter(utterances)))
     in_batch = " ".join(recognition.text for pack in packs for recognition in engine.decode(pack, ENGLISH)).strip()
     if all(len(pack.utterances) == 1 for pack in packs):
         # Of a live call the engine would be asked the same once more.
@@ -45,7 +45,7 @@ def in_batch_and_live(engine: UtteranceEngine, utterances: list[Utterance]) -> t
 
 def live(engine: UtteranceEngine, utterances: list[Utterance]) -> str:
     """What a live transcript says."""
-    return " ".join(understand(engine, one, ENGLISH).recognition.text for one in utterances).strip()
+    return " ".join(recognise_one(engine, one, ENGLISH).recognition.text for one in utterances).strip()
 
 
 @pytest.mark.parametrize("name", NON_SPEECH)
@@ -78,5 +78,5 @@ def test_recordings_in_which_nobody_speaks_give_no_word(engine: UtteranceEngine,
 def test_no_speech_is_taken_for_a_tone_or_music(path: Path) -> None:
     """Every utterance of every recording reaches the engine."""
     for utterance in cut(path):
-        sound = sound_of(utterance.samples)
+        sound = classify(utterance.samples)
         assert sound is None or not sound.surely

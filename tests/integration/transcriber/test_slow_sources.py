@@ -7,8 +7,8 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
-from steno_transcriber.fetch import Fetcher, FetchLimits, fetching_session
-from steno_transcriber.fetch_errors import FetchGivenUp, RecordingRefused
+from steno_transcriber.fetch.errors import FetchGivenUp, RecordingRefused
+from steno_transcriber.fetch.fetcher import Fetcher, FetchLimits, fetching_session
 
 from steno.storage.objects import ObjectStore
 

@@ -17,7 +17,7 @@ from steno_transcriber.audio.decoders import Decoders
 from steno_transcriber.decode_pool import DecodePool
 from steno_transcriber.engines.port import UtteranceEngine
 from steno_transcriber.engines.scripted import ScriptedEngine
-from steno_transcriber.fetch import FetchedAudio
+from steno_transcriber.fetch.fetcher import FetchedAudio
 from steno_transcriber.models.errors import ModelError
 from steno_transcriber.models.store import ModelStore
 from steno_transcriber.steps import Steps

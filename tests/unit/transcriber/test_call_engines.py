@@ -11,7 +11,7 @@ from steno_transcriber.audio.errors import Stopped
 from steno_transcriber.engines.choice import Engines
 from steno_transcriber.engines.port import Answer, CallAudio, CallEngine, EngineUnavailable, SilentUntil
 from steno_transcriber.engines.scripted_call import ScriptedCallEngine, ScriptedCallSession
-from steno_transcriber.fetch import FetchedAudio
+from steno_transcriber.fetch.fetcher import FetchedAudio
 from steno_transcriber.live.call import begun
 from steno_transcriber.live.log_clock import LONGEST_STEP
 from steno_transcriber.live.partition import REST_AFTER

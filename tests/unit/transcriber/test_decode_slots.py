@@ -20,7 +20,7 @@ class Crowd:
         await self.settle()
 
     async def _be(self, name: str, *, suspect: bool) -> None:
-        async with self.turns.taken(suspect=suspect):
+        async with self.turns.acquire(suspect=suspect):
             self.inside.add(name)
             try:
                 await self.ends[name].wait()

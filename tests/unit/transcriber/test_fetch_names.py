@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from steno_transcriber.fetch_names import name_of
+from steno_transcriber.fetch.file_names import name_of
 
 from steno.audio_files import LONGEST_FILE_NAME
 

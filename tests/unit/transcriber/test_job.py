@@ -15,8 +15,8 @@ from steno_transcriber.decode_pool import DecodePool
 from steno_transcriber.engines.choice import Engines
 from steno_transcriber.engines.port import Pack
 from steno_transcriber.engines.scripted import ScriptedEngine
-from steno_transcriber.fetch import Fetcher, FetchLimits, fetching_session
-from steno_transcriber.fetch_places import FetchPlaces
+from steno_transcriber.fetch.fetcher import Fetcher, FetchLimits, fetching_session
+from steno_transcriber.fetch.slots import FetchSlots
 from steno_transcriber.job import Transcriber
 from steno_transcriber.speech import Recognition
 from steno_transcriber.steps import Steps
@@ -121,8 +121,8 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest.fixture
-def places() -> FetchPlaces:
-    return FetchPlaces(at_once=2, slow=2)
+def places() -> FetchSlots:
+    return FetchSlots(at_once=2, slow=2)
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def transcriber(
     store: FlakyStore,
     published: Published,
     session: aiohttp.ClientSession,
-    places: FetchPlaces,
+    places: FetchSlots,
     decoders: Decoders,
 ) -> Iterator[Transcriber]:
     with DecodePool(2) as pool, ThreadPoolExecutor(2) as recordings_pool:
@@ -372,10 +372,10 @@ async def test_a_recording_cancelled_under_way_is_dropped(
 
 
 async def test_a_recording_cancelled_while_it_waits_is_dropped_at_once(
-    transcriber: Transcriber, published: Published, places: FetchPlaces, call: RecordingSubmitted
+    transcriber: Transcriber, published: Published, places: FetchSlots, call: RecordingSubmitted
 ) -> None:
     """For a place, for a server or for its turn: nobody waits for what is not wanted."""
-    async with places.taken(), places.taken():
+    async with places.acquire(), places.acquire():
         handling = asyncio.create_task(transcriber.handle(message(call)))
         await asyncio.sleep(0.01)
         await transcriber.handle(message(CANCELLATION))

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from steno_transcriber import segmenter, utterance_finder
-from steno_transcriber.likeness import LATEST_MS
 from steno_transcriber.live import channel
 from steno_transcriber.live.call import LiveCall
 from steno_transcriber.live.replay_points import ReplayPoints
 from steno_transcriber.segmenter import Segmenter, SegmenterOptions
+from steno_transcriber.similarity import LATEST_MS
 from steno_transcriber.speech import SAMPLES_PER_MS, Utterance
 from steno_transcriber.utterance_finder import UtteranceFinder
 from support.effort import examples

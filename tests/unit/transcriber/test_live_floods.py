@@ -15,12 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from steno_transcriber.decode_pool import Urgency
 from steno_transcriber.engines.scripted import ScriptedEngine
-from steno_transcriber.hearing import Understood
 from steno_transcriber.live import record_buffer as aside_module
 from steno_transcriber.live.audio_backlog import AudioBacklog
 from steno_transcriber.live.buffer_budget import BufferBudget
 from steno_transcriber.live.record_buffer import BufferedRecord, RecordBuffer, TooFarAhead
 from steno_transcriber.live.worker import INTERNAL
+from steno_transcriber.screening import Outcome
 from steno_transcriber.speech import Utterance
 from support.live_bed import PARTITION, Bed, HeldDecoder
 from support.live_calls import BEGAN, CallWriter, Entry
@@ -50,7 +50,7 @@ class FairDecoder(HeldDecoder):
         self.held: set[str] = set()
         self.let_go = asyncio.Event()
 
-    async def decode(self, utterance: Utterance, *, call_id: str, urgency: Urgency, options: RecognitionOptions) -> Understood:
+    async def decode(self, utterance: Utterance, *, call_id: str, urgency: Urgency, options: RecognitionOptions) -> Outcome:
         self.asked.append((call_id, urgency))
         if call_id in self.held:
             await self.let_go.wait()

@@ -9,7 +9,7 @@ import pytest
 from steno_transcriber.audio.decoders import Decoders
 from steno_transcriber.decode_pool import DecodePool
 from steno_transcriber.engines.scripted import ScriptedEngine
-from steno_transcriber.fetch import FetchedAudio
+from steno_transcriber.fetch.fetcher import FetchedAudio
 from steno_transcriber.steps import Steps
 from steno_transcriber.transcribe import transcribe
 from support import made_media

@@ -11,7 +11,7 @@ from steno_transcriber.audio.errors import Stopped
 from steno_transcriber.decode_pool import DecodePool
 from steno_transcriber.engines.port import Pack
 from steno_transcriber.engines.scripted import ScriptedEngine
-from steno_transcriber.fetch import FetchedAudio
+from steno_transcriber.fetch.fetcher import FetchedAudio
 from steno_transcriber.result import Transcript
 from steno_transcriber.speech import Recognition, Utterance
 from steno_transcriber.steps import Steps

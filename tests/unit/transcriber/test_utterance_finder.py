@@ -33,10 +33,10 @@ class Alone:
     def __init__(self, *, loud: bool = False) -> None:
         self.loud = loud
 
-    def sift(self, utterance: Utterance) -> Sequence[Utterance]:
+    def remove_copies(self, utterance: Utterance) -> Sequence[Utterance]:
         return (utterance,)
 
-    def drowned(self, utterance: Utterance) -> bool:
+    def is_masked(self, utterance: Utterance) -> bool:
         return self.loud
 
 
@@ -46,7 +46,7 @@ class Heard:
     def __init__(self, *, beside: Alone | None = None) -> None:
         self.told: list[Observation] = []
         mark = FinderMark(restart_ms=0)
-        self.finder = UtteranceFinder(0, DECODED, mark=mark, beside=beside or Alone(), tell=self.told.append)
+        self.finder = UtteranceFinder(0, DECODED, mark=mark, beside=beside or Alone(), report=self.told.append)
 
     @property
     def too_quiet(self) -> list[tuple[int, int]]:
@@ -54,11 +54,11 @@ class Heard:
         return [(observation.start_ms, observation.start_ms + observation.duration_ms) for observation in self.told]
 
     def all_of(self, audio: Samples, *, blocks: Sequence[int] = (1600,)) -> list[Utterance]:
-        self.finder.begin(0)
+        self.finder.start(0)
         found: list[Utterance] = []
         position, turn = 0, 0
         while position < len(audio):
-            found += self.finder.hear(audio[position : position + blocks[turn % len(blocks)]])
+            found += self.finder.add_audio(audio[position : position + blocks[turn % len(blocks)]])
             position, turn = position + blocks[turn % len(blocks)], turn + 1
         return found + list(self.finder.finish())
 

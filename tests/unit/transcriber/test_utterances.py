@@ -27,7 +27,7 @@ Cut = tuple[int, int, int, bytes]
 
 def cut(audio: Heard, told: Observations | None = None) -> list[Cut]:
     blocks = [audio[:, begin : begin + SAMPLE_RATE] for begin in range(0, audio.shape[1], SAMPLE_RATE)]
-    found = utterances(blocks, tell=(told or Observations()).add)
+    found = utterances(blocks, report=(told or Observations()).add)
     return sorted((one.channel, one.start_ms, one.duration_ms, one.samples.tobytes()) for one in found)
 
 
@@ -43,7 +43,7 @@ def test_real_calls_are_as_they_were(path: Path) -> None:
     audio, told = whole(path), Observations()
     before = [(one.channel, one.start_ms, one.duration_ms, one.samples.tobytes()) for one in segment([audio])]
     assert cut(audio, told) == sorted(before)
-    assert not told.told
+    assert not told.in_order
 
 
 @pytest.mark.parametrize("audio", [leaky(call_audio(), decibels=-15, delay_ms=80), call_audio() * np.float32(0.02)])
@@ -57,15 +57,15 @@ def test_live_and_batch_come_to_the_same(audio: Heard) -> None:
     told = Observations()
     recorded = ((np.clip(audio, -1, 1) * 32767).astype("<i2") / np.float32(32768)).astype(np.float32)
     assert sorted((one[0], one[1], one[2], one[4]) for one in live.published) == cut(recorded, told)
-    assert [span for span in live.call.observations if span.kind != "tone"] == list(told.told)
-    assert told.told
+    assert [span for span in live.call.observations if span.kind != "tone"] == list(told.in_order)
+    assert told.in_order
 
 
 def test_dual_mono_is_told_once() -> None:
     """For the whole call, and not of each sentence."""
     told = Observations()
     assert {found[0] for found in cut(by_telephone(doubled(call_audio() * np.float32(0.5))), told)} == {0}
-    (observation,) = told.told_of_all(heard_on={0})
+    (observation,) = told.in_order_at_end(heard_on={0})
     assert (observation.kind, observation.channel) == ("same_on_both_channels", 1)
     assert observation.duration_ms > 30_000
 
@@ -79,13 +79,13 @@ def test_a_part_that_is_the_same_on_both_channels_is_left_out_alone() -> None:
     alike = [found for found in found if 12_000 <= found[1] < 23_500]
     assert {found[0] for found in alike} == {0}
     assert {found[0] for found in found if found not in alike} == {0, 1}
-    assert all(11_500 <= span.start_ms < 24_000 for span in told.told_of_all(heard_on={0, 1}))
+    assert all(11_500 <= span.start_ms < 24_000 for span in told.in_order_at_end(heard_on={0, 1}))
 
 
 def said(engine: WhisperEngine, audio: Heard) -> list[list[str]]:
     words: list[list[str]] = [[] for _ in audio]
     with ThreadPoolExecutor(1) as pool:
-        cuts = utterances([audio], tell=lambda _: None)
+        cuts = utterances([audio], report=lambda _: None)
         for utterance, recognition in recognise(engine, cuts, executor=pool, in_flight=2, options=ENGLISH):
             words[utterance.channel] += recognition.text.lower().replace(",", "").replace(".", "").split()
     return words

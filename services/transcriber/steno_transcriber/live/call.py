@@ -39,14 +39,14 @@ from steno.events.records import (
     Role,
     RolesCorrected,
 )
-from steno_transcriber.copies import CopyDetector
-from steno_transcriber.likeness import LATEST_MS
+from steno_transcriber.crosstalk import CopyDetector
 from steno_transcriber.live.audio import Linear, LiveForm, linear
 from steno_transcriber.live.audio_lead import AudioLead
 from steno_transcriber.live.channel import LiveChannel
 from steno_transcriber.live.languages import Languages
 from steno_transcriber.live.replay_points import CallFacts, ReplayPoint, ReplayPoints
 from steno_transcriber.observations import Observations
+from steno_transcriber.similarity import LATEST_MS
 from steno_transcriber.speech import Utterance
 
 HOUR_MS = 3_600_000
@@ -121,11 +121,11 @@ class LiveCall:
         self._hearing = False
         form = LiveForm(checkpoint.sample_rate)
         self._observations = Observations(checkpoint.observations)
-        tell = self._observations.add
+        report = self._observations.add
         #: Told what all channels hear of the stretch of audio that goes on.
-        self._copies = CopyDetector(len(checkpoint.marks), form, tell=tell)
+        self._copies = CopyDetector(len(checkpoint.marks), form, report=report)
         self._cut_channels: tuple[LiveChannel, ...] = ()
-        self._channels = self._make_channels(checkpoint, form, tell)
+        self._channels = self._make_channels(checkpoint, form, report)
         self._next_offset = checkpoint.offset
         self._reader = CallReader(
             sample_rate=checkpoint.sample_rate,
@@ -189,7 +189,7 @@ class LiveCall:
 
     def copying(self, channel: int) -> bool:
         """Whether what is being said on a channel is so far but a copy of another."""
-        return self._copies.copying(channel, self._cut_channels[channel].needed_ms)
+        return self._copies.is_copying(channel, self._cut_channels[channel].needed_ms)
 
     @property
     def duration_ms(self) -> int:
@@ -222,12 +222,12 @@ class LiveCall:
     @property
     def observations(self) -> tuple[Observation, ...]:
         """What was observed of what is published."""
-        return self._observations.told
+        return self._observations.in_order
 
     @property
     def observations_of_all(self) -> tuple[Observation, ...]:
         """What was observed, once all of it is published."""
-        return self._observations.told_of_all(heard_on={mark.channel for mark in self.progress[0] if mark.final_ms})
+        return self._observations.in_order_at_end(heard_on={mark.channel for mark in self.progress[0] if mark.final_ms})
 
     @property
     def progress(self) -> tuple[tuple[ChannelMark, ...], int]:
@@ -342,10 +342,10 @@ class LiveCall:
         )
 
     def _make_channels(
-        self, checkpoint: CallCheckpoint, form: LiveForm, tell: Callable[[Observation], None]
+        self, checkpoint: CallCheckpoint, form: LiveForm, report: Callable[[Observation], None]
     ) -> Sequence[HeardChannel]:
         self._cut_channels = tuple(
-            LiveChannel(index, mark, form, beside=self._copies, tell=tell) for index, mark in enumerate(checkpoint.marks)
+            LiveChannel(index, mark, form, beside=self._copies, report=report) for index, mark in enumerate(checkpoint.marks)
         )
         return self._cut_channels
 
@@ -399,7 +399,7 @@ class LiveCall:
                 return
             self._replay_points.keep(self._replay_point(offset, exact_from=begin))
             self._hearing = True
-            self._copies.begin(start_ms)
+            self._copies.start(start_ms)
             for channel in self._channels:
                 channel.begin(start_ms)
         elif self._replay_points.due(heard.position):
@@ -408,7 +408,7 @@ class LiveCall:
 
     def _cut(self, sound: list[Linear]) -> Iterator[Utterance]:
         """The utterances that end in the next audio of the stretch."""
-        self._copies.hear(sound)
+        self._copies.add_audio(sound)
         for channel, samples in zip(self._channels, sound, strict=True):
             yield from channel.hear(samples)
         self._copies.forget(min(channel.needed_ms for channel in self._cut_channels))

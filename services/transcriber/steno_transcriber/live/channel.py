@@ -16,7 +16,7 @@ class LiveChannel:
     """
 
     def __init__(
-        self, index: int, mark: ChannelMark, form: LiveForm, *, beside: OtherChannels, tell: Callable[[Observation], None]
+        self, index: int, mark: ChannelMark, form: LiveForm, *, beside: OtherChannels, report: Callable[[Observation], None]
     ) -> None:
         """See `UtteranceFinder`. The mark is the one at `index` of its checkpoint, whatever channel it names."""
         self._index = index
@@ -28,7 +28,7 @@ class LiveChannel:
             raised=mark.raised,
             said_until_ms=mark.final_ms,
         )
-        self._finder = UtteranceFinder(index, form, mark=heard_from, beside=beside, tell=tell)
+        self._finder = UtteranceFinder(index, form, mark=heard_from, beside=beside, report=report)
         self._unpublished: deque[tuple[Utterance, FinderMark]] = deque()
 
     @property
@@ -78,11 +78,11 @@ class LiveChannel:
 
     def begin(self, start_ms: int) -> None:
         """A stretch of audio begins. What lies in it before the restart is known already."""
-        self._finder.begin(start_ms)
+        self._finder.start(start_ms)
 
     def hear(self, audio: Linear) -> Iterator[Utterance]:
         """Take the next audio of the stretch and give what was said by its end."""
-        yield from self._found(self._finder.hear(audio))
+        yield from self._found(self._finder.add_audio(audio))
 
     def finish(self, until_ms: int | None = None) -> Iterator[Utterance]:
         """The stretch is over: what was open ends here, or at `until_ms`, where nobody is to hear what was said since."""

@@ -7,12 +7,12 @@ import numpy as np
 
 from steno_transcriber.engines.choice import Engines
 from steno_transcriber.engines.port import RecognitionOptions, RecognitionStream
-from steno_transcriber.hearing import NOTHING_SAID
 from steno_transcriber.live.agreement import Agreement
 from steno_transcriber.live.audio import Linear, LiveForm, LiveStretch
+from steno_transcriber.screening import NOTHING_SAID
 from steno_transcriber.segmenter import SOUND_BYTES
-from steno_transcriber.sounds import sound_of
 from steno_transcriber.speech import SAMPLES_PER_MS, Recognition, Samples, Utterance
+from steno_transcriber.tones_and_music import classify
 
 SCREENED_MS = 4_000
 """After so much, an utterance that sounds like neither a tone nor music is not looked at again: most are shorter."""
@@ -112,7 +112,7 @@ class OpenUtterance:
         """Whether all of it so far is a tone or music. What has begun as speech is not looked at again."""
         if self._screened is None:
             return False
-        sound = sound_of(np.concatenate(self._screened))
+        sound = classify(np.concatenate(self._screened))
         if sound is None and self._heard >= SCREENED_MS * SAMPLES_PER_MS:
             self._screened = None
         return sound is not None and sound.surely

@@ -63,7 +63,7 @@ class SentCall(LiveCall):
             self._phrase_published(step_states)
 
     def _make_channels(
-        self, checkpoint: CallCheckpoint, form: LiveForm, tell: Callable[[Observation], None]
+        self, checkpoint: CallCheckpoint, form: LiveForm, report: Callable[[Observation], None]
     ) -> Sequence[HeardChannel]:
         self._sent_channels = tuple(SentChannel(index, mark, form) for index, mark in enumerate(checkpoint.marks))
         return self._sent_channels

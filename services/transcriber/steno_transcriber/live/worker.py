@@ -31,7 +31,6 @@ from steno.unusable_records import ERROR, UnusableRecord, UnusableScore, failure
 from steno_transcriber import metrics
 from steno_transcriber.decode_pool import Urgency
 from steno_transcriber.engines.port import EngineInfo
-from steno_transcriber.hearing import Understood
 from steno_transcriber.live.audio_backlog import AudioBacklog
 from steno_transcriber.live.call import LiveCall, LiveUtterance
 from steno_transcriber.live.catching_up import CatchingUp
@@ -40,6 +39,7 @@ from steno_transcriber.live.record_buffer import BufferedRecord, TooFarAhead
 from steno_transcriber.live.resources import LiveResources
 from steno_transcriber.publisher import Retrying, RetryingPublisher
 from steno_transcriber.result import Spoken, engine_name, phrase_of, without_words
+from steno_transcriber.screening import Outcome
 from steno_transcriber.transcript_publisher import TranscriptPublisher
 
 log = structlog.get_logger("steno.transcriber.live")
@@ -71,7 +71,7 @@ class UnknownCodec(Permanent):
 @dataclass(frozen=True, slots=True, eq=False)
 class _Decoding:
     spoken: LiveUtterance
-    task: asyncio.Task[Understood]
+    task: asyncio.Task[Outcome]
     #: Where its audio counts while it waits.
     backlogs: tuple[AudioBacklog, ...]
 
@@ -236,7 +236,7 @@ class CallWorker:
         if self.call.ended:
             self._decodings.put_nowait(None)
 
-    async def _decode(self, spoken: LiveUtterance, urgency: Urgency) -> Understood:
+    async def _decode(self, spoken: LiveUtterance, urgency: Urgency) -> Outcome:
         call_id = self.call.call_id
         return await self._retrying.run(
             lambda: self._resources.decoder.decode(spoken.utterance, call_id=call_id, urgency=urgency, options=spoken.options),
@@ -258,7 +258,7 @@ class CallWorker:
     async def _announce(self) -> None:
         """The transcript begins."""
         if not self._announced:
-            await self._transcript.started()
+            await self._transcript.publish_started()
             self._announced = True
         if self._codec is AudioCodec.UNKNOWN:
             raise UnknownCodec("the audio is coded in a way that this version of the transcriber does not know")
@@ -304,13 +304,13 @@ class CallWorker:
             tenant=self.call.tenant,
         )
         phrase, states = self._resources.steps.apply(phrase, self.call.step_states)
-        await self._transcript.phrase(without_words(phrase) if not options.words else phrase)
+        await self._transcript.publish_phrase(without_words(phrase) if not options.words else phrase)
         metrics.LIVE_FINAL_SECONDS.observe((self._resources.now() - said_at).total_seconds())
         return states
 
     async def _complete(self, engine: EngineInfo) -> None:
         call = self.call
-        completed = await self._transcript.completed(
+        completed = await self._transcript.publish_completed(
             phrase_count=call.next_phrase,
             channel_count=len(call.facts.channels),
             duration_ms=call.duration_ms,
@@ -324,7 +324,7 @@ class CallWorker:
 
     async def _fail(self, reason: str, error: str) -> None:
         try:
-            await self._transcript.failed(reason, error, properties=self.call.facts.properties)
+            await self._transcript.publish_failed(reason, error, properties=self.call.facts.properties)
         except RecordRefused:
             self._log.exception("live.failure_not_told")
         metrics.LIVE_CALLS.labels("failed").inc()

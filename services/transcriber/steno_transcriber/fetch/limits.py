@@ -1,6 +1,6 @@
 """Limits on fetching a recording: size, time, attempts and slowest speed. Pure.
 
-Without a least pace a server that sends a byte now and then holds a place for as long as it likes.
+Without a minimum speed, a server that sends a byte now and then would hold a slot for ever.
 """
 
 from dataclasses import dataclass, field
@@ -10,8 +10,8 @@ _EACH_SECOND = 1 << 20
 
 
 @dataclass(kw_only=True, slots=True)
-class Pace:
-    """Of one attempt at one recording."""
+class MinimumPace:
+    """Checks the speed of one attempt against the minimum."""
 
     began: float
     window_seconds: float
@@ -27,7 +27,7 @@ class Pace:
         self._window_began = self.began
 
     def too_slow(self, count: int, now: float) -> str:
-        """What is wrong with the pace when so many more bytes came, or nothing."""
+        """Counts more bytes; returns what is wrong with the speed, or an empty text."""
         self.received += count
         self._window_received += count
         if now - self.began > self.total_seconds + self.received / _EACH_SECOND:
@@ -46,7 +46,7 @@ class Pace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchLimits:
-    """How much, how long and how often is fetched; `give_up_seconds` and `missing_seconds` are of all attempts."""
+    """Limits of fetching a recording; `give_up_seconds` and `missing_seconds` cover all attempts."""
 
     max_bytes: int
     connect_seconds: float
@@ -60,12 +60,12 @@ class FetchLimits:
 
     @property
     def answer_seconds(self) -> float:
-        """How long a server may take to begin, redirects included."""
+        """How long a server may take to begin its answer, redirects included, in seconds."""
         return self.connect_seconds + self.read_seconds
 
-    def pace(self, now: float) -> Pace:
-        """How fast a server must send from now on."""
-        return Pace(
+    def pace(self, now: float) -> MinimumPace:
+        """Starts to measure the speed of a server."""
+        return MinimumPace(
             began=now,
             window_seconds=self.read_seconds,
             least_bytes_per_second=self.least_bytes_per_second,

@@ -10,14 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from steno_transcriber.attempts import MOST_DEATHS, Attempts, Past
 from steno_transcriber.audio.decoders import DecodedAudio, Decoders
 from steno_transcriber.audio.errors import DecoderDied, DecoderLost
+from steno_transcriber.crash_counts import MOST_DEATHS, CrashCount, CrashCounts
 from steno_transcriber.decode_pool import DecodePool
 from steno_transcriber.engines.choice import Engines
 from steno_transcriber.engines.scripted import ScriptedEngine
-from steno_transcriber.fetch import Fetcher, FetchLimits, fetching_session
-from steno_transcriber.fetch_places import FetchPlaces
+from steno_transcriber.fetch.fetcher import Fetcher, FetchLimits, fetching_session
+from steno_transcriber.fetch.slots import FetchSlots
 from steno_transcriber.job import Transcriber
 from steno_transcriber.steps import Steps
 from support.recordings import silence
@@ -68,7 +68,7 @@ class Installation:
     def __init__(self, folder: Path) -> None:
         self.objects = folder / "objects"
         self.store = ObjectStore(self.objects.as_uri())
-        self.attempts = Attempts(self.store)
+        self.attempts = CrashCounts(self.store)
         self.decoders = MortalDecoders()
         self.published = Published()
         self.transcriber: Transcriber
@@ -103,7 +103,7 @@ async def steno(tmp_path: Path) -> AsyncIterator[Installation]:
             made.transcriber = Transcriber(
                 engines=Engines([ScriptedEngine()]),
                 fetcher=Fetcher(store=made.store, session=session, limits=LIMITS),
-                places=FetchPlaces(at_once=2, slow=2),
+                places=FetchSlots(at_once=2, slow=2),
                 store=made.store,
                 publisher=made.published,
                 decoders=made.decoders,
@@ -159,7 +159,7 @@ async def test_crashes_count_across_restarts(steno: Installation) -> None:
     await steno.handle("bad")
     assert seen == [{"deaths": 1, "crashes": 0}, {"deaths": 1, "crashes": 1}]
     steno.published.clear()
-    await steno.attempts.keep("bad", Past(crashes=1))
+    await steno.attempts.write("bad", CrashCount(crashes=1))
     steno.decoders.deaths_to_come = [died(), died()]
     await steno.handle("bad")
     assert steno.ends() == [("bad", "decoder_died")]
@@ -168,7 +168,7 @@ async def test_crashes_count_across_restarts(steno: Installation) -> None:
 
 async def test_a_recording_that_takes_the_transcriber_down_fails(steno: Installation) -> None:
     """Not even looked at again."""
-    await steno.attempts.keep("bad", Past(deaths=MOST_DEATHS))
+    await steno.attempts.write("bad", CrashCount(deaths=MOST_DEATHS))
     await steno.handle("bad")
     assert steno.ends() == [("bad", "decoder_died")]
     assert steno.decoders.asked == []
@@ -177,7 +177,7 @@ async def test_a_recording_that_takes_the_transcriber_down_fails(steno: Installa
 
 async def test_a_suspect_is_decoded_beside_what_is_none(steno: Installation) -> None:
     """It may be a recording of hours, and one kill of the transcriber makes several."""
-    await steno.attempts.keep("bad", Past(deaths=1))
+    await steno.attempts.write("bad", CrashCount(deaths=1))
     steno.decoders.hold = {"bad.wav": threading.Event()}
     bad = asyncio.create_task(steno.handle("bad"))
     await _until(lambda: steno.decoders.asked == ["bad.wav"])
@@ -190,8 +190,8 @@ async def test_a_suspect_is_decoded_beside_what_is_none(steno: Installation) -> 
 
 async def test_a_suspect_is_decoded_while_no_other_is(steno: Installation) -> None:
     """So that the next death tells which it was, and what was beside it once is acquitted by its completion."""
-    await steno.attempts.keep("bad", Past(deaths=1))
-    await steno.attempts.keep("good", Past(deaths=1))
+    await steno.attempts.write("bad", CrashCount(deaths=1))
+    await steno.attempts.write("good", CrashCount(deaths=1))
     steno.decoders.hold = {"good.wav": threading.Event(), "bad.wav": threading.Event()}
     good = asyncio.create_task(steno.handle("good"))
     await _until(lambda: steno.decoders.asked == ["good.wav"])
@@ -220,7 +220,7 @@ async def test_a_machine_that_cannot_begin_decoders_fails_no_recording(steno: In
 
 async def test_a_handler_that_is_taken_away_is_not_held_against_the_recording(steno: Installation) -> None:
     """A rebalance or a stop is no death."""
-    await steno.attempts.keep("bad", Past(crashes=1))
+    await steno.attempts.write("bad", CrashCount(crashes=1))
     steno.decoders.hold = {"bad.wav": threading.Event()}
     handling = asyncio.create_task(steno.handle("bad"))
     await _until(lambda: bool(steno.decoders.asked))
@@ -248,7 +248,7 @@ async def test_a_mark_that_was_cut_off_counts_as_a_death(steno: Installation) ->
     """Whatever stands in it."""
     for content in (b"", b"{}", b"[]", b'{"deaths": null, "crashes": 0}', b"\xff"):
         await steno.store.put("decoding/bad.json", content)
-        assert await steno.attempts.past("bad") == Past(deaths=1)
+        assert await steno.attempts.read("bad") == CrashCount(deaths=1)
 
 
 async def _until(condition: Callable[[], bool]) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from steno_transcriber.engines.port import Pack
 from steno_transcriber.engines.scripted import ScriptedEngine
-from steno_transcriber.hearing import Screen, Understood, understand
+from steno_transcriber.screening import Outcome, Screen, recognise_one
 from steno_transcriber.speech import SAMPLES_PER_MS, Recognition, Samples, Utterance
 from support.asked import ENGLISH
 from support.non_speech import MUSIC, TONES, as_heard
@@ -47,15 +47,15 @@ def span(kind: str, told: Utterance) -> Observation:
     return Observation(kind=kind, channel=told.channel, start_ms=told.start_ms, duration_ms=told.duration_ms)
 
 
-def screened(engine: CountingEngine, found: Sequence[Utterance]) -> list[Understood]:
+def screened(engine: CountingEngine, found: Sequence[Utterance]) -> list[Outcome]:
     """What becomes of utterances in a recording, one by one."""
     results = []
     for one in found:
         screen, recognition = Screen(), Recognition(text="", confidence=0.0)
-        for passed in screen.passed([one]):
+        for passed in screen.filter([one]):
             (recognition,) = engine.decode(Pack(utterances=(passed,)), ENGLISH)
-            screen.understood(passed, recognition)
-        results.append(Understood(recognition=recognition, observation=next(iter(screen.observations.told), None)))
+            screen.add_result(passed, recognition)
+        results.append(Outcome(recognition=recognition, observation=next(iter(screen.observations.in_order), None)))
     return results
 
 
@@ -63,7 +63,7 @@ def screened(engine: CountingEngine, found: Sequence[Utterance]) -> list[Underst
 def test_what_is_surely_a_tone_reaches_no_engine(word: str) -> None:
     """It is told, and is no phrase."""
     engine = CountingEngine(word)
-    understood = understand(engine, RINGING, ENGLISH)
+    understood = recognise_one(engine, RINGING, ENGLISH)
     assert understood.observation == span("tone", RINGING)
     assert not understood.recognition
     assert not engine.heard
@@ -71,15 +71,15 @@ def test_what_is_surely_a_tone_reaches_no_engine(word: str) -> None:
 
 def test_what_resembles_music_is_music_where_there_are_no_words() -> None:
     """An engine that finds words in it is believed."""
-    assert understand(CountingEngine(""), RESEMBLES_MUSIC, ENGLISH).observation == span("music", RESEMBLES_MUSIC)
-    sung = understand(CountingEngine("la"), RESEMBLES_MUSIC, ENGLISH)
+    assert recognise_one(CountingEngine(""), RESEMBLES_MUSIC, ENGLISH).observation == span("music", RESEMBLES_MUSIC)
+    sung = recognise_one(CountingEngine("la"), RESEMBLES_MUSIC, ENGLISH)
     assert (sung.recognition.text, sung.observation) == ("la", None)
 
 
 @pytest.mark.parametrize("word", ["hello", ""])
 def test_of_speech_nothing_is_told_but_its_words(word: str) -> None:
     """Also where there are none."""
-    understood = understand(CountingEngine(word), SPEECH, ENGLISH)
+    understood = recognise_one(CountingEngine(word), SPEECH, ENGLISH)
     assert (understood.recognition.text, understood.observation) == (word, None)
 
 
@@ -87,7 +87,7 @@ def test_of_speech_nothing_is_told_but_its_words(word: str) -> None:
 def test_recordings_and_live_calls_tell_the_same(word: str) -> None:
     """Of each utterance."""
     found = [RINGING, RESEMBLES_MUSIC, SPEECH]
-    live = [understand(CountingEngine(word), one, ENGLISH) for one in found]
+    live = [recognise_one(CountingEngine(word), one, ENGLISH) for one in found]
     assert screened(CountingEngine(word), found) == live
 
 
@@ -95,14 +95,14 @@ def test_the_spans_of_a_recording_are_told_together() -> None:
     """By time, each on its channel; what an engine is given keeps its order."""
     found = [RINGING, utterance(RINGING.samples, channel=1), RESEMBLES_MUSIC, SPEECH]
     screen = Screen()
-    passed = list(screen.passed(found))
+    passed = list(screen.filter(found))
     assert passed == [RESEMBLES_MUSIC, SPEECH]
     for one in passed:
-        screen.understood(one, Recognition(text="", confidence=0.0))
-    assert screen.observations.told == (span("tone", RINGING), span("tone", found[1]), span("music", RESEMBLES_MUSIC))
+        screen.add_result(one, Recognition(text="", confidence=0.0))
+    assert screen.observations.in_order == (span("tone", RINGING), span("tone", found[1]), span("music", RESEMBLES_MUSIC))
 
 
 def test_nothing_is_told_of_silence() -> None:
     """It is neither tone nor music."""
     silent = utterance(np.zeros(16_000, dtype=np.float32))
-    assert understand(CountingEngine(""), silent, ENGLISH) == Understood(recognition=Recognition(text="", confidence=0.0))
+    assert recognise_one(CountingEngine(""), silent, ENGLISH) == Outcome(recognition=Recognition(text="", confidence=0.0))

@@ -1,4 +1,4 @@
-"""How much the sound of one channel is like that of another. Pure."""
+"""Measures how similar the sound of one channel is to that of another. Pure."""
 
 from dataclasses import dataclass
 
@@ -40,24 +40,24 @@ Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Likeness:
-    """For each frame of a stretch how much it is like another channel (0 to 1), and its power over that of the other."""
+class Similarity:
+    """For each frame of a stretch, its similarity to another channel (0 to 1), and its power relative to it."""
 
     correlation: Energies
     ratio: Energies
 
 
-def likeness(own: Values, other: Values, *, most_ratio: float) -> Likeness | None:
-    """Lay a stretch beside another channel, at the delay at which they are most alike.
+def compare(own: Values, other: Values, *, most_ratio: float) -> Similarity | None:
+    """Compare a stretch with another channel, at the delay at which they are most similar.
 
     Args:
         own: The stretch, at `RATE`.
-        other: What the other channel heard from `LATEST` samples before the stretch to its end.
-        most_ratio: The power that a copy has over that of its original, at most.
+        other: The samples of the other channel, from `LATEST` before the stretch to its end.
+        most_ratio: The maximum power of a copy relative to its original.
 
     Returns:
-        None where the other channel is not loud enough for a copy: so it is whenever people take turns, and costs next to
-        nothing.
+        None where the other channel is not loud enough for a copy. That is cheap to find, and the usual case: people take
+        turns.
     """
     frames = len(own) // FRAME
     own, other = _flattened(own[: frames * FRAME]), _flattened(other[: LATEST + frames * FRAME])
@@ -71,14 +71,14 @@ def likeness(own: Values, other: Values, *, most_ratio: float) -> Likeness | Non
     other = other[part.start * FRAME : LATEST + part.stop * FRAME + EARLIEST]
     aligned = _aligned(other, len(own), delay=_delay(own, power, other, suspect))
     product, energy, other_energy = (_around(energies(values)) for values in (own * aligned, own * own, aligned * aligned))
-    found = Likeness(correlation=np.zeros(frames), ratio=np.full(frames, np.inf))
+    found = Similarity(correlation=np.zeros(frames), ratio=np.full(frames, np.inf))
     found.correlation[part] = np.abs(product) / np.sqrt(energy * other_energy + SILENCE**2)
     found.ratio[part] = energy / (other_energy + SILENCE)
     return found
 
 
 def _suspect(power: Energies, other_power: Energies, most_ratio: float) -> Flags | None:
-    """The frames that can be a copy by their power: near them the other channel is louder."""
+    """The frames that can be a copy by their power: the other channel is louder near them."""
     reach = LATEST // FRAME + 1 + EARLIEST // FRAME + 1
     padded = np.concatenate([other_power, np.zeros(reach)])
     loudest = np.lib.stride_tricks.sliding_window_view(padded, reach)[: len(power)].max(axis=1)
@@ -88,9 +88,9 @@ def _suspect(power: Energies, other_power: Energies, most_ratio: float) -> Flags
 
 
 def _delay(own: Values, power: Energies, other: Values, suspect: Flags) -> int:
-    """How many samples later than on the other channel the suspect frames come, most likely.
+    """The most likely delay of the suspect frames against the other channel, in samples.
 
-    All frames count alike, however loud: what was said aloud beside a copy does not hide it.
+    All frames count equally, however loud, so that loud speech beside a copy does not hide it.
     """
     weights = np.where(suspect, 1 / np.sqrt(power + SILENCE), 0.0).astype(np.float32)
     other_weights = (1 / np.sqrt(energies(other * other) + SILENCE)).astype(np.float32)
@@ -104,7 +104,7 @@ def _delay(own: Values, power: Energies, other: Values, suspect: Flags) -> int:
 
 
 def _aligned(other: Values, length: int, *, delay: int) -> Values:
-    """What the other channel heard so many samples before; silence where it is not known."""
+    """The other channel, delayed by a number of samples; silence where it is not known."""
     aligned = np.zeros(length, dtype=np.float32)
     begin = LATEST - delay
     known = other[begin : begin + length]
@@ -113,14 +113,14 @@ def _aligned(other: Values, length: int, *, delay: int) -> Values:
 
 
 def _flattened(values: Values) -> Values:
-    """With less of the low frequencies, where voices are all alike."""
+    """The samples with low frequencies, in which all voices are similar, reduced."""
     flat = values.copy()
     flat[1:] -= _PRE_EMPHASIS * values[:-1]
     return flat
 
 
 def energies(values: Values) -> Energies:
-    """The sum of the values of each whole frame."""
+    """The energy of each whole frame."""
     whole = len(values) // FRAME
     sums: Energies = values[: whole * FRAME].reshape(whole, FRAME).sum(axis=1, dtype=np.float64)
     return sums

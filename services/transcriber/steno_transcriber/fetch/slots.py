@@ -1,14 +1,14 @@
 """Limits how many recordings are fetched at once, in three lanes, so that a slow server does not delay the others.
 
-| lane | who | held |
+| lane | for | held |
 |---|---|---|
-| own | what lies in our own store or on our own disk | from before the fetch to the end of decoding |
-| quick | what a server elsewhere hands out | likewise, but for what takes longer than a few seconds to come |
-| slow | that | likewise |
+| own | recordings in our own store or on our own disk | from before the fetch to the end of decoding |
+| quick | recordings from other servers | likewise; a fetch that takes longer than a few seconds moves to the slow lane |
+| slow | slow fetches | likewise |
 
-A host may have two thirds of the quick lane and half of the slow one while it sends. Who finds no place in the quick lane waits
-for a while, a few at a time, then tries again later (`NoPlace`, which the kernel lets wait without a slot). Where the slow lane
-is full, too, a fetch that is slow in the quick lane ends likewise as soon as another waits for its place.
+While it sends, a host may have two thirds of the quick lane and half of the slow one. A recording that finds no free slot in
+the quick lane waits for a while, a few at a time, then is tried again later (`NoFreeSlot`). Where the slow lane is full, too, a
+slow fetch in the quick lane is ended in the same way as soon as another recording waits for its slot.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ SLOW_SECONDS = 5.0
 PATIENCE_SECONDS = 15.0
 
 
-class NoPlace(Retryable):
+class NoFreeSlot(Retryable):
     """A recording must wait until others are fetched."""
 
     error_class = "no_place"
@@ -34,7 +34,7 @@ class NoPlace(Retryable):
 
 
 class Lane(Enum):
-    """Where a place is."""
+    """The lane of a slot."""
 
     OWN = "own"
     QUICK = "quick"
@@ -42,8 +42,8 @@ class Lane(Enum):
 
 
 @dataclass(eq=False, slots=True)
-class Place:
-    """A recording's, from before its fetch to the end of its decoding."""
+class Slot:
+    """The slot of a recording, from before its fetch to the end of its decoding."""
 
     host: str
     lane: Lane
@@ -51,39 +51,39 @@ class Place:
     #: Ends its block.
     limit: asyncio.Timeout | None = None
 
-    def fetched(self) -> None:
-        """The recording is here: its server is done with."""
+    def finish_fetch(self) -> None:
+        """Notes that the recording is fetched, so that its host is no longer in use."""
         self.fetching = False
         if self.limit is not None:
             self.limit.reschedule(None)
 
     @property
     def ending(self) -> bool:
-        """Whether another is to have it."""
+        """Whether it is being given to another recording."""
         return self.limit is not None and self.limit.when() is not None
 
 
-class FetchPlaces:
-    """A component of the service: once it is stopped, nobody waits."""
+class FetchSlots:
+    """A component that gives out slots; once it is stopped, no recording waits."""
 
     def __init__(self, *, at_once: int, slow: int, later: Callable[[float, Callable[[], None]], Any] | None = None) -> None:
         """
         Args:
-            at_once: places in the own and in the quick lane, each.
-            slow: places in the slow lane.
+            at_once: number of slots in the own lane, and in the quick lane.
+            slow: number of slots in the slow lane.
             later: calls a function after some seconds; what it returns can be cancelled.
         """
         self._most = {Lane.OWN: at_once, Lane.QUICK: at_once, Lane.SLOW: slow}
         self._most_of_host = {Lane.QUICK: max(1, at_once * 2 // 3), Lane.SLOW: max(1, slow // 2)}
         self._most_waiting = at_once
         self._later = later or (lambda seconds, call: asyncio.get_running_loop().call_later(seconds, call))
-        self._taken: set[Place] = set()
-        self._line: list[tuple[Place, asyncio.Future[None]]] = []
+        self._taken: set[Slot] = set()
+        self._line: list[tuple[Slot, asyncio.Future[None]]] = []
         self._stopping = asyncio.Event()
 
     @property
     def handlers(self) -> int:
-        """How many recordings may be taken up at once: however many of servers elsewhere are, some of our own can be."""
+        """How many recordings may be handled at once, so that those of other servers never keep out all of our own."""
         elsewhere = self._most[Lane.QUICK] + self._most[Lane.SLOW] + self._most_waiting
         return elsewhere + 2 * self._most[Lane.OWN]
 
@@ -92,21 +92,21 @@ class FetchPlaces:
         await self._stopping.wait()
 
     async def stop(self) -> None:
-        """Sends those that wait away: they come again."""
+        """Makes waiting recordings fail with `NoFreeSlot`, to be handled again elsewhere."""
         self._stopping.set()
         for _, turn in self._line:
             if not turn.done():
-                turn.set_exception(NoPlace("the transcriber stops"))
+                turn.set_exception(NoFreeSlot("the transcriber stops"))
         self._line.clear()
 
     @asynccontextmanager
-    async def taken(self, host: str = "") -> AsyncIterator[Place]:
-        """A place, for the time of the block; that of our own store and disk without a host.
+    async def acquire(self, host: str = "") -> AsyncIterator[Slot]:
+        """Holds a slot for the time of the block; without a host it is one of the own lane.
 
         Raises:
-            NoPlace: there is none, for now; or the fetch is slow, and another is to have the place.
+            NoFreeSlot: there is none now; or the fetch is slow, and another recording gets the slot.
         """
-        place = Place(host, Lane.QUICK if host else Lane.OWN)
+        place = Slot(host, Lane.QUICK if host else Lane.OWN)
         await self._take(place)
         timer = [self._later(SLOW_SECONDS, lambda: self._move(place, timer))] if host else []
         try:
@@ -115,7 +115,7 @@ class FetchPlaces:
         except TimeoutError:
             if not place.ending:
                 raise
-            raise NoPlace(f"{place.host} is slow, and others wait; the recording comes again later") from None
+            raise NoFreeSlot(f"{place.host} is slow, and others wait; the recording comes again later") from None
         finally:
             place.fetching = False
             for call in timer:
@@ -123,12 +123,12 @@ class FetchPlaces:
             self._taken.discard(place)
             self._let_in()
 
-    async def _take(self, place: Place) -> None:
+    async def _take(self, place: Slot) -> None:
         if self._stopping.is_set():
-            raise NoPlace("the transcriber stops")
+            raise NoFreeSlot("the transcriber stops")
         waiting = sum(bool(other.host) for other, _ in self._line)
         if place.host and waiting >= self._most_waiting and not self._has_room(place.lane, place.host):
-            raise NoPlace(f"{place.host} and others are being fetched from; the recording waits")
+            raise NoFreeSlot(f"{place.host} and others are being fetched from; the recording waits")
         turn = asyncio.get_running_loop().create_future()
         self._line.append((place, turn))
         self._let_in()
@@ -137,12 +137,12 @@ class FetchPlaces:
                 await turn
         except TimeoutError:
             self._leave(place, turn)
-            raise NoPlace(f"{place.host} and others are being fetched from; the recording waits") from None
+            raise NoFreeSlot(f"{place.host} and others are being fetched from; the recording waits") from None
         except asyncio.CancelledError:
             self._leave(place, turn)
             raise
 
-    def _leave(self, place: Place, turn: asyncio.Future[None]) -> None:
+    def _leave(self, place: Slot, turn: asyncio.Future[None]) -> None:
         self._line = [entry for entry in self._line if entry[1] is not turn]
         self._taken.discard(place)
         self._let_in()
@@ -167,8 +167,8 @@ class FetchPlaces:
         of_host = sum(place.fetching and place.lane is lane and place.host == host for place in self._taken)
         return of_host < self._most_of_host.get(lane, self._most[lane])
 
-    def _move(self, place: Place, timer: list[Any]) -> None:
-        """To the slow lane, as soon as there is room; or away, where there is none and another waits."""
+    def _move(self, place: Slot, timer: list[Any]) -> None:
+        """Moves a slow fetch to the slow lane once there is room; ends it where there is none and another recording waits."""
         if not place.fetching:
             return
         if self._has_room(Lane.SLOW, place.host):
@@ -180,6 +180,6 @@ class FetchPlaces:
             timer[:] = [self._later(1.0, lambda: self._move(place, timer))]
 
     def _another_waits(self) -> bool:
-        """Whether a recording waits for nothing but a place in the quick lane, beyond those that are being given away."""
+        """Whether more recordings wait for a slot of the quick lane than slots are being given away."""
         waiting = sum(bool(other.host) and self._host_has_room(Lane.QUICK, other.host) for other, _ in self._line)
         return waiting > sum(place.ending for place in self._taken)

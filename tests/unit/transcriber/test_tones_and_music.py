@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from steno_transcriber.sounds import sound_of
 from steno_transcriber.speech import SAMPLE_RATE, SAMPLES_PER_MS, Samples, Utterance
+from steno_transcriber.tones_and_music import classify
 from support.non_speech import MUSIC, NOISES, NOISY, NON_SPEECH, TONES, as_heard, cadence
 from support.speech import call_audio, segment
 
@@ -60,7 +60,7 @@ def mixed(sound: Samples, voice: Samples, *, decibels: float, at: int = 0) -> Sa
 def test_tones_are_tones(name: str, rate: int) -> None:
     """All that voice activity lets through of them."""
     for utterance in made(name, rate):
-        sound = sound_of(utterance.samples)
+        sound = classify(utterance.samples)
         assert sound is not None
         assert (sound.kind, sound.surely) == (ObservationKind.TONE, True)
 
@@ -69,7 +69,7 @@ def test_tones_are_tones(name: str, rate: int) -> None:
 def test_a_hum_is_a_tone(mains: str) -> None:
     """Many partials, of which none ever changes."""
     (utterance,) = made(mains, 8_000)
-    sound = sound_of(utterance.samples)
+    sound = classify(utterance.samples)
     assert sound is not None
     assert (sound.kind, sound.surely) == (ObservationKind.TONE, True)
 
@@ -79,7 +79,7 @@ def test_a_hum_is_a_tone(mains: str) -> None:
 def test_music_sounds_like_music(name: str, rate: int) -> None:
     """Surely, or so that it is told as music where an engine finds no words."""
     for utterance in made(name, rate):
-        sound = sound_of(utterance.samples)
+        sound = classify(utterance.samples)
         assert sound is not None
         assert sound.kind is ObservationKind.MUSIC
 
@@ -88,13 +88,13 @@ def test_music_sounds_like_music(name: str, rate: int) -> None:
 def test_noise_is_neither(name: str) -> None:
     """Nothing in it keeps a frequency: an engine's guards have to see to it."""
     for rate in RATES:
-        assert [sound_of(utterance.samples) for utterance in made(name, rate)] == [None] * len(made(name, rate))
+        assert [classify(utterance.samples) for utterance in made(name, rate)] == [None] * len(made(name, rate))
 
 
 def test_no_speech_is_taken_for_either() -> None:
     """Nor does any resemble them."""
     assert len(spoken()) > 20
-    assert {sound_of(utterance.samples) for utterance in spoken()} == {None}
+    assert {classify(utterance.samples) for utterance in spoken()} == {None}
 
 
 @pytest.mark.parametrize("decibels", [10, 5, 0])
@@ -104,7 +104,7 @@ def test_who_speaks_over_music_or_a_tone_may_be_heard(name: str, decibels: float
     (sound,) = made(name, 8_000)
     for index, voice in enumerate(spoken()[:8]):
         over = mixed(sound.samples, voice.samples, decibels=decibels, at=index * 10_000)
-        heard = sound_of(over)
+        heard = classify(over)
         assert heard is None or not heard.surely
 
 
@@ -117,7 +117,7 @@ def test_who_speaks_after_a_beep_may_be_heard(quieter: float) -> None:
         said = said * (loudness(beep) / loudness(said)) * np.float32(10 ** (-quieter / 20))
         for pause_ms in (0, 200):
             pause = np.zeros(pause_ms * SAMPLES_PER_MS, dtype=np.float32)
-            heard = sound_of(np.concatenate([beep, pause, said]).astype(np.float32))
+            heard = classify(np.concatenate([beep, pause, said]).astype(np.float32))
             assert heard is None or not heard.surely
 
 
@@ -126,7 +126,7 @@ def test_who_speaks_when_the_music_stops_may_be_heard(name: str) -> None:
     """A word behind seconds of music."""
     (sound,) = made(name, 8_000)
     for voice in spoken()[:8]:
-        heard = sound_of(np.concatenate([sound.samples[: 6 * SAMPLE_RATE], voice.samples[: 700 * SAMPLES_PER_MS]]))
+        heard = classify(np.concatenate([sound.samples[: 6 * SAMPLE_RATE], voice.samples[: 700 * SAMPLES_PER_MS]]))
         assert heard is None or not heard.surely
 
 
@@ -135,8 +135,8 @@ def test_who_speaks_when_the_music_stops_may_be_heard(name: str) -> None:
 def test_what_is_too_short_or_silent_is_neither(milliseconds: int, seed: int) -> None:
     """Of any length, and of any noise below what voice activity hears."""
     quiet = np.random.default_rng(seed).normal(0, 0.0005, milliseconds * SAMPLES_PER_MS).astype(np.float32)
-    assert sound_of(quiet) is None
-    assert sound_of(np.zeros_like(quiet)) is None
+    assert classify(quiet) is None
+    assert classify(np.zeros_like(quiet)) is None
 
 
 @pytest.mark.parametrize("odd", [np.nan, np.inf, 1e30])
@@ -145,7 +145,7 @@ def test_samples_that_are_none_tell_nothing(odd: float) -> None:
     broken = cadence([((1000,), 1.0)], SAMPLE_RATE, seconds=1.0)
     broken[5_000:5_100] = odd
     with np.errstate(all="ignore"):
-        assert sound_of(broken) is None
+        assert classify(broken) is None
 
 
 @settings(max_examples=30, deadline=None)
@@ -154,6 +154,6 @@ def test_a_tone_is_one_however_loud_and_high(loud: float, frequency: float, seed
     """On a line with a little noise."""
     tone = cadence([((frequency,), 1.0)], SAMPLE_RATE, seconds=1.0) * loud
     noise = np.random.default_rng(seed).normal(0, 0.0007 * loud, len(tone))
-    sound = sound_of((tone + noise).astype(np.float32))
+    sound = classify((tone + noise).astype(np.float32))
     assert sound is not None
     assert (sound.kind, sound.surely) == (ObservationKind.TONE, True)

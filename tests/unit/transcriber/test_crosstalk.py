@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from steno_transcriber.copies import Apart, Copied, CopyDetector
-from steno_transcriber.likeness import LATEST_MS
+from steno_transcriber.crosstalk import CopiedSpan, CopyDetector, Separated
 from steno_transcriber.segmenter import DECODED
+from steno_transcriber.similarity import LATEST_MS
 from steno_transcriber.speech import SAMPLES_PER_MS, Utterance
 from support.leaks import by_telephone, doubled, leaky
 from support.live_calls import Heard
@@ -23,13 +23,13 @@ def call(name: str = "lost-card", *, begin_ms: int = 0, seconds: int = SECONDS) 
 
 
 def together(count: int = 2) -> CopyDetector:
-    return CopyDetector(count, DECODED, tell=lambda _: None)
+    return CopyDetector(count, DECODED, report=lambda _: None)
 
 
-def taken_apart(audio: Heard) -> list[Apart]:
+def taken_apart(audio: Heard) -> list[Separated]:
     channels = together(len(audio))
-    channels.hear(audio)
-    return [channels.apart(utterance) for utterance in segment([audio])]
+    channels.add_audio(audio)
+    return [channels.separate(utterance) for utterance in segment([audio])]
 
 
 def said(audio: Heard) -> list[Utterance]:
@@ -37,7 +37,7 @@ def said(audio: Heard) -> list[Utterance]:
     return sorted(found, key=lambda part: (part.start_ms, part.channel))
 
 
-def copied(audio: Heard) -> list[Copied]:
+def copied(audio: Heard) -> list[CopiedSpan]:
     return [apart.copied for apart in taken_apart(audio) if apart.copied is not None]
 
 
@@ -128,9 +128,9 @@ def test_a_call_without_leaks_is_as_it_was() -> None:
     """The very utterances, and nothing is told."""
     audio = call()
     channels = together()
-    channels.hear(audio)
+    channels.add_audio(audio)
     for utterance in segment([audio]):
-        assert channels.apart(utterance) == Apart(said=(utterance,))
+        assert channels.separate(utterance) == Separated(said=(utterance,))
 
 
 @settings(max_examples=10, deadline=None)
@@ -140,16 +140,16 @@ def test_pieces_do_not_matter(cuts: list[int]) -> None:
     audio = leaky(call(), decibels=-12, delay_ms=50)
     channels = together()
     for piece in np.split(audio, sorted(set(cuts)), axis=1):
-        channels.hear(piece)
+        channels.add_audio(piece)
     for utterance, apart in zip(segment([audio]), taken_apart(audio), strict=True):
-        assert channels.apart(utterance) == apart
+        assert channels.separate(utterance) == apart
 
 
 def test_what_is_not_needed_is_forgotten() -> None:
     """All but half a second before what may be asked for."""
     channels = together()
     for _ in range(100):
-        channels.hear(np.zeros((2, 1600), dtype=np.float32))
+        channels.add_audio(np.zeros((2, 1600), dtype=np.float32))
     channels.forget(8_000)
     assert channels.held_ms <= 2_000 + LATEST_MS + 100
 

@@ -1,4 +1,4 @@
-"""What the file behind a URL is called: as its server says, as its path says, or as a parameter of it says. Pure."""
+"""Finds the file name of a URL: in Content-Disposition, in its path, or in its query parameters. Pure."""
 
 from collections.abc import Iterator
 from email.message import Message
@@ -11,13 +11,13 @@ _MOST_PARAMETERS = 100
 
 
 def name_of(url: str, *, disposition: str = "") -> str:
-    """The name of the file at a URL: the first that is one of an audio file, else the first there is.
+    """The file name of a URL: the first candidate that is the name of an audio file, else the first one.
 
     Args:
-        disposition: what its server answered as `Content-Disposition`.
+        disposition: the header `Content-Disposition` of the answer.
 
     Raises:
-        ValueError: the URL is none.
+        ValueError: the URL is not valid.
     """
     parts = urlsplit(url)
     said = [plain_file_name(_disposed(disposition)), plain_file_name(unquote(parts.path))]

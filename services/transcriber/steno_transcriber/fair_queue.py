@@ -7,15 +7,15 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class FairLine(Generic[T]):
-    """What waits, by urgency and by whose it is. Of one owner, what came first comes first."""
+class FairQueue(Generic[T]):
+    """A queue of work by urgency and owner. The work of one owner comes out in order."""
 
     def __init__(self, urgencies: int, *, fewest_first: Collection[int] = ()) -> None:
         """
         Args:
-            urgencies: So many there are, 0 the first.
-            fewest_first: Those in which owners with the least in line come first, and take turns only among each other. Where
-                there is always some of others, one with much gets nothing.
+            urgencies: How many there are; 0 is the most urgent.
+            fewest_first: Urgencies in which owners with the least queued come first, and take turns among each other. An owner
+                with much queued gets nothing while others always have less.
         """
         self._fewest_first = frozenset(fewest_first)
         #: For each urgency, the owners in the order of their turns.
@@ -25,11 +25,11 @@ class FairLine(Generic[T]):
         return any(self._turns)
 
     def put(self, urgency: int, owner: Hashable, work: T) -> None:
-        """Line up work. An owner that has none in line comes behind all others."""
+        """Add work. An owner that has none queued gets its turn after all others."""
         self._turns[urgency].setdefault(owner, deque()).append(work)
 
     def get(self) -> T:
-        """Take the next; there must be one."""
+        """Remove and return the next work; there must be some."""
         urgency, turns = next((urgency, turns) for urgency, turns in enumerate(self._turns) if turns)
         if urgency in self._fewest_first:
             turns.move_to_end(min(turns, key=lambda owner: len(turns[owner])), last=False)
@@ -40,7 +40,7 @@ class FairLine(Generic[T]):
         return work
 
     def clear(self) -> list[T]:
-        """Take all."""
+        """Remove and return all work."""
         found = [work for turns in self._turns for waiting in turns.values() for work in waiting]
         for turns in self._turns:
             turns.clear()

@@ -1,4 +1,4 @@
-"""Why a recording could not be fetched. Pure.
+"""The errors of fetching a recording. Pure.
 
 ```
 StenoError
@@ -6,8 +6,8 @@ StenoError
 │   ├── SourceFailed           the server may do better at the next attempt; tried a few times, then given up
 │   │   ├── SourceTooSlow      it sends hardly anything
 │   │   └── NotThereYet        it has nothing at the URL, or nothing yet
-│   ├── ComeAgain              the recording is tried again later, without a place meanwhile
-│   └── NoRoom                 the disk for temporary files is full or fails
+│   ├── FetchLater             the recording is tried again later, and holds no slot meanwhile
+│   └── NoDiskSpace            the disk for temporary files is full or fails
 └── Permanent
     └── FetchFailed            the recording cannot be had, and the message says why
         ├── UnsupportedUrl     not a URL that recordings are fetched from
@@ -26,38 +26,38 @@ from steno.errors import Permanent, Retryable
 
 
 class SourceFailed(Retryable):
-    """The server did not hand the recording out whole."""
+    """The server did not send the whole recording."""
 
     error_class = "source_failed"
 
 
 class SourceTooSlow(SourceFailed):
-    """The server sends less than it must."""
+    """The server sends more slowly than it must."""
 
     error_class = "source_too_slow"
 
 
 class NotThereYet(SourceFailed):
-    """There is nothing at the URL; recorders may tell it before they have put the recording there."""
+    """There is nothing at the URL yet: recorders may announce a recording before they have stored it."""
 
     error_class = "recording_not_yet"
 
 
-class ComeAgain(Retryable):
-    """A recording is fetched later."""
+class FetchLater(Retryable):
+    """The recording is to be fetched later."""
 
     error_class = "come_again"
     of_record = True
 
 
-class NoRoom(Retryable):
+class NoDiskSpace(Retryable):
     """A temporary file cannot be written."""
 
     error_class = "no_room"
 
 
 class FetchFailed(Permanent):
-    """The recording cannot be had."""
+    """The recording cannot be fetched."""
 
     error_class: ClassVar[str] = "fetch_failed"
 
@@ -81,7 +81,7 @@ class RecordingMissing(FetchFailed):
 
 
 class RecordingRefused(FetchFailed):
-    """The server does not hand the recording out."""
+    """The server refuses to send the recording."""
 
     error_class = "recording_refused"
 

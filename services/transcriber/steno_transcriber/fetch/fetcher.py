@@ -1,6 +1,6 @@
-"""Brings the audio of a recording to a local file: read in place where it is one, else streamed to a temporary file.
+"""Fetches recordings: opens a local file in place, and streams anything else to a temporary file.
 
-The errors are in `fetch_errors`; their messages name URLs without their query and user, which may hold secrets.
+The errors are in `fetch.errors`; their messages name URLs without their query and user, which may hold secrets.
 """
 
 import asyncio
@@ -29,12 +29,11 @@ from steno.storage.files_below import NoRegularFile, OutsideFolder, open_below
 from steno.storage.objects import ForeignObject, ObjectMissing, ObjectStore
 from steno_transcriber import metrics
 from steno_transcriber.bounded_cache import BoundedCache
-from steno_transcriber.fetch_again import Asking, Patience
-from steno_transcriber.fetch_errors import (
+from steno_transcriber.fetch.errors import (
     ChecksumMismatch,
     FetchGivenUp,
     FileForbidden,
-    NoRoom,
+    NoDiskSpace,
     NotThereYet,
     RecordingMissing,
     RecordingRefused,
@@ -43,10 +42,11 @@ from steno_transcriber.fetch_errors import (
     SourceTooSlow,
     UnsupportedUrl,
 )
-from steno_transcriber.fetch_names import name_of
-from steno_transcriber.fetch_pace import FetchLimits
+from steno_transcriber.fetch.file_names import name_of
+from steno_transcriber.fetch.limits import FetchLimits
+from steno_transcriber.fetch.retries import FetchAttempts, FetchHistory
 
-__all__ = ["FetchLimits", "FetchedAudio", "Fetcher", "fetching_session", "shown"]
+__all__ = ["FetchLimits", "FetchedAudio", "Fetcher", "fetching_session", "redact"]
 
 log = structlog.get_logger("steno.transcriber.fetch")
 
@@ -62,20 +62,20 @@ NOT_YET = frozenset({202, 404, 409, 423, 425})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchedAudio:
-    """A recording that can be read; `name` is what its submitter or source calls it, and its suffix may tell the codec."""
+    """A fetched recording; `name` is its file name by its submitter or source, whose suffix may tell the codec."""
 
     path: Path
     name: str
 
 
 def fetching_session(limits: FetchLimits, *, allowed_networks: Sequence[Network] = ()) -> aiohttp.ClientSession:
-    """The client that recordings are fetched with: it reaches public addresses and the allowed networks only.
+    """Makes the HTTP client for recordings, which connects to public addresses and allowed networks only.
 
-    How many connections there are is decided by `fetch_places`, not in a line that a slow server can hold up. Each recording
+    The number of connections is limited by `fetch.slots`, not by a queue that a slow server can block. Each recording
     has its own: on one that it keeps after a body of more than 128 kB, aiohttp 3.14 starts the time-out for reading again, and
     the next request fails at once with it (aio-libs/aiohttp issue 12953 is the same for small bodies).
     """
-    # An attempt as a whole is limited by what comes (`fetch_pace`).
+    # An attempt as a whole is limited by what comes (`fetch.limits`).
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=limits.connect_seconds, sock_read=limits.read_seconds)
     return guarded_session(allowed_networks=allowed_networks, timeout=timeout, limit=0, limit_per_host=0, keep_alive=False)
 
@@ -94,7 +94,7 @@ class Fetcher:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`session` is from `fetching_session`; `folders` are those that `file://` URLs may name files of."""
+        """`session` is from `fetching_session`; `folders` are the folders that `file://` URLs may name files in."""
         self._store = store
         self._session = session
         self._limits = limits
@@ -102,27 +102,27 @@ class Fetcher:
         self._temporary_folder = temporary_folder
         self._sleep = sleep
         self._clock = clock
-        self._patience = Patience(limits)
+        self._patience = FetchHistory(limits)
         # Hosts that were given up as too slow, and when: for a while they are given up the first time that they are.
         self._slow: BoundedCache[str, float] = BoundedCache(SLOW_HOSTS)
 
     @asynccontextmanager
     async def fetch(self, url: str, *, sha256: str = "", file_name: str = "") -> AsyncIterator[FetchedAudio]:
-        """The recording at a URL as a local file, for the time of the block.
+        """Fetches the recording at a URL, and gives it as a local file for the time of the block.
 
-        A temporary file has no name, so that nothing is left of it however the process ends. `file_name` is what its submitter
-        calls it, if that is known.
+        A temporary file has no name, so that nothing is left of it however the process ends. `file_name` is the name given by
+        the submitter, if any.
 
         Raises:
-            FetchFailed, ForbiddenAddress: it cannot be had.
-            ComeAgain, NoRoom, StoreUnavailable: try again later.
+            FetchFailed, ForbiddenAddress: it cannot be fetched.
+            FetchLater, NoDiskSpace, StoreUnavailable: try again later.
         """
         name = file_name or _name(url)
-        with self._patience.asking(url, self._clock()) as asking:
+        with self._patience.attempts_at(url, self._clock()) as asking:
             try:
                 local = await asyncio.to_thread(self._open_local, url)
             except NotThereYet as error:
-                asking.missing(error, self._clock())
+                asking.handle_missing(error, self._clock())
             if local is not None:
                 with local:
                     await asyncio.to_thread(self._check_file, local, url, sha256)
@@ -135,25 +135,25 @@ class Fetcher:
                 yield FetchedAudio(path=Path(f"/dev/fd/{file.fileno()}"), name=file_name or _name(url, disposition))
 
     def _open_local(self, url: str) -> BufferedReader | None:
-        """The file of a URL, open, where it can be read in place: it is what is read later, whatever its name becomes."""
+        """Opens the file of a URL where it can be read in place. The open file is read later, so its path may change."""
         try:
             if self._store.owns(url):
                 return self._store.open_local(url)
             return self._open_allowed(url) if urlsplit(url).scheme == "file" else None
         except (NoRegularFile, ObjectMissing, FileNotFoundError):
             missing = RecordingMissing if self._store.owns(url) else NotThereYet
-            raise missing(f"there is no file at {shown(url)}") from None
+            raise missing(f"there is no file at {redact(url)}") from None
         except (OutsideFolder, ForeignObject):
-            raise FileForbidden(f"{shown(url)} is not in a folder named in STENO_TRANSCRIBER_FILE_FOLDERS") from None
+            raise FileForbidden(f"{redact(url)} is not in a folder named in STENO_TRANSCRIBER_FILE_FOLDERS") from None
         except PermissionError:
-            raise RecordingRefused(f"the transcriber may not read {shown(url)}: check the file's permissions") from None
+            raise RecordingRefused(f"the transcriber may not read {redact(url)}: check the file's permissions") from None
 
     def _open_allowed(self, url: str) -> BufferedReader:
-        """The file of a URL, links and `..` followed. Of what lies outside the folders nothing is told, not even if it is."""
+        """Opens the file of a URL, links and `..` followed. An error does not say whether a file outside the folders exists."""
         parts = urlsplit(url)
         path = unquote(parts.path)
         if parts.netloc not in ("", "localhost") or "\0" in path or not path.startswith("/"):
-            raise UnsupportedUrl(f"{shown(url)} does not name a file of this machine: write file:///folder/name")
+            raise UnsupportedUrl(f"{redact(url)} does not name a file of this machine: write file:///folder/name")
         if not self._folders:
             raise FileForbidden("file:// URLs are not read here: name their folders in STENO_TRANSCRIBER_FILE_FOLDERS")
         return open_below(Path(path), self._folders)
@@ -166,9 +166,10 @@ class Fetcher:
             _check_digest(digest, sha256, url)
 
     def host(self, url: str) -> str:
-        """The server that a recording comes from; none where it lies in our own store or on our own disk.
+        """The host that a recording comes from; empty where it is in our own store or on our own disk.
 
-        Whatever its port: one machine has thousands. Of a literal address of IPv6 the network: one machine has all of it.
+        Without its port, as one machine has thousands; for a literal IPv6 address its network, as one machine may have all of
+        it.
         """
         try:
             parts = urlsplit(url)
@@ -177,8 +178,8 @@ class Fetcher:
         elsewhere = parts.scheme in ("http", "https") and not self._store.owns(url)
         return _machine((parts.hostname or "").rstrip(".")) if elsewhere else ""
 
-    async def _fetch_to(self, file: IO[bytes], url: str, sha256: str, asking: Asking) -> str:
-        """Fetches by one attempt after the other, with pauses, until it is there whole, to come again, or given up.
+    async def _fetch_to(self, file: IO[bytes], url: str, sha256: str, asking: FetchAttempts) -> str:
+        """Attempts the fetch, with pauses, until it is complete, postponed (`FetchLater`), or given up.
 
         Returns its Content-Disposition.
         """
@@ -190,12 +191,12 @@ class Fetcher:
                     digest, disposition = await self._attempt(file, url)
                 break
             except NotThereYet as error:
-                asking.missing(error, self._clock())
+                asking.handle_missing(error, self._clock())
             except SourceFailed as error:
                 metrics.FETCH_FAILURES.inc()
                 too_slow = isinstance(error, SourceTooSlow)
                 try:
-                    pause = asking.failed(error, self._clock(), most=1 if too_slow and known_as_slow else None)
+                    pause = asking.handle_failure(error, self._clock(), most=1 if too_slow and known_as_slow else None)
                 except FetchGivenUp:
                     if too_slow:
                         self._slow[host] = self._clock()
@@ -208,7 +209,7 @@ class Fetcher:
         return disposition
 
     async def _attempt(self, file: IO[bytes], url: str) -> tuple[str, str]:
-        """Streams the recording to the file, over what an attempt before left there.
+        """Streams the recording to the file, which it overwrites from the start.
 
         Returns its SHA-256 and its Content-Disposition.
         """
@@ -230,13 +231,13 @@ class Fetcher:
         return digest.hexdigest(), "".join(dispositions)
 
     async def _pieces(self, url: str, disposed: Callable[[str], None]) -> AsyncGenerator[bytes, None]:
-        """The bytes of the recording; `disposed` is told its Content-Disposition where it has one."""
+        """Gives the bytes of the recording; `disposed` is called with its Content-Disposition where it has one."""
         if self._store.owns(url):
             try:
                 async for piece in self._store.stream(url):
                     yield piece
             except ObjectMissing:
-                raise RecordingMissing(f"the object store has nothing at {shown(url)}") from None
+                raise RecordingMissing(f"the object store has nothing at {redact(url)}") from None
         elif urlsplit(url).scheme in ("http", "https"):
             with _translated_http_errors(url):
                 pace = self._limits.pace(self._clock())
@@ -251,11 +252,11 @@ class Fetcher:
                     disposed(response.headers.get("Content-Disposition", ""))
                     async for piece in response.content.iter_chunked(PIECE_BYTES):
                         if reason := pace.too_slow(len(piece), self._clock()):
-                            raise SourceTooSlow(f"{shown(url)} {reason}")
+                            raise SourceTooSlow(f"{redact(url)} {reason}")
                         yield piece
         else:
             raise UnsupportedUrl(
-                f"{shown(url)} is not a URL that recordings are fetched from: "
+                f"{redact(url)} is not a URL that recordings are fetched from: "
                 "give http(s)://, file:// or an object of this installation's store"
             )
 
@@ -265,33 +266,33 @@ class Fetcher:
             self._check_size(response.content_length or 0, url)
             encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
             if encoding != "identity":  # a little of it may become anything
-                raise RecordingRefused(f"{shown(url)} is sent compressed, which was not asked for (Content-Encoding)")
+                raise RecordingRefused(f"{redact(url)} is sent compressed, which was not asked for (Content-Encoding)")
         elif status == 404:
-            raise NotThereYet(f"there is nothing at {shown(url)} (status 404)", again_in_seconds=_retry_after(response))
+            raise NotThereYet(f"there is nothing at {redact(url)} (status 404)", again_in_seconds=_retry_after(response))
         elif status in NOT_YET:
-            raise NotThereYet(f"{shown(url)} answered {status} {response.reason}", again_in_seconds=_retry_after(response))
+            raise NotThereYet(f"{redact(url)} answered {status} {response.reason}", again_in_seconds=_retry_after(response))
         elif status >= 500 or status in TRY_AGAIN:
-            raise SourceFailed(f"{shown(url)} answered {status} {response.reason}", again_in_seconds=_retry_after(response))
+            raise SourceFailed(f"{redact(url)} answered {status} {response.reason}", again_in_seconds=_retry_after(response))
         elif status == 410:
-            raise RecordingMissing(f"there is nothing at {shown(url)} (status {status})")
+            raise RecordingMissing(f"there is nothing at {redact(url)} (status {status})")
         elif status in (401, 403):
-            raise RecordingRefused(f"{shown(url)} is not handed out (status {status}): give a URL that needs no sign-in")
+            raise RecordingRefused(f"{redact(url)} is not handed out (status {status}): give a URL that needs no sign-in")
         else:
-            raise RecordingRefused(f"{shown(url)} answered {status} {response.reason} instead of a recording")
+            raise RecordingRefused(f"{redact(url)} answered {status} {response.reason} instead of a recording")
 
     def _check_size(self, size: int, url: str) -> None:
         if size > self._limits.max_bytes:
-            raise RecordingTooLarge(f"{shown(url)} has more than the {self._limits.max_bytes} bytes a recording may have")
+            raise RecordingTooLarge(f"{redact(url)} has more than the {self._limits.max_bytes} bytes a recording may have")
 
 
 def _check_digest(digest: str, submitted: str, url: str) -> None:
-    """The digest that was found is told to nobody: whoever submits a URL might learn what is there."""
+    """Compares digests. The error does not have the digest found: a submitter might learn from it what is at a URL."""
     if digest != submitted:
-        raise ChecksumMismatch(f"{shown(url)} has not the bytes with the SHA-256 that was submitted, {submitted}")
+        raise ChecksumMismatch(f"{redact(url)} has not the bytes with the SHA-256 that was submitted, {submitted}")
 
 
 def _retry_after(response: aiohttp.ClientResponse) -> float:
-    """How many seconds a server asks to be left alone."""
+    """The pause that a server asks for by Retry-After, in seconds."""
     pause = parse_retry_after(response.headers.get("Retry-After"), now=datetime.now(UTC))
     return 0.0 if pause is None else pause.total_seconds()
 
@@ -311,15 +312,15 @@ def _name(url: str, disposition: str = "") -> str:
 
 
 def _target(url: str) -> URL:
-    """What is quoted already stays as it is: signatures in queries (Azure's SAS) hold for the very bytes."""
+    """Parses a URL and leaves its percent-encoding as it is: signatures in queries (Azure's SAS) cover the exact bytes."""
     try:
         return URL(url, encoded=re.fullmatch("[!-~]+", url) is not None)
     except (ValueError, IndexError):  # a host, say, that no name can be (RFC 5890); IndexError is yarl's own
-        raise UnsupportedUrl(f"{shown(url)} is not a URL of HTTP") from None
+        raise UnsupportedUrl(f"{redact(url)} is not a URL of HTTP") from None
 
 
-def shown(url: str) -> str:
-    """A URL without what may be secret in it: its user and its query."""
+def redact(url: str) -> str:
+    """Removes the user and the query from a URL, which may hold secrets."""
     parts = urlsplit(url)
     authority, slash, path = (parts.netloc + parts.path).partition("/")
     return f"{parts.scheme}://{authority.rpartition('@')[2]}{slash}{path}"
@@ -331,15 +332,15 @@ def _translated_http_errors(url: str) -> Iterator[None]:
         yield
     # The recording's, or that of a redirect; Python finds some wrong by itself: a port, a host that no name can be (RFC 5890).
     except (ValueError, aiohttp.NonHttpUrlClientError):
-        raise UnsupportedUrl(f"{shown(url)} is not, or leads to what is not, a URL of HTTP") from None
+        raise UnsupportedUrl(f"{redact(url)} is not, or leads to what is not, a URL of HTTP") from None
     except aiohttp.TooManyRedirects:
-        raise RecordingRefused(f"{shown(url)} redirects more than {MAX_REDIRECTS} times") from None
+        raise RecordingRefused(f"{redact(url)} redirects more than {MAX_REDIRECTS} times") from None
     except TimeoutError:
-        raise SourceTooSlow(f"{shown(url)} did not answer in time") from None
+        raise SourceTooSlow(f"{redact(url)} did not answer in time") from None
     except aiohttp.ClientPayloadError:
-        raise SourceFailed(f"{shown(url)} sent less than it announced") from None
+        raise SourceFailed(f"{redact(url)} sent less than it announced") from None
     except aiohttp.ClientError as error:
-        raise SourceFailed(f"{shown(url)} cannot be reached: {type(error).__name__}") from error
+        raise SourceFailed(f"{redact(url)} cannot be reached: {type(error).__name__}") from error
 
 
 @contextmanager
@@ -347,4 +348,4 @@ def _translated_disk_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise NoRoom(f"a recording cannot be kept while it is decoded: {error.strerror or error}") from error
+        raise NoDiskSpace(f"a recording cannot be kept while it is decoded: {error.strerror or error}") from error

@@ -1,14 +1,14 @@
-"""What one channel hears of another: crosstalk, echo, and the same audio on both. Pure.
+"""Finds copies of one channel's sound on another: crosstalk, echo, and the same audio on both. Pure.
 
-A copy is told by its sound alone, and not by its words: two people who both say "okay" make different sounds, while what leaks
-from one leg of a call into the other is the same sound, weaker and a little later. An utterance is buffered beside what another
+A copy is recognised by its sound, not its words: two people who both say "okay" make different sounds, while crosstalk from
+one leg of a call into the other is the same sound, weaker and a little later. An utterance is compared with what another
 channel heard, at the delay at which the two are most alike; where they are alike for a quarter of a second or more and the
 other channel is louder, it is a copy. What else was said in the utterance stays.
 
-Which of two is the copy is decided by their levels. Where these are about equal it is the one on the higher channel. Between
-the two rules lie 0.3 dB in which neither is taken for a copy, so that no sound is lost on both channels.
+The quieter of the two is the copy. Where their levels are about equal it is the one on the higher channel. Between the two
+rules lie 0.3 dB in which neither is taken for a copy, so that no sound is lost on both channels.
 
-What is found is a function of what the channels heard from `LATEST_MS` before the utterance to its end.
+The result is a function of the channels' audio from `LATEST_MS` before the utterance to its end.
 """
 
 from collections import deque
@@ -19,18 +19,6 @@ import numpy as np
 import webrtcvad
 
 from steno.events.records import Observation, ObservationKind
-from steno_transcriber.likeness import (
-    COPIED_FRAMES,
-    FRAME,
-    LATEST_MS,
-    RATE,
-    SILENCE,
-    Energies,
-    Flags,
-    Values,
-    energies,
-    likeness,
-)
 from steno_transcriber.segmenter import (
     DECODED,
     FRAME_MS,
@@ -40,6 +28,18 @@ from steno_transcriber.segmenter import (
     Audio,
     AudioForm,
     SegmenterOptions,
+)
+from steno_transcriber.similarity import (
+    COPIED_FRAMES,
+    FRAME,
+    LATEST_MS,
+    RATE,
+    SILENCE,
+    Energies,
+    Flags,
+    Values,
+    compare,
+    energies,
 )
 from steno_transcriber.speech import SAMPLE_RATE, SAMPLES_PER_MS, Utterance
 
@@ -73,14 +73,14 @@ LOOKED_BACK_MS = 5_000
 
 
 def runs(flags: Flags) -> Iterator[tuple[int, int]]:
-    """Where flags are set: the first of each run, and the one behind its last."""
+    """Gives the runs of set flags: the index of the first, and the one after the last."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
     return zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Copied:
-    """A span of a channel that was a copy, and the mean power over that of its original."""
+class CopiedSpan:
+    """A span of a channel that is a copy, with its mean power relative to the original."""
 
     channel: int
     start_ms: int
@@ -89,23 +89,23 @@ class Copied:
 
     @property
     def observation(self) -> Observation:
-        """What is told of it."""
+        """The observation that reports it."""
         same = self.ratio >= NEARLY_AS_LOUD
         kind = ObservationKind.SAME_ON_BOTH_CHANNELS if same else ObservationKind.CROSSTALK_REMOVED
         return Observation(kind=kind, channel=self.channel, start_ms=self.start_ms, duration_ms=self.duration_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Apart:
-    """An utterance without its copies: what else was said in it, in order of time, and where copies were."""
+class Separated:
+    """An utterance separated into what was said on the channel itself, in order of time, and its copies."""
 
     said: tuple[Utterance, ...]
-    copied: Copied | None = None
+    copied: CopiedSpan | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Copies:
-    """For each frame: whether it is a copy, whether it may be the rim of one, and its power over that of the original."""
+    """For each frame: whether it is a copy, whether it may be the edge of one, and its power relative to the original."""
 
     copied: Flags
     blurred: Flags
@@ -113,27 +113,27 @@ class _Copies:
 
 
 class CopyDetector:
-    """What the channels of a call heard of late, and from it, what in their utterances is a copy.
+    """Holds the recent audio of all channels of a call, and finds copies in their utterances.
 
-    It is told of stretches of audio, each from its beginning, and holds what it was told until that is forgotten.
+    It is given stretches of audio, each from its beginning, and holds them until `forget`.
     """
 
-    def __init__(self, count: int, form: AudioForm, *, tell: Callable[[Observation], None]) -> None:
-        """`tell` is told of copies."""
+    def __init__(self, count: int, form: AudioForm, *, report: Callable[[Observation], None]) -> None:
+        """`report` is called with an observation for each copy."""
         self._form = form
-        self._tell = tell
+        self._report = report
         self._items_per_ms = form.sample_rate * form.sample_items // 1000
         self._pieces: list[deque[Audio]] = [deque() for _ in range(count)]
         self._begin = self._end = 0
 
-    def begin(self, start_ms: int) -> None:
-        """A stretch of audio begins. Nothing was heard before it."""
+    def start(self, start_ms: int) -> None:
+        """Starts a stretch of audio. Earlier audio is dropped."""
         for pieces in self._pieces:
             pieces.clear()
         self._begin = self._end = start_ms * self._items_per_ms
 
-    def hear(self, audio: Iterable[Audio]) -> None:
-        """Take the next audio, as much of each channel. A single one has no others to hear."""
+    def add_audio(self, audio: Iterable[Audio]) -> None:
+        """Adds the next audio, as much of each channel. A single channel is ignored: it has no others."""
         if len(self._pieces) == 1:
             return
         for pieces, piece in zip(self._pieces, audio, strict=True):
@@ -141,7 +141,7 @@ class CopyDetector:
         self._end += len(self._pieces[0][-1])
 
     def forget(self, before_ms: int) -> None:
-        """Nothing that was heard before will be asked for: neither an utterance, nor what others heard shortly before it."""
+        """Drops audio from before a time: no later utterance will begin before it."""
         needed = (before_ms - LATEST_MS) * self._items_per_ms
         while self._pieces[0] and self._begin + len(self._pieces[0][0]) <= needed:
             self._begin += len(self._pieces[0][0])
@@ -150,28 +150,28 @@ class CopyDetector:
 
     @property
     def held_ms(self) -> int:
-        """How much audio of each channel it holds."""
+        """How many milliseconds of each channel it holds."""
         return (self._end - self._begin) // self._items_per_ms
 
-    def sift(self, utterance: Utterance) -> tuple[Utterance, ...]:
-        """What is left of an utterance of what was heard, and tell of the rest."""
-        apart = self.apart(utterance)
+    def remove_copies(self, utterance: Utterance) -> tuple[Utterance, ...]:
+        """Returns the parts of an utterance that are no copies, and reports the copies."""
+        apart = self.separate(utterance)
         if apart.copied is not None:
-            self._tell(apart.copied.observation)
+            self._report(apart.copied.observation)
         return apart.said
 
-    def apart(self, utterance: Utterance) -> Apart:
-        """An utterance of what was heard, without what is a copy of another channel."""
+    def separate(self, utterance: Utterance) -> Separated:
+        """Separates an utterance into what was said on its channel and copies of other channels."""
         end_ms = utterance.audio_start_ms + len(utterance.samples) // SAMPLES_PER_MS
         found = self._copies(utterance.channel, utterance.audio_start_ms, end_ms)
         if found is None:
-            return Apart(said=(utterance,))
+            return Separated(said=(utterance,))
         voiced = _voiced(DECODED.sound(utterance.samples), SAMPLE_RATE)
         said = voiced[: len(found.copied)] & ~found.copied & ~found.blurred
-        return Apart(said=tuple(_parts(utterance, said, found.copied)), copied=_span(utterance, found))
+        return Separated(said=tuple(_parts(utterance, said, found.copied)), copied=_span(utterance, found))
 
-    def drowned(self, utterance: Utterance) -> bool:
-        """Whether another channel is much louder for most of an utterance, or was just before: it may be an echo."""
+    def is_masked(self, utterance: Utterance) -> bool:
+        """Whether another channel is, or just was, much louder for most of an utterance, so that it may be an echo."""
         if len(self._pieces) == 1:
             return False
         end_ms = utterance.audio_start_ms + len(utterance.samples) // SAMPLES_PER_MS
@@ -184,8 +184,8 @@ class CopyDetector:
                 drowned |= loudest >= DROWNING * own
         return bool(2 * np.count_nonzero(drowned) >= len(own))
 
-    def copying(self, channel: int, since_ms: int) -> bool:
-        """Whether nothing but a copy was heard on a channel since then; of long ago nothing is asked."""
+    def is_copying(self, channel: int, since_ms: int) -> bool:
+        """Whether a channel has had nothing but copies since a time, of which only the last second is examined."""
         end_ms = self._end // self._items_per_ms
         begin_ms = max(since_ms, end_ms - LOOKED_BACK_MS)
         found = self._copies(channel, begin_ms, end_ms)
@@ -195,7 +195,7 @@ class CopyDetector:
         return bool(np.count_nonzero(voiced[: len(found.copied)] & ~found.copied & ~found.blurred) < SAID_FRAMES)
 
     def _copies(self, channel: int, begin_ms: int, end_ms: int) -> "_Copies | None":
-        """Of which frames of a stretch other channels hear the original; None where of none."""
+        """The frames of a stretch that are copies of another channel; None where there are none."""
         if len(self._pieces) == 1:
             return None
         own = self._values(channel, begin_ms, end_ms)
@@ -205,7 +205,7 @@ class CopyDetector:
             most_ratio = AS_LOUD if channel > other else WEAKER
             if other == channel:
                 continue
-            found = likeness(own, self._values(other, begin_ms - LATEST_MS, end_ms), most_ratio=most_ratio)
+            found = compare(own, self._values(other, begin_ms - LATEST_MS, end_ms), most_ratio=most_ratio)
             if found is None:
                 continue
             weaker = found.ratio <= most_ratio
@@ -217,7 +217,7 @@ class CopyDetector:
         return _Copies(copied=copied, blurred=blurred, ratios=ratios) if copied.any() else None
 
     def _values(self, channel: int, begin_ms: int, end_ms: int) -> Values:
-        """What a channel heard, at `RATE`; silence where it is not known."""
+        """The samples of a channel at `RATE`; silence where they are not known."""
         step = self._form.sample_rate // RATE
         values = self._form.values(self._heard(channel, begin_ms, end_ms))
         values = values[: len(values) // step * step]
@@ -238,7 +238,7 @@ class CopyDetector:
 
 
 def _voiced(sound: bytes, sample_rate: int) -> Flags:
-    """In which frames there is voice."""
+    """The frames with voice."""
     detector = webrtcvad.Vad(STRICTEST_MODE)
     length = FRAME_MS * sample_rate // 1000 * SOUND_BYTES
     begins = range(0, len(sound) - length + 1, length)
@@ -246,23 +246,23 @@ def _voiced(sound: bytes, sample_rate: int) -> Flags:
 
 
 def _long(flags: Flags, least: int) -> Flags:
-    """Only the runs that are so long."""
+    """The flags, without runs shorter than `least`."""
     long = np.zeros_like(flags)
     for first, last in runs(flags):
         long[first:last] = last - first >= least
     return long
 
 
-def _span(utterance: Utterance, found: _Copies) -> Copied:
+def _span(utterance: Utterance, found: _Copies) -> CopiedSpan:
     first, last = np.flatnonzero(found.copied)[[0, -1]].tolist()
     start_ms = max(utterance.start_ms, utterance.audio_start_ms + first * FRAME_MS)
     end_ms = min(utterance.end_ms, utterance.audio_start_ms + (last + 1) * FRAME_MS)
     ratio = float(np.exp(np.log(found.ratios[found.copied] + SILENCE).mean()))
-    return Copied(channel=utterance.channel, start_ms=start_ms, duration_ms=max(1, end_ms - start_ms), ratio=ratio)
+    return CopiedSpan(channel=utterance.channel, start_ms=start_ms, duration_ms=max(1, end_ms - start_ms), ratio=ratio)
 
 
 def _parts(utterance: Utterance, said: Flags, copied: Flags) -> Iterator[Utterance]:
-    """What was said in an utterance beside copies, cut where nothing was for as long as an utterance may pause."""
+    """Gives the parts of an utterance between copies, cut at pauses as long as those between utterances."""
     padding = utterance.padding_before_ms // FRAME_MS
     said[:padding] = False
     said[padding + utterance.duration_ms // FRAME_MS :] = False

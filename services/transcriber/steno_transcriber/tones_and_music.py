@@ -1,4 +1,4 @@
-"""Whether an utterance is nothing but a tone or music. Pure, cheap, and a function of its samples alone.
+"""Classifies an utterance as a tone, as music, or as neither. Pure: a function of its samples alone.
 
 Voice activity lets through whatever sounds like a voice for a moment: ringing, beeps, hold music. What tells them from speech
 is that their partials stay where they are: a note, or the tone of an exchange, keeps its frequency for a third of a second and
@@ -65,7 +65,7 @@ note that begins would be a swell."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measures:
-    """What was measured of an utterance. Shares are from 0 to 1."""
+    """The measures of an utterance. Shares are from 0 to 1."""
 
     #: Throughout, and where it is least over some half a second.
     lines: float
@@ -79,7 +79,7 @@ class Measures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sound:
-    """What an utterance sounds like; `surely` where nobody speaks in it, whatever an engine would write."""
+    """The class of an utterance; `surely` where nobody speaks in it, whatever an engine would recognise."""
 
     kind: ObservationKind
     surely: bool
@@ -95,8 +95,8 @@ MUSIC_MS = 3_000
 """Shorter music is not told from somebody who holds a vowel."""
 
 
-def sound_of(samples: Samples) -> Sound | None:
-    """What an utterance sounds like; None where that is speech, or nothing known here.
+def classify(samples: Samples) -> Sound | None:
+    """Classify an utterance as a tone or music; None where it is speech or anything else.
 
     Args:
         samples: of the utterance, with its padding, as the engines get them.
@@ -123,7 +123,7 @@ def _surely_music(measured: Measures) -> bool:
 
 
 def measure(samples: Samples) -> Measures | None:
-    """Measure an utterance; None where there is next to nothing in lines, nothing audible, or what is no number."""
+    """Measure an utterance; None where it has almost no lines, no audible sound, or samples that are not numbers."""
     sound = np.ascontiguousarray(samples[::2], dtype=np.float32)
     if len(sound) < WINDOW + (_LINE_LOOKS - 1) * HOP:
         return None
@@ -163,7 +163,7 @@ Row = npt.NDArray[np.float64]
 
 
 def _lines(power: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-    """Where there are lines: peaks that last, and what lies beside them."""
+    """The bins that belong to lines: peaks that last, and their neighbours."""
     rising = power[:, 1:] > power[:, :-1]
     peaks = np.zeros(power.shape, dtype=bool)
     peaks[:, 1:-1] = rising[:, :-1] & ~rising[:, 1:]
@@ -182,7 +182,7 @@ def _lines(power: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
 
 
 def _in_two_peaks(power: npt.NDArray[np.float32]) -> Row:
-    """The energy in the two strongest peaks of each look."""
+    """The energy in the two strongest peaks of each spectrum."""
     rest = power.copy()
     looks = np.arange(len(power))[:, np.newaxis]
     around = np.arange(-_BESIDE, _BESIDE + 1)
@@ -195,14 +195,14 @@ def _in_two_peaks(power: npt.NDArray[np.float32]) -> Row:
 
 
 def _shares(part: Row, whole: Row, audible: npt.NDArray[np.bool_], looks: int) -> Row:
-    """The shares of a part in the whole over so many looks on end, wherever one of them is `audible`."""
+    """The shares of a part in the whole over runs of spectra, wherever one of them is `audible`."""
     heard = _means(audible, looks) > 0
     shares: Row = _means(part, looks)[heard] / _means(whole, looks)[heard]
     return shares
 
 
 def _means(row: npt.NDArray[Any], looks: int) -> Row:
-    """The mean of each so many in a row; of all, where there are fewer."""
+    """The moving average of a row over a number of spectra; of all, where there are fewer."""
     looks = min(looks, len(row))
     sums = np.concatenate([np.zeros(1), np.cumsum(row)])
     means: Row = (sums[looks:] - sums[:-looks]) / looks

@@ -7,9 +7,9 @@ from contextlib import AsyncExitStack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from steno_transcriber import fetch_places
-from steno_transcriber.fetch_pace import Pace
-from steno_transcriber.fetch_places import FetchPlaces, NoPlace, Place
+from steno_transcriber.fetch import slots
+from steno_transcriber.fetch.limits import MinimumPace
+from steno_transcriber.fetch.slots import FetchSlots, NoFreeSlot, Slot
 
 
 class Call:
@@ -51,8 +51,8 @@ class Crowd:
 
     def __init__(self, *, at_once: int = 6, slow: int = 8) -> None:
         self.later = Later()
-        self.places = FetchPlaces(at_once=at_once, slow=slow, later=self.later)
-        self.inside: dict[str, Place] = {}
+        self.places = FetchSlots(at_once=at_once, slow=slow, later=self.later)
+        self.inside: dict[str, Slot] = {}
         self._leave: dict[str, asyncio.Event] = {}
         self.tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -63,7 +63,7 @@ class Crowd:
         return name in self.inside
 
     async def _be(self, name: str, host: str) -> None:
-        async with self.places.taken(host) as place:
+        async with self.places.acquire(host) as place:
             self.inside[name] = place
             try:
                 await self._leave[name].wait()
@@ -117,7 +117,7 @@ async def test_slow_servers_of_any_number_of_names_leave_room_for_the_quick() ->
     await crowd.passes(6)
     assert "good" in crowd.inside
     ended = [task for task in crowd.tasks.values() if task.done()]
-    assert [type(task.exception()) for task in ended] == [NoPlace]
+    assert [type(task.exception()) for task in ended] == [NoFreeSlot]
     await crowd.passes(60)
     assert len(crowd.inside) == 14
 
@@ -131,7 +131,7 @@ async def test_a_fetch_ends_for_nobody_that_could_not_have_its_place() -> None:
     for number in range(4):
         await crowd.come(f"big {number}", "big.example")
     await crowd.come("call", "good.example")
-    crowd.inside["call"].fetched()
+    crowd.inside["call"].finish_fetch()
     await crowd.passes(60)
     assert sorted(crowd.inside) == ["big 0", "big 1", "call", "slow 0", "slow 1"]
 
@@ -158,7 +158,7 @@ async def test_servers_never_take_all_handlers() -> None:
     assert 6 + 8 < handled <= crowd.places.handlers - 2 * 6
     for task in crowd.tasks.values():
         if task.done():
-            assert isinstance(task.exception(), NoPlace)
+            assert isinstance(task.exception(), NoFreeSlot)
         task.cancel()
 
 
@@ -168,7 +168,7 @@ async def test_what_is_fetched_moves_nowhere() -> None:
     for number in range(6):
         await crowd.come(f"call {number}", "good.example")
         for place in crowd.inside.values():
-            place.fetched()
+            place.finish_fetch()
     await crowd.passes(60)
     assert len(crowd.inside) == 6
     assert not await crowd.come("next", "good.example")
@@ -178,13 +178,13 @@ async def test_what_is_fetched_moves_nowhere() -> None:
 
 async def test_who_waits_in_vain_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """It lets go of what others could do meanwhile."""
-    monkeypatch.setattr(fetch_places, "PATIENCE_SECONDS", 0.01)
-    places = FetchPlaces(at_once=1, slow=1, later=Later())
-    async with places.taken("a.example"):
-        with pytest.raises(NoPlace):
-            async with places.taken("b.example"):
+    monkeypatch.setattr(slots, "PATIENCE_SECONDS", 0.01)
+    places = FetchSlots(at_once=1, slow=1, later=Later())
+    async with places.acquire("a.example"):
+        with pytest.raises(NoFreeSlot):
+            async with places.acquire("b.example"):
                 pass
-    async with places.taken("b.example"):
+    async with places.acquire("b.example"):
         pass
 
 
@@ -197,7 +197,7 @@ async def test_a_service_that_stops_sends_away_who_waits() -> None:
     await crowd.come("late")
     await crowd.go("call")
     for name in ("next", "late"):
-        with pytest.raises(NoPlace, match="stops"):
+        with pytest.raises(NoFreeSlot, match="stops"):
             await crowd.tasks[name]
     await crowd.places.run()
 
@@ -214,7 +214,7 @@ async def test_no_lane_ever_holds_more_than_it_has(steps: list[tuple[str, str]])
                 number += 1
                 await crowd.come(f"{host}/{number}", host)
             case "fetched" if names:
-                crowd.inside[names[0]].fetched()
+                crowd.inside[names[0]].finish_fetch()
             case "go" if names:
                 await crowd.go(names[0])
             case "cancel" if waiting := [name for name in crowd.tasks if name not in crowd.inside]:
@@ -228,11 +228,11 @@ async def test_no_lane_ever_holds_more_than_it_has(steps: list[tuple[str, str]])
     await asyncio.gather(*crowd.tasks.values(), return_exceptions=True)
     async with AsyncExitStack() as all_places:
         for host in ("", "", "x", "y"):
-            await asyncio.wait_for(all_places.enter_async_context(crowd.places.taken(host)), 1)
+            await asyncio.wait_for(all_places.enter_async_context(crowd.places.acquire(host)), 1)
 
 
-def pace() -> Pace:
-    return Pace(began=0, window_seconds=30, least_bytes_per_second=1_000, total_seconds=900)
+def pace() -> MinimumPace:
+    return MinimumPace(began=0, window_seconds=30, least_bytes_per_second=1_000, total_seconds=900)
 
 
 def test_a_tarpit_is_too_slow() -> None:

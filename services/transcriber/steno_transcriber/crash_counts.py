@@ -1,9 +1,9 @@
 """Counts crashes while a recording is decoded, in the object store, so that the next worker finds the count.
 
-Before a recording is decoded, a mark says that it is; at its end the mark goes. A mark that is found is that of a transcriber
-that died meanwhile. Of what was being decoded then one may be the cause, and all are under suspicion: such a recording is
-decoded while no other suspect is, so that the next death tells which it was. A decoder that dies
-tells at once. One that the machine cannot begin tells nothing.
+Before a recording is decoded, its count of deaths is raised in the store; at the end of decoding it is deleted. A count that is
+found means that a transcriber died meanwhile. Each recording that was being decoded then may be the cause and is a suspect: it
+is decoded while no other suspect is, so that the next death shows which one it was. When the decoder process dies, the cause is
+known at once. A decoder process that cannot be started counts for nothing.
 """
 
 import json
@@ -21,25 +21,25 @@ MOST_DEATHS = 3
 
 
 class DecodingGivenUp(Permanent):
-    """A recording cannot be decoded: its decoder or the transcriber died of it, or so it seems, too often."""
+    """A recording is not decoded again: its decoder or the transcriber died too often while decoding it."""
 
     error_class = "decoder_died"
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
-    """What became of earlier attempts at a recording."""
+class CrashCount:
+    """How often the transcriber or the decoder died while a recording was decoded."""
 
     deaths: int = 0
     crashes: int = 0
 
     @property
     def suspect(self) -> bool:
-        """Whether it is to be decoded while no other suspect is."""
+        """Whether the recording is to be decoded while no other suspect is."""
         return self.deaths > 0
 
     def check(self) -> None:
-        """Raises `DecodingGivenUp` where there were enough."""
+        """Raises `DecodingGivenUp` where a limit is reached."""
         if self.crashes >= MOST_CRASHES:
             raise DecodingGivenUp(f"the recording ended its decoder {self.crashes} times; its media is damaged, or an attack")
         if self.deaths >= MOST_DEATHS:
@@ -47,38 +47,38 @@ class Past:
                 f"the transcriber died {self.deaths} times while it decoded the recording, the last times as the only suspect"
             )
 
-    def begun(self) -> "Past":
-        """As it is to be found if this process dies now."""
-        return Past(self.deaths + 1, self.crashes)
+    def after_death(self) -> "CrashCount":
+        """The count after one more death of the transcriber."""
+        return CrashCount(self.deaths + 1, self.crashes)
 
-    def crashed(self) -> "Past":
-        """As it is once its decoder has died."""
-        return Past(self.deaths, self.crashes + 1)
+    def after_crash(self) -> "CrashCount":
+        """The count after one more crash of the decoder."""
+        return CrashCount(self.deaths, self.crashes + 1)
 
 
-class Attempts:
-    """The marks."""
+class CrashCounts:
+    """The counts of all recordings, in the object store."""
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
 
-    async def past(self, recording_id: str) -> Past:
-        """What became of earlier attempts.
+    async def read(self, recording_id: str) -> CrashCount:
+        """Reads the count of a recording.
 
         Raises:
             StoreUnavailable: try again later.
         """
         try:
             mark = json.loads(await self._store.get(f"{self._store.url}/{_key(recording_id)}"))
-            return Past(int(mark["deaths"]), int(mark["crashes"]))
+            return CrashCount(int(mark["deaths"]), int(mark["crashes"]))
         except ObjectMissing:
-            return Past()
+            return CrashCount()
         except (ValueError, KeyError, TypeError):
-            return Past(deaths=1)  # whoever wrote it died of it
+            return CrashCount(deaths=1)  # whoever wrote it died of it
 
-    async def keep(self, recording_id: str, past: Past) -> None:
-        """Writes what is to be found; nothing where there is nothing to say. Raises like `past`."""
-        if past == Past():
+    async def write(self, recording_id: str, past: CrashCount) -> None:
+        """Writes the count of a recording, or deletes it where it is zero. Raises like `read`."""
+        if past == CrashCount():
             await self._store.delete(f"{self._store.url}/{_key(recording_id)}")
         else:
             content = json.dumps({"deaths": past.deaths, "crashes": past.crashes}).encode()

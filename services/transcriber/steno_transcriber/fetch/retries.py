@@ -1,12 +1,12 @@
 """Decides what follows where a recording could not be fetched: another attempt, one later, or none. Pure.
 
-| what its source says | what follows |
+| what the source answers | what follows |
 |---|---|
-| it is not there yet | it comes again later, for `missing_seconds`; then `RecordingMissing` |
-| it is in trouble, or broke off | `attempts` with growing pauses within `give_up_seconds`; then `FetchGivenUp` |
+| it is not there yet | `FetchLater` for `missing_seconds`; then `RecordingMissing` |
+| the server failed, or the transfer broke off | `attempts` with growing pauses within `give_up_seconds`; then `FetchGivenUp` |
 
-`Retry-After` lengthens a pause up to what is left of that time. Who has to wait for long does not wait here, where it would
-keep a place from others, but comes again (`ComeAgain`, which the kernel lets wait without a slot).
+`Retry-After` lengthens a pause up to what is left of that time. A recording with a long pause does not wait here, where it
+would hold a slot, but is handled again later (`FetchLater`, for which the kernel holds no slot).
 """
 
 from collections.abc import Iterator
@@ -16,29 +16,29 @@ from typing import NoReturn
 
 from steno.retry import RetryPolicy
 from steno_transcriber.bounded_cache import BoundedCache
-from steno_transcriber.fetch_errors import ComeAgain, FetchGivenUp, NotThereYet, RecordingMissing, SourceFailed
-from steno_transcriber.fetch_pace import FetchLimits
+from steno_transcriber.fetch.errors import FetchGivenUp, FetchLater, NotThereYet, RecordingMissing, SourceFailed
+from steno_transcriber.fetch.limits import FetchLimits
 
 BETWEEN_ATTEMPTS = RetryPolicy(first_seconds=1, longest_seconds=30)
 LONGEST_RETRY_AFTER_HERE = 5.0
 REMEMBERED = 10_000
 FORGOTTEN_AFTER_SECONDS = 600.0
-"""Who should have come again and has not for so long comes as if for the first time."""
+"""The attempts at a recording that is not tried again for so long are forgotten."""
 
 
 @dataclass(kw_only=True, slots=True)
-class Asking:
-    """How long and how often a recording has been asked for."""
+class FetchAttempts:
+    """The attempts at one recording: since when, how many, and since when it is missing."""
 
     limits: FetchLimits
     began: float
     attempts: int = 0
     missing_since: float | None = None
-    #: When it is to come again.
+    #: When it is to be tried again.
     due: float = 0.0
 
-    def missing(self, error: NotThereYet, now: float) -> NoReturn:
-        """It is not there yet. Raises `ComeAgain` or `RecordingMissing`."""
+    def handle_missing(self, error: NotThereYet, now: float) -> NoReturn:
+        """Handles that nothing is at the URL yet. Raises `FetchLater` or `RecordingMissing`."""
         if self.missing_since is None:
             self.missing_since = now
         waited = now - self.missing_since
@@ -49,14 +49,14 @@ class Asking:
         self.began, self.attempts = now, 0
         self._later(error, min(error.again_in_seconds, left), now)
 
-    def failed(self, error: SourceFailed, now: float, *, most: int | None = None) -> float:
-        """The source failed; gives the seconds until the next attempt.
+    def handle_failure(self, error: SourceFailed, now: float, *, most: int | None = None) -> float:
+        """Handles a failure of the source; returns the seconds until the next attempt.
 
         Args:
-            most: attempts at most; by default those of the limits.
+            most: maximum number of attempts; by default that of the limits.
 
         Raises:
-            ComeAgain, FetchGivenUp: there is none here.
+            FetchLater, FetchGivenUp: there is no next attempt now.
         """
         self.attempts += 1
         left = self.limits.give_up_seconds - (now - self.began)
@@ -69,24 +69,24 @@ class Asking:
 
     def _later(self, error: SourceFailed, seconds: float, now: float) -> NoReturn:
         self.due = now + seconds
-        raise ComeAgain(f"{error}; the recording comes again later", again_in_seconds=seconds) from error
+        raise FetchLater(f"{error}; the recording comes again later", again_in_seconds=seconds) from error
 
 
-class Patience:
-    """What is known of recordings that come again, by URL."""
+class FetchHistory:
+    """Remembers the attempts at recordings that are to be tried again, by URL."""
 
     def __init__(self, limits: FetchLimits) -> None:
         self._limits = limits
-        self._asked: BoundedCache[str, Asking] = BoundedCache(REMEMBERED)
+        self._asked: BoundedCache[str, FetchAttempts] = BoundedCache(REMEMBERED)
 
     @contextmanager
-    def asking(self, url: str, now: float) -> Iterator[Asking]:
-        """A recording is asked for, for the first time or again; it is remembered where the block raises `ComeAgain`."""
+    def attempts_at(self, url: str, now: float) -> Iterator[FetchAttempts]:
+        """Gives the attempts at a URL so far, and remembers them where the block raises `FetchLater`."""
         asking = self._asked.pop(url, None)
         if asking is None or now > asking.due + FORGOTTEN_AFTER_SECONDS:
-            asking = Asking(limits=self._limits, began=now)
+            asking = FetchAttempts(limits=self._limits, began=now)
         try:
             yield asking
-        except ComeAgain:
+        except FetchLater:
             self._asked[url] = asking
             raise

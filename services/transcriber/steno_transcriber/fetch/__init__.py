@@ -1,0 +1,1 @@
+"""Fetches recordings from their URLs to local files."""
