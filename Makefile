@@ -22,8 +22,9 @@ help:  ## Show this list
 run: $(INSTALLED) .venv/fetched  ## Run the suite and the demo (ONCE=1: stop when every sample came back; DATA=folder)
 	$(BIN)/steno up --demo $(if $(ONCE),--once) $(if $(DATA),--data $(DATA))
 
+# Three work on two cores: a third of the time a test waits for a process, a session, a call that is spoken.
 test: $(INSTALLED) .venv/fetched prerequisites  ## Run all tests (ARGS="-k name" for some)
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 20 --durations-min 10 $(ARGS)
+	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --durations 20 --durations-min 10 $(ARGS)
 
 lint: $(INSTALLED)  ## Check style, types, layers and generated files
 	$(BIN)/ruff check .
