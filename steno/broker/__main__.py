@@ -1,6 +1,6 @@
-"""`python -m steno.broker fetch` fetches Kafka's jars ahead of time; `python -m steno.broker lock` pins them anew.
+"""The commands `python -m steno.broker fetch`, which fetches Kafka's jars, and `python -m steno.broker lock`, which pins them.
 
-What is fetched is started once, so that Java keeps what it loads, and later starts take half the work.
+`fetch` also starts Kafka once, to fill Java's start-up cache, which halves the work of later starts.
 """
 
 import sys
@@ -11,7 +11,7 @@ from steno.broker.startup_training import make_startup_cache
 
 
 def main(arguments: list[str]) -> str | None:
-    """Does what it is told, and returns what went wrong, for the exit status and standard error."""
+    """Runs a command; returns an error message for standard error and the exit status, or None."""
     try:
         match arguments:
             case ["fetch"]:
@@ -35,7 +35,7 @@ def _make_startup_cache() -> None:
 
 
 def _show(done: int, total: int) -> None:
-    """A line that is written over while it is a person who looks."""
+    """Shows the progress in one line that is overwritten, on a terminal only."""
     if sys.stderr.isatty():
         print(f"Kafka's jars: {done / 1e6:.0f} of {total / 1e6:.0f} MB", end="\r", file=sys.stderr)  # noqa: T201
 

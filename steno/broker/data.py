@@ -1,4 +1,4 @@
-"""The data folder of a cluster on this machine, and how each of its brokers is started.
+"""Prepares the data folder of a cluster on this machine, and the command that starts each broker.
 
 ```
 DATA/cluster.json          the cluster's id, and the ports of each node
@@ -33,7 +33,7 @@ from steno.local_ports import free_port, is_free
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerCommand:
-    """How one broker of a prepared data folder is started, any number of times.
+    """The command that starts one broker of a prepared data folder, any number of times.
 
     The broker's process is the one that `argv` starts (it replaces itself, the process id stays). It must be started by the
     process that prepared the folder, and on Linux it is killed when the *thread* that started it ends, so that no broker

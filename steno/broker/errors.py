@@ -1,4 +1,4 @@
-"""What can go wrong with a broker on this machine, named by what the caller should do. Pure.
+"""The errors of a broker on this machine. Pure.
 
 ```
 StenoError
@@ -16,7 +16,7 @@ from steno.errors import StenoError
 
 
 class BrokerError(StenoError):
-    """The broker of this machine cannot run; the message says why and what to do."""
+    """The broker cannot run; the message says why and what to do."""
 
     error_class: ClassVar[str] = "broker"
 

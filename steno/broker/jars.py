@@ -1,6 +1,6 @@
-"""Kafka's jars: which ones (`jars.lock.toml`), fetched once into a cache, verified every time.
+"""Fetches the jars of Kafka that `jars.lock.toml` pins into a cache, and verifies them at every use.
 
-`python -m steno.broker fetch` fetches them ahead of time; `python -m steno.broker lock` writes the lock anew for `KAFKA`.
+`python -m steno.broker fetch` fetches them ahead of time; `python -m steno.broker lock` writes a new lock for `KAFKA`.
 """
 
 import hashlib
@@ -58,7 +58,7 @@ class Jar:
 
 
 def read_lock(path: Path = LOCK_FILE) -> tuple[Jar, ...]:
-    """The pinned jars.
+    """Reads the pinned jars from a lock file.
 
     Raises:
         JarsUnavailable: the file is not a lock.
@@ -77,9 +77,9 @@ def read_lock(path: Path = LOCK_FILE) -> tuple[Jar, ...]:
 def fetch(
     jars: Iterable[Jar] | None = None, *, cache: Path | None = None, progress: Progress | None = None
 ) -> tuple[Path, ...]:
-    """The pinned jars as files, whose digests were verified by this call.
+    """Fetches missing jars, verifies the digests of all, and returns their paths.
 
-    What is missing is fetched; what an earlier, interrupted call fetched is kept. Many processes may call it at once: one
+    What an earlier, interrupted call fetched is kept. Many processes may call it at once: one
     fetches, the others wait and verify. It blocks: call it from a thread.
 
     Raises:
@@ -107,7 +107,7 @@ def fetch(
 
 
 class _Count:
-    """Bytes fetched so far, told to the progress callback."""
+    """Counts the bytes fetched so far for the progress callback."""
 
     def __init__(self, total: int, progress: Progress | None) -> None:
         self._total, self._progress, self._done = total, progress, 0
@@ -121,7 +121,7 @@ class _Count:
 
     @contextmanager
     def download(self, _filename: str, _size: int) -> Iterator[Callable[[int], None]]:
-        """What jgo asks for: a context that gives a function to be called with the size of each piece."""
+        """The callback of jgo: a context that gives a function to be called with the size of each piece."""
         yield self.add
 
 
@@ -176,7 +176,7 @@ def _maven(folder: Path, count: _Count) -> Any:
 
 
 def write_lock(path: Path = LOCK_FILE) -> tuple[Jar, ...]:
-    """Resolves Kafka and its logging anew, fetches every jar, and pins what came.
+    """Resolves Kafka and its logging again, fetches every jar, and writes a new lock.
 
     Raises:
         JarsUnavailable: something could not be fetched.

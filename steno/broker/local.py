@@ -1,4 +1,4 @@
-"""A real Kafka on this machine, started and stopped from Python: one broker, or a cluster of three."""
+"""Starts and stops a real Kafka on this machine from Python: one broker, or a cluster of three."""
 
 import asyncio
 import os
@@ -23,7 +23,7 @@ _POLL_SECONDS = 0.02
 
 
 class LocalBroker:
-    """One broker process of a prepared data folder. It can be started again after every kind of end."""
+    """One broker process of a prepared data folder. It can be started again however it ended."""
 
     def __init__(self, command: BrokerCommand) -> None:
         self._command = command
@@ -32,17 +32,17 @@ class LocalBroker:
 
     @property
     def node_id(self) -> int:
-        """Which broker of its cluster this is, from 1."""
+        """The id of this broker in its cluster, from 1."""
         return self._command.node_id
 
     @property
     def address(self) -> str:
-        """Where this broker listens, host:port."""
+        """The address of this broker, host:port."""
         return self._command.bootstrap_servers.split(",")[self.node_id - 1]
 
     @property
     def log_path(self) -> Path:
-        """The broker's own log."""
+        """The path of the broker's own log."""
         return self._command.log_path
 
     @property
@@ -105,7 +105,7 @@ class LocalBroker:
             raise BrokerFailed(f"broker {self.node_id} ended with status {status}")
 
     def explained(self, error: BrokerFailed) -> BrokerFailed:
-        """The same error with the end of this broker's output and log."""
+        """Adds the end of this broker's output and log to an error."""
         lines = []
         for path in (self._output_path, self.log_path):
             if path.exists() and path.stat().st_mtime >= self._launched_at - 1:
@@ -130,14 +130,14 @@ class LocalBroker:
             await self._ended(_STOP_SECONDS)
 
     def pause(self) -> None:
-        """Freezes the broker (SIGSTOP), and returns once it stands still: its connections stay open and nothing answers."""
+        """Suspends the broker (SIGSTOP), and returns once it has stopped: connections stay open, nothing answers."""
         self._signal(signal.SIGSTOP)
         if self._process is not None:
             # Its threads stop one by one; the system tells when the last one has.
             os.waitpid(self._process.pid, os.WUNTRACED)
 
     def resume(self) -> None:
-        """Lets a frozen broker go on (SIGCONT)."""
+        """Continues a suspended broker (SIGCONT)."""
         self._signal(signal.SIGCONT)
 
     @property
@@ -182,8 +182,8 @@ class LocalCluster:
     ) -> None:
         """
         Args:
-            data: the folder of its records, kept when it stops and found again when it starts. Without one, a folder of its own
-                is made at the start and thrown away at the stop.
+            data: the folder of its records, kept when it stops and used again when it starts. Without one, a temporary
+                folder is made at the start and removed at the stop.
             brokers: 1, or 3 (three copies of everything, two must acknowledge, so that one may die).
             java: which Java, see `find_java`.
             progress: told about the jars fetched at the first start.
@@ -198,7 +198,7 @@ class LocalCluster:
 
     @property
     def pids(self) -> tuple[int, ...]:
-        """The processes that run."""
+        """The ids of the running processes."""
         return tuple(broker.pid for broker in self.brokers if broker.pid is not None)
 
     async def start(self, *, timeout_seconds: float = 60) -> None:
@@ -246,7 +246,7 @@ class LocalCluster:
             await asyncio.gather(*(broker.stop() for broker in self.brokers))
 
     async def kill(self) -> None:
-        """Kills all brokers (SIGKILL), as a loss of power would; their data stays, `start` goes on with it."""
+        """Kills all brokers (SIGKILL), as a loss of power would; their data stays for the next `start`."""
         await asyncio.gather(*(broker.kill() for broker in self.brokers))
 
     def _throw_away(self) -> None:

@@ -1,4 +1,4 @@
-"""The configuration of a broker on this machine: what Kafka reads (`server.properties`), how it logs, how Java is started."""
+"""The configuration of a broker on this machine: `server.properties`, logging, and Java's options."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""When a Kafka is ready: not when its port opens, but when a topic can be created on it."""
+"""Waits until Kafka is ready, which is when a topic can be created, not when its port opens."""
 
 import asyncio
 import time
@@ -20,7 +20,7 @@ async def wait_ready(
     node_ids: Collection[int] = (),
     check: Callable[[], None] = lambda: None,
 ) -> None:
-    """Returns as soon as a topic can be created; nothing is created by asking.
+    """Waits until a topic can be created; it only asks, and creates none.
 
     Args:
         bootstrap_servers: addresses, host:port, by commas; all of them must answer.
@@ -29,7 +29,7 @@ async def wait_ready(
         check: called between tries; what it raises ends the waiting (the process is gone, say).
 
     Raises:
-        BrokerFailed: not ready in time; says what was still amiss.
+        BrokerFailed: not ready in time; the message says what was missing.
     """
     deadline = time.monotonic() + timeout_seconds
     while True:

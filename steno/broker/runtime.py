@@ -1,4 +1,4 @@
-"""The Java that runs Kafka: the one that comes with `steno[broker]`, or one on the machine where that is asked for."""
+"""Finds the Java that runs Kafka: the one of `steno[broker]`, or one on the machine where the user chooses it."""
 
 import os
 import re
@@ -17,14 +17,14 @@ _VERSION = re.compile(r'version "(?:1\.)?(\d+)')
 
 
 def find_java(choice: str | None = None) -> Path:
-    """The `java` program to run Kafka with.
+    """Finds the `java` program to run Kafka with.
 
     Args:
         choice: `"system"` for the one on this machine (`JAVA_HOME`, then the search path), else the path of a `java` program
             or of a Java home. Without it the environment's `STENO_BROKER_JAVA` decides, and without that the bundled runtime.
 
     Raises:
-        JavaNotFound: there is none, or it is too old.
+        JavaNotFound: there is no Java, or it is too old.
     """
     wanted = choice or os.environ.get(VARIABLE)
     if not wanted:

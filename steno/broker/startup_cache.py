@@ -1,6 +1,6 @@
-"""Where Java's cache of a start of Kafka lies (an AOT cache, JEP 483 and 514), and the flags that have a start use it.
+"""The path of Java's start-up cache for Kafka (an AOT cache, JEP 483 and 514), and the flags to use it.
 
-It holds the classes that Kafka loads, parsed and linked: a start with it takes half the processor time of one without.
+The cache has the classes that Kafka loads, parsed and linked: a start with it takes half the processor time.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ _VERSION = re.compile(r'^JAVA_VERSION="(\d+)', re.MULTILINE)
 
 
 def cache_file(java: Path, jars: Sequence[Path]) -> Path | None:
-    """The cache of these jars in this Java, whether it has been made or not; None for a Java that has no such caches.
+    """The path of the cache for jars and a Java, whether it exists or not; None for a Java without such caches.
 
     Java takes a cache for the very files it was made of, by their times and sizes, so these name it.
     """
@@ -36,7 +36,7 @@ def cache_file(java: Path, jars: Sequence[Path]) -> Path | None:
 
 
 def flags(java: Path, jars: Sequence[Path]) -> tuple[str, ...]:
-    """What Java is told so that it uses the cache; nothing where there is none yet."""
+    """The flags that make Java use the cache; empty where there is no cache yet."""
     file = cache_file(java, jars)
     # Two of its many adapters have names that Java takes for each other: it warns, and makes them anew.
     return (f"-XX:AOTCache={file}", "-Xlog:aot*=error") if file is not None and file.exists() else ()

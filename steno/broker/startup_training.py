@@ -1,4 +1,4 @@
-"""Makes Java's cache of a start of Kafka: starts a broker on a folder that is thrown away, and has Java keep what it loads."""
+"""Makes Java's start-up cache for Kafka, by a start of a broker on a temporary folder."""
 
 import asyncio
 from dataclasses import replace
@@ -16,7 +16,7 @@ _END_SECONDS = 180.0
 
 
 def make_startup_cache() -> Path | None:
-    """The cache, made if it is not there yet, which takes some seconds; None for a Java that has no such caches.
+    """Makes the cache if it does not exist, in some seconds; returns its path, or None for a Java without such caches.
 
     Raises:
         BrokerError: the broker does not run.

@@ -1,1 +1,1 @@
-"""Where things are kept: objects and rows."""
+"""Storage of objects and of database rows."""

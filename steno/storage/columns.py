@@ -1,4 +1,4 @@
-"""Types of columns, the same in SQLite and PostgreSQL."""
+"""Column types that behave the same in SQLite and PostgreSQL."""
 
 from datetime import UTC, datetime
 
@@ -6,7 +6,7 @@ from sqlalchemy import DateTime, Dialect, TypeDecorator
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware UTC datetime in both databases (SQLite keeps no time zone, so it is put back when it is read)."""
+    """A column of aware UTC datetimes (SQLite stores no time zone, so it is added when a value is read)."""
 
     impl = DateTime(timezone=True)
     cache_ok = True

@@ -1,4 +1,4 @@
-"""Databases: SQLite (WAL) for one machine, PostgreSQL for many; a service that keeps rows owns one and migrates it."""
+"""Connects to and migrates databases: SQLite (WAL) for one machine, PostgreSQL for many. Each service owns its own."""
 
 import asyncio
 import sqlite3
@@ -25,17 +25,17 @@ _MIGRATION_LOCK = 0x5354454E4F
 
 
 class DatabaseUnavailable(Retryable):
-    """The database is away, full or busy: the same transaction may go through later."""
+    """The database is unreachable, full or busy; the same transaction may succeed later."""
 
     error_class = "database_unavailable"
 
 
 @contextmanager
 def failures_told_apart() -> Iterator[None]:
-    """Around work on a database: what it says about a statement of ours is left as it is.
+    """Translates errors of the database about itself; errors about a statement of ours are left as they are.
 
     Raises:
-        DatabaseUnavailable: it says something about itself, which will pass.
+        DatabaseUnavailable: the database is unreachable, full or busy.
     """
     try:
         yield
@@ -48,7 +48,7 @@ def failures_told_apart() -> Iterator[None]:
 
 
 def connect(url: str) -> AsyncEngine:
-    """An engine for `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/NAME`.
+    """Makes an engine for `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/NAME`.
 
     Raises:
         ValueError: the URL names another kind of database.

@@ -1,8 +1,8 @@
-"""Opens files that must lie below a folder, so that the file that was checked is the file that is read.
+"""Opens files that must lie below given folders, safe against links that change between check and opening.
 
-A name that somebody else chose is resolved first, links and `..` and all; what it resolves to must lie below a folder; then it
-is opened from that folder on, one part after the other, without following a link. A part that becomes a link between the check
-and the opening makes the opening fail. What is no regular file (a folder, a pipe, a device) is refused, and never waited for.
+A path is resolved first, with links and `..`; the result must lie below a folder; then it is opened from that folder, one part
+after the other, without following links. A part that becomes a link between the check and the opening makes the opening fail.
+Anything but a regular file (a folder, a pipe, a device) is refused without blocking.
 """
 
 import errno
@@ -23,23 +23,23 @@ _NOT_THERE = frozenset(
 
 
 class OutsideFolder(Exception):
-    """A path leads out of the folders it must stay in; whether anything is there is not said."""
+    """A path leads out of the allowed folders; the message does not say whether anything exists there."""
 
 
 class NoRegularFile(Exception):
-    """There is no regular file at the path: nothing, a folder, a link that was not resolved, a pipe, a device."""
+    """There is no regular file at the path, but nothing, a folder, an unresolved link, a pipe or a device."""
 
 
 def open_below(path: Path, folders: Sequence[Path]) -> BufferedReader:
     """Opens a file for reading whose resolved path lies below one of the folders.
 
     Args:
-        path: absolute; its links are followed, as long as they lead to what is below a folder.
-        folders: resolved themselves.
+        path: absolute; links are followed as long as they stay below a folder.
+        folders: the allowed folders, resolved.
 
     Raises:
         OutsideFolder, NoRegularFile: see there.
-        OSError: it cannot be opened for another reason, for want of permission say.
+        OSError: it cannot be opened for another reason, such as missing permission.
     """
     if "\0" in str(path):
         raise NoRegularFile
@@ -71,7 +71,7 @@ def open_folder(path: Path) -> int:
     """Opens a folder by its absolute path, not following a link on the way; the caller closes it.
 
     Raises:
-        OSError: it is not there, or a part of the path is a link or no folder.
+        OSError: it does not exist, or a part of the path is a link or not a folder.
     """
     here = os.open("/", _PASS)
     for name in path.parts[1:]:

@@ -11,7 +11,7 @@ from steno.tenants import Caller
 
 
 def seen_by(caller: Caller, tenant: ColumnElement[str]) -> ColumnElement[bool]:
-    """The condition that a row is one that a caller sees."""
+    """The condition that a caller sees a row."""
     return true() if caller.everything else tenant == caller.tenant
 
 

@@ -1,7 +1,7 @@
-"""Objects: recordings and result documents, in a local folder, S3, Azure Blob or Google Cloud Storage.
+"""Stores objects (recordings, result documents) in a local folder, S3, Azure Blob or Google Cloud Storage.
 
-An object is named by its URL, which is what travels on topics, and which anybody may have written: a store touches only what
-is its own. Its keys are plain ones (see `_is_plain`), and in a local folder no link leads out of it.
+An object is named by its URL, which is part of records that anybody may have written: a store accepts only URLs of its own
+objects. Keys are plain (see `_is_plain`), and in a local folder no link leads out of it.
 """
 
 import asyncio
@@ -44,13 +44,13 @@ class ForeignObject(Permanent):
 
 
 class StoreUnavailable(Retryable):
-    """The store cannot be reached or cannot take more (a full disk, say)."""
+    """The store cannot be reached or is full."""
 
     error_class = "store_unavailable"
 
 
 class ObjectStore:
-    """One place for objects, given by URL: `file:///folder`, `s3://bucket/prefix`, `az://…`, `gs://…`.
+    """A store of objects, by its URL: `file:///folder`, `s3://bucket/prefix`, `az://…`, `gs://…`.
 
     Credentials of the cloud stores come from the environment, as their own tools read them.
     """
@@ -70,30 +70,30 @@ class ObjectStore:
             raise ValueError(f"{url!r} is not an object store: give file:///folder, s3://…, az://… or gs://…")
 
     async def put(self, key: str, data: bytes | AsyncIterator[bytes]) -> str:
-        """Keeps an object, whole or not at all, in place of an older one; returns its URL.
+        """Stores an object atomically, in place of an older one; returns its URL.
 
         Raises:
-            StoreUnavailable: it could not be kept.
+            StoreUnavailable: it could not be stored.
         """
         with _translated(key):
             await obstore.put_async(self._store, self._inside(key), data)
         return f"{self.url}/{key}"
 
     async def move(self, url: str, key: str) -> str:
-        """Gives an object another key, in place of an older one there; returns its new URL. Raises like `get`."""
+        """Moves an object to another key, in place of an older one there; returns its new URL. Raises like `get`."""
         with _translated(key):
             await obstore.rename_async(self._store, self._key(url), self._inside(key), overwrite=True)
         return f"{self.url}/{key}"
 
     async def get(self, url: str, *, below: str = "") -> bytes:
-        """The whole of an object.
+        """Reads a whole object.
 
         Args:
-            below: The prefix, a path without its last slash, that its key must have; by default any key will do.
+            below: The prefix that its key must have, a path without its last slash; by default any key is allowed.
 
         Raises:
             ObjectMissing: there is none.
-            ForeignObject: the URL is not of this store, or its key has not that prefix.
+            ForeignObject: the URL is not of this store, or its key does not have that prefix.
             StoreUnavailable: try again later.
         """
         key = self._key(url)
@@ -106,7 +106,7 @@ class ObjectStore:
             return bytes(await result.bytes_async())
 
     async def stream(self, url: str) -> AsyncIterator[bytes]:
-        """An object piece by piece; raises like `get`."""
+        """Reads an object in pieces; raises like `get`."""
         key = self._key(url)
         with _translated(key):
             if self._folder is not None:
@@ -119,7 +119,7 @@ class ObjectStore:
                 yield bytes(piece)
 
     async def size(self, url: str) -> int:
-        """The bytes of an object; raises like `get`."""
+        """The size of an object in bytes; raises like `get`."""
         key = self._key(url)
         with _translated(key):
             if self._folder is not None:
@@ -127,7 +127,7 @@ class ObjectStore:
             return int((await obstore.head_async(self._store, key))["size"])
 
     async def delete(self, url: str) -> None:
-        """Removes an object; one that is not there is no error."""
+        """Deletes an object; a missing one is not an error."""
         key = self._key(url)
         try:
             with _translated(key):
@@ -146,10 +146,10 @@ class ObjectStore:
             return sorted([f"{self.url}/{entry['path']}" async for page in pages for entry in page])
 
     async def clear(self, prefix: str) -> None:
-        """Removes all objects under a prefix, and what of folders a local store has of it; none there is no error.
+        """Deletes all objects under a prefix, and its folders in a local store; a prefix without objects is not an error.
 
         Raises:
-            StoreUnavailable: try again later; some may be gone.
+            StoreUnavailable: try again later; some may be deleted.
         """
         with _translated(prefix):
             if self._folder is not None:
@@ -159,10 +159,10 @@ class ObjectStore:
                 await obstore.delete_async(self._store, [entry["path"] for entry in page])
 
     async def sweep(self, prefix: str, *, older_than: timedelta) -> int:
-        """Removes the objects under a prefix that are older than that, and says how many.
+        """Deletes the objects under a prefix that are older than a span, and returns how many.
 
-        In a local folder that takes in what a killed process was still writing; a cloud store ends such uploads by a rule of
-        its own.
+        In a local folder this includes files that a killed process was still writing; a cloud store removes such uploads by its
+        own rules.
 
         Raises:
             StoreUnavailable: try again later.
@@ -182,15 +182,15 @@ class ObjectStore:
             return len(old)
 
     def owns(self, url: str) -> bool:
-        """Whether a URL names what can be an object of this store."""
+        """Whether a URL can be that of an object of this store."""
         return url.startswith(f"{self.url}/") and _is_plain(url.removeprefix(f"{self.url}/"))
 
     def open_local(self, url: str) -> BufferedReader | None:
-        """An object open for reading, where the store is a local folder: it can be read in place. Otherwise None.
+        """Opens an object of a local folder for reading in place; returns None for other stores.
 
         Raises:
             ObjectMissing, ForeignObject: as `get`.
-            OSError: it cannot be opened, for want of permission say.
+            OSError: it cannot be opened, for example for lack of permission.
         """
         key = self._key(url)
         return None if self._folder is None else self._open(key)
@@ -211,7 +211,7 @@ class ObjectStore:
         return self._inside(url.removeprefix(f"{self.url}/"))
 
     def _inside(self, key: str) -> str:
-        """The key, whose file lies in the folder of a local store even if it, or a folder above it, is a link."""
+        """Returns a key after checking that its file lies in the folder of a local store, links resolved."""
         if self._folder is not None and not resolved_below(self._folder / key, self._folder):
             raise ForeignObject(f"{key} leads out of the store {self.url}")
         return key
@@ -237,10 +237,10 @@ class ObjectStore:
 
 
 def _is_plain(key: str) -> bool:
-    """Whether a key means the same to every store and to a file system, however often its percent signs are decoded.
+    """Whether a key has the same meaning in every store and file system, however often it is percent-decoded.
 
-    Not with empty parts, `.` or `..` in it, nor control characters, nor what ends a path in a URL (RFC 3986 §3) or parts it on
-    other systems.
+    A key with empty parts, `.` or `..`, control characters, or characters that end or divide a path in a URL (RFC 3986 §3) or
+    on other systems is not plain.
     """
     try:
         if len(key.encode()) > _MOST_KEY_BYTES:
@@ -274,7 +274,7 @@ def _sweep_folder(folder: Path, before: float) -> int:
 
 
 def _unless_closed(failure: OSError) -> None:
-    """A folder that is gone meanwhile, or that this user may not list, is passed over."""
+    """Skips a folder that was deleted meanwhile, or that this user may not list."""
     if not isinstance(failure, FileNotFoundError | PermissionError):
         raise failure
 

@@ -1,4 +1,4 @@
-"""Transactions, and inserts that both databases take."""
+"""Transactions, and inserts for both kinds of database."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -13,13 +13,13 @@ from steno.storage.database import failures_told_apart
 
 @asynccontextmanager
 async def transaction(engine: AsyncEngine, *, snapshot: bool = False) -> AsyncIterator[AsyncConnection]:
-    """One transaction, committed at the end of the block.
+    """Runs the block in one transaction, which is committed at its end.
 
     Args:
-        snapshot: All statements see one moment (on SQLite they do anyway).
+        snapshot: All statements see the same state of the database (on SQLite they always do).
 
     Raises:
-        DatabaseUnavailable: the database is away, busy or full; nothing of the block was kept.
+        DatabaseUnavailable: the database is unreachable, busy or full; the transaction was rolled back.
     """
     with failures_told_apart():
         async with engine.connect() as connection:
@@ -30,12 +30,12 @@ async def transaction(engine: AsyncEngine, *, snapshot: bool = False) -> AsyncIt
 
 
 def insert_into(database: AsyncConnection | AsyncEngine, table: Table) -> sqlite.Insert | postgresql.Insert:
-    """An insert in the words of the database, which can say what happens where a row with the same key is there."""
+    """Makes an insert in the dialect of the database, which supports `ON CONFLICT`."""
     return sqlite.insert(table) if database.dialect.name == "sqlite" else postgresql.insert(table)
 
 
 async def insert_once(connection: AsyncConnection, table: Table, values: Mapping[str, Any]) -> bool:
-    """Inserts a row unless one with its primary key is there; says whether it did.
+    """Inserts a row unless one with its primary key exists; returns whether it did.
 
     On PostgreSQL it waits for a transaction that is inserting the same row.
     """

@@ -1,4 +1,4 @@
-"""Logs: one line an event, its name dotted, its fields beside it; call id and trace bound, never what was said."""
+"""Configures logging: one line for each event, with fields, call id and trace id, and never the text of a call."""
 
 import logging
 import sys
@@ -11,7 +11,7 @@ from steno.settings import TelemetrySettings
 
 
 def configure(settings: TelemetrySettings, service: str) -> None:
-    """Sends every log line of the process, libraries' too, to standard error in the format of the settings."""
+    """Sends all logs of the process, including those of libraries, to standard error in the format of the settings."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,

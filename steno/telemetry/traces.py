@@ -1,6 +1,6 @@
-"""Traces: OpenTelemetry by hand at the seams (job, phrase, insight, delivery), carried over every topic by `traceparent`.
+"""Tracing: OpenTelemetry spans for jobs, phrases, insights and deliveries, linked over topics by `traceparent`.
 
-Spans are recorded, and leave the process, only where a collector is set; the trace ids are made and carried in any case.
+Spans are recorded and sent only where a collector is set; trace ids are made and passed on in any case.
 Source: W3C Trace Context; OpenTelemetry semantic conventions for messaging.
 """
 
@@ -26,7 +26,7 @@ _end: Callable[[], None] | None = None
 
 
 def configure(settings: TelemetrySettings, service: str) -> None:
-    """Has the process's spans sent to the collector of the settings, if one is set; see `shutdown`."""
+    """Sends the process's spans to the collector of the settings, if one is set; ended by `shutdown`."""
     global _end
     if not settings.otlp_endpoint:
         # Nothing is recorded, and what came with a trace passes it on unchanged. Left unset, it would cost twice as much.
@@ -46,7 +46,7 @@ def configure(settings: TelemetrySettings, service: str) -> None:
 
 
 def shutdown() -> None:
-    """Sends the spans that have not left yet; a collector that does not answer holds the process up for seconds at most."""
+    """Sends the remaining spans; waits for a collector that does not answer for seconds at most."""
     if _end is not None:
         # In a thread, since it takes up to half a minute and no limit can be set to it.
         sending = threading.Thread(target=_end, daemon=True)
@@ -55,7 +55,7 @@ def shutdown() -> None:
 
 
 def inject() -> dict[str, bytes]:
-    """The headers that carry the current span to whoever reads the message."""
+    """The headers that pass the current span on to the reader of a message."""
     carrier: dict[str, str] = {}
     _PROPAGATOR.inject(carrier)
     return {name: value.encode("ascii") for name, value in carrier.items()}
@@ -65,7 +65,7 @@ def inject() -> dict[str, bytes]:
 def continued(
     headers: Mapping[str, bytes | str], name: str, *, kind: SpanKind = SpanKind.CONSUMER, **attributes: AttributeValue
 ) -> Iterator[Span]:
-    """A span that continues the trace in the headers of a message or request, current inside the block."""
+    """Starts a span that continues the trace in the headers of a message or request, current inside the block."""
     carrier = {
         field: value.decode("ascii", "replace") if isinstance(value, bytes) else value
         for field in _FIELDS
@@ -81,13 +81,13 @@ def continued(
 
 @contextmanager
 def span(name: str, *, kind: SpanKind = SpanKind.INTERNAL, **attributes: AttributeValue) -> Iterator[Span]:
-    """A span under the current one, current inside the block."""
+    """Starts a span under the current one, current inside the block."""
     with _tracer().start_as_current_span(name, kind=kind, attributes=attributes) as current:
         yield current
 
 
 def _beginning() -> Span:
-    """The root of a trace of which nothing is recorded here, and whose flags say so."""
+    """The root span of a trace that is not recorded here, with flags that say so."""
     return NonRecordingSpan(SpanContext(_random_id(128), _random_id(64), is_remote=False))
 
 
