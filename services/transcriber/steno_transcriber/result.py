@@ -10,7 +10,7 @@ from steno.events import ids
 from steno.events.recognition import RecognitionOptions
 from steno.events.records import Observation, Phrase, RecordingSubmitted, Role, Word
 from steno.events.result_document import RESULT_PREFIX
-from steno_transcriber.audio.wire import Flaws
+from steno_transcriber.audio.wire_format import Flaws
 from steno_transcriber.engines.port import EngineInfo, FinalAnswer
 from steno_transcriber.speech import Recognition, Utterance
 

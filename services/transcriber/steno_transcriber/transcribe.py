@@ -10,7 +10,7 @@ from steno.events.records import Observation, RecordingSubmitted
 from steno_transcriber import metrics
 from steno_transcriber.audio.decoders import DecodedAudio, Decoders
 from steno_transcriber.audio.errors import Stopped
-from steno_transcriber.audio.wire import Block
+from steno_transcriber.audio.wire_format import Block
 from steno_transcriber.decode_pool import DecodePool
 from steno_transcriber.engines.port import SpeechEngine, UtteranceEngine
 from steno_transcriber.fetch.fetcher import FetchedAudio

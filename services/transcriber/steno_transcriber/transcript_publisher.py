@@ -9,7 +9,7 @@ from steno.events import ids
 from steno.events.catalogue import PHRASES, TRANSCRIPTS
 from steno.events.records import Observation, Phrase, TranscriptCompleted, TranscriptFailed, TranscriptStarted
 from steno.kafka.errors import RecordRefused
-from steno_transcriber.audio.wire import Flaws
+from steno_transcriber.audio.wire_format import Flaws
 from steno_transcriber.publisher import Publisher
 
 log = structlog.get_logger("steno.transcriber")

@@ -10,10 +10,10 @@ import av
 import numpy as np
 import numpy.typing as npt
 import pytest
-from steno_transcriber.audio import child, track, wire
+from steno_transcriber.audio import decoder_child, track, wire_format
 from steno_transcriber.audio.decode import AudioFormat, open_audio
 from steno_transcriber.audio.errors import UnreadableAudio
-from steno_transcriber.audio.wire import Kind
+from steno_transcriber.audio.wire_format import Kind
 from steno_transcriber.speech import SAMPLE_RATE
 from support.recordings import sample_call
 
@@ -200,13 +200,13 @@ def what_a_decoder_tells(path: Path) -> tuple[Kind, bytes]:
     reading, writing = os.pipe()
     with path.open("rb") as file:
         try:
-            child.decode(file.fileno(), writing, name=path.name, headerless=None)
+            decoder_child.decode(file.fileno(), writing, name=path.name, headerless=None)
         except RuntimeError:
             pass
         finally:
             os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
-        kind, length = wire.header(pipe.read(wire.HEADER.size))
+        kind, length = wire_format.read_header(pipe.read(wire_format.HEADER.size))
         return kind, pipe.read(length)
 
 
@@ -230,15 +230,15 @@ def test_no_error_of_the_library_passes_for_one_of_ours(tmp_path: Path, monkeypa
 
 def test_an_error_of_ours_is_told_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A decoder that has a bug says so, for the log; the recording is not called broken."""
-    monkeypatch.setattr(child, "read_audio", raising(RuntimeError("a bug")))
+    monkeypatch.setattr(decoder_child, "read_audio", raising(RuntimeError("a bug")))
     assert what_a_decoder_tells(tone(tmp_path / "call.wav")) == (Kind.FAULT, b"RuntimeError('a bug')")
 
 
 def test_a_file_that_cannot_be_read_is_told_as_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is the disk's fault where a read fails, and there alone."""
-    monkeypatch.setattr(child.File, "read", raising(OSError(5, "input/output error")))
+    monkeypatch.setattr(decoder_child.File, "read", raising(OSError(5, "input/output error")))
     kind, payload = what_a_decoder_tells(tone(tmp_path / "call.wav"))
-    assert (kind, wire.read_unread(payload)) == (Kind.UNREAD, 5)
+    assert (kind, wire_format.read_unread(payload)) == (Kind.UNREAD, 5)
 
 
 def raising(error: Exception) -> Any:

@@ -18,7 +18,7 @@ from steno_transcriber.audio.errors import DecoderLost
 from steno_transcriber.audio.fork_server import ForkServer
 from steno_transcriber.audio.request import Request
 
-REQUEST = Request(name="call.wav", headerless=None, memory_bytes=1, cpu_seconds=1).packed()
+REQUEST = Request(name="call.wav", headerless=None, memory_bytes=1, cpu_seconds=1).pack()
 
 
 @pytest.fixture

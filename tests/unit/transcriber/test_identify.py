@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from steno_transcriber.audio.decode import open_audio
 from steno_transcriber.audio.errors import UnreadableAudio
-from steno_transcriber.audio.guess import LEAST_BYTES, coding_of, sampled
+from steno_transcriber.audio.guess_coding import LEAST_BYTES, guess_coding, read_samples
 from support.effort import examples
 from support.recordings import sample_call
 
@@ -170,11 +170,11 @@ def test_no_call_is_taken_for_another_coding() -> None:
         samples = speech(call, seconds=30)
         for coding in (Headerless.MULAW, Headerless.ALAW, Headerless.SLIN, Headerless.L16):
             data = encoded(samples, CODECS[coding][0], 8_000)
-            found = coding_of(sampled(lambda offset, size, data=data: data[offset : offset + size], len(data)))  # type: ignore[misc]
+            found = guess_coding(read_samples(lambda offset, size, data=data: data[offset : offset + size], len(data)))  # type: ignore[misc]
             assert found in (coding, None), call
             sure += found is coding
         for other in (dialogic(samples[:80_000]), zlib.compress(samples.tobytes()), encoded(samples, "g722", 16_000)):
-            assert coding_of(other) is None
+            assert guess_coding(other) is None
     assert sure > 3.5 * len(CALLS)
 
 
@@ -200,7 +200,7 @@ def test_a_format_that_there_is_not_is_told(tmp_path: Path) -> None:
 def test_little_is_not_sure() -> None:
     """Of less than half a second nothing is said."""
     data = encoded(speech(sample_call()), "pcm_mulaw", 8_000)
-    assert coding_of(data[: LEAST_BYTES - 1]) is None
+    assert guess_coding(data[: LEAST_BYTES - 1]) is None
 
 
 @pytest.mark.skipif(not CASES.exists(), reason="the cases are not on this machine")

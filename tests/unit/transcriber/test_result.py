@@ -7,7 +7,7 @@ from typing import Any
 import jsonschema_rs
 import numpy as np
 import pytest
-from steno_transcriber.audio.wire import Flaws
+from steno_transcriber.audio.wire_format import Flaws
 from steno_transcriber.result import Spoken, Transcript, document, document_key, phrases, recording_id
 from steno_transcriber.speech import Recognition, Utterance, Word
 

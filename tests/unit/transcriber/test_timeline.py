@@ -74,7 +74,7 @@ def test_what_was_lost_is_told_from_what_never_was() -> None:
     line = Timeline(RATE)
     assert line.place(FRAME, begins=SECOND) == Silence(samples=SECOND, damaged=False)
     assert line.place(FRAME, begins=2 * SECOND, lost=FRAME) == Silence(samples=SECOND - FRAME, damaged=True)
-    assert line.lose(FRAME) == Silence(samples=FRAME, damaged=True)
+    assert line.add_loss(FRAME) == Silence(samples=FRAME, damaged=True)
     assert line.position == 2 * SECOND + 2 * FRAME
 
 

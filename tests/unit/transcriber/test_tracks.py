@@ -12,9 +12,9 @@ import numpy.typing as npt
 import pytest
 from steno_transcriber.audio.decode import open_audio
 from steno_transcriber.audio.errors import UnreadableAudio
-from steno_transcriber.audio.samples import Resampler, remapped
+from steno_transcriber.audio.samples import Resampler, remap
 from steno_transcriber.audio.track import Track
-from steno_transcriber.audio.wire import Flaws
+from steno_transcriber.audio.wire_format import Flaws
 from steno_transcriber.speech import SAMPLE_RATE
 from support.made_media import later, tones, write
 
@@ -206,10 +206,10 @@ def test_channels_are_mapped_to_those_of_the_beginning() -> None:
     """One is copied to all, all are mixed into one, of others those missing are silent and those too many left out."""
     one = np.array([[1.0], [0.5]], dtype=np.float32)
     two = np.array([[1.0, 0.0], [0.5, 0.25]], dtype=np.float32)
-    assert remapped(one, 3).tolist() == [[1.0] * 3, [0.5] * 3]
-    assert remapped(two, 1).tolist() == [[0.5], [0.375]]
-    assert remapped(two, 3).tolist() == [[1.0, 0.0, 0.0], [0.5, 0.25, 0.0]]
-    assert remapped(remapped(two, 3), 2).tolist() == two.tolist()
+    assert remap(one, 3).tolist() == [[1.0] * 3, [0.5] * 3]
+    assert remap(two, 1).tolist() == [[0.5], [0.375]]
+    assert remap(two, 3).tolist() == [[1.0, 0.0, 0.0], [0.5, 0.25, 0.0]]
+    assert remap(remap(two, 3), 2).tolist() == two.tolist()
 
 
 @pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 48_000])

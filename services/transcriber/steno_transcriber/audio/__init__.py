@@ -1,1 +1,1 @@
-"""Audio files become samples."""
+"""Decodes audio files to samples."""

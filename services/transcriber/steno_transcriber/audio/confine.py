@@ -1,4 +1,4 @@
-"""Takes from a process what decoding does not need, before it looks at media: files, network, other processes, memory, time.
+"""Confines a decoder process: no files, no network, no other processes, bounded memory and time.
 
 What a platform does not have is left out: macOS has no seccomp and does not hold a process to its memory.
 """
@@ -45,11 +45,11 @@ _CALLS = {
 
 
 def confine(*, parent: int, memory_bytes: int, cpu_seconds: int) -> None:
-    """Confines this process for good. It must have all it will read and write open, and all modules imported.
+    """Confines this process for good. All files must be open, and all modules imported, before.
 
     Args:
-        parent: the process id of its parent, with which it ends.
-        memory_bytes: how much more than now it may take.
+        parent: the process id of its parent; it ends when that ends.
+        memory_bytes: how much more memory than now it may use.
         cpu_seconds: of processor time, from its start.
     """
     libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
@@ -81,13 +81,13 @@ def _limit(kind: int, most: int, for_good: int | None = None) -> None:
 
 
 def _first_to_go() -> None:
-    """When the machine runs out of memory, the kernel ends this process rather than the service."""
+    """Makes the kernel kill this process before the service when the machine runs out of memory."""
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def _pages() -> tuple[int, int]:
-    """Bytes of address space and of data that this process has."""
+    """The bytes of address space and of data of this process."""
     fields = Path("/proc/self/statm").read_text().split()
     return int(fields[0]) * resource.getpagesize(), int(fields[5]) * resource.getpagesize()
 
@@ -97,7 +97,7 @@ class _Program(ctypes.Structure):
 
 
 def _filter_calls(libc: ctypes.CDLL) -> None:
-    """Lets through the calls of the table alone, where the kernel can filter them and the table knows the architecture."""
+    """Allows only the system calls of the table, where the kernel can filter them and the table has the architecture."""
     if platform.machine() not in _CALLS:
         return
     architecture, calls = _CALLS[platform.machine()]

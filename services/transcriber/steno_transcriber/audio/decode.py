@@ -1,6 +1,6 @@
-"""Decodes what recorders write: any container and codec ffmpeg knows, as a stream of 16 kHz blocks, channels apart.
+"""Decodes recordings of any container and codec that ffmpeg knows, to blocks at 16 kHz with separate channels.
 
-The media is hostile until shown otherwise: a service decodes it in a process of its own (`decoders`), never in this one.
+Media may be hostile: a service decodes it in a separate process (`decoders`), never in its own.
 """
 
 import re
@@ -17,12 +17,12 @@ from av.stream import Disposition
 
 from steno.audio_files import HEADERLESS_SUFFIXES, suffix_of
 from steno_transcriber.audio.errors import UnreadableAudio
+from steno_transcriber.audio.ffmpeg_io import Opened, Source, WatchedFile, library_errors
 from steno_transcriber.audio.files import Readable, WithHeader, read_at
 from steno_transcriber.audio.identify import ASK, identify
-from steno_transcriber.audio.library import Opened, Source, WatchedFile, library_errors
 from steno_transcriber.audio.track import Track
-from steno_transcriber.audio.wav_header import says_less
-from steno_transcriber.audio.wire import AudioFormat, Block, Flaws, outlandish
+from steno_transcriber.audio.wav_header import understates_length
+from steno_transcriber.audio.wire_format import AudioFormat, Block, Flaws, format_fault
 from steno_transcriber.speech import SAMPLE_RATE
 
 __all__ = ["AudioFile", "AudioFormat", "Block", "open_audio", "read_audio"]
@@ -46,7 +46,7 @@ _IMPOSSIBLE = re.compile(
 
 
 def _audio_decoders() -> str:
-    """The audio decoders of ffmpeg. No other is ever opened, not even to find out what a video stream holds."""
+    """The audio decoders of ffmpeg. No other decoder is opened, not even to identify a video stream."""
     names = []
     for name in sorted(av.codecs_available):
         try:
@@ -65,7 +65,7 @@ class AudioFile:
     """An open recording, read once from front to back by `blocks()`."""
 
     def __init__(self, opened: Opened, again: Callable[[int], Opened], *, name: str, log: str = "") -> None:
-        """`again` opens the file once more, from a place in it. `log` is what ffmpeg said when it opened the container."""
+        """`again` opens the file once more, from a position. `log` has ffmpeg's messages about opening the container."""
         self._name = name
         self._opened = opened
         self._again = again
@@ -79,7 +79,7 @@ class AudioFile:
             raise UnreadableAudio(f"{name} is encoded by a codec that is not known (its tag: {tag[1] if tag else 'none'})")
         if not codec.sample_rate or not codec.channels:
             raise UnreadableAudio(f"{name} does not say its sample rate and channels{_hint(log)}")
-        if wrong := outlandish(codec.channels, codec.sample_rate):
+        if wrong := format_fault(codec.channels, codec.sample_rate):
             raise UnreadableAudio(f"{name} {wrong}")
         self.format = AudioFormat(
             container=container.format.name,
@@ -129,7 +129,7 @@ class AudioFile:
 
 @contextmanager
 def open_audio(path: Path, *, name: str | None = None, headerless: str | None = None) -> Iterator[AudioFile]:
-    """Open a recording that is known to be no attack, in this very process. Arguments and errors are those of `read_audio`.
+    """Open a trusted recording in this process. Arguments and errors are those of `read_audio`.
 
     Raises:
         OSError: the file cannot be read.
@@ -144,8 +144,8 @@ def read_audio(file: Readable, *, name: str, headerless: str | None = None) -> I
 
     Args:
         file: the open file.
-        name: what to call it in errors; its suffix counts where the content does not tell.
-        headerless: how it is coded if it has no header (a `steno.audio_files.Headerless`), as its submitter says.
+        name: its name in errors; the suffix counts where the content does not identify the format.
+        headerless: its coding if it has no header (a `steno.audio_files.Headerless`), by its submitter.
 
     Raises:
         UnreadableAudio: it is not audio.
@@ -165,7 +165,7 @@ def read_audio(file: Readable, *, name: str, headerless: str | None = None) -> I
         "protocol_whitelist": "none",  # a container that names other files is not followed to them
         "max_streams": str(MOST_STREAMS),
     }
-    if says_less(partial(read_at, file), size):
+    if understates_length(partial(read_at, file), size):
         options["ignore_length"] = "1"
     watched = WatchedFile(WithHeader(found.header, file) if found.header else file)
     log: list[tuple[int, str, str]] = []
@@ -188,7 +188,7 @@ def read_audio(file: Readable, *, name: str, headerless: str | None = None) -> I
 
 
 def _chosen(streams: Any) -> list[Any]:
-    """The tracks of a recording: all where each is one channel, else the one that its container calls the default."""
+    """Chooses the tracks of a recording: all where each has one channel, else the default track of the container."""
     known = [stream for stream in streams if _is_known(stream)]
     if len(known) > 1 and all(stream.codec_context.channels == 1 for stream in known):
         return known[:MOST_TRACKS]
@@ -198,11 +198,11 @@ def _chosen(streams: Any) -> list[Any]:
 
 def _is_known(stream: Any) -> bool:
     codec = stream.codec_context
-    return codec is not None and not outlandish(codec.channels, codec.sample_rate)
+    return codec is not None and not format_fault(codec.channels, codec.sample_rate)
 
 
 def _side_by_side(tracks: list[Iterator[Block]]) -> Iterator[Block]:
-    """The channels of all tracks; one that ends before another is silent from there."""
+    """Joins the channels of all tracks; a track that ends before another is continued by silence."""
     if len(tracks) == 1:
         yield from tracks[0]
         return
@@ -227,6 +227,6 @@ def _unopened(said: str) -> str:
 
 
 def _hint(said: str) -> str:
-    """What ffmpeg found impossible, where it said so."""
+    """The reason that ffmpeg gave, if any."""
     found = _IMPOSSIBLE.search(said)
     return f" ({found[0].strip()})" if found else ""

@@ -1,7 +1,7 @@
-"""Decodes recordings in processes of their own, one each, with bounds on memory and time, no other file and no network.
+"""Decodes each recording in a separate process with bounded memory and time, no other file and no network.
 
-A crash, a loop or a bomb costs the recording that brought it. What comes back is the same, sample for sample, as if it were
-decoded here. Decoders are forked, in milliseconds, from a process that has ffmpeg loaded (`fork_server`).
+A crash, an endless loop or a decompression bomb fails only that recording. The samples are the same as if decoded here.
+Decoders are forked, in milliseconds, from a process that has ffmpeg loaded (`fork_server`).
 """
 
 import json
@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from steno.audio_files import LONGEST_FILE_NAME
-from steno_transcriber.audio import wire
+from steno_transcriber.audio import wire_format
 from steno_transcriber.audio.errors import DecoderDied, DecoderLost, Stopped, UnreadableAudio
 from steno_transcriber.audio.request import STATUS, Request
-from steno_transcriber.audio.wire import AudioFormat, Block, Flaws, Kind
+from steno_transcriber.audio.wire_format import AudioFormat, Block, Flaws, Kind
 from steno_transcriber.speech import SAMPLE_RATE
 
 MEBI = 1 << 20
@@ -44,7 +44,7 @@ main()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """What decoding one recording may take; each grows with its size."""
+    """Limits on decoding one recording, which grow with its size."""
 
     memory_bytes: int
     """Beyond what every decoder shares with the others."""
@@ -55,8 +55,8 @@ class Bounds:
     """Altogether, by us for it."""
 
     @classmethod
-    def of(cls, size: int) -> "Bounds":
-        """The bounds of a recording of so many bytes.
+    def for_size(cls, size: int) -> "Bounds":
+        """The limits for a recording of a size in bytes.
 
         An index of a long recording in MP4 takes twice the bytes of its audio at the worst; the slowest codec decodes
         100 kB in a second of a slow processor.
@@ -73,7 +73,9 @@ class Bounds:
 class Decoders:
     """The decoders of a process; any number of threads may use them."""
 
-    def __init__(self, *, bounds: Callable[[int], Bounds] = Bounds.of, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, *, bounds: Callable[[int], Bounds] = Bounds.for_size, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._bounds = bounds
         self._clock = clock
         self._lock = threading.Lock()
@@ -84,13 +86,13 @@ class Decoders:
     def open(
         self, path: Path, *, name: str, headerless: str | None = None, stop: Callable[[], bool] = lambda: False
     ) -> Iterator["DecodedAudio"]:
-        """A recording, decoded while it is read.
+        """Opens a recording, which is decoded while it is read.
 
         Raises:
-            UnreadableAudio: it is not audio, or takes more than a recording may.
-            DecoderDied: its decoder did.
-            DecoderLost: there is none to be had; try again later.
-            Stopped: `stop` says so; it is asked again and again.
+            UnreadableAudio: it is not audio, or exceeds the limits.
+            DecoderDied: its decoder died.
+            DecoderLost: no decoder can be started; try again later.
+            Stopped: `stop` returned True; it is called repeatedly.
             OSError: the file cannot be read.
         """
         with path.open("rb", buffering=0) as file, ExitStack() as ours:
@@ -110,13 +112,13 @@ class Decoders:
                     pipe = ours.enter_context(os.fdopen(reading, "rb", buffering=0))
                     theirs.callback(os.close, writing)
                     _enlarge(reading)
-                    self._begin(request.packed(), [file.fileno(), writing, far_life.fileno()])
+                    self._begin(request.pack(), [file.fileno(), writing, far_life.fileno()])
             except OSError as error:
                 raise DecoderLost(f"no decoder can be begun: {error.strerror or error}") from error
             yield DecodedAudio(file, pipe, life, name=name, bounds=bounds, stop=stop, clock=self._clock)
 
     def close(self) -> None:
-        """Ends the process that decoders come from, and all of them."""
+        """Ends the fork server and all decoders."""
         with self._lock:
             self._end_server()
 
@@ -177,7 +179,7 @@ class DecodedAudio:
         self._file = file
         self._pipe = pipe
         self._life = life
-        self._name = wire.printable(name)
+        self._name = wire_format.printable(name)
         self._bounds = bounds
         self._stop = stop
         self._clock = clock
@@ -192,7 +194,7 @@ class DecodedAudio:
         if kind is not Kind.FORMAT:
             raise self._broken("it told no format first")
         with self._checked():
-            self.format: AudioFormat = wire.read_format(payload)
+            self.format: AudioFormat = wire_format.read_format(payload)
 
     @property
     def duration_ms(self) -> int:
@@ -207,10 +209,10 @@ class DecodedAudio:
             with self._checked():
                 match kind:
                     case Kind.BLOCK:
-                        decoded, block = wire.read_block(payload, self.format.channels)
+                        decoded, block = wire_format.read_block(payload, self.format.channels)
                         received += block.shape[1]
                     case Kind.END:
-                        decoded, self.flaws = wire.read_end(payload, self.format.sample_rate)
+                        decoded, self.flaws = wire_format.read_end(payload, self.format.sample_rate)
                     case _:
                         raise self._broken("it told its format twice")
             # What was resampled follows what was decoded: the two tell the same length, but for what waits to be resampled.
@@ -222,17 +224,19 @@ class DecodedAudio:
             yield block
 
     def _frame(self) -> tuple[Kind, bytearray]:
-        """The next frame of audio; one that tells of a failure is raised."""
+        """Reads the next frame; one that reports a failure is raised as an error."""
         with self._checked():
-            kind, length = wire.header(bytes(self._read(wire.HEADER.size)))
+            kind, length = wire_format.read_header(bytes(self._read(wire_format.HEADER.size)))
         payload = self._read(length)
         with self._checked():
             if kind is Kind.REFUSED:
-                raise UnreadableAudio(wire.read_refusal(payload))
+                raise UnreadableAudio(wire_format.read_refusal(payload))
             if kind is Kind.UNREAD:
-                self._look_at_the_file(wire.read_unread(payload))
+                self._look_at_the_file(wire_format.read_unread(payload))
             if kind is Kind.FAULT:
-                raise DecoderDied(f"the decoder of {self._name} ended by an error of its own: {wire.read_refusal(payload)}")
+                raise DecoderDied(
+                    f"the decoder of {self._name} ended by an error of its own: {wire_format.read_refusal(payload)}"
+                )
         return kind, payload
 
     def _read(self, length: int) -> bytearray:
@@ -267,14 +271,14 @@ class DecodedAudio:
     def _checked(self) -> Iterator[None]:
         try:
             yield
-        except wire.MalformedFrame as error:
+        except wire_format.MalformedFrame as error:
             raise self._broken(str(error)) from None
 
     def _broken(self, why: str) -> DecoderDied:
         return DecoderDied(f"the decoder of {self._name} was not itself any more: {why}")
 
     def _ended(self) -> Exception:
-        """What to say of a decoder that ended without an end."""
+        """The error for a decoder that ended before a frame END."""
         self._life.settimeout(_STATUS_SECONDS)
         try:
             told = self._life.recv(STATUS.size)
@@ -291,7 +295,7 @@ class DecodedAudio:
         return DecoderDied(f"the decoder of {self._name} ended {how}")
 
     def _look_at_the_file(self, error_number: int) -> None:
-        """A decoder that cannot read its file is believed where we cannot either."""
+        """Raises the error of a decoder that cannot read its file where this process cannot read it either."""
         offset = 0
         while piece := os.pread(self._file.fileno(), _READ_AGAIN_BYTES, offset):
             offset += len(piece)
@@ -299,7 +303,7 @@ class DecodedAudio:
 
 
 def _enlarge(pipe: int) -> None:
-    """AudioBacklog for what a decoder is ahead, where the platform lets one choose."""
+    """Enlarges the pipe, so that a decoder can run ahead, where the platform supports it."""
     if sys.platform == "linux":
         import fcntl
 

@@ -1,4 +1,4 @@
-"""What can be wrong with a recording; apart from the decoder, which takes ffmpeg into memory. Pure.
+"""The errors of decoding; in a module without the decoder, which loads ffmpeg. Pure.
 
 ```
 StenoError
@@ -15,13 +15,13 @@ from steno.errors import Permanent, Retryable, StenoError
 
 
 class UnreadableAudio(Permanent):
-    """The file is not audio, or broken beyond use, now and ever. The message says why and names nothing but the file."""
+    """The file is not audio, or damaged beyond use, for good. The message gives the reason, and names nothing but the file."""
 
     error_class = "unreadable_audio"
 
 
 class DecoderDied(StenoError):
-    """The process that decoded a recording ended before its time, or stood still and was ended."""
+    """The process that decoded a recording died, or hung and was killed."""
 
     error_class = "decoder_died"
 
@@ -33,6 +33,6 @@ class DecoderLost(Retryable):
 
 
 class Stopped(StenoError):
-    """The work was told to stop, and did."""
+    """The work was stopped on request."""
 
     error_class = "stopped"

@@ -1,23 +1,23 @@
-"""Files as a decoder reads them. Imports no adapter."""
+"""The file interface that decoders read from, and files with a header put before them. Imports no adapter."""
 
 from typing import Protocol
 
 
 class Readable(Protocol):
-    """What is needed of an open file."""
+    """The methods of an open file that are needed."""
 
     def read(self, size: int, /) -> bytes | None:
-        """Up to so many bytes; none at the end."""
+        """Reads up to a number of bytes; empty at the end."""
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Goes there, and says where that is."""
+        """Moves the position, and returns it."""
 
     def tell(self) -> int:
-        """Where it is."""
+        """Returns the position."""
 
 
 class WithHeader:
-    """A file with the header before it that it lacks."""
+    """A file with the header that it lacks put before it."""
 
     def __init__(self, header: bytes, file: Readable) -> None:
         self._header = header
@@ -25,7 +25,7 @@ class WithHeader:
         self._place = 0
 
     def read(self, size: int) -> bytes:
-        """As of a file."""
+        """Like the method of a file."""
         piece = self._header[self._place : self._place + size]
         if not piece and size:
             self._file.seek(self._place - len(self._header))
@@ -34,7 +34,7 @@ class WithHeader:
         return piece
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """As of a file."""
+        """Like the method of a file."""
         start = (0, self._place, len(self._header) + self._file.seek(0, 2) if whence == 2 else 0)[whence]
         if start + offset < 0:
             raise ValueError("there is no place before the beginning")
@@ -42,12 +42,12 @@ class WithHeader:
         return self._place
 
     def tell(self) -> int:
-        """As of a file."""
+        """Like the method of a file."""
         return self._place
 
 
 def read_at(file: Readable, offset: int, size: int) -> bytes:
-    """So many bytes from an offset on, or as many as there are."""
+    """Reads a number of bytes from an offset, or as many as there are."""
     file.seek(offset)
     pieces = bytearray()
     while len(pieces) < size and (piece := file.read(size - len(pieces))):

@@ -1,8 +1,8 @@
-"""The process that decoders are forked from. It has ffmpeg in memory, and nothing of the service: no secret, no connection.
+"""The process that decoders are forked from. It has ffmpeg loaded, but no secrets or connections of the service.
 
-It is told by a socket, its standard input, to begin a decoder: the request, with the recording's file, the pipe for what is
-decoded, and a socket that is the decoder's life: closed at the service's end, the decoder is killed; ended by itself, its exit
-status is written there. When the service ends, however it ends, so do the server and all decoders.
+It receives requests by a socket, its standard input: each with the recording's file, the pipe for the decoded audio, and a
+socket that controls the decoder. When the service closes that socket, the decoder is killed; when the decoder ends, its exit
+status is written to it. When the service ends, however it ends, so do the server and all decoders.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ _DESCRIPTORS = 3
 
 
 class ForkServer:
-    """Begins decoders, kills them and tells how they ended."""
+    """Starts and kills decoders, and reports how they ended."""
 
     def __init__(self, control: socket.socket) -> None:
         self._control = control
@@ -34,7 +34,7 @@ class ForkServer:
         signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
 
     def serve(self) -> None:
-        """Works until the service is gone."""
+        """Runs until the service has ended."""
         while True:
             for key, _ in self._selector.select():
                 if key.fileobj is self._control:
@@ -56,9 +56,9 @@ class ForkServer:
             os.waitpid(process, 0)
 
     def _begin(self) -> bool:
-        """Forks a decoder; False where the service is gone.
+        """Forks a decoder; returns False where the service has ended.
 
-        One that this machine cannot begin ends without a status, and costs no other.
+        One that cannot be started on this machine ends without a status, and affects no other.
         """
         try:
             head, descriptors, _, _ = socket.recv_fds(self._control, LENGTH.size, _DESCRIPTORS)
@@ -105,7 +105,7 @@ class ForkServer:
                 life.close()
 
     def _become_decoder(self, request: bytes, descriptors: list[int]) -> None:
-        """In the new process: lets go of all but its file and its pipe, and decodes. Never returns."""
+        """In the new process: closes everything but its file and its pipe, and decodes. Never returns."""
         status = 1
         try:
             signal.set_wakeup_fd(-1)
@@ -120,26 +120,26 @@ class ForkServer:
             for target in range(5):
                 os.dup2(above + target, target)
             os.closerange(5, above + 5)
-            decode(Request.unpacked(request), parent=self._process, file=3, pipe=4)
+            decode(Request.unpack(request), parent=self._process, file=3, pipe=4)
             status = 0
         finally:
             os._exit(status)
 
 
 def decode(request: Request, *, parent: int, file: int, pipe: int) -> None:
-    """Confines this process, then writes to the pipe what it makes of the file."""
-    from steno_transcriber.audio import child, confine
+    """Confines this process, then decodes the file to the pipe."""
+    from steno_transcriber.audio import confine, decoder_child
 
     confine.confine(parent=parent, memory_bytes=request.memory_bytes, cpu_seconds=request.cpu_seconds)
-    child.decode(file, pipe, name=request.name, headerless=request.headerless)
+    decoder_child.decode(file, pipe, name=request.name, headerless=request.headerless)
 
 
 def main() -> None:
-    """The server's whole life."""
+    """Runs the server."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends with the service, which may still be draining
-    from steno_transcriber.audio import child, confine  # noqa: F401
+    from steno_transcriber.audio import confine, decoder_child  # noqa: F401
 
-    child.warm_up()
+    decoder_child.warm_up()
     gc.collect()
     gc.freeze()  # so that a decoder's memory stays what it shares with this process
     server = ForkServer(socket.socket(fileno=0))

@@ -1,4 +1,4 @@
-"""How ffmpeg is to open audio that has no header: which demuxer, at which rate, or with which header put before it. Pure."""
+"""Chooses how ffmpeg opens audio without a header: by a demuxer and a rate, or with a header put before it. Pure."""
 
 import struct
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from steno.audio_files import Headerless
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """How a file is opened; by default as ffmpeg finds best."""
+    """How ffmpeg opens a file; by default as it detects itself."""
 
     demuxer: str | None = None
     options: Mapping[str, str] = field(default_factory=dict)
@@ -35,8 +35,8 @@ _DEMUXERS = {
 }
 
 
-def opening(coding: Headerless, size: int) -> Opening:
-    """How a file of so many bytes that is coded so is opened."""
+def choose_opening(coding: Headerless, size: int) -> Opening:
+    """Chooses how a file of a coding and a size in bytes is opened."""
     if coding in _DIALOGIC:  # which ffmpeg decodes, but looks for in files with a header alone
         return Opening(demuxer="wav", header=_wav_header(_DIALOGIC[coding], size))
     if coding in _DEMUXERS:

@@ -1,6 +1,6 @@
-"""Where in an Ogg file another one was joined to it."""
+"""Finds where one Ogg file was appended to another in the same file."""
 
-from steno_transcriber.audio.library import WatchedFile
+from steno_transcriber.audio.ffmpeg_io import WatchedFile
 
 _FIRST_PAGE = b"OggS\0\x02"
 """How the first page of a stream begins: RFC 3533, 6."""
@@ -10,6 +10,6 @@ _NEAR_BYTES = 1 << 17
 
 
 def next_link(file: WatchedFile, place: int) -> int | None:
-    """Where the next one begins, right behind the page at a place."""
+    """The offset of an Ogg stream that begins right after the page at an offset; None where none does."""
     found = file.read_at(place + 1, _NEAR_BYTES).find(_FIRST_PAGE)
     return place + 1 + found if found >= 0 else None

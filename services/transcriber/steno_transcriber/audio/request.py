@@ -1,4 +1,4 @@
-"""What the process that decoders are forked from is asked, and what it answers. Pure."""
+"""The request to the fork server to start a decoder. Pure."""
 
 import json
 import struct
@@ -13,19 +13,19 @@ STATUS = struct.Struct("<i")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What a decoder is told; `headerless` is how it is coded without a header, or nothing."""
+    """What a decoder is to decode; `headerless` is the coding without a header, or empty."""
 
     name: str
     headerless: str | None
     memory_bytes: int
     cpu_seconds: int
 
-    def packed(self) -> bytes:
-        """As it is sent."""
+    def pack(self) -> bytes:
+        """Encodes the request."""
         data = json.dumps(asdict(self)).encode()
         return LENGTH.pack(len(data)) + data
 
     @classmethod
-    def unpacked(cls, data: bytes) -> "Request":
-        """As it was sent, without its length."""
+    def unpack(cls, data: bytes) -> "Request":
+        """Decodes a request, without its length field."""
         return cls(**json.loads(data))

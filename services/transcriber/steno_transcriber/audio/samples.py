@@ -1,4 +1,4 @@
-"""Samples on their way to 16 kHz: from the frames of any codec to blocks, in pieces of bounded size. Pure."""
+"""Converts the frames of any codec to blocks at 16 kHz, in pieces of bounded size. Pure."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from steno_transcriber.audio.wire import Block
+from steno_transcriber.audio.wire_format import Block
 from steno_transcriber.speech import SAMPLE_RATE
 
 SLICE_VALUES = 1 << 17
@@ -18,7 +18,7 @@ Piece = npt.NDArray[np.float32]
 
 
 def slices(frame: Any, most: int) -> Iterator[Piece]:
-    """The samples of a frame in pieces of bounded size."""
+    """Gives the samples of a frame in pieces of at most `most` samples."""
     array: npt.NDArray[Any] = frame.to_ndarray()
     array = array.T if frame.format.is_planar else array.reshape(-1, frame.layout.nb_channels)
     for begin in range(0, len(array), most):
@@ -38,8 +38,8 @@ def _scaled(array: npt.NDArray[Any]) -> Piece:
     return np.asarray(scaled, dtype=np.float32)
 
 
-def remapped(piece: Piece, channels: int) -> Piece:
-    """With so many channels: one is copied to all, all are mixed into one, of others those missing are silent."""
+def remap(piece: Piece, channels: int) -> Piece:
+    """Changes the number of channels: one is copied to all, all are mixed into one, otherwise missing ones are silent."""
     found = piece.shape[1]
     if found == channels:
         return piece
@@ -53,7 +53,7 @@ def remapped(piece: Piece, channels: int) -> Piece:
 
 
 class Resampler:
-    """Brings what it is given to 16 kHz, in blocks of about a second, or less where it is wide; the rate may change."""
+    """Resamples audio to 16 kHz, in blocks of about a second, or less with many channels; the input rate may change."""
 
     def __init__(self, channels: int) -> None:
         self._channels = channels
@@ -63,7 +63,7 @@ class Resampler:
         self._waits = 0
 
     def put(self, piece: Piece, rate: int) -> Iterator[Block]:
-        """Takes a piece of at most `most` samples."""
+        """Adds a piece of at most `most` samples."""
         yield from self._at(rate)
         self._waiting.append(piece)
         self._waits += len(piece)
@@ -71,7 +71,7 @@ class Resampler:
             yield from self._out(last=False)
 
     def put_silence(self, samples: int, rate: int) -> Iterator[Block]:
-        """Takes silence. However much, it costs no memory, and little else: whole seconds go around the resampler."""
+        """Adds silence of any length at little cost: whole seconds bypass the resampler."""
         yield from self._at(rate)
         seconds = max(0, samples // rate - 2)
         if seconds:
@@ -84,12 +84,12 @@ class Resampler:
         yield from self._zeros(samples, rate)
 
     def end(self) -> Iterator[Block]:
-        """What is left."""
+        """Ends the audio, and gives what is left."""
         if self._rate:
             yield from self._out(last=True)
 
     def most(self, rate: int) -> int:
-        """How many samples are resampled at once."""
+        """The maximum number of samples that are resampled at once."""
         return max(1, min(rate, SLICE_VALUES // self._channels))
 
     def _at(self, rate: int) -> Iterator[Block]:

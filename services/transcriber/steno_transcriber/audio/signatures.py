@@ -1,4 +1,4 @@
-"""Tells by its first bytes what a file is: audio that says itself what is in it, or something that is no audio at all. Pure."""
+"""Recognises by its first bytes whether a file is audio with a header, or not audio at all. Pure."""
 
 import re
 from collections.abc import Callable
@@ -54,12 +54,12 @@ _TEXT_CHARACTERS = 8
 
 
 def is_audio(head: bytes) -> bool:
-    """Whether a file says itself that it is audio: by its header, or by frames that follow each other."""
+    """Whether a file identifies itself as audio, by its header or by consecutive frames."""
     return _AUDIO.match(head) is not None or any(_chained(head, length) for length in (_mpeg_frame, _adts_frame, _ts_packet))
 
 
 def other_than_audio(head: bytes) -> str:
-    """What a file is that is no audio, in words; nothing where it may be audio."""
+    """What a file is that is not audio, in words; empty where it may be audio."""
     for words, magic in _THING_PATTERNS:
         if magic.match(head):
             return f"{words}, not audio"
@@ -77,7 +77,7 @@ def other_than_audio(head: bytes) -> str:
 
 
 def _decoded(head: bytes) -> str:
-    """What a file begins with if it is text. What is no UTF-8 is any of the codes that have ASCII in them."""
+    """The beginning of a file as text; what is not UTF-8 is read as an encoding that includes ASCII."""
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return head.decode("utf-16", "replace").lstrip()
     # A character at the end may be cut off.

@@ -1,6 +1,6 @@
-"""Where the frames of a track belong in time, and how much silence stands before each. Pure.
+"""Places the frames of a track in time, and decides how much silence goes before each. Pure.
 
-A container may say when a frame begins. It is believed as far as that makes sense, because media lies:
+A container may have a timestamp for a frame. Timestamps may be wrong, so they are used as follows:
 
 | the frame begins, by its timestamp | what follows |
 |---|---|
@@ -8,7 +8,7 @@ A container may say when a frame begins. It is believed as far as that makes sen
 | later | silence of that length, up to an hour: nothing was recorded there, or it could not be decoded |
 | later by more than an hour, or earlier by more than a second | the clock began anew: it follows at once, as do all after it |
 | earlier by less | it follows at once: no audio is left out |
-| elsewhere, and the next one does not | its timestamp is damaged: it follows at once |
+| elsewhere, but the next one does not | its timestamp is damaged: it follows at once |
 
 Places and lengths are samples.
 """
@@ -24,7 +24,7 @@ MOST_SILENCE_MS = 3_600_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Silence:
-    """What stands before a frame; `damaged` where there was something."""
+    """The silence before a frame; `damaged` where audio could not be decoded."""
 
     samples: int
     damaged: bool
@@ -42,21 +42,21 @@ class Timeline:
         self._shift = 0
 
     def place(self, length: int, *, begins: int | None, next_begins: int | None = None, lost: int = 0) -> Silence:
-        """Takes the next frame, and says what stands before it.
+        """Places the next frame, and returns the silence before it.
 
         Args:
-            length: of the frame.
-            begins: where it does by its timestamp, if it has one.
-            next_begins: where the one after it does.
-            lost: what could not be decoded since the frame before, by what is known of its length.
+            length: its length.
+            begins: its start by its timestamp, if it has one.
+            next_begins: the start of the frame after it.
+            lost: length of what could not be decoded since the frame before, as far as known.
         """
         lost = min(lost, self._most)
         samples = lost if begins is None else self._before(length, begins - self._shift, next_begins, lost)
         self.position += samples + length
         return Silence(samples=samples, damaged=lost > 0)
 
-    def lose(self, lost: int) -> Silence:
-        """What could not be decoded behind the last frame."""
+    def add_loss(self, lost: int) -> Silence:
+        """Returns the silence for what could not be decoded after the last frame."""
         return self.place(0, begins=None, lost=lost)
 
     def _before(self, length: int, begins: int, next_begins: int | None, lost: int) -> int:

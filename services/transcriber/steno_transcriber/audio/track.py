@@ -1,4 +1,4 @@
-"""One track of audio, decoded from front to back: what is damaged or missing becomes silence, so that times stay right."""
+"""Decodes one track of audio from front to back; damaged or missing parts become silence, so that times stay right."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 import av
 
 from steno_transcriber.audio.errors import UnreadableAudio
-from steno_transcriber.audio.library import Opened, Source, library_errors
+from steno_transcriber.audio.ffmpeg_io import Opened, Source, library_errors
 from steno_transcriber.audio.ogg_links import next_link
-from steno_transcriber.audio.samples import Resampler, remapped, slices
+from steno_transcriber.audio.samples import Resampler, remap, slices
 from steno_transcriber.audio.timeline import Timeline
-from steno_transcriber.audio.wire import Block, Flaws, outlandish
+from steno_transcriber.audio.wire_format import Block, Flaws, format_fault
 
 TIMED = {"asf", "flac", "flv", "matroska", "mov", "mpeg", "mpegts", "ogg", "webm"}
 """Containers that say when a frame begins; for others ffmpeg counts, by bit rates that headers claim."""
@@ -26,7 +26,7 @@ MOST_FAILURES = 10
 
 
 class _Heard(NamedTuple):
-    """A frame, where it begins by its timestamp, and how much before it could not be decoded; in samples of the track."""
+    """A frame, its start by its timestamp, and the length that could not be decoded before it; in samples of the track."""
 
     lost: int
     begins: int | None
@@ -37,7 +37,7 @@ class Track:
     """A track of audio, read once from front to back by `blocks()`."""
 
     def __init__(self, container: Any, stream: Any, source: Source, *, again: Callable[[int], Opened], name: str) -> None:
-        """`again` opens the file once more, from a place in it."""
+        """`again` opens the file once more, from an offset."""
         self._again = again
         self._name = name
         self._read_from(container, stream, source)
@@ -61,12 +61,12 @@ class Track:
         self._origin = container.start_time / av.time_base if begins_anywhere else 0.0
 
     def length_in(self, rate: int) -> int:
-        """How long it is as far as it was decoded, in samples of that rate."""
+        """The length decoded so far, in samples of a rate."""
         return self._timeline.position * rate // self._rate
 
     @property
     def flaws(self) -> Flaws:
-        """What was wrong with it so far."""
+        """The flaws found so far."""
         return Flaws(damaged_ms=self._ms(self._damaged), missing_ms=self._ms(self._missing), changes=self._changes)
 
     def blocks(self) -> Iterator[Block]:
@@ -82,7 +82,7 @@ class Track:
         resampler = Resampler(self._channels)
         for (lost, begins, frame), next_begins in _with_next(self._frames()):
             if frame is None:
-                silence = self._timeline.lose(lost)
+                silence = self._timeline.add_loss(lost)
             else:
                 self._note_form(frame)
                 silence = self._timeline.place(self._length(frame), begins=begins, next_begins=next_begins, lost=lost)
@@ -94,11 +94,11 @@ class Track:
                 yield from resampler.put_silence(silence.samples, self._rate)
             if frame is not None:
                 for piece in slices(frame, resampler.most(frame.sample_rate)):
-                    yield from resampler.put(remapped(piece, self._channels), frame.sample_rate)
+                    yield from resampler.put(remap(piece, self._channels), frame.sample_rate)
         yield from resampler.end()
 
     def _frames(self) -> Iterator[_Heard]:
-        """Frames; at the end perhaps none, with what was lost."""
+        """Gives the frames; the last entry may have no frame, only the length that was lost."""
         lost, heard = 0, False
         for packet in self._packets():
             try:
@@ -110,7 +110,7 @@ class Track:
             self._good_packets += 1
             self._good_bytes += packet.size
             for frame in frames:
-                if outlandish(frame.layout.nb_channels, frame.sample_rate):
+                if format_fault(frame.layout.nb_channels, frame.sample_rate):
                     lost += self._lost_with(packet)
                 elif frame.samples:
                     yield _Heard(lost, self._begins(frame), frame)
@@ -120,7 +120,7 @@ class Track:
             yield _Heard(lost, None, None)
 
     def _packets(self) -> Iterator[Any]:
-        """What the container holds of the track; one that meets damage is asked again for what lies behind it."""
+        """Gives the packets of the track, and goes on behind damage in the container."""
         failures = place = 0
         packets = self._container.demux(self._stream)
         while failures < MOST_FAILURES:
@@ -142,7 +142,7 @@ class Track:
                 yield packet
 
     def _begin_link(self, place: int) -> bool:
-        """Goes on with the Ogg file that was joined there; ffmpeg does not where it has other channels or another codec."""
+        """Goes on with an appended Ogg file; ffmpeg does not where it has other channels or another codec."""
         try:
             container, source = self._again(place)
         except UnreadableAudio:
@@ -153,7 +153,7 @@ class Track:
         return True
 
     def _lost_with(self, packet: Any) -> int:
-        """How much a packet held that cannot be decoded: as much as the last one that could.
+        """The length of a packet that cannot be decoded, taken from the last one that could.
 
         Where a stream has no frames but its own, what lies between two that can be found is one packet: by its size.
         """
@@ -167,12 +167,12 @@ class Track:
         return packets * self._usual_length
 
     def _begins(self, frame: Any) -> int | None:
-        """Where a frame does by its timestamp, in samples from where the recording does."""
+        """The start of a frame by its timestamp, in samples from the start of the recording."""
         pts = frame.pts if self._timed else None
         return None if pts is None else round((pts * self._tick - self._origin) * self._rate)
 
     def _length(self, frame: Any) -> int:
-        """In samples of the track; what is left over of one counts with the next."""
+        """The length of a frame in samples of the track; a fraction is carried to the next frame."""
         length, self._left_over = divmod(frame.samples * self._rate + self._left_over, frame.sample_rate)
         return int(length)
 
@@ -188,7 +188,7 @@ class Track:
 
 
 def _with_next(frames: Iterable[_Heard]) -> Iterator[tuple[_Heard, int | None]]:
-    """Each with where the one after it begins."""
+    """Gives each frame with the start of the next one."""
     before: _Heard | None = None
     for heard in frames:
         if before is not None:

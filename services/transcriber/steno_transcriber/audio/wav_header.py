@@ -1,4 +1,4 @@
-"""Whether the header of a WAV says less than the file holds, as a recorder leaves it that died or wrote more than 4 GiB."""
+"""Detects a WAV header with a length that is too small, from a recorder that died or wrote more than 4 GiB."""
 
 import struct
 from collections.abc import Callable
@@ -10,10 +10,10 @@ Read = Callable[[int, int], bytes]
 """Reads from an offset so many bytes, or as many as there are."""
 
 
-def says_less(read: Read, size: int) -> bool:
-    """Whether audio goes on behind the end that the header states: something lies there, and it is no further chunk.
+def understates_length(read: Read, size: int) -> bool:
+    """Whether audio goes on after the end given in the header: there are bytes that are not another chunk.
 
-    Sizes of 0 and 0xFFFFFFFF state no end; ffmpeg knows them.
+    Sizes of 0 and 0xFFFFFFFF give no end; ffmpeg knows them.
     """
     head = read(0, 12)
     if head[:4] != b"RIFF" or head[8:] != b"WAVE":

@@ -23,7 +23,7 @@ def load(kind: EngineKind, model: Path | None = None, *, threads: int = 1, devic
 
 
 def load(kind: EngineKind, model: Path | None = None, *, threads: int = 1, device: Device = "cpu") -> Engine:
-    """Load an engine of `kind` from the directory `model`, to be called from up to `threads` threads at once.
+    """Load an engine of a kind from the directory `model`, to be called from up to `threads` threads at once.
 
     Raises:
         EngineUnavailable: the model is missing or cannot be loaded, or there is no such device.

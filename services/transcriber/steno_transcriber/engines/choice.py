@@ -1,4 +1,4 @@
-"""The engines of a process, and which of them serves what is asked for. Pure."""
+"""The engines of a process, and the choice of one by recognition options. Pure."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -11,7 +11,7 @@ E = TypeVar("E", bound=Engine)
 
 
 class Engines:
-    """All engines that are loaded, the operator's favourite first."""
+    """All loaded engines, in the order of the operator's preference."""
 
     def __init__(self, engines: Sequence[Engine]) -> None:
         if not engines:
@@ -19,23 +19,23 @@ class Engines:
         self._engines = tuple(engines)
 
     def choose(self, options: RecognitionOptions) -> Engine:
-        """The first engine that can serve the options.
+        """Choose the first engine that can serve the options.
 
         Raises:
-            Unsupported: none can; the message says why.
+            Unsupported: no engine can; the message says why.
         """
         return _first(self._engines, options)
 
     def choose_for_utterances(self, options: RecognitionOptions) -> UtteranceEngine:
-        """The first utterance engine that can serve the options: for a call that Steno cuts already.
+        """Choose the first utterance engine that can serve the options, for a call that is cut into utterances already.
 
         Raises:
-            Unsupported: none can.
+            Unsupported: no engine can.
         """
         return _first([engine for engine in self._engines if isinstance(engine, UtteranceEngine)], options)
 
     def close(self) -> None:
-        """Let go of all models."""
+        """Release all models."""
         for engine in self._engines:
             engine.close()
 
@@ -56,7 +56,7 @@ def _first(engines: Sequence[E], options: RecognitionOptions) -> E:
 
 
 def _refused_by_all(options: RecognitionOptions) -> Unsupported | None:
-    """What no engine of this version does, nor any step behind it."""
+    """The error for an option that no engine or step of this version supports."""
     if options.vocabulary:
         return Unsupported(f"there is no vocabulary {options.vocabulary}")
     if options.redaction:

@@ -1,4 +1,4 @@
-"""Where in an utterance there is sound, and how much of it words account for. Pure."""
+"""Finds the frames of an utterance that have sound, its quietest moment, and the frames that words cover. Pure."""
 
 from collections.abc import Iterable
 
@@ -21,7 +21,7 @@ Sounding = npt.NDArray[np.bool_]
 
 
 def sounding(samples: Samples) -> Sounding:
-    """Which frames are not much quieter than the loud ones. The rest of a frame at the end counts for nothing."""
+    """The frames that are not much quieter than the loud ones. An incomplete frame at the end is ignored."""
     levels = 10 * np.log10(frame_powers(samples, FRAME_MS) + 1e-12)
     if not len(levels):
         return np.zeros(0, dtype=np.bool_)
@@ -30,7 +30,7 @@ def sounding(samples: Samples) -> Sounding:
 
 
 def quietest_ms(samples: Samples, *, least_ms: int) -> int | None:
-    """Where to cut it in two of `least_ms` or more: at its quietest moment; None if it is too short."""
+    """The quietest moment at which to cut samples into two parts of at least `least_ms`; None if too short."""
     powers, least = frame_powers(samples, FRAME_MS), -(-least_ms // FRAME_MS)
     if len(powers) < 2 * least:
         return None
@@ -39,7 +39,7 @@ def quietest_ms(samples: Samples, *, least_ms: int) -> int | None:
 
 
 def covered(spans: Iterable[tuple[float, float]], frames: int) -> Sounding:
-    """Which of so many frames lie in one of the spans, or next to one; spans are seconds from the first frame on."""
+    """The frames that lie in one of the spans, or next to one; spans are seconds from the first frame."""
     found = np.zeros(frames, dtype=np.bool_)
     for start, end in spans:
         first, last = int((start * 1000 - BESIDE_MS) // FRAME_MS), int((end * 1000 + BESIDE_MS) // FRAME_MS)

@@ -1,4 +1,4 @@
-"""The engine port: what every speech engine does, in two kinds. Imports no adapter.
+"""The interface of speech engines, of which there are two kinds. Imports no adapter.
 
 An *utterance engine* (Whisper) is given utterances that Steno cut. What it says is a function of their audio alone. It has a
 batch face, which splits packing (pure, lazy) from decoding (blocking, thread-safe), so that the caller owns the threads:
@@ -79,7 +79,7 @@ class EngineUnavailable(Retryable):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineInfo:
-    """Who recognised: stands in every transcript, so that a result can be traced to its model.
+    """The identity of an engine, which is part of every transcript, so that a result can be traced to its model.
 
     `digest` is the SHA-256 of the model's weights (hex); `languages` are BCP 47 primary languages.
     """
@@ -91,17 +91,17 @@ class EngineInfo:
 
 
 class SpeechEngine(Protocol):
-    """What engines of both kinds have. One copy of each a process."""
+    """What engines of both kinds have. A process has one instance of each."""
 
     @property
     def info(self) -> EngineInfo:
         """Name, model, digest and languages."""
 
     def refusal(self, options: RecognitionOptions) -> Unsupported | None:
-        """Why the engine cannot serve these options; None if it can. Cheap: nothing is opened for it."""
+        """Why the engine cannot serve these options; None if it can. Cheap: nothing is opened."""
 
     def close(self) -> None:
-        """Let go of the model. Nothing is recognised afterwards."""
+        """Release the model. Nothing is recognised afterwards."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,19 +116,19 @@ class Pack:
 
 
 class RecognitionStream(Protocol):
-    """One utterance while it is spoken. Used from one thread at a time; both questions block while decoding."""
+    """One utterance while it is spoken. Used from one thread at a time; `hypothesis` and `final` block while decoding."""
 
     def accept(self, samples: Samples) -> None:
-        """Take the next samples (mono float32 at 16 kHz) of the utterance."""
+        """Add the next samples (mono float32 at 16 kHz) of the utterance."""
 
     def hypothesis(self) -> Recognition:
-        """What the engine thinks so far. May be wrong, and cheaper than the final: of its words it need not know the times."""
+        """Recognise the utterance so far. May be less exact, and cheaper, than the final: words need not have times."""
 
     def final(self) -> Recognition:
-        """What was said, as the batch face would decode the same audio alone. Nothing is accepted afterwards."""
+        """Recognise the whole utterance, with the result of `decode` for the same audio. Nothing is accepted afterwards."""
 
     def close(self) -> None:
-        """Let go of what the stream holds, whether or not its final was asked for. A second time nothing happens."""
+        """Release what the stream holds, at any time. A second call does nothing."""
 
 
 @runtime_checkable
@@ -139,14 +139,14 @@ class UtteranceEngine(SpeechEngine, Protocol):
     """
 
     def packs(self, utterances: Iterable[Utterance]) -> Iterator[Pack]:
-        """Group utterances as the engine decodes them best. Pure and lazy: it holds no more than the open packs.
+        """Group utterances for efficient decoding. Pure and lazy: it holds no more than the open packs.
 
         Utterances of one channel come in order of time; channels may be interleaved. Every utterance is in exactly one
         pack, and those of one channel come out in order of time.
         """
 
     def decode(self, pack: Pack, options: RecognitionOptions) -> list[Recognition]:
-        """Recognise each utterance of the pack, in its order. Blocks: call it in a thread.
+        """Recognise each utterance of the pack, in order. Blocks: call it in a thread.
 
         Raises:
             Unsupported: the engine cannot serve the options.
@@ -164,7 +164,7 @@ class UtteranceEngine(SpeechEngine, Protocol):
 class CallAudio:
     """The next audio of a recording or a call: all channels, with `position` samples of the call before it.
 
-    It begins where the audio before it ended, or later: then nobody sent audio in between, and what was being said has ended.
+    It begins where the audio before it ended, or later: then there is no audio in between, and open utterances have ended.
     `samples` are float32 at 16 kHz, shape (channels, samples).
     """
 
@@ -173,7 +173,7 @@ class CallAudio:
 
     @property
     def end(self) -> int:
-        """The position behind it."""
+        """The position after it."""
         return self.position + int(self.samples.shape[1])
 
     @property
@@ -184,7 +184,7 @@ class CallAudio:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinalAnswer:
-    """What was said in a span of a channel. Nothing that begins before its end is answered on that channel any more."""
+    """What was said in a span of a channel. No later answer on that channel begins before its end."""
 
     channel: int
     start_ms: int
@@ -199,7 +199,7 @@ class FinalAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SilentUntil:
-    """Nothing more will be answered for a channel that begins before `until_ms`. So much less is sent again after a crash."""
+    """No later answer on a channel begins before `until_ms`, so that less audio is sent again after a crash."""
 
     channel: int
     until_ms: int
@@ -209,17 +209,17 @@ Answer = FinalAnswer | SilentUntil
 
 
 class CallSession(Protocol):
-    """One recording, or one live call, on its way through a call engine. Used on one event loop."""
+    """A session of a call engine for one recording or one live call. Used on one event loop."""
 
     async def send(self, audio: CallAudio) -> None:
-        """Give the next audio. Returns when the engine can take more.
+        """Send the next audio. Returns when the engine can take more.
 
         Raises:
-            EngineUnavailable: the session is lost; whoever sends begins another one, at what was not answered yet.
+            EngineUnavailable: the session is lost; the caller opens another one, and sends what was not answered yet.
         """
 
     async def finish(self) -> None:
-        """All audio was given."""
+        """End the audio."""
 
     def answers(self) -> AsyncIterator[Answer]:
         """The answers as they come, those of one channel in order of time; they end some time after `finish`.
@@ -229,19 +229,19 @@ class CallSession(Protocol):
         """
 
     async def close(self) -> None:
-        """Let go of what the session holds, at any time. A second time nothing happens."""
+        """Release what the session holds, at any time. A second call does nothing."""
 
 
 @runtime_checkable
 class CallEngine(SpeechEngine, Protocol):
     """An engine that takes a recording or a live call as a whole, cuts it itself, and answers when it likes.
 
-    It need not say the same of the same audio twice. What it has answered stands: whoever takes a live call over opens another
-    session and sends the audio behind the last answers. So the answers must follow from the audio since then alone.
+    It need not give the same result for the same audio twice. Answers are final: a process that takes over a live call opens
+    another session and sends the audio after the last answers. So answers must depend on the audio since then alone.
     """
 
     def open(self, *, channels: int, options: RecognitionOptions) -> CallSession:
-        """Begin a session of so many channels.
+        """Open a session with a number of channels.
 
         Raises:
             Unsupported: the engine cannot serve the options.

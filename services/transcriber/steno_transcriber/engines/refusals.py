@@ -1,4 +1,4 @@
-"""What an engine refuses by what is known of it: its model and its languages. Pure."""
+"""Decides whether an engine can serve a model and a language. Pure."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,7 @@ from steno_transcriber.engines.port import EngineInfo, Unsupported, UnsupportedL
 
 
 def refusal_of(info: EngineInfo, options: RecognitionOptions) -> Unsupported | None:
-    """Why an engine cannot serve a model or a language; None if it can."""
+    """The error for a model or a language that an engine does not have; None where it has both."""
     if options.model not in ("", info.model):
         return UnsupportedModel(f"the model {options.model} is not loaded, but {info.model}")
     asked = asked_locales(options)
@@ -17,12 +17,12 @@ def refusal_of(info: EngineInfo, options: RecognitionOptions) -> Unsupported | N
 
 
 def languages_of(info: EngineInfo, options: RecognitionOptions) -> tuple[str, ...]:
-    """The languages asked for that the engine knows; none where it is to choose among all."""
+    """The requested languages that the engine knows; empty where it is to choose among all."""
     return tuple(dict.fromkeys(language for language in map(_primary, asked_locales(options)) if language in info.languages))
 
 
 def asked_locales(options: RecognitionOptions) -> Iterable[str]:
-    """The locale asked for, or else the candidates."""
+    """The requested locale, or else the candidates."""
     return (options.locale,) if options.locale else options.candidate_locales
 
 

@@ -1,4 +1,4 @@
-"""The stream face of engines that know utterances only whole: at each question all of the audio is decoded anew. Pure."""
+"""A recognition stream for engines that decode whole utterances: each call decodes all of the audio again. Pure."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ class RepeatedDecoding:
     """One utterance while it is spoken (`RecognitionStream`)."""
 
     def __init__(self, *, channel: int, start_ms: int, hypothesis: Decode, final: Decode) -> None:
-        """`hypothesis` and `final` decode an utterance, one of them quickly."""
+        """`hypothesis` and `final` are functions that decode an utterance, the first one faster."""
         self._channel = channel
         self._start_ms = start_ms
         self._hypothesis = hypothesis
@@ -21,19 +21,19 @@ class RepeatedDecoding:
         self._samples: list[Samples] = []
 
     def accept(self, samples: Samples) -> None:
-        """Take the next samples of the utterance."""
+        """Add the next samples of the utterance."""
         self._samples.append(samples)
 
     def hypothesis(self) -> Recognition:
-        """What was said so far."""
+        """Recognise what was said so far."""
         return self._decoded(self._hypothesis)
 
     def final(self) -> Recognition:
-        """What was said."""
+        """Recognise the whole utterance."""
         return self._decoded(self._final)
 
     def close(self) -> None:
-        """Let go of the audio."""
+        """Release the audio."""
         self._samples.clear()
 
     def _decoded(self, decode: Decode) -> Recognition:

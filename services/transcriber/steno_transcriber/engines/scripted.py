@@ -1,4 +1,4 @@
-"""The test double that ships with the product: an engine whose words follow from the audio, without a model."""
+"""A test double of an utterance engine, part of the product: its words are computed from the audio, without a model."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
@@ -19,7 +19,7 @@ Script = Callable[[Utterance], str]
 
 
 def words_from_samples(utterance: Utterance) -> str:
-    """A word of a small vocabulary for each whole 400 ms, by a digest of them: more audio adds words, and changes none."""
+    """A word of a small vocabulary for each whole 400 ms, by a digest of the samples: more audio only adds words."""
     length = MS_PER_WORD * SAMPLES_PER_MS
     samples = np.ascontiguousarray(utterance.samples)
     begins = range(0, max(1, len(samples) - length + 1), length)
@@ -28,7 +28,7 @@ def words_from_samples(utterance: Utterance) -> str:
 
 
 class ScriptedEngine:
-    """Says what its script says, evenly spread over the utterance; deterministic and instant."""
+    """Recognises the words of a script, evenly spread over the utterance; deterministic and instant."""
 
     def __init__(self, script: Script = words_from_samples, *, languages: frozenset[str] = frozenset({"en"})) -> None:
         self._script = script
@@ -41,7 +41,7 @@ class ScriptedEngine:
         return self._info
 
     def packs(self, utterances: Iterable[Utterance]) -> Iterator[Pack]:
-        """Each utterance alone."""
+        """A pack for each utterance."""
         return (Pack(utterances=(utterance,)) for utterance in utterances)
 
     def refusal(self, options: RecognitionOptions) -> Unsupported | None:
@@ -49,7 +49,7 @@ class ScriptedEngine:
         return refusal_of(self._info, options)
 
     def decode(self, pack: Pack, options: RecognitionOptions) -> list[Recognition]:
-        """Read the script for each utterance of the pack."""
+        """Recognise each utterance of the pack by the script."""
         self._check(options)
         return [self._recognise(utterance) for utterance in pack.utterances]
 
@@ -63,7 +63,7 @@ class ScriptedEngine:
         return RepeatedDecoding(channel=channel, start_ms=start_ms, hypothesis=decode, final=decode)
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: it holds nothing."""
 
     def _check(self, options: RecognitionOptions) -> None:
         if (refusal := self.refusal(options)) is not None:

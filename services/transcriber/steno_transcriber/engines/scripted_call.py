@@ -1,4 +1,4 @@
-"""The test double of a call engine: it cuts a call where it is quiet, and its words follow from the audio, without a model."""
+"""A test double of a call engine: it cuts a call at silence, and computes words from the audio, without a model."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ SILENCE_FRAMES = 50
 
 
 class ScriptedCallEngine:
-    """Takes calls whole, and says in each stretch of sound what the scripted engine would."""
+    """Recognises in each stretch of sound of a call what `ScriptedEngine` would."""
 
     def __init__(self) -> None:
         self._scripted = ScriptedEngine()
@@ -38,13 +38,13 @@ class ScriptedCallEngine:
         return self._scripted.refusal(options)
 
     def open(self, *, channels: int, options: RecognitionOptions) -> "ScriptedCallSession":
-        """Begin a session."""
+        """Open a session."""
         if (refusal := self.refusal(options)) is not None:
             raise refusal
         return ScriptedCallSession([_Channel(index, self._scripted, options) for index in range(channels)])
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: it holds nothing."""
 
 
 class ScriptedCallSession:
@@ -56,7 +56,7 @@ class ScriptedCallSession:
         self._end = 0
 
     async def send(self, audio: CallAudio) -> None:
-        """Give the next audio."""
+        """Send the next audio."""
         if audio.position > self._end:
             self._break_off()
         for channel, samples in zip(self._channels, audio.samples, strict=True):
@@ -64,7 +64,7 @@ class ScriptedCallSession:
         self._end = audio.end
 
     async def finish(self) -> None:
-        """All audio was given."""
+        """End the audio."""
         self._break_off()
         self._answers.put_nowait(None)
 
@@ -74,7 +74,7 @@ class ScriptedCallSession:
             yield answer
 
     async def close(self) -> None:
-        """Let go of the audio."""
+        """Release the audio."""
         self._answers.put_nowait(None)
 
     def _break_off(self) -> None:
@@ -99,7 +99,7 @@ class _Channel:
         self._quiet = 0
 
     def hear(self, samples: Samples, *, position: int) -> list[Answer]:
-        """What ends in the next samples."""
+        """Add the next samples; returns the answers that end in them."""
         length = FRAME_MS * SAMPLES_PER_MS
         if not len(self._rest):
             # Frames begin at multiples of their length in the call, wherever a session begins.
@@ -111,7 +111,7 @@ class _Channel:
         return [answer for frame in samples[:whole].reshape(-1, length) for answer in self._next(frame)]
 
     def end(self) -> list[Answer]:
-        """What is open ends here."""
+        """End the open utterance; returns its answer."""
         self._rest, self._quiet = self._rest[:0], 0
         return self._final() if self._frames else []
 

@@ -1,6 +1,6 @@
-"""Whisper by CTranslate2: utterances are packed into windows, and windows decoded together.
+"""The Whisper engine, by CTranslate2: packs utterances into windows, and decodes windows together.
 
-What looks invented, or has holes, is decoded again in other ways (`whisper_listening`), and left out if it still does.
+A window whose text looks invented, or lacks words, is decoded again in other ways (`whisper_listening`), and at last left out.
 """
 
 import math
@@ -59,7 +59,7 @@ class WhisperEngine:
         return self._info
 
     def packs(self, utterances: Iterable[Utterance]) -> Iterator[Pack]:
-        """Utterances of a channel laid end to end in windows, several windows in a pack."""
+        """Pack the utterances of a channel end to end into windows, and several windows into a pack."""
         return self._options.packing.packs(utterances)
 
     def refusal(self, options: RecognitionOptions) -> Unsupported | None:
@@ -102,7 +102,7 @@ class WhisperEngine:
         )
 
     def hypothesis(self, utterance: Utterance, options: RecognitionOptions) -> Recognition:
-        """What was said so far, quickly: greedy, in a narrow window, without times of words."""
+        """Recognise what was said so far, quickly: greedy, in a short window, without times of words."""
         heard = self._decoder.decode(
             [utterance.samples],
             lengths=[self._options.hypothesis_length],
@@ -117,7 +117,7 @@ class WhisperEngine:
         return Recognition(text="", confidence=0.0, language=heard.language)
 
     def close(self) -> None:
-        """Let go of the weights."""
+        """Release the weights."""
         self._decoder.close()
 
     def _languages(self, options: RecognitionOptions) -> tuple[str, ...]:

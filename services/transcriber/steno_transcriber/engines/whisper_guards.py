@@ -1,4 +1,4 @@
-"""Tells what was said from what was invented, and what was heard from what was missed, by all that decoding leaves. Pure."""
+"""Judges decoded text: whether it was invented by the decoder, and whether words are missing. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from steno_transcriber.speech import Word
 
 
 class Verdict(Enum):
-    """What is thought of the text of a window."""
+    """The judgement on the text of a window."""
 
     BELIEVED = auto()
     #: Nobody may have spoken.
@@ -23,7 +23,7 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guards:
-    """When what was decoded is taken for invented, or for less than was said.
+    """The limits beyond which text is taken for invented, or for incomplete.
 
     Attributes:
         most_compression: How many times the text of a window may be compressed (Radford et al., "Robust Speech Recognition
@@ -51,7 +51,7 @@ class Guards:
     most_missed_beside_ms: int = 2_000
 
     def judge(self, decoded: Decoded, sound_seconds: float, *, utterances: int = 1) -> Verdict:
-        """What is thought of the text of a window of so many utterances, where there was sound for so long.
+        """Judge the text of a window, by its number of utterances and its seconds of sound.
 
         Where several may be no speech, or words repeat themselves in what may be none, the text is improbable however probable
         it is: "beep, beep, beep", "Oh, oh, oh" to music.
@@ -76,11 +76,11 @@ class Guards:
         return bool(words) and (improbable or _repeats([word.text for word in words]))
 
     def misses(self, missed: Sounding, words: Sequence[Word]) -> bool:
-        """Whether an utterance lacks words, where there is sound in so many frames that no word reaches."""
+        """Whether an utterance lacks words, by the number of frames with sound that no word covers."""
         return self.misses_much(missed) if words else _milliseconds(missed) > self.most_missed_ms
 
     def misses_much(self, missed: Sounding) -> bool:
-        """Whether it does even if it has some."""
+        """Whether an utterance that has words lacks others."""
         return _milliseconds(missed) > self.most_missed_beside_ms
 
     def _most_words(self, sound_seconds: float) -> float:
@@ -88,7 +88,7 @@ class Guards:
 
 
 def _repeats(texts: Sequence[str]) -> bool:
-    """Whether some words are followed by the same again. Digits may be: numbers hold them twice."""
+    """Whether words repeat themselves directly. Digits may: numbers have them twice."""
     plain = ["".join(letter for letter in text.lower() if letter.isalnum()) for text in texts]
     return any(
         plain[begin : begin + length] == plain[begin + length : begin + 2 * length]

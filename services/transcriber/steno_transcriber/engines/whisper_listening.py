@@ -1,4 +1,4 @@
-"""Decides what of a pack is decoded next, and keeps what was understood. Pure: the engine decodes in between.
+"""Decides which windows of a pack are decoded next, and collects the results. Pure: the engine decodes in between.
 
 A window that the guards refuse is not given up, but decoded in another way: first in the longest window of the encoder, which
 hears best; then half of its utterances at a time, then each alone; then, where the decoder ran in circles, each half of an
@@ -23,7 +23,7 @@ SHORTEST_PIECE_MS = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """An utterance or a part of one, and the words that the best window so far gave it."""
+    """An utterance or a part of one, with the words from the best window so far."""
 
     utterance: Utterance
     whole: Utterance
@@ -35,7 +35,7 @@ Pieces = tuple[Piece, ...]
 
 
 class Attempt(Enum):
-    """Why a window is decoded: it decides how long the encoder's window is, the longer the better and the dearer."""
+    """The kind of an attempt, which decides the length of the encoder's window: longer is better and slower."""
 
     FIRST = auto()
     #: The same was refused.
@@ -45,7 +45,7 @@ class Attempt(Enum):
 
 
 class Listening:
-    """The windows of one pack until all of its utterances are understood. Not for several threads."""
+    """The windows of one pack, until all of its utterances are recognised. Not thread-safe."""
 
     def __init__(self, windows: Iterable[Window], *, packing: Packing, guards: Guards) -> None:
         self._packing = packing
@@ -57,11 +57,11 @@ class Listening:
         self._words: dict[Utterance, list[Word]] = {}
 
     def layouts(self) -> list[tuple[Attempt, Layout]]:
-        """What is to be decoded now; empty at the end."""
+        """The windows to be decoded now; empty at the end."""
         return [(attempt, self._packing.lay_out([piece.utterance for piece in window])) for attempt, window in self._windows]
 
     def add(self, layouts: Sequence[Layout], heard: Sequence[Decoded]) -> None:
-        """Add what was heard in those layouts."""
+        """Add the results of those windows."""
         self._windows = [
             following
             for (attempt, window), layout, decoded in zip(self._windows, layouts, heard, strict=True)
@@ -69,7 +69,7 @@ class Listening:
         ]
 
     def recognition(self, utterance: Utterance) -> Recognition:
-        """What was understood of an utterance of the pack."""
+        """The recognition of an utterance of the pack."""
         words = tuple(sorted(self._words.get(utterance, ()), key=lambda word: word.start_ms))
         language = self._languages[utterance]
         return Recognition(
@@ -80,7 +80,7 @@ class Listening:
         )
 
     def _after(self, attempt: Attempt, window: Pieces, layout: Layout, decoded: Decoded) -> Iterator[tuple[Attempt, Pieces]]:
-        """The windows to be decoded because of what was heard in this one."""
+        """The windows to be decoded because of the result of this one."""
         for piece in window:
             self._languages[piece.whole] = decoded.language
         verdict = self._guards.judge(decoded, layout.sound_seconds, utterances=len(window))
@@ -126,7 +126,7 @@ class Listening:
 
 
 def _fuller(before: Piece, after: Piece) -> Piece:
-    """With the words that last longer: alone, an utterance may be heard worse than in company."""
+    """The piece whose words last longer: alone, an utterance may be recognised worse than with others."""
 
     def spoken_ms(piece: Piece) -> int:
         return sum(word.duration_ms for word in piece.words)
@@ -135,7 +135,7 @@ def _fuller(before: Piece, after: Piece) -> Piece:
 
 
 def _halves(piece: Piece) -> tuple[Piece, Piece] | None:
-    """The piece cut where it is quietest; None if it is too short."""
+    """The piece cut in two at its quietest moment; None if it is too short."""
     utterance = piece.utterance
     cut_ms = quietest_ms(utterance.samples, least_ms=SHORTEST_PIECE_MS)
     if cut_ms is None:

@@ -1,4 +1,4 @@
-"""Lays utterances end to end, so that few windows are decoded instead of many, and takes the words apart again. Pure."""
+"""Packs utterances end to end into few windows for decoding, and assigns the words to utterances again. Pure."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ Window = tuple[Utterance, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packing:
-    """How utterances share windows, and windows a pack.
+    """The rules by which utterances are put into windows, and windows into packs.
 
     A window takes up to `longest_ms` of audio, with at most `gap_ms` of silence between its utterances. The words of up to
     `windows_in_pack` windows are generated together: each step of the decoder reads all of its weights, however many
@@ -31,7 +31,7 @@ class Packing:
     windows_in_pack: int = 3
 
     def packs(self, utterances: Iterable[Utterance]) -> Iterator[Pack]:
-        """Group utterances, each channel's in order. Lazy: it holds a pack and one open window a channel."""
+        """Group utterances, those of each channel in order. Lazy: it holds a pack and one open window for each channel."""
         full: list[Window] = []
         for window in self._fill(utterances):
             full.append(window)
@@ -57,7 +57,7 @@ class Packing:
             yield tuple(current)
 
     def lay_out(self, utterances: Sequence[Utterance]) -> "Layout":
-        """The audio of a window, and where each utterance lies in it."""
+        """Make the audio of a window, with the position of each utterance in it."""
         pieces: list[Samples] = []
         starts: list[int] = []
         position = 0
@@ -81,7 +81,7 @@ class Packing:
         return audio + sum(self._gap_ms(earlier, later) for earlier, later in pairwise(utterances))
 
     def _gap_ms(self, earlier: Utterance, later: Utterance) -> int:
-        """The pause as it was, where it was shorter than `gap_ms`: fluent speech stays fluent."""
+        """The pause between two utterances, at most `gap_ms`."""
         pause_ms = later.audio_start_ms - earlier.audio_start_ms - len(earlier.samples) // SAMPLES_PER_MS
         return min(max(pause_ms, 0), self.gap_ms)
 
@@ -101,16 +101,16 @@ class Layout:
 
     @property
     def seconds(self) -> float:
-        """How long it is."""
+        """The length of the audio, in seconds."""
         return len(self.samples) / SAMPLE_RATE
 
     @property
     def sound_seconds(self) -> float:
-        """For how much of that there is sound."""
+        """How many seconds of it have sound."""
         return sum(int(np.count_nonzero(sound)) for sound in self.sounds) * FRAME_MS / 1000
 
     def distribute(self, words: Iterable[TimedWord]) -> list[tuple[Word, ...]]:
-        """Give each word to the utterance whose sound it lies in, at its time in the call.
+        """Assign each word to the utterance whose sound it lies in, with its time in the call.
 
         Words are kept inside the speech that voice activity found: the model stretches the first word of an utterance
         back over the silence before it, and over what it did not hear.
@@ -124,7 +124,7 @@ class Layout:
         return [tuple(words_of_one) for words_of_one in found]
 
     def missed(self, words: Iterable[TimedWord]) -> list[Sounding]:
-        """In which frames of each utterance there is sound that no word reaches, its own or another's."""
+        """For each utterance, the frames with sound that no word covers."""
         reached = covered(((word.start, word.end) for word in within_sound(words, self._sound())), len(self._sound()))
         frames = [start // (FRAME_MS * SAMPLES_PER_MS) for start in self.starts]
         return [sound & ~reached[first : first + len(sound)] for first, sound in zip(frames, self.sounds, strict=True)]
@@ -142,13 +142,13 @@ class Layout:
         return shared or -max(begin - middle, middle - end, 0.0)
 
     def _sounding(self, index: int, start: float, end: float) -> float:
-        """For how many seconds of a stretch of the window there is sound of an utterance."""
+        """How many seconds of a stretch of the window have sound of an utterance."""
         begin = self.starts[index] / SAMPLE_RATE
         first, last = (max(round((second - begin) * 1000 / FRAME_MS), 0) for second in (start, end))
         return int(np.count_nonzero(self.sounds[index][first:last])) * FRAME_MS / 1000
 
     def _sound(self) -> Sounding:
-        """In which frames of the window there is sound."""
+        """The frames of the window with sound."""
         frame = FRAME_MS * SAMPLES_PER_MS
         found = np.zeros(len(self.samples) // frame + 1, dtype=np.bool_)
         for start, sound in zip(self.starts, self.sounds, strict=True):

@@ -1,4 +1,4 @@
-"""Puts words that last longer than anybody speaks where there is sound. Pure.
+"""Shortens words that last implausibly long to where there is sound. Pure.
 
 The model shares out all of a window among its words: one behind a pause begins in the pause, one before it may end there, and
 what was not heard belongs to whichever word came next. (OpenAI's `timing.py` shortens such words at the borders of sentences;
@@ -25,7 +25,7 @@ FRAME_SECONDS = FRAME_MS / 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimedWord:
-    """A word as the model heard it: seconds from the start of the window, probability from 0 to 1."""
+    """A word from the model: seconds from the start of the window, probability from 0 to 1."""
 
     text: str
     start: float
@@ -34,7 +34,7 @@ class TimedWord:
 
 
 def within_sound(words: Iterable[TimedWord], sound: Sounding) -> Iterator[TimedWord]:
-    """The words; of those that are much longer than they can be as much as can be, where there is sound.
+    """Give the words, with those that are much too long shortened to where there is sound.
 
     `sound` are the frames of the window.
     """
@@ -47,7 +47,7 @@ def within_sound(words: Iterable[TimedWord], sound: Sounding) -> Iterator[TimedW
 
 
 def longest(text: str) -> float:
-    """For how many seconds a word is spoken at most."""
+    """The maximum duration of a word, in seconds."""
     return SECONDS_AT_MOST + SECONDS_A_LETTER * sum(LETTERS_A_DIGIT if letter.isdigit() else 1 for letter in text)
 
 

@@ -1,1 +1,1 @@
-"""Speech models: the catalogue, the cache, and what brings a model into it."""
+"""Speech models: the catalogue, the cache, and the sources from which models are fetched."""

@@ -1,4 +1,4 @@
-"""The catalogue of models (`catalogue.toml`), typed."""
+"""Reads the catalogue of models (`catalogue.toml`)."""
 
 import tomllib
 from functools import cache
@@ -30,7 +30,7 @@ class Hub(_Entry):
 
 
 class Model(_Entry):
-    """A model known by name. `languages` are BCP 47 primary languages, `*` for all that Whisper knows."""
+    """A model of the catalogue. `languages` are BCP 47 primary languages, `*` for all that Whisper knows."""
 
     name: str = Field(pattern=r"^[\w.-]+$")
     summary: str
@@ -42,7 +42,7 @@ class Model(_Entry):
 
     @property
     def size(self) -> int:
-        """All files together, in bytes."""
+        """The size of all files, in bytes."""
         return sum(file.size for file in self.files)
 
 

@@ -1,4 +1,4 @@
-"""What can be wrong with a model. Pure.
+"""The errors of models. Pure.
 
 ModelError
 ├── UnknownModel     neither a name in the catalogue nor a directory
@@ -11,7 +11,7 @@ from steno.errors import StenoError
 
 
 class ModelError(StenoError):
-    """A speech model cannot be had or used; the message says what to do."""
+    """A speech model is not available or not usable; the message says what to do."""
 
     error_class = "model"
 
@@ -25,8 +25,8 @@ class ModelMissing(ModelError):
 
 
 class ModelDamaged(ModelError):
-    """A file is there and is not what the catalogue says."""
+    """A file is present but differs from the catalogue."""
 
 
 class ModelUnreachable(ModelError):
-    """None of its sources could give a model."""
+    """No source could provide the model."""

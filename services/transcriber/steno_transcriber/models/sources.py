@@ -1,4 +1,4 @@
-"""Where the files of a model come from. Each source fills a partial file; whoever asked checks the digest."""
+"""The sources of model files: a folder, the model hub, the package index. The caller checks digests."""
 
 import importlib.util
 import os
@@ -29,7 +29,7 @@ class SourceFailed(Exception):
 
 
 class Source(Protocol):
-    """Gives the bytes of a model's files."""
+    """A source of model files."""
 
     name: str
 
@@ -37,11 +37,11 @@ class Source(Protocol):
         """Complete `partial`, which may hold the beginning of the file already.
 
         Raises:
-            SourceFailed: it cannot be given. What has arrived stays in `partial`.
+            SourceFailed: the source cannot provide it. What has arrived stays in `partial`.
         """
 
     def close(self) -> None:
-        """Remove what the source keeps meanwhile."""
+        """Remove the temporary files of the source."""
 
 
 class FolderSource:
@@ -56,7 +56,7 @@ class FolderSource:
         _join([self._folder / file.name], file, partial, progress)
 
     def close(self) -> None:
-        """Nothing is kept."""
+        """Do nothing: there are no temporary files."""
 
 
 class HubSource:
@@ -85,7 +85,7 @@ class HubSource:
             raise SourceFailed(f"{self.name}: the connection broke; what has arrived is kept for the next try")
 
     def close(self) -> None:
-        """Nothing is kept."""
+        """Do nothing: there are no temporary files."""
 
 
 class IndexSource:
@@ -98,7 +98,7 @@ class IndexSource:
         self._cleanup = ExitStack()
 
     def fetch(self, model: Model, file: ModelFile, partial: Path, progress: Progress) -> None:
-        """Install the packages into a folder of their own, once, and join the file from its parts."""
+        """Install the packages into a separate folder, once, and join the file from its parts."""
         if not model.packages or not file.parts:
             raise SourceFailed(f"{self.name}: does not carry {model.name}")
         if model.name not in self._folders:
@@ -127,7 +127,7 @@ def _installer() -> list[str]:
 
 
 def _trusting() -> dict[str, str]:
-    """The environment in which an installer goes by the authorities of this machine.
+    """The environment that makes an installer trust the certificate authorities of this machine.
 
     uv brings a list of its own, and so does pip before 24.2, unless its user has told it of a file.
     """

@@ -1,8 +1,8 @@
-"""The content-addressed cache of models: what is in it is right, or is not there.
+"""The content-addressed cache of models; every file in it has been verified.
 
 models/blobs/DIGEST       the bytes, under their SHA-256
 models/partial/DIGEST     a download under way, resumed by the next pull
-models/rejected/…         what arrived and was wrong, for a look
+models/rejected/…         downloads with a wrong digest, for inspection
 models/by-name/NAME/FILE  links to the blobs: the directory an engine loads
 """
 
@@ -24,20 +24,20 @@ WEIGHTS = "model.bin"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """A file of a model that is not as it should be, and how."""
+    """A file of a model that is missing or wrong, and how."""
 
     path: Path
     reason: str
 
 
 class ModelStore:
-    """Models on this machine."""
+    """The cache of models on this machine."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = (folder or cache_folder()) / "models"
 
     def directory(self, model: Model) -> Path:
-        """The directory an engine loads, whether it is there or not."""
+        """The directory that an engine loads, whether it exists or not."""
         return self._folder / "by-name" / model.name
 
     def has(self, model: Model) -> bool:
@@ -45,7 +45,7 @@ class ModelStore:
         return all(_size(self.directory(model) / file.name) == file.size for file in model.files)
 
     def resolve(self, name_or_directory: str | Path) -> Path:
-        """The directory of a model, by its name in the catalogue (digests checked) or by a path. Never downloads.
+        """Find the directory of a model, by its name in the catalogue (digests checked) or by a path. Never downloads.
 
         Raises:
             UnknownModel: neither a name nor a directory with a model.
@@ -67,30 +67,30 @@ class ModelStore:
         return self.directory(model)
 
     def verify(self, model: Model, folder: Path | None = None) -> list[Fault]:
-        """Read every file of the model, in the cache or in `folder`, and tell which ones are wrong."""
+        """Read every file of the model, in the cache or in `folder`, and return the faults."""
         directory = folder or self.directory(model)
         return [fault for file in model.files if (fault := _fault(directory / file.name, file)) is not None]
 
     def pull(self, model: Model, sources: Sequence[Source], progress: Progress) -> Path:
-        """Bring a model into the cache from the first source that gives the right bytes, file by file. Blocks.
+        """Fetch a model into the cache, file by file, each from the first source that has the right bytes. Blocks.
 
-        What is there and right is kept; a download that was interrupted is resumed; one pull at a time works on a cache.
+        Verified files are kept; an interrupted download is resumed; a cache is changed by one pull at a time.
 
         Raises:
-            ModelUnreachable: no source could give a file.
-            ModelDamaged: a source gave wrong bytes, and none gave the right ones. They are set aside.
+            ModelUnreachable: no source could provide a file.
+            ModelDamaged: a source gave wrong bytes, and none gave the right ones. The wrong ones are kept aside.
         """
         directory = self.directory(model)
         for folder in (directory, self._folder / "blobs", self._folder / "partial", self._folder / "rejected"):
             folder.mkdir(parents=True, exist_ok=True)
         with self._lock():
             for file in model.files:
-                self._bring(model, file, sources, progress)
+                self._fetch(model, file, sources, progress)
                 progress(file, file.size)
                 _link(directory / file.name, self._folder / "blobs" / file.sha256)
         return directory
 
-    def _bring(self, model: Model, file: ModelFile, sources: Sequence[Source], progress: Progress) -> None:
+    def _fetch(self, model: Model, file: ModelFile, sources: Sequence[Source], progress: Progress) -> None:
         blob = self._folder / "blobs" / file.sha256
         fault = _fault(blob, file)
         if fault is None:

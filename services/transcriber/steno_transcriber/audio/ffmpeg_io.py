@@ -1,4 +1,4 @@
-"""What stands between ffmpeg and the rest: the file as ffmpeg reads it, and ffmpeg's errors as those of a recording."""
+"""Gives ffmpeg its input files, and translates its errors to errors of a recording."""
 
 import errno
 import os
@@ -13,7 +13,7 @@ from steno_transcriber.audio.files import Readable
 
 
 class WatchedFile:
-    """An open file, which knows afterwards whether it was the file that failed."""
+    """An open file that remembers errors of reading, to tell them from errors of decoding."""
 
     def __init__(self, file: Readable) -> None:
         self._file = file
@@ -21,7 +21,7 @@ class WatchedFile:
         self.failure: OSError | None = None
 
     def read_at(self, place: int, size: int) -> bytes:
-        """Up to so many bytes from a place; none at the end."""
+        """Reads up to a number of bytes from an offset; empty at the end."""
         try:
             self._file.seek(place)
             return self._file.read(size) or b""
@@ -30,20 +30,20 @@ class WatchedFile:
             raise
 
     def seek(self, offset: int, whence: int) -> int:
-        """As of a file."""
+        """Like the method of a file."""
         return self._file.seek(offset, whence)
 
     def check(self) -> None:
-        """A disk that fails is not a broken recording: it may be whole at the next try. Raises what it failed with."""
+        """Raises the error of a failed read: the disk failed, and the recording may be good at the next attempt."""
         if self.failure is not None:
             raise self.failure
 
 
 class Source:
-    """A file as ffmpeg reads it. Each has its own place in it: a file with several tracks is read at several places in turn."""
+    """A file for ffmpeg, with its own position: a file with several tracks is read at several positions in turn."""
 
     def __init__(self, file: WatchedFile, *, suffix: str, base: int = 0) -> None:
-        """`base` is where in the file it begins."""
+        """`base` is the offset at which it begins in the file."""
         self.file = file
         self.base = base
         self._place = base
@@ -51,13 +51,13 @@ class Source:
         self.name = f"recording{suffix}"
 
     def read(self, size: int) -> bytes:
-        """As of a file."""
+        """Like the method of a file."""
         data = self.file.read_at(self._place, size)
         self._place += len(data)
         return data
 
     def seek(self, offset: int, whence: int) -> int:
-        """As of a file; where the media leads to no place in it, ffmpeg is told, and the file has not failed."""
+        """Like the method of a file; a position outside it is an error for ffmpeg, not of the file."""
         if whence != os.SEEK_END:
             offset += self.base if whence == os.SEEK_SET else self._place
         try:
@@ -67,7 +67,7 @@ class Source:
         return self.tell()
 
     def tell(self) -> int:
-        """As of a file."""
+        """Like the method of a file."""
         return self._place - self.base
 
 
@@ -77,7 +77,7 @@ Opened = tuple[Any, Source]
 
 @contextmanager
 def library_errors(file: WatchedFile, reason: Callable[[], str]) -> Iterator[None]:
-    """No error of ffmpeg and what is around it passes for one of ours, or for one of the disk, which only a read can meet."""
+    """Translates errors of ffmpeg and its binding, so that none is taken for one of ours or of the disk."""
     try:
         yield
     except UnreadableAudio:

@@ -1,7 +1,7 @@
-"""Tells by its statistics whether bytes are G.711 or linear audio, and which: only what is sure. Pure.
+"""Guesses by statistics whether bytes are G.711 or linear audio, and which, only where it is sure. Pure.
 
-In linear audio of 16 bits every other byte is a low one, whose values lie elsewhere than those of the high ones. Read in the
-right coding, sound can be predicted from the samples before; read in any other, much of it is noise.
+In linear audio of 16 bits, the low bytes have other values than the high ones. In the right coding, a sample can be predicted
+from those before it; in a wrong one, much of it is noise.
 """
 
 from collections.abc import Callable
@@ -33,16 +33,16 @@ _FRAME = 256
 _MU_LAW, _A_LAW = np.array(MU_LAW, dtype=float), np.array(A_LAW, dtype=float)
 
 
-def sampled(read: Callable[[int, int], bytes], size: int) -> bytes:
-    """Pieces of a file from its beginning to its end, each from an even place, one after the other."""
+def read_samples(read: Callable[[int, int], bytes], size: int) -> bytes:
+    """Reads pieces from all over a file, each from an even offset, and joins them."""
     if size <= PIECES * PIECE_BYTES:
         return read(0, size)
     step = (size - PIECE_BYTES) // (PIECES - 1) // 2 * 2
     return b"".join(read(index * step, PIECE_BYTES) for index in range(PIECES))
 
 
-def coding_of(data: bytes) -> Headerless | None:
-    """How bytes are coded at 8 kHz, or None where that is not sure."""
+def guess_coding(data: bytes) -> Headerless | None:
+    """Guesses the coding of bytes at 8 kHz; None where it is not sure."""
     if len(data) < LEAST_BYTES:
         return None
     values = np.frombuffer(data[: len(data) // 2 * 2], dtype=np.uint8)
@@ -67,7 +67,7 @@ def _difference(values: npt.NDArray[np.uint8]) -> float:
 
 
 def _gain_db(samples: Samples) -> float:
-    """How much smaller linear prediction makes samples (Levinson and Durbin's recursion over frames without their mean)."""
+    """The gain of linear prediction over samples (Levinson-Durbin recursion over frames without their mean)."""
     frames = samples[: len(samples) // _FRAME * _FRAME].reshape(-1, _FRAME)
     frames = frames - frames.mean(axis=1, keepdims=True)
     likeness = [float((frames[:, : _FRAME - lag] * frames[:, lag:]).sum()) for lag in range(_ORDER + 1)]

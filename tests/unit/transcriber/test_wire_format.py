@@ -6,51 +6,51 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from steno_transcriber.audio import wire
-from steno_transcriber.audio.wire import AudioFormat, Flaws, Kind, MalformedFrame
+from steno_transcriber.audio import wire_format
+from steno_transcriber.audio.wire_format import AudioFormat, Flaws, Kind, MalformedFrame
 
 FORMAT = AudioFormat(container="wav", codec="pcm_mulaw", channels=2, sample_rate=8_000)
 
 
 def payload(frame: bytes, kind: Kind) -> bytearray:
-    assert wire.header(frame[: wire.HEADER.size]) == (kind, len(frame) - wire.HEADER.size)
-    return bytearray(frame[wire.HEADER.size :])
+    assert wire_format.read_header(frame[: wire_format.HEADER.size]) == (kind, len(frame) - wire_format.HEADER.size)
+    return bytearray(frame[wire_format.HEADER.size :])
 
 
 def test_what_is_packed_is_read_as_it_was() -> None:
     """Each kind of frame."""
     samples = np.array([[0, 0.1, 0.2], [0.3, -0.4, 0.5]], dtype=np.float32)
-    assert wire.read_format(payload(wire.packed_format(FORMAT), Kind.FORMAT)) == FORMAT
-    head, values = wire.packed_block(77, samples)
-    decoded, block = wire.read_block(payload(head + bytes(values), Kind.BLOCK), 2)
+    assert wire_format.read_format(payload(wire_format.pack_format(FORMAT), Kind.FORMAT)) == FORMAT
+    head, values = wire_format.pack_block(77, samples)
+    decoded, block = wire_format.read_block(payload(head + bytes(values), Kind.BLOCK), 2)
     assert decoded == 77
     assert np.array_equal(block, samples)
     flaws = Flaws(damaged_ms=1_000, missing_ms=2_000, changes=3, left_out=4)
-    assert wire.read_end(payload(wire.packed_end(80_000, flaws), Kind.END), 8_000) == (80_000, flaws)
-    assert wire.read_refusal(payload(wire.packed_refusal("it is none"), Kind.REFUSED)) == "it is none"
-    assert wire.read_refusal(payload(wire.packed_refusal("a bug", Kind.FAULT), Kind.FAULT)) == "a bug"
-    assert wire.read_unread(payload(wire.packed_unread(5), Kind.UNREAD)) == 5
+    assert wire_format.read_end(payload(wire_format.pack_end(80_000, flaws), Kind.END), 8_000) == (80_000, flaws)
+    assert wire_format.read_refusal(payload(wire_format.pack_refusal("it is none"), Kind.REFUSED)) == "it is none"
+    assert wire_format.read_refusal(payload(wire_format.pack_refusal("a bug", Kind.FAULT), Kind.FAULT)) == "a bug"
+    assert wire_format.read_unread(payload(wire_format.pack_unread(5), Kind.UNREAD)) == 5
 
 
-@given(st.binary(min_size=wire.HEADER.size, max_size=wire.HEADER.size))
+@given(st.binary(min_size=wire_format.HEADER.size, max_size=wire_format.HEADER.size))
 def test_no_header_makes_us_wait_for_more_than_a_frame_has(data: bytes) -> None:
     """Whatever it claims: the length has a bound that follows from the kind, or there is no such frame."""
     try:
-        _, length = wire.header(data)
+        _, length = wire_format.read_header(data)
     except MalformedFrame:
         return
-    assert length <= 8 + 4 * wire.MOST_BLOCK_VALUES
+    assert length <= 8 + 4 * wire_format.MOST_BLOCK_VALUES
 
 
-@given(st.binary(max_size=200), st.integers(1, wire.MOST_CHANNELS))
+@given(st.binary(max_size=200), st.integers(1, wire_format.MOST_CHANNELS))
 def test_no_bytes_break_a_reader(data: bytes, channels: int) -> None:
     """They are a frame, or they are malformed."""
     readers = (
-        wire.read_format,
-        lambda frame: wire.read_block(bytearray(frame), channels),
-        lambda frame: wire.read_end(frame, 8_000),
-        wire.read_refusal,
-        wire.read_unread,
+        wire_format.read_format,
+        lambda frame: wire_format.read_block(bytearray(frame), channels),
+        lambda frame: wire_format.read_end(frame, 8_000),
+        wire_format.read_refusal,
+        wire_format.read_unread,
     )
     for reader in readers:
         try:
@@ -63,13 +63,13 @@ def test_no_bytes_break_a_reader(data: bytes, channels: int) -> None:
 def test_no_more_is_silence_than_there_is(flaws: Flaws) -> None:
     """A decoder's word is believed as far as it can be."""
     with pytest.raises(MalformedFrame, match="more is said"):
-        wire.read_end(payload(wire.packed_end(80_000, flaws), Kind.END), 8_000)
+        wire_format.read_end(payload(wire_format.pack_end(80_000, flaws), Kind.END), 8_000)
 
 
 @given(st.text())
 def test_a_reason_brings_no_controls(text: str) -> None:
     """Neither a terminal nor a log is given what is no text, nor more of it than a person reads."""
-    reason = wire.read_refusal(payload(wire.packed_refusal(text), Kind.REFUSED))
+    reason = wire_format.read_refusal(payload(wire_format.pack_refusal(text), Kind.REFUSED))
     assert reason.isprintable()
     assert 0 < len(reason.encode()) < 7_000
 
@@ -79,7 +79,7 @@ def test_a_block_holds_sound_alone(value: float) -> None:
     """No number that is none reaches the engine."""
     data = struct.pack("<Q", 1) + np.array([0.1, value], dtype="<f4").tobytes()
     with pytest.raises(MalformedFrame, match="no sound"):
-        wire.read_block(bytearray(data), 1)
+        wire_format.read_block(bytearray(data), 1)
 
 
 @pytest.mark.parametrize(
@@ -88,5 +88,5 @@ def test_a_block_holds_sound_alone(value: float) -> None:
 )
 def test_a_format_is_one_of_audio(channels: int, rate: int, wrong: str) -> None:
     """4 to 384 kHz and 64 channels."""
-    assert wrong in wire.outlandish(channels, rate)
-    assert bool(wire.outlandish(channels, rate)) == bool(wrong)
+    assert wrong in wire_format.format_fault(channels, rate)
+    assert bool(wire_format.format_fault(channels, rate)) == bool(wrong)

@@ -1,7 +1,7 @@
-"""What the process that decodes a recording tells the transcriber: frames of a kind, a length and that many bytes. Pure.
+"""The format in which a decoder process sends audio to the transcriber: frames of kind, length and content. Pure.
 
-A decoder that was taken over by the media it parses can write anything here. So nothing is unpickled, each kind has a bound on
-its length, and what is read is checked as input from outside is.
+A decoder that was taken over by hostile media can write anything. So nothing is unpickled, each kind has a bound on its length,
+and all content is validated like any input from outside.
 
 | kind | bytes |
 |---|---|
@@ -42,7 +42,7 @@ MOST_BLOCK_VALUES = 1 << 21
 
 
 class Kind(IntEnum):
-    """What a frame tells."""
+    """The kind of a frame."""
 
     FORMAT = 1
     BLOCK = 2
@@ -63,12 +63,12 @@ _MOST_BYTES = {
 
 
 class MalformedFrame(ValueError):
-    """What a decoder wrote is no frame."""
+    """A decoder wrote something that is not a frame."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioFormat:
-    """What a file holds: container and codec by ffmpeg's names, channels, samples per second."""
+    """The format of a file: container and codec by ffmpeg's names, channels, samples per second."""
 
     container: str
     codec: str
@@ -78,7 +78,7 @@ class AudioFormat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flaws:
-    """What was wrong with a recording that could be decoded nevertheless."""
+    """The flaws of a recording that could be decoded nevertheless."""
 
     damaged_ms: int = 0
     """Silence in place of what could not be decoded; of several tracks, of the one with most."""
@@ -91,7 +91,7 @@ class Flaws:
 
     @classmethod
     def of_tracks(cls, tracks: "list[Flaws]", *, left_out: int) -> "Flaws":
-        """Of a recording with these, and with others that were left out."""
+        """Combines the flaws of tracks of a recording, of which others were left out."""
         return cls(
             damaged_ms=max(track.damaged_ms for track in tracks),
             missing_ms=max(track.missing_ms for track in tracks),
@@ -100,8 +100,8 @@ class Flaws:
         )
 
 
-def outlandish(channels: int, sample_rate: int) -> str:
-    """What is wrong with a number of channels and a sample rate, or nothing."""
+def format_fault(channels: int, sample_rate: int) -> str:
+    """What is wrong with a number of channels and a sample rate; empty where nothing is."""
     if not LEAST_RATE <= sample_rate <= MOST_RATE:
         return f"says {sample_rate} samples a second; {LEAST_RATE} to {MOST_RATE} are decoded"
     if not 1 <= channels <= MOST_CHANNELS:
@@ -109,11 +109,11 @@ def outlandish(channels: int, sample_rate: int) -> str:
     return ""
 
 
-def header(data: bytes) -> tuple[Kind, int]:
-    """The kind of a frame and the length of what follows.
+def read_header(data: bytes) -> tuple[Kind, int]:
+    """Decodes the kind of a frame and the length of its content.
 
     Raises:
-        MalformedFrame: there is no such kind, or it is never that long.
+        MalformedFrame: there is no such kind, or the length is not allowed for it.
     """
     number, length = HEADER.unpack(data)
     if number not in _MOST_BYTES:
@@ -124,45 +124,45 @@ def header(data: bytes) -> tuple[Kind, int]:
     return kind, length
 
 
-def packed_format(audio_format: AudioFormat) -> bytes:
-    """A frame FORMAT."""
+def pack_format(audio_format: AudioFormat) -> bytes:
+    """Encodes a frame FORMAT."""
     names = f"{audio_format.container}\0{audio_format.codec}".encode()[:_NAME_BYTES]
     return _frame(Kind.FORMAT, _FORMAT.pack(audio_format.channels, audio_format.sample_rate) + names)
 
 
-def packed_block(decoded_samples: int, block: Block) -> tuple[bytes, memoryview]:
-    """A frame BLOCK, in two parts so that the samples are not copied."""
+def pack_block(decoded_samples: int, block: Block) -> tuple[bytes, memoryview]:
+    """Encodes a frame BLOCK, in two parts so that the samples are not copied."""
     if block.size > MOST_BLOCK_VALUES:
         raise ValueError(f"a block has {MOST_BLOCK_VALUES} values at most, not {block.size}")
     values = np.ascontiguousarray(block, dtype="<f4").reshape(-1).view(np.uint8).data
     return HEADER.pack(Kind.BLOCK, _BLOCK.size + len(values)) + _BLOCK.pack(decoded_samples), values
 
 
-def packed_end(decoded_samples: int, flaws: Flaws) -> bytes:
-    """A frame END."""
+def pack_end(decoded_samples: int, flaws: Flaws) -> bytes:
+    """Encodes a frame END."""
     return _frame(Kind.END, _END.pack(decoded_samples, *astuple(flaws)))
 
 
-def packed_refusal(reason: str, kind: Kind = Kind.REFUSED) -> bytes:
-    """A frame REFUSED or FAULT; a long reason is cut."""
+def pack_refusal(reason: str, kind: Kind = Kind.REFUSED) -> bytes:
+    """Encodes a frame REFUSED or FAULT; a long reason is cut."""
     return _frame(kind, reason.encode(errors="replace")[:_REASON_BYTES])
 
 
-def packed_unread(error_number: int) -> bytes:
-    """A frame UNREAD."""
+def pack_unread(error_number: int) -> bytes:
+    """Encodes a frame UNREAD."""
     return _frame(Kind.UNREAD, _UNREAD.pack(error_number))
 
 
 def read_format(payload: bytes | bytearray) -> AudioFormat:
-    """The content of a frame FORMAT.
+    """Decodes the content of a frame FORMAT.
 
     Raises:
-        MalformedFrame: it is none.
+        MalformedFrame: it is not valid.
     """
     if len(payload) < _FORMAT.size:
         raise MalformedFrame(f"a format has {_FORMAT.size} bytes at least, not {len(payload)}")
     channels, sample_rate = _FORMAT.unpack_from(payload)
-    wrong = outlandish(channels, sample_rate)
+    wrong = format_fault(channels, sample_rate)
     if wrong:
         raise MalformedFrame(f"a format {wrong}")
     container, _, codec = _text(payload[_FORMAT.size :]).partition("\0")
@@ -170,10 +170,10 @@ def read_format(payload: bytes | bytearray) -> AudioFormat:
 
 
 def read_block(payload: bytearray, channels: int) -> tuple[int, Block]:
-    """The content of a frame BLOCK: samples decoded so far, and the samples themselves.
+    """Decodes the content of a frame BLOCK: samples decoded so far, and the samples themselves.
 
     Raises:
-        MalformedFrame: it is none.
+        MalformedFrame: it is not valid.
     """
     values = len(payload) - _BLOCK.size
     if values <= 0 or values % (4 * channels):
@@ -191,10 +191,10 @@ LOUDEST = 1_000.0
 
 
 def read_end(payload: bytes | bytearray, sample_rate: int) -> tuple[int, Flaws]:
-    """The content of a frame END: samples decoded, and what was wrong.
+    """Decodes the content of a frame END: samples decoded, and the flaws.
 
     Raises:
-        MalformedFrame: it is none.
+        MalformedFrame: it is not valid.
     """
     if len(payload) != _END.size:
         raise MalformedFrame(f"an end has {_END.size} bytes, not {len(payload)}")
@@ -205,15 +205,15 @@ def read_end(payload: bytes | bytearray, sample_rate: int) -> tuple[int, Flaws]:
 
 
 def read_refusal(payload: bytes | bytearray) -> str:
-    """The content of a frame REFUSED or FAULT, without what is no text."""
+    """Decodes the content of a frame REFUSED or FAULT, as printable text."""
     return printable(_text(payload)) or "the recording cannot be decoded"
 
 
 def read_unread(payload: bytes | bytearray) -> int:
-    """The content of a frame UNREAD.
+    """Decodes the content of a frame UNREAD.
 
     Raises:
-        MalformedFrame: it is none.
+        MalformedFrame: it is not valid.
     """
     if len(payload) != _UNREAD.size:
         raise MalformedFrame(f"the number of an error has {_UNREAD.size} bytes, not {len(payload)}")
@@ -221,7 +221,7 @@ def read_unread(payload: bytes | bytearray) -> int:
 
 
 def printable(text: str) -> str:
-    """A text of whatever origin, without controls and what else no terminal or log should be given."""
+    """Removes control characters, and others that are unsafe in a terminal or log, from a text."""
     return "".join(character if character.isprintable() else "�" for character in text)
 
 
