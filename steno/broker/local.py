@@ -62,7 +62,7 @@ class LocalBroker:
             await wait_ready(self.address, timeout_seconds=timeout_seconds, node_ids=(self.node_id,), check=self.check)
         except BrokerFailed as error:
             await self.kill()
-            raise self.explained(error) from error
+            raise self.explain(error) from error
         except BaseException:
             await self.kill()
             raise
@@ -104,7 +104,7 @@ class LocalBroker:
         if status is not None:
             raise BrokerFailed(f"broker {self.node_id} ended with status {status}")
 
-    def explained(self, error: BrokerFailed) -> BrokerFailed:
+    def explain(self, error: BrokerFailed) -> BrokerFailed:
         """Adds the end of this broker's output and log to an error."""
         lines = []
         for path in (self._output_path, self.log_path):
@@ -231,7 +231,7 @@ class LocalCluster:
             await wait_ready(self.bootstrap_servers, timeout_seconds=timeout_seconds, node_ids=node_ids, check=self._check)
         except BrokerFailed as error:
             ended = [broker for broker in self.brokers if broker.pid is None]
-            raise (ended or self.brokers)[0].explained(error) from error
+            raise (ended or self.brokers)[0].explain(error) from error
 
     def _check(self) -> None:
         for broker in self.brokers:

@@ -34,7 +34,7 @@ def make_startup_cache() -> Path | None:
         broker = LocalBroker(replace(command, argv=argv))
         asyncio.run(_start_and_stop(broker))
         if not made.exists():
-            raise broker.explained(BrokerFailed("Java made no cache of a start"))
+            raise broker.explain(BrokerFailed("Java made no cache of a start"))
         made.rename(file)
     return file
 

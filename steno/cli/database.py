@@ -41,7 +41,7 @@ async def _migrate(url: str, package: str) -> None:
 
     engine = database.connect(url)
     try:
-        with database.failures_told_apart():
+        with database.translate_errors():
             await database.migrate(engine, package)
     finally:
         await engine.dispose()

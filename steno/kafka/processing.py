@@ -153,7 +153,7 @@ class RecordProcessor:
     async def _process(self, message: Message) -> None:
         topic = message.topic
         with (
-            traces.continued(message.headers, f"process {topic.name}", **self._attributes(message)),
+            traces.continue_trace(message.headers, f"process {topic.name}", **self._attributes(message)),
             bound_contextvars(**{topic.key: message.key}),
         ):
             await self._handler(message)

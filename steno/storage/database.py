@@ -31,7 +31,7 @@ class DatabaseUnavailable(Retryable):
 
 
 @contextmanager
-def failures_told_apart() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Translates errors of the database about itself; errors about a statement of ours are left as they are.
 
     Raises:

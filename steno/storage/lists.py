@@ -15,7 +15,7 @@ def seen_by(caller: Caller, tenant: ColumnElement[str]) -> ColumnElement[bool]:
     return true() if caller.everything else tenant == caller.tenant
 
 
-def fitting(
+def matching(
     *wanted: tuple[Column[Any], str | None], at: Column[Any], since: datetime | None = None, until: datetime | None = None
 ) -> list[ColumnElement[bool]]:
     """The conditions of what a caller asks for, where None asks for nothing.

@@ -135,7 +135,7 @@ class ObjectStore:
         except ObjectMissing:
             pass
 
-    async def listed(self, prefix: str) -> list[str]:
+    async def list_urls(self, prefix: str) -> list[str]:
         """The URLs of the objects under a prefix, a path without its last slash, in the order of their keys.
 
         Raises:

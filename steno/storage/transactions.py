@@ -8,7 +8,7 @@ from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from steno.storage.database import failures_told_apart
+from steno.storage.database import translate_errors
 
 
 @asynccontextmanager
@@ -21,7 +21,7 @@ async def transaction(engine: AsyncEngine, *, snapshot: bool = False) -> AsyncIt
     Raises:
         DatabaseUnavailable: the database is unreachable, busy or full; the transaction was rolled back.
     """
-    with failures_told_apart():
+    with translate_errors():
         async with engine.connect() as connection:
             if snapshot and engine.dialect.name == "postgresql":
                 await connection.execution_options(isolation_level="REPEATABLE READ")

@@ -62,7 +62,7 @@ def inject() -> dict[str, bytes]:
 
 
 @contextmanager
-def continued(
+def continue_trace(
     headers: Mapping[str, bytes | str], name: str, *, kind: SpanKind = SpanKind.CONSUMER, **attributes: AttributeValue
 ) -> Iterator[Span]:
     """Starts a span that continues the trace in the headers of a message or request, current inside the block."""

@@ -78,7 +78,7 @@ class MortalObjects(ObjectStore):
 
     async def clear(self, prefix: str) -> None:
         delete = super().delete
-        for url in await self.listed(prefix):
+        for url in await self.list_urls(prefix):
             await self.fate.meet(partial(delete, url))
 
 

@@ -205,7 +205,7 @@ class Relay:
 
     async def _send(self, row: Row[Any]) -> None:
         headers = tuple((name, value.encode("ascii")) for name, value in row.headers)
-        with traces.continued(dict(headers), f"publish {row.topic}", kind=SpanKind.PRODUCER):
+        with traces.continue_trace(dict(headers), f"publish {row.topic}", kind=SpanKind.PRODUCER):
             await self._sender.send_raw(catalogue()[row.topic], key=row.key.encode(), value=row.value, headers=headers)
 
     async def _set_aside(self, row: Row[Any], refusal: RecordRefused) -> None:

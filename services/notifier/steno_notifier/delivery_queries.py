@@ -9,7 +9,7 @@ from sqlalchemy import Row, Select, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from steno.paging import Page, Position
-from steno.storage.lists import fitting, read_page, seen_by
+from steno.storage.lists import matching, read_page, seen_by
 from steno.storage.transactions import transaction
 from steno.tenants import Caller
 from steno_notifier.delivery_state import Event, IllegalTransition, State, sources, target, transition
@@ -47,7 +47,7 @@ class DeliveryQueries:
             (events.c.recording_id, wanted.recording_id),
             (deliveries.c.state, wanted.state),
         )
-        query = _rows(caller).where(*fitting(*asked_for, at=at))
+        query = _rows(caller).where(*matching(*asked_for, at=at))
         async with transaction(self._engine) as connection:
             return await read_page(connection, query, at=at, id=id, after=after, limit=limit)
 

@@ -154,7 +154,7 @@ class Sender:
         try:
             with (
                 structlog.contextvars.bound_contextvars(**fields),
-                traces.continued(parent, "delivery", kind=SpanKind.CLIENT, **fields) as span,
+                traces.continue_trace(parent, "delivery", kind=SpanKind.CLIENT, **fields) as span,
             ):
                 trace = {name: value.decode("ascii") for name, value in traces.inject().items()}
                 answer = await self._transport.attempt(claim, trace=trace)

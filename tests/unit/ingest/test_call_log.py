@@ -150,7 +150,7 @@ async def test_killed_at_each_effect_it_comes_to_the_same(after: bool) -> None:
 async def test_without_recording_no_audio_is_kept() -> None:
     """The call is accounted for all the same, to its end."""
     world = await read(World(a_call().records), record_calls=False)
-    assert await world.objects.listed("") == []
+    assert await world.objects.list_urls("") == []
     assert (world.ledger.views["c"].ended_at, world.ledger.views["c"].audio_url) == (NOW, "")
     assert world.accounts.finished == {"c"}
 
@@ -270,11 +270,11 @@ async def test_two_that_finish_a_call_come_to_one_recording() -> None:
     with pytest.raises(Killed):
         await first.finish()
     world.objects.fate = Fate()
-    assert len(await world.objects.listed("call-audio")) == 2
+    assert len(await world.objects.list_urls("call-audio")) == 2
     await second.finish()
     assert await audio_of(world, scene) == scene.expected
     assert len(world.recordings.accepted) == 1
-    assert await world.objects.listed("call-audio") == []
+    assert await world.objects.list_urls("call-audio") == []
 
 
 async def test_of_a_call_that_never_started_one_record_is_put_aside() -> None:

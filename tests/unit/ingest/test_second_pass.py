@@ -18,7 +18,7 @@ async def test_a_recording_is_submitted_for_a_second_pass() -> None:
     assert (record.supersedes, record.sha256) == (ids.live_pass_id("c"), record.sha256)
     assert record.recording_id == ids.recording_id("c", record.sha256)
     assert [(entry.channel, entry.role) for entry in record.channels] == [(0, Role.UNKNOWN)]
-    assert await world.objects.listed("call-audio") == []
+    assert await world.objects.list_urls("call-audio") == []
 
 
 async def test_the_second_pass_asks_of_the_engine_what_the_call_did() -> None:

@@ -37,4 +37,4 @@ async def test_an_upload_does_not_outlive_its_key(tmp_path: Path) -> None:
     with pytest.raises(ApiProblem) as refused:
         await submit(request, intake, keys, caller, None)
     assert refused.value.problem.status == 401
-    assert await objects.listed("uploads") == []
+    assert await objects.list_urls("uploads") == []

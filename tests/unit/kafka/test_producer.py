@@ -43,7 +43,7 @@ async def test_the_trace_of_the_caller_goes_along() -> None:
     producer = Producer(NOBODY, TopicSettings(), CODEC, source="ingest")
     trace_id = "0af7651916cd43dd8448eb211c80319c"
     parent = {"traceparent": f"00-{trace_id}-b7ad6b7169203331-01".encode()}
-    with traces.continued(parent, "request"):
+    with traces.continue_trace(parent, "request"):
         headers = dict(producer.encode(RECORDINGS, recording("c")).headers)
     assert trace_id in headers["traceparent"].decode()
 

@@ -68,11 +68,11 @@ async def test_what_is_under_a_prefix_is_listed_and_cleared(url: str, tmp_path: 
     store = ObjectStore(url.format(folder=(tmp_path / "objects").as_uri()))
     for key in ("parts/b/2", "parts/b/1", "parts/bb/1", "parts/a"):
         await store.put(key, b"x")
-    assert await store.listed("parts/b") == [f"{store.url}/parts/b/1", f"{store.url}/parts/b/2"]
+    assert await store.list_urls("parts/b") == [f"{store.url}/parts/b/1", f"{store.url}/parts/b/2"]
     for _ in range(2):
         await store.clear("parts/b")
-        assert await store.listed("parts/b") == []
-    assert await store.listed("parts") == [f"{store.url}/parts/a", f"{store.url}/parts/bb/1"]
+        assert await store.list_urls("parts/b") == []
+    assert await store.list_urls("parts") == [f"{store.url}/parts/a", f"{store.url}/parts/bb/1"]
     assert not (tmp_path / "objects/parts/b").exists()
 
 
@@ -220,7 +220,7 @@ async def test_any_key_is_foreign_or_means_the_same_to_every_store(key: str) -> 
             await store.get(url)
         return
     assert await store.put(key, b"x") == url
-    assert await store.listed("") == [url]
+    assert await store.list_urls("") == [url]
     assert await store.get(url) == b"x"
 
 

@@ -19,7 +19,7 @@ def current() -> SpanContext:
 def test_a_foreign_trace_passes_unchanged(flags: str) -> None:
     """Whether somebody records a trace is not ours to change, nor what its vendor wrote."""
     headers = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-{flags}".encode(), "tracestate": b"vendor=value"}
-    with traces.continued(headers, "process"), traces.span("inside"):
+    with traces.continue_trace(headers, "process"), traces.span("inside"):
         assert traces.inject() == headers
 
 
@@ -28,7 +28,7 @@ def test_a_trace_begins_where_none_came(headers: dict[str, bytes]) -> None:
     """What belongs together has one valid trace id, and two things have two."""
     ids = []
     for _ in range(2):
-        with traces.continued(headers, "process"):
+        with traces.continue_trace(headers, "process"):
             assert current().is_valid
             ids.append(current().trace_id)
             with traces.span("inside"):

@@ -16,7 +16,7 @@ from steno.audio_files import naming
 from steno.events.catalogue import RECORDINGS, TRANSCRIPTS
 from steno.events.records import RecordingCancelled, RecordingSubmitted, TranscriptFailed
 from steno.paging import Page, Position
-from steno.storage.lists import fitting, read_page, seen_by
+from steno.storage.lists import matching, read_page, seen_by
 from steno.storage.transactions import transaction
 from steno.tenants import Caller
 from steno_ingest.call_owners import owner_of_call
@@ -179,7 +179,7 @@ class RecordingLedger:
         """Recordings that a caller sees, the newest first, from after a position on."""
         at, id = recordings.c.accepted_at, recordings.c.recording_id
         wanted = (recordings.c.state, filters.state), (recordings.c.call_id, filters.call_id)
-        query = select(recordings).where(*fitting(*wanted, at=at, since=filters.since, until=filters.until))
+        query = select(recordings).where(*matching(*wanted, at=at, since=filters.since, until=filters.until))
         query = query.where(seen_by(caller, recordings.c.tenant))
         async with transaction(self._engine) as connection:
             page = await read_page(connection, query, at=at, id=id, after=after, limit=limit)

@@ -95,7 +95,7 @@ class Traced:
             await self._app(scope, receive, send)
             return
         structlog.contextvars.clear_contextvars()
-        with traces.continued(Headers(scope=scope), scope["method"], kind=SpanKind.SERVER) as span:
+        with traces.continue_trace(Headers(scope=scope), scope["method"], kind=SpanKind.SERVER) as span:
             await self._app(scope, receive, send)
             route = getattr(scope.get("route"), "path", None)
             if route is not None:

@@ -173,7 +173,7 @@ class SessionWorker(CallWorker):
         if isinstance(answer, FinalAnswer) and recognition is not None:
             part = Spoken.of(answer, recognition)
             role, options = self._sent.facts.role_of(answer.channel), self._sent.options_of(answer.start_ms)
-            with traces.continued(self._trace, "live.phrase", channel=answer.channel):
+            with traces.continue_trace(self._trace, "live.phrase", channel=answer.channel):
                 states = await self._publish_phrase(part, role=role, options=options, said_at=self._sent.said_at(answer.end_ms))
         self._sent.answered(answer, step_states=states)
         while self._unanswered and isinstance(sent := self._unanswered[0], CallAudio) and sent.end_ms <= self._sent.settled_ms:

@@ -278,7 +278,7 @@ class CallWorker:
 
     async def _publish(self, decoding: _Decoding) -> None:
         spoken = decoding.spoken
-        with traces.continued(self._trace, "live.phrase", channel=spoken.utterance.channel):
+        with traces.continue_trace(self._trace, "live.phrase", channel=spoken.utterance.channel):
             try:
                 understood = await decoding.task
             finally:

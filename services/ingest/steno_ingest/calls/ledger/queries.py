@@ -11,7 +11,7 @@ from steno.events.ids import live_pass_id
 from steno.events.records import CallStatus, Phrase
 from steno.events.result_document import TranscriptObservation, TranscriptPhrase
 from steno.paging import Page, Position
-from steno.storage.lists import fitting, read_page, seen_by
+from steno.storage.lists import matching, read_page, seen_by
 from steno.storage.transactions import transaction
 from steno.tenants import Caller
 from steno_ingest.calls.ledger import call_rows as rows
@@ -56,7 +56,7 @@ class CallQueries:
     async def page(self, filters: CallFilters, *, caller: Caller, after: Position | None, limit: int) -> Page[CallView]:
         """Calls that a caller may see, the newest first, after a position."""
         at, wanted = calls.c.accepted_at, ((calls.c.state, filters.state), (calls.c.door, filters.door))
-        query = select(calls).where(*fitting(*wanted, at=at, since=filters.since, until=filters.until))
+        query = select(calls).where(*matching(*wanted, at=at, since=filters.since, until=filters.until))
         query = query.where(seen_by(caller, calls.c.tenant))
         async with transaction(self._engine) as connection:
             page = await read_page(connection, query, at=at, id=calls.c.call_id, after=after, limit=limit)

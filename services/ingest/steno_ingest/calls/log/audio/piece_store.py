@@ -42,7 +42,7 @@ class PieceStore:
 
     async def spans(self, call_id: str) -> list[Span]:
         """The pieces of a call."""
-        names = [unquote(url.rpartition("/")[2]) for url in await self._objects.listed(_prefix(call_id))]
+        names = [unquote(url.rpartition("/")[2]) for url in await self._objects.list_urls(_prefix(call_id))]
         return [span for name in names if (span := Span.named(name)) is not None]
 
     async def audio(
