@@ -26,7 +26,7 @@ from steno_transcriber.decode_pool import DecodePool
 from steno_transcriber.engines.choice import Engines
 from steno_transcriber.engines.port import UtteranceEngine
 from steno_transcriber.engines.whisper import WhisperEngine
-from steno_transcriber.live.call import begun
+from steno_transcriber.live.call import first_checkpoint
 from steno_transcriber.live.decoding import PoolDecoder
 from steno_transcriber.live.hypotheses import HypothesisResources
 from steno_transcriber.live.resources import LiveResources
@@ -199,7 +199,7 @@ async def _one(call_id: str, audio: np.ndarray, resources: LiveResources, played
         channels=tuple(CallChannel(channel=channel) for channel in range(len(audio))),
         started_at=datetime.now(UTC),
     )
-    worker = CallWorker(begun(started, next(offsets)), resources, trace={})
+    worker = CallWorker(first_checkpoint(started, next(offsets)), resources, trace={})
     played.began[call_id] = begins
     for record in _records(call_id, audio):
         # Audio is there when its last sample was said.

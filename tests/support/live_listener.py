@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from steno_transcriber.live.call import LiveCall, LiveUtterance, begun
+from steno_transcriber.live.call import LiveCall, LiveUtterance, first_checkpoint
 from steno_transcriber.observations import observation_of
 from steno_transcriber.speech import SAMPLES_PER_MS
 from support.live_calls import BEGAN, Entry, Heard
@@ -23,7 +23,7 @@ def exact(found: LiveUtterance) -> Exact:
 
 def start_of(log: list[Entry]) -> CallCheckpoint:
     assert isinstance(log[0].record, CallStarted)
-    return begun(log[0].record, log[0].offset, written_at=log[0].written_at)
+    return first_checkpoint(log[0].record, log[0].offset, written_at=log[0].written_at)
 
 
 @dataclass

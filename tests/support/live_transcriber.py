@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from steno_transcriber.engines.port import Pack, UtteranceEngine
-from steno_transcriber.live.call import LiveCall, begun
+from steno_transcriber.live.call import LiveCall, first_checkpoint
 from steno_transcriber.result import Spoken, phrase_of
 from support.live_calls import CallWriter, Entry, Heard
 from support.service_process import ServiceProcess
@@ -30,7 +30,7 @@ def written(call_id: str, audio: Heard, **fields: object) -> list[Entry]:
 def undisturbed(log: Sequence[Entry], engine: UtteranceEngine) -> list[Phrase]:
     """The phrases of a call when nothing goes wrong, transcribed here."""
     assert isinstance(log[0].record, CallStarted)
-    call, phrases = LiveCall(begun(log[0].record, log[0].offset)), list[Phrase]()
+    call, phrases = LiveCall(first_checkpoint(log[0].record, log[0].offset)), list[Phrase]()
     for entry in log:
         for found in call.add_record(entry.record, offset=entry.offset, written_at=entry.written_at):
             (recognition,) = engine.decode(Pack(utterances=(found.utterance,)), found.options)

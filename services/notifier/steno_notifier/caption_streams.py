@@ -174,7 +174,7 @@ class CaptionStreams:
                 stream.stop("the API key was removed, expired or changed")
 
     async def stop(self) -> None:
-        """Leaves the readers that take nothing."""
+        """Stops, and ends the streams of readers that read nothing."""
         for stream in self._streams:
             stream.limit_wait()
         self._stopping.set()

@@ -19,7 +19,7 @@ from steno_ingest.calls.log.account.account import Account
 from steno_ingest.calls.log.audio.pieces import Span, UnsavedAudio, layout
 from steno_notifier.captions import Captions, Cursor
 from steno_notifier.outgoing_event import MAX_BODY_BYTES, make_outgoing_event
-from steno_transcriber.live.call import LiveCall, begun
+from steno_transcriber.live.call import LiveCall, first_checkpoint
 
 from steno.events.codec import UndecodableRecord
 from steno.events.records import (
@@ -208,7 +208,7 @@ def transcribe(records: list[CallRecord]) -> None:
     """The live transcriber's call takes the log, and can be gone on with from its checkpoint at any moment."""
     started = records[0]
     assert isinstance(started, CallStarted)
-    call = LiveCall(begun(started, 0))
+    call = LiveCall(first_checkpoint(started, 0))
     for offset, record in enumerate(records):
         try:
             call.add_record(record, offset=offset, written_at=BEGAN + timedelta(seconds=offset))

@@ -12,7 +12,7 @@ from steno_transcriber.engines.choice import Engines
 from steno_transcriber.engines.port import Answer, CallAudio, CallEngine, EngineUnavailable, SilentUntil
 from steno_transcriber.engines.scripted_call import ScriptedCallEngine, ScriptedCallSession
 from steno_transcriber.fetch.fetcher import FetchedAudio
-from steno_transcriber.live.call import begun
+from steno_transcriber.live.call import first_checkpoint
 from steno_transcriber.live.log_clock import LONGEST_STEP
 from steno_transcriber.live.partition import REST_AFTER
 from steno_transcriber.live.sent_call import SentCall
@@ -223,7 +223,7 @@ def test_what_is_sent_again_is_silent_where_it_was_answered() -> None:
     log = log_of(5)
     started = log[0].record
     assert isinstance(started, CallStarted)
-    call = SentCall(begun(started, log[0].offset))
+    call = SentCall(first_checkpoint(started, log[0].offset))
     for entry in log[1:11]:
         call.add_record(entry.record, offset=entry.offset, written_at=entry.written_at)
     sent = call.audio_to_send()

@@ -13,7 +13,7 @@ CHUNK = 0.2
 def spoken(lead: AudioLead, *, begin: float, audio: float, seconds: float, speed: float = 1.0) -> Iterator[bool]:
     """Chunks of a call from some second on; whether each came faster than it was spoken."""
     for number in range(1, round(seconds / CHUNK) + 1):
-        lead.tell(elapsed=begin + number * CHUNK / speed, audio=audio + number * CHUNK)
+        lead.update(elapsed=begin + number * CHUNK / speed, audio=audio + number * CHUNK)
         yield lead.hurried
 
 
@@ -75,5 +75,5 @@ def test_nothing_is_hurried_that_came_in_the_time_that_it_lasts(steps: list[tupl
     lead, elapsed, audio = fresh(), 0.0, 0.0
     for time, more in steps:
         elapsed, audio = elapsed + time, min(audio + more, elapsed + time)
-        lead.tell(elapsed=elapsed, audio=audio)
+        lead.update(elapsed=elapsed, audio=audio)
         assert not lead.hurried

@@ -14,7 +14,7 @@ from steno_transcriber.decode_pool import Urgency
 from steno_transcriber.engines.choice import Engines
 from steno_transcriber.engines.port import EngineUnavailable, Pack
 from steno_transcriber.engines.scripted import ScriptedEngine
-from steno_transcriber.live.call import LiveCall, LiveUtterance, begun
+from steno_transcriber.live.call import LiveCall, LiveUtterance, first_checkpoint
 from steno_transcriber.live.hypotheses import DUE_SECONDS, SOONEST_SECONDS, Hypotheses, HypothesisResources
 from steno_transcriber.live.loop_lag import LoopLag
 from steno_transcriber.speech import Utterance
@@ -72,7 +72,7 @@ class Bed:
     def begin(self, log: Sequence[Entry]) -> None:
         started = log[0].record
         assert isinstance(started, CallStarted)
-        self.call = LiveCall(begun(started, log[0].offset))
+        self.call = LiveCall(first_checkpoint(started, log[0].offset))
         resources = HypothesisResources(
             engines=Engines([self.engine]),
             pool=self,
@@ -113,7 +113,7 @@ class Bed:
         """Takes records as they come, in real time of the test's clock."""
         for entry in log:
             self.ended += self.call.add_record(entry.record, offset=entry.offset, written_at=entry.written_at)
-            self.hypotheses.heard()
+            self.hypotheses.update()
             await self.settle()
             self.now += CHUNK_SECONDS
 
@@ -190,7 +190,7 @@ async def test_one_a_second_while_the_machine_has_no_time_to_spare(bed: Bed, why
     if why == "no thread is idle":
         bed.idle = False
     else:
-        bed.loop_lag.came(1.0)
+        bed.loop_lag.add_delay(1.0)
     log = one_channel()
     bed.begin(log)
     await bed.play(log)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from steno_transcriber.live.call import LiveCall, begun
+from steno_transcriber.live.call import LiveCall, first_checkpoint
 from steno_transcriber.live.languages import BORDER_MS, Languages
 from steno_transcriber.speech import SAMPLES_PER_MS
 from support.live_calls import BEGAN, CallWriter, Heard
@@ -37,7 +37,7 @@ def spoken(*parts: Heard | str) -> list[tuple[int, str]]:
     call.end()
     started = call.log[0].record
     assert isinstance(started, CallStarted)
-    live = LiveCall(begun(started, call.log[0].offset, written_at=BEGAN))
+    live = LiveCall(first_checkpoint(started, call.log[0].offset, written_at=BEGAN))
     found = [
         each for entry in call.log for each in live.add_record(entry.record, offset=entry.offset, written_at=entry.written_at)
     ]

@@ -13,10 +13,10 @@ def test_there_is_time_until_the_loop_comes_late() -> None:
 def test_one_hiccup_is_forgiven_within_two_seconds() -> None:
     """A tenth of a second late once, and in time from then on."""
     loop_lag = LoopLag()
-    loop_lag.came(0.1)
+    loop_lag.add_delay(0.1)
     assert not loop_lag.spare
     for _ in range(2 * LOOKS_A_SECOND):
-        loop_lag.came(0.0)
+        loop_lag.add_delay(0.0)
     assert loop_lag.spare
 
 
@@ -24,7 +24,7 @@ def test_a_loop_that_is_always_late_has_no_time() -> None:
     """Within a second it is known, and as long as it lasts."""
     loop_lag = LoopLag()
     for _ in range(LOOKS_A_SECOND):
-        loop_lag.came(2 * LATE_SECONDS)
+        loop_lag.add_delay(2 * LATE_SECONDS)
     assert not loop_lag.spare
 
 
@@ -32,5 +32,5 @@ def test_what_every_loop_is_late_by_is_no_want() -> None:
     """A millisecond is what timers cost."""
     loop_lag = LoopLag()
     for _ in range(10 * LOOKS_A_SECOND):
-        loop_lag.came(0.001)
+        loop_lag.add_delay(0.001)
     assert loop_lag.spare

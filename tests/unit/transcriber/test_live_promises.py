@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from steno_transcriber.live.call import LiveCall, begun
+from steno_transcriber.live.call import LiveCall, first_checkpoint
 from support.effort import EFFORT
 from support.live_calls import BEGAN, CallWriter, Heard
 from support.speech import call_audio
@@ -70,7 +70,7 @@ def test_a_call_of_hours_holds_nothing_back(sound: str) -> None:
         writer.say(two_minutes)
     started = writer.log[0]
     assert isinstance(started.record, CallStarted)
-    call = LiveCall(begun(started.record, started.offset))
+    call = LiveCall(first_checkpoint(started.record, started.offset))
     written_at = {entry.offset: entry.written_at for entry in writer.log}
     worst = 0
     for entry in writer.log:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from steno_ingest.calls.log.account.account import Account
-from steno_transcriber.live.call import LiveCall, begun
+from steno_transcriber.live.call import LiveCall, first_checkpoint
 from support.live_calls import CallWriter
 from support.speech import call_audio
 
@@ -55,7 +55,7 @@ def chunk(sequence: int, position: int) -> AudioChunk:
 )
 def test_a_place_that_the_call_has_had_no_time_for_cannot_be(record: CallRecord) -> None:
     """The call is where it was, and its audio is taken afterwards."""
-    call = LiveCall(begun(STARTED, 0, written_at=NOW))
+    call = LiveCall(first_checkpoint(STARTED, 0, written_at=NOW))
     with pytest.raises(ImpossiblePlace):
         call.add_record(record, offset=1, written_at=NOW)
     assert call.duration_ms == 0
@@ -65,7 +65,7 @@ def test_a_place_that_the_call_has_had_no_time_for_cannot_be(record: CallRecord)
 
 def test_a_pause_that_the_call_has_had_no_time_for_holds_until_it_is_let_go_on() -> None:
     """Nothing of it is heard; nor does an impossible resumption open it."""
-    call = LiveCall(begun(STARTED, 0, written_at=NOW))
+    call = LiveCall(first_checkpoint(STARTED, 0, written_at=NOW))
     for offset, record in enumerate(
         (
             CallPaused(call_id="c", position=38 * RATE, paused_at=NOW),
@@ -83,7 +83,7 @@ def test_a_pause_that_the_call_has_had_no_time_for_holds_until_it_is_let_go_on()
 
 def test_a_start_that_is_said_to_be_long_ago_gives_no_time() -> None:
     """What counts is when the records were written."""
-    call = LiveCall(begun(STARTED, 0, written_at=NOW))
+    call = LiveCall(first_checkpoint(STARTED, 0, written_at=NOW))
     with pytest.raises(ImpossiblePlace):
         call.add_record(gap(0, 3600 * RATE), offset=1, written_at=NOW)
 
@@ -102,7 +102,7 @@ def test_recording_and_live_transcript_judge_alike_also_after_a_takeover(
     with it."""
     account = Account(call_id="c", codec=AudioCodec.PCMU, sample_rate=RATE, channel_count=1, one_way_seconds=30)
     account.advance_clock(NOW)
-    call = LiveCall(begun(STARTED, 0, written_at=NOW))
+    call = LiveCall(first_checkpoint(STARTED, 0, written_at=NOW))
     at, log = NOW, list[tuple[int, CallRecord, datetime]]()
     for number, (kind, ahead, later) in enumerate(steps):
         at += timedelta(seconds=later)
@@ -153,7 +153,7 @@ def test_a_record_may_be_written_at_the_ends_of_time(at: datetime) -> None:
     call.end()
     started = call.log[0].record
     assert isinstance(started, CallStarted)
-    live = LiveCall(begun(started, 0, written_at=at))
+    live = LiveCall(first_checkpoint(started, 0, written_at=at))
     found = [entry for record in call.log[1:] for entry in live.add_record(record.record, offset=record.offset, written_at=at)]
     assert found
     assert LiveCall(live.checkpoint(log_end=1000, saved_at=NOW)).duration_ms <= 10_000

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from steno_transcriber.live.call import LiveCall, begun
+from steno_transcriber.live.call import LiveCall, first_checkpoint
 from support.live_bed import PARTITION, Bed, log_of
 
 from steno.events.records import Phrase, Record, TranscriptCompleted, TranscriptFailed
@@ -46,6 +46,6 @@ async def test_a_failure_is_the_tenants(bed: Bed) -> None:
 def test_a_call_that_is_taken_over_stays_the_tenants() -> None:
     """The checkpoint of a checkpoint names it still."""
     (start, *_) = log_of(tenant="acme")
-    first = begun(start.record, start.offset)  # type: ignore[arg-type]  # a CallStarted
+    first = first_checkpoint(start.record, start.offset)  # type: ignore[arg-type]  # a CallStarted
     again = LiveCall(first).checkpoint(log_end=start.offset + 1, saved_at=first.saved_at)
     assert LiveCall(again).tenant == "acme"

@@ -63,7 +63,7 @@ class WindowLength:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decoded:
-    """What the decoder heard in one window: text, its words with times if asked for, and what tells whether it was invented.
+    """The result for one window: text, its words with times if asked for, and measures of whether it was invented.
 
     `log_probability` is the mean of a token's; `compression` how many times the text can be compressed; `capped` whether the
     decoder had to be stopped.
@@ -80,7 +80,7 @@ class Decoded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Language:
-    """What the model needs to be told to write a language."""
+    """The prompt tokens for a language."""
 
     tokenizer: Any
     prompt: list[int]
@@ -105,7 +105,7 @@ class WhisperDecoder:
         return frozenset(_LANGUAGE_CODES if self._model.model.is_multilingual else {"en"})
 
     def close(self) -> None:
-        """Let go of the weights."""
+        """Release the weights."""
         self._model.model.unload_model()
 
     def decode(

@@ -1,1 +1,1 @@
-"""Live calls: audio from the log becomes utterances, and utterances phrases, while people speak."""
+"""Transcribes live calls: reads audio from the log, cuts it into utterances, and publishes phrases while people speak."""

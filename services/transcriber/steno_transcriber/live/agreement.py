@@ -1,4 +1,4 @@
-"""What of a hypothesis can be relied on: its beginning, as far as two in a row agree on it. Pure.
+"""Finds the stable part of a hypothesis: the beginning on which two successive hypotheses agree. Pure.
 
 Local agreement of two (Liu et al., "Low-Latency Sequence-to-Sequence Speech Recognition and Translation by Partial Hypothesis
 Selection", 3.2), in whole words: how they are written changes with what follows, so case and punctuation do not count.
@@ -12,15 +12,15 @@ _UNHEARD = re.compile(r"[\W_]+")
 
 
 class Agreement:
-    """The hypotheses of one utterance, one after the other."""
+    """Compares the successive hypotheses of one utterance."""
 
     def __init__(self) -> None:
         self._previous: list[str] = []
 
     def add(self, text: str) -> str:
-        """The beginning of `text` that stands, as it is written there.
+        """Adds the next hypothesis, and returns the stable beginning of it.
 
-        While `text` begins with what stood before, that never shrinks: the one before began with it, too.
+        The stable part does not shrink as long as hypotheses begin with it.
         """
         found = list(_WORD.finditer(text))
         words = [_UNHEARD.sub("", word.group().casefold()) for word in found]

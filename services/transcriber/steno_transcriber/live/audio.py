@@ -1,6 +1,6 @@
-"""Live audio as it came, and what the engines hear of it. Pure.
+"""Converts the audio of live calls to samples for the engines. Pure.
 
-Voice activity is told from the samples as they are; what is brought to 16 kHz is only what was said. G.711 goes through a table
+Voice activity is detected in the samples as they are; only utterances are converted to 16 kHz. G.711 goes through a table
 (ITU-T G.711); 8 kHz becomes 16 kHz by a half-band filter of whole numbers in double precision, where sums of such are exact in
 any order: an utterance sounds the same to the bit on every machine.
 """
@@ -38,7 +38,7 @@ _LOW_AND_HIGH = {
 
 
 def linear(audio: bytes, codec: AudioCodec, *, channels: int) -> list[Linear]:
-    """Whole samples of all channels, interleaved, as linear ones of each channel.
+    """Converts interleaved audio to linear audio of each channel.
 
     Raises:
         KeyError: the codec is unknown.
@@ -56,12 +56,12 @@ def _from_g711(codes: bytes, codec: AudioCodec) -> Linear:
 
 
 class LiveForm:
-    """Linear audio at 8 or 16 kHz, for the segmenter."""
+    """The form of linear audio at 8 or 16 kHz, for the segmenter."""
 
     sample_items = SOUND_BYTES
 
     def __init__(self, sample_rate: int, *, gain: int = 1) -> None:
-        """`gain`: how much louder the engines hear it."""
+        """`gain` amplifies the samples for the engines."""
         self.sample_rate = sample_rate
         self._gain = np.float32(gain)
 
@@ -97,7 +97,7 @@ class LiveForm:
 
 
 class LiveStretch:
-    """A stretch of audio that grows. What is heard of it is to the bit what `LiveForm.samples` makes of the whole."""
+    """Converts a growing stretch of audio, with the same result to the bit as `LiveForm.samples` for the whole."""
 
     def __init__(self, form: LiveForm) -> None:
         self._form = form
@@ -106,7 +106,7 @@ class LiveStretch:
         self._told = 0  # samples of what is kept, at its beginning
 
     def accept(self, audio: Linear) -> Samples:
-        """Take the next audio and give what can be heard: at 8 kHz the filter looks ahead, so 2.5 ms less than has come."""
+        """Add the next audio, and return the next samples: at 8 kHz 2.5 ms less, as the filter looks ahead."""
         audio = self._kept + audio
         certain = max(self._told, len(audio) // SOUND_BYTES - self._look)
         scale = SAMPLE_RATE // self._form.sample_rate

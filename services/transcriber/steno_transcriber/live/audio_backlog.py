@@ -6,10 +6,10 @@ from steno_transcriber.speech import SAMPLE_RATE, Samples
 
 
 class AudioBacklog:
-    """Counts the audio that waits; the last to enter may go over the bound by what one record holds."""
+    """Counts the waiting audio; it may exceed the bound by the audio of one record."""
 
     def __init__(self, seconds: float = 1200) -> None:
-        """`seconds` of one channel: 64 kB of memory each."""
+        """`seconds` is the bound, for one channel; a second takes 64 kB of memory."""
         self._most = int(seconds * SAMPLE_RATE)
         self._held = 0
         self._free = asyncio.Event()
@@ -23,7 +23,7 @@ class AudioBacklog:
 
     @property
     def seconds(self) -> float:
-        """How much is held."""
+        """How many seconds of audio wait."""
         return self._held / SAMPLE_RATE
 
     async def wait(self) -> None:
@@ -31,19 +31,19 @@ class AudioBacklog:
         await self._free.wait()
 
     def less(self) -> asyncio.Future[None]:
-        """Done once less is held than now. Not to be cancelled: it is everybody's."""
+        """A shared future that is done once less audio waits than now. It must not be cancelled."""
         if self._less is None:
             self._less = asyncio.get_running_loop().create_future()
         return self._less
 
     def enter(self, samples: Samples) -> None:
-        """Hold audio."""
+        """Count audio that begins to wait."""
         self._held += samples.size
         if self._held >= self._most:
             self._free.clear()
 
     def leave(self, samples: Samples) -> None:
-        """Let go of audio."""
+        """Count audio that waits no longer."""
         self._held -= samples.size
         if self._less is not None:
             self._less.set_result(None)

@@ -1,4 +1,4 @@
-"""Tells a live call that is sent as it is spoken from one that is sent faster, by the times of its records. Pure.
+"""Detects by the times of its records whether a live call is sent faster than in real time. Pure.
 
 The lead of a call is how much more audio of it has come than time has gone by since it began. A call that began somewhere else
 keeps a lead of some seconds; one whose peer was away falls behind and catches up. What tells is a lead beyond the usual one.
@@ -13,7 +13,7 @@ that is sent at the pace of a door, a quarter faster than it is spoken, is."""
 
 
 class AudioLead:
-    """How far the audio of one call is ahead of the time that has gone by."""
+    """The lead of the audio of one call over the elapsed time."""
 
     def __init__(self, *, elapsed: float, audio: float) -> None:
         """Of a call of which so many seconds of audio have come in so many seconds, as it was sent as it was spoken."""
@@ -22,8 +22,8 @@ class AudioLead:
         #: Whether audio comes faster than it is spoken.
         self.hurried = False
 
-    def tell(self, *, elapsed: float, audio: float) -> None:
-        """More time has gone by, or more audio has come; both since the call began, in seconds."""
+    def update(self, *, elapsed: float, audio: float) -> None:
+        """Updates the elapsed time and the length of the audio, both since the call began, in seconds."""
         lead = audio - elapsed
         self._usual = min(max(lead, self._usual), self._usual + GROWTH * (elapsed - self._elapsed))
         self._elapsed = elapsed

@@ -31,7 +31,7 @@ class Share(Protocol):
 
 
 class BufferBudget:
-    """Counts what all calls have buffered, and says who may buffer more."""
+    """Counts the buffered bytes of all calls, and decides which call may buffer more."""
 
     def __init__(self, *, most_bytes: int = MOST_BYTES, most_in_memory_bytes: int = MOST_IN_MEMORY_BYTES) -> None:
         self._most_bytes = most_bytes
@@ -47,7 +47,7 @@ class BufferBudget:
             await self._left.wait()
 
     def enter(self, share: Share, count: int) -> bool:
-        """Makes room for so many bytes more, which count from now on; False where nobody has more buffered than who asks."""
+        """Reserves bytes for a call, and evicts the call with the most buffered where needed; False where that is this one."""
         while self._bytes + count > self._most_bytes:
             largest = max(self._shares, key=lambda other: other.size, default=share)
             if largest.size <= share.size:
@@ -58,20 +58,20 @@ class BufferBudget:
         return True
 
     def leave(self, share: Share) -> None:
-        """Nothing of it is buffered any more. To be told before its size is 0."""
+        """Releases all bytes of a call; to be called before its size is set to 0."""
         self._bytes -= share.size
         self._shares.discard(share)
         self._left.set()
 
     def enter_memory(self, count: int) -> bool:
-        """Whether there is memory for so many bytes, which count from now on."""
+        """Reserves bytes of memory; returns False where there is not enough."""
         if self._in_memory_bytes + count > self._most_in_memory_bytes:
             return False
         self._in_memory_bytes += count
         return True
 
     def leave_memory(self, count: int) -> None:
-        """They are not there any more."""
+        """Releases bytes of memory."""
         self._in_memory_bytes -= count
 
     @property

@@ -1,6 +1,6 @@
-"""A live call: records of its log in, finished utterances out. Pure.
+"""Turns the records of a live call into utterances. Pure.
 
-What comes out is a function of the log alone. A call built from a checkpoint and given the log from the checkpoint's offset
+The result is a function of the log alone. A call built from a checkpoint and given the log from the checkpoint's offset
 on comes to the same utterances, in the same order, to the bit: of audio before a channel's restart nothing is heard again,
 and utterances that begin before its final mark are known.
 
@@ -56,7 +56,7 @@ _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveUtterance:
-    """An utterance that has ended, and what was known of the call then."""
+    """An utterance that has ended, with what was known of the call then."""
 
     utterance: Utterance = field(repr=False)
     role: Role
@@ -65,8 +65,8 @@ class LiveUtterance:
     said_at: datetime
 
 
-def begun(started: CallStarted, offset: int, *, written_at: datetime | None = None) -> CallCheckpoint:
-    """From where a call is read whose `CallStarted` stands at an offset, and was written then."""
+def first_checkpoint(started: CallStarted, offset: int, *, written_at: datetime | None = None) -> CallCheckpoint:
+    """Makes the checkpoint at which a new call starts, of its `CallStarted`, with the offset and time of that record."""
     return CallCheckpoint(
         call_id=started.call_id,
         offset=offset + 1,
@@ -89,28 +89,28 @@ def begun(started: CallStarted, offset: int, *, written_at: datetime | None = No
 
 
 class HeardChannel(Protocol):
-    """What a live call tells its channels, and asks of them."""
+    """The interface between a live call and its channels."""
 
     @property
     def mark(self) -> ChannelMark:
-        """From where it must be heard again, and what then is known already."""
+        """Where its audio must be given again from, and what is already published from there on."""
 
     @property
     def heard_from_ms(self) -> int:
-        """From where its audio is needed by whoever takes it over."""
+        """Where a process that takes it over needs its audio from."""
 
-    def begin(self, start_ms: int) -> None:
-        """A stretch of audio begins."""
+    def start(self, start_ms: int) -> None:
+        """Starts a stretch of audio."""
 
-    def hear(self, audio: Linear) -> Iterator[Utterance]:
-        """Take the next audio of the stretch and give what was said by its end."""
+    def add_audio(self, audio: Linear) -> Iterator[Utterance]:
+        """Adds the next audio of the stretch, and yields the utterances that ended in it."""
 
     def finish(self, until_ms: int | None = None) -> Iterator[Utterance]:
-        """The stretch is over, or was at `until_ms`."""
+        """Ends the stretch, now or at `until_ms`."""
 
 
 class LiveCall:
-    """One call while it lasts."""
+    """The state of one live call."""
 
     def __init__(self, checkpoint: CallCheckpoint) -> None:
         self._first = checkpoint
@@ -156,7 +156,7 @@ class LiveCall:
 
     @property
     def tenant(self) -> str:
-        """Whose it is."""
+        """The tenant of the call."""
         return self._first.tenant
 
     @property
@@ -171,29 +171,29 @@ class LiveCall:
 
     @property
     def options(self) -> RecognitionOptions:
-        """What is asked of the engine, in the language that is spoken now."""
+        """The recognition options, with the present language."""
         return self._options_in(self._facts.locale)
 
     def options_of(self, start_ms: int) -> RecognitionOptions:
-        """What is asked of the engine for speech that begins there."""
+        """The recognition options for speech that begins at a time."""
         return self._options_in(self._languages.of(start_ms))
 
     def _options_in(self, locale: str) -> RecognitionOptions:
         return self._first.options.model_copy(update={"locale": locale})
 
     def said_at(self, at_ms: int) -> datetime:
-        """When what lies there in the audio was said, by the clock of whoever wrote the log."""
+        """The wall-clock time of a position in the audio, by the clock of the producer."""
         # A writer's clock may tell of a time before which there is none.
         heard_at = max(self._heard_at, _EARLIEST)
         return heard_at - timedelta(milliseconds=min(self.duration_ms - at_ms, HOUR_MS))
 
-    def copying(self, channel: int) -> bool:
-        """Whether what is being said on a channel is so far but a copy of another."""
+    def is_copying(self, channel: int) -> bool:
+        """Whether the open utterance of a channel is so far only a copy of another channel."""
         return self._copies.is_copying(channel, self._cut_channels[channel].needed_ms)
 
     @property
     def duration_ms(self) -> int:
-        """How much of the call has gone by."""
+        """The length of the call so far, in milliseconds."""
         return self._reader.position // self._samples_per_ms
 
     @property
@@ -236,7 +236,7 @@ class LiveCall:
 
     @property
     def ended(self) -> bool:
-        """Whether all of the log has been taken."""
+        """Whether the call has ended and takes no more records."""
         return self._reader.ended
 
     def is_of(self, record: Record) -> bool:
@@ -244,12 +244,12 @@ class LiveCall:
         return self._reader.is_of(record)
 
     def add_record(self, record: Record, *, offset: int, written_at: datetime) -> list[LiveUtterance]:
-        """Take the next record of the call and give the utterances that ended with it, in their order.
+        """Add the next record of the call, and return the utterances that ended with it, in order.
 
-        A record that was taken before is taken no second time.
+        A record that was added before is ignored.
 
         Raises:
-            UnusableRecord: it cannot be of this call, which goes on as if it had not come.
+            UnusableRecord: it does not fit this call, which goes on without it.
         """
         if offset < self._next_offset or self.ended:
             return []
@@ -257,24 +257,24 @@ class LiveCall:
         self._taking, self._clock_before = offset, replace(clock)
         clock.advance(written_at)
         found = list(self._take(record, offset))
-        self._lead.tell(elapsed=clock.elapsed.total_seconds(), audio=self.audio / self._first.sample_rate)
+        self._lead.update(elapsed=clock.elapsed.total_seconds(), audio=self.audio / self._first.sample_rate)
         self._heard_at = written_at
         self._next_offset = offset + 1
         return self._given(found)
 
     def rest(self) -> list[LiveUtterance]:
-        """Nothing has come for long: what is open ends where the audio does. More may come."""
+        """End open utterances, because nothing has come for long; more may come."""
         return self._given(list(self._break_off(self._next_offset)))
 
     def end(self) -> list[LiveUtterance]:
-        """Nothing will come any more."""
+        """End the call; no more records are accepted."""
         found = self.rest()
         self._reader.ended = True
         return found
 
     @property
     def step_states(self) -> Mapping[str, str]:
-        """What the steps before publication remember of the phrases so far."""
+        """The states of the steps before publication."""
         return self._step_states
 
     def note_published(
@@ -284,27 +284,27 @@ class LiveCall:
         step_states: Mapping[str, str] | None,
         observation: Observation | None = None,
     ) -> None:
-        """An utterance is done, in the order in which they were given: it is not needed again.
+        """Notes that an utterance is published, in the order in which they were returned.
 
         Args:
-            utterance: This one.
-            step_states: It is a phrase, and this is what the steps remember behind it; None: it is none.
-            observation: What there is to tell of it otherwise. Who takes the call over tells the same.
+            utterance: The utterance.
+            step_states: The states of the steps after its phrase; None where it made no phrase.
+            observation: The observation about it, if any; it becomes part of the checkpoint.
         """
         if observation is not None:
             self._observations.add(observation)
-        self._cut_channels[utterance.channel].published(utterance)
+        self._cut_channels[utterance.channel].note_published(utterance)
         self._unpublished -= 1
         if step_states is not None:
-            self._phrase_published(step_states)
+            self._note_phrase_published(step_states)
 
     def checkpoint(self, *, log_end: int, saved_at: datetime, done: bool = False) -> CallCheckpoint:
-        """From where somebody else can go on.
+        """Makes the checkpoint from which another process can go on.
 
         Args:
-            log_end: The offset behind the last record of the partition that was taken, of whatever call.
-            saved_at: When this is.
-            done: The transcript is published, nothing is needed any more.
+            log_end: The offset after the last record of the partition that was handled, of any call.
+            saved_at: The present time.
+            done: Whether the transcript is published, so that nothing is needed any more.
         """
         marks, next_phrase = self.progress
         if done or not self._pending:
@@ -349,7 +349,7 @@ class LiveCall:
         )
         return self._cut_channels
 
-    def _phrase_published(self, step_states: Mapping[str, str]) -> None:
+    def _note_phrase_published(self, step_states: Mapping[str, str]) -> None:
         self._step_states = step_states
         self._next_phrase += 1
 
@@ -401,7 +401,7 @@ class LiveCall:
             self._hearing = True
             self._copies.start(start_ms)
             for channel in self._channels:
-                channel.begin(start_ms)
+                channel.start(start_ms)
         elif self._replay_points.due(heard.position):
             self._replay_points.keep(self._replay_point(offset, exact_from=self._whole_ms() * self._samples_per_ms))
         yield from self._cut(self._linear(audio))
@@ -410,7 +410,7 @@ class LiveCall:
         """The utterances that end in the next audio of the stretch."""
         self._copies.add_audio(sound)
         for channel, samples in zip(self._channels, sound, strict=True):
-            yield from channel.hear(samples)
+            yield from channel.add_audio(samples)
         self._copies.forget(min(channel.needed_ms for channel in self._cut_channels))
 
     def _break_off(self, offset: int, *, until: int | None = None) -> Iterator[Utterance]:
@@ -421,7 +421,7 @@ class LiveCall:
                 yield from channel.finish(until_ms)
             self._hearing = False
         for channel in self._channels:
-            channel.begin(self._whole_ms())
+            channel.start(self._whole_ms())
         self._replay_points.keep(self._replay_point(offset, exact_from=self._reader.position))
 
     def _given(self, found: list[Utterance]) -> list[LiveUtterance]:

@@ -1,4 +1,4 @@
-"""Buffers a live call that comes faster than the engine transcribes it, and takes it from there as the engine has time.
+"""Buffers the records of a live call that come faster than they are transcribed, and handles them when the engine has time.
 
 | a record of a call | what follows |
 |---|---|
@@ -39,7 +39,7 @@ BEHIND_BACKLOG_SECONDS = 300.0
 
 
 class CatchingUp:
-    """The share of one call."""
+    """Decides for one call whether a record is handled now or buffered, and handles the buffered ones later."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""One channel of a live call: how it is heard, and how far what was found on it is published. Pure."""
+"""One channel of a live call: finds its utterances, and remembers how far they are published. Pure."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -10,9 +10,9 @@ from steno_transcriber.utterance_finder import GAIN, FinderMark, OtherChannels, 
 
 
 class LiveChannel:
-    """Hears stretches of audio and finds the utterances in them that are not published yet.
+    """Finds the utterances of a channel that are not published yet.
 
-    Begun from the mark of another one, and told of the same audio, it finds the same.
+    From the mark of another one, and with the same audio, it finds the same utterances.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class LiveChannel:
 
     @property
     def mark(self) -> ChannelMark:
-        """From where it must be heard again, and what then is known already."""
+        """Where its audio must be given again from, and what is already published from there on."""
         heard = self._unpublished[0][1] if self._unpublished else self._finder.mark
         return ChannelMark(
             channel=self._index,
@@ -50,13 +50,13 @@ class LiveChannel:
 
     @property
     def heard_from_ms(self) -> int:
-        """From where its audio is needed by whoever takes it over."""
+        """Where a process that takes it over needs its audio from."""
         mark = self.mark
         return mark.restart_ms if mark.raised_restart_ms is None else min(mark.restart_ms, mark.raised_restart_ms)
 
     @property
     def open_utterance(self) -> Utterance | None:
-        """What is being spoken, as far as it was heard: its phrase will have the same start."""
+        """The open utterance so far: its phrase will have the same start."""
         utterance = self._finder.segmenter.open_utterance
         return utterance if utterance is not None and utterance.start_ms >= self._final_ms else None
 
@@ -67,29 +67,29 @@ class LiveChannel:
         return start_ms if start_ms is not None and start_ms >= self._final_ms else None
 
     def open_audio(self, *, after: int) -> Linear:
-        """The audio of the open utterance as it came, without the first so many samples."""
+        """The audio of the open utterance, without the first `after` samples."""
         audio: Linear = self._finder.segmenter.open_audio(after=after)
         return audio
 
     @property
     def needed_ms(self) -> int:
-        """No utterance to come carries audio from before."""
+        """No later utterance has audio from before this time."""
         return self._finder.needed_ms
 
-    def begin(self, start_ms: int) -> None:
-        """A stretch of audio begins. What lies in it before the restart is known already."""
+    def start(self, start_ms: int) -> None:
+        """Start a stretch of audio; what lies before the restart is skipped."""
         self._finder.start(start_ms)
 
-    def hear(self, audio: Linear) -> Iterator[Utterance]:
-        """Take the next audio of the stretch and give what was said by its end."""
+    def add_audio(self, audio: Linear) -> Iterator[Utterance]:
+        """Add the next audio of the stretch, and yield the utterances that ended in it."""
         yield from self._found(self._finder.add_audio(audio))
 
     def finish(self, until_ms: int | None = None) -> Iterator[Utterance]:
-        """The stretch is over: what was open ends here, or at `until_ms`, where nobody is to hear what was said since."""
+        """End the stretch, and the open utterance with it, or at `until_ms`, if later audio must not be used."""
         yield from self._found(self._finder.finish(until_ms))
 
-    def published(self, utterance: Utterance) -> None:
-        """An utterance is done; they are done in the order in which they were given."""
+    def note_published(self, utterance: Utterance) -> None:
+        """Notes that an utterance is published, in the order in which they were yielded."""
         oldest, _ = self._unpublished.popleft()
         if oldest is not utterance:
             raise ValueError(f"utterances are published in their order: {oldest!r} before {utterance!r}")

@@ -1,4 +1,4 @@
-"""Decodes the finals of live calls, each alone, so that none waits for what is said next."""
+"""Decodes the final utterances of live calls, each alone, so that none waits for the next one."""
 
 import asyncio
 from typing import Protocol
@@ -11,7 +11,7 @@ from steno_transcriber.speech import Utterance
 
 
 class Decoder(Protocol):
-    """Whoever decodes finals."""
+    """Decodes final utterances."""
 
     async def decode(self, utterance: Utterance, *, call_id: str, urgency: Urgency, options: RecognitionOptions) -> Outcome:
         """What was said, or heard instead. A function of the utterance alone; calls take turns.
@@ -22,7 +22,7 @@ class Decoder(Protocol):
 
 
 class PoolDecoder:
-    """Decodes in the threads that recordings are decoded in, too, and before them."""
+    """Decodes in the thread pool that recordings share, before them."""
 
     def __init__(self, engines: Engines, pool: DecodePool) -> None:
         self._engines = engines

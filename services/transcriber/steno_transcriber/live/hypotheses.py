@@ -1,4 +1,4 @@
-"""Publishes what the engine thinks so far of what is being said in a call, as often as the machine has time for it.
+"""Publishes hypotheses of the open utterances of a call, as often as the machine has time.
 
 | when a record of the call was taken | what follows |
 |---|---|
@@ -52,7 +52,7 @@ DUE_SECONDS = 0.8
 
 
 class Pool(Protocol):
-    """Threads with a line before them."""
+    """Threads with a queue before them."""
 
     @property
     def idle(self) -> bool:
@@ -66,7 +66,7 @@ class Pool(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HypothesisResources:
-    """What the hypotheses of all calls of the process share. The clock is in seconds, and never goes back."""
+    """What the hypotheses of all calls share. The clock is monotonic, in seconds."""
 
     engines: Engines
     pool: Pool
@@ -87,11 +87,11 @@ class Hypotheses:
         self._tasks: set[asyncio.Task[None]] = set()
         self._log = log.bind(call_id=call.call_id)
 
-    def heard(self, *, late: bool = False) -> None:
-        """The call has gone on. Cheap where nobody speaks: this comes with every record.
+    def update(self, *, late: bool = False) -> None:
+        """Asks for hypotheses where they are due; called with every record, and cheap where nobody speaks.
 
         Args:
-            late: Nobody can follow the call now: there are hypotheses only while the machine has time for them.
+            late: Whether the call is too late to be followed, so that hypotheses are made only while the machine is idle.
         """
         for index, channel in enumerate(self._call.channels):
             start_ms, spoken = channel.open_since_ms, self._open[index]
@@ -105,7 +105,7 @@ class Hypotheses:
             self._go_on(spoken, channel, late=late)
 
     def end(self) -> None:
-        """The call is of no interest any more."""
+        """Makes no more hypotheses of the call."""
         for index, spoken in enumerate(self._open):
             if spoken is not None:
                 spoken.end()
@@ -143,7 +143,7 @@ class Hypotheses:
         if elapsed < SOONEST_SECONDS or (urgency is Urgency.SPARE and not self._machine_has_time):
             return
         if spoken.may_be_copy:
-            if self._call.copying(spoken.channel):
+            if self._call.is_copying(spoken.channel):
                 spoken.asked_at = now
                 return
             spoken.may_be_copy = self._call.duration_ms - spoken.start_ms < COMPARED_MS

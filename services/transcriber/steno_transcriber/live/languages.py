@@ -1,4 +1,4 @@
-"""Knows which language is spoken where in a call. Pure.
+"""The language of each part of a call. Pure.
 
 A change holds for what begins where it was told, or later: what is being said then ends in the language it began in.
 """
@@ -16,17 +16,17 @@ class Languages:
         self._since = deque([(0, locale)])
 
     def change(self, locale: str, *, at_ms: int) -> None:
-        """Another one is spoken from there on, which is no earlier than the last change."""
+        """Changes the language from a time on, which is not before the last change."""
         if self._since[-1][0] == at_ms:
             self._since.pop()
         if not self._since or self._since[-1][1] != locale:
             self._since.append((at_ms, locale))
 
     def of(self, start_ms: int) -> str:
-        """The one in which something is said that begins there."""
+        """The language of speech that begins at a time."""
         return next((locale for since, locale in reversed(self._since) if since <= start_ms + BORDER_MS), self._since[0][1])
 
     def forget(self, before_ms: int) -> None:
-        """Nothing that begins before is asked for any more."""
+        """Drops changes that only concern speech before a time."""
         while len(self._since) > 1 and self._since[1][0] <= before_ms:
             self._since.popleft()

@@ -1,4 +1,4 @@
-"""Measures how much time has gone by from the times at which records were written. Pure.
+"""Measures elapsed time by the times at which records were written. Pure.
 
 Records are stamped by whoever wrote them: several machines, whose clocks differ, jump and are set back.
 """
@@ -10,15 +10,15 @@ LONGEST_STEP = timedelta(minutes=1)
 
 
 class LogClock:
-    """Goes on with the newest record, never back, and never by much at once."""
+    """A clock that follows the newest record, never goes back, and never jumps far at once."""
 
     def __init__(self) -> None:
         #: How much time has gone by since the first record.
         self.elapsed = timedelta(0)
         self._newest: datetime | None = None
 
-    def tell(self, written_at: datetime) -> timedelta:
-        """The next record was written; gives the time that has gone by."""
+    def advance(self, written_at: datetime) -> timedelta:
+        """Advances to the time of the next record, and returns the elapsed time."""
         if self._newest is None:
             self._newest = written_at
         elif written_at > self._newest:

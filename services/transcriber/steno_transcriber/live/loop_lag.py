@@ -1,4 +1,4 @@
-"""Measures how late the event loop runs what is due, and tells by that whether the machine has time to spare.
+"""Measures the delay of the event loop, which shows whether the machine has time to spare.
 
 That counts what waits in this process and what other processes do with the cores; no clock but this machine's is looked at.
 """
@@ -25,11 +25,11 @@ class LoopLag:
 
     @property
     def spare(self) -> bool:
-        """Whether there is time for what nobody waits for."""
+        """Whether there is time for optional work."""
         return self._late <= LATE_SECONDS
 
-    def came(self, late: float) -> None:
-        """Something was done so many seconds after it was due."""
+    def add_delay(self, late: float) -> None:
+        """Adds a measured delay, in seconds."""
         self._late += _WEIGHT * (late - self._late)
 
     async def run(self) -> None:
@@ -37,7 +37,7 @@ class LoopLag:
         while not self._stopping:
             due = self._clock() + _LOOK_EVERY_SECONDS
             await asyncio.sleep(_LOOK_EVERY_SECONDS)
-            self.came(max(0.0, self._clock() - due))
+            self.add_delay(max(0.0, self._clock() - due))
 
     async def stop(self) -> None:
         """Has `run` return."""

@@ -1,4 +1,4 @@
-"""An open utterance, one that is still being spoken: it holds its audio as it comes, and decodes what there is so far."""
+"""An utterance that is still being spoken: collects its audio, and decodes what there is so far."""
 
 from collections import deque
 from concurrent.futures import Future
@@ -19,7 +19,7 @@ SCREENED_MS = 4_000
 
 
 class OpenUtterance:
-    """Told of audio on the event loop, decoded in one thread at a time."""
+    """One open utterance: audio is added on the event loop, and decoded in one thread at a time."""
 
     def __init__(
         self,
@@ -76,27 +76,27 @@ class OpenUtterance:
 
     @property
     def in_line(self) -> bool:
-        """Whether a hypothesis was asked for that has not begun."""
+        """Whether a hypothesis is queued that has not begun."""
         return self._decoding is not None and not self._decoding.running()
 
     def add_audio(self, audio: Linear) -> None:
-        """Take the next audio; a hypothesis that is in line will hear it."""
+        """Add the next audio; a queued hypothesis will include it."""
         if len(audio):
             self.taken += len(audio) // SOUND_BYTES
             self._waiting.append(audio)
 
     def note_asked(self, decoding: Future[Recognition], *, at: float) -> None:
-        """A hypothesis is lined up."""
+        """Notes that a hypothesis is queued."""
         self._decoding, self.asked_at, self.under_way = decoding, at, True
 
     def note_answered(self, *, at: float) -> float:
-        """There is one; gives the seconds since the one before."""
+        """Notes that a hypothesis is made; returns the seconds since the one before."""
         since, self.answered_at = at - self.answered_at, at
         self._decoding = None
         return since
 
     def decode(self) -> Recognition:
-        """What the engine thinks of all that was taken. Blocks: call it in a thread."""
+        """Decode all audio so far. Blocks: call it in a thread."""
         if self._stream is None:
             engine = self._engines.choose_for_utterances(self.options)
             self._stream = engine.stream(channel=self.channel, start_ms=self._audio_start_ms, options=self.options)
@@ -118,7 +118,7 @@ class OpenUtterance:
         return sound is not None and sound.surely
 
     def end(self) -> None:
-        """What is in line is not decoded, and what is being decoded is not told."""
+        """Cancel a queued hypothesis, and have one that is being decoded dropped."""
         self.over = True
         if self._decoding is None or self._decoding.cancel():
             self._close()

@@ -1,4 +1,4 @@
-"""The live calls of one partition of the log, in the order in which they were last heard of."""
+"""The live calls of one partition of the log, in the order of their last records."""
 
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ REMEMBERED = 10_000
 
 
 class OpenCall:
-    """A call that is not done, and its checkpoint as it stands on the topic."""
+    """A call that is not done, with its last published checkpoint."""
 
     def __init__(self, worker: CallWorker, *, first_offset: int, saved: CallCheckpoint | None = None) -> None:
         self.worker = worker
@@ -34,7 +34,7 @@ class OpenCall:
 
     @property
     def needed_offset(self) -> int:
-        """From where the log is needed by whoever knows the topic of checkpoints."""
+        """The offset from which a process with the published checkpoints needs the log."""
         return self._first_offset if self.saved is None else self.saved.offset
 
     def due(self, *, log_end: int, now: datetime) -> CallCheckpoint | None:
@@ -54,7 +54,7 @@ class OpenCall:
 
 
 class PartitionCalls:
-    """Which calls are open, which rest, and which are over."""
+    """The calls that are open, resting, or over."""
 
     def __init__(self) -> None:
         #: The offset behind the last record that was taken; None before the first.
@@ -72,12 +72,12 @@ class PartitionCalls:
         return len(self._open) + len(self._resting)
 
     def add(self, call_id: str, call: OpenCall) -> None:
-        """A call is open from now on."""
+        """Adds an open call."""
         call.heard_at = self._clock.elapsed
         self._open[call_id] = call
 
     def close(self, call_id: str) -> None:
-        """A call is over; its records are of no interest any more."""
+        """Marks a call as over, so that its records are ignored."""
         self._open.pop(call_id, None)
         self._resting.pop(call_id, None)
         self._over[call_id] = None
@@ -103,8 +103,8 @@ class PartitionCalls:
         return call
 
     def sweep(self, written_at: datetime) -> None:
-        """The log has come to a record: calls of which nothing came for long rest, and end in the end."""
-        now = self._clock.tell(written_at)
+        """Lets calls rest, or end, of which nothing has come for long, by the time of the newest record."""
+        now = self._clock.advance(written_at)
         for call_id, call in _idle(self._open, now - REST_AFTER):
             call.worker.rest()
             self._resting[call_id] = self._open.pop(call_id)

@@ -1,4 +1,4 @@
-"""Buffers on disk the records of a live call that come faster than they can be transcribed, so that no other call waits.
+"""Buffers records of a live call that come faster than they are transcribed on disk, so that no other call waits.
 
 They are given back in their order, and what they hold is as it was. In memory there is a megabyte of them at most, and less
 where many calls have some there (`buffer_budget`).
@@ -33,7 +33,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 class TooFarAhead(Permanent):
-    """So much of a call has come that was not transcribed yet that nothing more of it can be buffered."""
+    """Too much of a call waits for transcription; nothing more of it can be buffered."""
 
     error_class = "too_far_ahead"
 
@@ -108,7 +108,7 @@ class RecordBuffer:
             self.first_offset = buffered.offset
 
     def pop(self) -> BufferedRecord:
-        """Takes the first; there must be one."""
+        """Removes and returns the first record; there must be one."""
         assert self._file is not None
         offset, written_at, is_audio, length = self._header()
         content = self._file.read(length)
@@ -127,7 +127,7 @@ class RecordBuffer:
         return BufferedRecord(offset=offset, written_at=_EPOCH + written_at * _MICROSECOND, record=record)
 
     def clear(self) -> None:
-        """Nothing of it is needed any more."""
+        """Drops all records and closes the file."""
         if self._file is not None:
             with suppress(OSError):  # what no disk had room for is not needed either
                 self._file.close()

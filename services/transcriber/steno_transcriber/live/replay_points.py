@@ -10,14 +10,14 @@ from steno.events.records import CallChannel, Role
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallFacts:
-    """What may become known better while a call lasts."""
+    """What may change or be corrected during a call: roles, locale, properties."""
 
     channels: tuple[CallChannel, ...]
     locale: str
     properties: Mapping[str, str] = field(default_factory=dict)
 
     def role_of(self, channel: int) -> Role:
-        """Who speaks on a channel."""
+        """The role of the speaker on a channel."""
         return next((known.role for known in self.channels if known.channel == channel), Role.UNKNOWN)
 
     def corrected(self, channels: tuple[CallChannel, ...]) -> tuple[CallChannel, ...]:
@@ -28,7 +28,7 @@ class CallFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayPoint:
-    """What was known of a call when its record at `offset` was about to be read.
+    """The state of a call before its record at `offset`.
 
     Who reads from here hears the audio from the sample `exact_from` on as it was heard the first time.
     """

@@ -1,4 +1,4 @@
-"""A live call that goes to a call engine as a whole: records of its log in, audio to be sent out, answers in. Pure.
+"""The state of a live call that is sent to a call engine as a whole. Pure.
 
 It reads the log as every live call does. A checkpoint of it says how far each channel was answered; whoever takes the call over
 sends the audio behind that again.
@@ -18,7 +18,7 @@ from steno_transcriber.speech import SAMPLES_PER_MS, Recognition, Utterance
 
 
 class SentCall(LiveCall):
-    """One call while it lasts."""
+    """The state of one live call: audio to be sent, and what was answered."""
 
     _sent_channels: tuple[SentChannel, ...]
 
@@ -27,7 +27,7 @@ class SentCall(LiveCall):
         self._outgoing: list[CallAudio] = []
 
     def audio_to_send(self) -> list[CallAudio]:
-        """What is to be sent since this was asked last."""
+        """Returns the audio to be sent since the last call of this method."""
         outgoing, self._outgoing = self._outgoing, []
         return outgoing
 
@@ -37,7 +37,7 @@ class SentCall(LiveCall):
         return min(channel.heard_from_ms for channel in self._sent_channels)
 
     def settle(self, until_ms: int) -> None:
-        """All answers to the audio before are out."""
+        """Notes that all answers to audio before a time are published."""
         for channel in self._sent_channels:
             channel.settle(until_ms)
 
@@ -53,14 +53,14 @@ class SentCall(LiveCall):
         return self._sent_channels[answer.channel].readable(answer)
 
     def answered(self, answer: Answer, *, step_states: Mapping[str, str] | None = None) -> None:
-        """The engine has answered. `step_states`: it is a phrase that is published, and this is what the steps remember."""
+        """Notes an answer of the engine. `step_states` are the states of the steps after its phrase, where it made one."""
         channel = self._sent_channels[answer.channel]
         if isinstance(answer, FinalAnswer):
             channel.answered(answer)
         else:
             channel.settle(answer.until_ms)
         if step_states is not None:
-            self._phrase_published(step_states)
+            self._note_phrase_published(step_states)
 
     def _make_channels(
         self, checkpoint: CallCheckpoint, form: LiveForm, report: Callable[[Observation], None]
@@ -71,7 +71,7 @@ class SentCall(LiveCall):
     def _cut(self, sound: list[Linear]) -> Iterator[Utterance]:
         begin = self._sent_channels[0].position
         for channel, samples in zip(self._sent_channels, sound, strict=True):
-            yield from channel.hear(samples)
+            yield from channel.add_audio(samples)
         audio = CallAudio(position=begin, samples=np.stack([channel.sent() for channel in self._sent_channels]))
         if audio.end_ms > min(channel.known_ms for channel in self._sent_channels):
             self._outgoing.append(audio)

@@ -1,4 +1,4 @@
-"""One channel of a live call that goes to a call engine as a whole: its audio, and how far the engine has answered. Pure."""
+"""The state of one channel of a live call for a call engine: its audio, and how far it was answered. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,7 +12,7 @@ from steno_transcriber.speech import SAMPLES_PER_MS, Recognition, Samples, Utter
 
 
 class SentChannel:
-    """Brings the audio of a channel into the form that engines hear, and remembers what was answered.
+    """Converts the audio of a channel for the engine, and remembers what was answered.
 
     Begun from the mark of another one, and told of the same audio, it sends silence in place of what was answered.
     """
@@ -56,12 +56,12 @@ class SentChannel:
         """Audio from before need not be sent."""
         return self._known_ms
 
-    def begin(self, start_ms: int) -> None:
+    def start(self, start_ms: int) -> None:
         """A stretch of audio begins."""
         self._stretch = LiveStretch(self._form)
         self._position = start_ms * SAMPLES_PER_MS
 
-    def hear(self, audio: Linear) -> Iterator[Utterance]:
+    def add_audio(self, audio: Linear) -> Iterator[Utterance]:
         """Take the next audio of the stretch. There are no utterances: the engine cuts."""
         samples = self._stretch.accept(audio)
         known = self._known_ms * SAMPLES_PER_MS - self._position

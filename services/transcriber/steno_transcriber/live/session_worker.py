@@ -30,7 +30,7 @@ from steno_transcriber.result import Spoken
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Waiting:
-    """Audio that waits to be sent, and where it counts."""
+    """Audio that waits to be sent, and the backlogs that count it."""
 
     audio: CallAudio
     backlogs: tuple[AudioBacklog, ...]
@@ -52,7 +52,7 @@ _Item = CallAudio | _Finish | Permanent | None
 
 
 class SessionWorker(CallWorker):
-    """A call, and the task that sends it to an engine and publishes what is answered."""
+    """Runs the task that sends one call to a call engine and publishes its answers."""
 
     def __init__(
         self,
@@ -75,13 +75,13 @@ class SessionWorker(CallWorker):
         self._again: deque[_Item] = deque()
 
     def rest(self) -> None:
-        """Nothing has come for long."""
+        """Ends open utterances, because nothing has come for long."""
         super().rest()
         if self.buffered_from is None and not self._over:
             self._queue.put_nowait(_Finish(self._queued_options))
 
     def give_up(self, error: Permanent) -> None:
-        """The call cannot go on: once what was answered is published, its transcript has failed."""
+        """Fails the call, after what was answered is published."""
         self._given_up = True
         self._queue.put_nowait(error)
 

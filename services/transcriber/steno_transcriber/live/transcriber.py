@@ -1,7 +1,7 @@
-"""The handler of the log of live calls: calls begin, go on and end; what has been published need not be read again.
+"""Handles the log of live calls: starts, continues and ends calls, and saves their checkpoints.
 
-Before the log may be forgotten up to an offset, the checkpoints of its open calls stand on their topic. Whoever is given the
-partition next reads them, and then the log from where the oldest of them points to.
+Before an offset of the log is committed, the checkpoints of its open calls are published. The next owner of the partition reads
+them, and then the log from the oldest offset in them.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from steno.kafka.messages import Message
 from steno.unusable_records import UnusableRecord
 from steno_transcriber import metrics
 from steno_transcriber.engines.port import Unsupported, UtteranceEngine
-from steno_transcriber.live.call import begun
+from steno_transcriber.live.call import first_checkpoint
 from steno_transcriber.live.partition import OpenCall, PartitionCalls
 from steno_transcriber.live.resources import LiveResources
 from steno_transcriber.live.session_worker import SessionWorker
@@ -37,7 +37,7 @@ class LiveTranscriber:
         self._partitions: dict[int, PartitionCalls] = {}
 
     async def open(self, partition: int) -> int | None:
-        """Go on with the calls of a partition; gives the offset from which they need the log."""
+        """Resumes the calls of a partition; returns the offset from which they need the log."""
         checkpoints = [
             checkpoint
             for checkpoint in (await self._read_checkpoints(partition)).values()
@@ -55,7 +55,7 @@ class LiveTranscriber:
         return min((call.needed_offset for call in calls), default=None)
 
     async def handle(self, message: Message) -> None:
-        """The next record of a partition. Waits while too much is buffered.
+        """Handles the next record of a partition. Waits while too much is buffered.
 
         What does not fit its call is left out, and ingest puts the first of it aside; too much of it fails the call.
         """
@@ -67,7 +67,7 @@ class LiveTranscriber:
         calls.log_end = max(message.offset + 1, calls.log_end or 0)
 
     async def give_up(self, message: Message, error: Exception) -> None:
-        """The call of a record that could not be taken by a fault of ours fails."""
+        """Fails the call of a record that could not be handled for an error of ours."""
         record, calls = message.record, self._partitions[message.partition]
         if not isinstance(record, CallRecord) or calls.is_over(record.call_id):
             return
@@ -78,7 +78,7 @@ class LiveTranscriber:
             call.worker.give_up(InternalFault())
 
     async def settle(self, partition: int, held_from: int | None = None) -> int | None:
-        """Save what has changed; gives the offset below which the log is not needed any more."""
+        """Saves changed checkpoints; returns the offset below which the log is no longer needed."""
         calls = self._partitions[partition]
         log_end = calls.log_end
         if log_end is None:
@@ -106,7 +106,7 @@ class LiveTranscriber:
             call.saved = checkpoint
 
     async def close(self, partition: int) -> None:
-        """The partition is somebody else's."""
+        """Stops the calls of a partition that was taken away."""
         calls = self._partitions.pop(partition, None)
         if calls is not None:
             await asyncio.gather(*(call.worker.stop() for call in calls))
@@ -129,7 +129,7 @@ class LiveTranscriber:
             metrics.LIVE_STRAY_RECORDS.inc()
 
     def _begin(self, calls: PartitionCalls, started: CallStarted, message: Message) -> OpenCall:
-        worker = self._worker(begun(started, message.offset, written_at=message.timestamp), trace=message.headers)
+        worker = self._worker(first_checkpoint(started, message.offset, written_at=message.timestamp), trace=message.headers)
         call = OpenCall(worker, first_offset=message.offset)
         calls.add(started.call_id, call)
         return call

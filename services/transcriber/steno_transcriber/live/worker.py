@@ -1,4 +1,4 @@
-"""Transcribes one live call: decodes its utterances side by side, and publishes them in the order in which they ended.
+"""Transcribes one live call: decodes its utterances concurrently, and publishes them in the order in which they ended.
 
 | what happens | what follows |
 |---|---|
@@ -48,7 +48,7 @@ INTERNAL = "an internal error of the transcriber; its log has the details"
 
 
 class InternalFault(Permanent):
-    """A fault of ours ends a call."""
+    """An internal error ends a call."""
 
     error_class = "internal"
 
@@ -57,7 +57,7 @@ class InternalFault(Permanent):
 
 
 class UnusableCall(Permanent):
-    """So many records of a call are unusable that the call is."""
+    """Too many records of a call are unusable."""
 
     error_class = ERROR
 
@@ -82,7 +82,7 @@ class _Decoding:
 
 
 class CallWorker:
-    """A call, and the task that publishes what is said in it."""
+    """Runs the task that transcribes one call and publishes its phrases."""
 
     def __init__(
         self,
@@ -147,7 +147,7 @@ class CallWorker:
         return self._done
 
     def add_record(self, message: Message) -> None:
-        """Take the next record of the call.
+        """Adds the next record of the call.
 
         Raises:
             UnusableRecord: it does not fit the call.
@@ -170,14 +170,14 @@ class CallWorker:
         return self._catching_up.first_offset
 
     def rest(self) -> None:
-        """Nothing has come for long."""
+        """Ends open utterances, because nothing has come for long."""
         if self.buffered_from is not None:
             self._catching_up.once_done(self.rest)
         elif not self._over:
             self._line_up(self.call.rest())
 
     def end(self) -> None:
-        """Nothing will come any more."""
+        """Ends the call."""
         if self.buffered_from is not None:
             self._catching_up.once_done(self.end)
         elif not self._over:
@@ -189,7 +189,7 @@ class CallWorker:
         return self.call.ended or self._given_up or self._task.done()
 
     def refuse(self, error: Permanent) -> None:
-        """A record did not fit the call: the first is logged, and too many fail it."""
+        """Counts a record that does not fit the call: the first is logged, and too many fail the call."""
         metrics.LIVE_UNUSABLE_RECORDS.inc()
         if not self._unusable.weight:
             self._log.warning("live.unusable", error_class=error.error_class, reason=str(error))
@@ -197,12 +197,12 @@ class CallWorker:
             self.give_up(UnusableCall(failure_reason(str(error))))
 
     def give_up(self, error: Permanent) -> None:
-        """The call cannot go on: once what was said so far is published, its transcript has failed."""
+        """Fails the call, after what was said so far is published."""
         self._given_up = True
         self._decodings.put_nowait(error)
 
     async def stop(self) -> None:
-        """Leave off; somebody else goes on from the last checkpoint."""
+        """Stops the work on the call; another process resumes it from the last checkpoint."""
         self._catching_up.stop()
         await self._hypotheses.stop()
         self._task.cancel()
@@ -228,7 +228,7 @@ class CallWorker:
 
     def _line_up(self, found: list[LiveUtterance]) -> None:
         # First: of what has ended there are no hypotheses any more.
-        self._hypotheses.heard(late=self._catching_up.late)
+        self._hypotheses.update(late=self._catching_up.late)
         for spoken in found:
             urgency = self._catching_up.urgency
             backlogs = self._catching_up.enter(spoken.utterance.samples)
@@ -256,7 +256,7 @@ class CallWorker:
         self._done = True
 
     async def _announce(self) -> None:
-        """The transcript begins."""
+        """Publishes the start of the transcript."""
         if not self._announced:
             await self._transcript.publish_started()
             self._announced = True
@@ -333,7 +333,7 @@ class CallWorker:
         self._announced = True
 
     def _let_go(self) -> None:
-        """Nothing that was lined up will be published."""
+        """Drops all queued work."""
         self._catching_up.stop()
         self._hypotheses.end()
         while not self._decodings.empty():
