@@ -1,7 +1,8 @@
 """What every test may ask for."""
 
+import gc
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 import structlog
@@ -16,6 +17,18 @@ settings.load_profile("steno")
 # By default structlog has rich draw each traceback, which takes longer than what most tests try.
 *_before, _renderer = structlog.get_config()["processors"]
 structlog.configure(processors=[*_before, structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collects without looking for garbage: what is imported and collected stays, and is not looked through later either."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session")

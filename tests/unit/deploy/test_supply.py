@@ -9,7 +9,6 @@ from typing import Any
 import httpx
 import pytest
 from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 from supply import advisories, parts, sbom
 from supply.advisories import Ignored, judge, look_up, mended_in, read_ignored
@@ -93,6 +92,9 @@ def test_a_part_nobody_looked_at_stops_the_list(monkeypatch: pytest.MonkeyPatch)
 def test_a_list_holds_to_the_schema(installations: dict[str, list[Part]], name: str) -> None:
     """CycloneDX 1.6, strictly; every part in it, named by where it comes from."""
     text = sbom.document(name, installations[name], MADE_AT)
+    # Imported here: it makes a parser of every kind of URL, which takes every process of a test run a second.
+    from cyclonedx.validation.json import JsonStrictValidator
+
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
     document = json.loads(text)
     assert {entry["purl"] for entry in document["components"]} == {part.purl.to_string() for part in installations[name]}
