@@ -56,7 +56,7 @@ class LineDoor:
         """Audio. What the call cannot take (no whole number of samples) comes back as `reject`."""
         return [Audio(data=data)] if self._open else self.reject("audio came outside of a call", now=now)
 
-    def accept(self, *, at: ResumePoint, now: float) -> list[Action]:
+    def accept(self, *, at: ResumePoint, now: float, paused_by_peer: bool = False) -> list[Action]:
         """The ledger has the call: the peer may send."""
         self._open = True
         return [SendText(text="go")]

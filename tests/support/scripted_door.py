@@ -73,7 +73,7 @@ class ScriptedDoor:
         """The peer is to play no more."""
         return [SendText(text="clear")]
 
-    def accept(self, *, at: ResumePoint, now: float) -> list[Action]:
+    def accept(self, *, at: ResumePoint, now: float, paused_by_peer: bool = False) -> list[Action]:
         """The peer may send."""
         return [SendText(text="go")]
 

@@ -92,6 +92,17 @@ def test_a_call_is_offered_as_it_was_started() -> None:
     assert answer == [{"type": "started", "call_id": "c", "sequence": 3, "position": 2400}]
 
 
+@pytest.mark.parametrize(("paused_by_peer", "told_of"), [(True, []), (False, ["resumed"])])
+def test_a_peer_that_came_back_paused_is_told_of_no_resume_but_its_own(paused_by_peer: bool, told_of: list[str]) -> None:
+    """Whoever resumes by the API does not resume what the peer paused on the connection before."""
+    door = StreamDoor()
+    say(door, {**START, "resume": {"sequence": 4, "position": 3200}})
+    door.accept(at=ResumePoint(sequence=4, position=3200), now=0, paused_by_peer=paused_by_peer)
+    door.ask_pause()
+    assert [message["type"] for message in told(door.ask_resume())] == told_of
+    assert told(say(door, {"type": "resume"})[:1])[0]["type"] == "resumed"
+
+
 def test_a_peer_that_comes_back_says_from_where() -> None:
     """The last ack of the connection before."""
     (offered,) = say(StreamDoor(), {**START, "resume": {"sequence": 4, "position": 3200}})

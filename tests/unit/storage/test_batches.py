@@ -16,21 +16,24 @@ class Work:
         self.batches: list[list[int]] = []
         self.may_go_on = asyncio.Event()
         self.may_go_on.set()
-        self.away = False
+        self.away = 0
 
     async def __call__(self, pieces: Sequence[int]) -> list[int]:
         self.batches.append(list(pieces))
         await self.may_go_on.wait()
         if self.away:
+            self.away -= 1
             raise Retryable("away")
+        if 13 in pieces:
+            raise asyncio.CancelledError
         if any(piece < 0 for piece in pieces):
             raise Permanent("negative")
         return [2 * piece for piece in pieces]
 
 
-def batches_of(work: Work, *, most: int = 10) -> Batches[int, int]:
+def batches_of(work: Work, *, most: int = 10, patience_seconds: float = 5.0) -> Batches[int, int]:
     """Pieces that are alike modulo 100 have one key."""
-    return Batches(work, key=lambda piece: piece % 100, most=most)
+    return Batches(work, key=lambda piece: piece % 100, most=most, patience_seconds=patience_seconds)
 
 
 async def test_what_comes_while_a_batch_is_under_way_is_the_next() -> None:
@@ -61,15 +64,44 @@ async def test_a_piece_at_fault_costs_no_other() -> None:
     assert isinstance(outcomes[1], Permanent)
 
 
+async def test_what_passes_at_once_is_tried_again() -> None:
+    """Once, where it would cost many."""
+    work = Work()
+    work.away = 1
+    assert await asyncio.gather(*map(batches_of(work).do, (1, 2))) == [2, 4]
+
+
 async def test_what_will_pass_is_raised_to_all() -> None:
     """And what comes later is done."""
     work = Work()
     batches = batches_of(work)
-    work.away = True
+    work.away = 2
     outcomes = await asyncio.gather(*map(batches.do, (1, 2)), return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [Retryable, Retryable]
-    work.away = False
     assert await batches.do(3) == 6
+
+
+async def test_work_that_hangs_is_given_up_and_nobody_waits_behind_it_for_long() -> None:
+    """What waited too long is not done late; what comes then is done."""
+    work = Work()
+    batches = batches_of(work, patience_seconds=0.1)
+    work.may_go_on.clear()
+    first = asyncio.create_task(batches.do(1))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    others = [asyncio.create_task(batches.do(piece)) for piece in (2, 3)]
+    outcomes = await asyncio.gather(first, *others, return_exceptions=True)
+    assert all(isinstance(outcome, Retryable) for outcome in outcomes)
+    work.may_go_on.set()
+    assert await batches.do(4) == 8
+
+
+async def test_nobody_waits_for_work_that_was_cancelled_from_within() -> None:
+    """What comes later is done."""
+    batches = batches_of(Work())
+    outcomes = await asyncio.gather(*map(batches.do, (1, 13)), return_exceptions=True)
+    assert all(isinstance(outcome, Retryable) for outcome in outcomes)
+    assert await batches.do(4) == 8
 
 
 async def test_whoever_is_cancelled_leaves_the_others_their_outcomes() -> None:

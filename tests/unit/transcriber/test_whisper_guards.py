@@ -73,10 +73,12 @@ def test_several_utterances_of_what_may_be_no_speech_are_not_believed_together()
 
 
 def test_words_that_repeat_themselves_are_not_believed_where_nobody_may_have_spoken() -> None:
-    """What music gave on a processor of another kind; and a real answer."""
+    """What music gave on a processor of another kind; and real answers."""
     judge = Guards().judge
     assert judge(heard("Oh, oh, oh, oh", -0.87, 0.91), 1.8) is Verdict.IMPROBABLE
     assert judge(heard("Yes, yes, yes, yes", -0.38, 0.45), 3.0) is Verdict.BELIEVED
+    assert judge(heard("Yeah, yeah.", -0.6, 0.7), 1.0) is Verdict.BELIEVED
+    assert judge(heard("No, no, no, I didn't", -0.6, 0.7), 2.0) is Verdict.BELIEVED
 
 
 def test_words_among_others_are_doubted_if_improbable_or_repeated() -> None:

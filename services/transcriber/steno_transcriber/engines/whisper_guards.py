@@ -53,14 +53,14 @@ class Guards:
     def judge(self, decoded: Decoded, sound_seconds: float, *, utterances: int = 1) -> Verdict:
         """Judge the text of a window, by its number of utterances and its seconds of sound.
 
-        Where several may be no speech, or words repeat themselves in what may be none, the text is improbable however probable
-        it is: "beep, beep, beep", "Oh, oh, oh" to music.
+        Where several may be no speech, or what may be none is the same words again and again, the text is improbable however
+        probable it is: "beep, beep, beep", "Oh, oh, oh" to music.
         """
         words = len(decoded.words) or len(decoded.text.split())
         if decoded.capped or decoded.compression > self.most_compression or words > self._most_words(sound_seconds):
             return Verdict.CIRCULAR
         sparse = sound_seconds >= self.sparse_seconds and words < self.sparse_words_per_second * sound_seconds
-        if decoded.no_speech > self.most_no_speech and (utterances > 1 or _repeats(decoded.text.split())):
+        if decoded.no_speech > self.most_no_speech and (utterances > 1 or _repeats_only(decoded.text)):
             return Verdict.IMPROBABLE
         surely_speech = 0.0 if sparse else max(self.most_no_speech - decoded.no_speech, 0.0)
         least = max(self.least_log_probability - self.slope * surely_speech, self.surely_log_probability)
@@ -85,6 +85,12 @@ class Guards:
 
     def _most_words(self, sound_seconds: float) -> float:
         return 2 + self.most_words_per_second * sound_seconds
+
+
+def _repeats_only(text: str) -> bool:
+    """Whether a text is nothing but the same words again and again, three times at least."""
+    plain = ["".join(letter for letter in word.lower() if letter.isalnum()) for word in text.split()]
+    return any(all(word == plain[at % length] for at, word in enumerate(plain)) for length in range(1, len(plain) // 3 + 1))
 
 
 def _repeats(texts: Sequence[str]) -> bool:

@@ -143,7 +143,7 @@ class AudioHookDoor:
         self._enter(State.GONE)
         return self._collect()
 
-    def accept(self, *, at: ResumePoint, now: float) -> list[Action]:
+    def accept(self, *, at: ResumePoint, now: float, paused_by_peer: bool = False) -> list[Action]:
         """The call is kept: the session is open."""
         self._now = now
         if self._state is State.OPENING:

@@ -95,9 +95,14 @@ class Door(Receiver, Protocol):
     def lose_connection(self) -> list[Action]:
         """Handles that the peer is gone; nothing can be sent. Gives `Ended` where a call was open (a resumable one is kept)."""
 
-    def accept(self, *, at: ResumePoint, now: float) -> list[Action]:
-        """Handles that the call which was offered is kept: the ledger has it. `at` is where its peer goes on: the beginning, or
-        behind what was received before its connection was lost (only what was acknowledged is safe)."""
+    def accept(self, *, at: ResumePoint, now: float, paused_by_peer: bool = False) -> list[Action]:
+        """Handles that the call which was offered is kept: the ledger has it.
+
+        Args:
+            at: Where its peer goes on: the beginning, or behind what was received before its connection was lost (only what was
+                acknowledged is safe).
+            paused_by_peer: Whether its peer offers it paused, or paused it on a connection before and has not resumed it.
+        """
 
     def refuse(self, reason: Refusal, *, now: float) -> list[Action]:
         """Handles that the call which was offered is not taken. The door says so in its protocol, and closes."""

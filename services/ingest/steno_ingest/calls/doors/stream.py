@@ -110,11 +110,12 @@ class StreamDoor:
         was_open, self._state = self._state is State.OPEN, State.CLOSED
         return [Ended(complete=False, reason="torn")] if was_open else []
 
-    def accept(self, *, at: ResumePoint, now: float) -> list[Action]:
+    def accept(self, *, at: ResumePoint, now: float, paused_by_peer: bool = False) -> list[Action]:
         """The peer may send, from there on."""
         assert self._offered is not None
         self._state = State.OPEN
         self._ack_due = now + _ACK_SECONDS
+        self._peer_paused = paused_by_peer
         return [SendText(text=text_of("started", call_id=self._offered.call_id, sequence=at.sequence, position=at.position))]
 
     def refuse(self, reason: Refusal, *, now: float) -> list[Action]:
@@ -211,7 +212,7 @@ class StreamDoor:
         channels = channels_of(start.channels)
         if [entry.channel for entry in channels] != list(range(len(channels))):
             raise BadMessage("not_valid", "start.channels: the channels are numbered from 0, in order")
-        self._state, self._peer_paused = State.OFFERED, start.paused
+        self._state = State.OFFERED
         self._offered = Offered(
             call_id=start.call_id,
             format=AudioFormat(start.audio_codec, start.sample_rate),

@@ -105,7 +105,7 @@ class TwilioDoor:
         self._closed = True
         return self._end(Ended(complete=False, reason="torn"))
 
-    def accept(self, *, at: ResumePoint, now: float) -> list[Action]:
+    def accept(self, *, at: ResumePoint, now: float, paused_by_peer: bool = False) -> list[Action]:
         """The ledger has the call: what came meanwhile follows."""
         self._accepted = True
         held, self._held = self._held, []

@@ -286,7 +286,8 @@ class CallDriver:
         if self._revoked:
             self._revoke()
             return
-        self._carry_out(self._door.accept(at=call.session.received, now=self._now()))
+        paused = call.gate.closed_by_peer
+        self._carry_out(self._door.accept(at=call.session.received, now=self._now(), paused_by_peer=paused))
         if call.gate.closed and not call.over:
             self._carry_out(self._door.ask_pause())
         self._feed = CallFeed(

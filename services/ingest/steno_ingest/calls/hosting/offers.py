@@ -74,7 +74,7 @@ class Offers:
         conversation = conversation_of(offered, door=door, caller=caller)
         if (left := self._registry.left(conversation)) is not None:
             return left
-        if self._starter.open_calls >= self._max_calls:
+        if self._starter.open_calls + self._registry.admitting_count >= self._max_calls:
             raise OfferRefused(Refusal.TOO_MANY_CALLS, f"{self._max_calls} calls are open here already; try again soon")
         try:
             return await self._start(offered, door=door, resumable=resumable, caller=caller)
@@ -111,7 +111,8 @@ class Offers:
             return self._starter.start(admitted, door=door, resumable=resumable, party=caller.name)
 
     async def _begin(self, offered: Offered, *, door: str, resumable: bool, caller: Caller) -> Admitted:
-        open_calls = self._starter.open_calls
+        # The calls that are being taken in count, and this one is among them.
+        open_calls = self._starter.open_calls + self._registry.admitting_count - 1
         return await self._admission.begin(offered, door=door, resumable=resumable, caller=caller, open_calls=open_calls)
 
     async def _resume_or_begin(self, offered: Offered, *, door: str, caller: Caller) -> Admitted:

@@ -44,6 +44,11 @@ class CallRegistry:
         """Whether a call is here, or being taken in."""
         return call_id in self._calls or call_id in self._admitting
 
+    @property
+    def admitting_count(self) -> int:
+        """How many calls are being taken in."""
+        return len(self._admitting)
+
     def goes_on(self, call_id: str) -> bool:
         """Whether a call is here and not over."""
         call = self._calls.get(call_id)

@@ -189,9 +189,11 @@ class CallLedger:
 
     async def leave(self, *, instance: str, reason: str) -> None:
         """Sets why the open calls of this instance end if their peers do not come back: the instance stops."""
-        left = update(calls).where(calls.c.instance == instance, calls.c.ended_at.is_(None))
+        own = calls.c.instance == instance, calls.c.ended_at.is_(None)
         async with transaction(self._engine) as connection:
-            await connection.execute(left.values(end_reason=reason))
+            # In the order in which others write several calls, so that no two transactions wait for each other in a circle.
+            await connection.execute(select(calls.c.call_id).where(*own).order_by(calls.c.call_id).with_for_update())
+            await connection.execute(update(calls).where(*own).values(end_reason=reason))
 
     async def end_lost(self, call_id: str, *, instance: str, reason: str, error: str) -> bool:
         """Ends a call of this instance whose peer is gone, at the last audio that was heard; for the reason of `leave`, if any.

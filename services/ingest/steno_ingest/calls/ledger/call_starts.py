@@ -106,7 +106,7 @@ class CallStarts:
                 for call_id, one in accepted.items()
             }
         for call_id, one in accepted.items():
-            self._report(by_id[call_id], one, after[call_id])
+            by_id[call_id].context.run(self._report, by_id[call_id], one, after[call_id])
         return [
             refused[call_id] if call_id in refused else replace(accepted[call_id], call=after[call_id])
             for call_id in (start.record.call_id for start in starts)
