@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 import aiohttp
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from live_load import CallsDoNotBegin, Generator, cpu_seconds, generator_for, processes, suite_without_engine
-from live_player import Played, Second, frame_of
+from live_player import FRAME_SAMPLES, Played, Second, frame_of
 from measured import quantile, report
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -37,6 +37,7 @@ AIM_CALLS = 200
 AIM_P50, AIM_P99 = 0.015, 0.050
 WARM_SECONDS, MEASURED_SECONDS = 8, 20
 PARTITION = 0
+CHANNELS = 2
 CODEC = Codec(ShippedSchemaIds())
 TOPICS = TopicSettings()
 
@@ -82,8 +83,9 @@ async def arrive(client: AIOKafkaConsumer, arrivals: Arrivals) -> None:
             now = time.monotonic()
             for raw in records:
                 match CODEC.decode(raw.value):
-                    case AudioChunk(call_id=call_id, sequence=sequence):
-                        arrivals.audio.append((call_id, sequence, now))
+                    case AudioChunk(call_id=call_id, position=position, audio=audio):
+                        end = position + len(audio) // CHANNELS
+                        arrivals.audio.append((call_id, end // FRAME_SAMPLES - 1, now))
                     case Hypothesis(call_id=call_id, start_ms=start_ms, duration_ms=duration_ms):
                         arrivals.hypotheses.append((call_id, frame_of(start_ms + duration_ms), now))
 

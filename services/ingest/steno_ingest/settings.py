@@ -109,7 +109,7 @@ class IngestSettings(ServiceSettings):
         ge=20,
         le=1000,
         description="Length of a record of a live call's audio, milliseconds; twice as much for calls that begin while "
-        "200 are open, or whose frames are so long",
+        "100 are open, or whose frames are so long",
     )
     live_speed: float = Field(
         default=1.25,

@@ -17,6 +17,9 @@ from steno_transcriber.tones_and_music import classify
 SCREENED_MS = 4_000
 """After so much, an utterance that sounds like neither a tone nor music is not looked at again: most are shorter."""
 
+SCREENED_AGAIN = 1.4
+"""By how many times an utterance is longer when it is looked at again: each look is at all of it."""
+
 
 class OpenUtterance:
     """One open utterance: audio is added on the event loop, and decoded in one thread at a time."""
@@ -61,6 +64,8 @@ class OpenUtterance:
         self._stretch = LiveStretch(form)
         self._stream: RecognitionStream | None = None
         self._heard = 0
+        #: Whether it was a tone or music when it was looked at, and how much of it there was then.
+        self._silenced, self._looked_at = False, 0
         #: All of it, until it is known to be speech.
         self._screened: list[Samples] | None = []
 
@@ -112,10 +117,12 @@ class OpenUtterance:
         """Whether all of it so far is a tone or music. What has begun as speech is not looked at again."""
         if self._screened is None:
             return False
-        sound = classify(np.concatenate(self._screened))
-        if sound is None and self._heard >= SCREENED_MS * SAMPLES_PER_MS:
-            self._screened = None
-        return sound is not None and sound.surely
+        if self._heard >= SCREENED_AGAIN * self._looked_at:
+            sound = classify(np.concatenate(self._screened))
+            self._silenced, self._looked_at = sound is not None and sound.surely, self._heard
+            if sound is None and self._heard >= SCREENED_MS * SAMPLES_PER_MS:
+                self._screened = None
+        return self._silenced
 
     def end(self) -> None:
         """Cancel a queued hypothesis, and have one that is being decoded dropped."""

@@ -5,7 +5,7 @@ cost half. A call keeps the length that it began with, in whichever process it g
 alone.
 """
 
-MANY_CALLS = 200
+MANY_CALLS = 100
 """From so many open calls on, a process carries more of them where chunks are long."""
 
 
