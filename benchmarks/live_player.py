@@ -24,7 +24,7 @@ from steno.cli.clients.audio import open_call_audio
 
 FRAME_SECONDS = 0.1
 FRAME_SAMPLES = 800
-"""Of one channel: as much as a chunk on the log, so that each frame becomes one."""
+"""Of one channel: as much as a chunk on the log, or half of one where many calls are open."""
 
 _TICKS = 50
 """Moments within a frame's time; the calls are spread over them."""

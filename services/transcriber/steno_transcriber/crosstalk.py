@@ -185,7 +185,7 @@ class CopyDetector:
         return bool(2 * np.count_nonzero(drowned) >= len(own))
 
     def is_copying(self, channel: int, since_ms: int) -> bool:
-        """Whether a channel has had nothing but copies since a time, of which only the last second is examined."""
+        """Whether a channel has had nothing but copies since a time, of which the last `LOOKED_BACK_MS` are examined."""
         end_ms = self._end // self._items_per_ms
         begin_ms = max(since_ms, end_ms - LOOKED_BACK_MS)
         found = self._copies(channel, begin_ms, end_ms)

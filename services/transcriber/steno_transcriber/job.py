@@ -5,8 +5,7 @@
 | it has a transcript | result document, then phrases, then `TranscriptCompleted` |
 | it is damaged, missing, too long, in another language | `TranscriptFailed` with the reason; nothing in dead letters |
 | Kafka rejects a record of it | the same |
-| the object store, Kafka, the disk or a call engine is not available, or no decoder starts | `Retryable`: the kernel calls
-again |
+| object store, Kafka, disk or call engine are not available, or no decoder starts | `Retryable`: the kernel calls again |
 | its decoder dies twice, or the transcriber with it (`crash_counts`) | `TranscriptFailed` with the reason |
 | an unexpected error | it is tried again, held, or given up (`steno.kafka.held_records`): then `TranscriptFailed` |
 | it was cancelled before its results were being published | nothing more is published |

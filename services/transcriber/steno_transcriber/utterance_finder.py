@@ -1,14 +1,12 @@
 """Finds the utterances of one channel, with its audio amplified where all speech on it is too quiet. Pure.
 
 The voice detector finds quiet speech in pieces, and then not at all. As long as nothing loud was said on a channel, it is
-searched
-twice: as it is, and amplified by a fixed gain ("raised").
+searched twice: as it is, and amplified by a fixed gain ("raised").
 
 | while a channel is searched twice | what follows |
 |---|---|
 | something is said at a level that the detector finds | only the channel as it is counts, to its end |
-| `CONVINCING_MS` of quiet speech were found since the last restart, and none that was loud | only the raised audio counts, to
-its end |
+| `CONVINCING_MS` of quiet speech since the last restart, and none that was loud | only the raised audio counts, to its end |
 | neither for `PATIENCE_MS`, or until the audio breaks off | what was found as it is counts |
 
 So nothing changes for a channel with loud speech, and noise before that is not taken for speech. Sound that does not rise and

@@ -37,7 +37,7 @@ def in_batch_and_live(engine: UtteranceEngine, utterances: list[Utterance]) -> t
     """What a recording's transcript says, and what a live one."""
     packs: list[Pack] = list(engine.packs(Screen().filter(utterances)))
     in_batch = " ".join(recognition.text for pack in packs for recognition in engine.decode(pack, ENGLISH)).strip()
-    if all(len(pack.utterances) == 1 for pack in packs):
+    if packs and all(len(pack.utterances) == 1 for pack in packs):
         # Of a live call the engine would be asked the same once more.
         return in_batch, in_batch
     return in_batch, live(engine, utterances)

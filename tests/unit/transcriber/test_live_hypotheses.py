@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -14,11 +15,14 @@ from steno_transcriber.decode_pool import Urgency
 from steno_transcriber.engines.choice import Engines
 from steno_transcriber.engines.port import EngineUnavailable, Pack
 from steno_transcriber.engines.scripted import ScriptedEngine
+from steno_transcriber.live import open_utterance
 from steno_transcriber.live.call import LiveCall, LiveUtterance, first_checkpoint
-from steno_transcriber.live.hypotheses import DUE_SECONDS, SOONEST_SECONDS, Hypotheses, HypothesisResources
+from steno_transcriber.live.hypotheses import COMPARED_MS, DUE_SECONDS, SOONEST_SECONDS, Hypotheses, HypothesisResources
 from steno_transcriber.live.loop_lag import LoopLag
-from steno_transcriber.speech import Utterance
+from steno_transcriber.live.open_utterance import SCREENED_AGAIN
+from steno_transcriber.speech import Samples, Utterance
 from steno_transcriber.steps import Steps
+from steno_transcriber.tones_and_music import Sound
 from support.asked import ENGLISH
 from support.leaks import leaky
 from support.live_calls import CHANNELS, CallWriter, Entry
@@ -27,7 +31,7 @@ from support.speech import call_audio
 
 from steno.events import ids
 from steno.events.catalogue import HYPOTHESES, Topic
-from steno.events.records import AudioCodec, CallStarted, Hypothesis, Phrase, Record, Role
+from steno.events.records import AudioCodec, CallStarted, Hypothesis, ObservationKind, Phrase, Record, Role
 from steno.kafka.errors import KafkaUnavailable
 
 P = ParamSpec("P")
@@ -182,6 +186,47 @@ async def test_a_copy_of_another_channel_has_none(bed: Bed) -> None:
     bed.begin(writer.log)
     await bed.play(writer.log)
     assert {hypothesis.channel for hypothesis in bed.told} == {0}
+
+
+async def test_what_is_no_copy_for_a_second_is_not_compared_again(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To compare costs as much as to hear."""
+    compared: list[int] = []
+
+    def is_copying(call: LiveCall, channel: int) -> bool:
+        opened = call.channels[channel].open_since_ms
+        assert opened is not None
+        compared.append(call.duration_ms - opened)
+        return False
+
+    monkeypatch.setattr(LiveCall, "is_copying", is_copying)
+    log = one_channel()
+    bed.begin(log)
+    await bed.play(log)
+    assert max(spoken.utterance.duration_ms for spoken in bed.ended) > 2 * COMPARED_MS
+    assert 0 < max(compared) < COMPARED_MS + 1000 * (SOONEST_SECONDS + CHUNK_SECONDS)
+
+
+@pytest.mark.parametrize("tone", [False, True])
+async def test_speech_is_screened_ever_more_rarely_and_a_tone_each_time(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch, tone: bool
+) -> None:
+    """What somebody says behind a tone has its hypotheses at once."""
+    looks: list[int] = []
+
+    def classify(samples: Samples) -> Sound | None:
+        looks.append(len(samples))
+        return Sound(kind=ObservationKind.TONE, surely=True) if tone else None
+
+    monkeypatch.setattr(open_utterance, "classify", classify)
+    log = one_channel()
+    bed.begin(log)
+    await bed.play(log)
+    if tone:
+        assert len(looks) == len(bed.jobs)
+        assert not bed.published
+    else:
+        assert all(now < before or now >= SCREENED_AGAIN * before for before, now in pairwise(looks))
+        assert len(looks) < len(bed.jobs) / 2
 
 
 @pytest.mark.parametrize("why", ["no thread is idle", "the event loop comes late"])

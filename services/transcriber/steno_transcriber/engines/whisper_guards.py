@@ -1,6 +1,6 @@
 """Judges decoded text: whether it was invented by the decoder, and whether words are missing. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -89,19 +89,24 @@ class Guards:
 
 def _repeats_only(text: str) -> bool:
     """Whether a text is nothing but the same words again and again, three times at least."""
-    plain = ["".join(letter for letter in word.lower() if letter.isalnum()) for word in text.split()]
+    plain = [word for word in _plain(text.split()) if word]
     return any(all(word == plain[at % length] for at, word in enumerate(plain)) for length in range(1, len(plain) // 3 + 1))
 
 
 def _repeats(texts: Sequence[str]) -> bool:
     """Whether words repeat themselves directly. Digits may: numbers have them twice."""
-    plain = ["".join(letter for letter in text.lower() if letter.isalnum()) for text in texts]
+    plain = _plain(texts)
     return any(
         plain[begin : begin + length] == plain[begin + length : begin + 2 * length]
         and not all(text.isdigit() for text in plain[begin : begin + length])
         for length in range(1, len(plain) // 2 + 1)
         for begin in range(len(plain) - 2 * length + 1)
     )
+
+
+def _plain(words: Iterable[str]) -> list[str]:
+    """Words in lower case, without marks."""
+    return ["".join(letter for letter in word.lower() if letter.isalnum()) for word in words]
 
 
 def _milliseconds(frames: Sounding) -> int:

@@ -18,7 +18,8 @@ SCREENED_MS = 4_000
 """After so much, an utterance that sounds like neither a tone nor music is not looked at again: most are shorter."""
 
 SCREENED_AGAIN = 1.4
-"""By how many times an utterance is longer when it is looked at again: each look is at all of it."""
+"""By how many times an utterance is longer when it is looked at again, unless it was a tone or music: each look is at all of
+it."""
 
 
 class OpenUtterance:
@@ -117,7 +118,7 @@ class OpenUtterance:
         """Whether all of it so far is a tone or music. What has begun as speech is not looked at again."""
         if self._screened is None:
             return False
-        if self._heard >= SCREENED_AGAIN * self._looked_at:
+        if self._silenced or self._heard >= SCREENED_AGAIN * self._looked_at:
             sound = classify(np.concatenate(self._screened))
             self._silenced, self._looked_at = sound is not None and sound.surely, self._heard
             if sound is None and self._heard >= SCREENED_MS * SAMPLES_PER_MS:

@@ -134,6 +134,8 @@ class SessionWorker(CallWorker):
             ended = await sending
         finally:
             sending.cancel()
+            # What it failed with ended the answers, too, or is raised already.
+            await asyncio.gather(sending, return_exceptions=True)
             await session.close()
         for item in self._unanswered:
             if isinstance(item, CallAudio):
