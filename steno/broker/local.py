@@ -113,8 +113,12 @@ class LocalBroker:
                 lines += [f"--- the end of {path} ---", *tail] if tail else []
         return BrokerFailed("\n".join([str(error), *lines]))
 
-    async def stop(self, *, seconds: float = _STOP_SECONDS) -> None:
-        """Stops the broker in order, by SIGTERM; kills it when that takes longer. No effect on a stopped one."""
+    async def stop(self, *, seconds: float = _STOP_SECONDS) -> bool:
+        """Stops the broker in order, by SIGTERM; kills it when that takes longer. No effect on a stopped one.
+
+        Returns:
+            Whether it stopped in order, or had stopped before.
+        """
         if self.pid is not None:
             self._signal(signal.SIGTERM)
             self._signal(signal.SIGCONT)  # a paused one would not hear
@@ -122,6 +126,8 @@ class LocalBroker:
                 await self._ended(seconds)
             except TimeoutError:
                 await self.kill()
+                return False
+        return True
 
     async def kill(self) -> None:
         """Kills the broker (SIGKILL), as a crash would, and returns when it is gone."""

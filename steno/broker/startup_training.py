@@ -32,14 +32,15 @@ def make_startup_cache() -> Path | None:
         position = command.argv.index(str(java)) + 1
         argv = (*command.argv[:position], f"-XX:AOTCacheOutput={made}", *command.argv[position:])
         broker = LocalBroker(replace(command, argv=argv))
-        asyncio.run(_start_and_stop(broker))
+        if not asyncio.run(_start_and_stop(broker)):
+            raise broker.explain(BrokerFailed(f"Java did not finish the cache of a start within {_END_SECONDS} s"))
         if not made.exists():
             raise broker.explain(BrokerFailed("Java made no cache of a start"))
         made.rename(file)
     return file
 
 
-async def _start_and_stop(broker: LocalBroker) -> None:
+async def _start_and_stop(broker: LocalBroker) -> bool:
     await broker.start()
     # Java writes the cache when the program ends in order.
-    await broker.stop(seconds=_END_SECONDS)
+    return await broker.stop(seconds=_END_SECONDS)

@@ -28,6 +28,8 @@ class _Waiting(Generic[Piece, Outcome]):
     piece: Piece
     outcome: "asyncio.Future[Outcome]"
     since: float
+    #: One of its batch was at fault: from now on it goes by itself.
+    alone: bool = False
 
     def fail(self, error: BaseException) -> None:
         if not self.outcome.done():
@@ -93,6 +95,11 @@ class Batches(Generic[Piece, Outcome]):
             if waiting.since < too_old:
                 waiting.fail(DatabaseUnavailable(f"the database was not free for {self._patience_seconds:g} s"))
                 continue
+            if waiting.alone:
+                if batch:
+                    left.append(waiting)
+                    break
+                return [waiting]
             key = self._key(waiting.piece)
             (left if key in keys else batch).append(waiting)
             keys.add(key)
@@ -108,8 +115,9 @@ class Batches(Generic[Piece, Outcome]):
         except Exception as error:  # noqa: BLE001 - whoever waits for the piece raises it
             if len(batch) > 1 and not isinstance(error, Retryable):
                 # One of them is at fault, and costs the others nothing.
-                for one in batch:
-                    await self._do([one])
+                for waiting in batch:
+                    waiting.alone = True
+                self._waiting.extendleft(reversed(batch))
                 return
             for waiting in batch:
                 waiting.fail(error)

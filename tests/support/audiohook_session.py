@@ -1,4 +1,4 @@
-"""An AudioHook session in memory: the client of the simulator against the server's side."""
+"""An AudioHook session in memory: our client against the server's side."""
 
 import json
 from collections.abc import Iterable

@@ -107,9 +107,9 @@ class IngestSettings(ServiceSettings):
     chunk_ms: int = Field(
         default=100,
         ge=20,
-        le=1000,
+        le=500,
         description="Length of a record of a live call's audio, milliseconds; twice as much for calls that begin while "
-        "100 are open, or whose frames are so long",
+        "100 are open, or whose frames are so long.",
     )
     live_speed: float = Field(
         default=1.25,

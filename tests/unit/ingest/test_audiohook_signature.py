@@ -45,7 +45,7 @@ def upgrade(headers: dict[str, str], *, path: str = "/api/v1/voicebiometrics/ws"
 
 
 def signed(*, url: str = URL, now: float = CREATED, nonce: str | None = None, secret: str = SECRET) -> dict[str, str]:
-    """The headers of a request signed as our simulator does."""
+    """The headers of a request signed as our client does."""
     return HEADERS | sign(url, HEADERS, secret=b64decode(secret), now=now, nonce=nonce)
 
 
@@ -68,8 +68,8 @@ def test_the_published_vector_is_let_in(gatekeeper: Gatekeeper) -> None:
     gatekeeper.check(upgrade(VECTOR))
 
 
-def test_the_simulator_signs_as_genesys_does() -> None:
-    """Our simulator makes the published signature from the published values."""
+def test_the_client_signs_as_genesys_does() -> None:
+    """Our client makes the published signature from the published values."""
     made = sign(URL, HEADERS, secret=b64decode(SECRET), now=CREATED, nonce=NONCE, lifetime_seconds=3282026430 - CREATED)
     assert made == {name: VECTOR[name] for name in ("signature-input", "signature")}
 

@@ -220,6 +220,25 @@ async def test_what_is_asked_elsewhere_is_done_here() -> None:
     assert (paused.requested_by, paused.reason) == ("desk", "card")
 
 
+async def test_a_peer_that_is_away_is_asked_to_go_on_when_it_is_back() -> None:
+    """Only it pauses the call: until then the ledger keeps that somebody asked."""
+    hosting = Hosting()
+    call, peer = await taken(hosting)
+    hosting.host.handle(call, Paused())
+    await hosting.settle()
+    hosting.host.lose_peer(call, peer, TORN)
+    await hosting.ledger.set_paused("c", False, by="desk")
+    await hosting.reconciler.reconcile()
+    await hosting.settle()
+    assert hosting.ledger.views["c"].resume_asked_by == "desk"
+    back = ScriptedPeer()
+    await hosting.host.offer(offer(resume=(0, 0)), door="stream", resumable=True, peer=back)
+    await hosting.reconciler.reconcile()
+    await hosting.settle()
+    assert back.asked == ["resume"]
+    assert hosting.ledger.views["c"].resume_asked_by == ""
+
+
 async def test_an_answer_that_is_older_than_a_pause_opens_nothing() -> None:
     """The ledger was asked before it knew of the pause: what it said then does not count."""
     hosting = Hosting()

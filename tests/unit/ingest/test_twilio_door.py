@@ -89,7 +89,7 @@ def telnyx_start(**start: Any) -> dict[str, Any]:
 
 
 def test_a_call_of_two_tracks_comes_out_as_it_went_in() -> None:
-    """What the simulator sends is the recording again, channel by channel, and the call is complete."""
+    """What the client sends is the recording again, channel by channel, and the call is complete."""
     client, talk = caller(properties={"queue": "billing"}), Talk()
     frames = [bytes([number % 250, 250 - number % 250]) * 160 for number in range(100)]
     talk.hear(*client.connected())

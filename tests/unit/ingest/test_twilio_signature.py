@@ -44,7 +44,7 @@ def test_what_twilio_signs_is_let_in(tmp_path: Path, signed: str) -> None:
 
 @pytest.mark.parametrize("url", [URL, "wss://calls.example.com:8443/v1/twilio", "ws://127.0.0.1:4711/v1/twilio"])
 def test_twilio_takes_our_signature(url: str) -> None:
-    """What our simulator signs is right in the eyes of Twilio's library."""
+    """What our client signs is right in the eyes of Twilio's library."""
     assert RequestValidator(TOKEN).validate(url, {}, signature_of(TOKEN, url))
 
 

@@ -16,10 +16,13 @@ class Work:
         self.batches: list[list[int]] = []
         self.may_go_on = asyncio.Event()
         self.may_go_on.set()
+        #: Set once a batch has begun.
+        self.begun = asyncio.Event()
         self.away = 0
 
     async def __call__(self, pieces: Sequence[int]) -> list[int]:
         self.batches.append(list(pieces))
+        self.begun.set()
         await self.may_go_on.wait()
         if self.away:
             self.away -= 1
@@ -42,11 +45,11 @@ async def test_what_comes_while_a_batch_is_under_way_is_the_next() -> None:
     batches = batches_of(work, most=3)
     work.may_go_on.clear()
     first = asyncio.create_task(batches.do(1))
-    await asyncio.sleep(0.01)
-    others = [asyncio.create_task(batches.do(piece)) for piece in range(2, 7)]
-    await asyncio.sleep(0.01)
+    await work.begun.wait()
+    others = asyncio.gather(*map(batches.do, range(2, 7)))
+    await asyncio.sleep(0)
     work.may_go_on.set()
-    assert await asyncio.gather(first, *others) == [2, 4, 6, 8, 10, 12]
+    assert [await first, *await others] == [2, 4, 6, 8, 10, 12]
     assert work.batches == [[1], [2, 3, 4], [5, 6]]
 
 
@@ -87,8 +90,7 @@ async def test_work_that_hangs_is_given_up_and_nobody_waits_behind_it_for_long()
     batches = batches_of(work, patience_seconds=0.1)
     work.may_go_on.clear()
     first = asyncio.create_task(batches.do(1))
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await work.begun.wait()
     others = [asyncio.create_task(batches.do(piece)) for piece in (2, 3)]
     outcomes = await asyncio.gather(first, *others, return_exceptions=True)
     assert all(isinstance(outcome, Retryable) for outcome in outcomes)
@@ -110,7 +112,7 @@ async def test_whoever_is_cancelled_leaves_the_others_their_outcomes() -> None:
     batches = batches_of(work)
     work.may_go_on.clear()
     tasks = [asyncio.create_task(batches.do(piece)) for piece in (1, 2)]
-    await asyncio.sleep(0.01)
+    await work.begun.wait()
     tasks[0].cancel()
     work.may_go_on.set()
     assert await tasks[1] == 4

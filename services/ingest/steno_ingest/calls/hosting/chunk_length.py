@@ -6,7 +6,7 @@ alone.
 """
 
 MANY_CALLS = 100
-"""From so many open calls on, a process carries more of them where chunks are long."""
+"""From so many calls on that are open or being taken in, a process carries more of them where chunks are long."""
 
 
 def chunk_ms_of_new_call(*, shortest_ms: int, frame_ms: int, open_calls: int) -> int:
@@ -16,7 +16,7 @@ def chunk_ms_of_new_call(*, shortest_ms: int, frame_ms: int, open_calls: int) ->
         shortest_ms: How long chunks are while few calls are open.
         frame_ms: How long the frames of the peer are; 0 where its protocol does not say. Nothing is heard sooner by
             cutting them.
-        open_calls: The open calls of this process.
+        open_calls: The calls of this process that are open or being taken in.
     """
     long_ms = 2 * shortest_ms
     return long_ms if frame_ms >= long_ms or open_calls >= MANY_CALLS else shortest_ms

@@ -46,6 +46,8 @@ class GateSync:
     def resume(self, call: HostedCall, *, by: str) -> None:
         """Applies that the service resumes a call, which the ledger has already."""
         asked = call.gate.in_ledger is GateState.BY_PEER
+        if asked and _waits_for_peer(call):
+            return
         call.gate.note_ledger(TRANSITIONS[call.gate.in_ledger][GateInput.SERVICE_RESUMES].to, asked=asked)
         call.change_gate(GateInput.SERVICE_RESUMES, by=by)
         if call.gate.ledger_differs:
@@ -54,7 +56,7 @@ class GateSync:
     def apply_standing(self, call: HostedCall, standing: Standing) -> None:
         """Applies what somebody asked at another process, as the ledger has it."""
         # While the ledger is told, what it said before is out of date.
-        if call not in self._telling:
+        if call not in self._telling and not (standing.resume_asked_by and _waits_for_peer(call)):
             self._apply(call, standing)
             if call.gate.ledger_differs:
                 self.tell_ledger(call)
@@ -83,3 +85,8 @@ class GateSync:
             # Where more was learnt meanwhile, the answer may be older than that: the ledger is told, and answers, again.
             if call.gate.revision == revision:
                 self._apply(call, view)
+
+
+def _waits_for_peer(call: HostedCall) -> bool:
+    """Whether there is nobody to ask to go on: it stays in the ledger until the peer is back."""
+    return call.peer is None and not call.gate.state.by_service

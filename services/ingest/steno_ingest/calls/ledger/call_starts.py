@@ -42,7 +42,7 @@ class Start:
     paused: bool = False
     #: Length of its chunks, milliseconds; 0 where no door of ours cuts them.
     chunk_ms: int = 0
-    #: Its trace goes along with the record for Kafka.
+    #: Its trace goes along with the first record of the call for Kafka.
     context: Context = field(default_factory=copy_context, repr=False)
 
 
