@@ -150,6 +150,17 @@ async def test_a_result_may_overtake_its_submission(ingest: Ingest) -> None:
     assert (await counts(ingest))["balanced"]
 
 
+async def test_a_start_of_a_recording_that_nobody_submitted_is_ignored(ingest: Ingest) -> None:
+    """Nothing would ever end it. Where its submission comes later, the recording is accepted then, and ends with its result."""
+    await apply(ingest, started())
+    assert (await counts(ingest))["accepted"] == 0
+    await apply(ingest, submitted())
+    assert (await shown(ingest))["state"] == "accepted"
+    await apply(ingest, completed())
+    assert (await shown(ingest))["state"] == "completed"
+    assert (await counts(ingest))["balanced"]
+
+
 @pytest.mark.parametrize("sha256", ["", "ab" * 32])
 async def test_others_may_leave_the_id_out(ingest: Ingest, sha256: str) -> None:
     """It is derived from the call and the digest, or the URL, as the transcriber derives it."""

@@ -81,6 +81,7 @@ async def test_good_calls_and_recordings_go_through_an_attack_of_every_kind(tmp_
     assert after == before, "a service was restarted"
     assert ledger["balanced"] is True, ledger
     assert ledger["in_progress"] == 0, ledger
+    assert (ledger["calls"]["active"], ledger["calls"]["ending"]) == (0, 0), ledger
     assert attacked.calls == calm.calls == again.calls
     assert attacked.recordings == calm.recordings == again.recordings
     assert {attack.name for attack in ATTACKS} == told.keys()

@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaProducer
 from fuzz.targets.records import any_bytes, call_log, unchecked
 from support.attacks.field import CODEC, Attack, Field
 
+from steno.events import ids
 from steno.events.records import (
     AudioChunk,
     AudioCodec,
@@ -18,6 +19,8 @@ from steno.events.records import (
     CallStarted,
     GapReason,
     RecordingSubmitted,
+    TranscriptFailed,
+    TranscriptStarted,
 )
 
 #: Written together, then a pause: a consumer must keep up with them beside the good ones.
@@ -134,6 +137,23 @@ async def updates_on_the_log(field: Field) -> None:
         await _write(producer, field, CALL_AUDIO, call_id, CODEC.encode(_ended(call_id, 0)))
 
 
+async def results_of_nothing(field: Field) -> None:
+    """What transcribers tell of recordings and calls, told of such as nobody submitted or began."""
+    now = datetime.now(UTC)
+    async with field.producer() as producer:
+        for _ in range(_A_STRIKE // 4):
+            about = {"call_id": field.name("nothing"), "recording_id": field.name("nothing")}
+            if field.chance.random() < 0.5:
+                about["recording_id"] = ids.live_pass_id(about["call_id"])
+            record = field.chance.choice(
+                (
+                    TranscriptStarted(**about, started_at=now),
+                    TranscriptFailed(**about, reason="no reason", error="internal", failed_at=now),
+                )
+            )
+            await _write(producer, field, "steno.transcripts", record.call_id, CODEC.encode(record))
+
+
 async def foreign_files(field: Field) -> None:
     """Files of the machine, and of the store, as recordings."""
     data = field.place.data
@@ -177,5 +197,6 @@ ATTACKS = (
     Attack(name="gaps on the log", by="kafka", strike=gaps_on_the_log, pause_seconds=2.0),
     Attack(name="broken audio on the log", by="kafka", strike=broken_audio_on_the_log, pause_seconds=3.0),
     Attack(name="updates on the log", by="kafka", strike=updates_on_the_log, pause_seconds=3.0),
+    Attack(name="results of nothing", by="kafka", strike=results_of_nothing, pause_seconds=1.0),
     Attack(name="files of others", by="kafka", strike=foreign_files, pause_seconds=3.0),
 )

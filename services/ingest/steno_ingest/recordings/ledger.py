@@ -21,7 +21,7 @@ from steno.storage.transactions import transaction
 from steno.tenants import Caller
 from steno_ingest.call_owners import owner_of_call
 from steno_ingest.calls.ledger import call_rows
-from steno_ingest.errors import AlreadyEnded
+from steno_ingest.errors import AlreadyEnded, NotThere
 from steno_ingest.metrics import ACCEPTED, SECONDS_TO_END, STATES
 from steno_ingest.outbox import Outbox, now
 from steno_ingest.recordings import rows
@@ -103,12 +103,17 @@ class RecordingLedger:
     async def note_step(self, recording_id: str, call_id: str, step: Step) -> bool:
         """Applies what others say became of a recording; says whether that changed anything.
 
-        A recording that is not known is taken in with it, so that nothing is lost.
+        A recording that is not known is taken in with its end, so that nothing is lost. The start of one is ignored: its
+        submission is on its way where there is one, and where there is none, nothing would ever end it.
         """
         unknown = RecordingSubmitted.model_construct(recording_id=recording_id, call_id=call_id, url="", submitted_at=None)
         async with transaction(self._engine) as connection:
-            created = await rows.insert(connection, unknown, Door.KAFKA, self._clock())
-            recording = await rows.lock(connection, recording_id)
+            created = step.state.ended and await rows.insert(connection, unknown, Door.KAFKA, self._clock())
+            try:
+                recording = await rows.lock(connection, recording_id)
+            except NotThere:
+                log.info("recording.start_ignored", recording_id=recording_id, call_id=call_id)
+                return False
             changed = await rows.advance(connection, recording, step)
         if created:
             _report_accepted(recording)
