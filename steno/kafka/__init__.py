@@ -13,10 +13,9 @@ from steno.kafka.followed_table import FollowedRows, FollowedTable, MemoryRows
 from steno.kafka.jobs import HELD, Job, Partition
 from steno.kafka.log_consumer import LogConsumer
 from steno.kafka.log_partition import LogHandler
-from steno.kafka.metrics import RECORDS_REFUSED
 from steno.kafka.partitioner import partition_of
 from steno.kafka.processing import RecordProcessor
-from steno.kafka.producer import REFUSALS, Encoded, Headers, Producer
+from steno.kafka.producer import Encoded, Headers, Producer
 from steno.kafka.reader import newest_records
 from steno.kafka.topic_maker import TopicMaker
 from steno.kafka.topics import create_topics, topic_name
@@ -24,8 +23,6 @@ from steno.kafka.watchdog import LoopGuard, Watchdog
 
 __all__ = [
     "HELD",
-    "RECORDS_REFUSED",
-    "REFUSALS",
     "Cluster",
     "Consumer",
     "Encoded",

@@ -53,7 +53,7 @@ _BATCH_BYTES = 131_072
 _SMALLEST_BATCH_BYTES = 1024
 _FLUSH_SECONDS = 10.0
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
-REFUSALS = (*_TOO_LARGE, InvalidMessageError, InvalidTopicError)
+_REFUSALS = (*_TOO_LARGE, InvalidMessageError, InvalidTopicError)
 """What aiokafka raises for a record that Kafka will never take."""
 # What Kafka adds to a record in a batch of its own, at most (record batch v2: 61 bytes, and some varints).
 _OVERHEAD_BYTES = 128
@@ -183,10 +183,18 @@ class Producer:
         bare = self.encode_bare(topic, record)
         await self.send_raw(topic, key=bare.key, value=bare.value, headers=bare.headers)
 
-    async def send_raw(self, topic: Topic, *, key: bytes | None, value: bytes | None, headers: Headers) -> None:
-        """Sends bytes as they are: an outbox row, a tombstone (`value=None`), a dead letter. Waits and raises as `send`."""
+    async def send_raw(
+        self, topic: Topic, *, key: bytes | None, value: bytes | None, headers: Headers, partition: int | None = None
+    ) -> None:
+        """Sends bytes as they are: an outbox row, a tombstone (`value=None`), a dead letter. Waits and raises as `send`.
+
+        Args:
+            partition: Where it is to stand, if not where its key belongs.
+        """
         async with self._place():
-            await self._deliver(topic_name(self._topics, topic), key, value, headers, most=_most_bytes(topic))
+            await self._deliver(
+                topic_name(self._topics, topic), key, value, headers, most=_most_bytes(topic), partition=partition
+            )
 
     async def send_in_order(self, topic: Topic, records: Sequence[Encoded]) -> int:
         """Sends records of one key so that they stand in this order, several in flight at once.
@@ -251,10 +259,19 @@ class Producer:
         _produce_seconds(name).observe(time.perf_counter() - started)
         return delivered
 
-    async def _deliver(self, name: str, key: bytes | None, value: bytes | None, headers: Headers, *, most: int) -> None:
+    async def _deliver(
+        self,
+        name: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers,
+        *,
+        most: int,
+        partition: int | None = None,
+    ) -> None:
         started = time.perf_counter()
         client = await self._connected()
-        delivery = await self._hand_over(client, name, key, value, headers, most=most)
+        delivery = await self._hand_over(client, name, key, value, headers, most=most, partition=partition)
         await self._acknowledged(client, name, delivery, size=_size(key, value, headers))
         _produce_seconds(name).observe(time.perf_counter() - started)
 
@@ -268,13 +285,14 @@ class Producer:
         *,
         most: int,
         made_ms: int | None = None,
+        partition: int | None = None,
     ) -> asyncio.Future[Any]:
         """Puts a record in line; the future is its acknowledgement."""
         size = _size(key, value, headers)
         if size > most:
             raise _refused(name, f"a record of {size} bytes is too large for {name}, which takes {most}")
         try:
-            sending = client.send(name, value, key=key, timestamp_ms=made_ms, headers=list(headers))
+            sending = client.send(name, value, key=key, partition=partition, timestamp_ms=made_ms, headers=list(headers))
             return cast("asyncio.Future[Any]", await sending)
         except MessageSizeTooLargeError as error:
             raise _refused(name, f"a record of {size} bytes for {name} is too large for Kafka: {error}") from error
@@ -297,7 +315,7 @@ class Producer:
                     self._batch_bytes //= 2
                     log.warning("producer.smaller_batches", topic=name, batch_bytes=self._batch_bytes)
                 raise KafkaUnavailable(f"Kafka refuses a batch for {name} as too large; its records are sent again") from error
-            if isinstance(error, REFUSALS):
+            if isinstance(error, _REFUSALS):
                 raise _refused(name, f"Kafka refuses a record of {size} bytes for {name}: {error!r}") from error
             raise KafkaUnavailable(f"Kafka did not acknowledge a record for {name}: {error!r}") from error
 

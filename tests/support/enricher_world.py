@@ -1,5 +1,6 @@
 """An enricher over a table and topics kept in memory, which can be killed between any two of its effects."""
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -33,6 +34,8 @@ class World:
         self.refuses: Callable[[Record], bool] = lambda _: False
         #: The most bytes of a row that it takes.
         self.widest_row = 1_000_000
+        #: Of an insight and a row that are written side by side, the row is stored first.
+        self.rows_first = False
 
     def effect(self) -> None:
         """One more effect, unless this is where the process dies."""
@@ -42,6 +45,8 @@ class World:
             self.lives -= 1
 
     async def send(self, topic: Topic, record: Record, *, event_id: str | None = None) -> None:
+        if self.rows_first:
+            await asyncio.sleep(0)
         self.effect()
         if self.refuses(record):
             raise RecordRefused("too large")

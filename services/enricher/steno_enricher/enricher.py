@@ -1,9 +1,10 @@
 """Handles messages: analyses phrases, publishes insights and summaries, and updates the table, in an order that loses nothing.
 
-The effects of a message are written one after another, each to all replicas before the next: the insight, the row, and where a
-summary is due, the summary and the row again. Only then does the message count as done. A process that is killed between two of
-them handles the message again: it publishes the same records with the same ids, and the row counts no phrase twice. A summary
-that is due is published before the row changes in any other way, so a revision has the same content however often it is sent.
+The insight of a phrase and the row that counts it are written side by side; where a summary is due, it follows the row, and the
+row again. Each write waits for all replicas, and only when all are stored does the message count as done. A process that is
+killed before that handles the message again: the row counts no phrase twice, and the insight of a phrase that is counted
+already is published again, with the same id, since the row may have been stored without it. A summary that is due is published
+before the row changes in any other way, so a revision has the same content however often it is sent.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from steno.events.catalogue import CALL_SUMMARIES, INSIGHTS, PHRASES, Topic
-from steno.events.records import CallRecord, CallState, Phrase, Record, TranscriptCompleted, TranscriptFailed
+from steno.events.records import CallRecord, CallState, Insight, Phrase, Record, TranscriptCompleted, TranscriptFailed
 from steno.kafka.errors import RecordRefused, WrongRecord
 from steno.kafka.messages import Message
 from steno.telemetry import traces
@@ -145,24 +146,22 @@ class Enricher:
 
     async def _handle_phrase(self, phrase: Phrase, partition: int) -> None:
         state = await self._load_settled(phrase.call_id, phrase.recording_id, partition)
-        if state.has_seen(phrase.sequence):
-            metrics.SEEN_BEFORE.inc()
-            return
         with metrics.ANALYSIS_SECONDS.time(), traces.span("analyse phrase"):
             analysed = await self._analyse(phrase)
+        if state.has_seen(phrase.sequence):
+            metrics.SEEN_BEFORE.inc()
+            await self._publish(analysed.insight)
+            return
         state.add(analysed.finding)
-        insight = analysed.insight
-        refusal: RecordRefused | None = None
-        try:
-            await self._publisher.send(INSIGHTS, insight, event_id=insight.insight_id)
-        except RecordRefused as error:
-            refusal = error
-        else:
-            metrics.INSIGHTS.inc()
-        await self._save(state, partition)
-        if refusal is not None:
-            # The phrase counts all the same: the summary must not wait for it.
-            raise refusal
+        outcomes = await asyncio.gather(self._publish(analysed.insight), self._save(state, partition), return_exceptions=True)
+        failures = [outcome for outcome in outcomes if outcome is not None]
+        # A phrase whose insight Kafka refuses counts all the same: the summary must not wait for it.
+        for failure in sorted(failures, key=lambda failure: isinstance(failure, RecordRefused)):
+            raise failure
+
+    async def _publish(self, insight: Insight) -> None:
+        await self._publisher.send(INSIGHTS, insight, event_id=insight.insight_id)
+        metrics.INSIGHTS.inc()
 
     async def _handle_completed(self, transcript: TranscriptCompleted, partition: int) -> None:
         state = await self._load_settled(transcript.call_id, transcript.recording_id, partition)

@@ -4,7 +4,8 @@ Parts of Faust 0.15.3 that are replaced or turned off, and why:
 
 - Its commits, and how it comes back from a recovery: see `steno_enricher.done_consumer`.
 - Its writing of tables: `table[key] = value` sends the changelog record and does not wait, so the offset of a message may be
-  committed although its row is lost. `TableRows` waits for the acknowledgement, then changes the memory.
+  committed although its row is lost. `TableRows` waits for the acknowledgement, then changes the memory. It writes through the
+  producer of the service, so that an insight and a row go to Kafka in one request.
 - Its web server, signal handlers, redirection of standard output and data folder; its making of topics.
 
 The store is memory: a row is a few kilobytes and lives as long as its call and an hour, so the table of one process fits many
@@ -19,17 +20,14 @@ from typing import Any, ClassVar, cast
 
 import faust
 import structlog
-from aiokafka.errors import KafkaError
 from aiokafka.helpers import create_ssl_context
-from faust.exceptions import FaustError
 from faust.tables.manager import TableManager
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from yarl import URL
 
 from steno.events.catalogue import CALLS, PHRASES, TRANSCRIPTS, Topic
-from steno.kafka import RECORDS_REFUSED, REFUSALS, Cluster
-from steno.kafka.errors import KafkaUnavailable, RecordRefused
+from steno.kafka import Cluster, Producer
 from steno.settings import KafkaSettings
 from steno_enricher.done_consumer import DoneConsumer
 
@@ -46,18 +44,17 @@ _BUFFERED_RECORDS = 256
 _HOLE_SECONDS = 2.0
 
 
-def changelog() -> Topic:
-    """The table's changelog topic, under the name that Faust derives; it is created along with those of the catalogue."""
-    return Topic(
-        name=f"enricher-{_TABLE}-changelog",
-        key="call_id",
-        records=(),
-        written_by=("enricher",),
-        bad_records_to="",
-        description="Faust's changelog of the table of calls that are under way; internal.",
-        cleanup="compact",
-        retention_ms=None,
-    )
+CHANGELOG = Topic(
+    name=f"enricher-{_TABLE}-changelog",
+    key="call_id",
+    records=(),
+    written_by=("enricher",),
+    bad_records_to="",
+    description="Faust's changelog of the table of calls that are under way; internal.",
+    cleanup="compact",
+    retention_ms=None,
+)
+"""The table's changelog topic, under the name that Faust derives; it is created along with those of the catalogue."""
 
 
 class _Transport(driver.Transport):
@@ -128,8 +125,8 @@ class App(faust.App):
 class TableRows:
     """The table of rows (`steno_enricher.rows.Rows`); a change is visible once it is on all replicas of the changelog."""
 
-    def __init__(self, app: App, *, partitions: int) -> None:
-        self._app = app
+    def __init__(self, app: App, producer: Producer, *, partitions: int) -> None:
+        self._producer = producer
         self._table: Any = app.Table(_TABLE, key_type=bytes, value_type=bytes, partitions=partitions)
 
     def get(self, key: bytes) -> bytes | None:
@@ -147,27 +144,15 @@ class TableRows:
         return len(self._table.data)
 
     async def put(self, key: bytes, row: bytes, *, partition: int) -> None:
-        await self._write(key, row, partition)
+        await self._producer.send_raw(CHANGELOG, key=key, value=row, headers=(), partition=partition)
         self._table.data[key] = row
         # By this the store forgets the rows of partitions that go to another member.
         self._table.data._key_partition[key] = partition
 
     async def delete(self, key: bytes) -> None:
-        await self._write(key, None, self.partition(key))
+        await self._producer.send_raw(CHANGELOG, key=key, value=None, headers=(), partition=self.partition(key))
         del self._table.data[key]
         del self._table.data._key_partition[key]
-
-    async def _write(self, key: bytes, row: bytes | None, partition: int) -> None:
-        try:
-            await self._app.producer.send_and_wait(
-                self._table.changelog_topic_name, key, row, partition=partition, timestamp=None, headers=None
-            )
-        except (KafkaError, FaustError) as error:
-            # Where Faust's producer raises of itself, what Kafka's client said is behind it.
-            if isinstance(error, REFUSALS) or isinstance(error.__cause__, REFUSALS):
-                RECORDS_REFUSED.labels(self._table.changelog_topic_name).inc()
-                raise RecordRefused(f"Kafka does not take a row of {len(row or b'')} bytes: {error!r}") from error
-            raise KafkaUnavailable(f"Kafka did not acknowledge a row of the table: {error!r}") from error
 
 
 def make_app(cluster: Cluster) -> App:
@@ -197,8 +182,6 @@ def make_app(cluster: Cluster) -> App:
         topic_allow_declare=False,
         topic_disable_leader=True,
         topic_partitions=cluster.topics.partitions,
-        producer_acks=-1,
-        producer_compression_type="zstd",
         web_enabled=False,
         TableManager=_TableManager,
     )

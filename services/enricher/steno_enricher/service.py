@@ -10,7 +10,7 @@ from steno.events.records import Phrase
 from steno.kafka import Cluster, TopicMaker
 from steno_enricher.analysed_phrase import AnalysedPhrase
 from steno_enricher.enricher import Enricher
-from steno_enricher.faust_app import changelog
+from steno_enricher.faust_app import CHANGELOG
 from steno_enricher.settings import EnricherSettings
 from steno_enricher.worker import Worker
 
@@ -25,7 +25,7 @@ async def build(settings: EnricherSettings) -> Wiring:
     loading = asyncio.create_task(asyncio.to_thread(_load_analysis))
     # Each insight is waited for before the next: lingering would only make it late.
     cluster = await Cluster.connect(settings, linger_ms=0)
-    topics = TopicMaker(cluster, [*_TOPICS, changelog()])
+    topics = TopicMaker(cluster, [*_TOPICS, CHANGELOG])
     worker = Worker(
         cluster,
         stuck_seconds=settings.stuck_seconds,

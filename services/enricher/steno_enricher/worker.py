@@ -57,7 +57,7 @@ class Worker:
         self._stuck_seconds = stuck_seconds
         self._sweep_seconds = sweep_seconds
         self._app: App = make_app(cluster)
-        self.rows = TableRows(self._app, partitions=cluster.topics.partitions)
+        self.rows = TableRows(self._app, cluster.producer, partitions=cluster.topics.partitions)
         self._watchdog = Watchdog(stuck_seconds=stuck_seconds, clock=time.monotonic)
         self._processor: RecordProcessor | None = None
         # Messages that are held, and those of them that are to be worked on again.

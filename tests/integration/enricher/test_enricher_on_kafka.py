@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from steno_enricher.faust_app import changelog
+from steno_enricher.faust_app import CHANGELOG
 from steno_enricher.pass_state import PassState
 from steno_enricher.phrase_analyser import PhraseAnalyser
 from support.enricher_process import EnricherProcess, Steno, interleaved, make_call
@@ -158,7 +158,7 @@ async def test_a_changelog_that_ends_in_a_hole_is_recovered(steno: Steno, enrich
     try:
         for partition in range(steno.topics.partitions):
             async with holes.transaction():
-                await holes.send(topic_name(steno.topics, changelog()), None, key=b'["nobody","nothing"]', partition=partition)
+                await holes.send(topic_name(steno.topics, CHANGELOG), None, key=b'["nobody","nothing"]', partition=partition)
     finally:
         await holes.stop()
     await enricher.start()
@@ -170,7 +170,7 @@ async def test_a_changelog_that_ends_in_a_hole_is_recovered(steno: Steno, enrich
 
 async def test_a_row_that_kafka_refuses_stops_no_other_call(kafka: str, steno: Steno, enricher: EnricherProcess) -> None:
     """A changelog that takes little: the call that outgrows it has its insights and no summary, the one behind it has both."""
-    name = topic_name(steno.topics, changelog())
+    name = topic_name(steno.topics, CHANGELOG)
     limit = {"cleanup.policy": "compact", "max.message.bytes": "700"}
     await create_topic(kafka, name, partitions=steno.topics.partitions, configs=limit)
     await enricher.ready()

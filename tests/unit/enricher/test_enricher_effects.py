@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from steno_enricher.pass_state import PassState
-from support.enricher_world import NOW, World, make_enricher, message, run
+from support.enricher_world import NOW, Killed, World, make_enricher, message, run
 
 from steno.events.catalogue import CALL_SUMMARIES, INSIGHTS, TRANSCRIPTS
 from steno.events.ids import insight_id
@@ -71,6 +71,7 @@ def test_killed_between_any_two_effects_nothing_is_lost_or_counted_twice(data: s
     kills = data.draw(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 3)), max_size=6))
 
     undisturbed, world = World(), World()
+    world.rows_first = data.draw(st.booleans())
     asyncio.run(run(undisturbed, straight, []))
     asyncio.run(run(world, disturbed, kills))
 
@@ -98,6 +99,23 @@ async def test_an_insight_says_what_was_found() -> None:
         sentiment=0.2,
         key_phrases=("refund", "word3"),
     )
+
+
+async def test_an_insight_that_was_not_stored_with_its_row_comes_when_the_phrase_does_again() -> None:
+    """Killed once the row was stored, and the phrase handled again: its insight is published, and it counts once."""
+    world = World()
+    world.rows_first = True
+    world.lives = 1
+    with pytest.raises(Killed):
+        await make_enricher(world)(message(_phrase("a", 0)))
+    assert (len(world.changelog), world.of(INSIGHTS)) == (1, [])
+    world.lives = None
+    for record in (_phrase("a", 0), _phrase("a", 0), _completed("a", 1)):
+        await make_enricher(world)(message(record))
+    assert set(_by_id(world.of(INSIGHTS))) == {insight_id("a-phrase-0")}
+    (summary,) = world.of(CALL_SUMMARIES)
+    assert isinstance(summary, CallSummary)
+    assert summary.phrase_count == 1
 
 
 async def test_other_records_and_tombstones_say_nothing() -> None:
