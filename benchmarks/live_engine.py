@@ -176,7 +176,7 @@ async def _play(calls: list[Call], engine: UtteranceEngine, number: int) -> Play
         engines=engines,
         decoder=PoolDecoder(engines, pool),
         publisher=played,
-        hypotheses=HypothesisResources(engines=engines, pool=pool, publisher=played, steps=Steps()),
+        hypotheses=HypothesisResources(pool=pool),
         steps=Steps(),
     )
     audio = [_part(calls[index % len(calls)], second=7 * index) for index in range(number)]

@@ -21,6 +21,7 @@ from steno_transcriber.engines.port import (
     CallAudio,
     CallEngine,
     FinalAnswer,
+    PartialAnswer,
     SilentUntil,
     UnsupportedLocale,
     UnsupportedModel,
@@ -210,14 +211,24 @@ class CallEngineContract(SpeechEngineContract):
         for channel in (0, 1):
             settled_ms = 0
             for answer in (answer for answer in answers if answer.channel == channel):
-                if isinstance(answer, FinalAnswer):
+                if isinstance(answer, FinalAnswer | PartialAnswer):
                     assert answer.start_ms >= settled_ms
                     assert answer.duration_ms > 0
-                settled_ms = max(settled_ms, answer.end_ms if isinstance(answer, FinalAnswer) else answer.until_ms)
+                if not isinstance(answer, PartialAnswer):
+                    settled_ms = max(settled_ms, answer.end_ms if isinstance(answer, FinalAnswer) else answer.until_ms)
         for final in finals:
             for word in final.recognition.words:
                 assert final.start_ms <= word.start_ms
                 assert word.start_ms + word.duration_ms <= final.end_ms
+
+    async def test_a_partial_answer_is_of_what_is_answered_next(self, engine: CallEngine) -> None:
+        """On its channel, with the same start, so that the phrase takes the place of its hypotheses."""
+        _, answers = await heard_whole(engine, call_of())
+        for channel in (0, 1):
+            said = [answer for answer in answers if answer.channel == channel and not isinstance(answer, SilentUntil)]
+            for answer, following in pairwise(said):
+                assert isinstance(answer, FinalAnswer) or answer.start_ms == following.start_ms
+            assert not said or isinstance(said[-1], FinalAnswer)
 
     async def test_what_follows_an_answer_can_be_heard_without_what_was_before(self, engine: CallEngine) -> None:
         """Whoever takes a call over sends the audio behind the last answer: later answers come again."""

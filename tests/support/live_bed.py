@@ -121,9 +121,7 @@ class Bed:
             engines=self.engines,
             decoder=self.decoder,
             publisher=self.topics,
-            hypotheses=HypothesisResources(
-                engines=self.engines, pool=Occupied(), publisher=self.topics, steps=self.steps, clock=lambda: 0.0
-            ),
+            hypotheses=HypothesisResources(pool=Occupied(), clock=lambda: 0.0),
             backlog=self.backlog,
             late_backlog=self.late_backlog,
             buffer_budget=self.budget,

@@ -122,7 +122,7 @@ def _live(cluster: Cluster, loaded: Engines, pool: DecodePool, loop_lag: LoopLag
         engines=loaded,
         decoder=PoolDecoder(loaded, pool),
         publisher=cluster.producer,
-        hypotheses=HypothesisResources(engines=loaded, pool=pool, publisher=cluster.producer, loop_lag=loop_lag, steps=steps),
+        hypotheses=HypothesisResources(pool=pool, loop_lag=loop_lag),
         buffer_folder=buffer_folder,
         steps=steps,
     )

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from pathlib import Path
 
+import pytest
 from support.live_transcriber import live_installation, written
 from support.speech import call_audio
 
@@ -12,10 +13,11 @@ from steno.events.records import Hypothesis
 FASTER = 2
 
 
-async def test_hypotheses_lead_to_the_phrase(kafka: str, topic_prefix: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["scripted", "scripted_call"])
+async def test_hypotheses_lead_to_the_phrase(kafka: str, topic_prefix: str, tmp_path: Path, engine: str) -> None:
     """They come while somebody speaks, under the id that the phrase will have, and what stands of them begins it."""
     log = written("one", call_audio()[:, : 24 * 16_000])
-    async with live_installation(kafka, topic_prefix, tmp_path) as steno:
+    async with live_installation(kafka, topic_prefix, tmp_path, {"STENO_TRANSCRIBER_ENGINE": engine}) as steno:
         worker = steno.worker("a")
         await worker.start()
         await worker.ready()

@@ -26,17 +26,29 @@ from support.recordings import sample_call
 from support.speech import call_audio
 
 from steno.events import ids
+from steno.events.catalogue import Topic
 from steno.events.recognition import RecognitionOptions
 from steno.events.records import (
     CallStarted,
     CallUpdated,
+    Hypothesis,
     Phrase,
+    Record,
     RecordingSubmitted,
     TranscriptCompleted,
     TranscriptFailed,
 )
 
 RECORDING = RecordingSubmitted(call_id="call-1", url="https://recorder.example/call-1.wav")
+
+
+class Shouting:
+    """A step that makes all text upper case."""
+
+    name = "shouting"
+
+    def apply(self, phrase: Phrase, state: str) -> tuple[Phrase, str]:
+        return phrase.model_copy(update={"text": phrase.text.upper()}), state
 
 
 @pytest.fixture
@@ -188,6 +200,54 @@ async def test_a_live_call_goes_in_and_finals_come_out(bed: Bed) -> None:
     assert isinstance(completed, TranscriptCompleted)
     assert (completed.phrase_count, completed.engine.split()[0]) == (len(found), "scripted_call")
     assert await bed.handler.settle(PARTITION) == log[-1].offset + 1
+
+
+async def test_what_is_answered_of_an_open_utterance_is_a_hypothesis_of_its_phrase(bed: Bed) -> None:
+    """Under the id that the phrase will have, each one said further than the one before; the steps have changed its text."""
+    bed.steps = Steps([Shouting()])
+    bed.handler = bed.another()
+    await bed.handler.open(PARTITION)
+    for entry in log_of(30):
+        await bed.handler.handle(message(entry))
+        for _ in range(20):
+            await asyncio.sleep(0)
+    await bed.until(TranscriptCompleted)
+    told: dict[str, list[Hypothesis]] = {}
+    for hypothesis in bed.topics.of(Hypothesis):
+        assert isinstance(hypothesis, Hypothesis)
+        told.setdefault(hypothesis.phrase_id, []).append(hypothesis)
+    by_id = {phrase.phrase_id: phrase for phrase in phrases(bed)}
+    assert len(told) > 3
+    assert told.keys() <= by_id.keys()
+    for phrase_id, hypotheses in told.items():
+        phrase = by_id[phrase_id]
+        assert [hypothesis.revision for hypothesis in hypotheses] == list(range(len(hypotheses)))
+        ends = [hypothesis.duration_ms for hypothesis in hypotheses] + [phrase.duration_ms]
+        assert ends == sorted(set(ends))
+        assert all(hypothesis.text == hypothesis.text.upper() for hypothesis in hypotheses)
+        assert {(hypothesis.channel, hypothesis.start_ms) for hypothesis in hypotheses} == {(phrase.channel, phrase.start_ms)}
+
+
+async def test_hypotheses_that_kafka_does_not_take_hold_nothing_up() -> None:
+    """Of those that come meanwhile only the newest is published, and the phrases are those of an undisturbed run."""
+    log, bed = log_of(30), bed_of(ScriptedCallEngine())
+    expected = await undisturbed(log)
+    send, held = bed.topics.send, asyncio.Event()
+
+    async def hold_hypotheses(topic: Topic, record: Record, *, event_id: str | None = None) -> None:
+        if isinstance(record, Hypothesis):
+            await held.wait()
+        await send(topic, record, event_id=event_id)
+
+    bed.topics.send = hold_hypotheses  # type: ignore[method-assign]
+    await bed.handler.open(PARTITION)
+    await bed.play(log)
+    await bed.until(TranscriptCompleted)
+    assert phrases(bed) == expected
+    held.set()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert len(bed.topics.of(Hypothesis)) <= 2
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.8])

@@ -64,7 +64,7 @@ async def transcriber() -> AsyncIterator[tuple[LiveTranscriber, TimedTopics]]:
             engines=engines,
             decoder=PoolDecoder(engines, pool),
             publisher=topics,
-            hypotheses=HypothesisResources(engines=engines, pool=pool, publisher=topics, steps=Steps()),
+            hypotheses=HypothesisResources(pool=pool),
             steps=Steps(),
         )
         handler = LiveTranscriber(resources, read_checkpoints=topics.read)

@@ -18,6 +18,7 @@ from steno_transcriber.engines.scripted import ScriptedEngine
 from steno_transcriber.live import open_utterance
 from steno_transcriber.live.call import LiveCall, LiveUtterance, first_checkpoint
 from steno_transcriber.live.hypotheses import COMPARED_MS, DUE_SECONDS, SOONEST_SECONDS, Hypotheses, HypothesisResources
+from steno_transcriber.live.hypothesis_publisher import HypothesisPublisher
 from steno_transcriber.live.loop_lag import LoopLag
 from steno_transcriber.live.open_utterance import SCREENED_AGAIN
 from steno_transcriber.speech import Samples, Utterance
@@ -78,14 +79,12 @@ class Bed:
         assert isinstance(started, CallStarted)
         self.call = LiveCall(first_checkpoint(started, log[0].offset))
         resources = HypothesisResources(
-            engines=Engines([self.engine]),
             pool=self,
-            publisher=self,
             loop_lag=self.loop_lag,
-            steps=self.steps,
             clock=lambda: self.now,
         )
-        self.hypotheses = Hypotheses(self.call, resources)
+        publisher = HypothesisPublisher(self.call, publisher=self, steps=self.steps)
+        self.hypotheses = Hypotheses(self.call, resources, engines=Engines([self.engine]), publisher=publisher)
 
     def submit_urgent(
         self, urgency: Urgency, owner: Hashable, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs

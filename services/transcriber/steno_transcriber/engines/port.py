@@ -183,8 +183,8 @@ class CallAudio:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FinalAnswer:
-    """What was said in a span of a channel. No later answer on that channel begins before its end."""
+class _Span:
+    """A span of a channel, and what was said in it."""
 
     channel: int
     start_ms: int
@@ -197,6 +197,15 @@ class FinalAnswer:
         return self.start_ms + self.duration_ms
 
 
+class FinalAnswer(_Span):
+    """What was said in a span of a channel. No later answer on that channel begins before its end."""
+
+
+class PartialAnswer(_Span):
+    """What was said so far in an utterance that is not over. The next one replaces it, and the final answer that has the same
+    start ends it. An engine need not give any."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SilentUntil:
     """No later answer on a channel begins before `until_ms`, so that less audio is sent again after a crash."""
@@ -205,7 +214,7 @@ class SilentUntil:
     until_ms: int
 
 
-Answer = FinalAnswer | SilentUntil
+Answer = FinalAnswer | PartialAnswer | SilentUntil
 
 
 class CallSession(Protocol):
@@ -236,8 +245,8 @@ class CallSession(Protocol):
 class CallEngine(SpeechEngine, Protocol):
     """An engine that takes a recording or a live call as a whole, cuts it itself, and answers when it likes.
 
-    It need not give the same result for the same audio twice. Answers are final: a process that takes over a live call opens
-    another session and sends the audio after the last answers. So answers must depend on the audio since then alone.
+    It need not give the same result for the same audio twice. A process that takes over a live call opens another session and
+    sends the audio after the last final answers. So answers must depend on the audio since then alone.
     """
 
     def open(self, *, channels: int, options: RecognitionOptions) -> CallSession:

@@ -6,9 +6,18 @@ from collections.abc import AsyncIterator
 import numpy as np
 
 from steno.events.recognition import RecognitionOptions
-from steno_transcriber.engines.port import Answer, CallAudio, EngineInfo, FinalAnswer, Pack, SilentUntil, Unsupported
+from steno_transcriber.engines.port import (
+    Answer,
+    CallAudio,
+    EngineInfo,
+    FinalAnswer,
+    Pack,
+    PartialAnswer,
+    SilentUntil,
+    Unsupported,
+)
 from steno_transcriber.engines.scripted import ScriptedEngine
-from steno_transcriber.speech import SAMPLES_PER_MS, Samples, Utterance
+from steno_transcriber.speech import SAMPLES_PER_MS, Recognition, Samples, Utterance
 
 FRAME_MS = 20
 LOUD = 0.01
@@ -16,6 +25,8 @@ LOUD = 0.01
 ENDING_FRAMES = 20
 """After so many quiet frames an utterance has ended."""
 LONGEST_FRAMES = 1_500
+PARTIAL_FRAMES = 25
+"""So often it tells what was said so far of an utterance."""
 SILENCE_FRAMES = 50
 """So often it tells that nothing is said."""
 
@@ -123,12 +134,27 @@ class _Channel:
         self._quiet = 0 if loud else self._quiet + 1
         if loud or self._frames:
             self._frames.append(frame)
-            ended = self._quiet >= ENDING_FRAMES or len(self._frames) >= LONGEST_FRAMES
-            return self._final() if ended else []
+            if self._quiet >= ENDING_FRAMES or len(self._frames) >= LONGEST_FRAMES:
+                return self._final()
+            return [self._partial()] if len(self._frames) % PARTIAL_FRAMES == 0 else []
         silent = self._quiet % SILENCE_FRAMES == 0
         return [SilentUntil(channel=self._index, until_ms=self._at_ms - FRAME_MS)] if silent else []
 
+    def _partial(self) -> PartialAnswer:
+        utterance, recognition = self._recognised()
+        return PartialAnswer(
+            channel=self._index, start_ms=utterance.start_ms, duration_ms=utterance.duration_ms, recognition=recognition
+        )
+
     def _final(self) -> list[Answer]:
+        utterance, recognition = self._recognised()
+        self._frames = []
+        answer = FinalAnswer(
+            channel=self._index, start_ms=utterance.start_ms, duration_ms=utterance.duration_ms, recognition=recognition
+        )
+        return [answer]
+
+    def _recognised(self) -> tuple[Utterance, Recognition]:
         utterance = Utterance(
             channel=self._index,
             start_ms=self._start_ms,
@@ -136,12 +162,5 @@ class _Channel:
             padding_before_ms=0,
             samples=np.concatenate(self._frames),
         )
-        self._frames = []
         (recognition,) = self._engine.decode(Pack(utterances=(utterance,)), self._options)
-        answer = FinalAnswer(
-            channel=self._index,
-            start_ms=utterance.start_ms,
-            duration_ms=utterance.duration_ms,
-            recognition=recognition,
-        )
-        return [answer]
+        return utterance, recognition

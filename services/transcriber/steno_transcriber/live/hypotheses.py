@@ -21,20 +21,16 @@ from typing import ParamSpec, Protocol, TypeVar
 import structlog
 
 from steno.errors import StenoError
-from steno.events import ids
-from steno.events.catalogue import HYPOTHESES
-from steno.events.records import Hypothesis, Phrase
 from steno.kafka.errors import KafkaUnavailable
 from steno_transcriber import metrics
 from steno_transcriber.decode_pool import Urgency
 from steno_transcriber.engines.choice import Engines
 from steno_transcriber.live.call import LiveCall
 from steno_transcriber.live.channel import LiveChannel
+from steno_transcriber.live.hypothesis_publisher import HypothesisPublisher
 from steno_transcriber.live.loop_lag import LoopLag
 from steno_transcriber.live.open_utterance import OpenUtterance
-from steno_transcriber.publisher import Publisher
 from steno_transcriber.speech import Recognition
-from steno_transcriber.steps import Steps
 
 log = structlog.get_logger("steno.transcriber.live")
 
@@ -68,21 +64,21 @@ class Pool(Protocol):
 class HypothesisResources:
     """What the hypotheses of all calls share. The clock is monotonic, in seconds."""
 
-    engines: Engines
     pool: Pool
-    publisher: Publisher
     loop_lag: LoopLag = field(default_factory=LoopLag)
-    steps: Steps
     clock: Callable[[], float] = time.monotonic
 
 
 class Hypotheses:
     """The hypotheses of one call. Called on the event loop."""
 
-    def __init__(self, call: LiveCall, resources: HypothesisResources) -> None:
+    def __init__(
+        self, call: LiveCall, resources: HypothesisResources, *, engines: Engines, publisher: HypothesisPublisher
+    ) -> None:
         self._call = call
         self._resources = resources
-        self._pass_id = ids.live_pass_id(call.call_id)
+        self._engines = engines
+        self._publisher = publisher
         self._open: list[OpenUtterance | None] = [None] * len(call.channels)
         self._tasks: set[asyncio.Task[None]] = set()
         self._log = log.bind(call_id=call.call_id)
@@ -127,10 +123,7 @@ class Hypotheses:
         assert utterance is not None  # it is open
         options = self._call.options_of(utterance.start_ms)
         began_at = self._resources.clock() - utterance.duration_ms / 1000
-        phrase_id = ids.phrase_id(self._call.call_id, self._pass_id, utterance.channel, utterance.start_ms)
-        return OpenUtterance(
-            utterance, channel.form, self._resources.engines, phrase_id=phrase_id, options=options, at=began_at
-        )
+        return OpenUtterance(utterance, channel.form, self._engines, options=options, at=began_at)
 
     def _go_on(self, spoken: OpenUtterance, channel: LiveChannel, *, late: bool) -> None:
         if spoken.under_way:
@@ -160,7 +153,7 @@ class Hypotheses:
             recognition = await asyncio.wrap_future(decoding)
             metrics.LIVE_HYPOTHESIS_SECONDS.observe(spoken.note_answered(at=self._resources.clock()))
             if recognition and not spoken.over:
-                await self._publish(spoken, recognition)
+                await self._publisher.publish(spoken, recognition)
             spoken.under_way = False
         except KafkaUnavailable as error:
             spoken.under_way = False
@@ -170,44 +163,3 @@ class Hypotheses:
             self._log.warning("live.hypothesis_failed", error_class=error.error_class, reason=str(error))
         except Exception:
             log.exception("live.hypothesis_failed_unexpectedly", call_id=self._call.call_id)
-
-    async def _publish(self, spoken: OpenUtterance, recognition: Recognition) -> None:
-        text = self._as_published(spoken, recognition)
-        hypothesis = Hypothesis(
-            call_id=self._call.call_id,
-            recording_id=self._pass_id,
-            phrase_id=spoken.phrase_id,
-            revision=spoken.revision,
-            channel=spoken.channel,
-            role=self._call.facts.role_of(spoken.channel),
-            start_ms=spoken.start_ms,
-            duration_ms=spoken.heard_ms,
-            text=text,
-            stable_text=spoken.agreement.add(text),
-            locale=spoken.options.locale,
-            tenant=self._call.tenant,
-        )
-        spoken.revision += 1
-        await self._resources.publisher.send(HYPOTHESES, hypothesis)
-        metrics.LIVE_HYPOTHESES.inc()
-
-    def _as_published(self, spoken: OpenUtterance, recognition: Recognition) -> str:
-        """The text as the steps before publication leave it."""
-        if not self._resources.steps:
-            return recognition.text
-        phrase = Phrase(
-            call_id=self._call.call_id,
-            recording_id=self._pass_id,
-            phrase_id=spoken.phrase_id,
-            sequence=self._call.next_phrase,
-            channel=spoken.channel,
-            role=self._call.facts.role_of(spoken.channel),
-            start_ms=spoken.start_ms,
-            duration_ms=spoken.heard_ms,
-            text=recognition.text,
-            confidence=recognition.confidence,
-            locale=spoken.options.locale,
-            tenant=self._call.tenant,
-        )
-        changed, _ = self._resources.steps.apply(phrase, self._call.step_states)
-        return changed.text

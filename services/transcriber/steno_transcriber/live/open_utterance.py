@@ -31,19 +31,16 @@ class OpenUtterance:
         form: LiveForm,
         engines: Engines,
         *,
-        phrase_id: str,
         options: RecognitionOptions,
         at: float,
     ) -> None:
         """
         Args:
             utterance: As it began; its audio comes by `add_audio`.
-            phrase_id: Of the phrase that it will be.
             at: When that was, in seconds of the caller's clock.
         """
         self.channel = utterance.channel
         self.start_ms = utterance.start_ms
-        self.phrase_id = phrase_id
         self.agreement = Agreement()
         self.revision = 0
         #: When a hypothesis was asked for, and when there was one; at first, when the utterance began.

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from steno.events.records import CallCheckpoint, Observation
-from steno_transcriber.engines.port import Answer, CallAudio, FinalAnswer
+from steno_transcriber.engines.port import CallAudio, FinalAnswer, PartialAnswer, SilentUntil
 from steno_transcriber.live.audio import Linear, LiveForm
 from steno_transcriber.live.call import HeardChannel, LiveCall
 from steno_transcriber.live.sent_channel import SentChannel
@@ -48,12 +48,12 @@ class SentCall(LiveCall):
             heard[: max(0, channel.heard_from_ms * SAMPLES_PER_MS - audio.position)] = 0
         return replace(audio, samples=samples)
 
-    def readable(self, answer: FinalAnswer) -> Recognition | None:
+    def readable(self, answer: FinalAnswer | PartialAnswer) -> Recognition | None:
         """What is to be published of an answer, if anything is."""
         return self._sent_channels[answer.channel].readable(answer)
 
-    def answered(self, answer: Answer, *, step_states: Mapping[str, str] | None = None) -> None:
-        """Notes an answer of the engine. `step_states` are the states of the steps after its phrase, where it made one."""
+    def answered(self, answer: FinalAnswer | SilentUntil, *, step_states: Mapping[str, str] | None = None) -> None:
+        """Notes that a span was answered. `step_states` are the states of the steps after its phrase, where it made one."""
         channel = self._sent_channels[answer.channel]
         if isinstance(answer, FinalAnswer):
             channel.answered(answer)

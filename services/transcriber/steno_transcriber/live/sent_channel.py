@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from steno.events.records import ChannelMark
-from steno_transcriber.engines.port import FinalAnswer
+from steno_transcriber.engines.port import FinalAnswer, PartialAnswer
 from steno_transcriber.live.audio import Linear, LiveForm, LiveStretch
 from steno_transcriber.speech import SAMPLES_PER_MS, Recognition, Samples, Utterance
 
@@ -84,7 +84,7 @@ class SentChannel:
         self._sent = []
         return sent
 
-    def readable(self, answer: FinalAnswer) -> Recognition | None:
+    def readable(self, answer: FinalAnswer | PartialAnswer) -> Recognition | None:
         """What is to be published of an answer, if anything is: it may be known already, or lie where nobody is to read."""
         if answer.start_ms < self._final_ms or not answer.recognition:
             return None

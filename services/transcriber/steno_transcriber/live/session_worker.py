@@ -3,6 +3,7 @@
 | what happens | what follows |
 |---|---|
 | audio comes | it is sent, as fast as the engine takes it; what comes faster is buffered (`catching_up`) |
+| the engine answers before an utterance is over | `Hypothesis`, unless the call is too late to be followed |
 | nothing comes for long, or another language is spoken | the session is finished; the next audio begins another one |
 | the session is lost | another one begins, and is sent what was not answered |
 | the call is over and all answers are out | `TranscriptCompleted` |
@@ -13,15 +14,16 @@ All else is as with an utterance engine (`worker`).
 import asyncio
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from steno.errors import Permanent, Retryable
 from steno.events.recognition import RecognitionOptions
 from steno.events.records import CallCheckpoint
 from steno.telemetry import traces
-from steno_transcriber.engines.port import Answer, CallAudio, CallEngine, CallSession, FinalAnswer
+from steno_transcriber.engines.port import Answer, CallAudio, CallEngine, CallSession, FinalAnswer, PartialAnswer
 from steno_transcriber.live.audio_backlog import AudioBacklog
 from steno_transcriber.live.call import LiveUtterance
+from steno_transcriber.live.partial_answers import PartialAnswers
 from steno_transcriber.live.resources import LiveResources
 from steno_transcriber.live.sent_call import SentCall
 from steno_transcriber.live.worker import CallWorker
@@ -66,6 +68,7 @@ class SessionWorker(CallWorker):
         self._sent = SentCall(checkpoint)
         super().__init__(checkpoint, resources, trace=trace, call=self._sent)
         self._engine = engine
+        self._partial_answers = PartialAnswers(self._hypothesis_publisher, call_id=checkpoint.call_id)
         self._queue: asyncio.Queue[_Waiting | _Finish | Permanent | None] = asyncio.Queue()
         #: What is asked for the audio that was put into the queue last, and for the audio that is being sent.
         self._queued_options = self._options = self._sent.options
@@ -84,6 +87,11 @@ class SessionWorker(CallWorker):
         """Fails the call, after what was answered is published."""
         self._given_up = True
         self._queue.put_nowait(error)
+
+    async def stop(self) -> None:
+        """Stops the work on the call; another process resumes it from the last checkpoint."""
+        await self._partial_answers.stop()
+        await super().stop()
 
     def _line_up(self, found: list[LiveUtterance]) -> None:
         if self._sent.options != self._queued_options:
@@ -170,16 +178,32 @@ class SessionWorker(CallWorker):
         return item
 
     async def _answer(self, answer: Answer) -> None:
-        recognition = self._sent.readable(answer) if isinstance(answer, FinalAnswer) else None
+        if isinstance(answer, PartialAnswer):
+            self._follow(answer)
+            return
         states = None
-        if isinstance(answer, FinalAnswer) and recognition is not None:
-            part = Spoken.of(answer, recognition)
-            role, options = self._sent.facts.role_of(answer.channel), self._sent.options_of(answer.start_ms)
-            with traces.continue_trace(self._trace, "live.phrase", channel=answer.channel):
-                states = await self._publish_phrase(part, role=role, options=options, said_at=self._sent.said_at(answer.end_ms))
+        if isinstance(answer, FinalAnswer):
+            self._partial_answers.end(answer.channel)
+            states = await self._publish_final(answer)
         self._sent.answered(answer, step_states=states)
         while self._unanswered and isinstance(sent := self._unanswered[0], CallAudio) and sent.end_ms <= self._sent.settled_ms:
             self._unanswered.popleft()
+
+    async def _publish_final(self, answer: FinalAnswer) -> Mapping[str, str] | None:
+        """Gives what the steps remember behind it, where there is something to publish."""
+        recognition = self._sent.readable(answer)
+        if recognition is None:
+            return None
+        part = Spoken.of(answer, recognition)
+        role, options = self._sent.facts.role_of(answer.channel), self._sent.options_of(answer.start_ms)
+        with traces.continue_trace(self._trace, "live.phrase", channel=answer.channel):
+            return await self._publish_phrase(part, role=role, options=options, said_at=self._sent.said_at(answer.end_ms))
+
+    def _follow(self, answer: PartialAnswer) -> None:
+        recognition = self._sent.readable(answer)
+        if recognition is not None and not self._catching_up.late:
+            options = self._sent.options_of(answer.start_ms)
+            self._partial_answers.add(replace(answer, recognition=recognition), options)
 
     def _let_go(self) -> None:
         super()._let_go()

@@ -35,6 +35,7 @@ from steno_transcriber.live.audio_backlog import AudioBacklog
 from steno_transcriber.live.call import LiveCall, LiveUtterance
 from steno_transcriber.live.catching_up import CatchingUp
 from steno_transcriber.live.hypotheses import Hypotheses
+from steno_transcriber.live.hypothesis_publisher import HypothesisPublisher
 from steno_transcriber.live.record_buffer import BufferedRecord, TooFarAhead
 from steno_transcriber.live.resources import LiveResources
 from steno_transcriber.publisher import Retrying, RetryingPublisher
@@ -102,7 +103,10 @@ class CallWorker:
         self.call = call or LiveCall(checkpoint)
         self._codec = checkpoint.codec
         self._resources = resources
-        self._hypotheses = Hypotheses(self.call, resources.hypotheses)
+        self._hypothesis_publisher = HypothesisPublisher(self.call, publisher=resources.publisher, steps=resources.steps)
+        self._hypotheses = Hypotheses(
+            self.call, resources.hypotheses, engines=resources.engines, publisher=self._hypothesis_publisher
+        )
         self._pass_id = ids.live_pass_id(checkpoint.call_id)
         self._retrying = Retrying(resources.policy, sleep=resources.sleep)
         self._transcript = TranscriptPublisher(
