@@ -100,6 +100,20 @@ class SegmenterOptions:
             raise ValueError(f"an utterance must be allowed 2000 ms at least, is {self.maximum_ms}")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenSpan:
+    """Where an open utterance is so far: its start is final, its end is not."""
+
+    start_ms: int
+    duration_ms: int
+    padding_before_ms: int
+
+    @property
+    def audio_start_ms(self) -> int:
+        """Where its audio begins."""
+        return self.start_ms - self.padding_before_ms
+
+
 class Segmenter:
     """Cuts one channel into utterances.
 
@@ -145,16 +159,14 @@ class Segmenter:
         return self._begin is not None
 
     @property
-    def open_utterance(self) -> Utterance | None:
-        """The open utterance so far; its start is final, its end is not."""
+    def open_span(self) -> OpenSpan | None:
+        """Where the open utterance is so far."""
         if self._begin is None:
             return None
-        return Utterance(
-            channel=self._channel,
+        return OpenSpan(
             start_ms=self._origin_ms + self._begin * FRAME_MS,
             duration_ms=max(1, self._position - self._begin) * FRAME_MS,
             padding_before_ms=(self._begin - self._first_of(self._begin)) * FRAME_MS,
-            samples=self._form.samples(self.open_audio()),
         )
 
     @property

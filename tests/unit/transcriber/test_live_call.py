@@ -16,9 +16,9 @@ from steno_transcriber import segmenter, utterance_finder
 from steno_transcriber.live import channel
 from steno_transcriber.live.call import LiveCall
 from steno_transcriber.live.replay_points import ReplayPoints
-from steno_transcriber.segmenter import Segmenter, SegmenterOptions
+from steno_transcriber.segmenter import OpenSpan, Segmenter, SegmenterOptions
 from steno_transcriber.similarity import LATEST_MS
-from steno_transcriber.speech import SAMPLES_PER_MS, Utterance
+from steno_transcriber.speech import SAMPLES_PER_MS, Samples, Utterance
 from steno_transcriber.utterance_finder import UtteranceFinder
 from support.effort import examples
 from support.leaks import leaky
@@ -327,20 +327,21 @@ def test_what_is_open_can_be_listened_to() -> None:
     call = CallWriter()
     call.start()
     call.say(np.concatenate([speech(1000, 4000), silence(1000)], axis=1))
-    listener, heard = Listener.of(start_of(call.log)), list[Utterance]()
+    listener, heard = Listener.of(start_of(call.log)), list[tuple[OpenSpan, Samples]]()
     for entry in call.log:
         listener.take(entry)
-        if (spoken := listener.call.channels[0].open_utterance) is not None:
-            heard.append(spoken)
+        channel = listener.call.channels[0]
+        if (span := channel.open_span) is not None:
+            heard.append((span, channel.form.samples(channel.open_audio(after=0))))
     final = next(found.utterance for found in listener.waiting if found.utterance.channel == 0)
-    mine = [spoken for spoken in heard if spoken.start_ms == final.start_ms]
+    mine = [(span, samples) for span, samples in heard if span.start_ms == final.start_ms]
     assert len(mine) > 5
-    assert all(earlier.duration_ms <= later.duration_ms for earlier, later in pairwise(mine))
-    for spoken in mine:
-        assert spoken.padding_before_ms == final.padding_before_ms
+    assert all(earlier.duration_ms <= later.duration_ms for (earlier, _), (later, _) in pairwise(mine))
+    for span, samples in mine:
+        assert span.padding_before_ms == final.padding_before_ms
         # Bringing it to 16 kHz makes something of the very end.
-        length = min(len(spoken.samples), len(final.samples)) - 40
-        assert np.array_equal(spoken.samples[:length], final.samples[:length])
+        length = min(len(samples), len(final.samples)) - 40
+        assert np.array_equal(samples[:length], final.samples[:length])
 
 
 def test_a_call_that_rests_goes_on() -> None:

@@ -35,7 +35,7 @@ def test_a_pause_that_is_told_late_cuts_what_is_open(began_ms: int) -> None:
     for entry in call.log:
         listener.take(entry)
     listener.publish()
-    opened = [spoken for channel in listener.call.channels if (spoken := channel.open_utterance) is not None]
+    opened = [spoken for channel in listener.call.channels if (spoken := channel.open_span) is not None]
     assert opened
     call.pause(late=24_000 - 8 * began_ms)
     listener.take(call.log[-1])

@@ -76,7 +76,7 @@ def test_a_call_of_hours_holds_nothing_back(sound: str) -> None:
     for entry in writer.log:
         for found in call.add_record(entry.record, offset=entry.offset, written_at=entry.written_at):
             call.note_published(found.utterance, step_states={})
-        if (spoken := call.channels[0].open_utterance) is not None:
+        if (spoken := call.channels[0].open_span) is not None:
             assert spoken.duration_ms <= MOST_WITHOUT_FINAL_MS
         if isinstance(entry.record, AudioChunk) and entry.record.sequence % 10 == 0:
             needed = call.checkpoint(log_end=entry.offset + 1, saved_at=BEGAN).offset

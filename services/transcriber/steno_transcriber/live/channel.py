@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 from steno.events.records import ChannelMark, Observation
 from steno_transcriber.live.audio import Linear, LiveForm
+from steno_transcriber.segmenter import OpenSpan
 from steno_transcriber.speech import Utterance
 from steno_transcriber.utterance_finder import GAIN, FinderMark, OtherChannels, UtteranceFinder
 
@@ -55,10 +56,10 @@ class LiveChannel:
         return mark.restart_ms if mark.raised_restart_ms is None else min(mark.restart_ms, mark.raised_restart_ms)
 
     @property
-    def open_utterance(self) -> Utterance | None:
-        """The open utterance so far: its phrase will have the same start."""
-        utterance = self._finder.segmenter.open_utterance
-        return utterance if utterance is not None and utterance.start_ms >= self._final_ms else None
+    def open_span(self) -> OpenSpan | None:
+        """Where the open utterance is so far: its phrase will have the same start."""
+        span = self._finder.segmenter.open_span
+        return span if span is not None and span.start_ms >= self._final_ms else None
 
     @property
     def open_since_ms(self) -> int | None:

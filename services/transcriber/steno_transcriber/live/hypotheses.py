@@ -97,7 +97,7 @@ class Hypotheses:
             if start_ms is None:
                 continue
             if spoken is None:
-                spoken = self._open[index] = self._begin(channel)
+                spoken = self._open[index] = self._begin(index, channel)
             self._go_on(spoken, channel, late=late)
 
     def end(self) -> None:
@@ -118,12 +118,12 @@ class Hypotheses:
     def _machine_has_time(self) -> bool:
         return self._resources.pool.idle and self._resources.loop_lag.spare
 
-    def _begin(self, channel: LiveChannel) -> OpenUtterance:
-        utterance = channel.open_utterance
-        assert utterance is not None  # it is open
-        options = self._call.options_of(utterance.start_ms)
-        began_at = self._resources.clock() - utterance.duration_ms / 1000
-        return OpenUtterance(utterance, channel.form, self._engines, options=options, at=began_at)
+    def _begin(self, index: int, channel: LiveChannel) -> OpenUtterance:
+        span = channel.open_span
+        assert span is not None  # it is open
+        options = self._call.options_of(span.start_ms)
+        began_at = self._resources.clock() - span.duration_ms / 1000
+        return OpenUtterance(index, span, channel.form, self._engines, options=options, at=began_at)
 
     def _go_on(self, spoken: OpenUtterance, channel: LiveChannel, *, late: bool) -> None:
         if spoken.under_way:

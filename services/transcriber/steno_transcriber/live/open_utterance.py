@@ -10,8 +10,8 @@ from steno_transcriber.engines.port import RecognitionOptions, RecognitionStream
 from steno_transcriber.live.agreement import Agreement
 from steno_transcriber.live.audio import Linear, LiveForm, LiveStretch
 from steno_transcriber.screening import NOTHING_SAID
-from steno_transcriber.segmenter import SOUND_BYTES
-from steno_transcriber.speech import SAMPLES_PER_MS, Recognition, Samples, Utterance
+from steno_transcriber.segmenter import SOUND_BYTES, OpenSpan
+from steno_transcriber.speech import SAMPLES_PER_MS, Recognition, Samples
 from steno_transcriber.tones_and_music import classify
 
 SCREENED_MS = 4_000
@@ -27,7 +27,8 @@ class OpenUtterance:
 
     def __init__(
         self,
-        utterance: Utterance,
+        channel: int,
+        span: OpenSpan,
         form: LiveForm,
         engines: Engines,
         *,
@@ -36,11 +37,11 @@ class OpenUtterance:
     ) -> None:
         """
         Args:
-            utterance: As it began; its audio comes by `add_audio`.
+            span: Where it is; its audio comes by `add_audio`.
             at: When that was, in seconds of the caller's clock.
         """
-        self.channel = utterance.channel
-        self.start_ms = utterance.start_ms
+        self.channel = channel
+        self.start_ms = span.start_ms
         self.agreement = Agreement()
         self.revision = 0
         #: When a hypothesis was asked for, and when there was one; at first, when the utterance began.
@@ -53,7 +54,7 @@ class OpenUtterance:
         self.over = False
         #: Samples of which it was told, in the form in which they came.
         self.taken = 0
-        self._audio_start_ms = utterance.audio_start_ms
+        self._audio_start_ms = span.audio_start_ms
         self._engines = engines
         self.options = options
         self._decoding: Future[Recognition] | None = None
