@@ -8,6 +8,7 @@ any order: an utterance sounds the same to the bit on every machine.
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from steno.events.records import AudioCodec
 from steno.g711 import LINEAR_VALUES
@@ -28,8 +29,27 @@ _HALF = (
 """One side of the filter, from the middle outwards, in 1/32768: a sinc in a Kaiser window of beta 8. Flat to 0.001 dB up to
 3.5 kHz; images from 4.6 kHz on are 82 dB down. Written out, so that every machine has the same."""
 
-_TAPS = np.array([*reversed(_HALF), *_HALF], dtype=np.float64)
 _FULL_SCALE = 32768
+_TO_FLOAT = np.float32(1 / _FULL_SCALE)
+
+_BLOCK, _BLOCKS = 32, 32
+"""How many samples are made of one row of a matrix, and the rows of a matrix: with more, the product would be made by several
+threads."""
+
+_AROUND = 2 * len(_HALF) - 1
+"""How many samples more than it makes a row has."""
+
+
+def _filter() -> npt.NDArray[np.float64]:
+    """The filter as a matrix: a row of samples multiplied by it gives a block of those between them."""
+    found = np.zeros((_BLOCK + _AROUND, _BLOCK))
+    for column in range(_BLOCK):
+        found[column : column + len(_HALF), column] = _HALF[::-1]
+        found[column + len(_HALF) : column + 2 * len(_HALF), column] = _HALF
+    return found / _FULL_SCALE**2
+
+
+_FILTER = _filter()
 
 _LOW_AND_HIGH = {
     codec: tuple(np.array(values, "<i2").view(np.uint8)[byte::SOUND_BYTES].tobytes() for byte in range(SOUND_BYTES))
@@ -75,7 +95,7 @@ class LiveForm:
 
     def values(self, audio: Linear) -> Samples:
         """From -1 to 1."""
-        scaled: Samples = np.divide(np.frombuffer(audio, dtype="<i2"), _FULL_SCALE, dtype=np.float32)
+        scaled: Samples = np.multiply(np.frombuffer(audio, dtype="<i2"), _TO_FLOAT, dtype=np.float32)
         return scaled
 
     def samples(self, audio: Linear) -> Samples:
@@ -83,13 +103,17 @@ class LiveForm:
         scaled = self.values(audio)
         if self.sample_rate == SAMPLE_RATE:
             return self._raised(scaled)
-        around = len(_HALF)
-        sampled = np.frombuffer(audio, dtype="<i2")
-        values = np.pad(sampled.astype(np.float64), (around - 1, around))
+        length = len(scaled)
+        matrices = -(-length // (_BLOCK * _BLOCKS))
+        padded = np.zeros(matrices * _BLOCK * _BLOCKS + _AROUND)
+        padded[len(_HALF) - 1 : len(_HALF) - 1 + length] = np.frombuffer(audio, dtype="<i2")
+        # Each row begins a block behind the one before, and reaches into the next.
+        step, item = _BLOCK * padded.itemsize, padded.itemsize
+        rows = np.ndarray((matrices, _BLOCKS, len(_FILTER)), np.float64, padded, strides=(_BLOCKS * step, step, item))
         # Every sample stays, and behind each comes one that the filter makes. Loud audio may swing over what was sampled.
-        found = np.empty(2 * len(sampled), dtype=np.float32)
+        found = np.empty(2 * length, dtype=np.float32)
         found[0::2] = scaled
-        found[1::2] = (np.correlate(values, _TAPS, mode="valid") / _FULL_SCALE**2).clip(-1.0, 1.0)
+        np.clip((rows @ _FILTER).reshape(-1)[:length], -1.0, 1.0, out=found[1::2], casting="same_kind")
         return self._raised(found)
 
     def _raised(self, samples: Samples) -> Samples:
