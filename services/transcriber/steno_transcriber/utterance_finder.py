@@ -193,13 +193,11 @@ class UtteranceFinder:
     @property
     def mark(self) -> FinderMark:
         """Where audio must be given again from to find the utterances not yielded yet."""
-        restart_ms, raised_ms = (
-            None if heard is None else min([heard.segmenter.restart_ms, *(one.restart_ms for one in undecided[:1])])
-            for heard, undecided in ((self._plain, self._held), (self._raised, self._weighed))
-        )
-        first_ms = min(at_ms for at_ms in (restart_ms, raised_ms) if at_ms is not None)
+        restart_ms, raised_ms = _restart_ms(self._plain, self._held), _restart_ms(self._raised, self._weighed)
+        known_ms = raised_ms if restart_ms is None else restart_ms
+        assert known_ms is not None  # it is heard one way at least
         return FinderMark(
-            restart_ms=first_ms if restart_ms is None else restart_ms,
+            restart_ms=known_ms,
             raised_restart_ms=raised_ms,
             raised=self.raised,
             said_until_ms=self._said_until_ms,
@@ -355,6 +353,14 @@ class UtteranceFinder:
                 self._report(observation_of(part, ObservationKind.TOO_QUIET))
                 gain = np.float32(min(GAIN, (AIM / loudness(part)) ** 0.5))
                 yield replace(part, samples=(part.samples * gain).clip(-1.0, 1.0))
+
+
+def _restart_ms(heard: StretchSegmenter | None, undecided: list[_Undecided]) -> int | None:
+    """Where audio must be given again from for what a segmenter found and is not decided, and for what it will find."""
+    if heard is None:
+        return None
+    restart_ms = heard.segmenter.restart_ms
+    return min(restart_ms, undecided[0].restart_ms) if undecided else restart_ms
 
 
 def loudness(utterance: Utterance) -> float:
