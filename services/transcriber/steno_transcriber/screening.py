@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from steno.events.recognition import RecognitionOptions
-from steno.events.records import Observation, ObservationKind
+from steno.events.records import Observation
 from steno_transcriber.engines.port import Pack, UtteranceEngine
 from steno_transcriber.observations import Observations, observation_of
 from steno_transcriber.speech import Recognition, Utterance
-from steno_transcriber.tones_and_music import classify
+from steno_transcriber.tones_and_music import classify, classify_surely
 
 NOTHING_SAID = Recognition(text="", confidence=0.0)
 
@@ -30,13 +30,11 @@ def recognise_one(engine: UtteranceEngine, utterance: Utterance, options: Recogn
     Raises:
         Unsupported: the engine cannot serve the options.
     """
-    sound = classify(utterance.samples)
-    if sound is not None and sound.surely:
-        return Outcome(recognition=NOTHING_SAID, observation=observation_of(utterance, sound.kind))
+    surely = classify_surely(utterance.samples)
+    if surely is not None:
+        return Outcome(recognition=NOTHING_SAID, observation=observation_of(utterance, surely.kind))
     (recognition,) = engine.decode(Pack(utterances=(utterance,)), options)
-    if recognition or sound is None:
-        return Outcome(recognition=recognition)
-    return Outcome(recognition=recognition, observation=observation_of(utterance, sound.kind))
+    return Outcome(recognition=recognition, observation=None if recognition else _resembled(utterance))
 
 
 class Screen:
@@ -44,22 +42,23 @@ class Screen:
 
     def __init__(self) -> None:
         self.observations = Observations()
-        #: Of utterances that an engine has: what they resemble, by channel and start.
-        self._resembled: dict[tuple[int, int], ObservationKind] = {}
 
     def filter(self, utterances: Iterable[Utterance]) -> Iterator[Utterance]:
         """The utterances that are to be decoded, in their order."""
         for utterance in utterances:
-            sound = classify(utterance.samples)
-            if sound is not None and sound.surely:
-                self.observations.add(observation_of(utterance, sound.kind))
-                continue
-            if sound is not None:
-                self._resembled[utterance.channel, utterance.start_ms] = sound.kind
-            yield utterance
+            surely = classify_surely(utterance.samples)
+            if surely is None:
+                yield utterance
+            else:
+                self.observations.add(observation_of(utterance, surely.kind))
 
     def add_result(self, utterance: Utterance, recognition: Recognition) -> None:
         """Report an utterance that resembled a tone or music where the engine found no words in it."""
-        kind = self._resembled.pop((utterance.channel, utterance.start_ms), None)
-        if kind is not None and not recognition:
-            self.observations.add(observation_of(utterance, kind))
+        if not recognition and (observation := _resembled(utterance)) is not None:
+            self.observations.add(observation)
+
+
+def _resembled(utterance: Utterance) -> Observation | None:
+    """The observation of an utterance without words that resembles a tone or music."""
+    sound = classify(utterance.samples)
+    return None if sound is None else observation_of(utterance, sound.kind)

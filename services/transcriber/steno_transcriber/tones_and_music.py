@@ -85,6 +85,15 @@ class Sound:
     surely: bool
 
 
+LEAST_IN_MUSIC = 0.25
+"""With a smaller share of the sound in lines over some half a second, an utterance is not surely a tone or music."""
+
+RULED_OUT = 0.2
+"""The same, told from the beginning of an utterance, with a margin for how numbers are rounded."""
+
+BEGINNING = 1_500 * SAMPLE_RATE // 1000
+"""So many samples of an utterance tell nearly always that somebody speaks."""
+
 STILL_DB = -6.5
 """A swell so small is none: nothing changes but for noise."""
 
@@ -112,6 +121,25 @@ def classify(samples: Samples) -> Sound | None:
     return Sound(kind=ObservationKind.MUSIC, surely=_surely_music(measured))
 
 
+def classify_surely(samples: Samples) -> Sound | None:
+    """Classify an utterance that is surely a tone or music; None where it is anything else. Cheap where somebody speaks."""
+    if is_ruled_out(samples[:BEGINNING]):
+        return None
+    sound = classify(samples)
+    return sound if sound is not None and sound.surely else None
+
+
+def is_ruled_out(samples: Samples) -> bool:
+    """Whether an utterance that begins so is not surely a tone or music, whatever follows."""
+    looks = _look(samples)
+    if looks is None or len(looks.whole) < _STRETCH_LOOKS + _LINE_LOOKS - 1:
+        return False
+    # What follows may make lines of the peaks in the last ones.
+    known = slice(len(looks.whole) - _LINE_LOOKS + 1)
+    shares = _shares(looks.in_lines[known], looks.whole[known], looks.audible[known], _STRETCH_LOOKS)
+    return bool((shares < RULED_OUT).any())
+
+
 def _surely_a_tone(measured: Measures) -> bool:
     if measured.lines < 0.55 or measured.least_lines < 0.45:
         return False
@@ -119,11 +147,50 @@ def _surely_a_tone(measured: Measures) -> bool:
 
 
 def _surely_music(measured: Measures) -> bool:
-    return measured.lines >= 0.45 and measured.least_lines >= 0.25 and measured.swell <= 8.0
+    return measured.lines >= 0.45 and measured.least_lines >= LEAST_IN_MUSIC and measured.swell <= 8.0
+
+
+Row = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Looks:
+    """Short overlapping looks at the spectrum of a sound; a row or a number for each."""
+
+    power: npt.NDArray[np.float32]
+    energy: Row
+    #: Of what rises over noise: amplitudes, in all and in lines.
+    whole: Row
+    in_lines: Row
+    audible: npt.NDArray[np.bool_]
 
 
 def measure(samples: Samples) -> Measures | None:
     """Measure an utterance; None where it has almost no lines, no audible sound, or samples that are not numbers."""
+    looks = _look(samples)
+    if looks is None or not looks.audible.any() or not np.isfinite(looks.energy).all():
+        return None
+    energy, whole, in_lines, audible = looks.energy, looks.whole, looks.in_lines, looks.audible
+    lines = float(_shares(in_lines, whole, audible, 1).mean())
+    if lines < LEAST_LINES:
+        # Nearly all speech: what follows would cost as much again.
+        return None
+    # Where a tone sets in, a look has little of it, and no line.
+    loud = energy > _LOUD * energy.max()
+    pure = _shares(_in_two_peaks(looks.power), energy, loud, _PURE_LOOKS)
+    outside = _means(whole - in_lines, _SWELL_LOOKS)
+    usual = max(float(np.median(outside)), _LEAST_USUAL * float(whole[audible].mean()))
+    return Measures(
+        lines=lines,
+        least_lines=float(_shares(in_lines, whole, audible, _STRETCH_LOOKS).min()),
+        usually_pure=float(np.median(pure)),
+        least_pure=float(pure.min()),
+        swell=20 * float(np.log10(max(float(outside.max()), 1e-9) / usual)),
+    )
+
+
+def _look(samples: Samples) -> _Looks | None:
+    """Look at a sound; None where it is too short for lines."""
     sound = np.ascontiguousarray(samples[::2], dtype=np.float32)
     if len(sound) < WINDOW + (_LINE_LOOKS - 1) * HOP:
         return None
@@ -136,30 +203,10 @@ def measure(samples: Samples) -> Measures | None:
     amplitude -= _NOISE * np.median(amplitude[:, ::_EACH], axis=1, keepdims=True)
     np.maximum(amplitude, 0, out=amplitude)
     audible = np.square(amplitude).sum(axis=1, dtype=np.float64) > AUDIBLE
-    if not audible.any() or not np.isfinite(energy).all():
-        return None
     whole = amplitude.sum(axis=1, dtype=np.float64) + 1e-9
     amplitude *= _lines(power[:, _LINES_FROM:])
     in_lines = amplitude.sum(axis=1, dtype=np.float64)
-    lines = float(_shares(in_lines, whole, audible, 1).mean())
-    if lines < LEAST_LINES:
-        # Nearly all speech: what follows would cost as much again.
-        return None
-    # Where a tone sets in, a look has little of it, and no line.
-    loud = energy > _LOUD * energy.max()
-    pure = _shares(_in_two_peaks(power), energy, loud, _PURE_LOOKS)
-    outside = _means(whole - in_lines, _SWELL_LOOKS)
-    usual = max(float(np.median(outside)), _LEAST_USUAL * float(whole[audible].mean()))
-    return Measures(
-        lines=lines,
-        least_lines=float(_shares(in_lines, whole, audible, _STRETCH_LOOKS).min()),
-        usually_pure=float(np.median(pure)),
-        least_pure=float(pure.min()),
-        swell=20 * float(np.log10(max(float(outside.max()), 1e-9) / usual)),
-    )
-
-
-Row = npt.NDArray[np.float64]
+    return _Looks(power=power, energy=energy, whole=whole, in_lines=in_lines, audible=audible)
 
 
 def _lines(power: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:

@@ -23,7 +23,7 @@ from steno.events.records import Observation, ObservationKind
 from steno_transcriber.observations import observation_of
 from steno_transcriber.segmenter import FRAME_MS, Audio, AudioForm, Segmenter, SegmenterOptions
 from steno_transcriber.speech import Samples, Utterance, frame_powers
-from steno_transcriber.tones_and_music import classify
+from steno_transcriber.tones_and_music import classify_surely
 
 GAIN = 32
 """By how much a channel is raised: 30 dB."""
@@ -371,8 +371,7 @@ def loudness(utterance: Utterance) -> float:
 
 def is_sound(utterance: Utterance) -> bool:
     """Whether an utterance is a tone or music, which says nothing about the loudness of speech."""
-    sound = classify(utterance.samples)
-    return sound is not None and sound.surely
+    return classify_surely(utterance.samples) is not None
 
 
 def is_quiet_speech(utterance: Utterance) -> bool:

@@ -21,9 +21,9 @@ from steno_transcriber.live.hypotheses import COMPARED_MS, DUE_SECONDS, SOONEST_
 from steno_transcriber.live.hypothesis_publisher import HypothesisPublisher
 from steno_transcriber.live.loop_lag import LoopLag
 from steno_transcriber.live.open_utterance import SCREENED_AGAIN
-from steno_transcriber.speech import Samples, Utterance
+from steno_transcriber.speech import SAMPLES_PER_MS, Samples, Utterance
 from steno_transcriber.steps import Steps
-from steno_transcriber.tones_and_music import Sound
+from steno_transcriber.tones_and_music import Sound, is_ruled_out
 from support.asked import ENGLISH
 from support.leaks import leaky
 from support.live_calls import CHANNELS, CallWriter, Entry
@@ -217,6 +217,7 @@ async def test_speech_is_screened_ever_more_rarely_and_a_tone_each_time(
         return Sound(kind=ObservationKind.TONE, surely=True) if tone else None
 
     monkeypatch.setattr(open_utterance, "classify", classify)
+    monkeypatch.setattr(open_utterance, "is_ruled_out", lambda samples: False)
     log = one_channel()
     bed.begin(log)
     await bed.play(log)
@@ -226,6 +227,21 @@ async def test_speech_is_screened_ever_more_rarely_and_a_tone_each_time(
     else:
         assert all(now < before or now >= SCREENED_AGAIN * before for before, now in pairwise(looks))
         assert len(looks) < len(bed.jobs) / 2
+
+
+async def test_speech_is_screened_until_it_is_known_to_be_some(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which a second or two of it tell."""
+    looks: list[int] = []
+
+    def ruled_out(samples: Samples) -> bool:
+        looks.append(len(samples))
+        return is_ruled_out(samples)
+
+    monkeypatch.setattr(open_utterance, "is_ruled_out", ruled_out)
+    log = one_channel()
+    bed.begin(log)
+    await bed.play(log)
+    assert max(looks) < 2_000 * SAMPLES_PER_MS < min(len(spoken.utterance.samples) for spoken in bed.ended)
 
 
 @pytest.mark.parametrize("why", ["no thread is idle", "the event loop comes late"])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from steno_transcriber.speech import SAMPLE_RATE, SAMPLES_PER_MS, Samples, Utterance
-from steno_transcriber.tones_and_music import classify
+from steno_transcriber.tones_and_music import classify, classify_surely, is_ruled_out
 from support.non_speech import MUSIC, NOISES, NOISY, NON_SPEECH, TONES, as_heard, cadence
 from support.speech import call_audio, segment
 
@@ -106,6 +106,25 @@ def test_who_speaks_over_music_or_a_tone_may_be_heard(name: str, decibels: float
         over = mixed(sound.samples, voice.samples, decibels=decibels, at=index * 10_000)
         heard = classify(over)
         assert heard is None or not heard.surely
+
+
+@pytest.mark.parametrize("name", [*NON_SPEECH, "speech", "speech over a tone"])
+def test_what_is_ruled_out_early_is_not_surely_a_tone_or_music_later(name: str) -> None:
+    """However it goes on: nothing is heard otherwise for being looked at in part."""
+    if name == "speech":
+        found = spoken()
+    elif name in NON_SPEECH:
+        found = [utterance for rate in RATES for utterance in made(name, rate)]
+    else:
+        found = utterances(mixed(as_heard(NON_SPEECH[next(iter(TONES))], 8_000), call_audio("lost-card")[0], decibels=0))
+    for utterance in found:
+        sound = classify(utterance.samples)
+        surely = sound if sound is not None and sound.surely else None
+        assert classify_surely(utterance.samples) == surely
+        for length in range(SAMPLE_RATE, len(utterance.samples), SAMPLE_RATE // 2):
+            if is_ruled_out(utterance.samples[:length]):
+                assert surely is None
+                break
 
 
 @pytest.mark.parametrize("quieter", [0, 15, 25])

@@ -12,14 +12,11 @@ from steno_transcriber.live.audio import Linear, LiveForm, LiveStretch
 from steno_transcriber.screening import NOTHING_SAID
 from steno_transcriber.segmenter import SOUND_BYTES, OpenSpan
 from steno_transcriber.speech import SAMPLES_PER_MS, Recognition, Samples
-from steno_transcriber.tones_and_music import classify
-
-SCREENED_MS = 4_000
-"""After so much, an utterance that sounds like neither a tone nor music is not looked at again: most are shorter."""
+from steno_transcriber.tones_and_music import classify, is_ruled_out
 
 SCREENED_AGAIN = 1.4
 """By how many times an utterance is longer when it is looked at again, unless it was a tone or music: each look is at all of
-it."""
+it. Most are known to be speech at the first."""
 
 
 class OpenUtterance:
@@ -113,14 +110,16 @@ class OpenUtterance:
         return NOTHING_SAID if self._nobody_speaks() else self._stream.hypothesis()
 
     def _nobody_speaks(self) -> bool:
-        """Whether all of it so far is a tone or music. What has begun as speech is not looked at again."""
+        """Whether all of it so far is a tone or music. Once that is ruled out for good, it is not looked at again."""
         if self._screened is None:
             return False
         if self._silenced or self._heard >= SCREENED_AGAIN * self._looked_at:
-            sound = classify(np.concatenate(self._screened))
-            self._silenced, self._looked_at = sound is not None and sound.surely, self._heard
-            if sound is None and self._heard >= SCREENED_MS * SAMPLES_PER_MS:
+            samples = np.concatenate(self._screened)
+            if is_ruled_out(samples):
                 self._screened = None
+                return False
+            sound = classify(samples)
+            self._silenced, self._looked_at = sound is not None and sound.surely, self._heard
         return self._silenced
 
     def end(self) -> None:
