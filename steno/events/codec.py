@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from steno.errors import Permanent
 from steno.events.records import RECORDS, Record
-from steno.events.schemas import SchemaIds, load_schema
+from steno.events.schemas import Schema, SchemaIds, load_schema
 
 CONTENT_TYPE = "application/vnd.confluent.avro"
 _MAGIC = b"\x00"
@@ -33,6 +33,8 @@ class Codec:
     def __init__(self, ids: SchemaIds) -> None:
         self._ids = ids
         self._reader_schemas = {name: load_schema(name) for name in RECORDS}
+        #: By schema id: an id never comes to name another schema.
+        self._readers: dict[int, tuple[str, Schema, Schema | None]] = {}
 
     def encode(self, record: Record) -> bytes:
         """The record in Confluent framing."""
@@ -54,22 +56,31 @@ class Codec:
                 "the value is not in Confluent framing: it must start with 0x00 and a four-byte schema id; "
                 "publish with an Avro serializer and the schemas of Steno"
             )
-        writer_schema = self._ids.schema_of(int.from_bytes(value[1:_HEADER_BYTES], "big"))
-        name = str(writer_schema["name"]).rpartition(".")[2]
-        record_type = RECORDS.get(name)
-        if record_type is None:
-            raise UndecodableRecord(f"the schema id names {writer_schema['name']}, which is not a record of Steno")
+        schema_id = int.from_bytes(value[1:_HEADER_BYTES], "big")
+        name, writer_schema, reader_schema = self._readers.get(schema_id) or self._reader_of(schema_id)
         body = BytesIO(value[_HEADER_BYTES:])
         try:
-            fields: Any = schemaless_reader(body, writer_schema, self._reader_schemas[name])
+            fields: Any = schemaless_reader(body, writer_schema, reader_schema)
         except Exception as error:
             # Whatever the reader raises: the bytes are not of the schema, or ours cannot read what that writes.
             raise UndecodableRecord(f"the value is not an Avro {name}: {error or type(error).__name__}") from error
         try:
-            return record_type.model_validate(fields)
+            return RECORDS[name].model_validate(fields)
         except ValidationError as error:
             problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:_MOST_PROBLEMS])
             raise UndecodableRecord(f"{name} is not valid: {problems}") from error
+
+    def _reader_of(self, schema_id: int) -> tuple[str, Schema, Schema | None]:
+        """Which record a schema id names, its schema, and the schema that it is to be read with if that is another one."""
+        writer_schema = self._ids.schema_of(schema_id)
+        name = str(writer_schema["name"]).rpartition(".")[2]
+        if name not in RECORDS:
+            raise UndecodableRecord(f"the schema id names {writer_schema['name']}, which is not a record of Steno")
+        reader_schema = self._reader_schemas[name]
+        # Told to resolve a schema against itself, the reader takes half as long again.
+        found = name, writer_schema, None if writer_schema == reader_schema else reader_schema
+        self._readers[schema_id] = found
+        return found
 
     def is_current(self, value: bytes, name: str) -> bool:
         """Whether bytes are a record of this name as this version writes it, whatever schema id they are framed with."""
