@@ -5,7 +5,7 @@ import pytest
 import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from steno_transcriber.live.audio import LiveForm, LiveStretch, linear
+from steno_transcriber.live.audio import _HALF, LiveForm, LiveStretch, linear
 from support.live_calls import Heard, coded
 from support.speech import call_audio
 
@@ -56,6 +56,16 @@ def test_what_was_sampled_stays() -> None:
     """Every second sample at 16 kHz is one that came."""
     audio = tone(700)
     assert np.array_equal(heard(audio)[0, ::2], np.frombuffer(audio, "<i2") / np.float32(32768))
+
+
+@pytest.mark.parametrize("length", [1, 31, 33, 1023, 1025, 5000])
+def test_what_lies_between_is_what_the_filter_makes_of_what_is_around(length: int) -> None:
+    """To the bit, sample by sample, also where it is louder than can be and is cut."""
+    loud = np.random.default_rng(length).choice([-32768, 32767], length).astype("<i2")
+    taps = np.array([*reversed(_HALF), *_HALF], dtype=np.int64)
+    around = np.pad(loud.astype(np.int64), (len(_HALF) - 1, len(_HALF)))
+    expected = np.correlate(around, taps) / 2**30
+    assert np.array_equal(heard(loud.tobytes())[0, 1::2], expected.clip(-1, 1).astype(np.float32))
 
 
 @pytest.mark.parametrize("frequency", [100, 300, 1000, 2500, 3400])
