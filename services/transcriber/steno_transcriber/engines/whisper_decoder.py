@@ -6,6 +6,7 @@ gives the same words.
 """
 
 import math
+import os
 import zlib
 from collections import defaultdict
 from collections.abc import Sequence
@@ -36,6 +37,9 @@ TOKENS_AT_LEAST = 16
 
 TIMED_FRAMES_AT_LEAST = 20
 """Attention is smoothed over seven pairs of frames: less than that has no times."""
+
+WIDE_VECTORS_FLAG = "avx512_vbmi2"
+"""Processors with this flag (Ice Lake, Zen 4 and later) hardly lower their clock for vectors of 512 bits; older ones do."""
 
 PREPENDED = "\"'“¿([{-"
 APPENDED = "\"'.。,，!！?？:：”)]}、"  # noqa: RUF001 - full-width on purpose
@@ -91,6 +95,7 @@ class WhisperDecoder:
     """One copy of a model's weights, for any number of threads."""
 
     def __init__(self, directory: Path, *, threads: int, device: str) -> None:
+        use_wide_vectors(Path("/proc/cpuinfo"))
         # The threads are the caller's, for numpy as well: its own would cost a small product three times what it is.
         threadpool_limits(limits=1, user_api="blas")
         # local_files_only: a service never downloads.
@@ -213,6 +218,12 @@ class WhisperDecoder:
         heard = [max(frames[index], TIMED_FRAMES_AT_LEAST) for index in spoken]
         alignments = self._model.find_alignment(tokenizer, [tokens[index] for index in spoken], view, heard)
         return {index: _words(alignment) for index, alignment in zip(spoken, alignments, strict=True)}
+
+
+def use_wide_vectors(cpuinfo: Path) -> None:
+    """Have CTranslate2 calculate with 512 bits where the processor does: an eighth less time."""
+    if cpuinfo.is_file() and WIDE_VECTORS_FLAG in cpuinfo.read_text().split():  # elsewhere no model would load
+        os.environ.setdefault("CT2_FORCE_CPU_ISA", "AVX512")
 
 
 def _words(alignment: list[dict[str, Any]]) -> tuple[TimedWord, ...]:
