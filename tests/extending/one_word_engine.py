@@ -1,11 +1,11 @@
 """A whole utterance engine: it hears one word in every utterance. The worked example of `docs/extending.md`."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-from steno_transcriber.engines.port import EngineInfo, Pack, RecognitionOptions, Unsupported
+from steno_transcriber.engines.port import EngineInfo, OpenSpeech, Pack, RecognitionOptions, Unsupported
 from steno_transcriber.engines.refusals import refusal_of
-from steno_transcriber.speech import SAMPLES_PER_MS, Recognition, Samples, Utterance, Word
+from steno_transcriber.speech import Recognition, Utterance, Word
 
 
 class OneWordEngine:
@@ -26,10 +26,13 @@ class OneWordEngine:
         self._check(options)
         return [_hello(utterance.start_ms, utterance.duration_ms) for utterance in pack.utterances]
 
-    def stream(self, *, channel: int, start_ms: int, options: RecognitionOptions) -> "OneWordStream":
-        """While an utterance is spoken."""
-        self._check(options)
-        return OneWordStream(start_ms)
+    def hypothesis_window_ms(self, duration_ms: int) -> int:
+        """It makes no difference to it how many come together."""
+        return 0
+
+    def hypotheses(self, spoken: Sequence[OpenSpeech]) -> list[Recognition]:
+        """While utterances are spoken."""
+        return [self.decode(Pack(utterances=(each.utterance,)), each.options)[0] for each in spoken]
 
     def close(self) -> None:
         """There is no model to let go of."""
@@ -39,31 +42,6 @@ class OneWordEngine:
             raise refusal
 
 
-class OneWordStream:
-    """Counts samples."""
-
-    def __init__(self, start_ms: int) -> None:
-        self._start_ms = start_ms
-        self._heard = 0
-
-    def accept(self, samples: Samples) -> None:
-        """The next samples."""
-        self._heard += len(samples)
-
-    def hypothesis(self) -> Recognition:
-        """What is said so far."""
-        return self.final()
-
-    def final(self) -> Recognition:
-        """What was said: as `decode` says of the same audio."""
-        return _hello(self._start_ms, self._heard // SAMPLES_PER_MS)
-
-    def close(self) -> None:
-        """It holds nothing."""
-
-
 def _hello(start_ms: int, duration_ms: int) -> Recognition:
-    if not duration_ms:
-        return Recognition(text="", confidence=0.0)
     word = Word(text="hello", start_ms=start_ms, duration_ms=duration_ms, confidence=1.0)
     return Recognition(text="hello", confidence=1.0, words=(word,))

@@ -21,6 +21,7 @@ from steno_transcriber.engines.port import (
     CallAudio,
     CallEngine,
     FinalAnswer,
+    OpenSpeech,
     PartialAnswer,
     SilentUntil,
     UnsupportedLocale,
@@ -38,6 +39,14 @@ from steno.events.recognition import RecognitionOptions
 def recorded_utterances() -> list[Utterance]:
     """The utterances of a sample call, channels interleaved, as they come from the segmenter."""
     return list(segment([call_audio()]))
+
+
+def open_speech(seconds: float = 1.0) -> OpenSpeech:
+    """So much of the longest utterance."""
+    utterance = max(recorded_utterances(), key=lambda candidate: candidate.duration_ms)
+    so_far = utterance.until(utterance.start_ms + round(1000 * seconds))
+    assert so_far is not None
+    return OpenSpeech(utterance=so_far, options=ENGLISH)
 
 
 def decode_all(engine: UtteranceEngine, utterances: list[Utterance], *, threads: int) -> list[tuple[Utterance, Recognition]]:
@@ -143,38 +152,23 @@ class UtteranceEngineContract(SpeechEngineContract):
         with pytest.raises(UnsupportedLocale, match="tlh"):
             engine.decode(pack, KLINGON)
         with pytest.raises(UnsupportedLocale, match="tlh"):
-            engine.stream(channel=0, start_ms=0, options=KLINGON)
+            engine.hypotheses([open_speech(), OpenSpeech(utterance=recorded_utterances()[0], options=KLINGON)])
 
-    def test_a_stream_ends_in_what_the_batch_face_says(self, engine: UtteranceEngine) -> None:
-        """The final of a stream is the recognition of the same audio, however it was cut."""
-        utterance = max(recorded_utterances(), key=lambda candidate: candidate.duration_ms)
-        stream = engine.stream(channel=utterance.channel, start_ms=utterance.audio_start_ms, options=ENGLISH)
-        for piece in np.array_split(utterance.samples, 7):
-            stream.accept(piece)
-        assert stream.hypothesis().text
-        whole = Utterance(
-            channel=utterance.channel,
-            start_ms=utterance.audio_start_ms,
-            duration_ms=len(utterance.samples) // SAMPLES_PER_MS,
-            padding_before_ms=0,
-            samples=utterance.samples,
-        )
-        (pack,) = engine.packs([whole])
-        assert stream.final() == engine.decode(pack, ENGLISH)[0]
+    def test_hypotheses_are_the_same_alone_and_together(self, engine: UtteranceEngine) -> None:
+        """In order, whatever their lengths; more is understood of a long one than nothing."""
+        spoken = [open_speech(seconds) for seconds in (0.3, 2.0, 4.0, 2.5, 3.5)]
+        together = engine.hypotheses(spoken)
+        assert together == [engine.hypotheses([each])[0] for each in spoken]
+        assert together[2].text
 
-    def test_a_stream_without_audio_is_nothing(self, engine: UtteranceEngine) -> None:
-        """No samples, no words."""
-        stream = engine.stream(channel=0, start_ms=0, options=ENGLISH)
-        assert not stream.hypothesis()
-        assert not stream.final()
+    def test_what_is_longer_needs_no_smaller_window(self, engine: UtteranceEngine) -> None:
+        """Up to the longest utterance."""
+        windows = [engine.hypothesis_window_ms(duration_ms) for duration_ms in range(100, 15_000, 100)]
+        assert windows == sorted(windows)
 
-    def test_a_stream_may_be_closed_at_any_time(self, engine: UtteranceEngine) -> None:
-        """With audio in it, and a second time."""
-        utterance = recorded_utterances()[0]
-        stream = engine.stream(channel=0, start_ms=0, options=ENGLISH)
-        stream.accept(utterance.samples)
-        stream.close()
-        stream.close()
+    def test_no_hypotheses_are_none(self, engine: UtteranceEngine) -> None:
+        """Nothing to decode is nothing decoded."""
+        assert engine.hypotheses([]) == []
 
 
 def call_of(seconds: int = 30) -> Samples:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
 from datetime import datetime, timedelta
-from typing import ParamSpec, TypeVar
+from typing import TypeVar
 
 from steno_transcriber.decode_pool import Urgency
 from steno_transcriber.engines.choice import Engines
@@ -33,8 +33,8 @@ from steno.events.records import (
 from steno.kafka.errors import KafkaUnavailable, RecordRefused
 from steno.kafka.messages import Message
 
-P = ParamSpec("P")
 T = TypeVar("T")
+I = TypeVar("I")  # noqa: E741 - an item
 
 PARTITION = 3
 
@@ -96,8 +96,14 @@ class Occupied:
 
     idle = False
 
-    def submit_urgent(
-        self, urgency: Urgency, owner: Hashable, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    def submit_shared(
+        self,
+        urgency: Urgency,
+        owner: Hashable,
+        function: Callable[[Sequence[I]], Sequence[T]],
+        item: I,
+        *,
+        kind: Callable[[I], Hashable],
     ) -> Future[T]:
         return Future()
 

@@ -1,7 +1,7 @@
 """A priority queue that is fair: within a priority, owners take turns, or those with the least waiting come first. Pure."""
 
 from collections import OrderedDict, deque
-from collections.abc import Collection, Hashable
+from collections.abc import Callable, Collection, Hashable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -38,6 +38,19 @@ class FairQueue(Generic[T]):
         if waiting:
             turns[owner] = waiting
         return work
+
+    def get_more(self, urgency: int, matching: Callable[[T], bool], *, most: int) -> list[T]:
+        """Remove and return further work that matches: of owners in the order of their turns, what each has next."""
+        turns, found = self._turns[urgency], list[T]()
+        for owner, waiting in list(turns.items()):
+            if len(found) == most:
+                break
+            if matching(waiting[0]):
+                found.append(waiting.popleft())
+                del turns[owner]
+                if waiting:
+                    turns[owner] = waiting
+        return found
 
     def clear(self) -> list[T]:
         """Remove and return all work."""

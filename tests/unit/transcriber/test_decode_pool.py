@@ -5,7 +5,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
 
@@ -111,6 +111,100 @@ def test_an_error_is_told_to_who_asked_and_the_thread_goes_on() -> None:
         with pytest.raises(ValueError, match="no number"):
             failed.result(WAITS_SECONDS)
         assert fine.result(WAITS_SECONDS) == 7
+
+
+class Shared:
+    """Work that can be done together, by kind."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+
+    def __call__(self, items: Sequence[str]) -> list[str]:
+        self.batches.append(list(items))
+        if "fault" in items:
+            raise ValueError("a fault")
+        return [item.upper() for item in items]
+
+    def submit(self, pool: DecodePool, item: str, *, call: str, urgency: Urgency = Urgency.HYPOTHESIS) -> Future[str]:
+        return pool.submit_shared(urgency, call, self, item, kind=len)
+
+
+def test_what_waits_and_is_of_a_kind_is_done_together() -> None:
+    """Of one urgency and one function, four at most; each gets its own result."""
+    shared, other = Shared(), Shared()
+    with DecodePool(1) as pool:
+        with busy(pool):
+            results = [shared.submit(pool, item, call=item) for item in ("a", "bb", "c", "d", "e", "f")]
+            other.submit(pool, "g", call="g")
+            shared.submit(pool, "h", call="h", urgency=Urgency.SPARE)
+        assert [result.result(WAITS_SECONDS) for result in results] == ["A", "BB", "C", "D", "E", "F"]
+    assert shared.batches == [["a", "c", "d", "e"], ["bb"], ["f"], ["h"]]
+    assert other.batches == [["g"]]
+
+
+def test_what_is_shared_waits_for_nothing_and_behind_what_is_urgent() -> None:
+    """A final that waits is first, and a hypothesis that is alone is done alone."""
+    shared, done = Shared(), list[int]()
+    with DecodePool(1) as pool:
+        assert shared.submit(pool, "a", call="a").result(WAITS_SECONDS) == "A"
+        with busy(pool):
+            behind = [shared.submit(pool, item, call=item) for item in "bc"]
+            for result in behind:
+                result.add_done_callback(lambda _: done.append(1))
+            pool.submit_urgent(Urgency.FINAL, "call", lambda: done.append(0))
+    assert shared.batches == [["a"], ["b", "c"]]
+    assert done == [0, 1, 1]
+
+
+def test_calls_take_turns_at_what_is_shared() -> None:
+    """A call with more waiting comes again behind the others."""
+    shared = Shared()
+    with DecodePool(1) as pool, busy(pool):
+        for item, call in (("a", "1"), ("b", "1"), ("c", "2"), ("d", "1"), ("e", "3")):
+            shared.submit(pool, item, call=call)
+    assert shared.batches == [["a", "c", "e", "b"], ["d"]]
+
+
+def test_an_error_among_what_is_shared_costs_its_own_only() -> None:
+    """The others are done again, without it."""
+    shared = Shared()
+    with DecodePool(1) as pool:
+        with busy(pool):
+            results = {item: shared.submit(pool, item, call=item) for item in ("first", "fault", "other")}
+        assert results["first"].result(WAITS_SECONDS) == "FIRST"
+        assert results["other"].result(WAITS_SECONDS) == "OTHER"
+        with pytest.raises(ValueError, match="a fault"):
+            results["fault"].result(WAITS_SECONDS)
+
+
+def test_what_is_cancelled_is_not_done_with_others() -> None:
+    """Nor counted as waiting."""
+    shared = Shared()
+    with DecodePool(1) as pool:
+        with busy(pool):
+            results = [shared.submit(pool, item, call=item) for item in "abc"]
+            assert results[1].cancel()
+        assert results[2].result(WAITS_SECONDS) == "C"
+        assert pool.idle
+    assert shared.batches == [["a", "c"]]
+
+
+def test_what_is_done_together_keeps_one_thread_from_being_idle() -> None:
+    """Not as many as there are items."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def work(items: Sequence[int]) -> Sequence[int]:
+        begun.set()
+        assert go_on.wait(WAITS_SECONDS)
+        return items
+
+    with DecodePool(2) as pool:
+        with busy(pool):
+            results = [pool.submit_shared(Urgency.HYPOTHESIS, item, work, item, kind=bool) for item in range(1, 4)]
+        assert begun.wait(WAITS_SECONDS)
+        assert pool.idle
+        go_on.set()
+        assert [result.result(WAITS_SECONDS) for result in results] == [1, 2, 3]
 
 
 def test_an_end_waits_for_what_was_lined_up() -> None:

@@ -4,9 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -35,8 +34,8 @@ from steno.events.catalogue import HYPOTHESES, Topic
 from steno.events.records import AudioCodec, CallStarted, Hypothesis, ObservationKind, Phrase, Record, Role
 from steno.kafka.errors import KafkaUnavailable
 
-P = ParamSpec("P")
 T = TypeVar("T")
+I = TypeVar("I")  # noqa: E741 - an item
 
 CHUNK_SECONDS = 0.1
 
@@ -86,10 +85,16 @@ class Bed:
         publisher = HypothesisPublisher(self.call, publisher=self, steps=self.steps)
         self.hypotheses = Hypotheses(self.call, resources, engines=Engines([self.engine]), publisher=publisher)
 
-    def submit_urgent(
-        self, urgency: Urgency, owner: Hashable, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    def submit_shared(
+        self,
+        urgency: Urgency,
+        owner: Hashable,
+        function: Callable[[Sequence[I]], Sequence[T]],
+        item: I,
+        *,
+        kind: Callable[[I], Hashable],
     ) -> Future[T]:
-        job = Job(at=self.now, urgency=urgency, function=partial(function, *args, **kwargs), future=Future())
+        job = Job(at=self.now, urgency=urgency, function=lambda: function([item])[0], future=Future())
         self.jobs.append(job)
         if self.quick:
             self.decode(job)

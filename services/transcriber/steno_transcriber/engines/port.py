@@ -7,7 +7,7 @@ batch face, which splits packing (pure, lazy) from decoding (blocking, thread-sa
         for pack in engine.packs(utterances):
             pool.submit(engine.decode, pack, options)
 
-and a stream face, which follows one utterance while it is being spoken.
+and a live face, which recognises utterances that are still being spoken, several together.
 
 A *call engine* (a cloud service, a streaming model) is given a recording or a live call as a whole. It cuts the audio itself
 and answers when it likes:
@@ -22,7 +22,7 @@ Errors: Unsupported         the engine cannot serve what was asked of it (perman
         EngineUnavailable   the model cannot be loaded or reached (retry, or repair and restart)
 """
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -38,10 +38,10 @@ __all__ = [
     "EngineInfo",
     "EngineUnavailable",
     "FinalAnswer",
+    "OpenSpeech",
     "Pack",
     "Recognition",
     "RecognitionOptions",
-    "RecognitionStream",
     "SilentUntil",
     "SpeechEngine",
     "Unsupported",
@@ -115,20 +115,12 @@ class Pack:
             raise ValueError("a pack holds utterances")
 
 
-class RecognitionStream(Protocol):
-    """One utterance while it is spoken. Used from one thread at a time; `hypothesis` and `final` block while decoding."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenSpeech:
+    """An utterance as far as it is spoken, and what is asked of the engine about it."""
 
-    def accept(self, samples: Samples) -> None:
-        """Add the next samples (mono float32 at 16 kHz) of the utterance."""
-
-    def hypothesis(self) -> Recognition:
-        """Recognise the utterance so far. May be less exact, and cheaper, than the final: words need not have times."""
-
-    def final(self) -> Recognition:
-        """Recognise the whole utterance, with the result of `decode` for the same audio. Nothing is accepted afterwards."""
-
-    def close(self) -> None:
-        """Release what the stream holds, at any time. A second call does nothing."""
+    utterance: Utterance
+    options: RecognitionOptions
 
 
 @runtime_checkable
@@ -152,11 +144,16 @@ class UtteranceEngine(SpeechEngine, Protocol):
             Unsupported: the engine cannot serve the options.
         """
 
-    def stream(self, *, channel: int, start_ms: int, options: RecognitionOptions) -> RecognitionStream:
-        """Follow an utterance that begins at `start_ms` of the call.
+    def hypothesis_window_ms(self, duration_ms: int) -> int:
+        """How much audio the engine decodes for a hypothesis of so much speech. Those with the same cost less together."""
+
+    def hypotheses(self, spoken: Sequence[OpenSpeech]) -> list[Recognition]:
+        """Recognise what was said so far in each, in order. Blocks: call it in a thread.
+
+        May be less exact, and cheaper, than `decode`: words need not have times.
 
         Raises:
-            Unsupported: the engine cannot serve the options.
+            Unsupported: the engine cannot serve the options of one of them.
         """
 
 

@@ -2,14 +2,13 @@
 
 import hashlib
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
 from steno.events.recognition import RecognitionOptions
-from steno_transcriber.engines.port import EngineInfo, Pack, Unsupported
+from steno_transcriber.engines.port import EngineInfo, OpenSpeech, Pack, Unsupported
 from steno_transcriber.engines.refusals import refusal_of
-from steno_transcriber.engines.repeated_decoding import RepeatedDecoding
 from steno_transcriber.speech import SAMPLES_PER_MS, Recognition, Utterance, Word
 
 VOCABULARY = ("hello", "account", "balance", "card", "payment", "thank", "you", "please", "transfer", "check")
@@ -53,14 +52,13 @@ class ScriptedEngine:
         self._check(options)
         return [self._recognise(utterance) for utterance in pack.utterances]
 
-    def stream(self, *, channel: int, start_ms: int, options: RecognitionOptions) -> RepeatedDecoding:
-        """Follow an utterance that begins at `start_ms`."""
-        self._check(options)
+    def hypothesis_window_ms(self, duration_ms: int) -> int:
+        """The same for all."""
+        return 0
 
-        def decode(utterance: Utterance) -> Recognition:
-            return self.decode(Pack(utterances=(utterance,)), options)[0]
-
-        return RepeatedDecoding(channel=channel, start_ms=start_ms, hypothesis=decode, final=decode)
+    def hypotheses(self, spoken: Sequence[OpenSpeech]) -> list[Recognition]:
+        """Recognise each by the script."""
+        return [self.decode(Pack(utterances=(each.utterance,)), each.options)[0] for each in spoken]
 
     def close(self) -> None:
         """Do nothing: it holds nothing."""

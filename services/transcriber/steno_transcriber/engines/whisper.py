@@ -4,16 +4,15 @@ A window whose text looks invented, or lacks words, is decoded again in other wa
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from steno.events.recognition import RecognitionOptions
 from steno_transcriber.digest import file_digest
-from steno_transcriber.engines.port import EngineInfo, EngineUnavailable, Pack, Unsupported
+from steno_transcriber.engines.port import EngineInfo, EngineUnavailable, OpenSpeech, Pack, Unsupported
 from steno_transcriber.engines.refusals import languages_of, refusal_of
-from steno_transcriber.engines.repeated_decoding import RepeatedDecoding
-from steno_transcriber.engines.whisper_decoder import LONGEST_WINDOW_SECONDS, WhisperDecoder, WindowLength
+from steno_transcriber.engines.whisper_decoder import LONGEST_WINDOW_SECONDS, Decoded, WhisperDecoder, WindowLength
 from steno_transcriber.engines.whisper_guards import Guards, Verdict
 from steno_transcriber.engines.whisper_listening import Attempt, Listening
 from steno_transcriber.engines.whisper_packing import Packing
@@ -82,43 +81,40 @@ class WhisperEngine:
                 [layout.samples for _, layout in wanted],
                 lengths=[lengths[attempt] for attempt, _ in wanted],
                 beam=how.beam,
-                languages=languages,
+                languages=[languages] * len(wanted),
             )
             listening.add([layout for _, layout in wanted], heard)
         return [listening.recognition(utterance) for utterance in pack.utterances]
 
-    def stream(self, *, channel: int, start_ms: int, options: RecognitionOptions) -> RepeatedDecoding:
-        """Follow an utterance that begins at `start_ms`.
+    def hypothesis_window_ms(self, duration_ms: int) -> int:
+        """The length of the encoder's window."""
+        return round(1000 * self._options.hypothesis_length.seconds(duration_ms / 1000))
+
+    def hypotheses(self, spoken: Sequence[OpenSpeech]) -> list[Recognition]:
+        """Recognise what was said so far, quickly: greedy, in a short window, without times of words.
 
         Raises:
-            Unsupported: the engine cannot serve the options.
+            Unsupported: the engine cannot serve the options of one of them.
         """
-        self._languages(options)
-        return RepeatedDecoding(
-            channel=channel,
-            start_ms=start_ms,
-            hypothesis=lambda utterance: self.hypothesis(utterance, options),
-            final=lambda utterance: self.decode(Pack(utterances=(utterance,)), options)[0],
-        )
-
-    def hypothesis(self, utterance: Utterance, options: RecognitionOptions) -> Recognition:
-        """Recognise what was said so far, quickly: greedy, in a short window, without times of words."""
         heard = self._decoder.decode(
-            [utterance.samples],
-            lengths=[self._options.hypothesis_length],
+            [each.utterance.samples for each in spoken],
+            lengths=[self._options.hypothesis_length] * len(spoken),
             beam=self._options.hypothesis_beam,
-            languages=self._languages(options),
+            languages=[self._languages(each.options) for each in spoken],
             timed=False,
-        )[0]
+        )
+        return [self._hypothesis(each.utterance, decoded) for each, decoded in zip(spoken, heard, strict=True)]
+
+    def close(self) -> None:
+        """Release the weights."""
+        self._decoder.close()
+
+    def _hypothesis(self, utterance: Utterance, heard: Decoded) -> Recognition:
         sound_seconds = len(utterance.samples) / SAMPLE_RATE
         if self._options.guards.judge(heard, sound_seconds) is Verdict.BELIEVED:
             confidence = min(math.exp(heard.log_probability), 1.0) if heard.text else 0.0
             return Recognition(text=heard.text, confidence=confidence, language=heard.language)
         return Recognition(text="", confidence=0.0, language=heard.language)
-
-    def close(self) -> None:
-        """Release the weights."""
-        self._decoder.close()
 
     def _languages(self, options: RecognitionOptions) -> tuple[str, ...]:
         if (refusal := self.refusal(options)) is not None:

@@ -119,21 +119,21 @@ class WhisperDecoder:
         *,
         lengths: Sequence[WindowLength],
         beam: int,
-        languages: Sequence[str],
+        languages: Sequence[Sequence[str]],
         timed: bool = True,
     ) -> list[Decoded]:
         """The words of each window, without times if not `timed`; those of the same length and language are generated together.
 
-        Each is in one of `languages`; in any that the model knows where none is given.
+        Each is in one of its `languages`; in any that the model knows where it has none.
 
         Raises:
             ValueError: a window holds more audio than the model takes at once.
         """
         batches: dict[tuple[float, str], list[tuple[int, Encoded]]] = defaultdict(list)
-        for index, (samples, length) in enumerate(zip(windows, lengths, strict=True)):
+        for index, (samples, length, among) in enumerate(zip(windows, lengths, languages, strict=True)):
             seconds = length.seconds(len(samples) / SAMPLE_RATE)
             encoded = self._encode(samples, seconds)
-            spoken = languages[0] if len(languages) == 1 else self._detect(encoded, among=languages)
+            spoken = among[0] if len(among) == 1 else self._detect(encoded, among=among)
             batches[seconds, spoken].append((index, encoded))
         decoded: dict[int, Decoded] = {}
         for (_, spoken), batch in batches.items():

@@ -5,6 +5,7 @@
 | an utterance was asked of 0.2 s ago or earlier, or began then and never was | a hypothesis, if the machine has time for it |
 | the same, 0.8 s ago or earlier, of a call that is not late | a hypothesis, before recordings and behind finals |
 | a hypothesis is in line or being decoded | none beside it; one in line will hear what has come |
+| a thread begins with one | it decodes up to three others with it that are in line, of the same length for the engine |
 | what is said is so far but a copy of another channel | none |
 | the utterance has ended | nothing more of it: its phrase comes next |
 
@@ -13,10 +14,10 @@ Nothing is kept of them: who takes a call over begins anew, and while Kafka is a
 
 import asyncio
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import ParamSpec, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import structlog
 
@@ -25,17 +26,18 @@ from steno.kafka.errors import KafkaUnavailable
 from steno_transcriber import metrics
 from steno_transcriber.decode_pool import Urgency
 from steno_transcriber.engines.choice import Engines
+from steno_transcriber.engines.port import Unsupported
 from steno_transcriber.live.call import LiveCall
 from steno_transcriber.live.channel import LiveChannel
 from steno_transcriber.live.hypothesis_publisher import HypothesisPublisher
 from steno_transcriber.live.loop_lag import LoopLag
-from steno_transcriber.live.open_utterance import OpenUtterance
+from steno_transcriber.live.open_utterance import OpenUtterance, decode_together, kind_of
 from steno_transcriber.speech import Recognition
 
 log = structlog.get_logger("steno.transcriber.live")
 
-P = ParamSpec("P")
 T = TypeVar("T")
+I = TypeVar("I")  # noqa: E741 - an item
 
 SOONEST_SECONDS = 0.2
 """Nobody reads captions faster."""
@@ -54,10 +56,16 @@ class Pool(Protocol):
     def idle(self) -> bool:
         """Whether a thread has nothing to do."""
 
-    def submit_urgent(
-        self, urgency: Urgency, owner: Hashable, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    def submit_shared(
+        self,
+        urgency: Urgency,
+        owner: Hashable,
+        function: Callable[[Sequence[I]], Sequence[T]],
+        item: I,
+        *,
+        kind: Callable[[I], Hashable],
     ) -> Future[T]:
-        """Line up work, without blocking; owners take turns."""
+        """Line up work, without blocking, that may be done together with other items of a kind; owners take turns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +106,8 @@ class Hypotheses:
                 continue
             if spoken is None:
                 spoken = self._open[index] = self._begin(index, channel)
-            self._go_on(spoken, channel, late=late)
+            if spoken is not None:
+                self._go_on(spoken, channel, late=late)
 
     def end(self) -> None:
         """Makes no more hypotheses of the call."""
@@ -118,12 +127,16 @@ class Hypotheses:
     def _machine_has_time(self) -> bool:
         return self._resources.pool.idle and self._resources.loop_lag.spare
 
-    def _begin(self, index: int, channel: LiveChannel) -> OpenUtterance:
+    def _begin(self, index: int, channel: LiveChannel) -> OpenUtterance | None:
         span = channel.open_span
         assert span is not None  # it is open
         options = self._call.options_of(span.start_ms)
+        try:
+            engine = self._engines.choose_for_utterances(options)
+        except Unsupported:
+            return None  # the phrase meets the same error, and the call fails by it
         began_at = self._resources.clock() - span.duration_ms / 1000
-        return OpenUtterance(index, span, channel.form, self._engines, options=options, at=began_at)
+        return OpenUtterance(index, span, channel.form, engine, options=options, at=began_at)
 
     def _go_on(self, spoken: OpenUtterance, channel: LiveChannel, *, late: bool) -> None:
         if spoken.under_way:
@@ -142,7 +155,7 @@ class Hypotheses:
             spoken.may_be_copy = self._call.duration_ms - spoken.start_ms < COMPARED_MS
         spoken.add_audio(channel.open_audio(after=spoken.taken))
         if spoken.has_news:
-            decoding = self._resources.pool.submit_urgent(urgency, self._call.call_id, spoken.decode)
+            decoding = self._resources.pool.submit_shared(urgency, self._call.call_id, decode_together, spoken, kind=kind_of)
             spoken.note_asked(decoding, at=now)
             task = asyncio.create_task(self._hypothesise(spoken, decoding))
             self._tasks.add(task)

@@ -1,17 +1,17 @@
-"""An utterance that is still being spoken: collects its audio, and decodes what there is so far."""
+"""Utterances that are still being spoken: collects their audio, and decodes what there is so far, of several together."""
 
 from collections import deque
+from collections.abc import Hashable, Sequence
 from concurrent.futures import Future
 
 import numpy as np
 
-from steno_transcriber.engines.choice import Engines
-from steno_transcriber.engines.port import RecognitionOptions, RecognitionStream
+from steno_transcriber.engines.port import OpenSpeech, RecognitionOptions, UtteranceEngine
 from steno_transcriber.live.agreement import Agreement
 from steno_transcriber.live.audio import Linear, LiveForm, LiveStretch
 from steno_transcriber.screening import NOTHING_SAID
 from steno_transcriber.segmenter import SOUND_BYTES, OpenSpan
-from steno_transcriber.speech import SAMPLES_PER_MS, Recognition, Samples
+from steno_transcriber.speech import SAMPLES_PER_MS, Recognition, Samples, Utterance
 from steno_transcriber.tones_and_music import classify, is_ruled_out
 
 SCREENED_AGAIN = 1.4
@@ -27,7 +27,7 @@ class OpenUtterance:
         channel: int,
         span: OpenSpan,
         form: LiveForm,
-        engines: Engines,
+        engine: UtteranceEngine,
         *,
         options: RecognitionOptions,
         at: float,
@@ -52,18 +52,19 @@ class OpenUtterance:
         #: Samples of which it was told, in the form in which they came.
         self.taken = 0
         self._audio_start_ms = span.audio_start_ms
-        self._engines = engines
+        self.engine = engine
         self.options = options
+        self._samples_per_ms = form.sample_rate / 1000
         self._decoding: Future[Recognition] | None = None
         self._waiting: deque[Linear] = deque()
         # From here on only the thread that decodes touches it.
         self._stretch = LiveStretch(form)
-        self._stream: RecognitionStream | None = None
+        self._samples: list[Samples] = []
         self._heard = 0
         #: Whether it was a tone or music when it was looked at, and how much of it there was then.
         self._silenced, self._looked_at = False, 0
-        #: All of it, until it is known to be speech.
-        self._screened: list[Samples] | None = []
+        #: Whether it may still be a tone or music.
+        self._screened = True
 
     @property
     def has_news(self) -> bool:
@@ -96,42 +97,57 @@ class OpenUtterance:
         self._decoding = None
         return since
 
-    def decode(self) -> Recognition:
-        """Decode all audio so far. Blocks: call it in a thread."""
-        if self._stream is None:
-            engine = self._engines.choose_for_utterances(self.options)
-            self._stream = engine.stream(channel=self.channel, start_ms=self._audio_start_ms, options=self.options)
+    @property
+    def kind(self) -> Hashable:
+        """What hypotheses have in common that are decoded together."""
+        return self.engine, self.engine.hypothesis_window_ms(round(self.taken / self._samples_per_ms))
+
+    def hear(self) -> OpenSpeech | None:
+        """All audio so far, as the engine is given it; None where nobody speaks. Blocks: call it in a thread."""
         while self._waiting:
             samples = self._stretch.accept(self._waiting.popleft())
-            self._stream.accept(samples)
+            self._samples.append(samples)
             self._heard += len(samples)
-            if self._screened is not None:
-                self._screened.append(samples)
-        return NOTHING_SAID if self._nobody_speaks() else self._stream.hypothesis()
+        if self._heard < SAMPLES_PER_MS:
+            return None
+        self._samples = [np.concatenate(self._samples)]
+        if self._nobody_speaks(self._samples[0]):
+            return None
+        utterance = Utterance(
+            channel=self.channel,
+            start_ms=self._audio_start_ms,
+            duration_ms=self._heard // SAMPLES_PER_MS,
+            padding_before_ms=0,
+            samples=self._samples[0],
+        )
+        return OpenSpeech(utterance=utterance, options=self.options)
 
-    def _nobody_speaks(self) -> bool:
+    def _nobody_speaks(self, samples: Samples) -> bool:
         """Whether all of it so far is a tone or music. Once that is ruled out for good, it is not looked at again."""
-        if self._screened is None:
-            return False
-        if self._silenced or self._heard >= SCREENED_AGAIN * self._looked_at:
-            samples = np.concatenate(self._screened)
+        if self._screened and (self._silenced or self._heard >= SCREENED_AGAIN * self._looked_at):
             if is_ruled_out(samples):
-                self._screened = None
-                return False
-            sound = classify(samples)
-            self._silenced, self._looked_at = sound is not None and sound.surely, self._heard
+                self._screened = self._silenced = False
+            else:
+                sound = classify(samples)
+                self._silenced, self._looked_at = sound is not None and sound.surely, self._heard
         return self._silenced
 
     def end(self) -> None:
         """Cancel a queued hypothesis, and have one that is being decoded dropped."""
         self.over = True
-        if self._decoding is None or self._decoding.cancel():
-            self._close()
-        else:
-            # Its thread has the stream: when it is done nobody has.
-            self._decoding.add_done_callback(lambda _: self._close())
+        if self._decoding is not None and self._decoding.cancel():
+            # It may stand in line for long.
+            self._waiting.clear()
+            self._samples.clear()
 
-    def _close(self) -> None:
-        if self._stream is not None:
-            self._stream.close()
-            self._stream = None
+
+def kind_of(spoken: OpenUtterance) -> Hashable:
+    """What hypotheses have in common that are decoded together. Any thread."""
+    return spoken.kind
+
+
+def decode_together(spoken: Sequence[OpenUtterance]) -> list[Recognition]:
+    """Decode all audio so far of utterances of one kind. Blocks: call it in a thread."""
+    heard = [each.hear() for each in spoken]
+    decoded = iter(spoken[0].engine.hypotheses([speech for speech in heard if speech is not None]))
+    return [NOTHING_SAID if speech is None else next(decoded) for speech in heard]
