@@ -60,4 +60,4 @@ def decode(cursor: str) -> Position:
             return Position(at=_EPOCH + timedelta(microseconds=microseconds), id=last)
     except (ValueError, TypeError, OverflowError, RecursionError):
         pass
-    raise ValueError("the cursor is not one that a list gave out; take it from `next` of the page before, as it is")
+    raise ValueError("the cursor is not valid; copy it unchanged from `next` of the previous page")

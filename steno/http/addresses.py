@@ -1,7 +1,7 @@
-"""Tells addresses of the public internet, which any client may have a service call, from all others. Pure.
+"""Decides whether an IP address is public, so that a service may call it when a client gives its URL. Pure.
 
-An own list, not `ipaddress.is_global`, whose answer changes with the version of Python and which knows nothing of clouds. Of
-IPv6 only what is allocated as global unicast counts as public at all; of both, what the list denies does not.
+The list is our own: the answer of `ipaddress.is_global` depends on the version of Python and does not cover the internal
+addresses of clouds. An IPv6 address is public only if it is allocated as global unicast; no address in `DENIED` is public.
 
 Sources: the IANA special-purpose address registries for IPv4 and IPv6 (RFC 6890, RFC 8190), the IANA registry of IPv6 global
 unicast address space, and the clouds' own pages on their metadata and platform services.
@@ -14,8 +14,8 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 GLOBAL_UNICAST = IPv6Network("2000::/3")
-"""All that is allocated as global unicast of IPv6 (RFC 4291 §2.4). Outside are loopback, private, link-local, site-local and
-multicast addresses, and those that carry an IPv4 address: compatible (`::/96`), translated (`::ffff:0:0:0/96`), NAT64."""
+"""The IPv6 addresses allocated as global unicast (RFC 4291 §2.4). Outside are loopback, private, link-local, site-local and
+multicast addresses, and those that contain an IPv4 address: compatible (`::/96`), translated (`::ffff:0:0:0/96`), NAT64."""
 
 DENIED: dict[str, str] = {
     "0.0.0.0/8": "this network (RFC 791 §3.2)",
@@ -46,13 +46,13 @@ DENIED: dict[str, str] = {
     "3ffe::/16": "the former 6bone (RFC 3701)",
     "3fff::/20": "documentation (RFC 9637)",
 }
-"""Networks that are not of the public internet, and why. Outside `GLOBAL_UNICAST` nothing of IPv6 need be named."""
+"""Networks that are not public, and why. IPv6 networks outside `GLOBAL_UNICAST` need no entry."""
 
 _DENIED: tuple[Network, ...] = tuple(map(ip_network, DENIED))
 
 
 def address(host: str) -> Address:
-    """An address literal without its zone, and the IPv4 address where it is an IPv4-mapped one: the kernel connects to that.
+    """Parses an address literal without its zone; an IPv4-mapped one gives the IPv4 address, to which the kernel connects.
 
     Raises:
         ValueError: the text is not an address.
@@ -62,7 +62,7 @@ def address(host: str) -> Address:
 
 
 def is_public(host: str) -> bool:
-    """Whether an address literal is one of the public internet. Raises `ValueError` for what is not an address."""
+    """Whether an address literal is public. Raises `ValueError` if the text is not an address."""
     found = address(host)
     if isinstance(found, IPv6Address) and ("%" in host or found not in GLOBAL_UNICAST):
         return False
@@ -70,12 +70,12 @@ def is_public(host: str) -> bool:
 
 
 def within(found: Address, networks: Sequence[Network]) -> bool:
-    """Whether one of the networks has the address."""
+    """Whether one of the networks contains the address."""
     return any(found.version == network.version and found in network for network in networks)
 
 
 def parse_networks(text: str) -> tuple[Network, ...]:
-    """Networks from a setting, CIDR by commas, e.g. `127.0.0.0/8,10.1.0.0/16`.
+    """Parses networks in CIDR notation, separated by commas, e.g. `127.0.0.0/8,10.1.0.0/16`.
 
     Raises:
         ValueError: one is not a network.

@@ -9,7 +9,7 @@ _DOCUMENTS = frozenset({"/openapi.json", "/docs", "/docs/assets"})
 
 
 def move_to_admin_port(app: Starlette, health: Health) -> Starlette:
-    """The application of the admin port; of its routes the public one keeps whether the service is healthy, and no more."""
+    """Moves these routes from `app` to a new application for the admin port; `app` keeps health routes without reasons."""
     documents = [route for route in app.router.routes if _is_document(route)]
     app.router.routes[:] = [route for route in app.router.routes if route not in documents]
     app.router.routes.extend(health.bare_routes())

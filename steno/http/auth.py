@@ -1,4 +1,4 @@
-"""Makes and checks API keys, of which only the SHA-256 is kept.
+"""Makes and checks API keys, of which only the SHA-256 digests are stored.
 
 The key file has a line for each key, so it can be mounted as a secret; it is read again when it changes:
 
@@ -6,8 +6,8 @@ The key file has a line for each key, so it can be mounted as a secret; it is re
 NAME SHA256 [tenant=TENANT] [expires=2027-01-31T00:00:00Z]
 ```
 
-Without a tenant a key is of a tenant of its own name; with `tenant=*` it sees everything (`steno.tenants`). Keys are 32 random
-bytes, so a plain digest is enough at rest (nothing to guess from a dictionary).
+A key without a tenant has a tenant of its own name; one with `tenant=*` sees everything (`steno.tenants`). Keys are 32 random
+bytes, so they cannot be guessed from a dictionary and a plain digest is enough.
 """
 
 import hashlib
@@ -25,15 +25,15 @@ _DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 
 
 def make_key() -> str:
-    """A new API key."""
+    """Makes a new API key."""
     return _PREFIX + secrets.token_urlsafe(32)
 
 
 def key_line(name: str, key: str, *, tenant: str | None = None, expires: datetime | None = None) -> str:
-    """The line of the key file for a key.
+    """Returns the line of the key file for a key.
 
     Raises:
-        ValueError: the name or the tenant cannot be one.
+        ValueError: the name or the tenant is not valid.
     """
     if not is_name(name):
         raise ValueError(f"a key's name is one word of letters, digits and _ . @ + : / -, not {name!r}")
@@ -46,13 +46,13 @@ def key_line(name: str, key: str, *, tenant: str | None = None, expires: datetim
 
 
 def read_api_key(fields: Sequence[str], terms: Terms) -> Key:
-    """A line of the API key file.
+    """Reads a line of the API key file.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the line is not valid.
     """
     if len(fields) != 2:
-        raise ValueError("a line is NAME SHA256, with tenant=… and expires=… behind where wanted")
+        raise ValueError("a line is NAME SHA256, optionally followed by tenant=… and expires=…")
     name, digest = fields
     if not is_name(name):
         raise ValueError("the first field is not a name")
@@ -63,27 +63,27 @@ def read_api_key(fields: Sequence[str], terms: Terms) -> Key:
 
 
 class ApiKeys:
-    """The keys that open a door. Without a file, or with an empty one, none does."""
+    """The valid API keys, read from a file. Without a file, or with an empty one, no key is valid."""
 
     def __init__(self, path: Path | None, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         """Raises `steno.secret_file.SecretFileUnreadable`."""
         self._keys = KeyFile(path, read_api_key, what="API key file", clock=clock)
 
     def verify(self, key: str) -> Caller | None:
-        """Who brings a key, or None where it opens nothing."""
-        # The look-up is by digest: how long it takes tells nothing about the key.
+        """Returns the caller of a key, or None if the key is not valid."""
+        # The look-up is by digest, so its duration reveals nothing about the key.
         found = self._keys.of(digest_of(key))
         return found.caller if found is not None else None
 
     def holds(self, caller: Caller) -> bool:
-        """Whether the key of a caller that was let in still opens, and says the same of it."""
+        """Whether the key of an authenticated caller is still valid, with the same tenant."""
         return self._keys.holds(caller)
 
 
 def presented_key(headers: Mapping[str, str]) -> str | None:
-    """The key a request carries: `Authorization: Bearer KEY` or `X-Api-Key: KEY`.
+    """Returns the key of a request, from `Authorization: Bearer KEY` or `X-Api-Key: KEY`.
 
-    Where there is an `Authorization` it counts, and one of another scheme is no key at all.
+    If `Authorization` is present, `X-Api-Key` is ignored, also when the scheme is not `Bearer` and there is therefore no key.
     """
     authorization = headers.get("authorization")
     if authorization is None:
@@ -93,5 +93,5 @@ def presented_key(headers: Mapping[str, str]) -> str | None:
 
 
 def digest_of(key: str) -> str:
-    """The digest of a key, as it stands in the key file."""
+    """Returns the digest of a key, in the form that the key file uses."""
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()

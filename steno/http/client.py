@@ -1,8 +1,8 @@
-"""An HTTP client that calls public addresses and allowed networks only, whatever URL it is given.
+"""An HTTP client that connects to public addresses and allowed networks only, whatever URL it is given.
 
-The check is made on the very addresses that are about to be connected to, after the name was resolved and for every redirect,
-so neither a name that changes its address nor a literal in odd notation gets through. Of a name that has addresses on both
-sides, those inside count for nothing. What was resolved stands in the log, for the operator; whoever gave the URL is not told.
+It checks each address that it is about to connect to, after the name is resolved and for every redirect. So neither a name
+whose address changes nor an address in unusual notation gets past the check. If a name has both allowed and forbidden
+addresses, only the allowed ones are used. Forbidden addresses are logged for the operator, but not told to the client.
 """
 
 import asyncio
@@ -27,37 +27,37 @@ NAMES_AT_ONCE = 32
 
 
 class ForbiddenAddress(Permanent):
-    """A URL leads to an address inside, which nobody outside may make us call."""
+    """A URL leads to an address that is neither public nor in an allowed network."""
 
     error_class = "forbidden_address"
 
     def __init__(self) -> None:
         super().__init__(
-            "the URL leads to what is not a public address; to allow it, add its network to the service's allowed networks"
+            "the address of the URL is not a public address; to allow it, add its network to the service's allowed networks"
         )
 
 
 class _NameThreads:
-    """Looks names up in threads of their own: the name server of a URL's domain may be slow, and must hold up nothing else."""
+    """Resolves names in separate threads, because a slow name server must not delay other work."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(NAMES_AT_ONCE, thread_name_prefix="names")
 
     async def getaddrinfo(self, host: str, port: int, **how: Any) -> Any:
-        """As of an event loop."""
+        """Like the method of an event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, partial(socket.getaddrinfo, host, port, **how))
 
     async def getnameinfo(self, found: Any, flags: int = 0) -> Any:
-        """As of an event loop."""
+        """Like the method of an event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, socket.getnameinfo, found, flags)
 
     def close(self) -> None:
-        """Waits for nobody."""
+        """Stops the threads without waiting for them."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 class _SystemResolver(aiohttp.ThreadedResolver):
-    """As the system resolves names, in threads of its own."""
+    """Resolves names as the system does, in separate threads."""
 
     def __init__(self) -> None:
         self._names = _NameThreads()
@@ -68,7 +68,7 @@ class _SystemResolver(aiohttp.ThreadedResolver):
 
 
 class _CheckedResolver(AbstractResolver):
-    """Resolves names to addresses that are allowed. Raises `ForbiddenAddress` where a name has no other."""
+    """Resolves names to their allowed addresses. Raises `ForbiddenAddress` if a name has only forbidden ones."""
 
     def __init__(self, resolver: AbstractResolver, allowed: Callable[[str], bool]) -> None:
         self._resolver = resolver
@@ -94,18 +94,18 @@ def guarded_session(
     keep_alive: bool = True,
     resolver: AbstractResolver | None = None,
 ) -> aiohttp.ClientSession:
-    """A client whose connections reach public addresses and the allowed networks only.
+    """Makes a client that connects to public addresses and the allowed networks only.
 
-    A refused address raises `ForbiddenAddress` (not a client error) from the request. Proxies of the environment are not used,
-    and cookies are not kept: what one server sets is nothing to the next request.
+    For a forbidden address the request raises `ForbiddenAddress`, which is not an `aiohttp.ClientError`. Proxies of the
+    environment are not used, and cookies are not stored, so that requests do not influence each other.
 
     Args:
-        allowed_networks: Networks that are reached although they are not public.
-        timeout: The limits in time of a request.
-        limit: The most connections at once; 0: as many as are asked for.
-        limit_per_host: The same, to one host.
-        keep_alive: Whether a connection is used for the next request to the same host, too.
-        resolver: Looks names up; by default the system does.
+        allowed_networks: Networks that are allowed although they are not public.
+        timeout: The time limits of a request.
+        limit: The maximum number of simultaneous connections; 0 is no limit.
+        limit_per_host: The same for one host.
+        keep_alive: Whether a connection is reused for the next request to the same host.
+        resolver: Resolves names; the system's resolver by default.
     """
 
     def allowed(host: str) -> bool:
@@ -121,8 +121,8 @@ def guarded_session(
         return socket.socket(family, kind, protocol)
 
     connector = aiohttp.TCPConnector(
-        # Names are checked as they are resolved: of several addresses, those that are left are tried. Literals are never
-        # resolved, and are checked at the socket, as is whatever else should get that far.
+        # Names are checked when they are resolved, so that the allowed ones of several addresses are tried. Address literals
+        # are never resolved, so every address is checked again when its socket is made.
         resolver=_CheckedResolver(resolver or _SystemResolver(), allowed),
         socket_factory=checked_socket,
         limit=limit,
@@ -134,5 +134,5 @@ def guarded_session(
         timeout=timeout,
         trust_env=False,
         cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,  # a kilobyte of an answer may unpack to a megabyte, and nobody here asks for packed ones
+        auto_decompress=False,  # a kilobyte may decompress to a megabyte, and no caller asks for compressed responses
     )

@@ -1,9 +1,9 @@
-"""Limits the connections of a server: how many may be open, which one is closed for a new one, and how slow each may be.
+"""Limits the connections of a server: how many may be open, which is closed when there are too many, how slow each may be.
 
-A connection is unauthenticated until its client has shown a key, or another proof that lets it in. Unauthenticated connections
-are bounded in all and by address. Where there are too many, the oldest one is closed, so that a client that authenticates at
-once gets in, however many others do not. An authenticated connection in use (an upload, a stream of captions, a live call) is
-never closed for a new one; one that is idle between two requests is, when no unauthenticated one is left.
+A connection is unauthenticated until its client has sent a valid key or another proof of identity. The number of
+unauthenticated connections is limited in total and per address. When a limit is reached, the oldest one is closed, so a client
+that authenticates immediately can connect even during a flood of others. An authenticated connection in use (an upload, a
+stream of captions, a live call) is never closed for a new one; an idle one is closed if no unauthenticated one is left.
 """
 
 import time
@@ -19,20 +19,20 @@ from steno.http.rates import address_key
 class Bounds:
     """Limits on the connections of a server."""
 
-    #: All of them.
+    #: Connections in total.
     most: int
-    #: Unauthenticated ones from one address (IPv6: from one /64).
+    #: Unauthenticated connections from one address (IPv6: from one /64).
     most_of_an_address: int
-    #: From the connection, or the first byte of a further request, to the end of the request's head.
+    #: Time limit from the connection, or the first byte of a further request, to the end of the request's head.
     head_seconds: float
-    #: Of a body, and of an answer that is read, on average.
+    #: The lowest average rate at which a client may send a body or read a response.
     min_bytes_per_second: float
-    #: How far both may be behind that; what came fast before saves no more than this.
+    #: How long a client may be slower than that. Earlier, faster transfers do not extend it.
     grace_seconds: float = 20
 
 
 class Connection:
-    """One connection, from its accept to its end."""
+    """One connection, from `accept` to its end."""
 
     __slots__ = ("_all", "address", "close", "expire", "heartbeats", "idle", "slow_by", "unauthenticated")
 
@@ -40,24 +40,24 @@ class Connection:
         self._all = all_
         self.address = address
         self.unauthenticated = True
-        #: Between two requests.
+        #: Whether it is between two requests.
         self.idle = False
-        #: How often its peer gave a sign of life by the WebSocket itself.
+        #: Number of pings and pongs received on its WebSocket.
         self.heartbeats = 0
-        #: Ends it at once; set by whoever has its socket.
+        #: Closes it immediately; set by the owner of its socket.
         self.close: Callable[[], None] = _nothing
-        #: Ends it for a reason: `slow_head`, `slow_body`, `slow_reader`.
+        #: Closes it for a reason: `slow_head`, `slow_body`, `slow_reader`.
         self.expire: Callable[[str], None] = lambda _why: self.close()
-        #: While bytes of the peer are waited for: how many have come or gone, asked for once a second; why it ends.
+        #: The watched rates, by the reason for which the connection is closed if one is too low.
         self.slow_by: dict[str, _Pace] = {}
 
     @property
     def bounds(self) -> Bounds:
-        """The limits on it."""
+        """The limits that apply to it."""
         return self._all.bounds
 
     def mark_authenticated(self) -> None:
-        """Notes that its client has authenticated."""
+        """Records that its client has authenticated."""
         if self.unauthenticated:
             self._all.mark_authenticated(self)
 
@@ -67,7 +67,7 @@ class Connection:
         self._all.start_head(self)
 
     def finish_head(self) -> None:
-        """Ends the time limit for the head: it has arrived."""
+        """Ends the time limit for the head, which has arrived."""
         self._all.heads.pop(self, None)
 
     def start_pace(self, why: str, so_far: Callable[[], int]) -> None:
@@ -75,19 +75,19 @@ class Connection:
 
         Args:
             why: The reason for closing the connection if it is too slow: `slow_body` or `slow_reader`.
-            so_far: Gives the number of bytes so far; less than 0 while the client is not what is waited for.
+            so_far: Returns the number of bytes so far, or a negative number while the server is not waiting for the client.
         """
         if why not in self.slow_by:
             self.slow_by[why] = _Pace(so_far)
             self._all.paced.add(self)
 
     def stop_pace(self, why: str) -> None:
-        """Ends the watch that `start_pace` began."""
+        """Stops watching the rate for a reason."""
         if self.slow_by.pop(why, None) is not None and not self.slow_by:
             self._all.paced.discard(self)
 
     def remove(self) -> None:
-        """Notes that it has ended."""
+        """Records that it has ended."""
         self._all.forget(self)
 
 
@@ -99,7 +99,7 @@ class Connections:
     ) -> None:
         """
         Args:
-            exempt: Whether an address is that of a proxy, which stands for many.
+            exempt: Whether an address is that of a proxy, which has many clients and therefore no limit of its own.
             now: Seconds of a monotonic clock.
         """
         self.bounds = bounds
@@ -108,7 +108,7 @@ class Connections:
         self._unauthenticated: OrderedDict[Connection, None] = OrderedDict()
         self._by_address: defaultdict[str, OrderedDict[Connection, None]] = defaultdict(OrderedDict)
         self._authenticated: OrderedDict[Connection, None] = OrderedDict()
-        #: When each head is to have come; all have the same time, so the first one ends first.
+        #: The deadline of each head. All have the same time limit, so they expire in the order of insertion.
         self.heads: OrderedDict[Connection, float] = OrderedDict()
         self.paced: set[Connection] = set()
 
@@ -117,11 +117,11 @@ class Connections:
 
     @property
     def unauthenticated(self) -> int:
-        """How many have not authenticated."""
+        """The number of unauthenticated connections."""
         return len(self._unauthenticated)
 
     def admit(self, host: str) -> Connection | None:
-        """Registers a new connection, and closes another one for it where there are too many; None where it is refused."""
+        """Registers a new connection, closing another one if there are too many; returns None if the new one is refused."""
         address = "" if self._exempt(host) else address_key(host)
         of_address = self._by_address[address]
         if address and len(of_address) >= self.bounds.most_of_an_address:
@@ -138,11 +138,11 @@ class Connections:
         return connection
 
     def make_room(self) -> bool:
-        """Closes the oldest unauthenticated connection, else the oldest idle one; False where there is neither."""
-        victim = next(iter(self._unauthenticated), None) or next((each for each in self._authenticated if each.idle), None)
-        if victim is None:
+        """Closes the oldest unauthenticated connection, or else the oldest idle one; returns False if there is neither."""
+        oldest = next(iter(self._unauthenticated), None) or next((each for each in self._authenticated if each.idle), None)
+        if oldest is None:
             return False
-        self._evict(victim)
+        self._evict(oldest)
         return True
 
     def mark_authenticated(self, connection: Connection) -> None:
@@ -158,7 +158,7 @@ class Connections:
         self.heads[connection] = self._now() + self.bounds.head_seconds
 
     def forget(self, connection: Connection) -> None:
-        """Removes a connection that has ended; removing it again changes nothing."""
+        """Removes a connection that has ended; it may be called more than once."""
         if connection in self._unauthenticated:
             self._forget_unauthenticated(connection)
         self._authenticated.pop(connection, None)
@@ -166,7 +166,7 @@ class Connections:
         self.paced.discard(connection)
 
     def tick(self) -> None:
-        """Closes the connections that are too slow. Called about once a second."""
+        """Closes connections that are too slow. Called about once a second."""
         now = self._now()
         while self.heads:
             connection, deadline = next(iter(self.heads.items()))
@@ -202,20 +202,20 @@ class Connections:
 
 
 class _Pace:
-    """Measures whether bytes move as fast as they must, on average."""
+    """Checks the average rate of bytes of a connection against the lowest allowed rate."""
 
     __slots__ = ("_at", "_behind", "_seen", "_so_far")
 
     def __init__(self, so_far: Callable[[], int]) -> None:
         self._so_far = so_far
         self._seen = 0
-        #: When it was looked at last; None before the first time.
+        #: Time of the last check; None before the first.
         self._at: float | None = None
-        #: Seconds that were waited and that no byte has paid for.
+        #: Seconds by which the client is behind the lowest allowed rate.
         self._behind = 0.0
 
     def too_slow(self, now: float, bounds: Bounds) -> bool:
-        """Whether the client is too slow. The time since the last call counts where the client was waited for."""
+        """Whether the client is too slow. The time since the last call counts only if the server waited for the client."""
         so_far = self._so_far()
         if so_far >= 0:
             waited = 0.0 if self._at is None else now - self._at
@@ -226,4 +226,4 @@ class _Pace:
 
 
 def _nothing() -> None:
-    """Stands for closing the socket while there is none."""
+    """Does nothing; the default of `close` while there is no socket."""

@@ -1,8 +1,8 @@
-"""The gate is ASGI middleware before every route: it checks the API key and rate limits, and reads the body within bounds.
+"""ASGI middleware before every route: it checks the API key and rate limits, and reads the body up to a limit.
 
-Nothing of a body is read before its request has shown a key, not even by `100 Continue`. What is not streamed is then read
-whole, up to `MAX_BODY_BYTES`, and looked through (`json_bounds`) before it becomes objects. Upgrades to WebSockets pass: their
-doors know other signs than keys, and decide by the head alone (`steno_ingest.calls.doors`).
+The body of a request is not read, and `100 Continue` not sent, before its key is checked. A body that is not streamed is then
+read completely, up to `MAX_BODY_BYTES`, and checked (`json_bounds`) before it is parsed. WebSocket upgrades pass unchecked:
+their routes have their own authentication, which needs only the head (`steno_ingest.calls.doors`).
 """
 
 import asyncio
@@ -27,56 +27,56 @@ from steno.json_bounds import JsonTooLarge, check_json
 from steno.tenants import Caller
 
 OPEN_PATHS = frozenset({"/health/live", "/health/ready", "/metrics", "/openapi.json", "/docs"})
-"""What is answered without a key: what probes, scrapers and people who have no key yet ask for."""
+"""Paths that need no key: for probes, for scrapers, and for people who have no key yet."""
 
 OPEN_FOLDER = "/docs/assets/"
-"""What the page under `/docs` loads."""
+"""The files that the page under `/docs` loads."""
 
 _DOCUMENTS = ("/docs", "/openapi.json")
 
 DOCUMENTS_PER_MINUTE = 600
-"""What an address may ask of what describes the API: it takes milliseconds to write. Probes and scrapes are made cheap instead
-(`steno.http.health`): one that is told to wait ends a service."""
+"""Rate limit per address for the API documents, which take milliseconds to generate. Probes and scrapes have no rate limit,
+because a refused probe would restart a service; they are cheap instead (`steno.http.health`)."""
 
-KEY_GONE = "the API key opens nothing any more: it was revoked, has expired or was changed while the body came"
+KEY_GONE = "the API key is no longer valid: it was revoked, expired or changed while the body was being sent"
 
 MAX_BODY_BYTES = 1 << 20
-"""Of a body that is not streamed."""
+"""The size limit of a body that is not streamed."""
 
 MAX_TARGET_BYTES = 8192
-"""Of path and query (RFC 9110 §4.1 asks for 8,000)."""
+"""The size limit of path and query together (RFC 9110 §4.1 asks for at least 8,000)."""
 
 MAX_PARAMETERS = 100
-"""Of a query."""
+"""The number of parameters that a query may have."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Streamed:
-    """A route that takes uploads, and reads them piece by piece."""
+    """A route that accepts uploads and reads them in pieces."""
 
     method: str
     path: str
-    #: Of the whole body.
+    #: The size limit of the body.
     max_bytes: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limited:
-    """Requests that cost more than others, counted by key."""
+    """Limits for one kind of expensive requests, per key."""
 
-    #: As it is told in `steno_http_refusals_total`, e.g. `submissions`.
+    #: Name of the kind in `steno_http_refusals_total`, e.g. `submissions`.
     what: str
     method: str
     path: re.Pattern[str]
     rate: Rate
-    #: How many of one key may be under way.
+    #: How many requests of one key may be in progress.
     at_once: int = sys.maxsize
-    #: How many of one key are worked on at once, where they are not streamed; further ones wait for their turn.
+    #: How many requests of one key are handled at the same time, if not streamed; others wait. None: no limit.
     in_turn: int | None = None
 
 
 class Gate:
-    """The middleware. A request that passes has what its key is of in `scope["state"]["caller"]`."""
+    """The middleware. It puts the caller of the key into `scope["state"]["caller"]`."""
 
     def __init__(
         self,
@@ -90,8 +90,9 @@ class Gate:
     ) -> None:
         """
         Args:
-            at_once: Requests of one key that may be under way.
-            wrong_keys: By address. Beyond it a wrong key is answered with 429 instead; a right one always opens.
+            at_once: How many requests of one key may be in progress.
+            wrong_keys: Rate limit for wrong keys, per address. Above it a wrong key is answered with 429; a valid key is
+                always accepted.
         """
         self._app = app
         self._keys = keys
@@ -99,9 +100,9 @@ class Gate:
         self._streamed = {(route.method, route.path): route.max_bytes for route in streamed}
         self._limited = tuple(limited)
         self._at_once = at_once
-        #: By digest of the key, as one name may have several, of all (``""``) and of those that are limited.
+        #: Requests in progress, by the digest of the key (a name may have several keys) and the kind; `""` counts all kinds.
         self._under_way: Counter[tuple[str, str]] = Counter()
-        #: By digest of the key and what is limited, while any of it is under way.
+        #: Semaphores by the digest of the key and the kind, as long as a request of that kind is in progress.
         self._turns: WeakValueDictionary[tuple[str, str], asyncio.Semaphore] = WeakValueDictionary()
         self._documents = Rate(DOCUMENTS_PER_MINUTE)
 
@@ -137,7 +138,7 @@ class Gate:
     async def _pass(
         self, scope: Scope, body: "_Body", send: Send, *, is_json: bool, caller: Caller, limited: Limited | None
     ) -> None:
-        """Hands on a request of a key, its body read where it is not streamed."""
+        """Passes on an authenticated request, after reading its body if it is not streamed."""
         problem = None
         if body.expected and not body.streamed:
             try:
@@ -167,13 +168,13 @@ class Gate:
             return _no_key("no API key was sent; send one as `Authorization: Bearer KEY` or `X-Api-Key: KEY`")
         if (seconds := self._wrong_keys.acquire(address_of(scope))) > 0:
             return too_often("wrong_keys", "too many wrong API keys came from this address", seconds)
-        return _no_key("the API key is not one of this service; ask its operator for one")
+        return _no_key("the API key is not valid for this service; ask its operator for one")
 
     def _shown(self, scope: Scope, path: str) -> Problem | None:
-        """What is wrong with asking for what is open."""
+        """Applies the rate limit of the API documents to a path that needs no key."""
         if not path.startswith(_DOCUMENTS) or (seconds := self._documents.acquire(address_of(scope))) == 0:
             return None
-        return too_often("documents", "this address asks for documents more often than it may", seconds)
+        return too_often("documents", "too many requests for documents from this address", seconds)
 
     def _turn_of(self, caller: Caller, limited: Limited | None) -> AbstractAsyncContextManager[None]:
         if limited is None or limited.in_turn is None:
@@ -187,25 +188,25 @@ class Gate:
     def _paced(self, scope: Scope, limited: Limited | None) -> Problem | None:
         key = scope["state"]["caller"].key
         if self._under_way[key, ""] >= self._at_once:
-            return too_often("requests", f"{self._at_once} requests of this API key are under way, as many as may be", 1)
+            return too_often("requests", f"{self._at_once} requests of this API key are in progress, which is the limit", 1)
         if limited is None:
             return None
         if self._under_way[key, limited.what] >= limited.at_once:
-            detail = f"{limited.at_once} {limited.what} of this API key are under way, as many as may be"
+            detail = f"{limited.at_once} {limited.what} of this API key are in progress, which is the limit"
             return too_often(limited.what, detail, 1)
         if (seconds := limited.rate.acquire(key)) > 0:
-            return too_often(limited.what, f"this API key asks for {limited.what} more often than it may", seconds)
+            return too_often(limited.what, f"too many {limited.what} with this API key", seconds)
         return None
 
 
 def address_of(scope: Mapping[str, Any]) -> str:
-    """Who a request counts for by its address."""
+    """Returns the key under which a request is counted by its address."""
     client = scope.get("client")
     return address_key(client[0]) if client else ""
 
 
 def too_often(what: str, detail: str, seconds: int) -> Problem:
-    """A rate is used up."""
+    """Makes the problem of a request above a rate limit."""
     return Problem(
         status=429,
         kind=f"rate_{what}",
@@ -233,7 +234,7 @@ async def _refuse(problem: Problem, send: Send, body: "_Body") -> None:
 
 
 class _Gone(Exception):
-    """The client went away while its body was read."""
+    """The client disconnected while its body was read."""
 
 
 class _Body:
@@ -242,21 +243,21 @@ class _Body:
     def __init__(self, headers: Headers, receive: Receive, *, most: int | None) -> None:
         self._receive = receive
         self._length = headers.get("content-length")
-        #: Whether one comes (RFC 9112 §6.3).
+        #: Whether the request has a body (RFC 9112 §6.3).
         self.expected = "transfer-encoding" in headers or self._length not in (None, "0")
         self.streamed = most is not None
         self._most = MAX_BODY_BYTES if most is None else most
-        #: Whether all of it has come.
+        #: Whether all of it has arrived.
         self.complete = not self.expected
         self._read = 0
         self._content: bytes | None = b""
 
     def stated_too_large(self) -> Problem | None:
-        """Whether it says itself that it is."""
+        """Returns a problem if its `Content-Length` is above the limit."""
         return self._too_large() if self._length is not None and int(self._length) > self._most else None
 
     async def read(self, *, is_json: bool) -> Problem | None:
-        """Reads it whole; what is wrong with it. Raises `_Gone`."""
+        """Reads all of it; returns what is wrong with it, or None. Raises `_Gone`."""
         content = bytearray()
         while not self.complete:
             message = await self._next()
@@ -270,25 +271,25 @@ class _Body:
             if is_json:
                 check_json(self._content)
         except JsonTooLarge as error:
-            return Problem(status=400, kind="json", detail=f"{error}; nothing that is asked for here needs that")
+            return Problem(status=400, kind="json", detail=f"{error}; no request of this API needs that")
         return None
 
     async def replayed(self) -> Message:
-        """What was read, once (ASGI)."""
+        """An ASGI `receive` that gives the body that was read, once."""
         if self._content is None:
             return await self._receive()
         content, self._content = self._content, None
         return {"type": "http.request", "body": content, "more_body": False}
 
     async def counted(self) -> Message:
-        """What comes of it, up to its bound (ASGI)."""
+        """An ASGI `receive` that gives the body as it arrives, up to the size limit."""
         message = await self._next()
         if self._read > self._most:
             raise HTTPException(413, self._too_large().detail)
         return message
 
     def closing(self, send: Send) -> Send:
-        """Has an answer that does not wait for all of it say that the rest is not read."""
+        """Wraps an ASGI `send`: a response sent before all of the body has arrived gets `Connection: close`."""
 
         async def closing(message: Message) -> None:
             if message["type"] == "http.response.start" and not self.complete:
@@ -305,6 +306,4 @@ class _Body:
         return message
 
     def _too_large(self) -> Problem:
-        return Problem(
-            status=413, kind="too_large", detail=f"the body is larger than {self._most} bytes, the most that is taken"
-        )
+        return Problem(status=413, kind="too_large", detail=f"the body is larger than {self._most} bytes, which is the limit")

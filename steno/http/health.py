@@ -1,4 +1,4 @@
-"""The routes for health and metrics of every service: `/health/live`, `/health/ready`, `/metrics`."""
+"""The health and metrics routes of every service: `/health/live`, `/health/ready`, `/metrics`."""
 
 import asyncio
 import inspect
@@ -14,14 +14,14 @@ Check = Callable[[], bool | Awaitable[bool]]
 
 
 class Health:
-    """The named checks of a service.
+    """The named health checks of a service.
 
-    Live means the process works; it does not depend on Kafka or a database being there, or a cluster's hiccup would restart
-    every service. Ready means it can serve now.
+    Live means that the process works. It does not depend on Kafka or a database, or a short outage of these would restart
+    every service. Ready means that the service can serve now.
     """
 
     def __init__(self, *, now: Callable[[], float] = time.monotonic) -> None:
-        """`now` gives seconds of a monotonic clock."""
+        """`now` returns seconds of a monotonic clock."""
         self._live: dict[str, Check] = {}
         self._ready: dict[str, Check] = {}
         self._noticed: dict[str, Check] = {}
@@ -31,25 +31,25 @@ class Health:
         self._metrics = _Metrics(now)
 
     def add_liveness(self, name: str, check: Check) -> None:
-        """A check that must hold for the process to be left running."""
+        """Adds a check that fails when the process must be restarted."""
         self._live[name] = check
 
     def add_readiness(self, name: str, check: Check, *, why: Callable[[], str] | None = None) -> None:
-        """A check that must hold for the service to be given work; `why` says for a person why it does not."""
+        """Adds a check that fails when the service cannot serve; `why` returns the reason, for a person."""
         self._ready[name] = check
         if why is not None:
             self._reasons[name] = why
 
     def add_notice(self, name: str, check: Check) -> None:
-        """A check that a person is to be told of where it does not hold; the service is ready all the same."""
+        """Adds a check whose failure is reported, although the service stays ready."""
         self._noticed[name] = check
 
     def drain(self) -> None:
-        """From now on the service is not ready, whatever its checks say."""
+        """Makes the service not ready from now on, whatever its checks return."""
         self._draining = True
 
     def bare_routes(self) -> list[Route]:
-        """Tells whether the service is live and ready without the reasons, for a port that anybody reaches."""
+        """The live and ready routes without the single checks and reasons, for a public port."""
         return [Route("/health/live", self._answer_bare_live), Route("/health/ready", self._answer_bare_ready)]
 
     def routes(self) -> list[Route]:
@@ -75,7 +75,7 @@ class Health:
         return _answer(await self._readiness(), bare=True)
 
     async def _readiness(self) -> dict[str, bool]:
-        # Many who ask at once are told the same: a check may ask a database.
+        # Simultaneous requests share one run of the checks, since a check may query a database.
         if self._asking is None or self._asking.done():
             self._asking = asyncio.create_task(_run(self._ready))
         results = dict(await asyncio.shield(self._asking))
@@ -109,7 +109,7 @@ def _answer(
 
 
 class _Metrics:
-    """The page of metrics: however often it is asked for, writing it takes no more than a fifth of the time."""
+    """The metrics page, cached so that generating it takes at most a fifth of the time, however often it is requested."""
 
     _SHARE = 4
 

@@ -1,7 +1,7 @@
 """Accepts connections from a listening socket, up to a limit.
 
-asyncio's own server takes up to `backlog` of them in one go, makes a transport for each before anybody can refuse it, and is
-not told when files run out.
+asyncio's own server is not used: it accepts up to `backlog` connections at once, makes a transport for each before it can be
+refused, and does not report that the process has no file descriptors left.
 """
 
 import asyncio
@@ -18,15 +18,15 @@ from steno.http.metrics import CLOSED
 log = structlog.get_logger("steno.http")
 
 _AT_ONCE = 64
-"""Connections taken before others have their turn on the event loop."""
+"""Connections accepted before other tasks of the event loop run."""
 
 _BACKLOG = 2048
-"""Connections that the system keeps for us meanwhile."""
+"""Connections that the kernel queues until they are accepted."""
 
 _OUT_OF_FILES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _PAUSE_SECONDS = 0.1
 _SHED = 32
-"""Connections that make room when files run out: logs, databases and Kafka need some too."""
+"""Connections that are closed when no file descriptor is left: logs, databases and Kafka need some too."""
 
 _TLS_SHUTDOWN_SECONDS = 5.0
 
@@ -46,7 +46,7 @@ class Listener:
     ) -> None:
         """
         Args:
-            tls: What a new connection agrees on TLS with; None for a socket without.
+            tls: Returns the TLS context for a new connection; None for a socket without TLS.
         """
         self._socket = listening
         self._factory = factory
@@ -55,16 +55,16 @@ class Listener:
         self._loop = asyncio.get_running_loop()
         self._connecting: set[asyncio.Task[None]] = set()
         self._pause: asyncio.TimerHandle | None = None
-        self._told_of_files = False
+        self._logged_out_of_files = False
 
     def start(self) -> None:
-        """Takes connections from now on."""
+        """Starts accepting connections."""
         self._socket.setblocking(False)
         self._socket.listen(_BACKLOG)
         self._loop.add_reader(self._socket.fileno(), self._accept)
 
     def stop(self) -> None:
-        """Takes no more, and closes the socket."""
+        """Stops accepting connections, and closes the socket."""
         if self._pause is not None:
             self._pause.cancel()
         self._loop.remove_reader(self._socket.fileno())
@@ -80,17 +80,17 @@ class Listener:
                 return
             except OSError as error:
                 if error.errno in _OUT_OF_FILES:
-                    self._make_files()
+                    self._free_files()
                     return
-                # What went wrong with a connection before it was taken (accept(2), "Error handling") concerns no other.
+                # An error of this connection before it was accepted (accept(2), "Error handling") does not affect others.
                 continue
-            self._told_of_files = False
+            self._logged_out_of_files = False
             connection = self._connections.admit(str(address[0]))
             if connection is None:
                 accepted.close()
                 continue
             accepted.setblocking(False)
-            # asyncio sets it only on sockets that were made with their protocol named. Without it the second of two pieces
+            # asyncio sets it only on sockets that were created with an explicit protocol. Without it the second of two writes
             # (a body after its head, a message after another) waits 40 ms for the peer's acknowledgement of the first.
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             task = self._loop.create_task(self._connect(accepted, connection))
@@ -111,17 +111,17 @@ class Listener:
             )
             connected = True
         except OSError:
-            # It broke off, or spoke no TLS that we take.
+            # The client disconnected, or the TLS handshake failed.
             CLOSED.labels("handshake").inc()
         finally:
             if not connected:
                 connection.remove()
                 accepted.close()
 
-    def _make_files(self) -> None:
-        """Frees descriptors when none is left: closes the oldest unauthenticated connections, and accepts again soon."""
-        if not self._told_of_files:
-            self._told_of_files = True
+    def _free_files(self) -> None:
+        """Frees file descriptors when none is left: closes the oldest unauthenticated connections, and pauses accepting."""
+        if not self._logged_out_of_files:
+            self._logged_out_of_files = True
             log.warning(
                 "http.out_of_files", connections=len(self._connections), unauthenticated=self._connections.unauthenticated
             )

@@ -1,4 +1,4 @@
-"""The metrics of HTTP servers: what each is, and what a rise means."""
+"""The metrics of HTTP servers, with their meanings."""
 
 from prometheus_client import Counter, Gauge
 

@@ -1,4 +1,4 @@
-"""The parameters of lists in REST: a cursor, and how many entries a page has."""
+"""The query parameters of REST lists: the cursor and the page size."""
 
 from typing import Annotated
 
@@ -8,15 +8,15 @@ from steno import paging
 from steno.http.problems import not_there
 from steno.paging import Position
 
-Cursor = Annotated[str | None, Query(max_length=1024, description="`next` of the page before; none for the first page.")]
-Limit = Annotated[int, Query(ge=1, le=500, description="Entries of a page at most.")]
+Cursor = Annotated[str | None, Query(max_length=1024, description="`next` of the previous page; omit it for the first page.")]
+Limit = Annotated[int, Query(ge=1, le=500, description="The maximum number of entries of a page.")]
 
 
 def position(cursor: str | None) -> Position | None:
-    """Where the page before ended; None for the first page.
+    """Decodes a cursor to the position where the previous page ended; returns None for the first page.
 
     Raises:
-        ApiProblem: no list gave out such a cursor.
+        ApiProblem: the cursor is not valid.
     """
     try:
         return None if cursor is None else paging.decode(cursor)

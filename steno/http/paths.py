@@ -1,14 +1,14 @@
-"""Parameters of routes for ids that may have slashes in them.
+"""Path parameters for ids that may contain slashes.
 
-Call ids are their upstream system's, and some hold slashes: a SIP Call-ID may (RFC 3261 §25.1, `word`), and servers hand a
-`%2F` on as a slash. So a call's id is as much of the path as a route leaves; one that ends as a longer route does is not
-reached.
+Call ids come from other systems, and some contain slashes: a SIP Call-ID may (RFC 3261 §25.1, `word`), and servers decode `%2F`
+to a slash. So a call id is all of the path that the rest of the route does not match. A call whose id ends like a longer route,
+e.g. with `/transcript`, cannot be reached.
 """
 
 from starlette.convertors import Convertor, register_url_convertor
 
-_BEHIND_A_CALL = ("transcript", "captions", "pause", "resume", "roles", "end")
-"""How the routes of a call end, at all services: a new one belongs here, or asking for it finds no call of such an id."""
+_AFTER_CALL_ID = ("transcript", "captions", "pause", "resume", "roles", "end")
+"""The ends of the routes of a call, in all services. A new route must be added here, or it is read as a part of the id."""
 
 
 class _Id(Convertor[str]):
@@ -22,14 +22,14 @@ class _Id(Convertor[str]):
 
 
 class _LastId(_Id):
-    regex = rf"(?!.*/(?:{'|'.join(_BEHIND_A_CALL)})$).+"
+    regex = rf"(?!.*/(?:{'|'.join(_AFTER_CALL_ID)})$).+"
 
 
 register_url_convertor("id", _Id())
 register_url_convertor("last_id", _LastId())
 
 CALL_ID = "{call_id:id}"
-"""In the path of a route: the id of a call, with more behind it."""
+"""The id of a call in the path of a route, followed by more."""
 
 LAST_CALL_ID = "{call_id:last_id}"
-"""The same at the end of a path: no longer route is meant."""
+"""The id of a call at the end of the path of a route."""

@@ -1,4 +1,4 @@
-"""Opens the ports of a service: the one for its clients, and the one for operators where one is set."""
+"""Opens the ports of a service: one for clients, and one for operators if the settings name it."""
 
 import socket
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from steno.http.admin import move_to_admin_port
 from steno.http.connections import Bounds
 from steno.http.health import Health
-from steno.http.server import Server, room_for_connections
+from steno.http.server import Server, possible_connections
 from steno.http.tls import TlsFiles
 from steno.settings import ServiceSettings
 
@@ -20,7 +20,7 @@ _ADMIN_CONNECTIONS = 64
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Port:
-    """A server and the socket it is to listen on."""
+    """A server and its listening socket."""
 
     name: str
     server: Server
@@ -33,19 +33,19 @@ class Port:
 
 
 def ports_of(settings: ServiceSettings, app: Starlette, health: Health, options: Mapping[str, Any]) -> list[Port]:
-    """The ports, listening already; what is for operators is added to the application, or moved to their port.
+    """Opens the ports. The operators' routes are added to the application, or moved to the operators' port.
 
     Raises:
-        steno.http.tls.TlsFilesUnusable: the files of the settings make no TLS.
-        OSError: a port cannot be had.
+        steno.http.tls.TlsFilesUnusable: the TLS files of the settings cannot be used.
+        OSError: a port cannot be opened.
     """
     tls = _tls(settings, settings.tls_client_ca_file)
-    host, most = settings.http_host, room_for_connections(settings.max_connections)
+    host, most = settings.http_host, possible_connections(settings.max_connections)
     if settings.admin_port is None:
         app.router.routes.extend(health.routes())
         return [_port("http", settings, host, settings.http_port, app, most, tls, options)]
     admin = move_to_admin_port(app, health)
-    # Probes and scrapers have no certificates of their own.
+    # Probes and scrapers have no client certificates.
     admin_tls = _tls(settings, None)
     return [
         _port("http", settings, host, settings.http_port, app, most, tls, options),

@@ -1,4 +1,4 @@
-"""Problems say what was wrong with a request, where, and what to do, as `application/problem+json` (RFC 9457)."""
+"""Error responses as `application/problem+json` (RFC 9457): what was wrong with a request, where, and what to do."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,37 +9,37 @@ from starlette.types import Send
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_LATER = ((b"retry-after", b"5"),)
-"""The headers that ask a client to send the same request again soon."""
+"""The headers that ask a client to repeat the request soon."""
 
 _TITLES = {
     400: "The request cannot be read",
     401: "An API key is needed",
-    403: "Not ours to read",
-    404: "There is no such thing",
-    405: "That cannot be done here",
+    403: "Access is not allowed",
+    404: "Not found",
+    405: "The method is not allowed",
     408: "The request came too slowly",
-    409: "Not in this state",
-    410: "It will not be there",
+    409: "Not possible in this state",
+    410: "It is not available any more",
     413: "Too large",
     414: "The URL is too long",
-    415: "The content type is not known",
+    415: "The content type is not supported",
     422: "The request is not valid",
     429: "Too many requests",
     431: "The headers are too large",
-    500: "An error of the server",
-    503: "Not now",
+    500: "Internal server error",
+    503: "Temporarily unavailable",
 }
 
 
 class ProblemFault(BaseModel):
-    """One thing that is wrong, and where."""
+    """One fault of a request, and where it is."""
 
     where: str = Field(description="The part of the request, e.g. `metadata.channels.0.role` or `header.Idempotency-Key`.")
     problem: str = Field(description="What is wrong with it.")
 
 
 class ProblemDocument(BaseModel):
-    """What was wrong, where, and what to do (RFC 9457)."""
+    """What was wrong with a request, where, and what to do (RFC 9457)."""
 
     model_config = ConfigDict(title="Problem", extra="forbid")
 
@@ -47,8 +47,8 @@ class ProblemDocument(BaseModel):
     title: str = Field(description="The kind of problem, for people.")
     status: int = Field(description="The HTTP status.", ge=400, le=599)
     detail: str = Field(description="What was wrong with this request, and what to do.")
-    errors: list[ProblemFault] | None = Field(default=None, description="The single faults of a request that is not valid.")
-    state: str | None = Field(default=None, description="The state of the recording or call, where that is the problem.")
+    errors: list[ProblemFault] | None = Field(default=None, description="The individual faults of a request that is not valid.")
+    state: str | None = Field(default=None, description="The state of the recording or call, if that is the problem.")
     reason: str | None = Field(default=None, description="Why the recording or call failed.")
 
 
@@ -57,16 +57,16 @@ class Problem:
     """What was wrong with a request, and what to do."""
 
     status: int
-    #: For programs: the end of `urn:steno:problem:…`.
+    #: The kind of problem, for programs: the end of `urn:steno:problem:…`.
     kind: str
     detail: str
     headers: tuple[tuple[bytes, bytes], ...] = ()
     faults: Sequence[ProblemFault] = ()
-    #: `state` and `reason` of the document.
+    #: The fields `state` and `reason` of the document.
     about: Mapping[str, str] = field(default_factory=dict)
 
     def body(self) -> bytes:
-        """The document."""
+        """The JSON document, as bytes."""
         document = ProblemDocument(
             type=f"urn:steno:problem:{self.kind}",
             title=_TITLES.get(self.status, "An error"),
@@ -78,7 +78,7 @@ class Problem:
         return document.model_dump_json(exclude_none=True).encode()
 
     def response_headers(self, body: bytes, *, close: bool) -> list[tuple[bytes, bytes]]:
-        """The headers of the answer."""
+        """The headers of the response."""
         headers: Iterable[tuple[bytes, bytes]] = (
             (b"content-type", MEDIA_TYPE.encode()),
             (b"content-length", str(len(body)).encode()),
@@ -89,7 +89,7 @@ class Problem:
 
 
 class ApiProblem(Exception):
-    """A request cannot be answered as it stands; routes raise it."""
+    """A route raises this to answer a request with a problem."""
 
     def __init__(self, status: int, kind: str, detail: str, *, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(detail)
@@ -97,17 +97,17 @@ class ApiProblem(Exception):
 
 
 def encoded(headers: Mapping[str, str]) -> tuple[tuple[bytes, bytes], ...]:
-    """Headers as ASGI has them."""
+    """Encodes headers as ASGI requires."""
     return tuple((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items())
 
 
 def not_there(detail: str) -> ApiProblem:
-    """The problem of a request for something that is not there."""
+    """Makes the problem of a request for something that does not exist."""
     return ApiProblem(404, "not_there", detail)
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI of the problems that an operation may answer with."""
+    """The OpenAPI responses for the problems with which an operation may answer."""
     schema = {"$ref": "#/components/schemas/Problem"}
     return {
         status: {"description": _TITLES[status], "content": {MEDIA_TYPE: {"schema": schema}}} for status in sorted(statuses)
@@ -115,10 +115,10 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 async def answer(problem: Problem, send: Send, *, close: bool) -> None:
-    """Answers a request with a problem, without an application (ASGI).
+    """Answers a request with a problem, by ASGI alone.
 
     Args:
-        close: Nothing more is read from the connection: there is a body that nobody wants.
+        close: Whether to close the connection, because the body of the request was not read.
     """
     body = problem.body()
     headers = problem.response_headers(body, close=close)

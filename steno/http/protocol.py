@@ -1,14 +1,14 @@
-"""The HTTP/1.1 protocol of every service: uvicorn's over h11, with bounds on what a peer may send before it is known.
+"""The HTTP/1.1 protocol of every service: uvicorn's over h11, with limits on what a client may send unauthenticated.
 
 ```
      ┌──────────────── next request ───────────────┐
      ▼                                             │
-   head ──complete──▶ held ──the service asks──▶ body ──answered──▶ (linger) ──▶ closed
-     └ too large, slow ─▶ refused    └ answered without asking: the rest is thrown away unread ┘
+   head ──complete──▶ held ──the service reads──▶ body ──answered──▶ (linger) ──▶ closed
+     └ too large, slow ─▶ refused    └ answered without reading: the rest is discarded ┘
 ```
 
-h11 is given the head alone. What follows is kept as bytes, a little of it, until the service asks for the body: chunks of one
-byte each would cost more to take apart than to send.
+h11 gets only the head at first. The bytes after it are kept, up to a small limit, until the service reads the body: parsing
+chunks of one byte each would cost the server more than it costs the client to send them.
 """
 
 import asyncio
@@ -27,38 +27,38 @@ from steno.http.connections import Connection
 from steno.http.problems import Problem
 
 MAX_HEAD_BYTES = 32_768
-"""Of a request's line and headers together."""
+"""The size limit of a request's line and headers together."""
 
 MAX_LINE_BYTES = 8_190
-"""Of one line of it; `websockets` takes no longer one."""
+"""The size limit of one of these lines; `websockets` accepts none longer."""
 
 MAX_HEADERS = 100
 
-_MOST_HELD = 65_536
-"""Of a body that nobody has asked for yet; then nothing more is read from the socket."""
+_MAX_HELD_BYTES = 65_536
+"""The size limit of a body that the service does not read yet; above it nothing more is read from the socket."""
 
 _SLICE_BYTES = 16_384
-"""Of a chunked body that are taken apart at a time."""
+"""The size of the pieces in which a chunked body is parsed."""
 
-_LEAST_CONTENT = 0.8
-"""How much of a chunked body must be content: each chunk takes h11 as long as a kilobyte."""
+_MIN_CONTENT_SHARE = 0.8
+"""The smallest allowed share of content in a chunked body: each chunk takes h11 as long as a kilobyte of content."""
 
 _LINGER_SECONDS = 2.0
-"""How long what nobody wants is thrown away: closed at once, TCP would reset the connection before its answer is read."""
+"""How long further data is read and discarded: an immediate close would reset the connection before the client has read the
+response."""
 
-# Its warnings are about what unauthenticated clients send: one a line of the log would let them fill a disk. Errors are the
-# service's own.
+# Its warnings are about input of unauthenticated clients, who could fill a disk with them. Its errors are about the service.
 _LOGGER = logging.getLogger("uvicorn.error.requests")
 _LOGGER.setLevel(logging.ERROR)
 
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 
-_TOO_CHOPPED = Problem(status=400, kind="chunks", detail="the body comes in chunks of a few bytes; send larger ones")
+_CHUNKS_TOO_SMALL = Problem(status=400, kind="chunks", detail="the chunks of the body are too small; send larger ones")
 _TOO_SLOW = Problem(status=408, kind="too_slow", detail="the request came too slowly; send it again, faster")
 
 
 class _Stage(Enum):
-    """What is read now."""
+    """The part of a request that is being read."""
 
     HEAD = auto()
     HELD = auto()
@@ -67,7 +67,7 @@ class _Stage(Enum):
 
 
 class HttpProtocol(H11Protocol):
-    """One connection. `app_state["connection"]` is its `Connection`, and gets into every scope."""
+    """One connection. `app_state["connection"]` is its `Connection`, which is in the state of every ASGI scope."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -76,50 +76,50 @@ class HttpProtocol(H11Protocol):
         self._stage = _Stage.HEAD
         self._head = bytearray()
         self._held = bytearray()
-        #: Of the body that comes now: its bytes as they came, and what of them is content.
-        self._received = self._handed_on = 0
+        #: Bytes of the current body as received, and how many of them are content.
+        self._received = self._content_bytes = 0
         self._chunked = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """It is accepted, and its TLS agreed on."""
+        """Called when the connection is accepted and its TLS handshake is complete."""
         super().connection_made(transport)
         self._socket = transport
         self.transport = cast(asyncio.Transport, _Transport(transport, self))
-        self.flow = _Flow(transport, self._asked)
+        self.flow = _Flow(transport, self._service_reads)
         self._link.close = transport.abort
         self._link.expire = self._expire
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It is over."""
+        """Called when the connection has ended."""
         self._link.remove()
         self._stage = _Stage.NOTHING
         self._held.clear()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """More came in."""
+        """Called with received data."""
         if self._stage is _Stage.BODY:
-            self._take_body(data)
+            self._read_body(data)
         elif self._stage is _Stage.HEAD:
-            self._take_head(data)
+            self._read_head(data)
         elif self._stage is _Stage.HELD:
             self._held += data
-            if len(self._held) > _MOST_HELD:
+            if len(self._held) > _MAX_HELD_BYTES:
                 self.flow.pause_reading()
 
     def pause_writing(self) -> None:
-        """The peer reads more slowly than it is answered."""
+        """Called when the client reads more slowly than the response is sent."""
         super().pause_writing()
         size = self._socket.get_write_buffer_size()
         self._link.start_pace("slow_reader", lambda: size - self._socket.get_write_buffer_size())
 
     def resume_writing(self) -> None:
-        """The peer has read."""
+        """Called when the client has caught up with reading."""
         super().resume_writing()
         self._link.stop_pace("slow_reader")
 
     def on_response_complete(self) -> None:
-        """The request is answered, and the connection stays."""
+        """Called when a response is complete and the connection stays open."""
         if self.conn.their_state is h11.SEND_BODY:
             self._linger()
         super().on_response_complete()
@@ -129,32 +129,32 @@ class HttpProtocol(H11Protocol):
         if self._held:
             data = bytes(self._held)
             self._held.clear()
-            self._take_head(data)
+            self._read_head(data)
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
-        """What comes from here on is for the protocol of the WebSocket."""
+        """Passes the connection to the WebSocket protocol."""
         self.transport = self._socket
-        # Until its door has decided.
+        # The time limit of the head goes on until the WebSocket is accepted.
         self._link.start_head()
         self._link.expire = lambda _why: self._socket.abort()
         self._stage = _Stage.NOTHING
         super().handle_websocket_upgrade(event)
 
     def send_400_response(self, msg: str) -> None:
-        """The request is no HTTP."""
-        self._refuse(Problem(status=400, kind="http_400", detail=f"the request is no HTTP/1.1 that can be read: {msg}"))
+        """Answers a request that is not valid HTTP."""
+        self._refuse(Problem(status=400, kind="http_400", detail=f"the request is not valid HTTP/1.1: {msg}"))
 
     def _unsupported_upgrade_warning(self) -> None:
-        """The request is answered as if nothing had been said of it."""
+        """Does nothing: a request for an unsupported upgrade is answered as if it asked for none."""
 
     def shutdown(self) -> None:
-        """The service stops."""
+        """Called when the service stops."""
         try:
             super().shutdown()
         except h11.LocalProtocolError:
             self._socket.abort()
 
-    def _take_head(self, data: bytes) -> None:
+    def _read_head(self, data: bytes) -> None:
         if not self._head:
             self._unset_keepalive_if_required()
             if self.cycle is not None:
@@ -172,12 +172,12 @@ class HttpProtocol(H11Protocol):
         self._head.clear()
         self._link.finish_head()
         self._stage = _Stage.HELD
-        self._received = self._handed_on = 0
+        self._received = self._content_bytes = 0
         self._chunked = False
         super().data_received(head)
 
-    def _asked(self) -> None:
-        """The service asks for the body, or for what comes behind it."""
+    def _service_reads(self) -> None:
+        """Called when the service reads the body, or is ready for more data after it."""
         if self._stage is not _Stage.HELD or self.conn.their_state is not h11.SEND_BODY or self.cycle.response_complete:
             return
         self._stage = _Stage.BODY
@@ -188,8 +188,8 @@ class HttpProtocol(H11Protocol):
             self._held.clear()
             self.data_received(data)
 
-    def _take_body(self, data: bytes) -> None:
-        # Slices for chunks only: of a body with a length each piece is handed on as it comes.
+    def _read_body(self, data: bytes) -> None:
+        # Only a chunked body is sliced. A body with a length is passed on as it arrives.
         step = _SLICE_BYTES if self._chunked else len(data)
         for start in range(0, len(data), step):
             piece, held = data[start : start + step], len(self.cycle.body)
@@ -197,31 +197,31 @@ class HttpProtocol(H11Protocol):
             super().data_received(piece)
             if self._stage is not _Stage.BODY:
                 return
-            self._handed_on += len(self.cycle.body) - held
+            self._content_bytes += len(self.cycle.body) - held
             if self.conn.their_state is not h11.SEND_BODY:
                 self._held += data[start + step :]
-                self._has_body()
+                self._finish_body()
                 return
-            if self._chunked and self._received > _SLICE_BYTES and self._handed_on < _LEAST_CONTENT * self._received:
-                self._refuse(_TOO_CHOPPED)
+            if self._chunked and self._received > _SLICE_BYTES and self._content_bytes < _MIN_CONTENT_SHARE * self._received:
+                self._refuse(_CHUNKS_TOO_SMALL)
                 return
 
-    def _has_body(self) -> None:
+    def _finish_body(self) -> None:
         self._stage = _Stage.HELD
         self._link.stop_pace("slow_body")
         if self.conn.trailing_data[0]:
-            # A further request behind the body, in h11's hands already: its peer is to send it again, where it is looked at.
+            # h11 has already read a part of the next request, past our limits on heads. Closing makes the client send it again.
             self.cycle.keep_alive = False
 
     def _expire(self, why: str) -> None:
-        """The peer is too slow."""
+        """Closes the connection of a client that is too slow."""
         if why == "slow_reader" or (why == "slow_head" and not self._head):
             self._socket.abort()
         else:
             self._refuse(_TOO_SLOW)
 
     def _refuse(self, problem: Problem) -> None:
-        """Answers what is no request, or does not get to be one, and lets the connection go."""
+        """Answers an invalid or incomplete request with a problem, and ends the connection."""
         body = problem.body()
         headers = [*self.server_state.default_headers, *problem.response_headers(body, close=True)]
         phrase = HTTPStatus(problem.status).phrase
@@ -232,7 +232,7 @@ class HttpProtocol(H11Protocol):
                 self.conn.send(h11.EndOfMessage()),
             ]
         except h11.LocalProtocolError:
-            # An answer is under way already.
+            # A response is already being sent.
             self._socket.abort()
             return
         self._socket.write(b"".join(part for part in output if part))
@@ -243,18 +243,18 @@ class HttpProtocol(H11Protocol):
 
     @property
     def leaving(self) -> bool:
-        """Whether nothing more is said or listened to."""
+        """Whether nothing more is written or read."""
         return self._stage is _Stage.NOTHING or self._socket.is_closing()
 
     def close(self) -> None:
-        """The last answer is written."""
+        """Called when the last response is written."""
         if self.conn.their_state is h11.SEND_BODY:
             self._linger()
         elif self._stage is not _Stage.NOTHING:
             self._socket.close()
 
     def _linger(self) -> None:
-        """Throws away what still comes, for a little while."""
+        """Discards further data for a short time, then closes the connection."""
         if self._stage is _Stage.NOTHING:
             return
         self._stage = _Stage.NOTHING
@@ -273,31 +273,32 @@ class HttpProtocol(H11Protocol):
 def _too_large(head: bytes) -> Problem | None:
     lines = head.split(b"\n")
     if len(lines[0]) > MAX_LINE_BYTES:
-        return Problem(status=414, kind="url", detail=f"the request's line is longer than {MAX_LINE_BYTES} bytes")
+        return Problem(status=414, kind="url", detail=f"the request line is longer than {MAX_LINE_BYTES} bytes")
     if len(head) > MAX_HEAD_BYTES or len(lines) > MAX_HEADERS + 3 or max(map(len, lines)) > MAX_LINE_BYTES:
         return Problem(
             status=431,
             kind="headers",
-            detail=f"the headers are more than {MAX_HEADERS}, larger than {MAX_HEAD_BYTES} bytes, or one than {MAX_LINE_BYTES}",
+            detail=f"there are more than {MAX_HEADERS} headers, all are larger than {MAX_HEAD_BYTES} bytes, or one is larger "
+            f"than {MAX_LINE_BYTES} bytes",
         )
     return None
 
 
 class _Flow(FlowControl):
-    """uvicorn's, which also tells when the service asks for more."""
+    """uvicorn's flow control, which also reports when the service reads on."""
 
-    def __init__(self, transport: asyncio.Transport, asked: Callable[[], None]) -> None:
+    def __init__(self, transport: asyncio.Transport, service_reads: Callable[[], None]) -> None:
         super().__init__(transport)
-        self._asked = asked
+        self._service_reads = service_reads
 
     def resume_reading(self) -> None:
-        """The service takes more."""
+        """Called when the service is ready for more data."""
         super().resume_reading()
-        self._asked()
+        self._service_reads()
 
 
 class _Transport:
-    """The socket for uvicorn, but closing it is left to the protocol."""
+    """The transport that uvicorn sees; it leaves closing to the protocol."""
 
     def __init__(self, transport: asyncio.Transport, protocol: HttpProtocol) -> None:
         self._transport = transport
@@ -306,7 +307,7 @@ class _Transport:
         self.close = protocol.close
 
     def is_closing(self) -> bool:
-        """Whether nothing more is to be written."""
+        """Whether nothing more is written."""
         return self._protocol.leaving
 
     def __getattr__(self, name: str) -> Any:

@@ -1,7 +1,7 @@
-"""Rate limits, counted in this process: token buckets by key (an API key, an address) in a table of bounded size.
+"""Rate limits, counted in this process: one token bucket per key (an API key, an address), in a table of limited size.
 
-Libraries that count in memory keep an entry for each key until it expires, so many addresses make many entries. Here the key
-that was not used for longest is forgotten, and begins anew with a full bucket.
+Libraries that count in memory keep an entry for each key until it expires, so a flood of addresses fills the memory. Here the
+least recently used key is removed when the table is full; it starts again with a full bucket.
 """
 
 import math
@@ -14,26 +14,26 @@ from ipaddress import IPv6Address, IPv6Network, ip_address
 MOST_KEYS = 10_000
 
 _SUBSCRIBER_BITS = 64
-"""What a subscriber is given of IPv6 at the least (RFC 6177 §2): all of its addresses count as one."""
+"""The prefix length of the smallest IPv6 network of a subscriber (RFC 6177 §2); all its addresses count as one."""
 
 
 class Rate:
-    """A limit of requests a minute for each key; as many may come at once."""
+    """A limit of requests per minute for each key; the whole number may come in one burst."""
 
     def __init__(self, per_minute: float, *, now: Callable[[], float] = time.monotonic) -> None:
         """
         Args:
-            per_minute: 0 lets everything through.
+            per_minute: 0 is no limit.
             now: Seconds of a monotonic clock.
         """
         self._per_second = per_minute / 60
         self._most = max(1.0, float(per_minute))
         self._now = now
-        #: The tokens that each key has left, and when that was so; the key used last stands last.
+        #: The remaining tokens of each key and the time of that count; the most recently used key is last.
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def acquire(self, key: str) -> int:
-        """Takes a token of a key. 0 where there was one; otherwise the seconds until there is one again, at least 1."""
+        """Takes a token of a key. Returns 0 if there was one, otherwise the seconds until there is one, at least 1."""
         if self._per_second <= 0:
             return 0
         now = self._now()
@@ -53,7 +53,10 @@ class Rate:
 
 @lru_cache(maxsize=4096)
 def address_key(host: str) -> str:
-    """The key under which an address is counted: IPv4 itself, however it is written; IPv6 its /64; anything else as it is."""
+    """Returns the key under which an address is counted: an IPv4 address in its usual form, or the /64 network of an IPv6 one.
+
+    Anything else is its own key.
+    """
     try:
         address = ip_address(host.partition("%")[0])
     except ValueError:

@@ -1,4 +1,4 @@
-"""REST with FastAPI, for services that people and other programs ask: documents, problems, and the caller of a request."""
+"""The base of the REST applications, on FastAPI: the API documents, errors as problems, and the caller of a request."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -26,9 +26,9 @@ log = structlog.get_logger("steno.http.rest")
 _ASSETS = "/docs/assets"
 
 ProblemOf = Callable[[StenoError], Problem | None]
-"""The problem that an error of a service is to its clients; None where the error is a fault of the service."""
+"""Returns the problem that a client gets for an error of a service; None if the error is a fault of the service."""
 
-# They document the two ways to send a key (RFC 6750); the gate reads it (`steno.http.gate`).
+# These document the two ways to send a key (RFC 6750). The gate checks it (`steno.http.gate`).
 _BEARER = HTTPBearer(auto_error=False, scheme_name="bearer", description="The API key as a bearer token.")
 _HEADER = APIKeyHeader(name="X-Api-Key", auto_error=False, scheme_name="api_key", description="The API key.")
 
@@ -41,14 +41,14 @@ async def _caller(
 
 
 RequestCaller = Annotated[Caller, Depends(_caller)]
-"""A parameter of a route: the caller whose key the gate has let in. An application without a gate lets nobody in."""
+"""A parameter of a route: the caller that the gate has authenticated. Without a gate every request fails."""
 
 
 class RestApplication(FastAPI):
-    """FastAPI with errors as problems, a page to try it under `/docs` that needs no internet, and without FastAPI's own spans.
+    """FastAPI with errors as problems, a `/docs` page that works without internet, and no spans of its own.
 
-    FastAPI's page loads Swagger UI from a content delivery network. Its spans stand beside ours instead of around them, and
-    there is one for each probe of health and each scrape of metrics.
+    FastAPI's page loads Swagger UI from a content delivery network. Its spans are not the parents of ours, and it makes one for
+    each health probe and each scrape.
     """
 
     def __init__(
@@ -58,8 +58,8 @@ class RestApplication(FastAPI):
         documented: Mapping[str, type[BaseModel]] = MappingProxyType({}),
         **options: Any,
     ) -> None:
-        """`documented` are bodies that no route declares, by the names of their schemas in the OpenAPI document."""
-        # Problems are answered past FastAPI.
+        """`documented`: further schemas for the OpenAPI document, by name, which no route declares."""
+        # Problems are sent without a response model of FastAPI.
         self._documented: dict[str, type[BaseModel]] = {"Problem": ProblemDocument, **documented}
         super().__init__(docs_url=None, redoc_url=None, telemetry={"tracing": False}, **options)
         self.mount(_ASSETS, StaticFiles(packages=[("fastapi_offline", "static")]))
@@ -67,7 +67,7 @@ class RestApplication(FastAPI):
         _add_handlers(self, problem_of)
 
     def openapi(self) -> dict[str, Any]:
-        """The OpenAPI document, with the schemas that no route declares."""
+        """The OpenAPI document, with the schemas of `documented`."""
         if self.openapi_schema is None:
             schemas = super().openapi().setdefault("components", {}).setdefault("schemas", {})
             for name, model in self._documented.items():
@@ -76,7 +76,7 @@ class RestApplication(FastAPI):
         return self.openapi_schema or {}
 
     async def _page(self, request: Request) -> HTMLResponse:
-        # Behind a proxy that strips a prefix, the browser has to ask with it.
+        # If a proxy strips a prefix, the browser must request the files with it.
         root = request.scope.get("root_path", "")
         assets = f"{root}{_ASSETS}"
         return get_swagger_ui_html(
@@ -110,7 +110,7 @@ def _add_handlers(app: FastAPI, problem_of: ProblemOf) -> None:
 def _not_now(request: Request, error: Retryable) -> Problem:
     log.warning("request.refused", path=request.url.path, error=error.error_class, reason=str(error))
     detail = (
-        f"a part of the service is away or full ({error.error_class}), so the request was not accepted; send it again, "
+        f"a part of the service is unreachable or full ({error.error_class}), so the request was not accepted; send it again, "
         "with the same Idempotency-Key if it has one"
     )
     return Problem(status=503, kind=error.error_class, detail=detail, headers=RETRY_LATER)
@@ -139,15 +139,15 @@ async def _http(request: Request, error: HTTPException) -> Response:
     status = error.status_code
     detail = {
         400: "the body cannot be read; send JSON in UTF-8",
-        404: f"there is nothing at {request.url.path}; /docs lists what there is",
-        405: f"{request.method} is not to be had at {request.url.path}; /docs lists what is",
+        404: f"there is nothing at {request.url.path}; see /docs for all paths",
+        405: f"{request.method} is not allowed at {request.url.path}; see /docs for the allowed methods",
     }.get(status, str(error.detail))
     headers = {"Allow": ", ".join(sorted(_methods(request)))} if status == 405 else error.headers
     return _response(Problem(status=status, kind=f"http_{status}", detail=detail, headers=encoded(headers or {})))
 
 
 def _methods(request: Request) -> set[str]:
-    """All methods of a path (RFC 9110 §15.5.6); the router itself names those of one route only."""
+    """All methods of a path (RFC 9110 §15.5.6); the router itself returns those of one route only."""
     return {
         method
         for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -156,11 +156,11 @@ def _methods(request: Request) -> set[str]:
 
 
 async def _gone(_request: Request, _error: ClientDisconnect) -> Response:
-    # Nobody reads it; but a client that goes away is no error of the server.
-    return _response(Problem(status=400, kind="broken_off", detail="the request broke off; send it again"))
+    # The client will not read it, but a client that disconnects is not an error of the server.
+    return _response(Problem(status=400, kind="broken_off", detail="the request was interrupted; send it again"))
 
 
 async def _unexpected(_request: Request, _error: Exception) -> Response:
-    # Starlette raises the error again after this answer, and the server logs it.
-    detail = "the server made a mistake; its log says which. Tell its operator"
+    # Starlette raises the error again after this response, and the server logs it.
+    detail = "the server failed unexpectedly; tell its operator, who finds the error in its log"
     return _response(Problem(status=500, kind="unexpected", detail=detail))

@@ -1,4 +1,4 @@
-"""The HTTP server of every service: uvicorn, with bounds on its connections."""
+"""The HTTP server of every service: uvicorn with limits on its connections."""
 
 import asyncio
 import resource
@@ -21,14 +21,14 @@ from steno.http.protocol import MAX_HEAD_BYTES, HttpProtocol
 log = structlog.get_logger("steno.http")
 
 _TICKS = 5
-"""uvicorn's ticks, of a tenth of a second each, between two looks at what is too slow."""
+"""Ticks of uvicorn (0.1 s each) between two checks for slow connections."""
 
 _OTHER_FILES = 256
-"""Files that a process needs beside its connections: databases, Kafka, uploads, logs."""
+"""File descriptors that a process needs besides its connections: databases, Kafka, uploads, logs."""
 
 
 class Server(uvicorn.Server):
-    """uvicorn behind our listeners, without signal handlers: the chassis drains components before it closes the door."""
+    """uvicorn with our listeners and without signal handlers: the chassis drains the components before it stops the server."""
 
     def __init__(
         self,
@@ -44,9 +44,9 @@ class Server(uvicorn.Server):
         """
         Args:
             keep_alive_seconds: How long a connection may be idle between two requests.
-            trusted_proxies: Whose `X-Forwarded-For` says where a request came from; they are not bounded by address.
-            tls: What new connections agree on TLS with; None for none.
-            options: Options of `uvicorn.Config`: WebSockets are refused without.
+            trusted_proxies: Proxies whose `X-Forwarded-For` is believed; they have no limit per address.
+            tls: Returns the TLS context for a new connection; None for a server without TLS.
+            options: Options of `uvicorn.Config`. WebSockets are refused unless an option sets their protocol.
         """
         super().__init__(
             uvicorn.Config(
@@ -73,7 +73,7 @@ class Server(uvicorn.Server):
         self._listeners: list[Listener] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Takes connections from these sockets."""
+        """Starts accepting connections from these sockets."""
         await super().startup(sockets=[])
         for listening in sockets or ():
             listener = Listener(listening, self._protocol, self.connections, tls=self._tls)
@@ -81,13 +81,13 @@ class Server(uvicorn.Server):
             self._listeners.append(listener)
 
     async def on_tick(self, counter: int) -> bool:
-        """A tenth of a second has passed."""
+        """Called every tenth of a second."""
         if counter % _TICKS == 0:
             self.connections.tick()
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Takes no more connections, and waits for what is under way."""
+        """Stops accepting connections, and waits for requests in progress."""
         for listener in self._listeners:
             listener.stop()
         await super().shutdown(sockets=[])
@@ -101,8 +101,8 @@ class Server(uvicorn.Server):
         return HttpProtocol(config=self.config, server_state=self.server_state, app_state=state)
 
 
-def room_for_connections(wanted: int) -> int:
-    """As many connections as were asked for, or as files may be open beside those that a process needs for itself."""
+def possible_connections(wanted: int) -> int:
+    """Returns how many connections are possible: `wanted`, or fewer if the limit of open files is low."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return wanted

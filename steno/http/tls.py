@@ -1,4 +1,4 @@
-"""TLS of a server, whose certificate files are read again when they change."""
+"""TLS contexts of a server, made from certificate files that are read again when they change."""
 
 import ssl
 import time
@@ -15,13 +15,13 @@ _LOOK_SECONDS = 1.0
 
 
 class TlsFilesUnusable(StenoError):
-    """There is no certificate with its key in the files; the message names them and says what is wrong."""
+    """The files do not contain a certificate with its key; the message names them and says what is wrong."""
 
     error_class = "tls_files_unusable"
 
 
 class TlsFiles:
-    """A certificate with its chain, its private key, and whose certificates clients must show, all PEM."""
+    """The PEM files of a server: its certificate with the chain, its private key, the authorities of client certificates."""
 
     def __init__(
         self,
@@ -33,27 +33,27 @@ class TlsFiles:
     ) -> None:
         """
         Args:
-            client_authority: Clients must show a certificate of these authorities; None asks for none.
+            client_authority: Clients must have a certificate of these authorities; with None they need none.
 
         Raises:
-            TlsFilesUnusable: so that a service that could answer nobody does not start.
+            TlsFilesUnusable: a service must not start with such files, since no client could connect.
         """
         self._files = tuple(path for path in (certificate, key, client_authority) if path is not None)
         self._certificate, self._key, self._client_authority = certificate, key, client_authority
         self._now = now
         self._looked_at = now()
         self._stamps = self._stamped()
-        self._told = ""
+        self._logged_failure = ""
         try:
             self._context = self._read()
         except OSError as error:
             raise TlsFilesUnusable(self._unusable(error)) from error
 
     def context(self) -> ssl.SSLContext:
-        """What a new connection agrees on TLS with: by the files as they are now, or as they last were usable."""
+        """Returns the context for a new connection, from the files as they are now, or as they last were usable."""
         if self._now() - self._looked_at >= _LOOK_SECONDS:
             self._looked_at = self._now()
-            if self._told or self._stamped() != self._stamps:
+            if self._logged_failure or self._stamped() != self._stamps:
                 self._reload()
         return self._context
 
@@ -62,12 +62,13 @@ class TlsFiles:
         try:
             self._context = self._read()
         except OSError as error:
-            # Half of a new pair may be there: what was good stays in use, and it is tried again. Told once.
-            if (reason := self._unusable(error)) != self._told:
-                self._told = reason
+            # Perhaps only one file of a new pair is there yet: the old context stays in use, and the files are tried again.
+            # The same failure is logged once.
+            if (reason := self._unusable(error)) != self._logged_failure:
+                self._logged_failure = reason
                 log.error("tls.not_reloaded", reason=reason)
             return
-        self._stamps, self._told = stamps, ""
+        self._stamps, self._logged_failure = stamps, ""
         log.info("tls.reloaded", certificate=str(self._certificate))
 
     def _read(self) -> ssl.SSLContext:
@@ -75,7 +76,7 @@ class TlsFiles:
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.options |= ssl.OP_NO_RENEGOTIATION
         context.set_alpn_protocols(["http/1.1"])
-        # With a password asked for, OpenSSL would wait for somebody at a terminal.
+        # Without this, OpenSSL would ask for a password on the terminal.
         context.load_cert_chain(self._certificate, self._key, password=lambda: "")
         if self._client_authority is not None:
             context.load_verify_locations(self._client_authority)
@@ -87,13 +88,13 @@ class TlsFiles:
 
     def _unusable(self, error: OSError) -> str:
         return (
-            f"no TLS can be made of {', '.join(map(str, self._files))}: {error}; they must be PEM: a certificate with its "
-            "chain, its key without a password, and authorities where clients show certificates"
+            f"these files cannot be used for TLS: {', '.join(map(str, self._files))}: {error}; they must be PEM: a certificate "
+            "with its chain, its key without a password, and authorities if clients need certificates"
         )
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:
-    """What differs once a file is written anew, or a link leads to another one."""
+    """Returns values that change when a file is rewritten, or when a link leads to another file."""
     try:
         found = path.stat()
     except OSError:

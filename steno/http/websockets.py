@@ -1,4 +1,4 @@
-"""The WebSocket protocol of a server: uvicorn's over the `websockets` library, which closes connections that hang."""
+"""The WebSocket protocol of a server: uvicorn's over the `websockets` library, but it also closes connections that hang."""
 
 import asyncio
 import socket
@@ -10,21 +10,21 @@ from websockets.frames import Frame
 
 from steno.http.connections import Connection
 
-#: The largest frame that is taken, bytes; behind a larger one the connection is closed with 1009 (RFC 6455 §7.4.1).
+#: The size limit of a frame, in bytes; a larger one closes the connection with 1009 (RFC 6455 §7.4.1).
 MAX_FRAME_BYTES = 65_536
 
 _LINGER_SECONDS = 5.0
 
 _RECEIVE_BYTES = 65_536
-"""What the kernel may take ahead of us. A peer that is made to wait has its pings answered behind what it has sent: the less of
-that lies in between, the sooner. It is enough for the most that a call has, over the longest line."""
+"""The receive buffer of the kernel. Pings are answered only after the data in front of them is read, so a small buffer answers
+them sooner when reading waits. It is large enough for the highest data rate of a call on the slowest connection."""
 
 _MESSAGES_AHEAD = 4
-"""Messages that may wait for the application before nothing more is read."""
+"""How many messages may wait for the application before reading pauses."""
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's, but a peer learns why it was closed, and a connection that is done does not wait for ever for its peer."""
+    """uvicorn's protocol, but a peer receives the close code, and a finished connection does not wait for ever for its peer."""
 
     _discarding = False
 
@@ -33,36 +33,36 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self._link: Connection | None = self.app_state.get("connection")
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """The request for a WebSocket has come."""
+        """Called when the request for a WebSocket has arrived."""
         connection: socket.socket | None = transport.get_extra_info("socket")
         if connection is not None:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
         super().connection_made(transport)
 
     def start_keepalive(self) -> None:
-        """Its door has let it in."""
+        """Called when the WebSocket is accepted."""
         super().start_keepalive()
         if self._link is not None:
             self._link.finish_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It is over."""
+        """Called when the connection has ended."""
         if self._link is not None:
             self._link.remove()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """More came in; behind what is no frame of this protocol nothing is looked at."""
+        """Called with received data; it is discarded after an invalid frame."""
         if not self._discarding:
             super().data_received(data)
 
     def handle_ping(self) -> None:
-        """The peer asks for a sign of life, and gives one."""
+        """Answers a ping and counts it as a heartbeat of the peer."""
         super().handle_ping()
         self._heartbeat()
 
     def handle_pong(self, event: Frame) -> None:
-        """The peer gives a sign of life that nobody asked for (RFC 6455 §5.5.3), as .NET does: we send no pings."""
+        """Counts an unsolicited pong as a heartbeat (RFC 6455 §5.5.3). .NET sends them; the server itself sends no pings."""
         super().handle_pong(event)
         self._heartbeat()
 
@@ -71,18 +71,18 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self._link.heartbeats += 1
 
     def send_receive_event_to_app(self) -> None:
-        """A message is complete."""
+        """Passes a complete message to the application."""
         if self.read_paused or self.queue.qsize() >= _MESSAGES_AHEAD:
             super().send_receive_event_to_app()
             return
-        # Not told so, uvicorn would pause behind each message and resume once it is taken: two system calls for every one.
+        # Otherwise uvicorn would pause reading after each message and resume when it is taken: two system calls per message.
         self.read_paused = True
         super().send_receive_event_to_app()
         self.read_paused = False
 
     def handle_parser_exception(self) -> None:
-        """The peer broke the protocol, or sent a frame that is too large."""
-        # Closed while more of it is on its way, TCP would reset the connection, and the peer not see the code.
+        """Called when the peer violates the protocol, or sends a frame that is too large."""
+        # If the connection closed while more data arrives, TCP would reset it, and the peer would not see the close code.
         self._discarding = True
         closed = self.conn.close_sent
         assert closed is not None
@@ -95,18 +95,18 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.close_timer = self.loop.call_later(_LINGER_SECONDS, self.transport.close)
 
     def on_task_complete(self, task: asyncio.Task[None]) -> None:
-        """The application is done: what it sent has a little time left."""
+        """Called when the application is done; what it sent may still be written for a short time."""
         super().on_task_complete(task)
-        # Its own `close` waits until all is written, which a peer that does not read never lets happen.
+        # uvicorn's own `close` waits until everything is written, which never happens if the peer does not read.
         self.loop.call_later(_LINGER_SECONDS, self.transport.abort)
 
 
 SERVER_OPTIONS: Mapping[str, Any] = {
     "ws": WebSocketProtocol,
     "ws_max_size": MAX_FRAME_BYTES,
-    # A peer whose audio waits for Kafka is not read, so its pongs are not either: doors look for idle peers themselves.
+    # While audio waits for Kafka the peer is not read, nor are its pongs. So doors detect idle peers themselves.
     "ws_ping_interval": None,
-    # Audio does not shrink, and each connection would have a compressor's memory.
+    # Audio does not compress well, and each connection would need memory for a compressor.
     "ws_per_message_deflate": False,
 }
 """Options of `uvicorn.Config` for `steno.chassis.Wiring.server_options`."""

@@ -146,7 +146,7 @@ async def test_the_openapi_document_is_the_served_one(client: httpx.AsyncClient)
 async def test_captions_before_kafka_is_there(client: httpx.AsyncClient) -> None:
     """While nothing can be followed the answer is to try again; a cursor that is none is refused, and that of an end ends."""
     path = "/v1/calls/call-1/captions"
-    assert "is away" in assert_problem(await client.get(path), 503)
+    assert "is unreachable" in assert_problem(await client.get(path), 503)
     assert "the id of the last event" in assert_problem(await client.get(path, params={"cursor": "x"}), 404)
     assert "the id of the last event" in assert_problem(await client.get(path, headers={"Last-Event-ID": "x"}), 404)
     assert (await client.get(path, headers={"Last-Event-ID": "1-2-3-4-end"})).status_code == 204

@@ -63,7 +63,9 @@ class _Application:
 
 
 async def _connected(application: _Application, link: Connection | None = None) -> tuple[WebSocketProtocol, _Transport]:
-    protocol = WebSocketProtocol(uvicorn.Config(application, **SERVER_OPTIONS), ServerState(), {"connection": link})
+    protocol = WebSocketProtocol(
+        uvicorn.Config(application, log_config=None, **SERVER_OPTIONS), ServerState(), {"connection": link}
+    )
     transport = _Transport()
     protocol.connection_made(transport)
     protocol.data_received(_UPGRADE)

@@ -17,7 +17,7 @@ def stream_door(keys: ApiKeys) -> DoorFactory:
                 401,
                 "no API key was sent; send one as `Authorization: Bearer KEY` or `X-Api-Key: KEY`"
                 if key is None
-                else "the API key is not one of this service; ask its operator for one",
+                else "the API key is not valid for this service; ask its operator for one",
             )
         return Entered(door=StreamDoor(), caller=caller, holds=lambda: keys.holds(caller))
 
