@@ -1,8 +1,8 @@
-"""The Kafka kernel: a producer that loses nothing, consumers fit for work of any length, and the topics of the catalogue.
+"""The Kafka kernel: a producer that loses no record, consumers for work of any length, and the topics of the catalogue.
 
-What is named here is what a service may use, with two modules that need no Kafka client, so that the domain of a service may
-import them: `steno.kafka.messages` (what a handler is given) and `steno.kafka.errors`. Every other module of this package is
-the kernel's own; an import contract holds services to that.
+Services use the names exported here, and two modules that need no Kafka client, so that the domain of a service may import
+them: `steno.kafka.messages` (what a handler gets) and `steno.kafka.errors`. All other modules are private to this package;
+an import contract enforces that.
 """
 
 from steno.kafka.client import client_options

@@ -1,4 +1,4 @@
-"""Keeps a member's partitions: what was read of each, what may be committed, what must pause, how far each lags."""
+"""The partitions assigned to a consumer: what was read of each, what may be committed, which must pause, how far each lags."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,10 +14,11 @@ from steno.kafka.offsets import OffsetTracker
 
 log = structlog.get_logger("steno.kafka.consumer")
 
-# Past records that are held others are taken: so many of a partition are held or wait for one that is, of so many bytes, ...
+# Records after a held one are still taken. A partition pauses when so many of its records, or bytes, are held or wait for a
+# held one, ...
 _MOST_HELD = 10_000
 _MOST_HELD_BYTES = 16 << 20
-# ... and so far is taken beyond the oldest of them, which a crash makes us do again.
+# ... or when so many records after the oldest held one were taken. A crash makes us do these again.
 _MOST_PAST_HELD = 100_000
 
 
@@ -27,8 +28,8 @@ class Assignment:
     def __init__(self, *, group: str, topics: Mapping[str, Topic], max_gap: int) -> None:
         """
         Args:
-            topics: The topics subscribed to, by their names on the cluster.
-            max_gap: Records of a partition taken beyond its lowest unfinished one before it pauses.
+            topics: The subscribed topics, by their names on the cluster.
+            max_gap: How many records of a partition are taken after its lowest unfinished one before it pauses.
         """
         self._group = group
         self._topics = topics
@@ -37,11 +38,11 @@ class Assignment:
 
     @property
     def topic_names(self) -> list[str]:
-        """The topics subscribed to, as they are called on the cluster."""
+        """The names of the subscribed topics on the cluster."""
         return list(self._topics)
 
     def add_polled(self, records: Mapping[TopicPartition, Sequence[RawMessage]]) -> Iterator[Job]:
-        """Marks polled records as under way and makes jobs of them."""
+        """Marks polled records as in progress and makes jobs of them."""
         for where, batch in records.items():
             partition = self._of(where, batch[0].offset)
             add = partition.tracker.add
@@ -50,7 +51,7 @@ class Assignment:
                 yield Job(partition=partition, raw=raw)
 
     def committable(self) -> dict[TopicPartition, int]:
-        """What may be committed and has not been."""
+        """The offsets that may be committed and have not been."""
         return {
             where: offset
             for where, partition in self._partitions.items()
@@ -58,13 +59,13 @@ class Assignment:
         }
 
     def committed(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """These offsets are on the broker now."""
+        """Records that the broker has these offsets."""
         for where, offset in offsets.items():
             if where in self._partitions:
                 self._partitions[where].committed = offset
 
     def pause(self, client: AIOKafkaConsumer, *, everything: bool) -> None:
-        """Lets the client fetch where there is room, and nowhere else."""
+        """Pauses the partitions that are full and resumes the others."""
         paused = client.paused()
         wanted = {where for where in client.assignment() if everything or self._is_full(where, where in paused)}
         if wanted != paused:
@@ -72,7 +73,7 @@ class Assignment:
             client.resume(*(paused - wanted))
 
     def clear(self) -> None:
-        """The partitions are taken away; what is left of them counts for nothing any more."""
+        """Removes all partitions, which were revoked; unfinished records of them are ignored from now on."""
         for where, partition in self._partitions.items():
             partition.revoked = True
             for gauge in (metrics.LAG_RECORDS, metrics.LAG_SECONDS):
@@ -100,11 +101,11 @@ class Assignment:
 
     @property
     def held_up(self) -> bool:
-        """Whether nothing more is taken of a partition because of what is held of it."""
+        """Whether a partition is paused because too much of it is held."""
         return any(_is_held_up(partition) for partition in self._partitions.values())
 
     def _is_full(self, where: TopicPartition, paused: bool) -> bool:
-        # A paused partition resumes only when half of the gap is free: aiokafka drops what it has prefetched at each pause.
+        # A paused partition resumes only when half of the gap is free, because aiokafka drops prefetched records at each pause.
         partition = self._partitions.get(where)
         if partition is None:
             return False

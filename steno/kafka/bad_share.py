@@ -1,12 +1,12 @@
-"""Measures the share of unusable records on a topic, for a metric and a warning in the log; it stops nothing. Pure."""
+"""Measures the share of unusable records on a topic, for a metric and a warning in the log only. Pure."""
 
 from collections import deque
 
 WINDOW = 1000
-"""The share is taken of so many records, the last ones."""
+"""How many of the last records the share is computed from."""
 
 ENOUGH = 100
-"""Of fewer nothing is said."""
+"""With fewer records there is no warning."""
 
 MUCH = 0.5
 LITTLE = 0.25
@@ -18,16 +18,16 @@ class BadShare:
     def __init__(self) -> None:
         self._window: deque[bool] = deque(maxlen=WINDOW)
         self._bad = 0
-        #: Whether most records are unusable: from half of them on, until it is a quarter or less.
+        #: Whether most records are unusable. It becomes true at half of them, and false again at a quarter.
         self.mostly_bad = False
 
     @property
     def share(self) -> float:
-        """The share, from 0 to 1; 0 before anything has come."""
+        """The share, from 0 to 1; 0 before the first record."""
         return self._bad / len(self._window) if self._window else 0.0
 
     def note(self, bad: bool) -> bool:
-        """A record has come; True where `mostly_bad` changed with it."""
+        """Counts a record; returns whether it changed `mostly_bad`."""
         window = self._window
         if len(window) == WINDOW:
             self._bad -= window[0]

@@ -1,15 +1,15 @@
-"""Options that all Kafka clients of a process share: where the brokers are and how to sign in."""
+"""The connection options that all Kafka clients of a process share: addresses and authentication."""
 
 from typing import Any
 
 from aiokafka.helpers import create_ssl_context
 
-from steno.kafka import header_names  # noqa: F401 - for whoever consumes
+from steno.kafka import header_names  # noqa: F401 - patches aiokafka for consumers
 from steno.settings import KafkaSettings
 
 
 def client_options(kafka: KafkaSettings) -> dict[str, Any]:
-    """Keyword arguments for any aiokafka client: bootstrap servers, protocol, sign-in."""
+    """Returns the keyword arguments for any aiokafka client: bootstrap servers, protocol, authentication."""
     options: dict[str, Any] = {
         "bootstrap_servers": kafka.bootstrap_servers,
         "security_protocol": kafka.security_protocol,

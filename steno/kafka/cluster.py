@@ -1,4 +1,4 @@
-"""The Kafka cluster of an installation as one service uses it: what each of the service's Kafka clients is made from."""
+"""The settings, codec and producer that all Kafka clients of a service share."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -14,30 +14,30 @@ from steno.settings import KafkaSettings, ServiceSettings, TopicSettings
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cluster:
-    """Everything that the Kafka clients of one process have in common."""
+    """The settings, codec and producer that the Kafka clients of a process share."""
 
-    #: Where the brokers are and how to sign in.
+    #: Addresses of the brokers, and authentication.
     kafka: KafkaSettings
-    #: How topics and groups are named on the cluster.
+    #: Prefix of topics and groups on the cluster, and partitions.
     topics: TopicSettings
     codec: Codec
-    #: Sends the records of this process; whoever builds the cluster stops it at the end.
+    #: Sends the records of this process. The owner of the cluster must stop it.
     producer: Producer
-    #: Takes the records that this service cannot process.
+    #: Receives the records that this service cannot process.
     dead_letters: DeadLetters
-    #: The service that this process belongs to, which its groups are named after.
+    #: Name of the service, which is a part of the names of its groups.
     service: str
-    #: Name of this process among the replicas of its service, the same after a restart.
+    #: Name of this process among the replicas of its service; it must be the same after a restart.
     instance: str
-    #: How long running work may take to finish at `stop` and when partitions are taken back.
+    #: How long running work may take to finish at `stop`, and when partitions are revoked.
     drain_seconds: float
 
     @classmethod
     async def connect(cls, settings: ServiceSettings, *, linger_ms: int = LINGER_MS) -> Self:
-        """The cluster of a service, by its settings. It does not need Kafka to be there.
+        """Makes the cluster object of a service from its settings. Kafka need not be reachable.
 
         Args:
-            linger_ms: How long a record may wait for others to be sent with it.
+            linger_ms: How long a record may wait to be sent in one batch with others.
         """
         return cls.of(
             settings.kafka,
@@ -61,7 +61,7 @@ class Cluster:
         drain_seconds: float = 30.0,
         linger_ms: int = LINGER_MS,
     ) -> Self:
-        """A cluster with a producer and dead letters of its own; nothing is connected before it is used."""
+        """Makes a cluster object with its own producer and dead letters; they connect at their first use."""
         producer = Producer(kafka, topics, codec, source=service, linger_ms=linger_ms)
         return cls(
             kafka=kafka,
@@ -79,5 +79,5 @@ class Cluster:
         return topic_name(self.topics, topic)
 
     def group_name(self, suffix: str = "") -> str:
-        """The whole name of a consumer group of this service; `suffix` tells its groups apart where it has several."""
+        """Returns the full name of a consumer group of this service; `suffix` distinguishes several groups."""
         return f"{self.topics.prefix}{self.service}{suffix and '-'}{suffix}"

@@ -1,8 +1,8 @@
-"""The commits of one consumer: one at a time, and each of them judged, however late its answer comes.
+"""Commits the offsets of one consumer: one commit at a time, whose result is always checked, however late it comes.
 
-aiokafka keeps a commit until the broker answers, and goes on with it when whoever asked for it waits no longer: while a broker
-stands still, a commit each second would pile up, and each would fail into nobody's hands when the broker is back. A commit that
-arrives late is still true: it says what was done, and that stays done.
+aiokafka continues a commit until the broker answers, also after its caller has stopped waiting. While a broker hangs, a commit
+each second would therefore pile up, and nobody would see their failures when the broker is back. A commit that arrives late is
+still correct, since the records below its offset are done.
 """
 
 import asyncio
@@ -19,12 +19,12 @@ log = structlog.get_logger("steno.kafka.consumer")
 
 
 class Commits:
-    """Commits what an assignment says is done."""
+    """Commits the offsets that an assignment reports as done."""
 
     def __init__(self, *, group: str, assignment: Assignment, watchdog: Watchdog, patience_seconds: float) -> None:
         """
         Args:
-            patience_seconds: How long `commit` waits for the broker's answer; what is unanswered then stays under way.
+            patience_seconds: How long `commit` waits for the broker's answer; without an answer the commit stays in progress.
         """
         self._group = group
         self._assignment = assignment
@@ -35,14 +35,14 @@ class Commits:
         self._under_way: asyncio.Task[None] | None = None
 
     async def commit(self, client: AIOKafkaConsumer) -> bool:
-        """Commits what is done; False when the partitions are no longer ours.
+        """Commits what is done; returns False if the partitions no longer belong to this consumer.
 
         Raises:
-            aiokafka.errors.KafkaError: this commit, or one before it that was still under way, failed for good.
+            aiokafka.errors.KafkaError: this commit, or an earlier one still in progress, failed for good.
         """
         try:
             async with asyncio.timeout(self._patience_seconds), self._turn:
-                # What an earlier one says of the partitions, the next one says again if it still holds.
+                # The result of an earlier commit is ignored: if the partitions are lost, the next commit finds out too.
                 await self._settle()
                 self._offsets = self._assignment.committable()
                 if not self._offsets:
@@ -56,14 +56,14 @@ class Commits:
             return True
 
     async def abandon(self) -> None:
-        """Gives up a commit under way; called when the client is closed."""
+        """Cancels a commit in progress; called when the client is closed."""
         if self._under_way is not None:
             self._under_way.cancel()
             await asyncio.wait([self._under_way])
             self._under_way = None
 
     async def _settle(self) -> bool:
-        """Waits for the commit under way and judges it; False when it was refused."""
+        """Waits for the commit in progress; returns False if it was refused."""
         if self._under_way is None:
             return True
         if not self._under_way.done():

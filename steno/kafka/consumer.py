@@ -1,9 +1,9 @@
-"""The consumer: work of any length on the messages of a group's topics, at least once each.
+"""A consumer whose handler may take any time for a message; each message is handled at least once.
 
-It keeps polling while work is under way (aiokafka's idle clock would put it out of the group otherwise), pauses when it is
-full, lets work finish in any order, and commits, per partition, the lowest offset that is not done. When its partitions are
-taken back it lets running work finish up to a limit, commits, and cancels the rest, which whoever comes next does again.
-Nothing but `OffsetTracker` decides what is committed, so a commit is a true statement whenever it arrives.
+It polls while handlers run (without polls aiokafka would leave the group), pauses when it is full, lets messages finish in any
+order, and commits, per partition, the lowest offset that is not done. When partitions are revoked it lets running handlers
+finish up to a time limit, commits, and cancels the rest, which the next owner handles again. Only `OffsetTracker` decides what
+is committed, so a commit is correct whenever it arrives.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ from steno.kafka.processing import GiveUp, RecordProcessor
 from steno.kafka.worker_pool import WorkerPool
 from steno.retry import RetryPolicy
 
-_LINE = 256
+_QUEUE_LENGTH = 256
 
 
 class Consumer(GroupMember):
@@ -44,9 +44,9 @@ class Consumer(GroupMember):
         Args:
             handler: Does the work; see `steno.kafka.messages.Handler` for its contract.
             concurrency: Messages handled at once.
-            group: What tells this group from others of the service; see `Cluster.group_name`.
-            give_up: Told of messages that go to dead letters for a fault of ours.
-            max_gap: Messages of one partition taken beyond its lowest unfinished one: how much a crash makes it do again.
+            group: Suffix that distinguishes this group from others of the service; see `Cluster.group_name`.
+            give_up: Called for messages that go to dead letters after an unexpected error.
+            max_gap: How many messages of a partition are taken after its lowest unfinished one; a crash repeats at most these.
         """
         if not subscribe or any(not topic.records for topic in subscribe):
             raise ValueError("subscribe to at least one topic, and to topics whose records the catalogue names")
@@ -68,7 +68,9 @@ class Consumer(GroupMember):
             try_again=lambda job: self._pool.try_again(job),
             give_up=give_up,
         )
-        self._pool = WorkerPool(concurrency=concurrency, line=max(_LINE, concurrency), attempt=self._processor, fail=self._fail)
+        self._pool = WorkerPool(
+            concurrency=concurrency, queue_length=max(_QUEUE_LENGTH, concurrency), attempt=self._processor, fail=self._fail
+        )
 
     async def _fetch(self, client: AIOKafkaConsumer) -> Mapping[TopicPartition, Sequence[RawMessage]]:
         has_room = await self._pool.wait_for_room(POLL_SECONDS)

@@ -1,14 +1,14 @@
-"""Dead letters: the original bytes of what could not be processed, with where it came from and why in the headers.
+"""Sends messages that cannot be processed to the topic of dead letters, with their origin and the error in headers.
 
-| header | holds |
+| header | content |
 |---|---|
-| `steno-origin-topic`, `steno-origin-partition`, `steno-origin-offset` | where it stood |
-| `steno-error-class`, `steno-error-message` | what programs match on; what a person reads |
+| `steno-origin-topic`, `steno-origin-partition`, `steno-origin-offset` | the origin of the message |
+| `steno-error-class`, `steno-error-message` | the error, for programs and for a person |
 | `steno-attempts` | how often it was tried |
-| `steno-service` | who gave it up |
-| `steno-left-out` | what Kafka did not take of it: its key, value and headers then stand at its origin only |
+| `steno-service` | the service that gave it up |
+| `steno-left-out` | what is missing if Kafka refused the message: its key, value and headers are at the origin only |
 
-Key, value and the headers it came with are kept, so that it can be sent again as it was.
+Key, value and original headers are unchanged, so the message can be sent again as it was.
 """
 
 import time
@@ -32,12 +32,12 @@ _BRIEF_MESSAGE = 200
 
 
 def error_class(error: BaseException) -> str:
-    """What programs match on: the class of an error of ours, `unexpected` for any other."""
+    """Returns the error class, on which programs match: that of a `StenoError`, `unexpected` for any other error."""
     return error.error_class if isinstance(error, StenoError) else "unexpected"
 
 
 class DeadLetters:
-    """Sends messages to dead letters for a service."""
+    """Sends a service's messages to dead letters."""
 
     def __init__(self, producer: Producer, service: str) -> None:
         self._producer = producer
@@ -45,14 +45,14 @@ class DeadLetters:
         self._log_limiter = LogLimiter()
 
     def owns(self, topic: Topic) -> bool:
-        """Whether it is this service that sends unreadable records of a topic to dead letters, so that each is there once."""
+        """Whether this service sends unreadable records of a topic to dead letters. One service per topic does."""
         return topic.bad_records_to == self._service
 
     async def put(self, raw: RawMessage, error: BaseException, attempts: int) -> None:
         """Sends a message to dead letters; returns when all replicas have it.
 
         Raises:
-            KafkaUnavailable: it is not known to be safe; the message must not count as done.
+            KafkaUnavailable: the dead letter may be lost, so the message must not count as done.
         """
         reason = f"{type(error).__name__}: {error}"
         added: dict[str, Any] = {
@@ -65,7 +65,7 @@ class DeadLetters:
             "service": self._service,
         }
         kept: list[tuple[str, Any]] = [(name, value) for name, value in raw.headers if not name.startswith(_PREFIX)]
-        # aiokafka sends nothing that has neither key nor value.
+        # aiokafka refuses a message with neither key nor value.
         value = b"" if raw.key is None and raw.value is None else raw.value
         try:
             await self._producer.send_raw(DEAD_LETTERS, key=raw.key, value=value, headers=[*kept, *_headers(added)])
@@ -87,9 +87,9 @@ class DeadLetters:
         )
 
     async def _put_outline(self, raw: RawMessage, added: dict[str, Any], refusal: RecordRefused) -> None:
-        """Says at least where a message stands that Kafka does not take as a dead letter.
+        """Sends a dead letter with only the origin of a message, after Kafka refused the whole message.
 
-        Where not even that is taken the log has it, and no other message waits for this one.
+        If Kafka refuses that too, it is only logged, so that no other message waits for this one.
         """
         size = len(raw.key or b"") + len(raw.value or b"")
         outline = {
@@ -106,5 +106,5 @@ class DeadLetters:
 
 
 def _headers(added: dict[str, Any]) -> Headers:
-    # Reasons repeat what others wrote, lone surrogates among it.
+    # Error messages quote input, which may contain lone surrogates.
     return [(_PREFIX + name, str(value).encode("utf-8", "backslashreplace")) for name, value in added.items()]

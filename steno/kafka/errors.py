@@ -1,18 +1,18 @@
-"""What can go wrong between this process and Kafka, named by what the caller should do. Pure.
+"""The errors of the Kafka kernel. Pure.
 
 ```
 StenoError
 ├── Retryable
-│   ├── KafkaUnavailable   the broker did not take it, or not in time; the same call may work later
-│   └── FollowerTooSlow    begin to follow anew, from where it stopped
+│   ├── KafkaUnavailable   the broker refused or did not answer; the same call may succeed later
+│   └── FollowerTooSlow    start following again, from the last message
 ├── Permanent
-│   ├── RecordRefused      the broker will never take this record (too large, not valid)
+│   ├── RecordRefused      the broker will never accept this record (too large, not valid)
 │   └── WrongRecord        the record does not belong on its topic
-├── NewerRecord            a service of ours of a newer version wrote it: upgrade this one; held until then
-├── TopicMismatch          an operator must act: a topic is not as the settings say
-└── ConsumerEnded          end the process; whoever supervises it starts a new one
-    ├── DuplicateInstance  two processes work under one name: give each its own
-    └── ConsumerStuck      no progress that only a new start will bring back
+├── NewerRecord            a newer version of our services wrote it: it is held until this service is upgraded
+├── TopicMismatch          an operator must act: a topic does not match the settings
+└── ConsumerEnded          the process must end; its supervisor starts a new one
+    ├── DuplicateInstance  two processes have the same instance name
+    └── ConsumerStuck      no progress, which only a restart can resolve
 ```
 """
 
@@ -22,31 +22,31 @@ from steno.errors import Permanent, Retryable, StenoError
 
 
 class KafkaUnavailable(Retryable):
-    """Kafka did not do what was asked, and may do it later."""
+    """Kafka did not do what was requested, but may do it later."""
 
     error_class: ClassVar[str] = "kafka_unavailable"
 
 
 class FollowerTooSlow(Retryable):
-    """More messages wait for a follower than it may leave lying; it is followed no more."""
+    """More messages wait for a follower than its limit; it gets no more."""
 
     error_class = "follower_too_slow"
 
 
 class RecordRefused(Permanent):
-    """Kafka will never take this record."""
+    """Kafka will never accept this record."""
 
     error_class = "record_refused"
 
 
 class WrongRecord(Permanent):
-    """The record is not one that its topic carries."""
+    """The topic does not carry such records."""
 
     error_class = "wrong_record"
 
 
 class NewerRecord(StenoError):
-    """The schema is newer than this program, and the record is of one of our services: the fault is not the record's."""
+    """One of our services wrote the record with a schema that is newer than this program, so the record is not at fault."""
 
     error_class = "newer_record"
 
@@ -58,19 +58,19 @@ class NewerRecord(StenoError):
 
 
 class TopicMismatch(StenoError):
-    """A topic is not as the settings of this installation say it is."""
+    """A topic does not match the settings of this installation."""
 
     error_class = "topic_mismatch"
 
 
 class ConsumerEnded(StenoError):
-    """The consumer cannot go on; the process is to end and be started again."""
+    """The consumer cannot continue; the process must be restarted."""
 
     error_class = "consumer_ended"
 
 
 class DuplicateInstance(ConsumerEnded):
-    """Another process works under the same instance name, and the two put each other out of the group."""
+    """Another process has the same instance name, and the two exclude each other from the group."""
 
     error_class = "duplicate_instance"
 

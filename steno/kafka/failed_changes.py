@@ -1,4 +1,4 @@
-"""Changes of a followed table that could not be applied, and when each is tried again: of each key the newest. Pure."""
+"""Keeps the failed changes of a followed table, the newest of each key, and the time of each retry. Pure."""
 
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from steno.retry import RetryPolicy
 
 Change = Callable[[], Awaitable[None]]
-"""Applies what a record says of its key."""
+"""Applies a record to its key."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -18,12 +18,12 @@ class _Failed:
 
 
 class FailedChanges:
-    """Changes that failed, by key; each time one waits twice as long, up to ten minutes, and none is ever given up."""
+    """Failed changes, by key. The wait doubles at each failure, up to ten minutes; no change is ever given up."""
 
     def __init__(self, *, first_seconds: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
         """
         Args:
-            first_seconds: How long a change waits at first.
+            first_seconds: How long a change waits after its first failure.
             clock: Seconds of a monotonic clock.
         """
         self._retry = RetryPolicy(first_seconds=first_seconds, longest_seconds=600)
@@ -35,15 +35,15 @@ class FailedChanges:
         return bool(self._failed)
 
     def __iter__(self) -> Iterator[str]:
-        """The keys of which a change waits."""
+        """The keys with a waiting change."""
         return iter(self._failed)
 
     def __contains__(self, key: str) -> bool:
-        """Whether a change of this key waits."""
+        """Whether a change of a key waits."""
         return key in self._failed
 
     def add(self, key: str, change: Change) -> float:
-        """Adds a change that failed, in place of an older one of its key; returns the seconds until it is tried again."""
+        """Adds a failed change, in place of an older one of its key; returns the seconds until its retry."""
         before = self._failed.get(key)
         attempts = 1 if before is None else before.attempts + 1
         seconds = self._retry.after(attempts)
@@ -51,10 +51,10 @@ class FailedChanges:
         return seconds
 
     def discard(self, key: str) -> None:
-        """Forgets the change of a key: a newer one was applied."""
+        """Removes the change of a key, since a newer one was applied."""
         self._failed.pop(key, None)
 
     def due(self) -> list[tuple[str, Change]]:
-        """The changes that are to be tried again now."""
+        """The changes whose retry is due."""
         now = self._clock()
         return [(key, failed.change) for key, failed in self._failed.items() if failed.due <= now]

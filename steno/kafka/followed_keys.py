@@ -1,7 +1,7 @@
-"""Follows keys: hands every message of some topics, as it comes, to those who follow its key (live captions, say).
+"""Passes new messages of some topics to the followers of their keys, for example live captions.
 
-There is no group, so every process sees everything, and nothing is committed. What came before one began to follow is read
-with `read_range`, up to `FollowedKey.positions`; the two together are every message once.
+There is no consumer group, so every process reads all messages and nothing is committed. A follower reads older messages with
+`read_range`, up to `FollowedKey.positions`; so it gets every message once.
 """
 
 import asyncio
@@ -28,17 +28,17 @@ log = structlog.get_logger("steno.kafka.followed_keys")
 _POLL_SECONDS = 0.2
 
 _GATHER_SECONDS = 0.02
-"""How long messages gather before more are fetched: a fetch for each would cost more than they do."""
+"""How long messages collect before the next fetch, since a fetch per message would be too expensive."""
 
 _UNFOLLOWED_SECONDS = 0.5
-"""The same while nobody follows; whoever begins to is given at once what has gathered."""
+"""The same while there is no follower; a new follower ends the wait."""
 
 
 class FollowedKey:
-    """The messages of one key from when it began to be followed: an async iterator that ends when `FollowedKeys` is stopped."""
+    """The messages of one key since the follower started: an async iterator that ends when `FollowedKeys` is stopped."""
 
     def __init__(self, key: str, *, positions: Mapping[str, int], limit: int, codec: Codec) -> None:
-        #: By the names of the topics in the catalogue: the offset from which it follows, in the partition of its key.
+        #: The offset at which the follower started, in the partition of its key, by the catalogue name of the topic.
         self.positions = positions
         self._key = key
         self._limit = limit
@@ -49,7 +49,7 @@ class FollowedKey:
         self._ended = False
 
     def put(self, topic: Topic, raw: RawMessage) -> None:
-        """A message has come; `FollowedKeys` calls this and never waits."""
+        """Adds a message without waiting; `FollowedKeys` calls this."""
         if len(self._waiting) >= self._limit:
             self._too_slow = True
             self._waiting.clear()
@@ -58,7 +58,7 @@ class FollowedKey:
         self._news.set()
 
     def end(self) -> None:
-        """Nothing more comes."""
+        """Ends the iterator after the messages that wait."""
         self._ended = True
         self._news.set()
 
@@ -66,11 +66,11 @@ class FollowedKey:
         return self
 
     async def __anext__(self) -> Message:
-        """The next message; what is no record of its topic is left out and logged.
+        """Returns the next message; unreadable ones are skipped and logged.
 
         Raises:
-            FollowerTooSlow: too many have come since the last one was asked for.
-            Retryable: the registry that may know the schema of the message did not answer; it may be asked for again.
+            FollowerTooSlow: too many messages wait.
+            Retryable: the schema registry did not answer; the call may be repeated.
         """
         while True:
             if self._too_slow:
@@ -90,7 +90,7 @@ class FollowedKey:
 
 
 class FollowedKeys:
-    """Reads all partitions of some topics from their ends on; a component of a service (`run`, `stop`)."""
+    """Reads all partitions of some topics from their current ends; a component of a service (`run`, `stop`)."""
 
     def __init__(self, cluster: Cluster, subscribe: Sequence[Topic]) -> None:
         self._cluster = cluster
@@ -113,22 +113,22 @@ class FollowedKeys:
                 following.end()
 
     async def stop(self) -> None:
-        """Ends what is followed, and lets `run` return."""
+        """Ends all followers, and lets `run` return."""
         self._stopping.set()
 
     def ready(self) -> bool:
-        """Whether it knows from where it reads, so that keys can be followed."""
+        """Whether keys can be followed, because the current ends of the partitions are known."""
         return bool(self._positions) and not self._stopping.is_set()
 
     @contextmanager
     def follow(self, key: str, *, limit: int = 1000) -> Iterator[FollowedKey]:
-        """The messages of a key from now on, inside the block.
+        """Follows a key inside the block.
 
         Args:
-            limit: So many may wait for whoever follows.
+            limit: How many messages may wait for the follower.
 
         Raises:
-            KafkaUnavailable: it has not reached Kafka yet, or is stopped.
+            KafkaUnavailable: Kafka has not been reached yet, or this component is stopped.
         """
         if not self.ready():
             raise KafkaUnavailable("nothing can be followed yet: Kafka has not been reached since this process started")
@@ -184,13 +184,13 @@ class FollowedKeys:
 async def read_range(
     cluster: Cluster, topic: Topic, partition: int, *, key: str, start: int, end: int
 ) -> AsyncIterator[Message]:
-    """The messages of a key in one partition, from the offset `start` up to and without `end` (at most the end as of now).
+    """Reads the messages of a key in one partition, from offset `start` to before `end` (which must not be in the future).
 
-    What is no record of the topic is left out and logged.
+    Unreadable messages are skipped and logged.
 
     Raises:
-        KafkaUnavailable: Kafka is away or silent.
-        Retryable: the registry that may know the schema of a message did not answer.
+        KafkaUnavailable: Kafka is unreachable or does not answer.
+        Retryable: the schema registry did not answer.
     """
     if start >= end:
         return
@@ -203,14 +203,14 @@ async def read_range(
 
 
 async def offset_at(cluster: Cluster, topic: Topic, partition: int, when: datetime) -> int:
-    """The first offset of a partition whose message was written at or after a moment; the end where there is none.
+    """Finds the first offset of a partition whose message was written at or after a time; the end if there is none.
 
     Raises:
-        KafkaUnavailable: Kafka is away.
+        KafkaUnavailable: Kafka is unreachable.
     """
     where = TopicPartition(cluster.topic_name(topic), partition)
     async with reader(cluster) as client:
-        # The end comes first: what is written while it is asked about lies behind it.
+        # The end is read first: messages written between the two requests must come after it.
         end: int = (await client.end_offsets([where]))[where]
         found = (await client.offsets_for_times({where: round(when.timestamp() * 1000)}))[where]
         return end if found is None else int(found.offset)

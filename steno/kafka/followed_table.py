@@ -1,8 +1,8 @@
-"""A compacted topic followed as a table: the newest record of each key, applied within seconds of every change.
+"""Applies a compacted topic to a table: the newest record of each key, within seconds of every change.
 
-What operators set at run time is such a topic (webhooks today). A service follows it without a group, so every process has the
-whole table. It is read from the beginning at each start, and again where the connection to Kafka was lost; so a change that
-was missed, or applied and not remembered, is applied then.
+Configuration that operators change at run time is such a topic (webhooks today). A service reads it without a consumer group,
+so every process has the whole table. It is read from the beginning at each start and whenever the connection to Kafka was
+lost, so that every missed change is applied then.
 """
 
 import asyncio
@@ -34,32 +34,32 @@ R_contra = TypeVar("R_contra", bound=Record, contravariant=True)
 
 
 class FollowedRows(Protocol[R_contra]):
-    """Where the rows of a followed table are kept; nothing of it is called at the same time.
+    """The store of the rows of a followed table. Its methods are called one at a time.
 
-    A row may be put or deleted again as it was: after a restart all of them are. `Retryable` has the call made again about each
-    second, and what follows waits. Any other exception is a fault of ours, which costs that row alone: it is tried again after
-    a while, until it succeeds or its key changes.
+    Calls must be idempotent: after a restart all of them are repeated. A call that raises `Retryable` is repeated about every
+    second, and later changes wait for it. Any other exception affects that row only: the call is repeated after a while, until
+    it succeeds or its key changes.
     """
 
     async def put(self, key: str, record: R_contra) -> None:
-        """The newest record of a key."""
+        """Stores the newest record of a key."""
 
     async def delete(self, key: str) -> None:
-        """The key is gone; it may not have been there."""
+        """Deletes the row of a key, if there is one."""
 
     async def keys(self) -> Collection[str]:
-        """The keys of the rows that are kept."""
+        """The keys of all rows."""
 
 
 class MemoryRows(Generic[R]):
-    """Rows in the memory of this process, for any task to read."""
+    """Rows in memory, which any task may read."""
 
     def __init__(self) -> None:
         self._rows: dict[str, R] = {}
 
     @property
     def newest(self) -> Mapping[str, R]:
-        """The newest record of each key, as of now."""
+        """The newest record of each key, now."""
         return MappingProxyType(self._rows)
 
     async def put(self, key: str, record: R) -> None:
@@ -73,9 +73,9 @@ class MemoryRows(Generic[R]):
 
 
 class FollowedTable(Generic[R]):
-    """Keeps rows as a compacted topic says; a component of a service (`run`, `stop`).
+    """Keeps rows up to date with a compacted topic; a component of a service (`run`, `stop`).
 
-    A record that is none of the topic is passed over and logged: what its key stood for is as it was.
+    An unreadable record is skipped and logged; the row of its key stays as it is.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class FollowedTable(Generic[R]):
     ) -> None:
         """
         Args:
-            record: The only record that the topic carries.
+            record: The type of all records on the topic.
         """
         if topic.cleanup != "compact" or tuple(topic.records) != (record.__name__,):
             raise ValueError(f"{topic.name} is no table of {record.__name__}: it must be compacted, and carry nothing else")
@@ -99,16 +99,16 @@ class FollowedTable(Generic[R]):
         self._record = record
         self._failed = failed or FailedChanges()
         self._stopping = asyncio.Event()
-        #: Set once all that the topic held at the start is applied.
+        #: Set once all that the topic contained at the start is applied.
         self.complete = asyncio.Event()
 
     async def run(self) -> None:
-        """Follows the topic until `stop`; while Kafka is away it waits.
+        """Follows the topic until `stop`; while Kafka is unreachable it waits.
 
         Raises:
-            ConsumerEnded: Kafka refuses the topic, to this user, say; the process is to start anew.
+            ConsumerEnded: Kafka refuses access to the topic, for example for lack of permission; the process must restart.
         """
-        # A change that is cancelled half-way is applied again at the next start.
+        # A change that is cancelled midway is applied again at the next start.
         await until_stopped(retry(self._follow, EACH_SECOND, failed=self._retrying), self._stopping)
 
     async def stop(self) -> None:
@@ -116,7 +116,7 @@ class FollowedTable(Generic[R]):
         self._stopping.set()
 
     def holds_nothing(self) -> bool:
-        """Whether all that was read is applied; False asks for a person, not for a restart."""
+        """Whether all that was read is applied. If not, a person must find out why; a restart does not help."""
         return not self._failed
 
     async def _follow(self) -> None:
@@ -136,9 +136,11 @@ class FollowedTable(Generic[R]):
                     await self._apply(key, change)
 
     async def _read_whole(self, client: AIOKafkaConsumer) -> Mapping[TopicPartition, int]:
-        """Applies the newest record of each key, and returns where to go on: older ones must not undo, even for a moment,
-        what is in force."""
-        # Before the topic is read: what another process puts from now on may be of a record behind the ends.
+        """Applies the newest record of each key, and returns the offsets to read on from.
+
+        Older records are not applied, since they would undo newer ones for a moment.
+        """
+        # Read before the topic: a row that another process stores later may be of a record after the ends.
         kept = set(await retry(self._rows.keys, EACH_SECOND, failed=self._retrying))
         newest: dict[bytes | None, RawMessage] = {}
         ends: dict[TopicPartition, int] = {}
@@ -148,7 +150,7 @@ class FollowedTable(Generic[R]):
         for raw in newest.values():
             await self._read(raw)
         if any(ends.values()):
-            # Compaction takes tombstones away in time: a key the topic knows nothing of was deleted meanwhile.
+            # Compaction removes tombstones after a while, so a key that is not on the topic any more was deleted.
             known = {raw.key.decode("utf-8", "replace") for raw in newest.values() if raw.key is not None}
             for key in (kept | set(self._failed)) - known:
                 await self._apply(key, partial(self._rows.delete, key))

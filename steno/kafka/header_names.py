@@ -1,7 +1,7 @@
-"""Records whose headers have names that are not UTF-8: such a name is read with escapes, where aiokafka fails for ever.
+"""Patches aiokafka to read header names that are not UTF-8, with escapes; importing this module patches every consumer.
 
-Kafka takes any bytes as the name of a header. aiokafka (0.13) raises `UnicodeDecodeError` amidst their batch, at each fetch
-anew: one such record would stand before all that follow it in its partition. Importing this module mends every consumer.
+Kafka accepts any bytes as the name of a header. aiokafka (0.13) raises `UnicodeDecodeError` in the middle of the batch, at each
+fetch again: one such record would block all records after it in its partition.
 """
 
 from collections.abc import Iterator
@@ -12,13 +12,13 @@ from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.memory_records import MemoryRecords
 
-# Before each batch stand its offset (8 bytes) and the length of what follows (4 bytes): Kafka protocol, record batch.
+# A batch begins with its offset (8 bytes) and the length of the rest (4 bytes): Kafka protocol, record batch.
 _LENGTH_AT = 8
 _PREFIX_BYTES = 12
 
 
 class _Lenient(bytes):
-    """Bytes of which every part decodes."""
+    """Bytes of which every slice can be decoded as text."""
 
     def __getitem__(self, at: SupportsIndex | slice) -> Any:
         found = super().__getitem__(at)
@@ -29,7 +29,7 @@ class _Lenient(bytes):
 
 
 class _Batch:
-    """A batch as aiokafka reads it, but for the names of headers."""
+    """A batch of aiokafka that decodes names of headers leniently."""
 
     def __init__(self, batch: Any, data: memoryview) -> None:
         self._batch = batch
@@ -49,7 +49,7 @@ class _Batch:
 
 
 class Records:
-    """What a fetch brought of one partition; stands in for aiokafka's `MemoryRecords`."""
+    """The fetched records of one partition; replaces aiokafka's `MemoryRecords`."""
 
     def __init__(self, data: bytes) -> None:
         self._data = memoryview(data)
@@ -60,7 +60,7 @@ class Records:
         return getattr(self._records, name)
 
     def next_batch(self) -> _Batch | None:
-        """The next whole batch; None where there is none."""
+        """Returns the next complete batch, or None."""
         batch = self._records.next_batch()
         if batch is None:
             return None

@@ -1,19 +1,19 @@
 """Decides whether a record that fails with an unexpected error goes to dead letters, or is held and retried. Pure.
 
-A handler that raises what nobody foresaw has met a record that it cannot bear, or it is broken, as is what it stands on. What
-goes through beside the record tells the two apart. Each record that is handled allows a few of its kind (the same type on the
-same topic) to be put aside, which is: sent to dead letters. Where nothing goes through that is soon used up, and what fails
-from then on is held: not done, not lost, tried again.
+An unexpected error means that either the record is special, or the handler fails for every record. The success of other records
+distinguishes the two cases. Each record that succeeds allows a few failed ones of its kind (the same type on the same topic) to
+go to dead letters. If no record succeeds, that allowance is soon used up, and further failed records are held: they are not
+done and not lost, and are tried again.
 
-| of a kind | what follows for one that has failed |
+| records of a kind | what happens with a failed one |
 |---|---|
-| something went through, and fewer than `ALONE` were put aside since | it is put aside |
-| nothing went through since | it is held |
-| some are held, nothing goes through | the oldest is tried again, after 1 s, 2 s, ... up to 60 s |
-| something goes through | those held are tried again: one, then two, four, ... as long as they go through |
+| one succeeded, and fewer than `ALONE` went to dead letters since | it goes to dead letters |
+| none succeeded since | it is held |
+| some are held, none succeeds | the oldest is tried again after 1 s, 2 s, ... up to 60 s |
+| one succeeds | the held ones are tried again: one, then two, four, ... as long as they succeed |
 
-What is held holds up nothing but its own key: others are fetched and handled beside it. So where somebody sends what hits a
-fault of ours, it is put aside as others go through; and of a fault that hits everything next to nothing is put aside.
+A held record delays only the records of its own key; others are fetched and handled. So records that trigger a fault of ours
+go to dead letters while others succeed, and a fault that affects all records sends almost none to dead letters.
 """
 
 from collections import deque
@@ -23,39 +23,39 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T", bound=Hashable)
 
-#: So many records of a kind may be put aside for a fault of ours for each one that went through before them.
+#: How many records of a kind may go to dead letters after each one that succeeded.
 ALONE = 3
-#: So many may be put aside by a process that has not seen one of their kind go through: what a restart costs at most.
+#: How many a process may send to dead letters before any of their kind succeeded: a restart costs at most these.
 AT_START = 2
-#: So many are tried again at once where those before them went through.
+#: How many are tried again at once, at most, while the earlier ones succeed.
 MOST_AT_ONCE = 256
 
 FIRST_SECONDS = 1.0
 LONGEST_SECONDS = 60.0
 
-#: Where what is held leaves no room for others, which may stand behind it, and that has lasted, one is put aside so often.
+#: If held records have blocked a partition for this long, one of them goes to dead letters at this interval.
 GIVEN_UP_AFTER_SECONDS = 600.0
 GIVEN_UP_EVERY_SECONDS = 60.0
 
 
 @dataclass(slots=True)
 class _Kind(Generic[T]):
-    """What is known of one kind of records."""
+    """The state of one kind of records."""
 
     credit: int = 0
     held: deque[T] = field(default_factory=deque)
-    #: Those being tried again.
+    #: The records being tried again.
     tried: set[T] = field(default_factory=set)
     at_once: int = 1
     wait_seconds: float = FIRST_SECONDS
     next_at: float = 0.0
-    #: Since when some have been held; None while none are.
+    #: The time since which some have been held; None while none are.
     since: float | None = None
     given_up_at: float = 0.0
 
 
 class HeldRecords(Generic[T]):
-    """What one consumer holds. Times are seconds of a monotonic clock."""
+    """The held records of one consumer. Times are seconds of a monotonic clock."""
 
     def __init__(self) -> None:
         self._kinds: dict[Hashable, _Kind[T]] = {}
@@ -63,16 +63,16 @@ class HeldRecords(Generic[T]):
 
     @property
     def counts(self) -> dict[Hashable, int]:
-        """How many records of each kind are held, those being tried again among them; 0 where none are any more."""
+        """The number of held records of each kind, including those being tried again; 0 if there are none any more."""
         return {kind: len(found.held) + len(found.tried) for kind, found in self._kinds.items()}
 
     def is_held(self, kind: Hashable) -> bool:
-        """Whether records of a kind are held now."""
+        """Whether records of a kind are held."""
         found = self._kinds.get(kind)
         return found is not None and found.since is not None
 
     def handled(self, kind: Hashable, record: T) -> None:
-        """A record went through."""
+        """Records that a record succeeded."""
         found = self._kinds.get(kind) or self._of(kind)
         found.credit = ALONE
         if found.since is None:
@@ -84,7 +84,7 @@ class HeldRecords(Generic[T]):
             self._look_whether_over(found)
 
     def may_be_put_aside(self, kind: Hashable) -> bool:
-        """Whether a record that has failed is to be put aside, which is counted here; else it is to be held."""
+        """Whether a failed record goes to dead letters, which uses up some allowance; otherwise it must be held."""
         found = self._of(kind)
         if found.credit:
             found.credit -= 1
@@ -95,20 +95,20 @@ class HeldRecords(Generic[T]):
         return False
 
     def put_aside(self, kind: Hashable, record: T) -> None:
-        """A record was put aside, or is nobody's any more."""
+        """Records that a record went to dead letters."""
         found = self._of(kind)
         found.at_once = 1
         found.tried.discard(record)
         self._look_whether_over(found)
 
     def discard(self, kind: Hashable, record: T) -> None:
-        """A record that is being tried again is one of another kind now."""
+        """Removes a record that was tried again and now belongs to another kind."""
         found = self._of(kind)
         found.tried.discard(record)
         self._look_whether_over(found)
 
     def hold(self, kind: Hashable, record: T, now: float) -> bool:
-        """Holds a record; True where it is the first of its kind."""
+        """Holds a record; returns whether it is the first of its kind."""
         found = self._of(kind)
         first = found.since is None
         if first:
@@ -117,7 +117,7 @@ class HeldRecords(Generic[T]):
             found.tried.remove(record)
             found.wait_seconds = min(2 * found.wait_seconds, LONGEST_SECONDS)
         else:
-            # It came while others were held already: they say when to try again.
+            # Others were held already; their retry time applies.
             found.held.append(record)
             return False
         found.at_once = 1
@@ -126,10 +126,10 @@ class HeldRecords(Generic[T]):
         return first
 
     def due(self, now: float, *, full: bool = False) -> list[T]:
-        """The records to be tried again now.
+        """Returns the records to be tried again now.
 
         Args:
-            full: What is held leaves no room for others.
+            full: Whether a partition is paused because of its held records.
         """
         due: list[T] = []
         for found in self._kinds.values():
@@ -145,7 +145,7 @@ class HeldRecords(Generic[T]):
         return due
 
     def forget(self, is_gone: Callable[[T], bool]) -> None:
-        """Lets go of the records that are nobody's any more."""
+        """Removes the records that no longer belong to this consumer."""
         for found in self._kinds.values():
             if found.since is not None:
                 found.held = deque(record for record in found.held if not is_gone(record))
@@ -153,7 +153,7 @@ class HeldRecords(Generic[T]):
                 self._look_whether_over(found)
 
     def clear(self) -> None:
-        """What was held is others' now; what went through still counts."""
+        """Removes all held records, which belong to other consumers now; earlier successes still count."""
         for found in self._kinds.values():
             found.held.clear()
             found.tried.clear()

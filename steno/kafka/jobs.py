@@ -1,4 +1,4 @@
-"""The records that a consumer works on, each with its partition, and what may become of an attempt at one. Pure."""
+"""The jobs of a consumer, each a record with its partition, and the outcomes of an attempt. Pure."""
 
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
@@ -12,55 +12,55 @@ from steno.kafka.offsets import OffsetTracker
 
 @dataclass(kw_only=True, slots=True, eq=False)
 class Partition:
-    """One partition while it is assigned to this consumer."""
+    """A partition that is assigned to this consumer."""
 
     topic: Topic
     tracker: OffsetTracker = field(default_factory=OffsetTracker)
-    #: What was committed last by this assignment.
+    #: The offset of the last commit in this assignment.
     committed: int | None = None
-    #: What a log handler says it will not need again: everything below it.
+    #: The offset below which a log handler needs no record again.
     settled: int | None = None
-    #: The lowest unfinished offset as last measured, and since when it has been that (seconds since 1970).
+    #: The lowest unfinished offset at the last measurement, and since when it has not changed (seconds since 1970).
     head: int = -1
     head_since: float = 0.0
-    #: Taken away: what is left of it is no longer ours to do.
+    #: Whether it was revoked; its unfinished records are then ignored.
     revoked: bool = False
-    #: Records that are held, those that wait for one of them, and those that wait alone; and the bytes of all these.
+    #: Number of records that are held, wait for a held one, or back off alone, and their bytes.
     held: int = 0
     held_bytes: int = 0
 
     def hold(self, job: "Job") -> None:
-        """A record of it is held, or waits for one that is."""
+        """Counts a record that is held, waits for a held one, or backs off alone."""
         self.held += 1
         self.held_bytes += job.bytes
 
     def release(self, job: "Job") -> None:
-        """It is not any more."""
+        """Ends the counting that `hold` began."""
         self.held -= 1
         self.held_bytes -= job.bytes
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
 class Job:
-    """One record under way."""
+    """One record in progress."""
 
     partition: Partition
     raw: RawMessage
     attempts: int = 0
-    #: What it holds, as the last attempt decoded it; None where it could not.
+    #: The message as the last attempt decoded it; None if decoding failed.
     message: Message | None = None
-    #: What kind of records it is one of, once it has failed by a fault of ours.
+    #: Its kind of records, once it has failed with an unexpected error.
     fault: Hashable = None
     #: Whether it was held.
     was_held: bool = False
-    #: Whether it backs off for what concerns no other record (`Retryable.of_record`).
+    #: Whether it backs off for a reason that concerns no other record (`Retryable.of_record`).
     alone: bool = False
-    #: Why it is to go to dead letters; set once that is decided.
+    #: The error for which it goes to dead letters, once that is decided.
     verdict: Exception | None = None
 
     @property
     def bytes(self) -> int:
-        """How large it is: key, value and headers."""
+        """The size of key, value and headers."""
         raw = self.raw
         headers = sum(len(name) + len(content or b"") for name, content in raw.headers)
         return len(raw.key or b"") + len(raw.value or b"") + headers
@@ -75,8 +75,8 @@ class Held(Enum):
 HELD: Final = Held.HELD
 
 Outcome = float | Literal[Held.HELD] | None
-"""What became of an attempt: None means done, a number of seconds means again after that long, `HELD` means again when the one
-that tried it says so."""
+"""The outcome of an attempt: None is done; a number is the seconds until the next attempt; `HELD` means that the processor will
+request the next attempt."""
 
 Attempt = Callable[[Job], Awaitable[Outcome]]
-"""Tries a job once."""
+"""Makes one attempt at a job."""

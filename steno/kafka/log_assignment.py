@@ -1,4 +1,4 @@
-"""Keeps the partitions of a log consumer: read from where their handler wants to begin, committed as far as it has settled."""
+"""The partitions of a log consumer: read from the offset that the handler chooses, committed up to the settled offset."""
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -6,32 +6,32 @@ from steno.kafka.assignment import Assignment
 
 
 class LogAssignment(Assignment):
-    """The partitions of one log consumer between two rebalances; each is paused until it is open."""
+    """The partitions of one log consumer between two rebalances; each is paused until it is opened."""
 
     def open(self, where: TopicPartition, begin: int) -> None:
-        """A partition may be fetched, from this offset on."""
+        """Opens a partition, which is fetched from this offset."""
         self._add(where, begin)
 
     def is_open(self, where: TopicPartition) -> bool:
-        """Whether a partition may be fetched."""
+        """Whether a partition is open and may be fetched."""
         return where in self._partitions
 
     def settle(self, where: TopicPartition, offset: int) -> None:
-        """Nothing below this offset is needed any more.
+        """Records that no record below an offset is needed again.
 
         Raises:
-            ValueError: not everything below it has been taken.
+            ValueError: not all records below it are finished.
         """
         partition = self._partitions[where]
         done = partition.tracker.committable
         if done is None or offset > done:
             raise ValueError(
-                f"partition {where.partition}: {offset} is said to be settled, but only what is below {done} is taken"
+                f"partition {where.partition}: the handler settled offset {offset}, but only records below {done} are finished"
             )
         partition.settled = max(offset, partition.settled or 0)
 
     def committable(self) -> dict[TopicPartition, int]:
-        """What is settled and has not been committed."""
+        """The settled offsets that have not been committed."""
         return {
             where: partition.settled
             for where, partition in self._partitions.items()
@@ -39,7 +39,7 @@ class LogAssignment(Assignment):
         }
 
     def is_filling(self, client: AIOKafkaConsumer) -> bool:
-        """Whether a partition is full that is not paused yet."""
+        """Whether a partition is full but not paused yet."""
         paused = client.paused()
         return any(where not in paused and self._is_full(where, False) for where in self._partitions)
 

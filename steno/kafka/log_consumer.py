@@ -1,12 +1,12 @@
-"""The log consumer: the records of a topic in order, by a handler that decides itself what may be committed.
+"""A consumer that reads partitions in order, with a handler that decides what may be committed.
 
-For work that carries state from record to record (a call's audio): each partition is read in its order, one record after
-another, and what is committed is what the handler says it will not need again, not what it was given last. Whoever has the
-partition next begins there and makes the state anew. A record taken is therefore given again after a crash or a rebalance,
-and effects must bear that.
+It is for work with state from record to record (a call's audio). The records of a partition are handled one after the other.
+The committed offset is not that of the last record, but the one below which the handler needs no record again. The next owner
+of the partition begins there and rebuilds the state. So after a crash or a rebalance records are handled again, and their
+effects must be idempotent.
 
-A handler may take its time: the poll loop goes on beside it with a bounded number of records waiting, so the member stays in
-its group however long a record takes.
+A handler may take any time for a record: meanwhile the poll loop continues, with a bounded number of waiting records, so the
+member stays in its group.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from steno.kafka.worker_pool import drain
 from steno.retry import RetryPolicy
 
 _WAITING = 500
-# A partition that was full is asked for more as soon as half of what waited is done: that is looked for so often.
+# A full partition resumes as soon as half of its waiting records are done, which is checked this often.
 _FULL_POLL_SECONDS = 0.02
 _MOMENT_SECONDS = 0.01
 
@@ -50,9 +50,9 @@ class LogConsumer(GroupMember):
         """
         Args:
             handler: Does the work; see `LogHandler` for its contract.
-            group: What tells this group from others of the service; see `Cluster.group_name`.
-            gather_seconds: How long the broker may gather messages before it hands them over. 0 hands over each at once: a
-                request for every few messages, which costs more than they do.
+            group: Suffix that distinguishes this group from others of the service; see `Cluster.group_name`.
+            gather_seconds: How long the broker may collect messages before it answers a fetch. With 0 it answers at once, so
+                there is a request for every few messages, which costs more than handling them.
         """
         if not subscribe.records:
             raise ValueError("subscribe to a topic whose records the catalogue names")
@@ -75,26 +75,25 @@ class LogConsumer(GroupMember):
         self._partitions: dict[int, LogPartition] = {}
 
     async def behind(self, partition: int) -> int | None:
-        """How many records of a partition are on the log, by what the broker says now, and were not taken yet; None where the
-        partition is not open here.
+        """Returns how many records of a partition are on the broker but not taken yet; None if it is not open here.
 
         Raises:
-            KafkaUnavailable: the broker does not say.
+            KafkaUnavailable: the broker does not answer.
         """
         found, client = self._partitions.get(partition), self._client
         if found is None or client is None or not self._log_assignment.is_open(found.where):
             return None
         try:
             ends: Mapping[TopicPartition, int] = await client.end_offsets([found.where])
-            # Where the client is, not what was taken last: transactions leave marks on the log that nobody is given.
+            # The position of the client, not the last taken offset: transaction markers are offsets without records.
             fetched: int = await client.position(found.where)
         except KafkaError as error:
-            raise KafkaUnavailable(f"where partition {partition} ends is not known: {error!r}") from error
+            raise KafkaUnavailable(f"the end of partition {partition} could not be read: {error!r}") from error
         return max(0, ends[found.where] - fetched) + found.waiting
 
-    def _dealt(self, assigned: set[TopicPartition]) -> None:
+    def _assigned(self, assigned: set[TopicPartition]) -> None:
         assert self._client is not None
-        # Nothing is fetched before the handler has said where it begins.
+        # Nothing is fetched before the handler has chosen where to begin.
         self._client.pause(*assigned)
         for where in assigned:
             partition = self._partitions[where.partition] = LogPartition(
@@ -108,7 +107,7 @@ class LogConsumer(GroupMember):
             partition.start(self._fail)
 
     async def _begin_at(self, where: TopicPartition, wanted: int | None) -> None:
-        """Has a partition read from the committed offset, or from one wanted that is lower and still there."""
+        """Opens a partition at the committed offset, or at a lower one that the handler wants and that still exists."""
         client = self._client
         assert client is not None
         try:
@@ -121,7 +120,7 @@ class LogConsumer(GroupMember):
             if not error.retriable:
                 raise
             raise KafkaUnavailable(
-                f"where partition {where.partition} of {where.topic} begins is not known: {error!r}"
+                f"the position in partition {where.partition} of {where.topic} could not be read: {error!r}"
             ) from error
         self._log_assignment.open(where, begin)
 
@@ -133,7 +132,7 @@ class LogConsumer(GroupMember):
 
     async def _fetch(self, client: AIOKafkaConsumer) -> Mapping[TopicPartition, Sequence[RawMessage]]:
         if self._log_assignment.is_filling(client):
-            # Pausing costs what has been fetched ahead: where taking is merely busy, a moment makes room.
+            # A pause drops prefetched records. If the handler is only busy, a short wait makes room without a pause.
             await asyncio.sleep(_MOMENT_SECONDS)
         self._assignment.pause(client, everything=False)
         seconds = _FULL_POLL_SECONDS if client.paused() else POLL_SECONDS
@@ -156,14 +155,14 @@ class LogConsumer(GroupMember):
         tasks = [partition.task for partition in self._partitions.values() if partition.task is not None]
         return await drain(tasks, seconds, grace_seconds=CANCEL_SECONDS)
 
-    async def _let_go(self) -> None:
-        await super()._let_go()
+    async def _release(self) -> None:
+        await super()._release()
         partitions, self._partitions = self._partitions, {}
         for partition in partitions.values():
             await partition.close()
 
     async def _commit(self) -> bool:
-        # What is settled from here on is committed the next time.
+        # Offsets settled from now on are committed the next time.
         for partition in self._partitions.values():
             partition.settle_soon()
         return await super()._commit()

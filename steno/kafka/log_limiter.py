@@ -1,13 +1,13 @@
-"""Rate limit for log lines that repeat: the first few of a kind are logged, then one every so many seconds. Pure."""
+"""Rate limit for repeated log lines: the first few of a kind are logged, then one per interval. Pure."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass
 
 AT_FIRST = 10
-"""So many of a kind are logged, each."""
+"""How many of a kind are all logged."""
 
 EVERY_SECONDS = 10.0
-"""Then one in so long; a kind that was quiet for so long begins anew."""
+"""The interval after that. A kind without lines for this long starts again."""
 
 _MOST_KINDS = 1000
 
@@ -20,15 +20,15 @@ class _Line:
 
 
 class LogLimiter:
-    """Says of each line whether it is to be logged. Times are seconds of a monotonic clock."""
+    """Decides for each line whether it is logged. Times are seconds of a monotonic clock."""
 
     def __init__(self, *, at_first: int = AT_FIRST) -> None:
-        """`at_first`: so many of a kind are logged, each."""
+        """`at_first`: how many of a kind are all logged."""
         self._at_first = at_first
         self._lines: dict[Hashable, _Line] = {}
 
     def left_out(self, kind: Hashable, now: float) -> int | None:
-        """How many lines of this kind were left out since the last one that was logged; None: this one is left out, too."""
+        """Returns None if a line of this kind is to be left out, otherwise how many were left out since the last logged one."""
         line = self._lines.get(kind)
         if line is None:
             if len(self._lines) >= _MOST_KINDS:

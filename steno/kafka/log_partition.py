@@ -19,55 +19,54 @@ log = structlog.get_logger("steno.kafka.consumer")
 
 T = TypeVar("T")
 
-# Others on the event loop are let in after so many records, where taking them waits for nothing.
+# Handling that never waits yields to other tasks after so many records.
 _TURN = 16
 
 
 class LogHandler(Protocol):
-    """Does the work of a log consumer.
+    """Handles the records of a log consumer.
 
-    For one partition nothing of it is called at the same time; partitions go on side by side. An exception that is neither
-    `Retryable` nor, from `handle`, judged as said there ends the consumer.
+    The calls for one partition come one at a time; different partitions are concurrent. An exception other than `Retryable`
+    ends the consumer, except those of `handle` and `give_up`, which are described there.
     """
 
     async def open(self, partition: int) -> int | None:
-        """The partition is ours; called before any message of it.
+        """Called when a partition is assigned, before any message of it.
 
-        Returns the offset to begin at, which counts where it is below the committed one (and as far as the topic still
-        reaches back); None begins at the committed one. It raises `Retryable` to be called again after a back-off. It may be
-        cancelled when the partition is taken away meanwhile; `close` is called only for what it returned from.
+        Returns the offset to begin at. It is used only if it is below the committed one; if the topic no longer has it, reading
+        begins at the oldest record. None begins at the committed offset. It may raise `Retryable` to be called again after a
+        back-off. It may be cancelled when the partition is revoked meanwhile; `close` is called only if it returned.
         """
 
     async def handle(self, message: Message) -> None:
-        """The next message of a partition; the one after it waits until this returns, and the log is read no further.
+        """Handles the next message of a partition; the messages after it wait until this returns.
 
-        It raises `Retryable` to be given the same message again after a back-off, for ever; `Permanent` to have it put into
-        dead letters; any other exception is a fault of ours: the message is tried again, beside those of other keys, while
-        those of its own key wait; it goes to dead letters where others go through, and is held until some do where none does
-        (`steno.kafka.held_records`). A message may be given again after a rebalance or a crash. It is cancelled where it
-        outlasts the drain time of the consumer.
+        It raises `Retryable` to get the same message again after a back-off, without limit, and `Permanent` to send it to dead
+        letters. After any other exception the message is tried again while messages of other keys are handled and those of its
+        own key wait; it goes to dead letters if others succeed, and is held if none does (`steno.kafka.held_records`). A
+        message may come again after a rebalance or a crash. The call is cancelled if it exceeds the drain time of the consumer.
         """
 
     async def give_up(self, message: Message, error: Exception) -> None:
-        """A message goes to dead letters for a fault of ours: what it was to change is as it may be, so its key is to end.
+        """Called before a message goes to dead letters after an unexpected error, so that the work of its key can be ended.
 
-        It raises `Retryable` to be told again.
+        It may raise `Retryable` to be called again. After any other error the message is held and handled again.
         """
 
     async def settle(self, partition: int, held_from: int | None = None) -> int | None:
-        """Makes the effects of what was taken safe, and returns the offset below which nothing is needed any more.
+        """Persists the effects of the handled messages, and returns the offset below which no message is needed again.
 
-        Called about each second, and before the partition is let go; what it returns is committed. None: nothing to commit
-        yet. Where it raises `Retryable`, what it returned before stands.
+        Called about every second, and before the partition is released; the returned offset is committed. None: nothing to
+        commit yet. It may raise `Retryable`; then the last returned offset stays valid.
 
         Args:
-            held_from: The lowest offset of a record that is held, and will be taken after those behind it; None where none is.
+            held_from: The lowest offset of a held record, which will be handled after later ones; None if none is held.
         """
 
     async def close(self, partition: int) -> None:
-        """The partition is not ours any more, by order or because the group has put this member out: let go of its state.
+        """Called when the partition was revoked or lost; discards its state.
 
-        What was settled is committed by then, if the partition was still ours.
+        The settled offset is committed by then, unless the partition was lost.
         """
 
 
@@ -86,9 +85,9 @@ class LogPartition:
     ) -> None:
         """
         Args:
-            attempt: Tries one record.
-            begin: Has the partition fetched, from an offset or (None) from the committed one. May raise `Retryable`.
-            settle: Told what need not be read again.
+            attempt: Makes one attempt at a record.
+            begin: Starts fetching the partition, from an offset or (None) from the committed one. May raise `Retryable`.
+            settle: Called with the settled offset.
         """
         self.where = where
         self._handler = handler
@@ -104,21 +103,21 @@ class LogPartition:
         self._settle_due = False
         self._backing_off = False
         self._taken = 0
-        # By key: a record that failed by a fault of ours, with those of its key behind it; and the keys to be gone on with.
+        # By key: a record that failed with an unexpected error, followed by later ones of its key; and the keys to resume.
         self._lines: dict[bytes | None, deque[Job]] = {}
         self._ready: deque[bytes | None] = deque()
-        #: Whether a record is being taken now.
+        #: Whether a record is being handled now.
         self.busy = False
-        #: The work; it ends after `finish`.
+        #: The task that handles records; it ends after `finish`.
         self.task: asyncio.Task[None] | None = None
 
     @property
     def waiting(self) -> int:
-        """Records that were not taken yet, the one that is being taken among them."""
+        """The number of records that are not handled yet, including the one in progress."""
         return len(self._jobs) + sum(map(len, self._lines.values()))
 
     def start(self, fail: Callable[[BaseException], None]) -> None:
-        """Begins to work; `fail` is told of what ends the consumer."""
+        """Starts the task; `fail` is called with an error that ends the consumer."""
 
         def noticed(task: asyncio.Task[None]) -> None:
             if not task.cancelled() and (error := task.exception()) is not None:
@@ -128,29 +127,29 @@ class LogPartition:
         self.task.add_done_callback(noticed)
 
     def add(self, job: Job) -> None:
-        """The next record."""
+        """Adds the next record."""
         self._jobs.append(job)
         self._wake.set()
 
     def try_again(self, job: Job) -> None:
-        """A record that was held is to be taken again."""
+        """Resumes the key of a held record."""
         self._ready.append(job.raw.key)
         self._wake.set()
 
     def settle_soon(self) -> None:
-        """Has the handler settle before it takes another record."""
+        """Makes the handler settle before the next record."""
         self._settle_due = True
         self._wake.set()
 
     def finish(self) -> None:
-        """Has the work end once the record being taken is done and what was taken is settled."""
+        """Ends the task once the record in progress is done and the handler has settled."""
         self._finishing = True
         self._wake.set()
         if not self._begun and self.task is not None:
             self.task.cancel()
 
     async def close(self) -> None:
-        """Has the handler let go, if it had begun; called once the work has ended."""
+        """Closes the handler, if it was opened; called once the task has ended."""
         if self._opened:
             await self._handler.close(self.where.partition)
 
@@ -198,7 +197,7 @@ class LogPartition:
             await asyncio.sleep(0)
 
     async def _go_on_with(self, key: bytes | None) -> None:
-        """Takes the next record of a key of which one had failed."""
+        """Handles the next record of a key of which one had failed."""
         line = self._lines.get(key)
         if line is None:
             return
@@ -218,7 +217,8 @@ class LogPartition:
         self._lines.setdefault(job.raw.key, deque()).append(job)
 
     async def _take(self, job: Job) -> bool:
-        """Tries a record; False where it is to be tried again, after all of the partition or (a fault of ours) beside it."""
+        """Makes one attempt at a record; returns False if it must be tried again: before all others of the partition, or (after
+        an unexpected error) while others are handled."""
         if job.partition.revoked:
             return True
         self.busy = True

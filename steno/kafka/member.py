@@ -1,8 +1,8 @@
-"""Base class of a member of a consumer group: it joins, polls, commits, is watched and shuts down; subclasses handle records.
+"""The base class of group members: it joins the group, polls, commits, watches for a standstill, and leaves.
 
-Membership is static (KIP-345): a process that comes back under its instance name within the session takes its partitions
-up again, and nobody else's move. Two processes of one name put each other out of the group, so one of them ends; the name
-comes from the pod or the supervisor's slot.
+Membership is static (KIP-345): a process that returns under its instance name within the session timeout gets its partitions
+back, and no others move. Two processes with the same name exclude each other from the group, so one of them ends. The name
+comes from the pod or from the supervisor.
 """
 
 import asyncio
@@ -39,18 +39,18 @@ _RECONNECT_SECONDS = 1.0
 _LOOP_STUCK_SECONDS = 60.0
 _LOSSES = 5
 _MUCH_BYTES = 262_144
-"""With this much gathered, the broker waits no longer."""
+"""The size at which the broker answers a fetch without waiting longer."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Patience:
-    """How long a group bears with a member, and the member with Kafka; services keep the defaults."""
+    """The timeouts of a member; services use the defaults."""
 
-    #: How long the member may be silent before its partitions go to others.
+    #: How long the member may send no heartbeat before its partitions go to others.
     session_seconds: float = 10.0
-    #: How long the poll loop may be held up before the member leaves the group; work is no part of it.
+    #: How long the poll loop may be blocked before the member leaves the group. Handlers do not block it.
     max_poll_seconds: float = 300.0
-    #: How long no poll or commit may go through before `run` raises.
+    #: How long no poll or no commit may succeed before `run` raises.
     stuck_seconds: float = 300.0
 
 
@@ -62,8 +62,8 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
     ) -> None:
         """
         Args:
-            group: The whole name of the group, prefix included.
-            gather_seconds: How long the broker may gather messages before it hands them over; 0: it hands over each at once.
+            group: The full name of the group, with prefix.
+            gather_seconds: How long the broker may collect messages before it answers a fetch; 0: it answers at once.
         """
         self._cluster = cluster
         self._group = group
@@ -84,51 +84,51 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         self._losses = 0
         self._started = False
 
-    #: What tries its records; a subclass sets it.
+    #: Makes the attempts at records; set by subclasses.
     _processor: RecordProcessor
 
     def holds_nothing(self) -> bool:
-        """Whether it keeps no records back that fail by a fault of ours; False asks for a person, not for a restart."""
+        """Whether no records are held after unexpected errors. If some are, a person must act; a restart does not help."""
         return not self._processor.holding
 
     @abstractmethod
     async def _fetch(self, client: AIOKafkaConsumer) -> Mapping[TopicPartition, Sequence[RawMessage]]:
-        """Polls once, for as much as there is room for, in bounded time."""
+        """Polls once in bounded time, for as many records as there is room for."""
 
     @abstractmethod
     def _begin(self, jobs: Iterable[Job]) -> None:
-        """These records are to be worked on."""
+        """Starts handling records."""
 
     @abstractmethod
     def _hold(self) -> None:
-        """Nothing more is to be begun until there is a new assignment."""
+        """Stops starting records until there is a new assignment."""
 
     @abstractmethod
     async def _drain(self, seconds: float) -> int:
-        """Lets running work finish and cancels what takes longer; returns how much was cancelled.
+        """Lets running handlers finish within `seconds` and cancels the rest; returns the number of cancelled ones.
 
-        0 seconds: the partitions are not ours any more.
+        With 0 seconds, used when the partitions are lost, all are cancelled at once.
         """
 
     @property
     @abstractmethod
     def _running(self) -> int:
-        """How many records are being handled."""
+        """The number of records being handled."""
 
-    def _dealt(self, assigned: set[TopicPartition]) -> None:
-        """These partitions are ours; nothing of them has been fetched."""
+    def _assigned(self, assigned: set[TopicPartition]) -> None:
+        """Called with newly assigned partitions, before anything is fetched."""
 
-    async def _let_go(self) -> None:
-        """The partitions are not ours any more: drained, and what was to be committed is."""
+    async def _release(self) -> None:
+        """Releases the partitions, after they were drained and committed."""
         self._processor.clear()
 
     async def run(self) -> None:
-        """Works until `stop`; where Kafka is away it waits for it.
+        """Works until `stop`; while Kafka is unreachable it waits.
 
         Raises:
-            DuplicateInstance: another process works under the same instance name.
-            ConsumerStuck: no poll or no commit has gone through for `stuck_seconds`.
-            aiokafka.errors.KafkaError: the group does not let this member in, or its coordination failed.
+            DuplicateInstance: another process has the same instance name.
+            ConsumerStuck: no poll or no commit has succeeded for `stuck_seconds`.
+            aiokafka.errors.KafkaError: the group rejected this member, or its coordination failed.
         """
         self._started = True
         self._watchdog.polled()
@@ -148,7 +148,7 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             raise self._failure
 
     async def stop(self) -> None:
-        """Stops fetching, lets running work finish up to `drain_seconds`, commits, and lets `run` return."""
+        """Stops fetching, lets running handlers finish for up to `drain_seconds`, commits, and lets `run` return."""
         self._stopping.set()
         self._hold()
         if self._started:
@@ -159,25 +159,25 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         return self._joined and not self._stopping.is_set()
 
     def alive(self) -> bool:
-        """Whether it makes progress; False asks for a restart. One that waits for Kafka to begin has none to make."""
+        """Whether it makes progress; if not, the process must restart. Waiting for Kafka at the start counts as progress."""
         return self._failure is None and not (self._started and self._watchdog.stuck)
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        """Called by aiokafka before the partitions are dealt anew; heartbeats go on meanwhile."""
+        """Called by aiokafka before a rebalance; heartbeats continue meanwhile."""
         self._joined = False
         if not revoked:
             return
         try:
             metrics.REBALANCES.labels(self._group).inc()
-            still_ours = not self._was_put_out() and await self._commit()
+            still_ours = not self._was_removed() and await self._commit()
             cancelled = await self._drain(self._drain_seconds if still_ours else 0)
             if still_ours:
                 await self._commit()
-            await self._let_go()
+            await self._release()
             self._assignment.clear()
             log.info("consumer.revoked", group=self._group, partitions=len(revoked), cancelled=cancelled, lost=not still_ours)
             if isinstance(self._failure, DuplicateInstance):
-                # aiokafka would join again and put the other out once more: held here until the client is closed.
+                # aiokafka would join again and exclude the other process again, so wait here until the client is closed.
                 await self._ended.wait()
         except BaseException as error:
             # aiokafka only logs what a listener raises.
@@ -185,27 +185,27 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             raise
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        """Called by aiokafka when partitions have been dealt."""
+        """Called by aiokafka when partitions are assigned."""
         self._joined = True
         self._joined_at = time.monotonic()
         log.info("consumer.assigned", group=self._group, instance=self._cluster.instance, partitions=len(assigned))
         if not self._stopping.is_set():
-            self._dealt(assigned)
+            self._assigned(assigned)
 
-    def _was_put_out(self) -> bool:
-        """Whether the group no longer knows this member: its session ran out, or another took its name."""
-        # aiokafka has no public sign of it.
+    def _was_removed(self) -> bool:
+        """Whether the group removed this member: its session expired, or another process took its name."""
+        # aiokafka has no public API for this.
         if self._client is None or self._client._coordinator.member_id != JoinGroupRequest.UNKNOWN_MEMBER_ID:
             self._losses = 0
             return False
-        # A session that runs out lasts at least as long as a session; a name that is taken is lost at the next heartbeat.
+        # An expired membership lasted at least a session timeout; one whose name was taken ends at the next heartbeat.
         lasted = time.monotonic() - self._joined_at
         self._losses = self._losses + 1 if lasted < self._patience.session_seconds else 0
         if self._losses >= _LOSSES:
             self._fail(
                 DuplicateInstance(
-                    f"another process works as instance {self._cluster.instance} of group {self._group}: "
-                    "they put each other out; give each process an instance name of its own, the same after a restart"
+                    f"another process works as instance {self._cluster.instance} of group {self._group}, so they exclude each "
+                    "other; give each process its own instance name, the same after a restart"
                 )
             )
         return True
@@ -216,8 +216,8 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             try:
                 await self._poll_as_member(client)
             except KafkaError as error:
-                # So a broker answers, for one, a member that its like puts out in the midst of joining; aiokafka then gives up.
-                # Where it never ends, the watchdog ends it.
+                # For example a broker answers this when a process of the same name joins at the same time; aiokafka then gives
+                # up. If that never ends, the watchdog ends this process.
                 if not _is_unknown(error):
                     raise
                 log.warning("consumer.joins_again", group=self._group, reason=repr(error))
@@ -246,17 +246,17 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
                 return client
 
     async def _forget(self, client: AIOKafkaConsumer) -> None:
-        """The client is of no use any more, nor is what it was dealt."""
+        """Closes a client that cannot be used any more, and releases its partitions."""
         self._joined = False
         self._client = None
         await self._drain(0)
-        await self._let_go()
+        await self._release()
         self._assignment.clear()
         await _leave(client)
 
     def _new_client(self) -> AIOKafkaConsumer:
         cluster, patience = self._cluster, self._patience
-        # A JoinGroup is answered when every member has drained, so no request may time out before a rebalance does.
+        # The broker answers a JoinGroup when all members have drained, so requests must not time out before a rebalance does.
         rebalance_seconds = max(60.0, cluster.drain_seconds + 15.0)
         client = AIOKafkaConsumer(
             **client_options(cluster.kafka),
@@ -265,7 +265,7 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             group_instance_id=f"{self._group}-{cluster.instance}",
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            # aiokafka keeps an assignor's memory on the class: one class for each consumer of the process.
+            # aiokafka keeps the state of an assignor on its class, so each consumer of the process has its own class.
             partition_assignment_strategy=(type("StickyAssignor", (StickyPartitionAssignor,), {}),),
             session_timeout_ms=_ms(patience.session_seconds),
             heartbeat_interval_ms=_ms(min(1.0, patience.session_seconds / 4)),
@@ -283,7 +283,7 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             await self._commit()
 
     async def _commit(self) -> bool:
-        """Commits what is done; False when the partitions are no longer ours."""
+        """Commits what is done; returns False if the partitions no longer belong to this member."""
         return self._client is None or await self._commits.commit(self._client)
 
     async def _watch(self) -> None:
@@ -291,7 +291,7 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             self._assignment.measure(self._client, running=self._running)
             self._processor.check_held(full=self._assignment.held_up)
             if (reason := self._watchdog.stuck) is not None:
-                raise ConsumerStuck(f"{self._group}: {reason}; the process must be started again")
+                raise ConsumerStuck(f"{self._group}: {reason}; the process must be restarted")
             await asyncio.sleep(1)
 
     async def _wind_down(self, poller: asyncio.Task[None], others: Sequence[asyncio.Task[None]]) -> None:
@@ -305,7 +305,7 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             await _leave(self._client)
             await self._commits.abandon()
         self._joined = False
-        await self._let_go()
+        await self._release()
         self._assignment.clear()
 
     async def _commit_at_last(self) -> None:
@@ -327,12 +327,12 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
 
 
 async def _leave(client: AIOKafkaConsumer) -> None:
-    """Closes a client in bounded time: its own `stop` waits for an answer of the group that may take a whole rebalance."""
+    """Closes a client in bounded time; its own `stop` may wait for a whole rebalance."""
     try:
         async with asyncio.timeout(_LEAVE_SECONDS):
             await client.stop()
     except TimeoutError:
-        # What `stop` had not come to.
+        # The remaining steps of `stop`.
         if client._coordinator is not None:
             await client._coordinator._stop_heartbeat_task()
             await client._coordinator._stop_commit_offsets_refresh_task()
@@ -342,12 +342,12 @@ async def _leave(client: AIOKafkaConsumer) -> None:
 
 
 def _is_unknown(error: KafkaError) -> bool:
-    """Whether it is the broker's answer for what it has no name for; of a group's, aiokafka hands on only how it is written."""
+    """Whether the broker answered with `UnknownError`; in errors of the group aiokafka keeps only its text."""
     return isinstance(error, UnknownError) or repr(UnknownError()) in str(error)
 
 
 def _gathering(seconds: float) -> dict[str, int]:
-    """Options that have the broker wait for much, so long."""
+    """Client options that make the broker collect messages for so long."""
     return {"fetch_min_bytes": _MUCH_BYTES, "fetch_max_wait_ms": _ms(seconds)}
 
 

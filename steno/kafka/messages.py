@@ -1,4 +1,4 @@
-"""The message that a handler is given, and how it is decoded from the bytes of a topic. Pure."""
+"""The message that a handler gets, and its decoding from the bytes of a topic. Pure."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from steno.events.schemas import UnknownSchema
 from steno.kafka.errors import NewerRecord, WrongRecord
 
 OUR_SOURCE = b"/steno/"
-"""How `ce_source` begins where a service of ours wrote a record."""
+"""The prefix of `ce_source` in records that our services wrote."""
 
 
 class RawMessage(Protocol):
-    """A message as a Kafka client gives it; aiokafka's `ConsumerRecord` is one."""
+    """A message as a Kafka client returns it, such as aiokafka's `ConsumerRecord`."""
 
     topic: str
     partition: int
@@ -30,13 +30,13 @@ class RawMessage(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Message:
-    """One message of a topic."""
+    """A decoded message of a topic."""
 
     topic: Topic
     partition: int
     offset: int
     key: str | None
-    #: None is a tombstone: the newest record of `key` is taken back.
+    #: None is a tombstone, which deletes the newest record of `key`.
     record: Record | None
     headers: Mapping[str, bytes]
     #: When it was written.
@@ -44,25 +44,25 @@ class Message:
 
 
 Handler = Callable[[Message], Awaitable[None]]
-"""Does the work of one message. Returning means done: its offset may be committed.
+"""Handles one message. When it returns, the message is done: its offset may be committed.
 
-It raises `Retryable` to be called again after a back-off, for ever; `Permanent` to have the message put into dead letters now;
-any other exception is a fault of ours: the message is tried a few times more; then it goes to dead letters where others go
-through, and is held until some do where none does (`steno.kafka.held_records`).
+It raises `Retryable` to be called again after a back-off, without limit, and `Permanent` to send the message to dead letters
+immediately. After any other exception the message is tried a few times more; then it goes to dead letters if others succeed,
+and is held if none does (`steno.kafka.held_records`).
 
-Messages are handled side by side and finish in any order, those of one key too, and one may be handled more than once (after a
-crash, a rebalance, a lost commit): a handler must be idempotent and must not count on order. It may be cancelled at any await
-when the partition is taken away; whoever has it then handles the message again.
+Messages are handled concurrently and finish in any order, also those of one key, and a message may be handled more than once
+(after a crash, a rebalance, a lost commit). So a handler must be idempotent and must not depend on order. It may be cancelled
+at any await when the partition is revoked; the next owner handles the message again.
 """
 
 
 async def decode(raw: RawMessage, topic: Topic, codec: Codec) -> Message:
-    """The message in the bytes of a topic.
+    """Decodes a message.
 
     Raises:
-        UndecodableRecord, UnknownSchema, WrongRecord: it will never be one.
-        NewerRecord: a newer version of this program can read it.
-        Retryable: the registry that may know its schema did not answer.
+        UndecodableRecord, UnknownSchema, WrongRecord: it is not a valid message of the topic.
+        NewerRecord: only a newer version of this program can read it.
+        Retryable: the schema registry did not answer.
     """
     try:
         key = None if raw.key is None else raw.key.decode()
@@ -70,8 +70,8 @@ async def decode(raw: RawMessage, topic: Topic, codec: Codec) -> Message:
     except UnicodeDecodeError as error:
         raise UndecodableRecord(f"the key is not UTF-8: {error}") from error
     except (ValueError, OverflowError, OSError) as error:
-        raise UndecodableRecord(f"its timestamp, {raw.timestamp} ms, is no time: {error}") from error
-    # A header may have no value.
+        raise UndecodableRecord(f"its timestamp, {raw.timestamp} ms, is not a valid time: {error}") from error
+    # The value of a header may be None.
     headers = {name: value or b"" for name, value in raw.headers}
     return Message(
         topic=topic,
@@ -100,13 +100,13 @@ async def _record(value: bytes, key: str | None, headers: Mapping[str, bytes], t
         raise WrongRecord(f"{name} does not belong on topic {topic.name}, which carries {', '.join(topic.records)}")
     if (wanted := topic.key_of(record)) != key:
         raise WrongRecord(
-            f"the key is {key!r:.200}, but the {topic.key} of the {name} is {wanted!r:.200}: a record must have it as key, "
-            "so that what belongs together meets in one partition"
+            f"the key is {key!r:.200}, but the {topic.key} of the {name} is {wanted!r:.200}: the key of a record must be its "
+            f"{topic.key}, so that related records are in one partition"
         )
     return record
 
 
 def _is_ours(value: bytes, headers: Mapping[str, bytes], topic: Topic, codec: Codec) -> bool:
-    """Whether a service of ours seems to have written it, and not as this version does: then it is no wrong id on a record."""
+    """Whether one of our services seems to have written a record with another schema than this version's."""
     name = headers.get("ce_type", b"").removeprefix(b"steno.").decode("ascii", "replace")
     return headers.get("ce_source", b"").startswith(OUR_SOURCE) and name in topic.records and not codec.is_current(value, name)

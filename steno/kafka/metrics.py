@@ -1,4 +1,4 @@
-"""The metrics of the Kafka kernel, declared in one place: what each is, and what a rise means."""
+"""The metrics of the Kafka kernel, with their meanings."""
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -43,12 +43,12 @@ LAG_RECORDS = Gauge(
 )
 LAG_SECONDS = Gauge(
     "steno_kafka_lag_seconds",
-    "Age of the oldest record of a partition that is not done yet; 0 when all are.",
+    "Age of the oldest unfinished record of a partition; 0 if all are finished.",
     ["group", "topic", "partition"],
 )
 OLDEST_UNCOMMITTED = Gauge(
     "steno_kafka_oldest_uncommitted_seconds",
-    "How long the oldest record under way has been; one far above the length of a job is held back by retries.",
+    "How long the oldest unfinished record has been in progress; far above the length of a job, it is being retried.",
     ["group"],
 )
 REBALANCES = Counter("steno_kafka_rebalances", "Rebalances that revoked partitions of this consumer.", ["group"])

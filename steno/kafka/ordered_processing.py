@@ -1,4 +1,4 @@
-"""Processes records in order, ten thousand a second: without a span or a bound context for each."""
+"""Processes the records of a log consumer: ten thousand a second, so without a span or a log context for each."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,14 +11,14 @@ from steno.kafka.processing import RecordProcessor
 
 
 class OrderedRecordProcessor(RecordProcessor):
-    """A `RecordProcessor` of a log consumer.
+    """The `RecordProcessor` of a log consumer.
 
-    It opens no span and binds no context for each record. Where one is no record of its topic, records of other keys do not
-    wait for its dead letter to be safe: it is `HELD` until it is.
+    It opens no span and binds no log context for a record. An unreadable record is `HELD` until its dead letter is safe, so
+    that records of other keys do not wait for that.
     """
 
     def __init__(self, cluster: Cluster, *, fail: Callable[[BaseException], None], **options: Any) -> None:
-        """`fail`: told what ends the consumer."""
+        """`fail` is called with an error that ends the consumer."""
         super().__init__(cluster, **options)
         self._fail = fail
         self._under_way: set[asyncio.Task[None]] = set()
@@ -54,7 +54,7 @@ class OrderedRecordProcessor(RecordProcessor):
                 if not isinstance(outcome, float):
                     break
                 await asyncio.sleep(outcome)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the record is neither done nor safe: the consumer ends
+        except Exception as error:  # noqa: BLE001 - the record is neither done nor safe, so any error ends the consumer
             self._fail(error)
             return
         self._safe.add(job)

@@ -1,11 +1,11 @@
-"""Processes one record: decodes it, has it handled, and decides what follows from a failure.
+"""Processes one record: decodes it, calls the handler, and decides what happens after a failure.
 
-| what failed | what follows |
+| failure | consequence |
 |---|---|
-| a dependency is away (`Retryable`) | again, for ever |
-| it is no record of its topic (`decode`) | dead letters, by the one service that the catalogue names; others pass over it |
+| a dependency is unreachable (`Retryable`) | retried without limit |
+| the record cannot be read (`decode`) | dead letters, by the one service that the catalogue names; others skip it |
 | the handler cannot use it (`Permanent`) | dead letters |
-| a fault of ours (anything else) | again a few times; then `steno.kafka.held_records` decides: dead letters, or held |
+| an unexpected error (any other) | retried a few times; then `steno.kafka.held_records` decides: dead letters, or held |
 """
 
 import asyncio
@@ -33,18 +33,19 @@ from steno.telemetry import traces
 log = structlog.get_logger("steno.kafka.consumer")
 
 GiveUp = Callable[[Message, Exception], Awaitable[None]]
-"""Told of a message that goes to dead letters for a fault of ours, before it does: what it stands for is to end with a reason.
+"""Called before a message goes to dead letters after an unexpected error, to end the work it belongs to with a reason.
 
-It may be told again, and raises `Retryable` to be. After any other error the message is held, and handled again later.
+It may be called more than once, and may raise `Retryable` to be called again. After any other error the message is held, and
+handled again later.
 """
 
 
 class HandlerCancelledItself(Exception):
-    """The handler raised `CancelledError` though nobody had cancelled it: something it waited for was cancelled."""
+    """The handler raised `CancelledError` although its task was not cancelled: something it awaited was."""
 
 
 def cancelled_from_within(error: asyncio.CancelledError) -> HandlerCancelledItself:
-    """What a cancellation means that nobody asked for; one that somebody did ask this task for is raised again."""
+    """Returns the error for a `CancelledError` in a task that was not cancelled; in a cancelled task it is raised again."""
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise error
@@ -69,9 +70,9 @@ class RecordProcessor:
     ) -> None:
         """
         Args:
-            group: The whole name of the group.
-            try_again: Told of a job that was held and is to be tried again.
-            give_up: Told of messages that are given up.
+            group: The full name of the group.
+            try_again: Called with a held job that is to be tried again.
+            give_up: Called for messages that go to dead letters after an unexpected error.
             clock: Seconds of a monotonic clock.
         """
         self._group = group
@@ -85,21 +86,22 @@ class RecordProcessor:
         self._held: HeldRecords[Job] = HeldRecords()
         self._bad_shares: dict[str, BadShare] = {}
         self._log_limiter = LogLimiter()
-        # A trace is a hundred lines: one tells as much as ten.
+        # A stack trace has a hundred lines, so only the first of a kind is logged.
         self._traces = LogLimiter(at_first=1)
-        # Looked up once a topic: records come ten thousand a second.
+        # The lookup is cached, since ten thousand records a second come.
         self._done = cache(partial(metrics.CONSUMED.labels, group))
 
     @property
     def holding(self) -> bool:
-        """Whether records are held: a fault of ours keeps a kind of them from going through."""
+        """Whether records are held after unexpected errors."""
         return any(self._held.counts.values())
 
     async def __call__(self, job: Job) -> Outcome:
-        """Tries a job once: None when it is done (handled or safe in dead letters), seconds until the next try, or `HELD`.
+        """Makes one attempt at a job; returns None if it is done (handled or safe in dead letters), the seconds until the next
+        attempt, or `HELD`.
 
         Raises:
-            asyncio.CancelledError: the job was taken away; it counts neither as done nor as failed.
+            asyncio.CancelledError: the job was cancelled; it is neither done nor failed.
         """
         if job.verdict is None:
             job.attempts += 1
@@ -114,18 +116,18 @@ class RecordProcessor:
         return await self._put_aside(job, job.verdict)
 
     def check_held(self, *, full: bool = False) -> None:
-        """Has those tried again whose time has come, and sets the gauges; called about once a second.
+        """Retries held records that are due, and sets the gauges; called about once a second.
 
         Args:
-            full: What is held leaves no room for others.
+            full: Whether a partition is paused because of its held records.
         """
-        # Offsets that went back, say: what was taken before comes again.
+        # For example, offsets went back, so that these records come again.
         self._held.forget(lambda job: job.partition.revoked)
         self._release(full=full)
         self._measure()
 
     def clear(self) -> None:
-        """The partitions are others' now, and with them what was held."""
+        """Removes the held records, after the partitions were released."""
         self._held.clear()
         self._measure()
 
@@ -175,12 +177,12 @@ class RecordProcessor:
         self._note(topic, bad=False)
         if job.was_held:
             if job.fault != kind:
-                # Held where it could not be decoded, say: what held it then is gone for others of that kind, too.
+                # For example it was held because it could not be decoded: the others of that kind may succeed now, too.
                 self._held.handled(job.fault, job)
             self._went_through(job.fault)
 
     def _judge(self, job: Job, error: Exception) -> Outcome:
-        """What follows from a failure; None: the record is put aside."""
+        """Decides what happens after a failure; None: the record goes to dead letters."""
         job.alone = isinstance(error, Retryable) and error.of_record
         if isinstance(error, Permanent):
             outcome: Outcome = None
@@ -218,7 +220,7 @@ class RecordProcessor:
                 topic=job.raw.topic,
                 error_class=error_class(error),
                 reason=str(error),
-                what="records of this kind fail and none goes through: they are kept back and tried again; mend the fault",
+                what="records of this kind fail and none succeeds: they are held and retried until the fault is fixed",
             )
         return HELD
 
@@ -253,7 +255,7 @@ class RecordProcessor:
                 await self._given_up(job.message, verdict)
             except Retryable as error:
                 return self._delayed(job, error)
-            except Exception as error:  # noqa: BLE001 - what the record stands for would never end: it is handled again instead
+            except Exception as error:  # noqa: BLE001 - its work would never end, so it is handled again
                 job.verdict = None
                 return self._hold(job, job.fault, error)
         try:

@@ -1,12 +1,12 @@
-"""The producer: a record that `send` returned from is on all replicas, once.
+"""A producer whose `send` returns when the record is on all replicas, once.
 
-Idempotent, acks=all, bounded in flight. One aiokafka producer is underneath; it is replaced when it can no longer be used,
-because a batch that an idempotent producer gives up leaves a hole in its sequence, and the broker refuses all that follows on
-that partition (aiokafka raises no producer epoch, KIP-360).
+It is idempotent (acks=all) and limits the records in flight. It uses one aiokafka producer, which it replaces after some
+errors: a batch that an idempotent producer gives up leaves a gap in its sequence numbers, and the broker refuses all later
+batches of that partition (aiokafka does not increase the producer epoch, KIP-360).
 
-A record that Kafka will never take is refused by itself. One larger than the contract allows is refused before it is sent, so
-that it costs no other record anything; one that a broker with a smaller limit refuses, once it was sent alone. Until then
-it may have been the batch that was too large: batches are made smaller, and the record is sent again.
+`RecordRefused` concerns a single record. A record above the size limit of its topic is refused before it is sent, so that it
+affects no other record. If the broker has a smaller limit, it may be the batch that is too large: batches are made smaller
+and the record is sent again, and it is refused only if it was alone in its batch.
 """
 
 import asyncio
@@ -54,25 +54,25 @@ _SMALLEST_BATCH_BYTES = 1024
 _FLUSH_SECONDS = 10.0
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 _REFUSALS = (*_TOO_LARGE, InvalidMessageError, InvalidTopicError)
-"""What aiokafka raises for a record that Kafka will never take."""
-# What Kafka adds to a record in a batch of its own, at most (record batch v2: 61 bytes, and some varints).
+"""The errors of aiokafka for a record that Kafka will never accept."""
+# The bytes that Kafka adds to a single record in a batch, at most (record batch v2: 61 bytes, and some varints).
 _OVERHEAD_BYTES = 128
 _HEADER_OVERHEAD_BYTES = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Encoded:
-    """A record as it is sent: what an outbox keeps."""
+    """An encoded record, which can be sent or stored in an outbox."""
 
     key: bytes
     value: bytes
     headers: Headers
-    #: When it was made, in milliseconds since 1970: its timestamp in Kafka, however late it is sent. None: when it is sent.
+    #: Its timestamp in Kafka, in milliseconds since 1970: when it was made, however late it is sent. None: the time of sending.
     made_ms: int | None = None
 
 
 class Producer:
-    """Sends records to the topics of the catalogue; one a process is enough, and any task may use it."""
+    """Sends records to the topics of the catalogue. A process needs only one, and any task may use it."""
 
     def __init__(
         self,
@@ -86,9 +86,9 @@ class Producer:
     ) -> None:
         """
         Args:
-            source: The service that sends, for `ce_source`.
-            max_in_flight: Records sent and not acknowledged; further sends wait.
-            linger_ms: How long a record may wait for others to go with it; 0 where one is sent after the other.
+            source: The name of the sending service, for `ce_source`.
+            max_in_flight: How many records may be sent and not acknowledged; further sends wait.
+            linger_ms: How long a record may wait to be sent in one batch with others; use 0 to send one after the other.
         """
         self._kafka_settings = kafka
         self._topics = topics
@@ -105,14 +105,14 @@ class Producer:
         self._stopped = False
 
     async def start(self) -> None:
-        """Connects. Where Kafka is away it only says so: the first send tries again, so a door can open without Kafka."""
+        """Connects. If Kafka is unreachable it only logs that, and the first send tries again."""
         try:
             await self._connected()
         except KafkaUnavailable as error:
             log.warning("producer.kafka_away", reason=str(error))
 
     async def stop(self) -> None:
-        """Waits until what is in flight is acknowledged, at most 10 s; sends that were not by then raise `KafkaUnavailable`."""
+        """Waits up to 10 s until all records in flight are acknowledged; later ones raise `KafkaUnavailable` from `send`."""
         self._stopped = True
         if self._sending:
             self._idle.clear()
@@ -125,7 +125,7 @@ class Producer:
         await asyncio.gather(*self._closing)
 
     def encode(self, topic: Topic, record: Record, *, event_id: str | None = None) -> Encoded:
-        """What `send` would send; an outbox keeps it and a relay hands it to `send_raw`.
+        """Encodes a record as `send` does. An outbox stores the result, and its relay passes it to `send_raw`.
 
         Args:
             event_id: The CloudEvents id; a new one each time by default.
@@ -146,7 +146,7 @@ class Producer:
         return replace(bare, headers=tuple(headers.items()))
 
     def encode_bare(self, topic: Topic, record: Record) -> Encoded:
-        """Key and value alone: an audio chunk, of which there are many and each is small.
+        """Encodes a record without headers, for audio chunks, which are many and small.
 
         Raises:
             WrongRecord: the topic does not carry such records.
@@ -165,13 +165,14 @@ class Producer:
         headers: Mapping[str, bytes] | None = None,
         event_id: str | None = None,
     ) -> None:
-        """Sends a record, keyed as the catalogue says, and returns when all replicas have it.
+        """Sends a record with the key that the catalogue defines, and returns when all replicas have it.
 
-        While Kafka is away it waits. The trace of the caller goes along; `headers` are added, and win over those made here.
+        While Kafka is unreachable it waits. The record carries the caller's trace; `headers` are added, and replace generated
+        ones of the same name.
 
         Raises:
-            KafkaUnavailable: Kafka did not take it; whether it arrived is not known, so the same record may be sent again.
-            RecordRefused: Kafka will never take it.
+            KafkaUnavailable: Kafka did not acknowledge it. It may have arrived; the same record may be sent again.
+            RecordRefused: Kafka will never accept it.
             WrongRecord: the topic does not carry such records.
         """
         encoded = self.encode(topic, record, event_id=event_id)
@@ -179,42 +180,43 @@ class Producer:
         await self.send_raw(topic, key=encoded.key, value=encoded.value, headers=tuple(merged.items()))
 
     async def send_bare(self, topic: Topic, record: Record) -> None:
-        """As `send`, without headers and so without a trace."""
+        """Like `send`, but without headers and therefore without a trace."""
         bare = self.encode_bare(topic, record)
         await self.send_raw(topic, key=bare.key, value=bare.value, headers=bare.headers)
 
     async def send_raw(
         self, topic: Topic, *, key: bytes | None, value: bytes | None, headers: Headers, partition: int | None = None
     ) -> None:
-        """Sends bytes as they are: an outbox row, a tombstone (`value=None`), a dead letter. Waits and raises as `send`.
+        """Sends bytes unchanged: an outbox row, a tombstone (`value=None`), a dead letter. Waits and raises like `send`.
 
         Args:
-            partition: Where it is to stand, if not where its key belongs.
+            partition: The partition, if not that of its key.
         """
-        async with self._place():
+        async with self._slot():
             await self._deliver(
                 topic_name(self._topics, topic), key, value, headers, most=_most_bytes(topic), partition=partition
             )
 
     async def send_in_order(self, topic: Topic, records: Sequence[Encoded]) -> int:
-        """Sends records of one key so that they stand in this order, several in flight at once.
+        """Sends records of one key in order, several in flight at once; returns when all are acknowledged or have failed.
 
-        Each carries the time it was made: whoever reads them judges by it how long a call lasts, also after Kafka was away.
-        It returns when all have settled. Who then goes on behind what it counted keeps the order, whatever fails.
+        The timestamp of each is the time it was made, so that readers can measure the length of a call even if Kafka was
+        unreachable meanwhile. To keep the order after a failure, the caller sends again from the first record that was not
+        acknowledged.
 
         Returns:
-            How many of them, from the first on, all replicas have; the others may have arrived, and are to be sent again.
+            How many records, counted from the first, are on all replicas. The others may have arrived, and must be sent again.
 
         Raises:
-            KafkaUnavailable: not even the first, for now.
-            RecordRefused: Kafka will never take the first.
+            KafkaUnavailable: Kafka did not acknowledge the first.
+            RecordRefused: Kafka will never accept the first.
         """
-        async with self._place():
+        async with self._slot():
             return await self._deliver_in_order(topic_name(self._topics, topic), records, most=_most_bytes(topic))
 
     @asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
-        """A place among what is in flight, which `stop` waits for. Raises `KafkaUnavailable` behind the stop."""
+    async def _slot(self) -> AsyncIterator[None]:
+        """Takes one of the slots for records in flight, which `stop` waits for. Raises `KafkaUnavailable` after `stop`."""
         if self._stopped:
             raise KafkaUnavailable("the producer is stopped")
         self._sending += 1
@@ -228,9 +230,9 @@ class Producer:
 
     async def _deliver_in_order(self, name: str, records: Sequence[Encoded], *, most: int) -> int:
         started = time.perf_counter()
-        # All by one client: where it is replaced in between, those after would overtake those before.
+        # All are sent by one client: if it were replaced in between, later records could overtake earlier ones.
         client = await self._connected()
-        # A clock that ran ahead may have been set back since: Kafka takes no times that are far in the future.
+        # Kafka refuses timestamps far in the future, which are possible if the clock was wrong and has been set back.
         latest_ms = _now_ms()
         deliveries = []
         failure: StenoError | None = None
@@ -287,26 +289,26 @@ class Producer:
         made_ms: int | None = None,
         partition: int | None = None,
     ) -> asyncio.Future[Any]:
-        """Puts a record in line; the future is its acknowledgement."""
+        """Passes a record to the client; the future is its acknowledgement."""
         size = _size(key, value, headers)
         if size > most:
-            raise _refused(name, f"a record of {size} bytes is too large for {name}, which takes {most}")
+            raise _refused(name, f"a record of {size} bytes is too large for {name}, whose limit is {most}")
         try:
             sending = client.send(name, value, key=key, partition=partition, timestamp_ms=made_ms, headers=list(headers))
             return cast("asyncio.Future[Any]", await sending)
         except MessageSizeTooLargeError as error:
             raise _refused(name, f"a record of {size} bytes for {name} is too large for Kafka: {error}") from error
         except KafkaError as error:
-            # The record never left this process. Where it was not for want of a broker or topic, the client is beyond use.
+            # The record was not sent. Unless only a broker or the topic was missing, the client cannot be used any more.
             if not isinstance(error, (KafkaTimeoutError, UnknownTopicOrPartitionError)):
                 self._discard(client, error)
-            raise KafkaUnavailable(f"Kafka did not take a record for {name}: {error!r}") from error
+            raise KafkaUnavailable(f"Kafka did not accept a record for {name}: {error!r}") from error
 
     async def _acknowledged(self, client: AIOKafkaProducer, name: str, delivery: asyncio.Future[Any], *, size: int) -> None:
         try:
             await delivery
         except KafkaError as error:
-            # By a client that had larger batches than one has now, the record is to be sent again.
+            # If the batches have become smaller since, the record must be sent again.
             alone = size >= self._batch_bytes or self._batch_bytes <= _SMALLEST_BATCH_BYTES
             in_use = client is self._client
             self._discard(client, error)
@@ -368,7 +370,7 @@ def _most_bytes(topic: Topic) -> int:
 
 
 def _size(key: bytes | None, value: bytes | None, headers: Headers) -> int:
-    """How large a record is in a batch of its own, at most, before it is compressed."""
+    """The maximum size of a record alone in a batch, uncompressed."""
     size = _OVERHEAD_BYTES + len(key or b"") + len(value or b"")
     for name, content in headers:
         size += len(name.encode()) + len(content or b"") + _HEADER_OVERHEAD_BYTES
@@ -386,13 +388,13 @@ def _produce_seconds(topic_name: str) -> Histogram:
 
 
 async def _close(client: AIOKafkaProducer) -> None:
-    """Flushes and closes; what is not acknowledged in time fails, so that whoever waits for it learns so."""
+    """Flushes and closes a client; records that are not acknowledged in time fail, so that their senders do not wait on."""
     try:
         async with asyncio.timeout(_FLUSH_SECONDS):
             await client.stop()
     except TimeoutError:
         log.warning("producer.unflushed")
-        # aiokafka has no way to give up a flush: its parts are ended one by one.
+        # aiokafka cannot cancel a flush, so its parts are closed one by one.
         client._message_accumulator.fail_all(KafkaError("the producer was stopped before this was acknowledged"))
         await client._sender.close()
         await client.client.close()

@@ -1,4 +1,4 @@
-"""Reads partitions without a group, up to an end that is known: spans of them, and the newest record of each key."""
+"""Reads partitions without a consumer group, up to a known end: ranges of offsets, or the newest record of each key."""
 
 import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
@@ -27,10 +27,10 @@ _SILENCE_SECONDS = 30.0
 
 @asynccontextmanager
 async def reader(cluster: Cluster) -> AsyncIterator[AIOKafkaConsumer]:
-    """A client that reads without a group, inside the block.
+    """Opens a client without a consumer group for the block.
 
     Raises:
-        KafkaUnavailable: Kafka is away, or was lost inside the block.
+        KafkaUnavailable: Kafka is unreachable, or became so inside the block.
     """
     client = AIOKafkaConsumer(**client_options(cluster.kafka), enable_auto_commit=False, auto_offset_reset="earliest")
     try:
@@ -43,10 +43,10 @@ async def reader(cluster: Cluster) -> AsyncIterator[AIOKafkaConsumer]:
 
 
 async def read(client: AIOKafkaConsumer, where: TopicPartition, *, start: int, end: int) -> AsyncIterator[RawMessage]:
-    """The messages of a partition from one offset up to and without another; `end` is at most the end as of now.
+    """Reads the messages of a partition from offset `start` to before `end`, which must not be in the future.
 
     Raises:
-        KafkaUnavailable: nothing has come for half a minute.
+        KafkaUnavailable: no message has come for half a minute.
     """
     if start >= end:
         return
@@ -57,7 +57,7 @@ async def read(client: AIOKafkaConsumer, where: TopicPartition, *, start: int, e
         silent_polls = 0 if records else silent_polls + 1
         if silent_polls * _POLL_SECONDS > _SILENCE_SECONDS:
             raise KafkaUnavailable(
-                f"partition {where.partition} of {where.topic} could not be read up to {end}: Kafka is silent"
+                f"partition {where.partition} of {where.topic} could not be read up to {end}: Kafka sends no messages"
             )
         for record in records.get(where, ()):
             if record.offset >= end:
@@ -66,10 +66,10 @@ async def read(client: AIOKafkaConsumer, where: TopicPartition, *, start: int, e
 
 
 async def newest_by_key(client: AIOKafkaConsumer, where: TopicPartition) -> tuple[Mapping[bytes | None, RawMessage], int]:
-    """The newest message of each key in a partition, and the end up to which it was read: the end as of now.
+    """Reads the newest message of each key in a partition; also returns the end offset, up to which it was read.
 
     Raises:
-        KafkaUnavailable: nothing has come for half a minute.
+        KafkaUnavailable: no message has come for half a minute.
     """
     start = (await client.beginning_offsets([where]))[where]
     end = (await client.end_offsets([where]))[where]
@@ -77,23 +77,23 @@ async def newest_by_key(client: AIOKafkaConsumer, where: TopicPartition) -> tupl
 
 
 async def partitions_of(client: AIOKafkaConsumer, topics: Collection[str]) -> Sequence[TopicPartition]:
-    """All partitions of topics, by their names on the cluster.
+    """Returns all partitions of topics, which are given by their names on the cluster.
 
     Raises:
-        KafkaUnavailable: not all of the topics are there yet.
+        KafkaUnavailable: some of the topics do not exist yet.
     """
-    # Left to itself, the client learns of no topic it is not assigned.
+    # By default the client fetches no metadata of topics that are not assigned.
     await client._client.set_topics(topics)
     partitions = [TopicPartition(name, number) for name in topics for number in client.partitions_for_topic(name) or ()]
     if {where.topic for where in partitions} != set(topics):
-        raise KafkaUnavailable("not all of the topics to be read are there yet")
+        raise KafkaUnavailable("some of the topics to be read do not exist yet")
     return partitions
 
 
 def begin_at(client: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int]) -> None:
-    """Has a client read partitions from given offsets."""
+    """Assigns partitions to a client, to be read from the given offsets."""
     client.assign(list(offsets))
-    # Before anything else runs: a fresh assignment soon finds positions of its own.
+    # This must come immediately: a new assignment soon looks up positions itself.
     for where, offset in offsets.items():
         client.seek(where, offset)
 
@@ -102,10 +102,10 @@ _log_limiter = LogLimiter()
 
 
 async def readable(raw: RawMessage, topic: Topic, codec: Codec) -> Message | None:
-    """The message in bytes that nobody can put aside; None, counted and logged, where they are no record of their topic.
+    """Decodes a message that cannot go to dead letters; returns None if it is unreadable, after counting and logging it.
 
     Raises:
-        Retryable: the registry that may know its schema did not answer.
+        Retryable: the schema registry did not answer.
     """
     try:
         return await decode(raw, topic, codec)
@@ -119,13 +119,13 @@ async def readable(raw: RawMessage, topic: Topic, codec: Codec) -> Message | Non
 
 
 async def newest_records(cluster: Cluster, topic: Topic, partition: int) -> dict[str, Record]:
-    """The newest record of each key in one partition, as of now; a key whose newest is a tombstone is left out.
+    """Reads the newest record of each key in one partition; keys whose newest message is a tombstone are left out.
 
-    A key whose newest message is no record of the topic is left out too, and logged: what it stood for is not known.
+    Keys whose newest message is unreadable are left out too, and logged.
 
     Raises:
         KafkaUnavailable: it could not be read to the end.
-        Retryable: the registry that may know the schema of a record did not answer.
+        Retryable: the schema registry did not answer.
     """
     where = TopicPartition(cluster.topic_name(topic), partition)
     async with reader(cluster) as client:

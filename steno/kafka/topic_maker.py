@@ -1,6 +1,6 @@
-"""The first step towards Kafka: the topics of a service, made as soon as Kafka is there.
+"""Creates the topics of a service as soon as Kafka is reachable.
 
-A service opens its ports without Kafka, so that its health can be asked for; what works on Kafka begins after this
+A service opens its ports without Kafka, so that its health can be checked. Components that need Kafka start after this one
 (`steno.chassis.After`).
 """
 
@@ -19,11 +19,11 @@ from steno.retry import EACH_SECOND, retry
 log = structlog.get_logger("steno.kafka.topic_maker")
 
 _ATTEMPT_SECONDS = 10.0
-"""How long one attempt may take: what is not known of Kafka by then is told, and asked for again."""
+"""How long one attempt may take; then the failure is reported and a new attempt begins."""
 
 
 class TopicMaker:
-    """Makes topics as soon as Kafka is there; a component of a service (`run`, `stop`)."""
+    """Creates topics as soon as Kafka is reachable; a component of a service (`run`, `stop`)."""
 
     def __init__(self, cluster: Cluster, topics: Iterable[Topic]) -> None:
         self._cluster = cluster
@@ -31,16 +31,16 @@ class TopicMaker:
         self._stopping = asyncio.Event()
         #: Set once all topics can be used.
         self.made = asyncio.Event()
-        #: Why they cannot be used, for a person; empty once they can.
+        #: Why they cannot be used yet, for a person; empty once they can.
         self.missing = "Kafka has not answered yet"
 
     async def run(self) -> None:
-        """Works until `stop`. Raises what says that an operator must act (`TopicMismatch`)."""
+        """Works until `stop`. Raises `TopicMismatch` if an operator must act."""
         await until_stopped(self._make(), self._stopping)
         await self._stopping.wait()
 
     async def stop(self) -> None:
-        """Gives up, where there is no Kafka still."""
+        """Lets `run` return, also if Kafka was never reached."""
         self._stopping.set()
 
     async def _make(self) -> None:

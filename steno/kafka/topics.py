@@ -1,4 +1,4 @@
-"""The topics of the catalogue, made on the cluster: retention, cleaning, partitions."""
+"""Creates the topics of the catalogue on the cluster, with retention, cleanup policy and partitions."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -26,27 +26,27 @@ from steno.settings import KafkaSettings, TopicSettings
 log = structlog.get_logger("steno.kafka.topics")
 
 _PAUSE_SECONDS = 0.1
-# aiokafka says at error level, each time, that nobody listens: seldom enough not to bury what else is logged.
+# aiokafka logs each failed connection as an error, so this is long enough not to flood the log.
 _AWAY_SECONDS = 0.5
 
 
 def topic_name(topics: TopicSettings, topic: Topic) -> str:
-    """The name of a catalogue topic on the cluster of this installation."""
+    """Returns the name of a catalogue topic on the cluster of this installation."""
     return topics.prefix + topic.name
 
 
 async def create_topics(
     kafka: KafkaSettings, topics: TopicSettings, wanted: Iterable[Topic] | None = None, *, seconds: float = 60
 ) -> None:
-    """Makes the topics that are not there yet and waits until each can be written to; safe to call at every start.
+    """Creates missing topics and waits until all can be written to; safe to call at every start.
 
     Args:
-        wanted: All of the catalogue by default.
+        wanted: The topics; all of the catalogue by default.
         seconds: How long to wait for Kafka.
 
     Raises:
-        TopicMismatch: a topic exists with another number of partitions, or may not be made.
-        KafkaUnavailable: Kafka was not there, or not ready, in time.
+        TopicMismatch: a topic exists with another number of partitions, or may not be created.
+        KafkaUnavailable: Kafka was not reachable, or not ready, in time.
     """
     by_name = {topic_name(topics, topic): topic for topic in (catalogue().values() if wanted is None else wanted)}
     last: Exception | None = None
@@ -62,8 +62,8 @@ async def create_topics(
                     await asyncio.sleep(_AWAY_SECONDS if isinstance(error, KafkaConnectionError) else _PAUSE_SECONDS)
     except TimeoutError:
         raise KafkaUnavailable(
-            f"the topics could not be made at {kafka.bootstrap_servers} within {seconds:g} s: {last!r}; "
-            "is the broker running, and is KAFKA_BOOTSTRAP_SERVERS right?"
+            f"the topics could not be created at {kafka.bootstrap_servers} within {seconds:g} s: {last!r}; "
+            "check that the broker is running and that KAFKA_BOOTSTRAP_SERVERS is correct"
         ) from last
 
 
@@ -89,7 +89,7 @@ async def _create(kafka: KafkaSettings, topics: TopicSettings, by_name: Mapping[
 
 def _new(name: str, topic: Topic, topics: TopicSettings) -> NewTopic:
     new = NewTopic(name, topics.partitions, replication_factor=1, topic_configs=topic_config(topic))
-    # -1, the cluster's default, is for the broker to resolve (KIP-464); aiokafka's constructor refuses it.
+    # The broker resolves -1 to the default of the cluster (KIP-464), but aiokafka's constructor refuses it.
     new.replication_factor = topics.replication_factor
     return new
 
@@ -102,7 +102,7 @@ def _check_created(name: str, code: int, message: str | None) -> None:
         error.retriable or error is TopicAlreadyExistsError
     ):
         raise TopicMismatch(
-            f"topic {name} cannot be made: {message or error.description}; make it by hand as docs/topics.md says, "
+            f"topic {name} cannot be created: {message or error.description}; create it yourself as docs/topics.md describes, "
             "or let this user create topics and check STENO_TOPIC_REPLICATION_FACTOR"
         )
     elif error is not TopicAlreadyExistsError:
@@ -112,19 +112,19 @@ def _check_created(name: str, code: int, message: str | None) -> None:
 def _check_partitions(name: str, topic: Topic, partitions: int, topics: TopicSettings) -> None:
     if topic.key == "call_id" and partitions != topics.partitions:
         raise TopicMismatch(
-            f"topic {name} has {partitions} partitions, but STENO_TOPIC_PARTITIONS is {topics.partitions}; topics keyed "
-            "by call must all have the same number, so that one call's data meet in one partition: set "
-            f"STENO_TOPIC_PARTITIONS={partitions} if all have that, or use another STENO_TOPIC_PREFIX"
+            f"topic {name} has {partitions} partitions, but STENO_TOPIC_PARTITIONS is {topics.partitions}; all topics keyed "
+            "by call must have the same number, so that the records of a call are in the same partition of each: set "
+            f"STENO_TOPIC_PARTITIONS={partitions} if all topics have that number, or use another STENO_TOPIC_PREFIX"
         )
 
 
 async def _wait_for_leaders(kafka: KafkaSettings, described: list[dict[str, Any]]) -> None:
-    # Metadata names a leader before that leader knows it; one that answers for its offsets also takes records.
+    # Metadata may name a leader before the leader itself knows; one that answers a request for offsets also accepts records.
     partitions = [TopicPartition(entry["topic"], part["partition"]) for entry in described for part in entry["partitions"]]
     client = AIOKafkaConsumer(**client_options(kafka))
     try:
         await client.start()
-        # All at once: left to itself, the client learns of them one by one.
+        # Requests the metadata of all topics at once, which the client would fetch one by one.
         await client._client.set_topics({partition.topic for partition in partitions})
         await client.end_offsets(partitions)
     finally:

@@ -1,8 +1,8 @@
-"""Ends a process that is stuck, so that its supervisor starts a new one.
+"""Detects a stuck process and ends it, so that its supervisor starts a new one.
 
-Two watches: `Watchdog` sees a consumer that no longer polls or commits while the event loop runs (a dead coordination task, a
-group it cannot rejoin: aiokafka issue #1154 has no public sign of it); `LoopGuard` is a thread that sees the event loop itself
-stand still, where nothing on the loop could say so.
+`Watchdog` detects a consumer that no longer polls or commits while the event loop runs (a dead coordination task, a group that
+it cannot rejoin: aiokafka issue #1154 has no public API to detect it). `LoopGuard` is a thread that detects a blocked event
+loop, which no task on the loop could do.
 """
 
 import asyncio
@@ -21,13 +21,13 @@ EXIT_STATUS = 70
 
 
 class Watchdog:
-    """Knows how long ago a consumer last polled, and since when it has not been able to commit."""
+    """Tracks when a consumer last polled, and since when it has not been able to commit."""
 
     def __init__(self, *, stuck_seconds: float, clock: Callable[[], float]) -> None:
         """
         Args:
-            stuck_seconds: How long without progress is stuck.
-            clock: Seconds that only rise (`time.monotonic`).
+            stuck_seconds: The time without progress after which the consumer is stuck.
+            clock: Returns seconds of a monotonic clock.
         """
         self._stuck_seconds = stuck_seconds
         self._clock = clock
@@ -35,33 +35,34 @@ class Watchdog:
         self._uncommitted_since: float | None = None
 
     def polled(self) -> None:
-        """A poll came back, with records or without."""
+        """Records that a poll returned, with records or without."""
         self._polled_at = self._clock()
 
     def committing(self) -> None:
-        """There is something to commit, and it is being tried."""
+        """Records that a commit is being tried."""
         if self._uncommitted_since is None:
             self._uncommitted_since = self._clock()
 
     def committed(self) -> None:
-        """There is nothing left to commit."""
+        """Records that everything is committed."""
         self._uncommitted_since = None
 
     @property
     def stuck(self) -> str | None:
-        """What has stood still for too long; None while all is well."""
+        """What has made no progress for too long; None if nothing."""
         now = self._clock()
         if now - self._polled_at > self._stuck_seconds:
-            return f"no poll has come back for {now - self._polled_at:.0f} s"
+            return f"no poll has returned for {now - self._polled_at:.0f} s"
         if self._uncommitted_since is not None and now - self._uncommitted_since > self._stuck_seconds:
-            return f"no commit has gone through for {now - self._uncommitted_since:.0f} s"
+            return f"no commit has succeeded for {now - self._uncommitted_since:.0f} s"
         return None
 
 
 class LoopGuard:
-    """A thread that ends the process when an event loop has not run anything for a while: the last resort.
+    """A thread that ends the process if the event loop is blocked for too long.
 
-    It counts its own ticks and not the clock, so a process that was stopped (SIGSTOP, a suspended machine) is not blamed.
+    It counts its own ticks instead of reading a clock, so time in which the whole process was stopped (SIGSTOP, a suspended
+    machine) does not count.
     """
 
     def __init__(
@@ -80,18 +81,18 @@ class LoopGuard:
         self._thread = threading.Thread(target=self._watch, name="kafka-loop-guard", daemon=True)
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Begins to watch a loop; called on it, or before it runs."""
+        """Starts watching a loop; called on the loop, or before it runs."""
         self._beat(loop)
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends the watch; called on the loop."""
+        """Stops watching; called on the loop."""
         self._stopped.set()
         if self._next is not None:
             self._next.cancel()
 
     def join(self) -> None:
-        """Waits until the watch has ended."""
+        """Waits until the thread has ended."""
         self._thread.join()
 
     def _beat(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -103,7 +104,7 @@ class LoopGuard:
             self._missed += 1
             if self._missed > self._ticks:
                 log.critical("event_loop.stuck", seconds=self._missed * self._tick_seconds)
-                # The stacks of all threads name what holds the loop.
+                # The stacks of all threads show what blocks the loop.
                 faulthandler.dump_traceback(file=sys.__stderr__ or sys.stderr, all_threads=True)
                 self._end(EXIT_STATUS)
                 return

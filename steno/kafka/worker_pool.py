@@ -1,4 +1,4 @@
-"""Handles a bounded number of records at once, in any order of completion."""
+"""Handles up to a number of records at once; they finish in any order."""
 
 import asyncio
 from collections import deque
@@ -8,20 +8,20 @@ from steno.kafka.jobs import HELD, Attempt, Job
 
 
 class WorkerPool:
-    """Runs jobs, `concurrency` at once; the others wait in a line of bounded length, and those that back off hold no slot.
+    """Runs up to `concurrency` jobs at once; others wait in a bounded queue. Jobs that back off occupy no slot.
 
-    A task serves job after job while there are any, so an instant handler costs no task a record.
+    A task handles one job after another while there are any, so a fast handler does not need a new task for each record.
     """
 
-    def __init__(self, *, concurrency: int, line: int, attempt: Attempt, fail: Callable[[BaseException], None]) -> None:
+    def __init__(self, *, concurrency: int, queue_length: int, attempt: Attempt, fail: Callable[[BaseException], None]) -> None:
         """
         Args:
-            line: How many jobs may wait for a slot.
-            attempt: Tries a job; what it raises ends the consumer.
-            fail: Told what `attempt` raised.
+            queue_length: How many jobs may wait for a slot.
+            attempt: Makes one attempt at a job; an exception ends the consumer.
+            fail: Called with that exception.
         """
         self._concurrency = concurrency
-        self._line = line
+        self._queue_length = queue_length
         self._attempt = attempt
         self._fail = fail
         self._waiting: deque[Job] = deque()
@@ -32,23 +32,23 @@ class WorkerPool:
 
     @property
     def room(self) -> int:
-        """How many more jobs may be added now."""
-        return max(0, self._line - len(self._waiting))
+        """The number of jobs that may be added now."""
+        return max(0, self._queue_length - len(self._waiting))
 
     @property
     def running(self) -> int:
-        """How many jobs are being handled."""
+        """The number of jobs being handled."""
         return len(self._running)
 
     def add(self, jobs: Iterable[Job]) -> None:
-        """Lines jobs up."""
+        """Adds jobs to the queue."""
         self._holding = False
         self._waiting.extend(jobs)
         self._serve()
 
     async def wait_for_room(self, seconds: float) -> bool:
-        """Waits until at least half the line is free; False when that took too long."""
-        if 2 * self.room >= self._line:
+        """Waits until at least half of the queue is free; returns False if that takes too long."""
+        if 2 * self.room >= self._queue_length:
             return True
         self._has_room.clear()
         try:
@@ -59,16 +59,15 @@ class WorkerPool:
         return True
 
     def hold(self) -> None:
-        """Drops what waits or backs off; nothing is begun until jobs are added again."""
+        """Drops jobs that wait or back off; starts none until jobs are added again."""
         self._holding = True
         self._waiting.clear()
         self._has_room.set()
 
     async def drain(self, seconds: float, *, grace_seconds: float) -> int:
-        """Drops what waits or backs off, lets what runs finish, then cancels the rest; returns how many jobs were cancelled.
+        """Drops jobs that wait or back off, lets running ones finish, then cancels the rest; returns the number cancelled.
 
-        A handler that does not heed its cancellation is left behind after `grace_seconds`; what it still does counts for
-        nothing.
+        A handler that ignores its cancellation is abandoned after `grace_seconds`; its result is ignored.
         """
         self.hold()
         return await drain(self._running, seconds, grace_seconds=grace_seconds)
@@ -91,7 +90,7 @@ class WorkerPool:
         assert task is not None
         while self._waiting and not task.cancelling():
             job = self._waiting.popleft()
-            if 2 * len(self._waiting) <= self._line:
+            if 2 * len(self._waiting) <= self._queue_length:
                 self._has_room.set()
             if job.partition.revoked:
                 continue
@@ -107,7 +106,7 @@ class WorkerPool:
                 asyncio.get_running_loop().call_later(again, self._put_back, job)
 
     def try_again(self, job: Job) -> None:
-        """A job that was held is to be tried again, behind those that wait."""
+        """Adds a held job to the end of the queue."""
         job.partition.release(job)
         if not (job.partition.revoked or self._holding):
             self._waiting.append(job)
@@ -122,7 +121,7 @@ class WorkerPool:
 
 
 async def drain(tasks: Iterable[asyncio.Task[None]], seconds: float, *, grace_seconds: float) -> int:
-    """Lets tasks finish, then cancels the rest and waits a little for them to heed it; returns how many were cancelled."""
+    """Lets tasks finish, then cancels the rest and waits up to `grace_seconds`; returns the number cancelled."""
     left = {task for task in tasks if not task.done()}
     if left and seconds > 0:
         _, left = await asyncio.wait(left, timeout=seconds)

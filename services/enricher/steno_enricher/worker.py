@@ -215,7 +215,7 @@ class Worker:
             if self._app.crashed:
                 raise ConsumerStuck(f"Faust crashed: {self._app.crash_reason!r}") from self._app.crash_reason
             if (reason := self._stuck()) is not None:
-                raise ConsumerStuck(f"{self._cluster.group_name()}: {reason}; the process must be started again")
+                raise ConsumerStuck(f"{self._cluster.group_name()}: {reason}; the process must be restarted")
             await self._app.skip_holes()
             await asyncio.sleep(_LOOK_EVERY_SECONDS)
 

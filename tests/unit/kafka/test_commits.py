@@ -71,7 +71,7 @@ async def test_a_broker_that_does_not_answer_is_asked_once() -> None:
         member.now += 10
         member.watchdog.polled()
     assert member.broker.asked == [{WHERE: 1}]
-    assert member.watchdog.stuck == "no commit has gone through for 50 s"
+    assert member.watchdog.stuck == "no commit has succeeded for 50 s"
     await member.abandon()
 
 

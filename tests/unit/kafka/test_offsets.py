@@ -39,14 +39,14 @@ class TrackerAgainstModel(RuleBasedStateMachine):
     @rule(data=st.data())
     def finish_twice(self, data: st.DataObject) -> None:
         """A record finishes once."""
-        with pytest.raises(ValueError, match="not under way"):
+        with pytest.raises(ValueError, match="not in progress"):
             self.tracker.finish(data.draw(st.sampled_from(sorted(self.finished))))
 
     @precondition(lambda self: bool(self.taken))
     @rule(data=st.data())
     def take_again(self, data: st.DataObject) -> None:
-        """Offsets only rise."""
-        with pytest.raises(ValueError, match="only rise"):
+        """Offsets only increase."""
+        with pytest.raises(ValueError, match="only increase"):
             self.tracker.add(data.draw(st.sampled_from(self.taken)))
 
     @invariant()
@@ -76,11 +76,11 @@ TestTrackerAgainstModel.settings = settings(max_examples=examples(50), stateful_
 
 
 def test_an_offset_that_was_never_taken_cannot_finish() -> None:
-    """Finishing what is not under way is an error of the caller, above, below and in a fresh tracker."""
+    """Finishing what is not in progress is an error of the caller, above, below and in a fresh tracker."""
     tracker = OffsetTracker()
-    with pytest.raises(ValueError, match="not under way"):
+    with pytest.raises(ValueError, match="not in progress"):
         tracker.finish(0)
     tracker.add(5)
     for offset in (4, 6):
-        with pytest.raises(ValueError, match="not under way"):
+        with pytest.raises(ValueError, match="not in progress"):
             tracker.finish(offset)

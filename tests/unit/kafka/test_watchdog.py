@@ -22,7 +22,7 @@ def test_polls_that_come_back_are_progress() -> None:
     clock.now += 30
     assert watchdog.stuck is None
     clock.now += 1
-    assert watchdog.stuck == "no poll has come back for 31 s"
+    assert watchdog.stuck == "no poll has returned for 31 s"
     watchdog.polled()
     assert watchdog.stuck is None
 
@@ -35,7 +35,7 @@ def test_a_commit_that_never_goes_through_is_stuck() -> None:
         watchdog.committing()
         watchdog.polled()
         clock.now += 10
-    assert watchdog.stuck == "no commit has gone through for 40 s"
+    assert watchdog.stuck == "no commit has succeeded for 40 s"
     watchdog.committed()
     assert watchdog.stuck is None
 

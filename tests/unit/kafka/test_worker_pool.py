@@ -20,7 +20,7 @@ class Bench:
     """Slots whose jobs wait until the test lets each go."""
 
     concurrency: int = 2
-    line: int = 8
+    queue_length: int = 8
     begun: list[int] = field(default_factory=list)
     cancelled: list[int] = field(default_factory=list)
     failures: list[BaseException] = field(default_factory=list)
@@ -28,7 +28,9 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.partition = Partition(topic=RECORDINGS)
-        self.slots = WorkerPool(concurrency=self.concurrency, line=self.line, attempt=self._attempt, fail=self.failures.append)
+        self.slots = WorkerPool(
+            concurrency=self.concurrency, queue_length=self.queue_length, attempt=self._attempt, fail=self.failures.append
+        )
 
     async def _attempt(self, job: Job) -> float | None:
         offset = job.raw.offset
@@ -148,7 +150,7 @@ async def test_a_handler_deaf_to_cancellation_is_left_behind() -> None:
     failures: list[BaseException] = []
     partition = Partition(topic=RECORDINGS)
     partition.tracker.add(0)
-    slots = WorkerPool(concurrency=1, line=8, attempt=deaf, fail=failures.append)
+    slots = WorkerPool(concurrency=1, queue_length=8, attempt=deaf, fail=failures.append)
     slots.add([job(partition, 0)])
     await settled()
     assert await slots.drain(0, grace_seconds=0.001) == 1
@@ -185,7 +187,7 @@ async def test_an_error_of_the_attempt_itself_ends_the_consumer() -> None:
 
 async def test_room_is_there_again_when_half_of_the_line_is_free() -> None:
     """A full line lets the poll loop wait, until half of it is served."""
-    bench = Bench(concurrency=1, line=4)
+    bench = Bench(concurrency=1, queue_length=4)
     bench.add(*range(5))
     await settled()
     assert bench.slots.room == 0
@@ -208,7 +210,7 @@ async def test_instant_jobs_share_one_task() -> None:
 
     failures: list[BaseException] = []
     partition = Partition(topic=RECORDINGS)
-    slots = WorkerPool(concurrency=4, line=100, attempt=instant, fail=failures.append)
+    slots = WorkerPool(concurrency=4, queue_length=100, attempt=instant, fail=failures.append)
     for offset in range(100):
         partition.tracker.add(offset)
     slots.add([job(partition, offset) for offset in range(100)])
