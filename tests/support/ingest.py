@@ -20,7 +20,7 @@ from steno_ingest.recordings.intake import Intake
 from steno_ingest.recordings.ledger import RecordingLedger
 from steno_ingest.recordings.results import Results
 from steno_ingest.recordings.transcripts import TranscriptReader
-from steno_ingest.rest.app import Parts, make_app
+from steno_ingest.rest.app import Dependencies, make_app
 from steno_ingest.webhooks import Webhooks
 
 from steno.crypto import SecretBox, make_secret_key
@@ -128,7 +128,7 @@ async def running_ingest(
     keys = folder / "api-keys"
     keys.write_text(key_line("tester", KEY, tenant="*") + key_line("other", KEY + "2") + key_line("acme", KEY + "3"), "utf-8")
     app = make_app(
-        Parts(
+        Dependencies(
             keys=ApiKeys(keys),
             intake=intake,
             ledger=ledger,

@@ -6,8 +6,8 @@ import sys
 
 def main() -> int:
     """Runs the service; returns its exit status."""
-    # What is imported and built stays: to look for garbage among it takes a sixth of the time of a start. The chassis turns it
-    # on again once the service stands.
+    # Imported modules are never garbage, but collecting them takes a sixth of the start-up time. The chassis enables the
+    # collector again after the start.
     gc.disable()
     from steno.chassis import run
     from steno_ingest.service import build

@@ -1,4 +1,4 @@
-"""Checks that the ledger balances: nothing accepted is lost, and the rows agree with the steps that led to them."""
+"""Checks that the ledger balances: the counts of rows by state agree with the counts of entries."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,25 +24,25 @@ S = TypeVar("S", bound=StrEnum)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tally(Generic[S]):
-    """How many recordings, or calls, the ledger keeps in each state, and how many steps led there."""
+    """The numbers of recordings (or calls) by state, and of transitions by their states."""
 
-    #: The table of legal steps, and where each thing begins.
+    #: The table of legal transitions, and the first state.
     transitions: Mapping[S, frozenset[S]]
     first: S
-    #: Things by the state their row says.
+    #: The number of rows by state.
     rows: Mapping[S, int]
-    #: Steps by where from (None: accepted) and where to.
+    #: The number of entries by the states before (None: accepted) and after the transition.
     steps: Mapping[tuple[S | None, S], int]
 
     @property
     def accepted(self) -> int:
-        """All that were ever accepted, by the steps."""
+        """The number of all ever accepted, by the entries."""
         return sum(count for (origin, _), count in self.steps.items() if origin is None)
 
     @property
     def balanced(self) -> bool:
-        """Whether they agree: as many rows as were accepted; in each state as many rows as came to it and did not leave;
-        no step that is not legal."""
+        """Whether the counts agree: there are as many rows as were accepted, each state has as many rows as entered and did not
+        leave it, and all transitions are legal."""
         legal = all(to is self.first if origin is None else to in self.transitions[origin] for origin, to in self.steps)
         return (
             legal
@@ -57,34 +57,34 @@ class Tally(Generic[S]):
 
 
 def tally_of_recordings(rows: Mapping[State, int], steps: Mapping[tuple[State | None, State], int]) -> Tally[State]:
-    """The tally of recordings."""
+    """Makes the tally of recordings."""
     return Tally(transitions=states.TRANSITIONS, first=State.ACCEPTED, rows=rows, steps=steps)
 
 
 def tally_of_calls(
     rows: Mapping[CallStatus, int], steps: Mapping[tuple[CallStatus | None, CallStatus], int]
 ) -> Tally[CallStatus]:
-    """The tally of live calls."""
+    """Makes the tally of live calls."""
     return Tally(transitions=call_states.TRANSITIONS, first=CallStatus.ACTIVE, rows=rows, steps=steps)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LedgerBalance:
-    """The counts of the ledger that must agree."""
+    """The counts of the ledger, which must agree."""
 
     recordings: Tally[State]
     calls: Tally[CallStatus]
-    #: Recordings accepted here that are neither on Kafka nor in the outbox, nor refused by Kafka.
+    #: Accepted recordings that are not on Kafka, not in the outbox, and not refused by Kafka.
     unpublished: int
 
     @property
     def balanced(self) -> bool:
-        """Whether both tallies agree, and nothing waits that will never be published."""
+        """Whether both tallies are balanced and no recording is left unpublished."""
         return self.unpublished == 0 and self.recordings.balanced and self.calls.balanced
 
 
 async def read_balance(engine: AsyncEngine, caller: Caller) -> LedgerBalance:
-    """Reads the counts of one moment, of what a caller sees."""
+    """Reads the counts of what a caller sees, all from the same state of the database."""
     in_outbox = exists().where(outbox.c.recording_id == recordings.c.recording_id)
     refused = exists().where(outbox_refused.c.recording_id == recordings.c.recording_id)
     async with transaction(engine, snapshot=True) as connection:
@@ -106,7 +106,7 @@ async def _counts(
     mine = seen_by(caller, things.c.tenant)
     rows = await connection.execute(select(things.c.state, func.count()).where(mine).group_by(things.c.state))
     count = select(steps.c.from_state, steps.c.to_state, func.count()).group_by(steps.c.from_state, steps.c.to_state)
-    # The steps of all are counted without looking at whose they are.
+    # The tenant is looked up only if the caller does not see everything.
     made = await connection.execute(count if caller.everything else count.join(things).where(mine))
     return (
         {state(name): count for name, count in rows},

@@ -1,4 +1,4 @@
-"""Finds the tenant that owns a call: the first one to use its id; it owns the recordings of the call, too."""
+"""Finds the tenant of a call and its recordings, which is the first one to use the call's id."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
@@ -13,10 +13,10 @@ from steno_ingest.recordings.tables import recordings
 
 
 async def owner_of_call(connection: AsyncConnection, call_id: str, caller: Caller) -> str:
-    """The tenant that what a caller brings of a call belongs to: that of the call, where one is known by this id.
+    """Returns the tenant of a call: the known one, or the caller's if the call id is new.
 
     Raises:
-        CallIdInUse: it is somebody else's; the message tells nothing of it.
+        CallIdInUse: the call belongs to another tenant, which the message does not reveal.
     """
     call = select(calls.c.tenant, literal(0).label("rank")).where(calls.c.call_id == call_id)
     recorded = select(recordings.c.tenant, literal(1)).where(recordings.c.call_id == call_id).distinct()
@@ -26,7 +26,7 @@ async def owner_of_call(connection: AsyncConnection, call_id: str, caller: Calle
 
 
 async def recorded_owners(connection: AsyncConnection, call_ids: Collection[str]) -> dict[str, list[str]]:
-    """The tenants that have recordings of calls, by call id."""
+    """Returns the tenants of the recordings of calls, by call id."""
     owners: dict[str, list[str]] = defaultdict(list)
     recorded = select(recordings.c.call_id, recordings.c.tenant).where(recordings.c.call_id.in_(call_ids)).distinct()
     for call_id, tenant in await connection.execute(recorded):
@@ -35,15 +35,15 @@ async def recorded_owners(connection: AsyncConnection, call_ids: Collection[str]
 
 
 def check_owners(call_id: str, owners: Iterable[str], caller: Caller) -> None:
-    """Checks that a caller sees all that is known of a call.
+    """Checks that a caller sees all known tenants of a call.
 
     Raises:
-        CallIdInUse: something is somebody else's; the message tells nothing of it.
+        CallIdInUse: one of them is another tenant, which the message does not reveal.
     """
     if not all(map(caller.sees, owners)):
         raise call_id_in_use(call_id)
 
 
 def call_id_in_use(call_id: str) -> CallIdInUse:
-    """The error for a request that uses the id of somebody else's call."""
-    return CallIdInUse(f"the call id {call_id} cannot be used; give each call an id of its own")
+    """Makes the error for a request with the id of another tenant's call."""
+    return CallIdInUse(f"the call id {call_id} cannot be used; give each call its own id")

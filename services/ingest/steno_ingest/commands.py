@@ -1,11 +1,11 @@
-"""`steno ingest`: what an operator does for ingest by hand."""
+"""The operator's commands under `steno ingest`."""
 
 from steno.cli.database import database_commands
 from steno.settings import read
 
 
 def _database_url() -> str:
-    # Imported here: it takes a while, and all other commands do without.
+    # Imported here because it is slow, and other commands do not need it.
     from steno_ingest.settings import IngestSettings
 
     return read(IngestSettings).database_url.get_secret_value()

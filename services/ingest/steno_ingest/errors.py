@@ -1,20 +1,20 @@
-"""The errors of requests to ingest; each class is one reason, so that the client knows what to do. Pure.
+"""The errors of requests to ingest, with a class for each reason. Pure.
 
 ```
 StenoError
 └── Permanent
-    └── Refused             the request is wrong; the message says what to change
-        ├── InvalidMetadata     what is said about the recording is not valid
-        ├── ForeignUrl          the URL names an object of somebody else's store
-        ├── EmptyAudio          there is no audio in it
-        ├── HardLinked          the file has another name elsewhere, so it may be somebody else's
-        ├── TooLarge            it is larger than the settings allow
+    └── Refused             the request is refused; the message says what to change
+        ├── InvalidMetadata     the metadata of the recording is not valid
+        ├── ForeignUrl          the URL names an object outside the store of this installation
+        ├── EmptyAudio          the file is empty
+        ├── HardLinked          the file has another name elsewhere, so it may belong to somebody else
+        ├── TooLarge            the file is larger than the settings allow
         ├── KeyReused           the Idempotency-Key was used for another request
         ├── AlreadyEnded        the recording has ended and cannot be cancelled
-        ├── CallIdInUse         another call has this id, or had it
-        ├── CallAlreadyEnded    the call's audio is over
-        ├── CallNotHere         an upstream system has the call's audio, so it is to be asked
-        ├── UnusableId          an id has characters in it that no database keeps
+        ├── CallIdInUse         another call has or had this id
+        ├── CallAlreadyEnded    the call's audio has ended
+        ├── CallNotHere         an upstream system publishes the call's audio, so only it can do this
+        ├── UnusableId          an id contains characters that the database cannot store
         ├── NotThere            there is no such recording, call or webhook
         ├── TranscriptNotReady  the recording has no transcript yet
         └── NoTranscript        the recording will have no transcript
@@ -29,21 +29,21 @@ from steno.errors import Permanent
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fault:
-    """One thing that is wrong, and where: `metadata.channels.0.role`, `header.Idempotency-Key`."""
+    """One fault of a request, and where it is: `metadata.channels.0.role`, `header.Idempotency-Key`."""
 
     where: str
     problem: str
 
 
 class Refused(Permanent):
-    """What was asked for cannot be done as it was asked."""
+    """The request is refused."""
 
     error_class = "refused"
 
     def __init__(self, message: str, *, faults: Sequence[Fault] = (), about: Mapping[str, str] | None = None) -> None:
         """
         Args:
-            about: What a program may want to know beside the message: a state, a reason.
+            about: Values for programs, besides the message: a state, a reason.
         """
         super().__init__(message)
         self.faults = tuple(faults)

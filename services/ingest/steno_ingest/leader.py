@@ -12,17 +12,17 @@ _LOCK = 0x4F5554424F58
 
 
 class Leader:
-    """Holds an advisory lock as long as its connection lives: when the instance dies, PostgreSQL gives the lock to another."""
+    """Holds an advisory lock on a connection; when the instance dies, PostgreSQL releases the lock for another one."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self._connection: AsyncConnection | None = None
 
     async def lead(self) -> bool:
-        """Whether this instance leads now; asked before each piece of work.
+        """Tries to become or stay the leader; returns whether this instance is. Called before each piece of work.
 
         Raises:
-            DatabaseUnavailable: the database is away, and the lead is lost with it.
+            DatabaseUnavailable: the database is unreachable, so this instance is not the leader any more.
         """
         if self._engine.dialect.name != "postgresql":
             return True
@@ -36,10 +36,10 @@ class Leader:
             raise DatabaseUnavailable(f"the database does not answer: {error}") from error
 
     async def resign(self) -> None:
-        """Lets another lead."""
+        """Gives up the leadership."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            # Given back to the pool, the connection would keep the lock.
+            # A connection in the pool would keep the lock.
             await connection.invalidate()
             await connection.close()
 

@@ -1,36 +1,40 @@
-"""The metrics of ingest, declared in one place; beside them stand those of the chassis and of the Kafka kernel."""
+"""The metrics of ingest; those of the chassis and of the Kafka kernel are defined there."""
 
 from prometheus_client import Counter, Gauge, Histogram
 
 ACCEPTED = Counter("steno_ingest_accepted", "Recordings accepted; a repetition of one counts once.", ["door"])
-STATES = Counter("steno_ingest_states", "States that recordings have come to.", ["state"])
+STATES = Counter("steno_ingest_states", "Recordings that have entered a state.", ["state"])
 CALLS_ACCEPTED = Counter("steno_ingest_calls_accepted", "Live calls accepted.", ["door"])
-CALL_STATES = Counter("steno_ingest_call_states", "States that live calls have come to.", ["state"])
+CALL_STATES = Counter("steno_ingest_call_states", "Live calls that have entered a state.", ["state"])
 SECONDS_TO_END = Histogram(
     "steno_ingest_seconds_to_end",
     "Time from accepted to ended; a rise means that transcribers do not keep up.",
     ["state"],
     buckets=(0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 14400, 86400),
 )
-OUTBOX_DEPTH = Gauge("steno_ingest_outbox_depth", "Records accepted and not yet on Kafka; a rise means Kafka is away.")
-OUTBOX_AGE = Gauge("steno_ingest_outbox_age_seconds", "Age of the oldest of them.")
+OUTBOX_DEPTH = Gauge(
+    "steno_ingest_outbox_depth", "Records in the outbox, not yet on Kafka; a rise means that Kafka is unreachable."
+)
+OUTBOX_AGE = Gauge("steno_ingest_outbox_age_seconds", "Age of the oldest record in the outbox.")
 OUTBOX_REFUSED = Gauge(
     "steno_ingest_outbox_refused",
     "Records that Kafka rejected for good, in the table outbox_refused; look into each one.",
 )
-UPLOADED_BYTES = Counter("steno_ingest_uploaded_bytes", "Bytes of audio taken in.", ["door"])
+UPLOADED_BYTES = Counter("steno_ingest_uploaded_bytes", "Bytes of audio accepted.", ["door"])
 FOLDER_FILES = Counter("steno_ingest_folder_files", "Files of the watched folder.", ["outcome"])
 CALLS_HOSTED = Gauge("steno_ingest_calls_hosted", "Calls whose peer is connected to this process, or may come back to it.")
-CALLS_REFUSED = Counter("steno_ingest_calls_refused", "Calls that were offered and not taken.", ["door", "reason"])
-CALL_AUDIO_BYTES = Counter("steno_ingest_call_audio_bytes", "Bytes of audio that came in.", ["door"])
+CALLS_REFUSED = Counter("steno_ingest_calls_refused", "Offered calls that were refused.", ["door", "reason"])
+CALL_AUDIO_BYTES = Counter("steno_ingest_call_audio_bytes", "Bytes of call audio received.", ["door"])
 CALL_RECORDS_WAITING = Gauge(
-    "steno_ingest_call_records_waiting", "Records of calls that Kafka has not acknowledged; a rise means Kafka is slow or away."
+    "steno_ingest_call_records_waiting",
+    "Records of calls that Kafka has not acknowledged; a rise means that Kafka is slow or away.",
 )
-RECORDED_BYTES = Counter("steno_ingest_recorded_bytes", "Bytes of calls' audio kept for their recordings.")
+RECORDED_BYTES = Counter("steno_ingest_recorded_bytes", "Bytes of calls' audio stored for their recordings.")
 HELD_BYTES = Gauge(
-    "steno_ingest_recorder_held_bytes", "Bytes of calls' audio not kept yet; a rise means the object store is slow or away."
+    "steno_ingest_recorder_held_bytes",
+    "Bytes of calls' audio not stored yet; a rise means that the object store is slow or away.",
 )
-CALL_NOTES = Counter("steno_ingest_call_notes", "What was noted in calls: gaps, pauses, silent channels, faults.", ["kind"])
+CALL_NOTES = Counter("steno_ingest_call_notes", "Events of calls: gaps, pauses, silent channels, faults.", ["kind"])
 CALL_RECORDS_UNUSABLE = Counter(
     "steno_ingest_call_records_unusable",
     "Records on `call-audio` that cannot be used: of an unknown or ended call, in contradiction to it, or beyond a limit.",
@@ -41,10 +45,12 @@ CALL_RECORDS_REFUSED = Counter(
 )
 CALL_MESSAGES_UNUSABLE = Counter(
     "steno_ingest_call_messages_unusable",
-    "Messages of peers, or values in them, that could not be used; their calls went on without them.",
+    "Messages of peers, or values in them, that could not be used and were ignored.",
     ["door", "reason"],
 )
-CALL_PEERS_CUT_OFF = Counter("steno_ingest_call_peers_cut_off", "Connections closed for the peer's fault.", ["door", "reason"])
+CALL_PEERS_CUT_OFF = Counter(
+    "steno_ingest_call_peers_cut_off", "Connections closed because of a fault of the peer.", ["door", "reason"]
+)
 CALL_SECONDS_HELD_BACK = Counter(
     "steno_ingest_call_seconds_held_back",
     "Seconds for which peers were not read (back-pressure) because they sent faster than real time.",

@@ -21,17 +21,17 @@ from steno_ingest.outbox import Outbox
 from steno_ingest.recordings.intake import Intake
 from steno_ingest.recordings.ledger import RecordingLedger
 from steno_ingest.recordings.transcripts import TranscriptReader
-from steno_ingest.rest.app import Parts, make_app
+from steno_ingest.rest.app import Dependencies, make_app
 from steno_ingest.webhooks import Webhooks
 
 
 def application() -> FastAPI:
-    """An application that is connected to nothing, and has no keys."""
+    """Builds an application without connections and keys."""
     engine = database.connect("sqlite://")
     objects = ObjectStore("memory:///")
     outbox = Outbox(Producer(KafkaSettings(), TopicSettings(), Codec(ShippedSchemaIds()), source="ingest"))
     ledger = RecordingLedger(engine, outbox)
-    parts = Parts(
+    dependencies = Dependencies(
         keys=ApiKeys(None),
         intake=Intake(ledger, objects, max_bytes=1),
         ledger=ledger,
@@ -42,11 +42,11 @@ def application() -> FastAPI:
         objects=objects,
         engine=engine,
     )
-    return make_app(parts)
+    return make_app(dependencies)
 
 
 def document() -> dict[str, Any]:
-    """The document of the REST API."""
+    """Returns the OpenAPI document of the REST API."""
     return application().openapi()
 
 

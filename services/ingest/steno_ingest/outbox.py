@@ -1,10 +1,10 @@
-"""The outbox: records are written in the same transaction as the rows they describe, and published afterwards.
+"""The outbox: records are stored in the same transaction as the rows that they describe, and published afterwards.
 
-So a recording that was accepted gets onto Kafka whatever is killed when, and nothing gets there that was not accepted.
-A record may be published twice (killed after Kafka had it and before the row was gone), byte for byte the same both times.
+So every accepted recording is published, whatever is killed when, and nothing is published that was not accepted. A record may
+be published twice, byte for byte the same (if the process is killed after Kafka has it and before the row is deleted).
 
-One that Kafka will never take is moved into a table of its own, where a person finds it; what depended on it is told
-(`steno_ingest.refusals`), and whatever stands behind it goes on.
+A record that Kafka will never accept is moved to another table, for a person to look at; its recording or call is updated
+(`steno_ingest.refusals`), and the records after it are published.
 """
 
 import asyncio
@@ -40,28 +40,28 @@ _MEASURE_SECONDS = 5.0
 
 
 def now() -> datetime:
-    """The wall clock."""
+    """The current time."""
     return datetime.now(UTC)
 
 
 class Encoder(Protocol):
-    """Makes of a record what is sent; `steno.kafka.producer.Producer` does."""
+    """Encodes records; implemented by `steno.kafka.producer.Producer`."""
 
     def encode(self, topic: Topic, record: Record, *, event_id: str | None = None) -> Encoded: ...
 
 
 class Sender(Protocol):
-    """Sends bytes and returns when Kafka has them; `steno.kafka.producer.Producer` does."""
+    """Sends bytes and returns when Kafka has them; implemented by `steno.kafka.producer.Producer`."""
 
     async def send_raw(self, topic: Topic, *, key: bytes | None, value: bytes | None, headers: Headers) -> None: ...
 
 
 OnRefused = Callable[[Row[Any], RecordRefused], Awaitable[None]]
-"""Told of a row that Kafka will never take, before it is set aside; told again where the process dies in between."""
+"""Called with a row that Kafka will never accept, before it is moved; called again if the process dies in between."""
 
 
 class Outbox:
-    """Where what is to be published is put, within the caller's transaction."""
+    """Adds records to the outbox, within the caller's transaction."""
 
     def __init__(self, encoder: Encoder, *, clock: Callable[[], datetime] = now) -> None:
         self._encoder = encoder
@@ -70,30 +70,30 @@ class Outbox:
         self.filled = asyncio.Event()
 
     async def add(self, connection: AsyncConnection, topic: Topic, record: Record, *, publishes: str | None = None) -> None:
-        """Puts a record in; the trace of the caller goes along. Call `wake` after the commit.
+        """Adds a record, with the trace of the caller. Call `wake` after the commit.
 
         Args:
-            publishes: The recording that counts as published once this record is.
+            publishes: The id of the recording that counts as published when this record is.
         """
         await self.add_all(connection, topic, [self.encode(topic, record)], publishes=publishes)
 
     def encode(self, topic: Topic, record: Record) -> Encoded:
-        """A record as `add_all` takes it; the trace of the caller goes along."""
+        """Encodes a record for `add_all`, with the trace of the caller."""
         return self._encoder.encode(topic, record)
 
     async def add_all(
         self, connection: AsyncConnection, topic: Topic, records: Iterable[Encoded], *, publishes: str | None = None
     ) -> None:
-        """Puts records in, in this order. Call `wake` after the commit."""
+        """Adds records, in this order. Call `wake` after the commit."""
         rows = [self._row(topic, encoded.key, encoded.value, encoded.headers, publishes) for encoded in records]
         await connection.execute(outbox.insert(), rows)
 
     async def add_tombstone(self, connection: AsyncConnection, topic: Topic, key: str) -> None:
-        """Puts in that the newest record of a key is taken back."""
+        """Adds a tombstone, which deletes the newest record of a key."""
         await connection.execute(outbox.insert(), self._row(topic, key.encode(), None, tuple(traces.inject().items()), None))
 
     def wake(self) -> None:
-        """Has the relay look at once."""
+        """Makes the relay read the outbox immediately."""
         self.filled.set()
 
     def _row(self, topic: Topic, key: bytes, value: bytes | None, headers: Headers, publishes: str | None) -> dict[str, Any]:
@@ -108,7 +108,7 @@ class Outbox:
 
 
 class Relay:
-    """Publishes what is in the outbox, in order, and takes it out. Of several instances on one database, one at a time does."""
+    """Publishes the records of the outbox in order and deletes their rows. Of several instances only the leader does."""
 
     def __init__(
         self,
@@ -130,8 +130,8 @@ class Relay:
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
-        """Works until `stop`; what is in the outbox then is given a moment more."""
-        # Apart from publishing: it is while Kafka is away, and publishing waits, that the figures are wanted.
+        """Works until `stop`, and then for a short time, to empty the outbox."""
+        # Measuring is a separate task, since the metrics matter most while publishing waits for Kafka.
         measuring = periodically(
             self._measure, every_seconds=_MEASURE_SECONDS, stopping=self._stopping, failed=lambda _error: None
         )
@@ -150,7 +150,7 @@ class Relay:
             await self._leader.resign()
 
     async def stop(self) -> None:
-        """Has `run` return once the outbox is empty, or soon."""
+        """Lets `run` return when the outbox is empty, or after a short time."""
         self._stopping.set()
 
     async def _publish(self) -> None:
@@ -183,21 +183,21 @@ class Relay:
         OUTBOX_AGE.set(0 if oldest is None else (self._clock() - oldest).total_seconds())
 
     async def publish_some(self) -> bool:
-        """Publishes the oldest of what there is; False where there is nothing.
+        """Publishes the oldest records; returns False if there are none.
 
         Raises:
-            Retryable: Kafka or the database is away; what was not taken out will be published again.
+            Retryable: Kafka or the database is unreachable; rows that were not deleted will be published again.
         """
         async with transaction(self._engine) as connection:
             rows = (await connection.execute(select(outbox).order_by(outbox.c.id).limit(_BATCH))).all()
-        for together in _waves(rows):
+        for together in _waves_without_repeated_keys(rows):
             outcomes = await asyncio.gather(*map(self._send, together), return_exceptions=True)
             sent = [row for row, outcome in zip(together, outcomes, strict=True) if outcome is None]
             if sent:
-                await self._take_out(sent)
+                await self._delete(sent)
             for row, outcome in zip(together, outcomes, strict=True):
                 if isinstance(outcome, RecordRefused):
-                    await self._set_aside(row, outcome)
+                    await self._move_refused(row, outcome)
             for outcome in outcomes:
                 if outcome is not None and not isinstance(outcome, RecordRefused):
                     raise outcome
@@ -208,7 +208,7 @@ class Relay:
         with traces.continue_trace(dict(headers), f"publish {row.topic}", kind=SpanKind.PRODUCER):
             await self._sender.send_raw(catalogue()[row.topic], key=row.key.encode(), value=row.value, headers=headers)
 
-    async def _set_aside(self, row: Row[Any], refusal: RecordRefused) -> None:
+    async def _move_refused(self, row: Row[Any], refusal: RecordRefused) -> None:
         await self._on_refused(row, refusal)
         moved = {name: value for name, value in row._mapping.items() if name != "id"}
         async with transaction(self._engine) as connection:
@@ -216,7 +216,7 @@ class Relay:
             await connection.execute(delete(outbox).where(outbox.c.id == row.id))
         log.error("outbox.record_refused", topic=row.topic, key=row.key, reason=str(refusal), bytes=len(row.value or b""))
 
-    async def _take_out(self, rows: Sequence[Row[Any]]) -> None:
+    async def _delete(self, rows: Sequence[Row[Any]]) -> None:
         published = [row.recording_id for row in rows if row.recording_id]
         async with transaction(self._engine) as connection:
             await connection.execute(delete(outbox).where(outbox.c.id.in_([row.id for row in rows])))
@@ -228,8 +228,8 @@ class Relay:
                 )
 
 
-def _waves(rows: Sequence[Row[Any]]) -> Iterator[list[Row[Any]]]:
-    """Runs of rows without a key twice: those may be on their way together, and the order within each key is kept."""
+def _waves_without_repeated_keys(rows: Sequence[Row[Any]]) -> Iterator[list[Row[Any]]]:
+    """Splits rows into runs without repeated keys. The records of a run may be sent together, which keeps the order per key."""
     wave: list[Row[Any]] = []
     keys: set[tuple[str, str]] = set()
     for row in rows:

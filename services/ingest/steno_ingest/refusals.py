@@ -1,11 +1,11 @@
-"""Handles records of the outbox that Kafka rejects for good: the recording or call of each fails, or notes it.
+"""Handles records of the outbox that Kafka rejects permanently: it fails the recording or call, or adds an event to the call.
 
-| the record | what follows |
+| record | consequence |
 |---|---|
 | `RecordingSubmitted` | its recording fails; a `TranscriptFailed` is published |
-| `CallStarted`, `CallEnded` | its call fails: no transcript can come, or none will be complete |
-| another one of a call | noted in the call, which goes on: some will not know its newest state |
-| of a webhook | in the log and the metrics only |
+| `CallStarted`, `CallEnded` | its call fails, since there will be no transcript or no complete one |
+| another record of a call | the call gets an event and continues; readers of the topic miss this change of it |
+| a record of a webhook | only a log line and a metric |
 """
 
 from typing import Any
@@ -28,13 +28,11 @@ class Refusals:
         self._ledger = ledger
         self._calls = calls
 
-    async def tell(self, row: Row[Any], refusal: RecordRefused) -> None:
+    async def record(self, row: Row[Any], refusal: RecordRefused) -> None:
         """Records that Kafka rejected a row of the outbox. Raises `DatabaseUnavailable`."""
         kind = str(dict(row.headers).get("ce_type", ""))
         error = RecordRefused.error_class
-        reason = (
-            f"Kafka does not take its {kind.removeprefix('steno.')}: {refusal}; shorten what is said of it, or raise the limit"
-        )
+        reason = f"Kafka rejects its {kind.removeprefix('steno.')}: {refusal}; shorten its metadata, or raise the limit"
         try:
             if row.recording_id is not None:
                 await self._ledger.fail(row.recording_id, reason=reason, error=error)

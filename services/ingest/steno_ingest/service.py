@@ -1,4 +1,4 @@
-"""Wires ingest together: the ways in, the ledger and its outbox, and the consumers of what comes back."""
+"""Builds ingest from its parts: REST and live calls, the ledger and its outbox, and the consumers of results."""
 
 from contextlib import AsyncExitStack
 
@@ -30,7 +30,7 @@ from steno_ingest.recordings.results import Results
 from steno_ingest.recordings.transcripts import TranscriptReader
 from steno_ingest.recordings.watched_folder import WatchedFolder
 from steno_ingest.refusals import Refusals
-from steno_ingest.rest.app import Parts, make_app
+from steno_ingest.rest.app import Dependencies, make_app
 from steno_ingest.rest.rates import Rates
 from steno_ingest.settings import IngestSettings
 from steno_ingest.sweeper import Sweeper
@@ -39,11 +39,11 @@ from steno_ingest.webhooks import Webhooks
 _TOPICS = (RECORDINGS, CALL_AUDIO, CALLS, HYPOTHESES, PHRASES, TRANSCRIPTS, WEBHOOKS, DEAD_LETTERS)
 
 CONSUMED = (RECORDINGS, TRANSCRIPTS, PHRASES)
-"""What is read as a group, beside `call-audio`."""
+"""The topics that the consumer group reads; `call-audio` has its own."""
 
 
 async def build(settings: IngestSettings) -> Wiring:
-    """Builds the service: database migrated, nothing running yet. It does not need Kafka to be there."""
+    """Builds the service and migrates its database; starts nothing. Kafka need not be reachable."""
     resources = AsyncExitStack()
     engine = database.connect(settings.database_url.get_secret_value())
     resources.push_async_callback(engine.dispose)
@@ -99,12 +99,12 @@ async def build(settings: IngestSettings) -> Wiring:
         outbox,
         engine,
         cluster.producer,
-        on_refused=Refusals(ledger, calls).tell,
+        on_refused=Refusals(ledger, calls).record,
         poll_seconds=settings.outbox_poll_seconds,
     )
     components: list[Component] = [] if settings.watch_folder is None else [WatchedFolder.of(settings, intake)]
     app = make_app(
-        Parts(
+        Dependencies(
             keys=keys,
             intake=intake,
             ledger=ledger,

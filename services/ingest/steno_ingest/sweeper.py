@@ -1,4 +1,4 @@
-"""Removes objects that killed processes left in the store, and accounts of calls that nothing refers to any more."""
+"""Deletes objects that killed processes left in the store, and old accounts of calls."""
 
 from datetime import timedelta
 
@@ -14,14 +14,14 @@ from steno_ingest.recordings.intake import UPLOADS
 log = structlog.get_logger("steno.ingest.sweeper")
 
 _EVERY_SECONDS = 3600.0
-#: No upload takes as long as that, whichever instance it comes in by.
+#: Longer than any upload takes.
 LONGEST_UPLOAD = timedelta(days=1)
-#: The log of a call is gone by then, so nothing of it is read again.
+#: By then Kafka has deleted the log of a call, so it is not read again.
 OLDEST_ACCOUNT = timedelta(days=7)
 
 
 class Sweeper(PeriodicWork):
-    """Looks for them at the start and each hour."""
+    """Deletes them at the start and every hour."""
 
     def __init__(self, objects: ObjectStore, accounts: AccountRows) -> None:
         super().__init__(
@@ -33,7 +33,7 @@ class Sweeper(PeriodicWork):
         self._accounts = accounts
 
     async def sweep(self) -> None:
-        """Looks once. Raises `StoreUnavailable`, `DatabaseUnavailable`."""
+        """Deletes them once. Raises `StoreUnavailable`, `DatabaseUnavailable`."""
         for prefix, oldest in ((UPLOADS, LONGEST_UPLOAD), (CALL_AUDIO_PREFIX, OLDEST_PIECE)):
             if removed := await self._objects.sweep(prefix, older_than=oldest):
                 log.info("objects.swept", prefix=prefix, removed=removed)

@@ -1,6 +1,6 @@
 """The tables of the outbox and of webhooks, the same on SQLite and PostgreSQL.
 
-Those of recordings stand in `recordings.tables`, those of live calls in `calls.ledger.tables`; all share one `metadata`.
+Those of recordings are in `recordings.tables`, those of live calls in `calls.ledger.tables`; all share one `metadata`.
 """
 
 from collections.abc import Iterator
@@ -36,22 +36,22 @@ SEQUENCE = BigInteger().with_variant(Integer, "sqlite")
 
 
 def _record() -> Iterator[Column[Any]]:
-    """What stands in a row of what is to be published."""
+    """The columns of a record to be published."""
     yield Column("id", SEQUENCE, primary_key=True, autoincrement=True)
     yield Column("topic", String(64), nullable=False)
     yield Column("key", ID, nullable=False)
     # None is a tombstone.
     yield Column("value", LargeBinary)
-    # Pairs of name and value; values are ASCII, as CloudEvents and W3C Trace Context have them.
+    # Pairs of name and value; values are ASCII, as CloudEvents and W3C Trace Context require.
     yield Column("headers", JSON, nullable=False)
-    # The recording that counts as published once this row is.
+    # The recording that counts as published when this row is.
     yield Column("recording_id", ID, index=True)
     yield Column("created_at", UtcDateTime, nullable=False)
 
 
 outbox = Table("outbox", metadata, *_record(), sqlite_autoincrement=True)
 
-# What Kafka will never take: rows of the outbox, set aside for a person to look at, and to put back once the cause is gone.
+# Rows of the outbox that Kafka will never accept. A person looks at them, and may move them back once the cause is fixed.
 outbox_refused = Table(
     "outbox_refused",
     metadata,
@@ -70,9 +70,9 @@ webhooks = Table(
     Column("enabled", Boolean, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
-    # Its tenant; empty: it belongs to none.
+    # Its tenant; empty if it has none.
     Column("tenant", String(64), nullable=False, server_default=""),
-    # The secret before, which signs too until then; none outside of a rotation.
+    # The previous secret, which signs too until `previous_expires_at`; NULL if there was no rotation.
     Column("previous_encrypted_secret", LargeBinary),
     Column("previous_expires_at", UtcDateTime),
     Index("ix_webhooks_page", "created_at", "webhook_id"),

@@ -1,7 +1,7 @@
-"""Regular expressions for the URLs that clients give; the OpenAPI document shows them. Pure.
+"""Regular expressions for the URLs that clients send, as shown in the OpenAPI document. Pure.
 
-Source: RFC 3986, less what is never meant here: a user name or password in front of the host, names that are not ASCII
-(a client sends their `xn--` form), IPv6 addresses with an IPv4 tail or a zone.
+Source: RFC 3986, without a user name or password, host names that are not ASCII (a client sends their `xn--` form), and IPv6
+addresses with an embedded IPv4 address or a zone.
 """
 
 _NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
@@ -20,5 +20,5 @@ _PORT = r"([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]
 
 
 def url_pattern(*schemes: str) -> str:
-    """What a URL of one of the schemes matches as a whole."""
+    """Returns a regular expression that a whole URL of one of the schemes matches."""
     return rf"^({'|'.join(schemes)})://({_NAME}|\[({_IPV6})\])(:{_PORT})?([/?][!-~]*)?$"

@@ -1,4 +1,4 @@
-"""Registers webhooks: rows with an encrypted secret, published to the notifier on the compacted topic `webhooks`."""
+"""Stores webhooks, with encrypted secrets, and publishes them to the notifier on the compacted topic `webhooks`."""
 
 import base64
 import secrets
@@ -27,28 +27,28 @@ log = structlog.get_logger("steno.ingest.webhooks")
 
 _PREFIX = "whsec_"
 _BASE64 = "[A-Za-z0-9+/]"
-#: A signing secret as Standard Webhooks has it: the base64 of 24 to 64 bytes.
+#: A signing secret of Standard Webhooks: 24 to 64 bytes in base64.
 SECRET_PATTERN = f"^{_PREFIX}({_BASE64}{{4}}){{8,20}}({_BASE64}{{4}}({_BASE64}{{2}}==)?|{_BASE64}{{3}}=|{_BASE64}{{2}}==)?$"
 
 
 def make_secret() -> str:
-    """A new signing secret."""
+    """Makes a new signing secret."""
     return _PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewWebhook:
-    """A webhook to be registered."""
+    """The data of a new webhook."""
 
     url: str
-    #: Event types wanted; empty for all.
+    #: The event types; empty for all.
     events: tuple[str, ...]
     secret: str
     enabled: bool
 
 
 class Webhooks:
-    """The webhooks in a database. Each row is the record that is published of it, with its secret encrypted."""
+    """The webhooks in the database. A row has the same fields as the published record; its secret is encrypted."""
 
     def __init__(self, engine: AsyncEngine, outbox: Outbox, box: SecretBox, *, clock: Callable[[], datetime] = now) -> None:
         self._engine = engine
@@ -57,7 +57,7 @@ class Webhooks:
         self._clock = clock
 
     async def register(self, new: NewWebhook, *, caller: Caller) -> WebhookState:
-        """Keeps a new webhook and tells the notifier."""
+        """Stores a new webhook and publishes it."""
         webhook_id, at = str(uuid4()), self._clock()
         async with transaction(self._engine) as connection:
             await connection.execute(
@@ -78,11 +78,11 @@ class Webhooks:
         return webhook
 
     async def change(self, webhook_id: str, changes: Mapping[str, Any], *, caller: Caller) -> WebhookState:
-        """Changes `url`, `events`, `enabled` or `secret` of a webhook and tells the notifier. Raises `NotThere`."""
+        """Changes `url`, `events`, `enabled` or `secret` of a webhook and publishes it. Raises `NotThere`."""
         values = dict(changes)
         if "secret" in values:
             values["encrypted_secret"] = self._box.encrypt(values.pop("secret").encode())
-            # At once: the secret before may have become known.
+            # The previous secret ends immediately, since it may have been leaked.
             values |= {"previous_encrypted_secret": None, "previous_expires_at": None}
         async with transaction(self._engine) as connection:
             mine = seen_by(caller, webhooks.c.tenant)
@@ -93,14 +93,14 @@ class Webhooks:
         return webhook
 
     async def rotate(self, webhook_id: str, secret: str, *, overlap: timedelta, caller: Caller) -> WebhookState:
-        """Gives a webhook a new secret, with which the one before signs too for a while; an even older one does not any more.
+        """Replaces the secret of a webhook; the previous one signs too for a while, an even older one does not.
 
         Raises:
             NotThere: there is no such webhook.
         """
         at = self._clock()
         async with transaction(self._engine) as connection:
-            # Of two rotations at once the second keeps the secret of the first, not the one that stood before both.
+            # The lock makes the second of two simultaneous rotations keep the secret of the first as the previous one.
             before = await _one(connection, webhook_id, caller, locked=True)
             await connection.execute(
                 update(webhooks)
@@ -118,7 +118,7 @@ class Webhooks:
         return webhook
 
     async def delete(self, webhook_id: str, *, caller: Caller) -> None:
-        """Removes a webhook and tells the notifier. Raises `NotThere`."""
+        """Deletes a webhook and publishes that. Raises `NotThere`."""
         async with transaction(self._engine) as connection:
             mine = seen_by(caller, webhooks.c.tenant)
             result = await connection.execute(delete(webhooks).where(webhooks.c.webhook_id == webhook_id, mine))
@@ -129,12 +129,12 @@ class Webhooks:
         log.info("webhook.deleted", webhook_id=webhook_id)
 
     async def webhook(self, webhook_id: str, *, caller: Caller) -> WebhookState:
-        """A webhook that a caller sees. Raises `NotThere`."""
+        """Returns a webhook that a caller sees. Raises `NotThere`."""
         async with transaction(self._engine) as connection:
             return await _one(connection, webhook_id, caller)
 
     async def page(self, *, caller: Caller, after: Position | None, limit: int) -> Page[WebhookState]:
-        """Webhooks that a caller sees, the oldest first, from after a position on."""
+        """Returns a page of webhooks that a caller sees, oldest first, after a position."""
         query = select(webhooks).where(seen_by(caller, webhooks.c.tenant))
         at, id = webhooks.c.created_at, webhooks.c.webhook_id
         async with transaction(self._engine) as connection:
@@ -161,4 +161,4 @@ def _state_of(row: Row[Any]) -> WebhookState:
 
 
 def _not_there(webhook_id: str) -> NotThere:
-    return NotThere(f"there is no webhook {webhook_id}; GET /v1/webhooks lists those there are")
+    return NotThere(f"there is no webhook {webhook_id}; GET /v1/webhooks lists all webhooks")

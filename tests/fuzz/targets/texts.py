@@ -15,7 +15,7 @@ from fuzz.target import Target
 from pydantic import TypeAdapter, ValidationError
 from steno_ingest.errors import InvalidMetadata
 from steno_ingest.recordings import watched_folder
-from steno_ingest.recordings.folder_contents import Settling, Stamp, complete_recordings
+from steno_ingest.recordings.folder_contents import SettleTracker, Stamp, complete_recordings
 from steno_ingest.recordings.metadata import Link, Metadata, parse_link, parse_metadata
 from steno_ingest.rest.forms import Form
 from steno_ingest.rest.recordings import Moment
@@ -269,7 +269,7 @@ def take_name(name: str) -> None:
     """A file is taken under a call id that can be kept, or refused."""
     if not name or name in (".", ".."):
         return
-    settled = Settling(0.0)
+    settled = SettleTracker(0.0)
     stamps = {name: Stamp(7, 3, 5), f"{name}.wav": Stamp(8, 3, 5)}
     settled.settled(stamps, 0.0)
     for dropped in complete_recordings(stamps, settled.settled(stamps, 1.0)):

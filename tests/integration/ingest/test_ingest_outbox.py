@@ -24,7 +24,7 @@ from steno.storage import database
 
 def relay_of(ingest: Ingest, sender: Sender, *, poll_seconds: float = 3600) -> Relay:
     """A relay that looks again only when it is woken."""
-    told = Refusals(ingest.ledger, ingest.calls).tell
+    told = Refusals(ingest.ledger, ingest.calls).record
     return Relay(ingest.outbox, ingest.engine, sender, on_refused=told, poll_seconds=poll_seconds)
 
 
@@ -105,7 +105,7 @@ async def _die_after_send(relay: Relay, wire: Wire) -> None:
     async def die(_rows: object) -> None:
         raise asyncio.CancelledError
 
-    relay._take_out = die  # type: ignore[assignment,method-assign]
+    relay._delete = die  # type: ignore[assignment,method-assign]
     await relay.publish_some()
 
 
@@ -211,7 +211,7 @@ async def test_a_refused_row_is_told_before_it_is_set_aside(ingest: Ingest) -> N
     refused = (await ingest.upload(b"audio", call_id="call-1", properties={"notes": "x" * 2048})).json()
 
     async def die(*_: object) -> None:
-        await Refusals(ingest.ledger, ingest.calls).tell(*_)  # type: ignore[arg-type]
+        await Refusals(ingest.ledger, ingest.calls).record(*_)  # type: ignore[arg-type]
         raise asyncio.CancelledError
 
     dying = Relay(ingest.outbox, ingest.engine, Narrow(), on_refused=die, poll_seconds=3600)

@@ -111,7 +111,7 @@ async def test_a_key_of_an_older_version_holds(ingest: Ingest) -> None:
 
 async def test_an_empty_file_is_refused_by_name(ingest: Ingest) -> None:
     """Whoever uploads many knows which it was."""
-    assert problem(await ingest.upload(b"", name="a.raw"), 422)["detail"] == "a.raw is empty: there is no audio in it"
+    assert problem(await ingest.upload(b"", name="a.raw"), 422)["detail"] == "a.raw is empty: it has no audio"
 
 
 async def test_a_link_is_accepted(ingest: Ingest) -> None:

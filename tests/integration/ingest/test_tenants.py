@@ -139,7 +139,7 @@ async def test_nobody_attaches_a_recording_to_somebody_elses_call(
         ),
     ]
     for answer in answers:
-        assert problem(answer, 409)["detail"] == f"the call id {call_id} cannot be used; give each call an id of its own"
+        assert problem(answer, 409)["detail"] == f"the call id {call_id} cannot be used; give each call its own id"
     assert await everything(ingest) == before
     assert ingest.kept() == kept
 
@@ -269,4 +269,4 @@ async def test_a_folder_drops_for_its_tenant(
     dropped = [row for row in await ingest.rows(recordings) if row.door == "folder"]
     assert {row.properties["name"]: row.tenant for row in dropped} == owners
     reasons = [path.read_text() for path in drop.rglob("*.reason.txt")]
-    assert reasons == ([] if "acmes" in owners else [f"the call id {CALL} cannot be used; give each call an id of its own\n"])
+    assert reasons == ([] if "acmes" in owners else [f"the call id {CALL} cannot be used; give each call its own id\n"])

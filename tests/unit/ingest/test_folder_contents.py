@@ -2,7 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from steno_ingest.recordings.folder_contents import EMPTY_WAITS, Settling, Stamp, complete_recordings, reasons_left
+from steno_ingest.recordings.folder_contents import EMPTY_WAITS, SettleTracker, Stamp, complete_recordings, reasons_left
 
 SUFFIXES = (".wav", ".mp3", ".json", ".done", ".wav.done", ".part", ".xml")
 NAMES = st.sampled_from([f"{stem}{suffix}" for stem in ("a", "b.wav") for suffix in SUFFIXES])
@@ -17,7 +17,7 @@ def stamps(*names: str) -> dict[str, Stamp]:
 @given(st.lists(LOOKS, min_size=1, max_size=12))
 def test_files_settle_when_they_have_not_changed(looks: list[dict[str, Stamp]]) -> None:
     """With a look each second and three seconds to settle: those that had the same stamp in the last four looks."""
-    settling = Settling(3)
+    settling = SettleTracker(3)
     for now, present in enumerate(looks):
         recent = looks[max(0, now - 3) : now + 1]
         expected = {name for name in present if len(recent) == 4 and all(look.get(name) == present[name] for look in recent)}
@@ -26,7 +26,7 @@ def test_files_settle_when_they_have_not_changed(looks: list[dict[str, Stamp]]) 
 
 def test_an_empty_file_is_still_later() -> None:
     """Programs make a file first, and write when they have something."""
-    settling, empty = Settling(2), {"a.wav": Stamp(1, 0, 1)}
+    settling, empty = SettleTracker(2), {"a.wav": Stamp(1, 0, 1)}
     settling.settled(empty, 0)
     assert settling.settled(empty, 2 * EMPTY_WAITS - 0.1) == set()
     assert settling.settled(empty, 2 * EMPTY_WAITS) == {"a.wav"}

@@ -1,7 +1,7 @@
-"""Tells the complete recordings of the watched folder from files that stay where they are. Pure.
+"""Finds the complete recordings among the files of the watched folder, and says why the others are left. Pure.
 
-A recording is known by its name (`steno.audio_files`). It is whole when neither it nor its metadata, `NAME.json`, has changed
-for a while; or at once where a marker, an empty file say, lies beside it: `NAME.wav.done` or `NAME.done` for `NAME.wav`.
+A recording is recognised by its name (`steno.audio_files`). It is complete when neither it nor its metadata, `NAME.json`, has
+changed for a while, or as soon as there is a marker file: `NAME.wav.done` or `NAME.done` for `NAME.wav`.
 """
 
 from collections.abc import Collection, Mapping
@@ -14,11 +14,11 @@ from steno.audio_files import is_audio_name, is_partial_name
 SIDECAR = ".json"
 MARKER = ".done"
 EMPTY_WAITS = 10
-"""An empty file waits so many times as long as others: programs create a file first, and write once they have something."""
+"""An empty file must be unchanged this many times as long as others, since programs create a file before they write it."""
 
 
 class Stamp(NamedTuple):
-    """By what a file is known to be the same one, unchanged."""
+    """Values that change whenever a file changes or is replaced."""
 
     inode: int
     size: int
@@ -27,7 +27,7 @@ class Stamp(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FoundRecording:
-    """A complete recording in the folder: the names of its files, and by what they are known."""
+    """A recording in the folder: the names and stamps of its files."""
 
     audio: str
     sidecar: str | None
@@ -36,15 +36,15 @@ class FoundRecording:
     sidecar_stamp: Stamp | None = None
 
 
-class Settling:
-    """Tells which files have not changed for a while."""
+class SettleTracker:
+    """Tracks which files have not changed for a while."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._seen: dict[str, tuple[Stamp, float]] = {}
 
     def settled(self, present: Mapping[str, Stamp], now: float) -> set[str]:
-        """The files that have kept their stamp long enough, by what is there now; others are forgotten."""
+        """Returns the present files whose stamps have not changed for long enough; forgets files that are gone."""
         self._seen = {
             name: (stamp, self._seen[name][1] if name in self._seen and self._seen[name][0] == stamp else now)
             for name, stamp in present.items()
@@ -58,10 +58,10 @@ class Settling:
 def complete_recordings(
     present: Mapping[str, Stamp], settled: Collection[str], *, only_marked: bool = False
 ) -> list[FoundRecording]:
-    """The recordings that are whole, in the order of their names.
+    """Returns the complete recordings, sorted by name.
 
     Args:
-        only_marked: no recording is whole without its marker.
+        only_marked: Whether a recording is complete only with its marker.
     """
     found = []
     for name in sorted(filter(is_recording, present)):
@@ -73,20 +73,20 @@ def complete_recordings(
 
 
 def reasons_left(present: Mapping[str, Stamp], settled: Collection[str], *, only_marked: bool = False) -> dict[str, str]:
-    """The files that are left and have not changed for a while, with the reason of each."""
+    """Returns the reasons why settled files are not accepted, by name."""
     own = {name: recording for name in filter(is_recording, present) for recording in (_with_companions(name, present),)}
     beside = {other for recording in own.values() for other in (recording.sidecar, recording.marker)}
     reasons = {}
     for name in sorted(set(settled) - beside):
         if name not in own:
-            reasons[name] = _why_none(name)
+            reasons[name] = _reason_left(name)
         elif only_marked and own[name].marker is None:
-            reasons[name] = f"it waits for its marker, {name}{MARKER}"
+            reasons[name] = f"its marker {name}{MARKER} is missing"
     return reasons
 
 
 def is_recording(name: str) -> bool:
-    """Whether a file is called as recordings that are whole are."""
+    """Whether a file has the name of a complete recording."""
     return is_audio_name(name) and not is_partial_name(name)
 
 
@@ -103,9 +103,9 @@ def _with_companions(name: str, present: Mapping[str, Stamp]) -> FoundRecording:
     )
 
 
-def _why_none(name: str) -> str:
+def _reason_left(name: str) -> str:
     if is_partial_name(name):
-        return "it is called as files are that are still being written: rename it when it is whole"
+        return "its name is that of a file still being written: rename it when it is complete"
     if name.endswith((SIDECAR, MARKER)):
-        return "no recording of that name lies beside it"
-    return "it is not called as recordings are: its suffix is none of theirs"
+        return "there is no recording of that name"
+    return "its suffix is not that of a recording"

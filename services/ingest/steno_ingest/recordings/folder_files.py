@@ -1,8 +1,8 @@
-"""Reads and moves the files of the watched folder, safe from links and from files that are replaced meanwhile.
+"""Reads and moves the files of the watched folder, safe against links and files that are replaced meanwhile.
 
-Others may write there, so no name is taken twice for the same thing: what was looked at is what is opened, nothing is reached
-through a link, and nothing that is there is written over. The folder itself is where it was at the start: what becomes a link
-on the way to it stops the watching, not what the operator had made one before.
+Other users may write to the folder. So an opened file is checked to be the one that was found, links are not followed, and
+existing files are not overwritten. The path of the folder itself is resolved at the start; if a part of it becomes a link
+later, the folder cannot be opened any more.
 """
 
 import errno
@@ -29,7 +29,7 @@ _MOST_NAME_BYTES = 255
 
 
 class FileChanged(OSError):
-    """A file is no longer the one that was found; the next look finds it anew."""
+    """A file is no longer the one that was found; the next scan finds it again."""
 
 
 class StillOpen(OSError):
@@ -37,10 +37,10 @@ class StillOpen(OSError):
 
 
 class OpenFolder:
-    """An open folder that recordings are put into; a context that closes it. Every method may raise `OSError`."""
+    """The open watched folder, as a context manager. Every method may raise `OSError`."""
 
     def __init__(self, path: Path) -> None:
-        """Opens the folder at a resolved path, made when missing."""
+        """Opens the folder at a resolved path; creates it if it is missing."""
         path.mkdir(parents=True, exist_ok=True)
         self._descriptor = open_folder(path)
 
@@ -51,16 +51,16 @@ class OpenFolder:
         os.close(self._descriptor)
 
     def present(self) -> tuple[dict[str, Stamp], dict[str, str]]:
-        """The files in it; and what is no file, with what it is. Links are not followed: they lead elsewhere."""
+        """Returns its files with their stamps, and the reasons why other entries are not files. Links are not followed."""
         found, others = {}, {}
-        # The descriptor may be one to pass through only, which cannot be listed.
+        # The descriptor may have been opened for traversal only, and then cannot be listed.
         listing = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=self._descriptor)
         try:
             with os.scandir(listing) as entries:
                 for entry in entries:
                     try:
                         status = entry.stat(follow_symlinks=False)
-                    except FileNotFoundError:  # gone since it was listed
+                    except FileNotFoundError:  # deleted since it was listed
                         continue
                     if stat.S_ISREG(status.st_mode):
                         found[entry.name] = _stamp(status)
@@ -71,20 +71,20 @@ class OpenFolder:
         return found, others
 
     def open(self, name: str, stamp: Stamp, *, marked: bool = False) -> BufferedReader:
-        """Opens a file that was looked at.
+        """Opens a file that was found.
 
         Args:
-            marked: whoever wrote it says that it is whole.
+            marked: Whether it has a marker, which says that it is complete.
 
         Raises:
-            FileChanged: it is another by now, or no file at all.
-            StillOpen: it may not be whole.
+            FileChanged: it has changed, or is not a regular file any more.
+            StillOpen: a program may write more of it.
             HardLinked: it has another name elsewhere.
         """
         try:
             file = open_in(self._descriptor, name)
         except NoRegularFile:
-            raise FileChanged(f"{name} is not the file any more that it was") from None
+            raise FileChanged(f"{name} is not the same file any more") from None
         try:
             self.check(file, name, stamp)
             if not marked and _is_being_written(file.fileno()):
@@ -95,15 +95,15 @@ class OpenFolder:
         return file
 
     def check(self, file: BufferedReader, name: str, stamp: Stamp) -> None:
-        """Sees to it that an open file is still what was looked at. Raises `FileChanged` and `HardLinked`."""
+        """Checks that an open file is still the one that was found. Raises `FileChanged` and `HardLinked`."""
         status = os.fstat(file.fileno())
         if status.st_nlink > 1:
-            raise HardLinked(f"{name} has another name elsewhere (a hard link), so it may be somebody else's: drop a copy")
+            raise HardLinked(f"{name} has another name elsewhere (a hard link), so it may belong to somebody else: use a copy")
         if _stamp(status) != stamp:
             raise FileChanged(f"{name} has changed")
 
     def open_target(self, where: str) -> "TargetFolder":
-        """Opens the folder in it that files are moved to, made when missing with the permissions of the folder itself."""
+        """Opens a subfolder to move files to; creates it, with the permissions of this folder, if it is missing."""
         mode = stat.S_IMODE(os.fstat(self._descriptor).st_mode) & 0o777
         made = True
         try:
@@ -117,7 +117,7 @@ class OpenFolder:
 
 
 class TargetFolder:
-    """`accepted/` or `rejected/`, a context that closes it: files are moved here, and none replaces another file or a link."""
+    """The open folder `accepted/` or `rejected/`, as a context manager. Moving files into it replaces no file or link."""
 
     def __init__(self, source: int, where: str, mode: int) -> None:
         self._source = source
@@ -135,9 +135,9 @@ class TargetFolder:
         os.close(self._target)
 
     def move_in(self, found: FoundRecording) -> str:
-        """Moves a recording, its metadata and its marker here, and returns the name that the recording has now.
+        """Moves a recording, its metadata and its marker here; returns the new name of the recording.
 
-        The recording goes first: until it is moved, the others must lie beside it.
+        The recording is moved first, since the others belong to it as long as it is in the watched folder.
         """
         for number in count(1):
             names = _names(found.audio, number)
@@ -149,11 +149,11 @@ class TargetFolder:
         return names[0]
 
     def set_mode(self, mode: int) -> None:
-        """Sets who may come in."""
+        """Sets the permissions of the folder."""
         os.fchmod(self._target, mode)
 
     def explain(self, name: str, reason: str) -> None:
-        """Writes beside a recording why it is here."""
+        """Writes the reason of a rejection to a file beside the recording."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         with os.fdopen(os.open(f"{name}{_REASON}", flags, 0o600, dir_fd=self._target), "w", encoding="utf-8") as file:
             os.fchmod(file.fileno(), self._mode)
@@ -171,8 +171,10 @@ class TargetFolder:
 
 
 def _names(audio: str, number: int) -> tuple[str, str, str]:
-    """The names of a recording, its metadata and its marker, the so many-th of that name, cut where the longest would be too
-    long, the reason's."""
+    """Returns names for a recording, its metadata and its marker, with a number if it is not the first of that name.
+
+    They are shortened if the longest of them, with the suffix of the reason, would be too long.
+    """
     path = Path(audio)
     stem, suffix = (path.stem, path.suffix) if len(path.suffix) <= _LONGEST_SUFFIX else (audio, "")
     end = "" if number == 1 else f"-{number}"
@@ -187,16 +189,16 @@ def _stamp(status: os.stat_result) -> Stamp:
 
 def _kind(mode: int) -> str:
     if stat.S_ISDIR(mode):
-        return "it is a folder: recordings lie in the watched folder itself"
-    return "it is a link, which is not followed" if stat.S_ISLNK(mode) else "it is no regular file"
+        return "it is a folder: recordings must be in the watched folder itself"
+    return "it is a link, which is not followed" if stat.S_ISLNK(mode) else "it is not a regular file"
 
 
 def _is_being_written(descriptor: int) -> bool:
-    """Whether a program of this machine has the file open for writing, as far as the system tells.
+    """Whether a program on this machine has the file open for writing, as far as the system can tell.
 
-    Linux gives a lease for reading only where nobody has (fcntl(2)), and only to the owner of the file; not every file system
-    has leases. While one is held, for microseconds here, whoever opens the file to write is waited for, and a signal says so:
-    one that does nothing.
+    Linux grants a read lease only if no program has the file open for writing (fcntl(2)), and only to the owner of the file;
+    some file systems have no leases. While the lease is held, for microseconds here, a program that opens the file for writing
+    is blocked, and this process gets a signal, which is set to one without effect.
     """
     if sys.platform != "linux":
         return False

@@ -1,4 +1,4 @@
-"""Idempotency-Keys: a client's claim that a request is the same as any other that it sends with the same key."""
+"""Stores Idempotency-Keys, by which a client says that several requests are the same one."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,23 +16,23 @@ from steno_ingest.recordings.view import RecordingView
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Claim:
-    """What a client claims with a key."""
+    """A client's claim that all its requests with a key are the same."""
 
     client: Caller
     key: str
-    #: Digest of what makes the request the same.
+    #: Digest of the content of the request.
     fingerprint: str
 
     @property
     def owner(self) -> str:
-        """Whose keys are told apart: a name's, as before there were tenants, unless it is of another tenant than its own."""
+        """The owner of the key in the database: the client's name, preceded by its tenant if that has another name."""
         own = self.client.everything or self.client.tenant == self.client.name
-        # No name has a space.
+        # Names contain no spaces, so the owner is unique.
         return self.client.name if own else f"{self.client.tenant} {self.client.name}"
 
 
-async def keep_claim(connection: AsyncConnection, claim: Claim, recording_id: str, at: datetime) -> bool:
-    """Keeps a claim on a new recording; False where the key was used before."""
+async def insert_claim(connection: AsyncConnection, claim: Claim, recording_id: str, at: datetime) -> bool:
+    """Stores the claim on a new recording; returns False if the key was used before."""
     return await insert_once(
         connection,
         idempotency_keys,
@@ -47,10 +47,10 @@ async def keep_claim(connection: AsyncConnection, claim: Claim, recording_id: st
 
 
 async def find_claimed(connection: AsyncConnection, claim: Claim) -> RecordingView | None:
-    """The recording of an earlier request with the same key, or None.
+    """Finds the recording of an earlier request with the same key; returns None if there is none.
 
     Raises:
-        KeyReused: the earlier request was another one.
+        KeyReused: the earlier request had another content.
     """
     query = select(idempotency_keys).where(idempotency_keys.c.client == claim.owner, idempotency_keys.c.key == claim.key)
     earlier = (await connection.execute(query)).one_or_none()
@@ -58,7 +58,7 @@ async def find_claimed(connection: AsyncConnection, claim: Claim) -> RecordingVi
         return None
     recording = await rows.find(connection, earlier.recording_id)
     if not claim.client.sees(recording.tenant):
-        # A key of the same name was of another tenant then.
+        # An API key of the same name belonged to another tenant then.
         raise KeyReused("the Idempotency-Key was used for another request; use a new key for each new request")
     if earlier.fingerprint != claim.fingerprint:
         raise KeyReused(

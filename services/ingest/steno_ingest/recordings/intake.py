@@ -1,7 +1,7 @@
-"""Takes recordings in, whichever way they come: the audio into the object store, the recording into the ledger.
+"""Accepts recordings from all doors: stores the audio in the object store, then adds the recording to the ledger.
 
-In this order, so that a recording in the ledger always has its audio. Killed in between, an object is left that no recording
-names; the same recording brought again takes it up, since its place follows from its id.
+In this order a recording in the ledger always has its audio. If the process is killed in between, an object without a
+recording remains; a repetition of the same recording replaces it, since its key is derived from the recording's id.
 """
 
 import hashlib
@@ -25,16 +25,16 @@ from steno_ingest.recordings.ledger import RecordingLedger
 from steno_ingest.recordings.metadata import Link, Metadata
 from steno_ingest.recordings.view import Door, RecordingView
 
-#: Where audio is until it is known which recording it is.
+#: The prefix of audio until the id of its recording is known.
 UPLOADS = "uploads"
 _PIECE_BYTES = 1 << 20
-#: What a WAVE file can hold; the recorder sees to it.
+#: The size limit of a WAVE file, which the recorder enforces.
 _MOST_CALL_BYTES = 1 << 32
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Upload:
-    """Audio in the object store that no recording names yet."""
+    """Audio in the object store that belongs to no recording yet."""
 
     url: str
     sha256: str
@@ -52,14 +52,14 @@ class StoredRecording:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClientKey:
-    """An Idempotency-Key and whose it is."""
+    """An Idempotency-Key and its client."""
 
     client: Caller
     key: str
 
 
 class Intake:
-    """Takes recordings in."""
+    """Accepts recordings."""
 
     def __init__(
         self, ledger: RecordingLedger, objects: ObjectStore, *, max_bytes: int, clock: Callable[[], datetime] = now
@@ -72,15 +72,11 @@ class Intake:
     async def upload(
         self, pieces: AsyncIterator[bytes], *, door: Door, file_name: str = "", max_bytes: int | None = None
     ) -> Upload:
-        """Streams audio into the object store; nothing of it stays there if that fails.
+        """Streams audio into the object store; stores nothing if that fails.
 
         Args:
-            file_name: What to call it in errors.
-            max_bytes: The most that is taken; by default what doors take.
-
-        Raises:
-            EmptyAudio, TooLarge: it is not taken.
-            StoreUnavailable: the store is away or full.
+            file_name: The name of the file, for errors.
+            max_bytes: The size limit; by default the one of the settings.
         """
         digest, size, most = hashlib.sha256(), 0, max_bytes or self.max_bytes
         name = plain_file_name(file_name) or "the recording"
@@ -90,19 +86,19 @@ class Intake:
             async for piece in _in_large_pieces(pieces):
                 size += len(piece)
                 if size > most:
-                    raise TooLarge(f"{name} is larger than {most} bytes, the most that is taken; split it")
+                    raise TooLarge(f"{name} is larger than {most} bytes, which is the limit; split it")
                 digest.update(piece)
                 yield piece
 
         url = await self._objects.put(f"{UPLOADS}/{uuid4()}", measured())
         if size == 0:
             await self._objects.delete(url)
-            raise EmptyAudio(f"{name} is empty: there is no audio in it")
+            raise EmptyAudio(f"{name} is empty: it has no audio")
         UPLOADED_BYTES.labels(door.value).inc(size)
         return Upload(url=url, sha256=digest.hexdigest(), size=size)
 
     async def discard(self, upload: Upload) -> None:
-        """Removes an upload that no recording came of."""
+        """Deletes an upload that did not become a recording."""
         await self._objects.delete(upload.url)
 
     async def accept_upload(
@@ -115,7 +111,7 @@ class Intake:
         caller: Caller,
         key: ClientKey | None = None,
     ) -> RecordingView:
-        """Makes a recording of an upload, or finds the one that there is of the same audio in the same call.
+        """Makes a recording of an upload, or returns the existing one of the same audio in the same call.
 
         Raises:
             CallIdInUse, KeyReused: see `RecordingLedger.accept`.
@@ -133,7 +129,7 @@ class Intake:
         except BaseException:
             await self.discard(upload)
             raise
-        # From here on the object may only go where a row says so: a lost answer of the database does not mean a lost row.
+        # From here on the object may be deleted only if the database says so: after a failed commit the row may exist.
         record = self._record(recording_id, call_id, url, metadata, sha256=upload.sha256, file_name=file_name)
         recording, created = await self._ledger.accept(record, door=door, caller=caller, claim=claim)
         if not created and recording.url != url:
@@ -141,8 +137,8 @@ class Intake:
         return recording
 
     async def accept_link(self, link: Link, *, door: Door, caller: Caller, key: ClientKey | None = None) -> RecordingView:
-        """Makes a recording of audio that lies elsewhere; raises like `accept_upload`, and `ForeignUrl`."""
-        # Whose an object of the store is does not show in its URL, so only those may name one who see what all have.
+        """Makes a recording of audio at a URL; raises like `accept_upload`, and `ForeignUrl`."""
+        # The URL of an object does not show its tenant, so only callers that see everything may name one.
         in_store = caller.everything and self._objects.owns(link.url)
         if not link.url.startswith(("http://", "https://")) and not in_store:
             problem = "is not an object of this installation's store; give an http(s) URL, or upload the file"
@@ -154,7 +150,7 @@ class Intake:
         return recording
 
     async def store_call(self, call_id: str, pieces: AsyncIterator[bytes], *, suffix: str) -> StoredRecording:
-        """Stores the recording of a live call, at the place that follows from its bytes.
+        """Stores the recording of a live call, under a key derived from its content.
 
         Raises:
             StoreUnavailable: try again later.
@@ -169,7 +165,7 @@ class Intake:
         return StoredRecording(recording_id=recording_id, url=url, sha256=upload.sha256)
 
     async def submit_call(self, record: RecordingSubmitted) -> None:
-        """Submits the recording of a live call, once. Raises `DatabaseUnavailable`."""
+        """Submits the recording of a live call; idempotent. Raises `DatabaseUnavailable`."""
         owner = Caller("call", record.tenant, everything=True)
         await self._ledger.accept(record.model_copy(update={"submitted_at": self._clock()}), door=Door.CALL, caller=owner)
 
@@ -191,23 +187,23 @@ class Intake:
 
 
 def plain_suffix(file_name: str) -> str:
-    """The suffix of a file name where it is a plain one: nothing else of what a client calls a file gets into a path."""
+    """Returns the suffix of a file name if it is plain, otherwise an empty text. Only it gets from a client into a path."""
     suffix = suffix_of(plain_file_name(file_name))
     return suffix if re.fullmatch(r"\.[a-z0-9]{1,8}", suffix) else ""
 
 
 def _claim(key: ClientKey | None, metadata: Metadata, sha256: str) -> Claim | None:
-    """What a client promises with its key: that the audio, and what is said about it, are the same."""
+    """Makes the claim of a key: its fingerprint covers the audio and the metadata."""
     if key is None:
         return None
-    # Without what older versions did not know, so that a key that was used then holds for the same request now.
+    # Without fields that older versions did not have, so that keys used then are valid for the same request now.
     newer = {"format"} if metadata.format is None else set()
     said = json.dumps(metadata.model_dump(mode="json", exclude=newer), sort_keys=True)
     return Claim(client=key.client, key=key.key, fingerprint=hashlib.sha256(f"{sha256}\n{said}".encode()).hexdigest())
 
 
 async def _in_large_pieces(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The same bytes in pieces of a megabyte: each goes to the store from another thread, so that small ones cost too much."""
+    """Joins pieces to a megabyte each. Each is passed to the store in another thread, which is too expensive for small ones."""
     buffer = bytearray()
     async for piece in pieces:
         buffer += piece

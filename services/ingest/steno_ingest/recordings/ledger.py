@@ -1,7 +1,7 @@
-"""The ledger of recordings keeps every recording that was ever accepted, and what became of it.
+"""The ledger of recordings: stores every accepted recording and its state.
 
-Each change is one transaction: the row of the recording, its entry, and what is to be published about it. All are idempotent:
-the same submission or result again changes nothing.
+Each change is one transaction: the row of the recording, an entry, and the records to publish. Changes are idempotent:
+a repeated submission or result has no effect.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from steno_ingest.errors import AlreadyEnded, NotThere
 from steno_ingest.metrics import ACCEPTED, SECONDS_TO_END, STATES
 from steno_ingest.outbox import Outbox, now
 from steno_ingest.recordings import rows
-from steno_ingest.recordings.idempotency import Claim, find_claimed, keep_claim
+from steno_ingest.recordings.idempotency import Claim, find_claimed, insert_claim
 from steno_ingest.recordings.states import State
 from steno_ingest.recordings.tables import recordings
 from steno_ingest.recordings.view import Door, RecordingView, Step
@@ -35,7 +35,7 @@ log = structlog.get_logger("steno.ingest.ledger")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Filters:
-    """Which recordings are listed; None does not filter."""
+    """The filters of a list of recordings; None does not filter."""
 
     state: State | None = None
     call_id: str | None = None
@@ -56,17 +56,17 @@ class RecordingLedger:
     async def accept(
         self, record: RecordingSubmitted, *, door: Door, caller: Caller, claim: Claim | None = None
     ) -> tuple[RecordingView, bool]:
-        """Takes a recording in, once, and has it published; gives the recording, and whether this call took it in.
+        """Accepts a recording and publishes it; returns the recording, and whether it is new.
 
         Raises:
-            CallIdInUse: its call is somebody else's.
+            CallIdInUse: its call belongs to another tenant.
             KeyReused: the client used its key for another request.
-            DatabaseUnavailable: nothing was kept.
+            DatabaseUnavailable: nothing was stored.
         """
         async with transaction(self._engine) as connection:
             await call_rows.lock(connection, record.call_id)
             record = record.model_copy(update={"tenant": await owner_of_call(connection, record.call_id, caller)})
-            if claim is not None and not await keep_claim(connection, claim, record.recording_id, self._clock()):
+            if claim is not None and not await insert_claim(connection, claim, record.recording_id, self._clock()):
                 earlier = await find_claimed(connection, claim)
                 assert earlier is not None, "claims are never deleted"
                 return earlier, False
@@ -80,10 +80,10 @@ class RecordingLedger:
         return recording, created
 
     async def find_earlier(self, call_id: str, *, caller: Caller, claim: Claim | None) -> RecordingView | None:
-        """The recording of an earlier request with the same key, or None: asked before audio is put in its place.
+        """Finds the recording of an earlier request with the same key; called before audio is moved to its final key.
 
         Raises:
-            CallIdInUse: the call is somebody else's.
+            CallIdInUse: the call belongs to another tenant.
             KeyReused: the client used its key for another request.
         """
         async with transaction(self._engine) as connection:
@@ -93,7 +93,7 @@ class RecordingLedger:
         return None
 
     async def note_submission(self, record: RecordingSubmitted) -> None:
-        """Takes in a recording that is on Kafka already: by others, or our own come back."""
+        """Accepts a recording that is on Kafka already, published by others or by this service."""
         async with transaction(self._engine) as connection:
             created = await rows.insert(connection, record, Door.KAFKA, self._clock())
             recording = await rows.fill_in(connection, record)
@@ -101,10 +101,10 @@ class RecordingLedger:
             _report_accepted(recording)
 
     async def note_step(self, recording_id: str, call_id: str, step: Step) -> bool:
-        """Applies what others say became of a recording; says whether that changed anything.
+        """Applies a step from Kafka to a recording; returns whether that changed it.
 
-        A recording that is not known is taken in with its end, so that nothing is lost. The start of one is ignored: its
-        submission is on its way where there is one, and where there is none, nothing would ever end it.
+        An unknown recording is accepted together with its end, so that nothing is lost. The start of an unknown recording is
+        ignored: if it was submitted, the submission will arrive; if not, the recording might never end.
         """
         unknown = RecordingSubmitted.model_construct(recording_id=recording_id, call_id=call_id, url="", submitted_at=None)
         async with transaction(self._engine) as connection:
@@ -129,7 +129,7 @@ class RecordingLedger:
         return changed
 
     async def cancel(self, recording_id: str, *, caller: Caller) -> RecordingView:
-        """Ends a recording that is not wanted any more, and tells the transcribers.
+        """Cancels a recording and publishes that for the transcribers.
 
         Raises:
             NotThere: there is no such recording.
@@ -151,7 +151,7 @@ class RecordingLedger:
         return cancelled
 
     async def fail(self, recording_id: str, *, reason: str, error: str) -> None:
-        """Ends a recording that no transcriber will be told of, unless it has ended, and tells who waits for its transcript.
+        """Fails a recording that transcribers will not get, unless it has ended, and publishes that.
 
         Raises:
             NotThere: there is no such recording.
@@ -162,7 +162,7 @@ class RecordingLedger:
             step = Step(state=State.FAILED, at=self._clock(), reason=reason, error=error)
             if not await rows.advance(connection, recording, step):
                 return
-            # Without its properties: they may be what was too large.
+            # Without the properties, which may have been too large.
             record = TranscriptFailed(
                 call_id=recording.call_id,
                 recording_id=recording_id,
@@ -176,12 +176,12 @@ class RecordingLedger:
         _report_step(recording, step)
 
     async def recording(self, recording_id: str, *, caller: Caller) -> RecordingView:
-        """A recording that a caller sees. Raises `NotThere`."""
+        """Returns a recording that a caller sees. Raises `NotThere`."""
         async with transaction(self._engine) as connection:
             return rows.visible(await rows.find(connection, recording_id), caller)
 
     async def page(self, filters: Filters, *, caller: Caller, after: Position | None, limit: int) -> Page[RecordingView]:
-        """Recordings that a caller sees, the newest first, from after a position on."""
+        """Returns a page of recordings that a caller sees, newest first, after a position."""
         at, id = recordings.c.accepted_at, recordings.c.recording_id
         wanted = (recordings.c.state, filters.state), (recordings.c.call_id, filters.call_id)
         query = select(recordings).where(*matching(*wanted, at=at, since=filters.since, until=filters.until))

@@ -1,6 +1,6 @@
-"""Checks the metadata that a client gives with a recording. Pure.
+"""The metadata that a client sends with a recording, with its validation. Pure.
 
-The texts end up as Kafka keys, in paths and in logs, so ids hold no control characters.
+Ids must not contain control characters, since they become Kafka keys and parts of paths and logs.
 """
 
 from typing import Annotated, TypeVar
@@ -15,7 +15,7 @@ from steno.validation import LANGUAGE_TAG, PRINTABLE, explained
 from steno_ingest.errors import Fault, InvalidMetadata
 from steno_ingest.urls import url_pattern
 
-#: http(s) or an object store; no user name or password in front of the host.
+#: http(s) or an object store, without user name or password.
 RECORDING_URL = url_pattern("https?", "s3", "az", "gs")
 _MOST_CHANNELS = 64
 
@@ -41,13 +41,13 @@ def _each_once(channels: tuple[Channel, ...]) -> tuple[Channel, ...]:
 
 
 class Metadata(BaseModel):
-    """What is known about a recording beside its audio."""
+    """The metadata of a recording."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    call_id: CallId | None = Field(default=None, description="The call it belongs to; made when left out.")
+    call_id: CallId | None = Field(default=None, description="The id of its call; generated if omitted.")
     channels: Annotated[tuple[Channel, ...], Field(max_length=_MOST_CHANNELS), AfterValidator(_each_once)] = Field(
-        default=(), description="The role of each channel; one left out is unknown."
+        default=(), description="The role of each channel; unknown for omitted channels."
     )
     locale: Annotated[str, Field(max_length=35, pattern=LANGUAGE_TAG)] = Field(
         default="en-US", description="BCP 47 language tag of the speech."
@@ -61,36 +61,36 @@ class Metadata(BaseModel):
         AfterValidator(bounded),
     ] = Field(
         default={},
-        description=f"Your own properties, handed through to results and webhooks; {MOST_BYTES} bytes of UTF-8 together.",
+        description=f"Your own properties, copied to results and webhooks; at most {MOST_BYTES} bytes of UTF-8 together.",
     )
     format: Headerless | None = Field(
-        default=None, description="How the audio is coded if it has no header; by its content, then its name, when left out."
+        default=None, description="The format of audio without a header; if omitted, determined by content, then by file name."
     )
 
     def roles(self) -> tuple[ChannelRole, ...]:
-        """The channels as the records have them."""
+        """Converts the channels to those of records."""
         return tuple(ChannelRole(channel=entry.channel, role=entry.role) for entry in self.channels)
 
 
 class Link(Metadata):
-    """A recording that lies elsewhere, with what is known about it."""
+    """The URL of a recording, with its metadata."""
 
     url: Annotated[str, Field(max_length=4096, pattern=RECORDING_URL)] = Field(
-        description="Where the audio is: http(s), or an object of the store (s3, az, gs). No user name or password in it."
+        description="The URL of the audio: http(s), or an object of the store (s3, az, gs), without user name or password."
     )
 
 
 def parse_metadata(text: bytes) -> Metadata:
-    """The metadata in a JSON document.
+    """Reads metadata from a JSON document.
 
     Raises:
-        InvalidMetadata: it is not JSON, or not valid; every fault is named.
+        InvalidMetadata: it is not JSON, or not valid; the error lists all faults.
     """
     return _parse(Metadata, text, "metadata")
 
 
 def parse_link(text: bytes) -> Link:
-    """The link and metadata in a JSON document; raises like `parse_metadata`."""
+    """Reads a URL and metadata from a JSON document; raises like `parse_metadata`."""
     return _parse(Link, text, "body")
 
 

@@ -1,4 +1,4 @@
-"""Applies records from Kafka to the ledgers: results of transcribers, recordings and cancellations that others published."""
+"""Applies records from Kafka to the ledgers: results of transcribers, and recordings and cancellations by other publishers."""
 
 from steno.errors import Permanent
 from steno.events import ids
@@ -21,16 +21,16 @@ Outcome = RecordingCancelled | TranscriptStarted | TranscriptCompleted | Transcr
 
 
 class LivePass(Permanent):
-    """A recording names itself as the live pass over its call does."""
+    """The id of a recording is that of the live pass over its call."""
 
     error_class = "live_pass"
 
 
 class Results:
-    """Handles the records of the topics `recordings`, `transcripts` and `phrases`, in any order and as often as they come.
+    """Handles the records of the topics `recordings`, `transcripts` and `phrases`, in any order and repeatedly.
 
-    Records of a live pass go to the ledger of calls, those of a recording to the ledger of recordings; a recording whose
-    transcript replaces that of another pass goes to both.
+    Records of a live pass are applied to the ledger of calls, those of a recording to the ledger of recordings. If the
+    transcript of a recording replaces that of another pass, both ledgers are updated.
     """
 
     def __init__(self, ledger: RecordingLedger, calls: CallLedger) -> None:
@@ -41,13 +41,13 @@ class Results:
         """Applies one record.
 
         Raises:
-            UnusableId: it has a NUL in its ids, which PostgreSQL keeps in no text.
-            LivePass: it tells of a recording by the id of a live pass.
+            UnusableId: an id contains a NUL, which PostgreSQL cannot store.
+            LivePass: it is about a recording, but has the id of a live pass.
             DatabaseUnavailable: try again later.
         """
         match message.record:
             case Phrase() as phrase:
-                # Those of recordings are in their result documents.
+                # Phrases of recordings are in the result documents.
                 if ids.is_live_pass(phrase.call_id, phrase.recording_id):
                     await self._calls.note_phrase(phrase)
             case RecordingSubmitted() as record:
@@ -70,17 +70,17 @@ class Results:
 def _refuse_live(record: RecordingSubmitted | RecordingCancelled) -> None:
     if ids.is_live_pass(record.call_id, record.recording_id):
         raise LivePass(
-            f"{type(record).__name__} has the recording_id of the live pass over its call; leave it out, or take another"
+            f"{type(record).__name__} has the recording_id of the live pass over its call; omit it, or use another one"
         )
 
 
 def with_id(record: RecordingSubmitted) -> RecordingSubmitted:
-    """The record with its id, derived where its publisher gave none."""
+    """Returns the record with its id, which is derived if its publisher gave none."""
     return record.model_copy(update={"recording_id": ids.recording_id_of(record)})
 
 
 def step_of(record: Outcome) -> Step:
-    """The step that a record says its recording made."""
+    """Converts a record to the step of its recording."""
     match record:
         case RecordingCancelled():
             return Step(state=State.CANCELLED, at=record.cancelled_at)

@@ -1,4 +1,4 @@
-"""The rows of recordings, within the caller's transaction: inserted, read, and moved from state to state."""
+"""Inserts, reads and updates the rows of recordings within the caller's transaction."""
 
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,7 @@ _KNOWN_WITH_A_STEP = ("reason", "error", "result_url", "phrase_count", "duration
 
 
 def view_of(row: Row[Any]) -> RecordingView:
-    """The recording of a row."""
+    """Converts a row to a recording."""
     kept = row._mapping
     typed = {
         "state": State(kept["state"]),
@@ -29,25 +29,25 @@ def view_of(row: Row[Any]) -> RecordingView:
 
 
 async def find(connection: AsyncConnection, recording_id: str) -> RecordingView:
-    """A recording. Raises `NotThere`."""
+    """Reads a recording. Raises `NotThere`."""
     return await _one(connection, select(recordings), recording_id)
 
 
 async def lock(connection: AsyncConnection, recording_id: str) -> RecordingView:
-    """A recording that no other transaction changes until this one ends. Raises `NotThere`."""
-    # On SQLite the transaction holds the only write lock already.
+    """Reads a recording and locks its row until the end of the transaction. Raises `NotThere`."""
+    # On SQLite the transaction already has the only write lock.
     return await _one(connection, select(recordings).with_for_update(), recording_id)
 
 
 def visible(recording: RecordingView, caller: Caller) -> RecordingView:
-    """A recording that a caller sees. Raises `NotThere` for somebody else's."""
+    """Returns the recording if the caller sees it. Raises `NotThere` otherwise."""
     if not caller.sees(recording.tenant):
         raise _not_there(recording.recording_id)
     return recording
 
 
 async def insert(connection: AsyncConnection, record: RecordingSubmitted, door: Door, at: datetime) -> bool:
-    """Inserts a recording as accepted, unless it is there; says whether it did."""
+    """Inserts a recording as accepted, unless it exists; returns whether it did."""
     created = await insert_once(
         connection,
         recordings,
@@ -67,7 +67,7 @@ async def insert(connection: AsyncConnection, record: RecordingSubmitted, door: 
 
 
 async def fill_in(connection: AsyncConnection, record: RecordingSubmitted) -> RecordingView:
-    """The recording of a submission; where a result had overtaken the submission, what was not known then is filled in."""
+    """Returns the recording of a submission; fills in its details if a result had arrived before the submission."""
     recording = await find(connection, record.recording_id)
     if recording.url or not record.url:
         return recording
@@ -78,7 +78,7 @@ async def fill_in(connection: AsyncConnection, record: RecordingSubmitted) -> Re
 
 
 async def advance(connection: AsyncConnection, recording: RecordingView, step: Step) -> bool:
-    """Moves a recording to its next state, with what is known since; False where it may not come to that state."""
+    """Applies a step to a recording; returns False if the transition is not legal."""
     if not may_become(recording.state, step.state):
         return False
     known: dict[str, Any] = {"started_at": step.at} if step.state is State.RUNNING else {"ended_at": step.at}
@@ -98,7 +98,7 @@ async def _one(connection: AsyncConnection, query: Select[Any], recording_id: st
 
 
 def _not_there(recording_id: str) -> NotThere:
-    return NotThere(f"there is no recording {recording_id}; GET /v1/recordings lists those there are")
+    return NotThere(f"there is no recording {recording_id}; GET /v1/recordings lists all recordings")
 
 
 def _details(record: RecordingSubmitted) -> dict[str, Any]:

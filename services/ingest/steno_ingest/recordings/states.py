@@ -6,8 +6,8 @@ accepted ───┤                                ├──▶ completed | no
             └──▶ running ────────────────────┘
 ```
 
-A recording that has ended never changes again: what comes later (a redelivered result, a result that overtook a cancellation)
-has no effect.
+A recording that has ended never changes again: later results (a redelivered one, one that arrives after a cancellation) have
+no effect.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """Where a recording stands."""
+    """The state of a recording."""
 
     ACCEPTED = "accepted"
     RUNNING = "running"
@@ -26,7 +26,7 @@ class State(StrEnum):
 
     @property
     def ended(self) -> bool:
-        """Whether nothing can change any more."""
+        """Whether the state is final."""
         return not TRANSITIONS[self]
 
 
@@ -45,5 +45,5 @@ ENDED = tuple(state for state in State if state.ended)
 
 
 def may_become(current: State, wanted: State) -> bool:
-    """Whether a recording may go from one state to the other. Staying is no transition."""
+    """Whether a transition is legal. From a state to itself there is none."""
     return wanted in TRANSITIONS[current]

@@ -1,7 +1,7 @@
 """The tables of recordings, the same on SQLite and PostgreSQL.
 
-The ledger is kept twice (double entry): `recordings` says where each stands now, `entries` has one row for each step it made.
-`steno_ingest.balance` holds the two together.
+The ledger is kept by double entry: `recordings` has the current state of each, `entries` has a row for each transition.
+`steno_ingest.balance` compares the two.
 """
 
 from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, Integer, String, Table, Text, text
@@ -20,29 +20,29 @@ recordings = Table(
     Column("call_id", ID, nullable=False, index=True),
     Column("state", _STATE, nullable=False),
     Column("door", String(16), nullable=False),
-    # Empty where a result came before the submission.
+    # Empty if a result came before the submission.
     Column("url", Text, nullable=False),
     Column("sha256", String(64), nullable=False),
     Column("channels", JSON, nullable=False),
     Column("locale", Text, nullable=False),
     Column("properties", JSON, nullable=False),
     Column("accepted_at", UtcDateTime, nullable=False),
-    # When it was on Kafka; none while it waits in the outbox.
+    # When it was published on Kafka; NULL while it is in the outbox.
     Column("published_at", UtcDateTime),
     Column("started_at", UtcDateTime),
     Column("ended_at", UtcDateTime),
-    # Why it failed: for a person, and for programs.
+    # Why it failed, for a person and for programs.
     Column("reason", Text),
     Column("error", Text),
     Column("result_url", Text),
     Column("phrase_count", Integer),
     Column("duration_ms", BigInteger),
-    # How much of it could not be decoded, and for how much the file had no audio.
+    # Length of the audio that could not be decoded, and that is missing in the file.
     Column("damaged_ms", BigInteger),
     Column("missing_ms", BigInteger),
-    # Its tenant; empty: it belongs to none.
+    # Its tenant; empty if it has none.
     Column("tenant", String(64), nullable=False, server_default=""),
-    # What its submitter calls it; empty where only the URL tells.
+    # The name of its file; empty if it is known by URL only.
     Column("file_name", String(LONGEST_FILE_NAME), nullable=False, server_default=""),
     Index("ix_recordings_page", "accepted_at", "recording_id"),
     Index("ix_recordings_tenant_page", "tenant", "accepted_at", "recording_id"),
@@ -62,11 +62,11 @@ entries = Table(
     metadata,
     Column("id", SEQUENCE, primary_key=True, autoincrement=True),
     Column("recording_id", ID, ForeignKey("recordings.recording_id"), nullable=False),
-    # None: it was accepted.
+    # NULL: it was accepted.
     Column("from_state", _STATE),
     Column("to_state", _STATE, nullable=False),
     Column("at", UtcDateTime, nullable=False),
-    # The database itself sees to it that a recording comes to each state once, and ends once.
+    # These indexes ensure that a recording enters each state once and ends once.
     Index("uq_entries_recording_state", "recording_id", "to_state", unique=True),
     Index(
         "uq_entries_recording_end",

@@ -10,12 +10,12 @@ from steno.events.result_document import Transcript, TranscriptPhrase
 
 
 def to_text(transcript: Transcript) -> str:
-    """A line a phrase: `[00:01.2] agent: how can I help`."""
+    """Writes one line per phrase: `[00:01.2] agent: how can I help`."""
     return "".join(f"[{_short(phrase.start_ms)}] {speaker_of(phrase)}: {line_of(phrase)}\n" for phrase in _spoken(transcript))
 
 
 def to_webvtt(transcript: Transcript) -> str:
-    """A cue a phrase, its voice the speaker's role."""
+    """Writes WebVTT with one cue per phrase, whose voice is the speaker's role."""
     cues = (
         f"\n{_clock(phrase.start_ms, '.')} --> {_clock(_end(phrase), '.')}\n"
         f"<v {speaker_of(phrase).capitalize()}>{escape(line_of(phrase), quote=False)}\n"
@@ -25,22 +25,22 @@ def to_webvtt(transcript: Transcript) -> str:
 
 
 def to_srt(transcript: Transcript) -> str:
-    """A numbered subtitle a phrase, the speaker's role in front."""
+    """Writes SRT with one subtitle per phrase, which begins with the speaker's role."""
     return "".join(
         f"{number}\n{_clock(phrase.start_ms, ',')} --> {_clock(_end(phrase), ',')}\n"
-        # An arrow in the text would read as another time line.
+        # An arrow in the text would be read as a time line.
         f"{speaker_of(phrase).capitalize()}: {line_of(phrase).replace('-->', '->')}\n\n"
         for number, phrase in enumerate(_spoken(transcript), 1)
     )
 
 
 def speaker_of(phrase: TranscriptPhrase) -> str:
-    """The role of a phrase's speaker, or the channel where the role is not known."""
+    """Returns the role of a phrase's speaker, or the channel if the role is unknown."""
     return phrase.role.value if phrase.role is not Role.UNKNOWN else f"channel {phrase.channel}"
 
 
 def line_of(phrase: TranscriptPhrase) -> str:
-    """The text of a phrase on one line."""
+    """Returns the text of a phrase on one line."""
     return " ".join(phrase.text.split())
 
 
@@ -49,7 +49,7 @@ def _spoken(transcript: Transcript) -> list[TranscriptPhrase]:
 
 
 def _end(phrase: TranscriptPhrase) -> int:
-    # A cue ends after it starts (WebVTT §4.1).
+    # A cue must end after its start (WebVTT §4.1).
     return phrase.start_ms + max(1, phrase.duration_ms)
 
 

@@ -19,17 +19,17 @@ class TranscriptReader:
         self._objects = objects
 
     async def document(self, recording: RecordingView) -> bytes:
-        """The result document of a recording, as JSON.
+        """Reads the result document of a recording, as JSON.
 
         Raises:
             TranscriptNotReady: the recording has not ended.
-            NoTranscript: it failed, was cancelled, or its result is not kept any more.
+            NoTranscript: it failed, was cancelled, or its result is no longer stored.
             StoreUnavailable: try again later.
         """
         state = recording.state
         if not state.ended:
             raise TranscriptNotReady(
-                f"the recording has no transcript yet, it is {state.value}; ask again later, or register a webhook",
+                f"the recording has no transcript yet, it is {state.value}; try again later, or register a webhook",
                 about={"state": state.value},
             )
         if state is State.FAILED:
@@ -46,12 +46,12 @@ class TranscriptReader:
         except (ObjectMissing, ForeignObject) as error:
             log.warning("result.missing", call_id=recording.call_id, recording_id=recording.recording_id, reason=str(error))
             raise NoTranscript(
-                "the result document is not in the object store (any more); submit the recording again under another call id",
+                "the result document is missing in the object store; submit the recording again with another call id",
                 about={"state": state.value},
             ) from error
 
     async def transcript(self, recording: RecordingView) -> Transcript:
-        """The same, parsed; raises like `document`."""
+        """Reads and parses the result document of a recording; raises like `document`."""
         document = await self.document(recording)
         try:
             return Transcript.model_validate_json(document)
@@ -63,7 +63,7 @@ class TranscriptReader:
                 problems=error.error_count(),
             )
             raise NoTranscript(
-                "the result document is not one of Steno's, so it can be had with format=json only",
+                "the result document is not one of Steno's, so it is available with format=json only",
                 about={"state": recording.state.value},
             ) from error
 

@@ -1,4 +1,4 @@
-"""A recording as the ledger shows it, and the ways in. Pure."""
+"""A recording as read from the ledger, its doors, and its steps. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,44 +21,44 @@ class Door(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordingView:
-    """A recording and what became of it; what is not known is None."""
+    """A recording and its state; unknown values are None."""
 
     recording_id: str
     call_id: str
     state: State
     door: Door
-    #: Empty where a result came before the submission.
+    #: Empty if a result came before the submission.
     url: str
-    #: Empty where only the URL of the audio is known.
+    #: Empty if only the URL of the audio is known.
     sha256: str
-    #: What its submitter calls it; empty where only the URL tells.
+    #: The name of its file; empty if it is known by URL only.
     file_name: str
     channels: tuple[ChannelRole, ...]
     locale: str
     properties: Mapping[str, str]
-    #: The tenant that owns it; empty: none does.
+    #: Its tenant; empty if it has none.
     tenant: str
     accepted_at: datetime
-    #: When it was on Kafka; None while it waits in the outbox.
+    #: When it was published on Kafka; None while it is in the outbox.
     published_at: datetime | None
-    #: When a transcriber took it up.
+    #: When a transcriber started it.
     started_at: datetime | None
     ended_at: datetime | None
-    #: Why it failed: for a person, and for programs.
+    #: Why it failed, for a person and for programs.
     reason: str | None
     error: str | None
-    #: The result document; empty or None where there is none.
+    #: The URL of the result document; empty or None if there is none.
     result_url: str | None
     phrase_count: int | None
     duration_ms: int | None
-    #: How much of it could not be decoded, and for how much the file had no audio.
+    #: Length of the audio that could not be decoded, and that is missing in the file.
     damaged_ms: int | None
     missing_ms: int | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
-    """A state that a recording came to, with what is known since."""
+    """A transition of a recording to a state, with the values that are known since then."""
 
     state: State
     at: datetime

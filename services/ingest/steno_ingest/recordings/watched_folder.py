@@ -1,9 +1,9 @@
-"""Watches a folder: each recording in it is taken in once, when it is complete, and moved to another folder.
+"""Watches a folder: accepts each complete recording in it once and moves it to a subfolder.
 
-`folder_contents` says which are complete: by their names, by what does not change any more, by markers. What is taken in
-goes to `accepted/`, what cannot be to `rejected/` with the reason in `FILE.reason.txt`. Everything else stays as it is, and is
-logged once. Killed at any point, the next process takes the file in again as the same recording, because the id of the
-recording follows from the call id and the audio. Others may write to the folder: see `folder_files`.
+`folder_contents` finds the complete ones: by their names, by markers, or because they do not change any more. Accepted
+recordings are moved to `accepted/`, invalid ones to `rejected/` with the reason in `FILE.reason.txt`. Other files stay, and are
+logged once. If the process is killed, the next one accepts the file again as the same recording, because the id of a recording
+is derived from the call id and the audio. Other users may write to the folder: see `folder_files`.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from steno.errors import Permanent, Retryable
 from steno.tenants import NO_TENANT, Caller
 from steno_ingest.errors import InvalidMetadata
 from steno_ingest.metrics import FOLDER_FILES
-from steno_ingest.recordings.folder_contents import FoundRecording, Settling, complete_recordings, reasons_left
+from steno_ingest.recordings.folder_contents import FoundRecording, SettleTracker, complete_recordings, reasons_left
 from steno_ingest.recordings.folder_files import ACCEPTED, REJECTED, OpenFolder
 from steno_ingest.recordings.intake import Intake
 from steno_ingest.recordings.metadata import Metadata, parse_metadata
@@ -36,15 +36,15 @@ _MAX_SIDECAR_BYTES = 1 << 20
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Verdict:
-    """What was decided of a recording that is still to be moved."""
+    """The decision on a recording that must still be moved."""
 
     found: FoundRecording
-    #: Why it is rejected; empty where it was taken in.
+    #: Why it is rejected; empty if it was accepted.
     reason: str = ""
 
 
 class WatchedFolder:
-    """Takes in the recordings that are put into a folder."""
+    """Accepts the recordings of a folder; a component of a service (`run`, `stop`)."""
 
     def __init__(
         self,
@@ -60,20 +60,20 @@ class WatchedFolder:
         self._folder = folder.resolve()
         self._intake = intake
         self._poll_seconds = poll_seconds
-        self._settling = Settling(settle_seconds)
+        self._settling = SettleTracker(settle_seconds)
         self._only_marked = only_marked
-        # A recording for a call that is there already is of whoever has the call, unless the folder is of a tenant.
+        # Unless the folder has a tenant, a recording of a known call gets the tenant of the call.
         self._caller = Caller("folder", tenant, everything=tenant == NO_TENANT)
         self._clock = clock
-        # By name: of recordings that could not be moved yet. They are not taken in, or looked through, once more.
+        # Decisions on recordings that could not be moved yet, by name. They are not read again.
         self._verdicts: dict[str, _Verdict] = {}
-        # By name: what was told of the files that are there.
-        self._told: dict[str, str] = {}
+        # The last logged message about each present file, by name.
+        self._logged: dict[str, str] = {}
         self._stopping = asyncio.Event()
 
     @classmethod
     def of(cls, settings: IngestSettings, intake: Intake) -> "WatchedFolder":
-        """The folder of the settings. Raises `ValueError` where they name none."""
+        """Makes the watched folder of the settings. Raises `ValueError` if there is none."""
         if settings.watch_folder is None:
             raise ValueError("STENO_INGEST_WATCH_FOLDER is not set")
         return cls(
@@ -96,14 +96,14 @@ class WatchedFolder:
             await pause(self._poll_seconds, self._stopping)
 
     async def stop(self) -> None:
-        """Finishes the file under way; `run` then returns."""
+        """Lets `run` return after the current file."""
         self._stopping.set()
 
     async def scan(self) -> None:
-        """Takes in every recording that is whole now.
+        """Accepts or rejects every complete recording.
 
         Raises:
-            Retryable: the store or the database is away; what was not taken in stays.
+            Retryable: the store or the database is unreachable; the remaining files stay.
             OSError: the folder cannot be read.
         """
         with await asyncio.to_thread(OpenFolder, self._folder) as folder:
@@ -111,7 +111,7 @@ class WatchedFolder:
             self._forget(present.keys() | others.keys())
             settled = self._settling.settled(present, self._clock())
             for name, reason in (others | reasons_left(present, settled, only_marked=self._only_marked)).items():
-                if self._is_news(name, reason):
+                if self._is_new(name, reason):
                     FOLDER_FILES.labels("left").inc()
                     log.info("folder.left", file=name, reason=reason)
             for found in complete_recordings(present, settled, only_marked=self._only_marked):
@@ -120,26 +120,26 @@ class WatchedFolder:
                 try:
                     await self._process(folder, found)
                 except OSError as error:
-                    # Gone, changed or still written, or not ours to read or move: that is no reason to leave the others.
-                    if self._is_news(found.audio, str(error)):
+                    # It was deleted or changed, is still being written, or may not be read or moved. The others go on.
+                    if self._is_new(found.audio, str(error)):
                         log.warning("folder.file_waiting", file=found.audio, reason=str(error))
 
     def _forget(self, there: Collection[str]) -> None:
-        """Of files that are gone nothing is remembered."""
-        self._told = {name: told for name, told in self._told.items() if name in there}
+        """Removes the state of files that are gone."""
+        self._logged = {name: message for name, message in self._logged.items() if name in there}
         self._verdicts = {name: verdict for name, verdict in self._verdicts.items() if name in there}
 
-    def _is_news(self, name: str, told: str) -> bool:
-        news = self._told.get(name) != told
-        self._told[name] = told
-        return news
+    def _is_new(self, name: str, message: str) -> bool:
+        is_new = self._logged.get(name) != message
+        self._logged[name] = message
+        return is_new
 
     async def _process(self, folder: OpenFolder, found: FoundRecording) -> None:
-        """Takes a recording in, or rejects it, and moves it; the first is not done again where the second fails."""
+        """Accepts or rejects a recording and moves it; if the move fails, only the move is repeated."""
         verdict = self._verdicts.get(found.audio)
         if verdict is None or verdict.found != found:
             try:
-                await self._take_in(folder, found)
+                await self._accept(folder, found)
                 verdict = _Verdict(found=found)
                 FOLDER_FILES.labels("accepted").inc()
             except Permanent as error:
@@ -153,8 +153,8 @@ class WatchedFolder:
                 await asyncio.to_thread(target.explain, name, verdict.reason)
         del self._verdicts[found.audio]
 
-    async def _take_in(self, folder: OpenFolder, found: FoundRecording) -> None:
-        # What cannot be moved is not taken in: the next process would do it again.
+    async def _accept(self, folder: OpenFolder, found: FoundRecording) -> None:
+        # A recording that cannot be moved is not accepted, since the next process would accept it again.
         (await asyncio.to_thread(folder.open_target, ACCEPTED)).close()
         metadata = await asyncio.to_thread(_read_metadata, folder, found)
         file_name = _readable(found.audio)
@@ -184,13 +184,13 @@ def _read_metadata(folder: OpenFolder, found: FoundRecording) -> Metadata:
 def _with_call_id(given: Metadata, audio: str) -> Metadata:
     if given.call_id is not None:
         return given
-    # Checked like any other call id: a file name may hold nearly anything.
+    # It is validated like any other call id, since a file name may contain almost anything.
     call_id = Path(_readable(audio)).stem
     return parse_metadata(given.model_copy(update={"call_id": call_id}).model_dump_json().encode())
 
 
 def _readable(name: str) -> str:
-    """A file's name as text: it may be any bytes."""
+    """Converts a file name, which may be any bytes, to text."""
     return os.fsencode(name).decode("utf-8", "replace")
 
 

@@ -1,4 +1,4 @@
-"""Makes the REST application of its routes, with API keys, problems, traces and OpenAPI."""
+"""Builds the REST application from its routes, with API keys, problems, traces and OpenAPI."""
 
 from dataclasses import dataclass, field
 
@@ -36,12 +36,12 @@ Recordings and live calls go in, transcripts come out. Send an API key with ever
 """
 
 _FORM_BYTES = 1 << 20
-"""What a form may have beside its file and its metadata: boundaries and the headers of its parts."""
+"""The size allowed in a form besides the file and the metadata, for boundaries and headers of dependencies."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Parts:
-    """What the routes work with."""
+class Dependencies:
+    """The objects that the routes use."""
 
     keys: ApiKeys
     intake: Intake
@@ -55,37 +55,41 @@ class Parts:
     rates: Rates = field(default_factory=Rates)
 
 
-def make_app(parts: Parts) -> FastAPI:
-    """The application; health and metrics are added by the chassis."""
+def make_app(dependencies: Dependencies) -> FastAPI:
+    """Builds the application; the chassis adds health and metrics."""
     app = RestApplication(
         problem_of=problem_of,
-        # Bodies that no route declares: it reads them itself.
+        # The bodies of submissions, which the route reads itself and therefore does not declare.
         documented={"Metadata": Metadata, "Link": Link},
         title="Steno",
         version="1",
         description=_DESCRIPTION,
         separate_input_output_schemas=False,
     )
-    app.add_middleware(Traced)
-    upload = Streamed(method="POST", path="/v1/recordings", max_bytes=parts.intake.max_bytes + MAX_METADATA_BYTES + _FORM_BYTES)
+    app.add_middleware(TraceMiddleware)
+    upload = Streamed(
+        method="POST", path="/v1/recordings", max_bytes=dependencies.intake.max_bytes + MAX_METADATA_BYTES + _FORM_BYTES
+    )
     app.add_middleware(
         Gate,
-        keys=parts.keys,
-        wrong_keys=parts.rates.wrong_keys,
+        keys=dependencies.keys,
+        wrong_keys=dependencies.rates.wrong_keys,
         streamed=[upload],
-        limited=parts.rates.limited,
-        at_once=parts.rates.at_once,
+        limited=dependencies.rates.limited,
+        at_once=dependencies.rates.at_once,
     )
-    app.include_router(recordings.routes(parts.keys, parts.intake, parts.ledger, parts.reader, parts.engine))
-    queries = CallQueries(parts.engine)
-    transcripts = CallTranscripts(queries, parts.objects)
-    app.include_router(call_routes.routes(queries, transcripts, CallControl(parts.calls, parts.hosted)))
-    app.include_router(webhook_routes.routes(parts.webhooks))
+    app.include_router(
+        recordings.routes(dependencies.keys, dependencies.intake, dependencies.ledger, dependencies.reader, dependencies.engine)
+    )
+    queries = CallQueries(dependencies.engine)
+    transcripts = CallTranscripts(queries, dependencies.objects)
+    app.include_router(call_routes.routes(queries, transcripts, CallControl(dependencies.calls, dependencies.hosted)))
+    app.include_router(webhook_routes.routes(dependencies.webhooks))
     return app
 
 
-class Traced:
-    """Continues the trace of a request, or begins one, so that what comes of it can be followed from here on."""
+class TraceMiddleware:
+    """ASGI middleware that continues the trace of a request, or starts one."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""The requests and answers of the REST API about live calls, as the OpenAPI document shows them."""
+"""The request and response models of the REST API for live calls."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -17,10 +17,10 @@ MOST_CHANNELS = 8
 
 
 class CallLinks(Answer):
-    """Where to go from here, as paths."""
+    """Paths of related resources."""
 
     self_: str = Field(alias="self", description="The call.")
-    transcript: str = Field(description="Its transcript, also while people speak.")
+    transcript: str = Field(description="Its transcript, also during the call.")
 
 
 class CallChannelAnswer(Answer):
@@ -28,24 +28,26 @@ class CallChannelAnswer(Answer):
 
     channel: int
     role: Role
-    participant: str | None = Field(description="Who that is for whoever brought the call.")
+    participant: str | None = Field(description="The name of the participant in the system that published the call.")
 
 
 class CallAnswer(Answer):
-    """A live call and what became of it."""
+    """A live call and its state."""
 
     call_id: str
     state: CallStatus = Field(
-        description="active: people speak; ending: the audio is over, the transcript is not; the others: it has ended."
+        description="active: audio arrives; ending: the audio has ended, the transcript is not complete; others: it has ended."
     )
-    paused: bool = Field(description="Whether its audio is to be dropped.")
+    paused: bool = Field(description="Whether it is paused, so that its audio is dropped.")
     tenant: str | None = Field(description="The tenant it belongs to; null: none, and only keys with tenant=* see it.")
     door: str = Field(description="The way it came in: audiohook, twilio, stream, or kafka.")
-    protocol: str = Field(description="What its publisher calls that.")
-    recording_id: str = Field(description="The id of its live pass, which records of the live transcript carry.")
-    current_recording_id: str | None = Field(description="The pass whose transcript counts; none while none is complete.")
-    audio_recording_id: str | None = Field(description="The recording made of its audio once that is over, where one is.")
-    audio_url: str | None = Field(description="Where that recording is.")
+    protocol: str = Field(description="The protocol by which it came in, e.g. audiohook, or the name that its publisher gave.")
+    recording_id: str = Field(description="The id of its live pass, which the records of the live transcript have.")
+    current_recording_id: str | None = Field(
+        description="The id of the pass with the current transcript; null until a pass is complete."
+    )
+    audio_recording_id: str | None = Field(description="The recording made of its audio after its end, if there is one.")
+    audio_url: str | None = Field(description="The URL of that recording.")
     codec: AudioCodec
     sample_rate: int
     channels: list[CallChannelAnswer]
@@ -53,13 +55,13 @@ class CallAnswer(Answer):
     locale: str
     properties: dict[str, str]
     accepted_at: datetime
-    started_at: datetime = Field(description="By the clock of its publisher.")
+    started_at: datetime = Field(description="Start time by the clock of its publisher.")
     ended_at: datetime | None = Field(description="When its audio ended.")
     updated_at: datetime
-    heard_ms: int = Field(description="How much of it was heard so far, milliseconds.")
-    complete: bool = Field(description="Whether all of its audio came; false while it has not ended.")
+    heard_ms: int = Field(description="Length of the audio received so far, in milliseconds.")
+    complete: bool = Field(description="Whether all of its audio was received; false until it has ended.")
     end_reason: str | None = Field(description="How its audio ended: hangup, torn, inactive, ...")
-    end_error: str | None = Field(description="What went wrong then.")
+    end_error: str | None = Field(description="The error with which it ended, if any.")
     reason: str | None = Field(description="Why it failed, for a person.")
     error: str | None = Field(description="Why it failed, for programs.")
     links: CallLinks
@@ -68,15 +70,15 @@ class CallAnswer(Answer):
 class CallEventAnswer(Answer):
     """Something that happened in a call."""
 
-    kind: str = Field(description="gap_lost, gap_paused, one_way_audio, dtmf, language, tone, music, ...")
-    position_ms: int = Field(description="When, in milliseconds of the call's audio.")
+    kind: str = Field(description="Kind of event: gap_lost, gap_paused, one_way_audio, dtmf, language, tone, music, ...")
+    position_ms: int = Field(description="Position in the call's audio, in milliseconds.")
     duration_ms: int
     detail: str
-    at: datetime = Field(description="When it was noted.")
+    at: datetime = Field(description="When it was recorded.")
 
 
 class CallWithEvents(CallAnswer):
-    """A live call, and what happened in it."""
+    """A live call with its events."""
 
     events: list[CallEventAnswer] = Field(description="By time.")
 
@@ -89,18 +91,18 @@ class CallPage(Answer):
 
 
 class PauseRequest(BaseModel):
-    """Why a call is paused, or goes on."""
+    """The reason for a pause or resume."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    reason: str = Field(default="", max_length=256, description="Kept with the call's log.")
+    reason: str = Field(default="", max_length=256, description="The reason, kept with the events of the call.")
 
 
 class PauseAnswer(Answer):
-    """What was asked of a call's audio."""
+    """The result of a pause or resume."""
 
-    paused: bool = Field(description="Whether it is to be dropped.")
-    in_effect: bool = Field(description="Whether that is so now; false while the process that has the call is being told.")
+    paused: bool = Field(description="Whether the call is to be paused.")
+    in_effect: bool = Field(description="Whether that is in effect; false until the process that has the call has applied it.")
 
 
 class RoleOfChannel(BaseModel):
@@ -110,7 +112,9 @@ class RoleOfChannel(BaseModel):
 
     channel: Annotated[int, Field(strict=True, ge=0, lt=MOST_CHANNELS, description="Index into the audio, from 0.")]
     role: Role = Field(description="Who speaks on it.")
-    participant: Annotated[str, Field(max_length=256)] = Field(default="", description="Who that is; empty: as before.")
+    participant: Annotated[str, Field(max_length=256)] = Field(
+        default="", description="Name of the participant; empty: unchanged."
+    )
 
 
 def _each_once(channels: list[RoleOfChannel]) -> list[RoleOfChannel]:
@@ -120,26 +124,26 @@ def _each_once(channels: list[RoleOfChannel]) -> list[RoleOfChannel]:
 
 
 class RolesRequest(BaseModel):
-    """Who speaks on which channels; those left out stay."""
+    """The roles of channels; omitted channels are unchanged."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     channels: Annotated[list[RoleOfChannel], Field(min_length=1, max_length=MOST_CHANNELS), AfterValidator(_each_once)]
 
     def corrected(self) -> tuple[CallChannel, ...]:
-        """The channels as the records have them."""
+        """Converts the channels to those of records."""
         return tuple(
             CallChannel(channel=entry.channel, role=entry.role, participant=entry.participant) for entry in self.channels
         )
 
 
 def call_answer(call: CallView) -> CallAnswer:
-    """A call as an answer."""
+    """Converts a call to a response."""
     return CallAnswer(**_fields(call))
 
 
 def call_with_events(call: CallView, events: Sequence[CallEvent]) -> CallWithEvents:
-    """A call with its events as an answer."""
+    """Converts a call with its events to a response."""
     return CallWithEvents(**_fields(call), events=[CallEventAnswer(**asdict(event)) for event in events])
 
 

@@ -1,4 +1,4 @@
-"""The routes of `/v1/calls`: live calls, while people speak and afterwards."""
+"""The routes of `/v1/calls`: live calls, during the call and afterwards."""
 
 from typing import Annotated, Any
 
@@ -28,13 +28,13 @@ from steno_ingest.rest.recordings import Since, Until
 from steno_ingest.rest.transcripts import TRANSCRIPT_CONTENT, Format, transcript_answer
 
 CallId = Annotated[Identifier, Path(description="The call.")]
-_ASKED: dict[int | str, dict[str, Any]] = {
-    202: {"model": PauseAnswer, "description": "Another process has the call, and is being told."}
+_ACCEPTED: dict[int | str, dict[str, Any]] = {
+    202: {"model": PauseAnswer, "description": "Another process has the call and will apply it."}
 }
 
 
 def routes(queries: CallQueries, transcripts: CallTranscripts, control: CallControl) -> APIRouter:
-    """The routes, on what they work with."""
+    """Makes the routes."""
     router = APIRouter(prefix="/v1/calls", tags=["calls"])
     _add_reading(router, queries, transcripts)
     _add_control(router, control)
@@ -45,21 +45,21 @@ def _add_reading(router: APIRouter, queries: CallQueries, transcripts: CallTrans
     @router.get("", summary="List calls", responses=documented(401, 404, 422, 503))
     async def get_calls(
         caller: RequestCaller,
-        state: Annotated[CallStatus | None, Query(description="Only those in this state.")] = None,
-        door: Annotated[Identifier | None, Query(description="Only those that came in this way.")] = None,
+        state: Annotated[CallStatus | None, Query(description="Only calls in this state.")] = None,
+        door: Annotated[Identifier | None, Query(description="Only calls that came in by this door.")] = None,
         since: Since = None,
         until: Until = None,
         cursor: Cursor = None,
         limit: Limit = 50,
     ) -> CallPage:
-        """Live calls by filter, the newest first, in pages that new calls do not shift."""
+        """Lists live calls by filter, newest first, in pages that new calls do not shift."""
         filters = CallFilters(state=state, door=door, since=since, until=until)
         page = await queries.page(filters, caller=caller, after=position(cursor), limit=limit)
         return CallPage(items=[call_answer(call) for call in page.entries], next=page.next)
 
     @router.get(f"/{LAST_CALL_ID}", summary="Read a call", responses=documented(401, 404, 422, 503))
     async def get_call(call_id: CallId, caller: RequestCaller) -> CallWithEvents:
-        """Where a call stands, who speaks, and what happened in it."""
+        """Returns a call with its state, roles and events."""
         return call_with_events(*await queries.with_events(call_id, caller=caller))
 
     @router.get(
@@ -73,41 +73,43 @@ def _add_reading(router: APIRouter, queries: CallQueries, transcripts: CallTrans
         caller: RequestCaller,
         format: Format = "json",
         which: Annotated[
-            WhichPass, Query(alias="pass", description="The pass that counts now, or the one made while people spoke.")
+            WhichPass, Query(alias="pass", description="The pass with the current transcript, or the live pass.")
         ] = WhichPass.CURRENT,
     ) -> Response:
-        """The phrases so far by time, with the roles as they are known now; all of them once the call has ended."""
+        """Returns the phrases so far by time, with the current roles; all of them once the call has ended."""
         return transcript_answer(await transcripts.transcript(call_id, which, caller=caller), format)
 
 
 def _add_control(router: APIRouter, control: CallControl) -> None:
-    @router.post(f"/{CALL_ID}/pause", summary="Pause a call", responses={**_ASKED, **documented(400, 401, 404, 409, 422, 503)})
+    @router.post(
+        f"/{CALL_ID}/pause", summary="Pause a call", responses={**_ACCEPTED, **documented(400, 401, 404, 409, 422, 503)}
+    )
     async def pause_call(
         call_id: CallId, response: Response, caller: RequestCaller, request: PauseRequest | None = None
     ) -> PauseAnswer:
-        """Has the call's audio dropped before it is kept anywhere, until it is resumed. 409 where it is over, or where an
-        upstream system has it."""
+        """Drops the call's audio before it is stored anywhere, until the call is resumed. 409 if its audio has ended, or if an
+        upstream system publishes it."""
         gated = await control.pause(call_id, by=caller, reason=request.reason if request else "")
         response.status_code = 200 if gated else 202
         return PauseAnswer(paused=True, in_effect=gated)
 
     @router.post(
-        f"/{CALL_ID}/resume", summary="Resume a call", responses={**_ASKED, **documented(400, 401, 404, 409, 422, 503)}
+        f"/{CALL_ID}/resume", summary="Resume a call", responses={**_ACCEPTED, **documented(400, 401, 404, 409, 422, 503)}
     )
     async def resume_call(
         call_id: CallId, response: Response, caller: RequestCaller, request: PauseRequest | None = None
     ) -> PauseAnswer:
-        """Has the call's audio kept again."""
+        """Stops dropping the call's audio."""
         open_now = await control.resume(call_id, by=caller, reason=request.reason if request else "")
         response.status_code = 200 if open_now else 202
         return PauseAnswer(paused=False, in_effect=open_now)
 
     @router.put(f"/{CALL_ID}/roles", summary="Correct the roles of a call", responses=documented(400, 401, 404, 422, 503))
     async def put_roles(call_id: CallId, request: RolesRequest, caller: RequestCaller) -> CallAnswer:
-        """Says who speaks on which channel, while people speak or afterwards; transcript and insights follow."""
+        """Corrects the roles of channels, during the call or afterwards; transcript and insights are updated."""
         return call_answer(await control.correct_roles(call_id, request.corrected(), by=caller))
 
     @router.post(f"/{CALL_ID}/end", status_code=202, summary="End a call", responses=documented(401, 404, 409, 422, 503))
     async def end_call(call_id: CallId, caller: RequestCaller) -> CallAnswer:
-        """Asks for the end of a call; its state tells when it has ended. 409 where its audio is over already."""
+        """Requests the end of a call; its state shows when it has ended. 409 if its audio has ended already."""
         return call_answer(await control.end(call_id, by=caller))

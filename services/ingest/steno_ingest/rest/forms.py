@@ -1,6 +1,6 @@
-"""Reads multipart/form-data as a stream of parts, none of which is held in memory (RFC 7578).
+"""Reads multipart/form-data as a stream of parts, without holding a part in memory (RFC 7578).
 
-FastAPI's own `UploadFile` would write the whole file to a local disk before the first byte could be looked at.
+FastAPI's own `UploadFile` would write the whole file to a local disk before the route could read the first byte.
 """
 
 from collections import deque
@@ -17,7 +17,7 @@ _MOST_PARTS = 16
 
 @dataclass(kw_only=True)
 class Part:
-    """One part: its name and file name are known, its content comes by `pieces`, which must be read to the end."""
+    """One part of a form. Its content is read from `pieces`, which must be read to the end."""
 
     name: str
     file_name: str
@@ -35,10 +35,10 @@ class _End:
 
 
 class Form:
-    """The parts of a request's body, in the order they come."""
+    """The body of a request, as parts in the order of the body."""
 
     def __init__(self, content_type: str, body: AsyncIterator[bytes]) -> None:
-        """Raises `ApiProblem` (400) where the content type names no boundary."""
+        """Raises `ApiProblem` (400) if the content type names no boundary."""
         _, options = parse_options_header(content_type)
         boundary = options.get(b"boundary", b"")
         if not boundary:
@@ -65,15 +65,15 @@ class Form:
             raise _unreadable(str(error)) from error
 
     async def parts(self) -> AsyncIterator[Part]:
-        """The parts, one after the other; each one's pieces must be read before the next is asked for.
+        """Gives the parts one by one; the pieces of each must be read before the next part.
 
         Raises:
-            ApiProblem: 400, the body is not a multipart body, or breaks off.
+            ApiProblem: 400, the body is not a multipart body, or is incomplete.
         """
         count = 0
         while (event := await self._next()) is not None:
             if not isinstance(event, list):
-                raise AssertionError("the pieces of the part before were not read to the end")
+                raise AssertionError("the pieces of the previous part were not read to the end")
             count += 1
             if count > _MOST_PARTS:
                 raise _unreadable(f"the body has more than {_MOST_PARTS} parts")
@@ -94,7 +94,7 @@ class Form:
                 yield event
 
     async def _next(self) -> list[_Header] | bytes | _End | None:
-        """The next event; None after the last part."""
+        """Returns the next event; None after the last part."""
         while not self._events:
             try:
                 data = await anext(self._body)
@@ -102,7 +102,7 @@ class Form:
             except StopAsyncIteration:
                 if self._complete:
                     return None
-                raise _unreadable("the multipart body breaks off before its last boundary; send it again") from None
+                raise _unreadable("the multipart body is incomplete: its last boundary is missing; send it again") from None
             except FormParserError as error:
                 raise _unreadable(f"the body is not multipart/form-data: {error}") from error
         return self._events.popleft()

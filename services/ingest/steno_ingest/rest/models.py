@@ -1,4 +1,4 @@
-"""The answers of the REST API about recordings and the ledger, as the OpenAPI document shows them."""
+"""The response models of the REST API for recordings and the ledger."""
 
 from datetime import datetime
 from typing import Annotated
@@ -16,21 +16,21 @@ Identifier = Annotated[str, Field(min_length=1, max_length=256, pattern=PRINTABL
 
 
 class Answer(BaseModel):
-    """A part of an answer."""
+    """The base class of response models."""
 
     model_config = ConfigDict(frozen=True)
 
 
 class Links(Answer):
-    """Where to go from here, as paths."""
+    """Paths of related resources."""
 
     self_: str = Field(alias="self", description="The recording.")
     transcript: str = Field(description="Its transcript.")
-    cancel: str = Field(description="POST here when it is not wanted any more.")
+    cancel: str = Field(description="POST to this path to cancel it.")
 
 
 class AcceptedRecording(Answer):
-    """A recording that was taken in."""
+    """A recording that was accepted."""
 
     recording_id: str
     call_id: str
@@ -46,24 +46,24 @@ class ChannelAnswer(Answer):
 
 
 class RecordingAnswer(AcceptedRecording):
-    """A recording and what became of it."""
+    """A recording and its state."""
 
     tenant: str | None = Field(description="The tenant it belongs to; null: none, and only keys with tenant=* see it.")
     door: Door = Field(description="The way it came in.")
-    url: str | None = Field(description="Where its audio is.")
-    file_name: str | None = Field(description="What its file is called, where it was uploaded or dropped.")
+    url: str | None = Field(description="The URL of its audio.")
+    file_name: str | None = Field(description="The name of its file, if it was uploaded or put into the watched folder.")
     channels: list[ChannelAnswer]
     locale: str
     properties: dict[str, str]
     accepted_at: datetime
-    started_at: datetime | None = Field(description="When a transcriber took it up.")
+    started_at: datetime | None = Field(description="When a transcriber started it.")
     ended_at: datetime | None
     reason: str | None = Field(description="Why it failed, for a person.")
     error: str | None = Field(description="Why it failed, for programs.")
     phrase_count: int | None
     duration_ms: int | None = Field(description="Length of the audio, milliseconds.")
-    damaged_ms: int | None = Field(description="How much of it could not be decoded and is silence, milliseconds.")
-    missing_ms: int | None = Field(description="How much of it the file has no audio for and is silence, milliseconds.")
+    damaged_ms: int | None = Field(description="Milliseconds that could not be decoded and were replaced with silence.")
+    missing_ms: int | None = Field(description="Milliseconds that are missing in the file and were replaced with silence.")
 
 
 class RecordingPage(Answer):
@@ -74,9 +74,9 @@ class RecordingPage(Answer):
 
 
 class CallsLedgerAnswer(Answer):
-    """How many live calls were accepted, and what became of them."""
+    """The number of accepted live calls, in total and by state."""
 
-    accepted: int = Field(description="All that were ever accepted.")
+    accepted: int = Field(description="All ever accepted.")
     active: int
     ending: int
     completed: int
@@ -85,9 +85,9 @@ class CallsLedgerAnswer(Answer):
 
 
 class LedgerAnswer(Answer):
-    """How many recordings and live calls were accepted, and what became of them."""
+    """The numbers of accepted recordings and live calls, in total and by state."""
 
-    accepted: int = Field(description="All that were ever accepted.")
+    accepted: int = Field(description="All ever accepted.")
     in_progress: int = Field(description="Accepted or running.")
     completed: int
     no_speech: int
@@ -95,13 +95,13 @@ class LedgerAnswer(Answer):
     cancelled: int
     calls: CallsLedgerAnswer
     balanced: bool = Field(
-        description="The counts of recordings and of calls agree: nothing accepted is missing, in two states, or waiting "
-        "where nobody will find it."
+        description="Whether all counts agree: no accepted recording or call is missing, in two states, or will never be "
+        "published."
     )
 
 
 def accepted_answer(recording: RecordingView) -> AcceptedRecording:
-    """A recording as the answer to its submission."""
+    """Converts a recording to the response to its submission."""
     return AcceptedRecording(
         recording_id=recording.recording_id,
         call_id=recording.call_id,
@@ -111,7 +111,7 @@ def accepted_answer(recording: RecordingView) -> AcceptedRecording:
 
 
 def recording_answer(recording: RecordingView) -> RecordingAnswer:
-    """A recording as an answer."""
+    """Converts a recording to a response."""
     return RecordingAnswer(
         recording_id=recording.recording_id,
         call_id=recording.call_id,
@@ -137,7 +137,7 @@ def recording_answer(recording: RecordingView) -> RecordingAnswer:
 
 
 def ledger_answer(balance: LedgerBalance) -> LedgerAnswer:
-    """The counts of the ledger as an answer."""
+    """Converts the counts of the ledger to a response."""
     recordings, calls = balance.recordings.rows.get, balance.calls.rows.get
     return LedgerAnswer(
         accepted=balance.recordings.accepted,
@@ -152,7 +152,7 @@ def ledger_answer(balance: LedgerBalance) -> LedgerAnswer:
 
 
 def location(recording_id: str) -> str:
-    """The path of a recording."""
+    """Returns the path of a recording."""
     return f"/v1/recordings/{quote(recording_id, safe='')}"
 
 

@@ -1,4 +1,4 @@
-"""The problems that the errors of ingest are to its clients."""
+"""Converts the errors of ingest to problems, the error responses of the REST API."""
 
 from collections.abc import Mapping
 
@@ -23,7 +23,7 @@ _STATUS: Mapping[type[errors.Refused], int] = {
 
 
 def problem_of(error: StenoError) -> Problem | None:
-    """The problem that an error is; None where the request is not at fault."""
+    """Converts an error to a problem; returns None if the request is not at fault."""
     if not isinstance(error, errors.Refused) or type(error) not in _STATUS:
         return None
     return Problem(

@@ -15,17 +15,17 @@ _TRANSCRIPTS = re.compile(r"/v1/(recordings|calls)/.+/transcript", re.DOTALL)
 _LEDGER = re.compile(r"/v1/ledger")
 _LISTS = re.compile(r"/v1/(recordings|calls|webhooks)")
 _CHANGES = re.compile(r"/v1/.+", re.DOTALL)
-"""What is no submission and no new webhook: those have their own."""
+"""All other changes; submissions and new webhooks match first."""
 
-# The database of one machine takes one transaction at a time. Live calls wait for it, too, and no longer than three seconds.
+# SQLite runs one transaction at a time. Live calls use it too, and wait at most three seconds.
 _LISTS_IN_TURN = 4
 _CHANGES_IN_TURN = 32
-"""More than an agent's desk asks for at once: a call is to be paused now."""
+"""More than one client application sends at once, so that a pause of a call does not wait."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rates:
-    """The rates of REST and of live calls; without settings nothing is limited."""
+    """The rate limits of REST and of live calls; by default there are none."""
 
     wrong_keys: Rate = field(default_factory=lambda: Rate(0))
     calls: Rate = field(default_factory=lambda: Rate(0))
@@ -34,7 +34,7 @@ class Rates:
 
     @classmethod
     def of(cls, settings: IngestSettings) -> "Rates":
-        """As they are set."""
+        """Makes the rate limits of the settings."""
         return cls(
             wrong_keys=Rate(settings.wrong_keys_per_minute),
             calls=Rate(settings.calls_per_minute),
@@ -53,7 +53,7 @@ class Rates:
                     method="GET",
                     path=_TRANSCRIPTS,
                     rate=Rate(settings.transcripts_per_minute),
-                    # Those that wait for a result leave places for a call that is to be paused now.
+                    # Half of the slots stay free, since requests for transcripts may wait for a result.
                     at_once=max(1, settings.max_requests_per_key // 2),
                 ),
                 Limited(what="ledger", method="GET", path=_LEDGER, rate=Rate(0), in_turn=1),

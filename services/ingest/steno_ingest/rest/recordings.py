@@ -36,26 +36,27 @@ from steno_ingest.rest.submissions import REQUEST_BODY, submit
 from steno_ingest.rest.transcripts import TRANSCRIPT_CONTENT, Format, transcript_answer
 
 
-def _written_out(value: object) -> object:
-    # Pydantic would take a number for seconds since 1970.
+def _check_date_format(value: object) -> object:
+    # Pydantic would interpret a number as seconds since 1970.
     if isinstance(value, str) and re.match(r"\d{4}-\d\d-\d\d[Tt ]", value) is None:
         raise ValueError("must be a date and time with a zone, e.g. 2026-01-31T12:00:00Z (RFC 3339)")
     return value
 
 
 RESULT_WAITS = (0.1, 0.2, 0.4, 0.8)
-"""Seconds between two reads of a recording whose transcript is asked for: a webhook may come before the ledger shows it."""
+"""Seconds between reads of a recording whose transcript is requested: a client may get the webhook before the ledger is
+updated."""
 
 RecordingId = Annotated[Identifier, Path(description="The recording.")]
-Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(in_utc)]
-Since = Annotated[Moment | None, Query(description="Only those accepted at this time or later.")]
-Until = Annotated[Moment | None, Query(description="Only those accepted before this time.")]
+Moment = Annotated[AwareDatetime, BeforeValidator(_check_date_format), AfterValidator(in_utc)]
+Since = Annotated[Moment | None, Query(description="Only entries accepted at this time or later.")]
+Until = Annotated[Moment | None, Query(description="Only entries accepted before this time.")]
 
 
 async def wait_for_result(
     read: Callable[[], Awaitable[RecordingView]], *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 ) -> RecordingView:
-    """Reads a recording, and again after a short while if it has not ended; the last one that was read."""
+    """Reads a recording, several times if it has not ended; returns the last result."""
     recording = await read()
     for seconds in RESULT_WAITS:
         if recording.state.ended:
@@ -66,7 +67,7 @@ async def wait_for_result(
 
 
 def routes(keys: ApiKeys, intake: Intake, ledger: RecordingLedger, reader: TranscriptReader, engine: AsyncEngine) -> APIRouter:
-    """The routes, on what they work with."""
+    """Makes the routes."""
     router = APIRouter(prefix="/v1", tags=["recordings"])
 
     @router.post(
@@ -89,13 +90,13 @@ def routes(keys: ApiKeys, intake: Intake, ledger: RecordingLedger, reader: Trans
                 min_length=1,
                 max_length=256,
                 pattern=r"^[!-~]([ -~]*[!-~])?$",
-                description="The same key with the same request gives the same recording, however often it is sent.",
+                description="A repeated request with the same key returns the same recording.",
             ),
         ] = None,
     ) -> AcceptedRecording:
-        """Upload a file (multipart: `file`, and `metadata` with JSON in it), or say where one is (JSON with a `url`).
+        """Accepts an uploaded file (multipart: `file`, and `metadata` as JSON), or the URL of one (JSON with a `url`).
 
-        Once this has answered 202, the recording ends as completed, no_speech, failed (with a reason) or cancelled. The same
+        After the response 202 the recording will end as completed, no_speech, failed (with a reason) or cancelled. The same
         audio for the same call is one recording, however often it is submitted.
         """
         key = None if idempotency_key is None else ClientKey(client=caller, key=idempotency_key)
@@ -106,21 +107,21 @@ def routes(keys: ApiKeys, intake: Intake, ledger: RecordingLedger, reader: Trans
     @router.get("/recordings", summary="List recordings", responses=documented(401, 404, 422, 503))
     async def get_recordings(
         caller: RequestCaller,
-        state: Annotated[State | None, Query(description="Only those in this state.")] = None,
-        call_id: Annotated[Identifier | None, Query(description="Only those of this call.")] = None,
+        state: Annotated[State | None, Query(description="Only recordings in this state.")] = None,
+        call_id: Annotated[Identifier | None, Query(description="Only recordings of this call.")] = None,
         since: Since = None,
         until: Until = None,
         cursor: Cursor = None,
         limit: Limit = 50,
     ) -> RecordingPage:
-        """Recordings by filter, the newest first, in pages that new recordings do not shift."""
+        """Lists recordings by filter, newest first, in pages that new recordings do not shift."""
         filters = Filters(state=state, call_id=call_id, since=since, until=until)
         page = await ledger.page(filters, caller=caller, after=position(cursor), limit=limit)
         return RecordingPage(items=[recording_answer(recording) for recording in page.entries], next=page.next)
 
     @router.get("/recordings/{recording_id}", summary="Read a recording", responses=documented(401, 404, 422, 503))
     async def get_recording(recording_id: RecordingId, caller: RequestCaller) -> RecordingAnswer:
-        """Where a recording stands, and what is known about it."""
+        """Returns a recording with its state."""
         return recording_answer(await ledger.recording(recording_id, caller=caller))
 
     @router.get(
@@ -130,8 +131,8 @@ def routes(keys: ApiKeys, intake: Intake, ledger: RecordingLedger, reader: Trans
         responses={200: TRANSCRIPT_CONTENT, **documented(401, 404, 409, 410, 422, 503)},
     )
     async def get_transcript(recording_id: RecordingId, caller: RequestCaller, format: Format = "json") -> Response:
-        """The phrases of a recording by time. While there is no transcript yet, waits up to two seconds for it, then answers
-        409 with `Retry-After`; 410 where there will be none."""
+        """Returns the phrases of a recording by time. If there is no transcript yet, it waits up to two seconds, then answers
+        409 with `Retry-After`; 410 if there will be none."""
         recording = await wait_for_result(lambda: ledger.recording(recording_id, caller=caller))
         if format == "json":
             return Response(await reader.document(recording), media_type="application/json")
@@ -141,12 +142,12 @@ def routes(keys: ApiKeys, intake: Intake, ledger: RecordingLedger, reader: Trans
         "/recordings/{recording_id}/cancel", summary="Cancel a recording", responses=documented(401, 404, 409, 422, 503)
     )
     async def cancel_recording(recording_id: RecordingId, caller: RequestCaller) -> RecordingAnswer:
-        """Ends a recording that is not wanted any more. 409 where it has ended already."""
+        """Cancels a recording. 409 if it has ended already."""
         return recording_answer(await ledger.cancel(recording_id, caller=caller))
 
     @router.get("/ledger", summary="Read the ledger", tags=["ledger"], responses=documented(401, 503))
     async def get_ledger(caller: RequestCaller) -> LedgerAnswer:
-        """How many recordings and live calls were accepted, and what became of them."""
+        """Returns the numbers of accepted recordings and live calls, in total and by state."""
         return ledger_answer(await read_balance(engine, caller))
 
     return router

@@ -1,4 +1,4 @@
-"""Reads the body of `POST /v1/recordings` piece by piece, and describes it for OpenAPI."""
+"""Reads the body of `POST /v1/recordings` in pieces, and describes it for OpenAPI."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -38,10 +38,10 @@ REQUEST_BODY: dict[str, Any] = {
 
 
 async def submit(request: Request, intake: Intake, keys: ApiKeys, caller: Caller, key: ClientKey | None) -> RecordingView:
-    """Takes in the recording that a request brings, if its key still opens once all of it has come.
+    """Accepts the recording of a request, if its API key is still valid when all of it has arrived.
 
     Raises:
-        ApiProblem, Refused, Retryable: it is not taken, and nothing of it is kept.
+        ApiProblem, Refused, Retryable: it was not accepted, and nothing of it is stored.
     """
     content_type = request.headers.get("content-type", "")
     media_type = content_type.partition(";")[0].strip().lower()
@@ -53,8 +53,8 @@ async def submit(request: Request, intake: Intake, keys: ApiKeys, caller: Caller
     raise ApiProblem(
         415,
         "content_type",
-        f"the content type is {media_type or 'missing'}; upload a file as multipart/form-data (part `file`, and `metadata` "
-        "with JSON in it), or send application/json with a `url`",
+        f"the content type is {media_type or 'missing'}; upload a file as multipart/form-data (part `file`, and part "
+        "`metadata` as JSON), or send application/json with a `url`",
     )
 
 
@@ -73,7 +73,7 @@ async def _submit_form(form: Form, intake: Intake, keys: ApiKeys, caller: Caller
                 raise _unexpected(part)
         if upload is None:
             raise EmptyAudio(
-                "there is no part `file` in the body; the audio goes there",
+                "the part `file` is missing in the body; it must contain the audio",
                 faults=[Fault(where="body.file", problem="is missing")],
             )
         if not keys.holds(caller):
@@ -92,11 +92,11 @@ async def _whole(pieces: AsyncIterator[bytes], where: str) -> bytes:
     async for piece in pieces:
         content += piece
         if len(content) > MAX_METADATA_BYTES:
-            raise TooLarge(f"the {where} is larger than {MAX_METADATA_BYTES} bytes; the audio goes into the part `file`")
+            raise TooLarge(f"the {where} is larger than {MAX_METADATA_BYTES} bytes; send the audio in the part `file`")
     return bytes(content)
 
 
 def _unexpected(part: Part) -> InvalidMetadata:
     name = part.name[:64]
-    problem = "comes twice" if name in ("file", "metadata") else "is not known; the parts are `file` and `metadata`"
+    problem = "occurs twice" if name in ("file", "metadata") else "is not known; the parts are `file` and `metadata`"
     return InvalidMetadata(f"the part {name!r} {problem}", faults=[Fault(where=f"body.{name}", problem=problem)])

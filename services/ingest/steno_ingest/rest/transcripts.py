@@ -1,4 +1,4 @@
-"""Answers transcripts in the format that is asked for."""
+"""Makes the responses with transcripts, in the requested format."""
 
 from typing import Annotated, Any, Literal
 
@@ -11,7 +11,7 @@ Format = Annotated[Literal["json", "txt", "vtt", "srt"], Query(description="JSON
 
 _WRITERS = {"txt": (to_text, "text/plain"), "vtt": (to_webvtt, "text/vtt"), "srt": (to_srt, "application/x-subrip")}
 
-#: The OpenAPI of such an answer.
+#: The OpenAPI description of such a response.
 TRANSCRIPT_CONTENT: dict[str, Any] = {
     "description": "The transcript.",
     "content": {media_type: {"schema": {"type": "string"}} for _, media_type in _WRITERS.values()},
@@ -19,7 +19,7 @@ TRANSCRIPT_CONTENT: dict[str, Any] = {
 
 
 def transcript_answer(transcript: Transcript, format: Format) -> Response:
-    """The answer with a transcript in a format."""
+    """Makes the response with a transcript in a format."""
     if format == "json":
         return Response(transcript.model_dump_json(), media_type="application/json")
     write, media_type = _WRITERS[format]

@@ -22,14 +22,16 @@ WebhookId = Annotated[Identifier, Path(description="The webhook.")]
 
 def _signing_secret(secret: SecretStr) -> SecretStr:
     if re.fullmatch(SECRET_PATTERN, secret.get_secret_value()) is None:
-        raise ValueError("must be whsec_ and 24 to 64 bytes in base64; leave it out to have one made")
+        raise ValueError("must be whsec_ and 24 to 64 bytes in base64; omit it to get a generated one")
     return secret
 
 
-Url = Annotated[str, Field(max_length=2048, pattern=url_pattern("https?"), description="http(s), where events are POSTed to.")]
+Url = Annotated[
+    str, Field(max_length=2048, pattern=url_pattern("https?"), description="The http(s) URL to which events are POSTed.")
+]
 Events = Annotated[
     list[EventType],
-    Field(max_length=16, description="Event types wanted; empty for all but phrase.final, those to come included."),
+    Field(max_length=16, description="The event types; empty for all but phrase.final, including future ones."),
 ]
 Secret = Annotated[
     SecretStr,
@@ -42,18 +44,18 @@ Secret = Annotated[
 
 
 class WebhookRequest(BaseModel):
-    """A webhook to be registered."""
+    """The request to register a webhook."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     url: Url
     events: Events = []
-    enabled: StrictBool = Field(default=True, description="Whether deliveries are made.")
-    secret: Secret | None = Field(default=None, description="Made when left out.")
+    enabled: StrictBool = Field(default=True, description="Whether events are delivered.")
+    secret: Secret | None = Field(default=None, description="Generated if omitted.")
 
 
 class WebhookChange(BaseModel):
-    """What is to change in a webhook; what is left out stays."""
+    """The request to change a webhook; omitted fields are unchanged."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -68,7 +70,7 @@ class WebhookAnswer(Answer):
 
     webhook_id: str
     tenant: str | None = Field(
-        description="The tenant it belongs to, and whose events it is told; null: none, and it is told all events."
+        description="The tenant it belongs to, whose events it receives; null: no tenant, and it receives all events."
     )
     url: str
     events: list[str]
@@ -76,31 +78,31 @@ class WebhookAnswer(Answer):
     created_at: datetime
     updated_at: datetime
     previous_secret_until: datetime | None = Field(
-        description="Until when the secret before the last rotation signs too; none where there is none, or it has expired."
+        description="Until when the previous secret signs too; null if there is none or it has expired."
     )
 
 
 class CreatedWebhook(WebhookAnswer):
-    """A webhook just registered."""
+    """A webhook with its secret."""
 
-    secret: str = Field(description="Verifies the signatures. It is shown this once.")
+    secret: str = Field(description="Verifies the signatures. It is shown only in this response.")
 
 
 def _whole(value: object) -> object:
-    # To JSON Schema 60.0 is an integer.
+    # In JSON Schema 60.0 is an integer.
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class RotateRequest(BaseModel):
-    """How a webhook's secret is replaced."""
+    """The request to replace a webhook's secret."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    secret: Secret | None = Field(default=None, description="The new one; made when left out.")
+    secret: Secret | None = Field(default=None, description="The new secret; generated if omitted.")
     overlap_seconds: Annotated[int, Field(strict=True, ge=0, le=7 * 86_400), BeforeValidator(_whole)] = Field(
         default=86_400,
-        description="For so long the secret before signs too: every delivery then has both signatures, the new one first. "
-        "0 where it has become known to others.",
+        description="How long the previous secret signs too: every delivery then has both signatures, the new one first. "
+        "Use 0 if the previous secret was leaked.",
     )
 
 
@@ -112,7 +114,7 @@ class WebhookPage(Answer):
 
 
 def routes(webhooks: Webhooks) -> APIRouter:
-    """The routes, on what they work with."""
+    """Makes the routes."""
     router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
 
     @router.post(
@@ -125,7 +127,7 @@ def routes(webhooks: Webhooks) -> APIRouter:
         },
     )
     async def post_webhook(request: WebhookRequest, response: Response, caller: RequestCaller) -> CreatedWebhook:
-        """Registers a webhook. The answer has its signing secret, this once."""
+        """Registers a webhook. Only this response contains its signing secret."""
         secret = make_secret() if request.secret is None else request.secret.get_secret_value()
         webhook = await webhooks.register(
             NewWebhook(url=request.url, events=_unique(request.events), secret=secret, enabled=request.enabled),
@@ -136,18 +138,18 @@ def routes(webhooks: Webhooks) -> APIRouter:
 
     @router.get("", summary="List webhooks", responses=documented(401, 404, 422, 503))
     async def get_webhooks(caller: RequestCaller, cursor: Cursor = None, limit: Limit = 50) -> WebhookPage:
-        """The webhooks, the oldest first."""
+        """Lists webhooks, oldest first."""
         page = await webhooks.page(caller=caller, after=position(cursor), limit=limit)
         return WebhookPage(items=[_answer(webhook) for webhook in page.entries], next=page.next)
 
     @router.get("/{webhook_id}", summary="Read a webhook", responses=documented(401, 404, 422, 503))
     async def get_webhook(webhook_id: WebhookId, caller: RequestCaller) -> WebhookAnswer:
-        """A webhook."""
+        """Returns a webhook."""
         return _answer(await webhooks.webhook(webhook_id, caller=caller))
 
     @router.patch("/{webhook_id}", summary="Change a webhook", responses=documented(400, 401, 404, 422, 503))
     async def patch_webhook(webhook_id: WebhookId, change: WebhookChange, caller: RequestCaller) -> WebhookAnswer:
-        """Changes what is given and leaves the rest."""
+        """Changes the given fields of a webhook."""
         changes: dict[str, Any] = {name: getattr(change, name) for name in change.model_fields_set}
         if "events" in changes:
             changes["events"] = list(_unique(change.events))
@@ -159,8 +161,8 @@ def routes(webhooks: Webhooks) -> APIRouter:
     async def rotate_secret(
         webhook_id: WebhookId, caller: RequestCaller, request: RotateRequest | None = None
     ) -> CreatedWebhook:
-        """Gives a webhook a new secret; the one before signs too for a while, so that receivers change over without a gap. Two
-        are valid at most: what was rotated out before is so at once. The answer has the new secret, this once."""
+        """Replaces the secret of a webhook. The previous one signs too for a while, so that receivers can switch without a gap.
+        At most two secrets sign: an even older one ends immediately. Only this response contains the new secret."""
         request = request or RotateRequest()
         secret = make_secret() if request.secret is None else request.secret.get_secret_value()
         overlap = timedelta(seconds=request.overlap_seconds)
@@ -169,7 +171,7 @@ def routes(webhooks: Webhooks) -> APIRouter:
 
     @router.delete("/{webhook_id}", status_code=204, summary="Delete a webhook", responses=documented(401, 404, 422, 503))
     async def delete_webhook(webhook_id: WebhookId, caller: RequestCaller) -> None:
-        """Ends deliveries to a webhook."""
+        """Deletes a webhook, which ends its deliveries."""
         await webhooks.delete(webhook_id, caller=caller)
 
     return router
