@@ -109,15 +109,15 @@ class Line:
         self.hosting = Hosting()
         self.wire = Wire()
         self.captions = ScriptedCaptions()
-        self.said_before = MemoryPhrases()
+        self.earlier_phrases = MemoryPhrases()
         self.driver = CallDriver(
             Entered(door=door or StreamDoor(), caller=self.caller, holds=lambda: self.key_holds),
             self.hosting.host,
             self.captions,
-            self.said_before,
+            self.earlier_phrases,
             idle_seconds=60,
             now=lambda: self.hosting.seconds,
-            lifesigns=lambda: self.heartbeats,
+            heartbeats=lambda: self.heartbeats,
         )
         self.connection = WebSocketConnection(self.driver, receive=self.wire.incoming.get, send=self.wire.send)
 

@@ -32,7 +32,7 @@ class Host:
         self.told.append(("resume", call_id, by.name))
         return call_id == CALL
 
-    async def note_pause_kept(self, call_id: str) -> None:
+    async def note_pause_stored(self, call_id: str) -> None:
         self.told.append(("kept", call_id))
 
     async def set_roles(self, call_id: str, channels: Sequence[CallChannel]) -> bool:

@@ -76,7 +76,7 @@ async def test_calls_cost_what_they_are(kafka: str, topic_prefix: str, tmp_path:
             await wrong.say("gap", length_ms=4 * 3_600_000)
             error = await wrong.hear("error")
             assert error["code"] == "not_valid"
-            assert "said to be missing" in error["message"]
+            assert "reported as missing" in error["message"]
             assert await wrong.closed() == 1008
             assert time.monotonic() - began < 2, "a call that is read slowly holds nobody up"
             await fast.hear("pong")
@@ -87,7 +87,7 @@ async def test_calls_cost_what_they_are(kafka: str, topic_prefix: str, tmp_path:
         assert recording(calls["fast"])[58:] == audio
         assert recording(calls["at-the-door"])[58:] == audio[:RATE]
         assert recording(calls["on-kafka"])[58:] == b"\x10" * RATE
-        assert "said to be missing" in str(calls["at-the-door"])
+        assert "reported as missing" in str(calls["at-the-door"])
         told = [dict(entry.headers)["steno-error-class"] for entry in await read_all(kafka, f"{topic_prefix}dead-letters")]
         assert told == [b"impossible_place"]
         assert (await ingest.request("GET", "/v1/ledger"))[1]["balanced"] is True

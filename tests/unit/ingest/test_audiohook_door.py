@@ -37,7 +37,7 @@ def test_an_open_offers_the_call() -> None:
     assert offered == Offered(
         call_id=conversation.conversation_id,
         conversation=f"{conversation.conversation_id}/{conversation.participant_id}",
-        id_of_its_own=f"{conversation.conversation_id}.{conversation.session_id}",
+        fallback_call_id=f"{conversation.conversation_id}.{conversation.session_id}",
         format=AudioFormat(AudioCodec.PCMU, 8000),
         channels=(
             CallChannel(channel=0, role=Role.CUSTOMER, participant="John Doe"),

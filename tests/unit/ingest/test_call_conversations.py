@@ -22,7 +22,7 @@ ONE, OTHER = Caller("audiohook", "acme", key="1"), Caller("audiohook", "acme", k
 def session(number: int, *, participant: str = "p", channels: int = 1) -> Offered:
     """A session of the conversation."""
     offered = offer("c", channels=channels)
-    return replace(offered, conversation=f"c/{participant}", id_of_its_own=f"c.{number}")
+    return replace(offered, conversation=f"c/{participant}", fallback_call_id=f"c.{number}")
 
 
 @dataclass

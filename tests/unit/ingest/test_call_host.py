@@ -247,7 +247,7 @@ async def test_an_answer_that_is_older_than_a_pause_opens_nothing() -> None:
     looked = asyncio.create_task(_slowly(hosting))
     await hosting.settle()
     await hosting.host.pause("c", by=Caller("desk", everything=True), reason="")
-    await hosting.host.note_pause_kept("c")
+    await hosting.host.note_pause_stored("c")
     hosting.ledger.answering.set()
     await looked
     assert call.gate.closed

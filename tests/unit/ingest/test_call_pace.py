@@ -13,7 +13,7 @@ from steno_ingest.calls.doors.actions import Offered, ResumePoint
 from steno_ingest.calls.doors.audio_format import AudioFormat
 from steno_ingest.calls.hosting import driver as driver_module
 from steno_ingest.calls.hosting.admission import OfferRefused
-from steno_ingest.calls.hosting.pace import PARTY_SECONDS_PER_SECOND, SMALL_BURST_SECONDS, Pace, PartyBurst
+from steno_ingest.calls.hosting.pace import SHARED_SECONDS_PER_SECOND, SMALL_BURST_SECONDS, Pace, SharedBurst
 from steno_ingest.calls.hosting.session import CallSession, IllegalInput
 from steno_ingest.calls.ledger.pauses import Holder
 from support.hosting import Hosting, ScriptedPeer
@@ -44,7 +44,7 @@ class Clock:
 def test_no_span_of_time_has_more_than_a_burst_and_the_speed(steps: list[tuple[float, float]], speed: float) -> None:
     """Of audio that is read only when there is no wait, but for the last piece."""
     clock = Clock()
-    pace = Pace(speed=speed, burst_seconds=30, party=PartyBurst(seconds=1e9, now=clock), now=clock)
+    pace = Pace(speed=speed, burst_seconds=30, shared=SharedBurst(seconds=1e9, now=clock), now=clock)
     taken = list[tuple[float, float]]()
     for pause, audio in steps:
         clock.seconds += pause
@@ -61,7 +61,7 @@ def test_no_span_of_time_has_more_than_a_burst_and_the_speed(steps: list[tuple[f
 def test_a_call_that_keeps_its_time_never_waits() -> None:
     """Nor one that was away for as long as it is waited for, and says all of it at once."""
     clock = Clock()
-    pace = Pace(speed=1.25, burst_seconds=40, party=PartyBurst(seconds=80, now=clock), now=clock)
+    pace = Pace(speed=1.25, burst_seconds=40, shared=SharedBurst(seconds=80, now=clock), now=clock)
     for _ in range(36_000):
         pace.spend(0.1)
         assert pace.wait_seconds == 0
@@ -72,11 +72,11 @@ def test_a_call_that_keeps_its_time_never_waits() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.floats(0, 2), st.floats(0, 10)), max_size=60))
-def test_what_calls_of_one_party_are_ahead_is_bounded_over_all_of_them(steps: list[tuple[int, float, float]]) -> None:
-    """In no span of time do they take more than each its small burst and its speed, and together what the party may."""
+def test_what_calls_of_one_key_are_ahead_is_bounded_over_all_of_them(steps: list[tuple[int, float, float]]) -> None:
+    """In no span of time do they take more than each its small burst and its speed, and together what their key may."""
     clock = Clock()
-    party = PartyBurst(seconds=80, now=clock)
-    paces = [Pace(speed=1.25, burst_seconds=40, party=party, now=clock) for _ in range(5)]
+    shared = SharedBurst(seconds=80, now=clock)
+    paces = [Pace(speed=1.25, burst_seconds=40, shared=shared, now=clock) for _ in range(5)]
     taken = list[float]()
     for call, pause, audio in steps:
         clock.seconds += pause
@@ -84,15 +84,15 @@ def test_what_calls_of_one_party_are_ahead_is_bounded_over_all_of_them(steps: li
             clock.seconds += seconds
         paces[call].spend(audio)
         taken.append(audio)
-    most = 80 + PARTY_SECONDS_PER_SECOND * clock.seconds + 5 * (SMALL_BURST_SECONDS + 1.25 * clock.seconds)
+    most = 80 + SHARED_SECONDS_PER_SECOND * clock.seconds + 5 * (SMALL_BURST_SECONDS + 1.25 * clock.seconds)
     assert sum(taken) - max(taken, default=0) <= most + 1e-6
 
 
-def test_many_calls_of_one_party_that_come_at_once_come_in_as_fast_as_some_that_are_spoken() -> None:
-    """Forty calls of forty seconds; and those of another party wait for none of them."""
+def test_many_calls_of_one_key_that_come_at_once_come_in_as_fast_as_some_that_are_spoken() -> None:
+    """Forty calls of forty seconds; and those of another key wait for none of them."""
     clock = Clock()
-    party = PartyBurst(seconds=80, now=clock)
-    paces = [Pace(speed=1.25, burst_seconds=40, party=party, now=clock) for _ in range(40)]
+    shared = SharedBurst(seconds=80, now=clock)
+    paces = [Pace(speed=1.25, burst_seconds=40, shared=shared, now=clock) for _ in range(40)]
     left = [40.0] * 40
     until = [0.0] * 40
     while any(left):
@@ -103,18 +103,18 @@ def test_many_calls_of_one_party_that_come_at_once_come_in_as_fast_as_some_that_
                 left[call] = max(0.0, round(left[call] - 0.1, 3))
                 until[call] = clock.seconds + pace.wait_seconds
     assert 15 < clock.seconds <= (40 - SMALL_BURST_SECONDS) / 1.25
-    other = Pace(speed=1.25, burst_seconds=40, party=PartyBurst(seconds=80, now=clock), now=clock)
+    other = Pace(speed=1.25, burst_seconds=40, shared=SharedBurst(seconds=80, now=clock), now=clock)
     other.spend(40)
     assert other.wait_seconds == 0
 
 
-def test_a_call_that_keeps_its_time_waits_for_no_other_of_its_party() -> None:
+def test_a_call_that_keeps_its_time_waits_for_no_other_of_its_key() -> None:
     """Whatever those have taken."""
     clock = Clock()
-    party = PartyBurst(seconds=80, now=clock)
-    pace = Pace(speed=1.25, burst_seconds=40, party=party, now=clock)
+    shared = SharedBurst(seconds=80, now=clock)
+    pace = Pace(speed=1.25, burst_seconds=40, shared=shared, now=clock)
     for _ in range(3000):
-        party.spend(10)
+        shared.spend(10)
         pace.spend(0.1)
         assert pace.wait_seconds == 0
         clock.seconds += 0.1
@@ -228,7 +228,7 @@ def test_a_call_can_miss_no_more_than_it_has_had_time_for() -> None:
     now = Clock()
     made = session(now)
     made.gap(37 * RATE, GapReason.LOST)
-    with pytest.raises(IllegalInput, match=r"1\.0 s are said to be missing, 37\.0 s were before"):
+    with pytest.raises(IllegalInput, match=r"1\.0 s are reported as missing after 37\.0 s before"):
         made.gap(RATE, GapReason.LOST)
     now.seconds += 60
     made.gap(75 * RATE, GapReason.LOST)
@@ -266,7 +266,7 @@ async def test_a_peer_learns_that_a_gap_cannot_be(message: dict[str, Any], monke
         assert made.wire.told == ["started", "error", "1008"]
         assert isinstance(end := made.hosting.log.records[-1], CallEnded)
         assert (end.reason, end.position) == ("protocol_error", RATE)
-        assert "said to be missing" in end.error
+        assert "reported as missing" in end.error
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,7 @@ def test_a_resumed_call_cuts_the_same_chunks(total: int, gap_at: int, safe: int)
 def test_audio_of_a_broken_frame_is_refused() -> None:
     """Half a sample frame is an error, and nothing is kept of it."""
     made = session(codec=AudioCodec.S16LE, channels=2)
-    with pytest.raises(IllegalInput, match="no whole number of sample frames of 4 bytes"):
+    with pytest.raises(IllegalInput, match="not a whole number of sample frames of 4 bytes"):
         made.audio(bytes(6))
     assert made.received.position == 0
 

@@ -70,7 +70,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_peer_that_comes_back_is_told_what_it_has_not(has: int | None, told: list[int]) -> None:
     """All phrases, or those behind the ones that it says it has; what is said from then on follows them."""
     made = Line()
-    made.said_before.phrases = [live_phrase(1), live_phrase(0)]
+    made.earlier_phrases.phrases = [live_phrase(1), live_phrase(0)]
     resume = {"sequence": 0, "position": 0} if has is None else {"sequence": 0, "position": 0, "phrases": has}
     async with begun(made, {**START, "resume": resume}):
         made.understand(live_phrase(2))
@@ -82,7 +82,7 @@ async def test_what_was_missed_comes_before_what_follows() -> None:
     """The ledger learned of it after the peer had come back: the next phrase tells that one is missing."""
     made = Line()
     async with begun(made, COMES_BACK):
-        made.said_before.phrases = [live_phrase(0), live_phrase(1)]
+        made.earlier_phrases.phrases = [live_phrase(0), live_phrase(1)]
         made.understand(live_phrase(2))
         await made.hosting.settle()
         assert phrases(made) == [0, 1, 2]
@@ -94,11 +94,11 @@ async def test_of_a_call_that_begins_nothing_is_looked_up() -> None:
     async with begun(made, START):
         made.understand(live_phrase(0))
         await made.hosting.settle()
-        assert (phrases(made), made.said_before.asked) == ([0], 0)
-        made.said_before.phrases = [live_phrase(0), live_phrase(1)]
+        assert (phrases(made), made.earlier_phrases.asked) == ([0], 0)
+        made.earlier_phrases.phrases = [live_phrase(0), live_phrase(1)]
         made.understand(live_phrase(2))
         await made.hosting.settle()
-        assert (phrases(made), made.said_before.asked) == ([0, 1, 2], 1)
+        assert (phrases(made), made.earlier_phrases.asked) == ([0, 1, 2], 1)
 
 
 @pytest.mark.usefixtures("soon")
@@ -106,7 +106,7 @@ async def test_what_was_missed_comes_though_nothing_follows() -> None:
     """Of the end of a call no phrase tells that another one is missing: it is looked up again."""
     made = Line()
     async with begun(made, COMES_BACK):
-        made.said_before.phrases = [live_phrase(0)]
+        made.earlier_phrases.phrases = [live_phrase(0)]
         await until(made, 1)
         assert phrases(made) == [0]
 
@@ -115,12 +115,12 @@ async def test_what_was_missed_comes_though_nothing_follows() -> None:
 async def test_a_ledger_that_is_away_holds_back_nothing_and_is_asked_again() -> None:
     """What comes meanwhile is told, what came before as soon as it is known."""
     made = Line()
-    made.said_before.away = 3
+    made.earlier_phrases.away = 3
     async with begun(made, COMES_BACK):
         made.understand(live_phrase(1))
         await made.hosting.settle()
         assert phrases(made) == [1]
-        made.said_before.phrases = [live_phrase(0), live_phrase(1)]
+        made.earlier_phrases.phrases = [live_phrase(0), live_phrase(1)]
         await until(made, 2)
         assert phrases(made) == [1, 0]
 
@@ -134,7 +134,7 @@ async def test_what_comes_again_is_told_once_unless_it_is_corrected() -> None:
         await made.hosting.settle()
         assert phrases(made) == [0, 1, 0]
         # Where the next session of a conversation goes on, whose peer does not say.
-        assert made.hosting.host.calls["call-1"].phrases_told == 2
+        assert made.hosting.host.calls["call-1"].phrases_sent == 2
 
 
 @pytest.mark.parametrize("by", ["ledger", "topic"])
@@ -146,13 +146,13 @@ async def test_a_transcript_is_complete_when_all_of_it_was_told(by: str) -> None
         made.wire.say({"type": "end"})
         await made.hosting.settle()
         if by == "ledger":
-            made.said_before.count = 2
+            made.earlier_phrases.count = 2
         else:
             made.understand(completed(2))
         await made.hosting.settle()
         made.tick(1)
         assert "completed" not in made.wire.told
-        made.said_before.phrases = [live_phrase(0), live_phrase(1)]
+        made.earlier_phrases.phrases = [live_phrase(0), live_phrase(1)]
         await until(made, 2)
         made.tick(1)
         await made.hosting.settle()
@@ -163,7 +163,7 @@ async def test_a_long_call_is_told_as_fast_as_it_is_read() -> None:
     """Hours of phrases come to a peer that reads; one that does not costs the memory of a few."""
     made = Line()
     # More than may wait for a peer.
-    made.said_before.phrases = [live_phrase(number) for number in range(1200)]
+    made.earlier_phrases.phrases = [live_phrase(number) for number in range(1200)]
     made.wire.reading.clear()
     async with begun(made, COMES_BACK) as running:
         await made.hosting.settle()
@@ -195,7 +195,7 @@ async def test_there_is_room_again_when_most_has_been_read() -> None:
 async def test_what_is_said_in_another_ones_call_by_the_same_id_is_not_told() -> None:
     """Neither as it comes nor from the ledger."""
     made = Line()
-    made.said_before.phrases = [live_phrase(0, tenant="somebody-else")]
+    made.earlier_phrases.phrases = [live_phrase(0, tenant="somebody-else")]
     async with begun(made, COMES_BACK):
         made.understand(live_phrase(1, tenant="somebody-else"))
         await made.hosting.settle()

@@ -65,11 +65,11 @@ def test_what_was_asked_elsewhere_is_read_from_the_ledger() -> None:
     """A pause of the service is applied, and ended where it was known to stand there; one of the peer asks for nothing."""
     gate, call = PauseGate(), new()
     paused = changed(call, set_paused(call, True, by="desk", reason=""))
-    assert gate.asked_by_ledger(paused) is GateInput.SERVICE_PAUSES
-    assert gate.asked_by_ledger(new(paused=True)) is None
-    assert gate.asked_by_ledger(new()) is None
+    assert gate.change_from_ledger(paused) is GateInput.SERVICE_PAUSES
+    assert gate.change_from_ledger(new(paused=True)) is None
+    assert gate.change_from_ledger(new()) is None
     gate.note_ledger(GateState.BY_SERVICE)
-    assert gate.asked_by_ledger(new()) is GateInput.SERVICE_RESUMES
+    assert gate.change_from_ledger(new()) is GateInput.SERVICE_RESUMES
 
 
 def test_the_peer_is_asked_once_to_go_on_by_what_was_asked_elsewhere() -> None:
@@ -79,11 +79,11 @@ def test_the_peer_is_asked_once_to_go_on_by_what_was_asked_elsewhere() -> None:
     gate.note_ledger(call.gate)
     call = changed(call, set_paused(call, False, by="desk", reason=""))
     assert call.gate is GateState.BY_PEER
-    assert gate.asked_by_ledger(call) is GateInput.SERVICE_RESUMES
-    gate.note_ledger(call.gate, asked=True)
+    assert gate.change_from_ledger(call) is GateInput.SERVICE_RESUMES
+    gate.note_ledger(call.gate, resume_requested=True)
     assert gate.ledger_differs
     call = changed(call, set_paused(call, True, by="", reason=""))
-    assert gate.asked_by_ledger(call) is None
+    assert gate.change_from_ledger(call) is None
 
 
 def test_an_answer_from_before_is_known_by_its_revision() -> None:

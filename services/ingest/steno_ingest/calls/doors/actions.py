@@ -81,7 +81,7 @@ class Offered:
     #: that was left (`Left`, or its connection lost) goes on; the time in between is missing of it. Empty: only the id tells.
     conversation: str = ""
     #: The id that a call of a conversation gets where another has `call_id`.
-    id_of_its_own: str = ""
+    fallback_call_id: str = ""
     #: How long the frames of the peer are, in milliseconds; 0 where its protocol does not say.
     frame_ms: int = 0
     #: How long the peer of a conversation is awaited; None: as long as others are.

@@ -254,7 +254,7 @@ class AudioHookDoor:
             Offered(
                 call_id=conversation,
                 conversation=f"{conversation}/{wanted.participant.id.lower()}",
-                id_of_its_own=f"{conversation}.{self._session_id.lower()}",
+                fallback_call_id=f"{conversation}.{self._session_id.lower()}",
                 format=self._stream.format,
                 channels=self._stream.channels(wanted.participant.aniName or wanted.participant.ani),
                 locale=messages.locale_of(wanted.language or "en-US"),

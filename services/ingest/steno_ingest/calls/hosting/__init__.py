@@ -1,1 +1,1 @@
-"""Calls whose peers are connected to this process, or may come back to it: from the door of each to the log."""
+"""Runs the live calls whose peers are connected to this process or may reconnect: from their doors to the call log."""

@@ -1,4 +1,4 @@
-"""Asks the ledger whether a call may begin or go on here, in bounded time."""
+"""Begins or resumes calls in the ledger, in bounded time."""
 
 import asyncio
 import secrets
@@ -26,10 +26,10 @@ from steno_ingest.errors import CallAlreadyEnded, CallIdInUse, NotThere, Refused
 T = TypeVar("T")
 
 _LEDGER_SECONDS = 3.0
-"""How long a peer waits for the ledger; AudioHook's gives up after five (its reference client)."""
+"""How long a peer waits for the ledger; AudioHook's reference client gives up after five seconds."""
 
 _WRITER_BYTES = 4
-"""Nobody outside has a say in which writer a call gets, so that few are enough; each chunk carries it."""
+"""The length of a writer id. Few bytes are enough, since clients cannot choose it; every chunk contains it."""
 
 _REFUSALS: dict[type[Refused], Refusal] = {
     CallIdInUse: Refusal.CALL_ID_IN_USE,
@@ -39,7 +39,7 @@ _REFUSALS: dict[type[Refused], Refusal] = {
 
 
 class OfferRefused(Exception):
-    """A call that was offered is not taken; the message is for its peer."""
+    """An offered call is refused; the message is for its peer."""
 
     def __init__(self, refusal: Refusal, message: str) -> None:
         super().__init__(message)
@@ -47,7 +47,7 @@ class OfferRefused(Exception):
 
 
 class Ledger(Protocol):
-    """What is needed of `steno_ingest.calls.ledger.call_ledger.CallLedger`."""
+    """The methods used of `steno_ingest.calls.ledger.call_ledger.CallLedger`."""
 
     async def begin(self, started: CallStarted, *, door: str, instance: str, paused: bool, chunk_ms: int) -> None: ...
     async def resume(self, call_id: str, *, instance: str, caller: Caller) -> CallView: ...
@@ -55,24 +55,24 @@ class Ledger(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admitted:
-    """A call that the ledger has at this instance."""
+    """A call that the ledger has assigned to this instance."""
 
     session: CallSession
-    #: Who holds its gate from the beginning.
+    #: The state of its pause gate at the start.
     gate: GateState
     reason: str = ""
-    #: Its peer may come back for it.
+    #: Whether its peer may reconnect and resume it.
     resumable: bool
-    #: Its peer may come again with this.
+    #: The conversation by which its peer can continue it in a new session.
     conversation: Conversation | None = None
-    #: How long it is awaited then, where it says so.
+    #: How long its peer is awaited, if its protocol defines that.
     awaited_seconds: float | None = None
-    #: Samples of one channel that the call log has heard of it.
+    #: Samples of one channel that the call log has received of it.
     heard_position: int = 0
 
 
 class Admission:
-    """Takes calls into the ledger. One that it took in too late, when its peer was told otherwise, goes to `on_late`."""
+    """Adds calls to the ledger. Calls that were added too late, after their peers were refused, are passed to `on_late`."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class Admission:
         self._late: set[asyncio.Task[None]] = set()
 
     async def begin(self, offered: Offered, *, door: str, resumable: bool, caller: Caller, open_calls: int) -> Admitted:
-        """Takes in a new call, beside so many that are open here. Raises `OfferRefused`."""
+        """Begins a new call; `open_calls` is the number of calls open in this process. Raises `OfferRefused`."""
         chunk_ms = chunk_ms_of_new_call(shortest_ms=self._chunk_ms, frame_ms=offered.frame_ms, open_calls=open_calls)
         try:
             started = CallStarted(
@@ -128,14 +128,14 @@ class Admission:
         return await self._within_time(begun())
 
     async def resume(self, offered: Offered, *, caller: Caller) -> Admitted:
-        """Has a call go on here that was begun elsewhere, or in the process before this one. Raises `OfferRefused`.
+        """Resumes a call that began in another process, or before a restart. Raises `OfferRefused`.
 
-        While the ledger has it paused it stays so, for whoever pauses it there.
+        A call that is paused in the ledger stays paused, by the same side.
         """
 
         async def resumed() -> Admitted:
             view = await self._ledger.resume(offered.call_id, instance=self._instance, caller=caller)
-            # A call that an upstream system began was cut by nobody here.
+            # A call of an upstream system has no chunk length in the ledger.
             session = self._session(start_of(view), chunk_ms=view.chunk_ms or self._chunk_ms, at=offered.resume)
             return Admitted(
                 session=session,
@@ -151,7 +151,7 @@ class Admission:
         return CallSession(started, chunk_ms=chunk_ms, clock=self._clock, now=self._now, at=at, keep_digits=self._keep_digits)
 
     async def _within_time(self, work: Awaitable[Admitted]) -> Admitted:
-        """The outcome of a transaction, if it comes soon; one that comes later is not undone, but taken care of."""
+        """Returns the result of a transaction if it comes in time; a later one is not undone, but handled by `on_late`."""
         task = asyncio.ensure_future(work)
         try:
             await asyncio.wait({task}, timeout=_LEDGER_SECONDS)
@@ -160,7 +160,7 @@ class Admission:
         except Refused as error:
             raise OfferRefused(_REFUSALS.get(type(error), Refusal.NOT_VALID), str(error)) from error
         except Retryable as error:
-            raise OfferRefused(Refusal.LEDGER_AWAY, f"the call cannot be kept now, try again soon: {error}") from error
+            raise OfferRefused(Refusal.LEDGER_AWAY, f"the call cannot be stored now, try again soon: {error}") from error
         finally:
             if not task.done():
                 late = asyncio.create_task(self._handle_late(task))
@@ -169,6 +169,6 @@ class Admission:
         raise OfferRefused(Refusal.LEDGER_AWAY, f"the ledger did not answer in {_LEDGER_SECONDS:g} s; try again soon")
 
     async def _handle_late(self, task: asyncio.Future[Admitted]) -> None:
-        # A ledger that failed after all took nothing in.
+        # If the transaction failed, there is nothing to handle.
         with suppress(Refused, Retryable):
             self._on_late(await task)

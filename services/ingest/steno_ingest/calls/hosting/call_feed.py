@@ -1,4 +1,4 @@
-"""Tells a door what becomes of its call: how far it is on the log, what is understood of it, and what is to be played."""
+"""Passes to a door what happens to its call: acknowledgements, captions, and audio to play."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -7,27 +7,27 @@ from typing import Protocol
 from steno.events.records import Hypothesis, Phrase
 from steno_ingest.calls.doors.actions import Action, ResumePoint
 from steno_ingest.calls.doors.port import Door
-from steno_ingest.calls.hosting.caption_feed import CaptionFeed, Captions, SaidBefore
+from steno_ingest.calls.hosting.caption_feed import CaptionFeed, Captions, EarlierPhrases
 from steno_ingest.calls.hosting.caption_progress import CaptionProgress
 from steno_ingest.calls.hosting.hosted_call import HostedCall
 from steno_ingest.calls.hosting.playback import CannotPlay, Playback
 
 
 class CarryOut(Protocol):
-    """Carries out what a door says."""
+    """Carries out the actions of a door."""
 
     def __call__(self, actions: Sequence[Action], *, droppable: bool = False) -> None: ...
 
 
 class CallFeed:
-    """What one door is told of its call, from its acceptance to the end of its connection."""
+    """Passes acknowledgements, captions and playback to one door, from the acceptance of its call to its disconnection."""
 
     def __init__(
         self,
         door: Door,
         call: HostedCall,
         captions: Captions,
-        said_before: SaidBefore,
+        earlier_phrases: EarlierPhrases,
         *,
         begins: bool,
         phrases: int,
@@ -37,16 +37,16 @@ class CallFeed:
     ) -> None:
         """
         Args:
-            begins: The call begins with this connection.
-            phrases: How many phrases its peer has of the call.
-            carry_out: Carries out what the door says.
-            room: Returns when the peer has read most of what it was told.
+            begins: Whether the call began with this connection.
+            phrases: How many phrases of the call its peer already has.
+            carry_out: Carries out the actions of the door.
+            room: Waits until the peer has read most of its messages.
             now: Seconds of a monotonic clock.
         """
         self._door = door
         self._call = call
         self._captions = captions
-        self._said_before = said_before
+        self._earlier_phrases = earlier_phrases
         self._begins = begins
         self._carry_out = carry_out
         self._room = room
@@ -56,22 +56,22 @@ class CallFeed:
         self._settled = False
         self._playback = None if door.player is None else Playback(door.player, call.session.format)
 
-    async def listen(self) -> None:
-        """Tells captions until they end, which they do with this process."""
+    async def send_captions(self) -> None:
+        """Sends captions until the process stops."""
         await CaptionFeed(
             self._call.call_id,
             self._captions,
-            self._said_before,
+            self._earlier_phrases,
             self._caption_progress,
             tenant=self._call.tenant,
             begins=self._begins,
-            tell=self._add_caption,
+            send=self._add_caption,
             room=self._room,
             now=self._now,
         ).run()
 
     def tick(self, now: float) -> None:
-        """Tells how far the call is on the log, that its captions are complete, and what is to be played now."""
+        """Reports new acknowledgements and the end of captions to the door, and plays what is due."""
         call = self._call
         if (safe := call.safe) is not None and safe != self._acknowledged:
             self._acknowledged = safe
@@ -85,9 +85,9 @@ class CallFeed:
             self._carry_out(self._playback.tick(now))
 
     async def play(self, audio: bytes) -> bool:
-        """Plays audio as `CallDriver.play` says."""
+        """Plays audio; see `CallDriver.play`."""
         if self._playback is None:
-            raise CannotPlay(f"the protocol {self._door.name} takes no audio for its peers")
+            raise CannotPlay(f"the protocol {self._door.name} cannot play audio to its peers")
         done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
         def note(played: bool) -> None:
@@ -98,20 +98,20 @@ class CallFeed:
         return await done
 
     def note_played(self, mark: str) -> None:
-        """Handles that the peer has played all before a mark."""
+        """Records that the peer has played everything before a mark."""
         if self._playback is not None:
             self._playback.note_played(mark)
 
     def stop_playing(self) -> None:
-        """Stops what is being played, and all that waits behind it."""
+        """Stops playback and drops waiting audio."""
         if self._playback is not None:
             self._carry_out(self._playback.stop(self._now()))
 
     def close(self) -> None:
-        """Handles that the peer is gone: nothing more is played to it."""
+        """Ends playback, since the peer has disconnected."""
         if self._playback is not None:
             self._playback.drop()
 
     def _add_caption(self, caption: Hypothesis | Phrase) -> None:
         self._carry_out(self._door.add_caption(caption, now=self._now()), droppable=isinstance(caption, Hypothesis))
-        self._call.note_phrases_told(self._caption_progress.first_missing)
+        self._call.note_phrases_sent(self._caption_progress.first_missing)

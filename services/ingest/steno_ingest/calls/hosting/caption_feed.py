@@ -1,8 +1,8 @@
-"""Tells a peer what is understood of its call: every phrase once, also those that were said while it was not connected.
+"""Sends the captions of a call to its peer: every phrase once, including those from while it was not connected.
 
-Captions are followed from now on. What came before, unless the call only begins, and what was missed (the connection was lost,
-too much waited, Kafka or this process was away), is in the ledger a moment later. That something is missing is told by the
-numbers of phrases, which have no holes.
+New captions are followed on Kafka. Earlier phrases, and phrases that were missed (because the connection was lost, too many
+waited, or Kafka or this process was down), are read from the ledger, which gets them a moment later. Missed phrases are
+detected by their sequence numbers, which have no gaps.
 """
 
 import asyncio
@@ -22,27 +22,27 @@ from steno_ingest.calls.hosting.caption_progress import CaptionProgress
 log = structlog.get_logger("steno.ingest.calls")
 
 _TOGETHER = 50
-"""Phrases that are looked up at once; before more are, the peer has read most of them."""
+"""How many phrases one look-up reads; the next one waits until the peer has read most of them."""
 
 _LEDGER_SECONDS = 3.0
-"""How long what comes is held back while it is looked up what came before."""
+"""How long new captions are held back during a look-up of earlier ones."""
 
 _RETRY_SECONDS = 1.0
 
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 
 _LEDGER_LATE_SECONDS = 8.0
-"""The ledger learns of phrases a moment later than who follows them, and by seconds later where this process has just begun."""
+"""How much later than a follower the ledger may get phrases: usually a moment, but seconds if this process has just started."""
 
 
 class Captions(Protocol):
-    """What is needed of `steno.kafka.FollowedKeys`."""
+    """The methods used of `steno.kafka.FollowedKeys`."""
 
     def follow(self, key: str, *, limit: int = 1000) -> AbstractContextManager[AsyncIterator[Message]]: ...
 
 
-class SaidBefore(Protocol):
-    """What is needed of `steno_ingest.calls.ledger.queries.CallQueries`."""
+class EarlierPhrases(Protocol):
+    """The methods used of `steno_ingest.calls.ledger.queries.CallQueries`."""
 
     async def live_phrases(
         self, call_id: str, *, tenant: str, first: int, limit: int
@@ -50,46 +50,46 @@ class SaidBefore(Protocol):
 
 
 class CaptionFeed:
-    """Tells one peer what is understood of its call, for as long as it is connected."""
+    """Sends captions to one peer as long as it is connected."""
 
     def __init__(
         self,
         call_id: str,
         captions: Captions,
-        said_before: SaidBefore,
+        earlier_phrases: EarlierPhrases,
         progress: CaptionProgress,
         *,
         tenant: str,
         begins: bool,
-        tell: Callable[[Hypothesis | Phrase], None],
+        send: Callable[[Hypothesis | Phrase], None],
         room: Callable[[], Awaitable[None]],
         now: Callable[[], float],
     ) -> None:
         """
         Args:
-            progress: Keeps which phrases were told.
-            tenant: Whose the call is. What is somebody else's is of another call, which began by the same id.
-            begins: The call begins with this connection: nothing was said before it is followed.
-            tell: Takes what the peer is to hear.
-            room: Returns when the peer has read most of what it was told.
+            progress: Tracks which phrases were sent.
+            tenant: The tenant of the call. Captions of another tenant belong to another call with the same id.
+            begins: Whether the call began with this connection, so that there are no earlier phrases.
+            send: Sends a caption to the peer.
+            room: Waits until the peer has read most of its messages.
             now: Seconds of a monotonic clock.
         """
         self._call_id = call_id
         self._live_pass_id = ids.live_pass_id(call_id)
         self._captions = captions
-        self._said_before = said_before
+        self._earlier_phrases = earlier_phrases
         self._progress = progress
         self._tenant = tenant
         self._begins = begins
-        self._tell = tell
+        self._send = send
         self._room = room
         self._now = now
-        self._looked_in_vain = False
-        #: Captions are followed anew.
+        self._look_up_failed = False
+        #: Set when following has started again.
         self._following = asyncio.Event()
 
     async def run(self) -> None:
-        """Works until captions end, which they do with this process."""
+        """Works until the process stops."""
         async with asyncio.TaskGroup() as tasks:
             looking = tasks.create_task(self._look_again())
             await self._follow()
@@ -119,7 +119,7 @@ class CaptionFeed:
             return
         match record:
             case Hypothesis():
-                self._tell(record)
+                self._send(record)
             case Phrase():
                 if record.sequence > self._progress.first_missing:
                     await self._look_up()
@@ -132,38 +132,37 @@ class CaptionFeed:
                 self._progress.complete(0, at=self._now())
 
     def _add_phrase(self, phrase: Phrase) -> None:
-        # What comes again says nothing new, unless it is corrected.
+        # A repeated phrase is sent only if it was corrected.
         if self._progress.add_phrase(phrase.sequence) or phrase.revision:
-            self._tell(phrase)
+            self._send(phrase)
 
     async def _look_up(self) -> None:
-        """Tells what the ledger knows and the peer does not."""
+        """Sends the phrases that the ledger has and the peer does not."""
         first = self._progress.first_missing
         while True:
             await self._room()
             try:
-                # Not by `wait_for`, which loses a cancellation that comes together with the answer (CPython issue 86296).
+                # Not `wait_for`, which loses a cancellation that comes together with the result (CPython issue 86296).
                 async with asyncio.timeout(_LEDGER_SECONDS):
-                    phrases, count = await self._said_before.live_phrases(
+                    phrases, count = await self._earlier_phrases.live_phrases(
                         self._call_id, tenant=self._tenant, first=first, limit=_TOGETHER
                     )
             except (Retryable, TimeoutError) as error:
                 log.warning("call.captions_not_looked_up", call_id=self._call_id, reason=str(error))
-                self._looked_in_vain = True
+                self._look_up_failed = True
                 return
             for phrase in phrases:
                 if self._progress.add_phrase(phrase.sequence):
-                    self._tell(phrase)
+                    self._send(phrase)
             if count is not None:
                 self._progress.complete(count, at=self._now())
             if len(phrases) < _TOGETHER:
-                self._looked_in_vain = False
+                self._look_up_failed = False
                 return
             first = phrases[-1].sequence + 1
 
     async def _look_again(self) -> None:
-        """Looks up again what came before, where something may have: a few times in any case, and then as long as something is
-        missing."""
+        """Repeats the look-up of earlier phrases: a few times in any case, then as long as phrases are missing."""
         pause = _LONGEST_PAUSE if self._begins else _SHORTEST_PAUSE
         while True:
             try:
@@ -172,6 +171,6 @@ class CaptionFeed:
                 self._following.clear()
                 pause = _SHORTEST_PAUSE
             except TimeoutError:
-                if pause <= _LEDGER_LATE_SECONDS or self._looked_in_vain or self._progress.behind:
+                if pause <= _LEDGER_LATE_SECONDS or self._look_up_failed or self._progress.behind:
                     await self._look_up()
                 pause = min(2 * pause, _LONGEST_PAUSE)

@@ -1,22 +1,21 @@
-"""Decides how long the chunks of a new call are, by its peer's frames and by how many calls are open. Pure.
+"""Chooses the chunk length of a new call by the length of its peer's frames and the number of open calls. Pure.
 
-Each chunk costs a record: on Kafka, in the transcriber, in the call's own recording. Short ones are heard sooner, long ones
-cost half. A call keeps the length that it began with, in whichever process it goes on, so that its borders follow from position
-alone.
+Each chunk is a record on Kafka, in the transcriber and in the call's recording. Short chunks have less delay, long ones cost
+half as much. A call keeps its length in every process that continues it, so that chunk borders depend on position only.
 """
 
 MANY_CALLS = 100
-"""From so many calls on that are open or being taken in, a process carries more of them where chunks are long."""
+"""From this number of calls on, new calls get long chunks, so that the process can carry more."""
 
 
 def chunk_ms_of_new_call(*, shortest_ms: int, frame_ms: int, open_calls: int) -> int:
-    """The length of a call's chunks in milliseconds: the shortest, or twice as much.
+    """Returns the length of a call's chunks in milliseconds: the shortest, or twice as much.
 
     Args:
-        shortest_ms: How long chunks are while few calls are open.
-        frame_ms: How long the frames of the peer are; 0 where its protocol does not say. Nothing is heard sooner by
-            cutting them.
-        open_calls: The calls of this process that are open or being taken in.
+        shortest_ms: The length while few calls are open.
+        frame_ms: The length of the peer's frames; 0 if its protocol does not define it. Chunks shorter than a frame do not
+            reduce the delay.
+        open_calls: The number of calls of this process that are open or being admitted.
     """
     long_ms = 2 * shortest_ms
     return long_ms if frame_ms >= long_ms or open_calls >= MANY_CALLS else shortest_ms

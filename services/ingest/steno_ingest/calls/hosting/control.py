@@ -1,4 +1,4 @@
-"""Does what the API asks of a call: pauses and resumes it, corrects its roles, ends it; here or at another process."""
+"""The operations of the API on a call in this or another process: pause, resume, correct roles, end."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -15,19 +15,19 @@ class HostedCalls(Protocol):
     """The calls whose peers are connected to this process."""
 
     async def pause(self, call_id: str, *, by: Caller, reason: str) -> bool:
-        """Pauses a call that a caller sees. Says whether it is here, and paused now."""
+        """Pauses a call that a caller sees; returns whether it is in this process and is paused now."""
 
     async def resume(self, call_id: str, *, by: Caller) -> bool:
-        """Resumes a call that a caller sees; the ledger has it already. Says whether it is here, and goes on now."""
+        """Resumes a call that a caller sees, after the ledger; returns whether it is in this process and runs now."""
 
-    async def note_pause_kept(self, call_id: str) -> None:
-        """Learns that the ledger has a call paused; before, what the ledger says resumes nothing."""
+    async def note_pause_stored(self, call_id: str) -> None:
+        """Records that the pause of a call is in the ledger. Before that, the ledger cannot resume the call."""
 
     async def set_roles(self, call_id: str, channels: Sequence[CallChannel]) -> bool:
-        """Sets who speaks on the channels of a call; its log has it already. Says whether the call is here."""
+        """Sets the roles of a call's channels, after its log; returns whether the call is in this process."""
 
     async def end(self, call_id: str, *, by: str) -> bool:
-        """Begins to end a call in its protocol's own way. Says whether the call is here."""
+        """Starts to end a call as its protocol requires; returns whether the call is in this process."""
 
 
 class NoHostedCalls:
@@ -41,8 +41,8 @@ class NoHostedCalls:
         """Resumes nothing."""
         return False
 
-    async def note_pause_kept(self, call_id: str) -> None:
-        """Learns nothing."""
+    async def note_pause_stored(self, call_id: str) -> None:
+        """Records nothing."""
 
     async def set_roles(self, call_id: str, channels: Sequence[CallChannel]) -> bool:
         """Sets nothing."""
@@ -54,9 +54,9 @@ class NoHostedCalls:
 
 
 class CallControl:
-    """Writes what is asked of a call into the ledger, and has it done where the call's peer is connected to this process.
+    """Writes requests about calls into the ledger, and applies them if the call is in this process.
 
-    Where it is in another, that one finds in the ledger what is asked, also when it takes the call over later.
+    If the call is in another process, that one reads the request from the ledger, also if it takes over the call later.
     """
 
     def __init__(self, ledger: CallLedger, hosted: HostedCalls) -> None:
@@ -64,46 +64,46 @@ class CallControl:
         self._hosted = hosted
 
     async def pause(self, call_id: str, *, by: Caller, reason: str) -> bool:
-        """Has a call's audio dropped from now on. Says whether it is dropped now; False: another process has to.
+        """Drops a call's audio from now on; returns False if another process must do that.
 
         Raises:
-            NotThere: there is no such call, or it is somebody else's.
-            CallAlreadyEnded: it is over.
+            NotThere: there is no such call that the caller sees.
+            CallAlreadyEnded: its audio has ended.
             CallNotHere: an upstream system publishes it.
-            DatabaseUnavailable: try again; where the call is in this process its audio is dropped already.
+            DatabaseUnavailable: try again; a call in this process is paused already.
         """
-        # The gate first: what comes afterwards may fail, and audio that is not to be kept must not be.
+        # The gate is closed first, since the ledger may fail, and the audio must not be stored in any case.
         gated = await self._hosted.pause(call_id, by=by, reason=reason)
         await self._refuse_foreign(call_id, by, "paused")
         await self._ledger.set_paused(call_id, True, by=by.name, reason=reason)
-        await self._hosted.note_pause_kept(call_id)
+        await self._hosted.note_pause_stored(call_id)
         return gated
 
     async def resume(self, call_id: str, *, by: Caller, reason: str) -> bool:
-        """Has a call's audio kept again. Says whether it is kept now; raises like `pause`."""
+        """Stops dropping a call's audio; returns whether that is in effect. Raises like `pause`."""
         await self._refuse_foreign(call_id, by, "resumed")
         await self._ledger.set_paused(call_id, False, by=by.name, reason=reason)
         return await self._hosted.resume(call_id, by=by)
 
     async def correct_roles(self, call_id: str, channels: Sequence[CallChannel], *, by: Caller) -> CallView:
-        """Has other roles hold for a call, also one that is over. Raises like `CallLedger.correct_roles`."""
+        """Corrects the roles of a call, also after its end. Raises like `CallLedger.correct_roles`."""
         await self._ledger.call(call_id, caller=by)
         call = await self._ledger.correct_roles(call_id, channels, by=by.name)
         await self._hosted.set_roles(call_id, call.channels)
         return call
 
     async def end(self, call_id: str, *, by: Caller) -> CallView:
-        """Has a call end. Raises like `CallLedger.request_end`."""
+        """Ends a call. Raises like `CallLedger.request_end`."""
         await self._ledger.call(call_id, caller=by)
         call = await self._ledger.request_end(call_id, by=by.name)
         await self._hosted.end(call_id, by=by.name)
         return call
 
-    async def _refuse_foreign(self, call_id: str, by: Caller, wish: str) -> None:
+    async def _refuse_foreign(self, call_id: str, by: Caller, change: str) -> None:
         call = await self._ledger.call(call_id, caller=by)
         if call.door == KAFKA:
             raise CallNotHere(
-                f"the audio of call {call_id} comes from an upstream system that publishes it to Kafka, so it cannot be {wish} "
-                "here; ask that system",
+                f"the audio of call {call_id} is published to Kafka by an upstream system, so it cannot be {change} here; use "
+                "that system",
                 about={"state": call.state.value},
             )

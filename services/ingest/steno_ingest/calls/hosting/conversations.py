@@ -1,11 +1,11 @@
-"""Says which conversation a session belongs to, for peers that do not say whether they were here before. Pure.
+"""Matches a new session to the call of an earlier one, for peers whose protocol does not resume calls. Pure.
 
-| who comes | what follows |
+| new session | consequence |
 |---|---|
-| the peer whose session was lost, or closed for an error | its call goes on; what was said in between is missing |
-| another integration; the same one beside itself, or once its call is over | a call of its own |
+| of a peer whose session was lost, or closed after an error | its call continues; the audio in between is missing |
+| of another peer, or while the call has a session, or after its end | a new call |
 
-The same peer is one with the same key that says the same of the conversation and of its audio.
+Two sessions have the same peer if their key, conversation and audio format are the same.
 """
 
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from steno_ingest.calls.doors.actions import Offered
 from steno_ingest.calls.doors.audio_format import AudioFormat
 
 SILENT_SECONDS = 10.0
-"""A peer that says nothing for so long has lost its connection, whatever TCP knows of it: AudioHook pings every 5 s."""
+"""A peer that is silent for this long counts as disconnected, even if TCP has not noticed: AudioHook pings every 5 s."""
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """A conversation as one peer brings it."""
+    """A conversation of one peer."""
 
     name: str
     door: str
@@ -32,7 +32,7 @@ class Conversation:
 
 
 def conversation_of(offered: Offered, *, door: str, caller: Caller) -> Conversation | None:
-    """The conversation that a call is of; None where the call is known by its id alone."""
+    """Returns the conversation of an offer; None if its call is identified by id only."""
     if not offered.conversation:
         return None
     roles = tuple(channel.role for channel in offered.channels)

@@ -1,7 +1,7 @@
-"""A driver runs the door of one call: gives it messages, moments and what becomes of its call, and carries out its actions.
+"""A driver runs the door of one call: it passes it messages, ticks and events of its call, and carries out its actions.
 
-It knows no transport. Whatever carries the messages (`transports`) feeds `receive_text` and `receive_bytes`, sends what
-`outgoing` gives, and runs both inside of `run`.
+It does not depend on a transport. A transport (`transports`) passes messages to `receive_text` and `receive_bytes`, sends the
+messages of `outgoing`, and runs both within `run`.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from steno_ingest.calls.doors.actions import (
 from steno_ingest.calls.doors.port import KEY_REVOKED, Entered, Receiver
 from steno_ingest.calls.hosting.admission import OfferRefused
 from steno_ingest.calls.hosting.call_feed import CallFeed
-from steno_ingest.calls.hosting.caption_feed import Captions, SaidBefore
+from steno_ingest.calls.hosting.caption_feed import Captions, EarlierPhrases
 from steno_ingest.calls.hosting.deadlines import LEAVE_SECONDS, Deadlines, Overdue
 from steno_ingest.calls.hosting.host import CallHost
 from steno_ingest.calls.hosting.hosted_call import HostedCall
@@ -38,66 +38,66 @@ from steno_ingest.metrics import CALL_MESSAGES_UNUSABLE, CALL_PEERS_CUT_OFF, CAL
 log = structlog.get_logger("steno.ingest.calls")
 
 _REVOKED_SECONDS = 1.0
-"""How long a peer whose key is good no more may take to leave."""
+"""How long a peer may take to leave after its key was revoked."""
 
 _LOOKS_WITHOUT_KEY = 2
-"""How often in a row its key has to be missing: a file that is being written may lack it for a moment."""
+"""How often in a row a key must be missing, since a key file that is being written may be incomplete for a moment."""
 
 
 class CallDriver:
-    """Runs a door for the peer of one call, until one side ends it."""
+    """Runs the door of one call for its peer, until one side disconnects."""
 
     def __init__(
         self,
         entered: Entered,
         host: CallHost,
         captions: Captions,
-        said_before: SaidBefore,
+        earlier_phrases: EarlierPhrases,
         *,
         idle_seconds: float,
         now: Callable[[], float],
-        lifesigns: Callable[[], int] = lambda: 0,
+        heartbeats: Callable[[], int] = lambda: 0,
     ) -> None:
         """
         Args:
-            idle_seconds: After so long without a message or a sign of life the peer counts as lost.
+            idle_seconds: How long the peer may be silent before it counts as lost.
             now: Seconds of a monotonic clock.
-            lifesigns: How many signs of life have come beside messages, as pings do.
+            heartbeats: Returns the number of heartbeats received besides messages, such as pings.
         """
         self._door = entered.door
-        #: Whether what the peer came in with is still good.
+        #: Whether the key of the peer is still valid.
         self.holds = entered.holds
-        #: Who the peer is, by what it came in with.
+        #: The caller of the peer's key.
         self.caller = entered.caller
         self._host = host
         self._captions = captions
-        self._said_before = said_before
+        self._earlier_phrases = earlier_phrases
         self._now = now
-        self._lifesigns, self._lifesigns_seen = lifesigns, 0
+        self._heartbeats, self._heartbeats_seen = heartbeats, 0
         self._deadlines = Deadlines(idle_seconds=idle_seconds, now=now())
         self._call: HostedCall | None = None
         self._outgoing = {"": Outgoing()}
-        #: Once the call is taken.
+        #: Set once the call is accepted.
         self._feed: CallFeed | None = None
-        self._listening: asyncio.Task[None] | None = None
+        self._sending_captions: asyncio.Task[None] | None = None
         self._offering: asyncio.Task[None] | None = None
         self._reading: asyncio.Task[None] | None = None
-        #: Why its connections are closed, also those that come after.
+        #: The reason for which its connections, also later ones, are closed.
         self._closed_by: Close | None = None
         self._without_key = 0
         self._rejected = False
-        #: What was wrong with messages of the peer, as far as the log has it.
-        self._faults_told: set[str] = set()
+        #: The kinds of faults in messages of the peer that were logged.
+        self._faults_logged: set[str] = set()
         self._cut_off_for: str | None = None
         self._failure: BaseException | None = None
 
     @property
     def door_name(self) -> str:
-        """The protocol that the peer speaks."""
+        """The protocol of the peer."""
         return self._door.name
 
     def outgoing(self, connection: str = "") -> Outgoing:
-        """What waits to be sent by the main connection, or by another one of the call, which is there from now on."""
+        """Returns the queue of messages to send by the main connection, or by another one of the call, which it adds."""
         outgoing = self._outgoing.setdefault(connection, Outgoing())
         if self._closed_by is not None:
             outgoing.close(self._closed_by)
@@ -105,52 +105,53 @@ class CallDriver:
 
     @property
     def closing(self) -> bool:
-        """Whether the connection is being closed: nothing more is read of the peer."""
+        """Whether the connection is being closed, so that messages of the peer are ignored."""
         return self._outgoing[""].closing
 
     async def run(self, reading: Coroutine[Any, Any, None], writing: Coroutine[Any, Any, None]) -> None:
-        """Runs a transport's reading and writing until there is nothing more to read, or the peer is cut off. The call is then
-        over too, or held for its peer.
+        """Runs a transport's reading and writing until the connection ends, or the peer is cut off.
+
+        Afterwards the call has ended, or is held for its peer.
 
         Raises:
-            Exception: what the door or the transport failed with.
+            Exception: an error of the door or the transport.
         """
         self._reading = asyncio.create_task(reading)
         sending = self._start(writing)
         try:
-            # Cancelled where the peer is cut off; that ends the connection, not the caller's task.
+            # Reading is cancelled to cut off the peer; that must not cancel the caller's task.
             await asyncio.wait({self._reading})
             if self._failure is not None:
                 raise self._failure
             if not self._reading.cancelled():
                 self._reading.result()
         finally:
-            tasks = [task for task in (self._reading, sending, self._listening, self._offering) if task is not None]
+            tasks = [task for task in (self._reading, sending, self._sending_captions, self._offering) if task is not None]
             for task in tasks:
                 task.cancel()
             self._detach()
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def receive_text(self, text: str, receiver: Receiver | None = None) -> None:
-        """Handles a text message; returns when the next one may be read. `receiver`: that of another connection of the call."""
+        """Handles a text message; returns when the next one may be read. `receiver`: for another connection of the call."""
         if not self.closing:
-            self._deadlines.stop_listening()
+            self._deadlines.stop_reading()
             await self._receive((receiver or self._door).receive_text(text, now=self._now()))
-        self._deadlines.listen(self._now())
+        self._deadlines.resume_reading(self._now())
 
     async def receive_bytes(self, data: bytes, receiver: Receiver | None = None) -> None:
-        """Handles a binary message as `receive_text` does."""
+        """Handles a binary message like `receive_text`."""
         if not self.closing:
-            self._deadlines.stop_listening()
+            self._deadlines.stop_reading()
             await self._receive((receiver or self._door).receive_bytes(data, now=self._now()))
-        self._deadlines.listen(self._now())
+        self._deadlines.resume_reading(self._now())
 
     def tick(self) -> None:
-        """Does what waits for a moment. Called about ten times a second."""
+        """Handles everything that depends on time. Called about ten times a second."""
         self._guard(self._tick)
 
     def check_key(self, *, holds: bool) -> None:
-        """Handles whether what the peer came in with is still good. Called about twice a second."""
+        """Handles whether the key of the peer is still valid. Called about twice a second."""
         if self._revoked:
             return
         self._without_key = 0 if holds else self._without_key + 1
@@ -165,45 +166,45 @@ class CallDriver:
         self._guard(lambda: self._carry_out(self._door.ask_pause()))
 
     def ask_resume(self) -> None:
-        """Asks the peer to go on."""
+        """Asks the peer to resume."""
         self._guard(lambda: self._carry_out(self._door.ask_resume()))
 
     def ask_to_leave(self, reason: str) -> None:
-        """Asks the peer to end, and closes soon after."""
+        """Asks the peer to end the call, and closes the connection soon after."""
         if not self._deadlines.leaving:
             self._deadlines.leave_within(LEAVE_SECONDS, self._now())
             self._guard(lambda: self._carry_out(self._door.ask_to_leave(reason)))
 
     def reject(self, error: str) -> None:
-        """Tells the peer that its call cannot be taken, or taken any further."""
+        """Tells the peer that its call cannot be accepted or continued."""
         self._guard(lambda: self._reject(error))
 
     async def play(self, audio: bytes) -> bool:
-        """Plays audio of one channel, in the format of the call, to the peer, behind what is being played.
+        """Plays audio to the peer, after what is being played; the audio has one channel in the format of the call.
 
         Returns:
-            True once the peer has played all of it; False where it was stopped, or the peer is gone.
+            True once the peer has played all of it; False if it was stopped, or the peer has disconnected.
 
         Raises:
-            CannotPlay: there is no call, or its protocol takes no audio, or too much waits.
+            CannotPlay: there is no call, or its protocol cannot play audio, or too much audio waits.
         """
         if self._feed is None:
-            raise CannotPlay("nothing can be played to a peer without a call")
+            raise CannotPlay("audio cannot be played to a peer without a call")
         return await self._feed.play(audio)
 
     def stop_playing(self) -> None:
-        """Stops what is being played, and all that waits behind it."""
+        """Stops playback and drops waiting audio."""
         if (feed := self._feed) is not None:
             self._guard(feed.stop_playing)
 
     @property
     def silent_seconds(self) -> float:
-        """How long nothing came of the peer; 0 while it is not listened to."""
+        """How long the peer has been silent; 0 while nothing is read from it."""
         return self._deadlines.silent_seconds(self._now())
 
     @property
     def _own_call(self) -> HostedCall | None:
-        """The call, while it is this peer's to say what becomes of it, and of no other that took its place."""
+        """The call, unless another connection of the peer has taken it over."""
         return self._call if self._call is not None and self._call.peer is self else None
 
     @property
@@ -213,11 +214,11 @@ class CallDriver:
     def _revoke(self) -> None:
         self._carry_out(self._door.ask_to_leave(KEY_REVOKED))
         if (call := self._own_call) is not None:
-            error = "the key that its peer came in with was removed, expired or changed"
+            error = "the key of its peer was removed, expired or changed"
             call.end(Ended(complete=False, reason=KEY_REVOKED, error=error))
 
     def _guard(self, work: Callable[[], None]) -> None:
-        """Does what comes from elsewhere than the peer; where that fails, this peer's connection ends and no other."""
+        """Runs work that does not come from the peer, so that an error in it ends this peer's connection only."""
         try:
             work()
         except Exception as error:  # noqa: BLE001 - `run` raises it
@@ -240,7 +241,7 @@ class CallDriver:
     async def _receive(self, actions: Sequence[Action]) -> None:
         for action in actions:
             if isinstance(action, Offered):
-                # The next message is read once it is known whether the call is taken.
+                # The next message is read once the call is accepted or refused.
                 await self._offer(action)
             else:
                 self._carry_out([action])
@@ -252,9 +253,9 @@ class CallDriver:
 
     def _tick(self) -> None:
         now = self._now()
-        if (seen := self._lifesigns()) > self._lifesigns_seen:
-            self._lifesigns_seen = seen
-            self._deadlines.hear(now)
+        if (seen := self._heartbeats()) > self._heartbeats_seen:
+            self._heartbeats_seen = seen
+            self._deadlines.note_heartbeat(now)
         if (overdue := self._deadlines.overdue(now)) is not None:
             self._cut_off(*overdue)
             return
@@ -267,7 +268,7 @@ class CallDriver:
             self._close(Close(why=CloseReason.DONE, detail="the call is over"))
         if self._deadlines.should_have_left(now):
             if self.closing:
-                self._cut_off(Overdue.NOT_CLOSING, "the connection was closed, and the peer does not answer")
+                self._cut_off(Overdue.NOT_CLOSING, "the peer did not answer the close")
             elif self._revoked:
                 self._close(Close(why=CloseReason.REFUSED, detail=KEY_REVOKED))
             else:
@@ -294,18 +295,18 @@ class CallDriver:
             self._door,
             call,
             self._captions,
-            self._said_before,
+            self._earlier_phrases,
             begins=offered.resume is None and call.session.received.position == 0,
-            phrases=offered.phrases if self._door.resumable else call.phrases_told,
+            phrases=offered.phrases if self._door.resumable else call.phrases_sent,
             carry_out=self._carry_out,
             room=self._outgoing[""].wait_for_room,
             now=self._now,
         )
         if self._door.captioned:
-            self._listening = self._start(self._feed.listen())
+            self._sending_captions = self._start(self._feed.send_captions())
 
     def _carry_out(self, actions: Sequence[Action], *, droppable: bool = False) -> None:
-        """Carries out what a door says. Where one action cannot be, those behind it are not either."""
+        """Carries out the actions of a door. If one fails, the later ones are dropped."""
         for action in actions:
             try:
                 self._carry_out_one(action, droppable=droppable)
@@ -323,7 +324,7 @@ class CallDriver:
             case Close():
                 self._close(action)
             case Offered():
-                # By the clock: nobody waits for it here, the door keeps what its peer says meanwhile.
+                # Caused by a tick, so nothing waits for it; the door keeps messages of its peer meanwhile.
                 self._offering = self._start(self._offer(action))
             case Ended():
                 if (call := self._own_call) is not None:
@@ -337,7 +338,7 @@ class CallDriver:
             case Follows():
                 self._deadlines.note_call()
             case Unusable():
-                self._tell_unusable(action)
+                self._report_unusable(action)
             case _:
                 if (call := self._own_call) is not None:
                     self._host.handle(call, action)
@@ -347,18 +348,18 @@ class CallDriver:
         for outgoing in self._outgoing.values():
             outgoing.close(close)
 
-    def _tell_unusable(self, unusable: Unusable) -> None:
-        """All are counted; the log has the first of each kind."""
+    def _report_unusable(self, unusable: Unusable) -> None:
+        """Counts an unusable message, and logs the first of each kind."""
         CALL_MESSAGES_UNUSABLE.labels(self._door.name, unusable.reason).inc()
-        if unusable.reason not in self._faults_told:
-            self._faults_told.add(unusable.reason)
+        if unusable.reason not in self._faults_logged:
+            self._faults_logged.add(unusable.reason)
             call_id = "" if self._call is None else self._call.call_id
             log.warning(
                 "call.message_unusable", call_id=call_id, door=self._door.name, reason=unusable.reason, detail=unusable.detail
             )
 
     def _reject(self, error: str) -> None:
-        """Has the door tell its peer that the call cannot take what it said. A door that cannot even end is ended."""
+        """Lets the door tell its peer that its message is not acceptable. If that fails too, the connection is closed."""
         if self._rejected:
             self._close(Close(why=CloseReason.REFUSED, detail=error))
         else:
@@ -368,7 +369,7 @@ class CallDriver:
             call.end(Ended(complete=False, reason="protocol_error", error=error))
 
     def _cut_off(self, reason: str, detail: str) -> None:
-        """Ends the connection without a word, for the peer does not listen."""
+        """Ends the connection without a message, since the peer does not read or answer."""
         if self._reading is None or self._reading.done():
             return
         self._cut_off_for = reason
@@ -377,17 +378,17 @@ class CallDriver:
         self._reading.cancel()
 
     def _detach(self) -> None:
-        """Handles the end of the connection: what the door makes of that, where the call is not held."""
+        """Handles the end of the connection: the call ends as the door says, unless it is held for its peer."""
         if self._feed is not None:
             self._feed.close()
-            # Whoever asks from now on is told that nothing can be played.
+            # From now on `play` raises `CannotPlay`.
             self._feed = None
         ended = Ended(complete=False, reason="torn")
         for action in self._door.lose_connection():
             if isinstance(action, Ended):
                 ended = action
             else:
-                # What the door still had of the call: a frame that waited for another track.
+                # Audio that the door still had, such as a frame that waited for another track.
                 self._carry_out([action])
         if self._cut_off_for is not None:
             ended = Ended(complete=False, reason=self._cut_off_for)

@@ -1,4 +1,4 @@
-"""Runs all drivers of this process: gives them their time, looks at their keys, and has their peers leave when it stops."""
+"""Runs all drivers of this process: sends them ticks, checks their keys, and disconnects their peers at the stop."""
 
 import asyncio
 import time
@@ -9,38 +9,38 @@ import structlog
 
 from steno.tenants import Caller
 from steno_ingest.calls.doors.port import Entered
-from steno_ingest.calls.hosting.caption_feed import Captions, SaidBefore
+from steno_ingest.calls.hosting.caption_feed import Captions, EarlierPhrases
 from steno_ingest.calls.hosting.driver import CallDriver
 from steno_ingest.calls.hosting.host import CallHost
 
 log = structlog.get_logger("steno.ingest.calls")
 
 _TICK_SECONDS = 0.1
-_LOOK_AT_KEYS_TICKS = 5
+_CHECK_KEYS_TICKS = 5
 _DRAIN_SECONDS = 6.0
-"""How long peers may take to end once they were asked to leave."""
+"""How long peers may take to leave when the process stops."""
 
 
 class Drivers:
-    """Makes a driver for each peer that was let in, whatever its transport; a component of the service."""
+    """Makes a driver for each accepted peer of any transport; a component of the service."""
 
     def __init__(
         self,
         host: CallHost,
         captions: Captions,
-        said_before: SaidBefore,
+        earlier_phrases: EarlierPhrases,
         *,
         idle_seconds: float,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """
         Args:
-            idle_seconds: After so long without a message or a sign of life a peer counts as lost.
+            idle_seconds: How long a peer may be silent before it counts as lost.
             now: Seconds of a monotonic clock.
         """
         self._host = host
         self._captions = captions
-        self._said_before = said_before
+        self._earlier_phrases = earlier_phrases
         self._idle_seconds = idle_seconds
         self._now = now
         self._drivers: set[CallDriver] = set()
@@ -49,20 +49,20 @@ class Drivers:
 
     @property
     def draining(self) -> bool:
-        """Whether no call is taken any more."""
+        """Whether new calls are refused."""
         return self._host.draining
 
     @contextmanager
-    def open(self, entered: Entered, *, lifesigns: Callable[[], int] = lambda: 0) -> Iterator[CallDriver]:
-        """A driver for a peer that was let in, for as long as it is connected; `lifesigns` as `CallDriver` takes them."""
+    def open(self, entered: Entered, *, heartbeats: Callable[[], int] = lambda: 0) -> Iterator[CallDriver]:
+        """Makes a driver for a peer, for as long as it is connected; `heartbeats`: see `CallDriver`."""
         driver = CallDriver(
             entered,
             self._host,
             self._captions,
-            self._said_before,
+            self._earlier_phrases,
             idle_seconds=self._idle_seconds,
             now=self._now,
-            lifesigns=lifesigns,
+            heartbeats=heartbeats,
         )
         self._drivers.add(driver)
         try:
@@ -73,18 +73,18 @@ class Drivers:
                 self._none_left.set()
 
     async def run(self) -> None:
-        """Gives the doors their time until `stop`."""
+        """Sends ticks to the drivers until `stop`."""
         ticks = 0
         while not self._stopping.is_set():
             ticks += 1
             for driver in list(self._drivers):
                 driver.tick()
-            if ticks % _LOOK_AT_KEYS_TICKS == 0:
+            if ticks % _CHECK_KEYS_TICKS == 0:
                 self._check_keys()
             await asyncio.sleep(_TICK_SECONDS)
 
     def _check_keys(self) -> None:
-        """Has every driver know whether what its peer came in with is still good; a key of many is looked at once."""
+        """Passes to every driver whether its key is still valid; a key of many drivers is checked once."""
         good: dict[Caller, bool] = {}
         for driver in list(self._drivers):
             if driver.caller not in good:
@@ -92,7 +92,7 @@ class Drivers:
             driver.check_key(holds=good[driver.caller])
 
     async def stop(self) -> None:
-        """Takes no more calls, asks all peers to leave, and waits a few seconds until they have."""
+        """Refuses new calls, asks all peers to leave, and waits a few seconds for that."""
         self._host.drain()
         for driver in list(self._drivers):
             driver.ask_to_leave("service_stopping")

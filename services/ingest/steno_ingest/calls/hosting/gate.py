@@ -1,7 +1,7 @@
-"""The pause gate of a call whose peer is connected here: whether its audio is dropped, and what the ledger has of it. Pure.
+"""The pause gate of a call in this process: whether its audio is dropped, and the state that the ledger has. Pure.
 
-The ledger has it too because a call may go on at another process, and because the service may be asked at another one. It is
-told what the peer does; what the service does is written there by whoever was asked.
+The ledger has the state too, because the call may continue in another process, and because the API request may come to another
+one. This process writes the pauses of the peer; the process with the API request writes the pauses of the service.
 """
 
 from steno_ingest.calls.ledger.pauses import TRANSITIONS, GateInput, GateState, Transition
@@ -13,46 +13,46 @@ class PauseGate:
 
     def __init__(self) -> None:
         self.state = GateState.OPEN
-        #: How the ledger has it, as far as is known here.
+        #: The state in the ledger, as far as known here.
         self.in_ledger = GateState.OPEN
-        #: Whether the ledger has that the service wants the peer to go on, which the peer was asked.
-        self.asked = False
-        #: Rises whenever something of the ledger is learnt; what it was asked before is out of date then.
+        #: Whether the ledger still has a request of the service that the peer resumes, which was passed to the peer.
+        self.resume_requested = False
+        #: Increases with each update of `in_ledger`, so that answers to earlier queries are recognised as outdated.
         self.revision = 0
 
     @property
     def closed(self) -> bool:
-        """Whether the call is paused: its audio is dropped."""
+        """Whether the call is paused, so that its audio is dropped."""
         return self.state is not GateState.OPEN
 
     @property
     def closed_by_peer(self) -> bool:
-        """Whether the peer pauses the call, alone or beside the service."""
+        """Whether the peer pauses the call, alone or together with the service."""
         return self.state.by_peer
 
     @property
     def ledger_differs(self) -> bool:
-        """Whether the ledger is to be told how the peer stands."""
-        return self.asked or self.in_ledger.by_peer is not self.state.by_peer
+        """Whether the ledger must be updated."""
+        return self.resume_requested or self.in_ledger.by_peer is not self.state.by_peer
 
-    def after(self, told: GateInput) -> Transition:
-        """What an input would lead to."""
-        return TRANSITIONS[self.state][told]
+    def after(self, change: GateInput) -> Transition:
+        """Returns the transition of an input, without making it."""
+        return TRANSITIONS[self.state][change]
 
-    def apply(self, told: GateInput) -> None:
-        """Takes an input."""
-        self.state = self.after(told).to
+    def apply(self, change: GateInput) -> None:
+        """Makes the transition of an input."""
+        self.state = self.after(change).to
 
-    def note_ledger(self, state: GateState, *, asked: bool = False) -> None:
-        """Learns how the ledger has the gate."""
+    def note_ledger(self, state: GateState, *, resume_requested: bool = False) -> None:
+        """Records the state in the ledger."""
         self.in_ledger = state
-        self.asked = asked
+        self.resume_requested = resume_requested
         self.revision += 1
 
-    def asked_by_ledger(self, entry: CallView | Standing) -> GateInput | None:
-        """What the ledger, read again, asks for: somebody paused or resumed the call at another process.
+    def change_from_ledger(self, entry: CallView | Standing) -> GateInput | None:
+        """Returns the change that the ledger requires, because the service paused or resumed the call in another process.
 
-        What is not known to stand in the ledger resumes nothing: it may have been read before the pause was written.
+        The ledger resumes only a pause that is known to be in it; otherwise it may have been read before the pause was written.
         """
         if entry.gate.by_service:
             return None if self.state.by_service else GateInput.SERVICE_PAUSES

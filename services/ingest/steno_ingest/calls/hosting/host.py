@@ -1,4 +1,4 @@
-"""The host of the calls whose audio comes in at this process: handles what their peers say and what the API asks of them."""
+"""The host of the calls in this process: handles the messages of their peers and the requests of the API."""
 
 import asyncio
 import time
@@ -15,7 +15,7 @@ from steno_ingest.calls.doors.actions import Ended, Offered, Paused
 from steno_ingest.calls.hosting import admission, gate_sync, starter
 from steno_ingest.calls.hosting.admission import Admission, OfferRefused
 from steno_ingest.calls.hosting.gate_sync import GateSync
-from steno_ingest.calls.hosting.hosted_call import HostedCall, Peer, Told
+from steno_ingest.calls.hosting.hosted_call import CallInput, HostedCall, Peer
 from steno_ingest.calls.hosting.offers import Offers
 from steno_ingest.calls.hosting.registry import CallRegistry
 from steno_ingest.calls.hosting.sender import Outlet
@@ -27,19 +27,19 @@ from steno_ingest.metrics import CALLS_REFUSED
 log = structlog.get_logger("steno.ingest.calls")
 
 _STOPPING = "service_stopping"
-"""How calls end that are open when the service stops, also those whose peers do not come back to the next process."""
+"""The end reason of calls that are open when the service stops, also if their peers do not return to the next process."""
 
 _LEAVE_SECONDS = 3.0
 
 
 class Ledger(admission.Ledger, gate_sync.Ledger, starter.Ledger, Protocol):
-    """What is needed of `steno_ingest.calls.ledger.call_ledger.CallLedger`."""
+    """The methods used of `steno_ingest.calls.ledger.call_ledger.CallLedger`."""
 
     async def leave(self, *, instance: str, reason: str) -> None: ...
 
 
 class CallHost:
-    """All calls of this process, for the drivers of their doors and for the API; a component of the service."""
+    """All calls of this process, for their drivers and for the API; a component of the service."""
 
     def __init__(
         self,
@@ -58,13 +58,13 @@ class CallHost:
     ) -> None:
         """
         Args:
-            instance: Name of this process among its like, the same after a restart.
-            chunk_ms: Length of a chunk on the log, milliseconds; of some calls twice as much (`chunk_length`).
-            keep_digits: Whether it is kept which keys were pressed.
-            resume_seconds: How long a peer that may come back is awaited.
-            max_calls: Calls at once; further ones are refused.
+            instance: Name of this process among the replicas of the service, the same after a restart.
+            chunk_ms: Length of a chunk on the log in milliseconds; some calls have twice as much (`chunk_length`).
+            keep_digits: Whether the digits of pressed keys are stored.
+            resume_seconds: How long a peer that may reconnect is awaited.
+            max_calls: The maximum number of open calls; further ones are refused.
             drain_seconds: How long `stop` waits for Kafka.
-            live_speed: How many times as fast as it is spoken a call may come in.
+            live_speed: The highest lasting rate at which a call may send audio, as a multiple of real time.
             clock: The time of day, in UTC.
             now: Seconds of a monotonic clock.
         """
@@ -72,7 +72,7 @@ class CallHost:
         self._instance = instance
         self.resume_seconds = resume_seconds
         self._drain_seconds = drain_seconds
-        # A peer that comes back sends what was said while it was away, and once more what Kafka had not taken by then.
+        # A peer that returns sends the audio from its absence, and repeats the audio that Kafka had not acknowledged.
         burst_seconds = resume_seconds + UNACKNOWLEDGED_MS / 1000
         #: The calls of this process.
         self.registry = CallRegistry()
@@ -109,51 +109,50 @@ class CallHost:
 
     @property
     def calls(self) -> Mapping[str, HostedCall]:
-        """The calls whose audio comes in here, by id, and those that are over a short while ago."""
+        """The calls in this process by id, including those that ended a short while ago."""
         return self.registry.calls
 
     @property
     def draining(self) -> bool:
-        """Whether no call is taken any more."""
+        """Whether new calls are refused."""
         return self._offers.draining
 
     def drain(self) -> None:
-        """Takes no call any more."""
+        """Refuses new calls from now on."""
         self._offers.close()
 
     async def offer(self, offered: Offered, *, door: str, resumable: bool, peer: Peer) -> HostedCall:
-        """Takes a call in, or has one go on here. It returns once the ledger has it, in three seconds at most; the log may
-        come later.
+        """Accepts or resumes a call; returns when the ledger has it, within three seconds. The log may follow later.
 
         Raises:
-            OfferRefused: it is not taken.
+            OfferRefused: the call is refused.
         """
         try:
-            call = await self._offers.call_of(offered, door=door, resumable=resumable, caller=peer.caller)
+            call = await self._offers.find_or_start(offered, door=door, resumable=resumable, caller=peer.caller)
         except OfferRefused as error:
             CALLS_REFUSED.labels(door, error.refusal.value).inc()
             log.warning("call.refused", call_id=offered.call_id, door=door, reason=error.refusal.value, detail=str(error))
             raise
         if (before := call.detach()) is not None:
             before.ask_to_leave("replaced")
-        # Before it has a peer, who is asked nothing before it was told that the call is taken.
+        # Before the call gets its peer, which must not be asked anything before its call is accepted.
         if call.conversation is not None and (meanwhile := call.rejoin()) is not None:
-            log.info("call.came_again", call_id=call.call_id, door=door)
+            log.info("call.peer_returned", call_id=call.call_id, door=door)
             self.handle(call, meanwhile)
         if offered.paused and not call.gate.closed_by_peer:
             self.handle(call, Paused())
         call.attach(peer)
         return call
 
-    def handle(self, call: HostedCall, told: Told) -> None:
-        """Handles what the peer says of a call. Raises `IllegalInput`."""
+    def handle(self, call: HostedCall, given: CallInput) -> None:
+        """Handles an input of a call's peer. Raises `IllegalInput`."""
         closed = call.gate.closed_by_peer
-        call.handle(told)
+        call.handle(given)
         if call.gate.closed_by_peer is not closed:
-            self._gates.tell_ledger(call)
+            self._gates.update_ledger(call)
 
     def lose_peer(self, call: HostedCall, peer: Peer, ended: Ended) -> None:
-        """Handles that the peer of a call is gone before the end. `ended` is what that means where nobody comes back."""
+        """Handles the disconnection of a peer during its call. `ended`: the end of the call if it does not return."""
         if call.peer is not peer:
             return
         call.detach()
@@ -169,7 +168,7 @@ class CallHost:
             call.end(ended)
 
     async def pause(self, call_id: str, *, by: Caller, reason: str) -> bool:
-        """Pauses a call that a caller sees. Says whether it is here, and paused now."""
+        """Pauses a call that a caller sees; returns whether it is in this process and is paused now."""
         call = self._running(call_id, by)
         if call is None:
             return False
@@ -177,32 +176,32 @@ class CallHost:
         return call.gate.closed
 
     async def resume(self, call_id: str, *, by: Caller) -> bool:
-        """Resumes a call that a caller sees; the ledger has it already. Says whether it is here, and goes on now."""
+        """Resumes a call that a caller sees, after the ledger; returns whether it is in this process and runs now."""
         call = self._running(call_id, by)
         if call is None:
             return False
         self._gates.resume(call, by=by.name)
         return not call.gate.closed
 
-    async def note_pause_kept(self, call_id: str) -> None:
-        """Learns that the ledger has a call paused: from here on it may say otherwise."""
+    async def note_pause_stored(self, call_id: str) -> None:
+        """Records that the pause of a call is in the ledger, which may resume the call from now on."""
         call = self.calls.get(call_id)
         if call is not None:
-            self._gates.note_pause_kept(call)
+            self._gates.note_pause_stored(call)
 
     def apply_standing(self, call: HostedCall, standing: Standing) -> None:
-        """Applies to a call whether the ledger has it paused."""
+        """Applies the ledger's state of a call's pause."""
         self._gates.apply_standing(call, standing)
 
     async def set_roles(self, call_id: str, channels: Sequence[CallChannel]) -> bool:
-        """Sets who speaks on the channels of a call; its log has it already. Says whether the call is here."""
+        """Sets the roles of a call's channels, after its log; returns whether the call is in this process."""
         call = self.calls.get(call_id)
         if call is not None:
             call.session.set_channels(channels)
         return call is not None
 
     async def end(self, call_id: str, *, by: str) -> bool:
-        """Ends a call because somebody asked for it. Says whether the call is here."""
+        """Ends a call at the request of the API; returns whether the call is in this process."""
         call = self.calls.get(call_id)
         if call is None or call.over:
             return False
@@ -212,13 +211,13 @@ class CallHost:
         return True
 
     async def run(self) -> None:
-        """Waits for `stop`. Raises what broke the line of a call to the log."""
+        """Waits for `stop`. Raises an unexpected error of the sender of a call."""
         await self._stopping.wait()
         if self._broken is not None:
             raise self._broken
 
     async def stop(self) -> None:
-        """Ends what cannot be resumed, leaves the rest for its peers to come back to, and waits until Kafka has all."""
+        """Ends the calls that cannot be resumed, releases the others for their peers, and waits until Kafka has all audio."""
         self.drain()
         for call in list(self.calls.values()):
             if call.over:
@@ -226,7 +225,7 @@ class CallHost:
             if call.resumable:
                 call.abandon()
             elif call.stopped:
-                call.end(call.unless_back)
+                call.end(call.end_if_absent)
             else:
                 call.end(Ended(complete=False, reason=_STOPPING))
         await self._leave()
@@ -234,7 +233,7 @@ class CallHost:
         self._stopping.set()
 
     async def _leave(self) -> None:
-        """Has the ledger know that calls were left in order; where it is away, they look lost."""
+        """Records in the ledger that the calls were released in order; without that they would count as lost."""
         try:
             async with asyncio.timeout(_LEAVE_SECONDS):
                 await self._ledger.leave(instance=self._instance, reason=_STOPPING)

@@ -1,4 +1,4 @@
-"""A hosted call is one whose audio comes in at this process: it holds its session, its line to the log, and its peer."""
+"""A hosted call is a call in this process: it has a session, a sender to the call log, and the connection of its peer."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,7 +11,7 @@ from steno.tenants import Caller
 from steno_ingest.calls.doors.actions import Audio, Dtmf, Ended, Gap, Paused, Resumed, ResumePoint, Updated
 from steno_ingest.calls.hosting.conversations import SILENT_SECONDS, Conversation
 from steno_ingest.calls.hosting.gate import PauseGate
-from steno_ingest.calls.hosting.pace import KEPT_SECONDS, TOLD_SECONDS, Pace
+from steno_ingest.calls.hosting.pace import EVENT_SECONDS, LEDGER_EVENT_SECONDS, Pace
 from steno_ingest.calls.hosting.sender import CallSender
 from steno_ingest.calls.hosting.session import CallSession, State
 from steno_ingest.calls.ledger.pauses import Ask, GateInput, GateState, Holder
@@ -19,9 +19,8 @@ from steno_ingest.metrics import CALL_AUDIO_BYTES
 
 log = structlog.get_logger("steno.ingest.calls")
 
-Told = Audio | Gap | Paused | Resumed | Dtmf | Updated
-"""What a door tells of a call that runs."""
-
+CallInput = Audio | Gap | Paused | Resumed | Dtmf | Updated
+"""The inputs of a door for a running call."""
 
 _TORN = Ended(complete=False, reason="torn")
 
@@ -29,24 +28,24 @@ _TORN = Ended(complete=False, reason="torn")
 class Peer(Protocol):
     """The connection of a call's peer."""
 
-    #: Who it is, by what it came in with.
+    #: The caller of its key.
     caller: Caller
 
     @property
     def silent_seconds(self) -> float:
-        """How long nothing came of it."""
+        """How long the peer has been silent."""
 
     def ask_pause(self) -> None:
         """Asks the peer to pause."""
 
     def ask_resume(self) -> None:
-        """Asks the peer to go on."""
+        """Asks the peer to resume."""
 
     def ask_to_leave(self, reason: str) -> None:
-        """Asks the peer to end, and closes soon after."""
+        """Asks the peer to end the call, and closes the connection soon after."""
 
     def reject(self, error: str) -> None:
-        """Tells the peer that its call cannot be taken after all."""
+        """Tells the peer that its call cannot be continued."""
 
 
 class HostedCall:
@@ -66,11 +65,11 @@ class HostedCall:
     ) -> None:
         """
         Args:
-            door: The protocol its peer speaks.
-            resumable: It goes on where its peer says, here or elsewhere, when the connection is lost.
-            conversation: It goes on with the conversation, here, when its peer comes again.
-            awaited_seconds: How long that is awaited; None: as long as others are.
-            pace: How fast it may come in.
+            door: The protocol of its peer.
+            resumable: Whether its peer can resume it after a lost connection, here or in another process.
+            conversation: The conversation by which a new session of its peer continues it, in this process only.
+            awaited_seconds: How long such a session is awaited; None: as long as other peers.
+            pace: Limits how fast its audio may arrive.
             now: Seconds of a monotonic clock.
         """
         self.session = session
@@ -83,152 +82,152 @@ class HostedCall:
         self._now = now
         self.call_id = session.started.call_id
         self.peer: Peer | None = None
-        #: How many phrases its last peer was told: of protocols whose peers do not say how many they have.
-        self.phrases_told = 0
-        #: While its peer is away: until when it is awaited, by the monotonic clock.
+        #: How many phrases were sent to its peer, for protocols that do not report how many a peer has.
+        self.phrases_sent = 0
+        #: Until when an absent peer is awaited, by the monotonic clock; None while it is connected.
         self.held_until: float | None = None
-        self._unless_back = _TORN
-        # When it was last told where in the call it is.
+        self._end_if_absent = _TORN
+        # When the last input with a position in the call came.
         self._heard_at: float | None = None
-        # Its peer was away: whatever it says, not all of the call came.
-        self._parted = False
+        # Whether its peer was disconnected, so that audio is missing.
+        self._was_disconnected = False
         self._abandoned = False
-        #: Whether its peer ended it as it should.
+        #: Whether its peer ended it properly.
         self.completed = False
-        #: Once it is over and all on the log: until when it is known, by the monotonic clock.
+        #: Until when it stays known after its end, by the monotonic clock; None until all of it is on the log.
         self.forget_at: float | None = None
         self._audio_bytes = CALL_AUDIO_BYTES.labels(door)
 
     @property
     def gate(self) -> PauseGate:
-        """Whether it is paused, and by whom."""
+        """The pause gate of the call."""
         return self.session.gate
 
     @property
     def tenant(self) -> str:
-        """Whose it is."""
+        """The tenant of the call."""
         return self.session.started.tenant
 
     @property
     def over(self) -> bool:
-        """Whether nothing more may come of it."""
+        """Whether it has ended or continues elsewhere, so that no more inputs are accepted."""
         return self._abandoned or self.ended
 
     @property
     def ended(self) -> bool:
-        """Whether its end was said here."""
+        """Whether it ended in this process."""
         return self.session.state is State.ENDED
 
     @property
     def left(self) -> bool:
-        """Whether its peer is away, or as good as that, and may come again."""
+        """Whether its peer is disconnected or silent, and may return."""
         return not self.over and (self.peer is None or self.peer.silent_seconds > SILENT_SECONDS)
 
     @property
     def stopped(self) -> bool:
-        """Whether its peer is away, and ended what it brought as it should."""
-        return self.held_until is not None and self._unless_back.complete
+        """Whether its peer is away after a proper end of its session."""
+        return self.held_until is not None and self._end_if_absent.complete
 
     @property
     def settled(self) -> bool:
-        """Whether it is over, and all of it on the log."""
+        """Whether it is over and all of it is on the log."""
         return self.over and not self.sender.unacknowledged
 
     @property
     def safe(self) -> ResumePoint | None:
-        """Where the peer would have to go on if this process died now; None while that is the beginning."""
+        """The point from which the peer would have to resume if this process died now; None at the beginning."""
         return self.sender.safe if self.sender.unacknowledged else self.session.flushed
 
     def attach(self, peer: Peer) -> None:
-        """Gives it the connection of its peer."""
+        """Sets the connection of its peer."""
         self.peer = peer
 
     def detach(self) -> Peer | None:
-        """Takes the connection of its peer away, and gives it back."""
+        """Removes the connection of its peer and returns it."""
         peer, self.peer, self.held_until = self.peer, None, None
         return peer
 
-    def note_phrases_told(self, phrases: int) -> None:
-        """Notes how many phrases its peer was told."""
-        self.phrases_told = phrases
+    def note_phrases_sent(self, phrases: int) -> None:
+        """Records how many phrases were sent to its peer."""
+        self.phrases_sent = phrases
 
     def note_sent(self, *, forget_at: float) -> None:
-        """Notes that all of it is on the log, and until when it is known here."""
+        """Records that all of it is on the log, and until when it stays known here."""
         self.forget_at = forget_at
 
     def start(self, gate: GateState, *, reason: str = "") -> None:
-        """Begins the call, or has it go on here."""
+        """Begins or resumes the call."""
         self.sender.put(self.session.start(gate, reason=reason))
 
     def hold(self, ended: Ended, *, seconds: float) -> None:
-        """Awaits its peer for so long; unless it is back by then, the call is over so."""
-        self.held_until, self._unless_back = self._now() + seconds, ended
+        """Awaits its peer for so long; if it does not return, the call ends as given."""
+        self.held_until, self._end_if_absent = self._now() + seconds, ended
 
     @property
-    def unless_back(self) -> Ended:
-        """How it is over when its peer does not come back."""
-        ended = self._unless_back
-        return ended if ended.complete or ended.error else replace(ended, error="its peer did not come back")
+    def end_if_absent(self) -> Ended:
+        """The end of the call if its peer does not return."""
+        ended = self._end_if_absent
+        return ended if ended.complete or ended.error else replace(ended, error="its peer did not return")
 
-    def rejoin(self) -> Told | None:
-        """Handles that its peer has come again: what it is taken to say of the time since it was heard last, if it ever was.
+    def rejoin(self) -> CallInput | None:
+        """Handles the return of its peer; returns the input for the time since its last one, if there was any.
 
-        A pause ends with the session that asked for it: a peer that pauses still says so, and sends nothing meanwhile.
+        A pause ends with the session that requested it. A peer that still pauses says so again, and sends no audio meanwhile.
         """
-        stopped, self._unless_back = self._unless_back.complete, _TORN
+        stopped, self._end_if_absent = self._end_if_absent.complete, _TORN
         if self._heard_at is None:
             return None
-        self._parted |= not stopped
+        self._was_disconnected |= not stopped
         length = round((self._now() - self._heard_at) * self.session.started.sample_rate)
         if self.gate.closed_by_peer:
             return Resumed(skipped=length)
         return Gap(length=length, reason=GapReason.DISCARDED if stopped else GapReason.LOST)
 
-    def handle(self, told: Told) -> None:
-        """Handles what the peer says; of a call that is over nothing is handled.
+    def handle(self, given: CallInput) -> None:
+        """Handles an input of the peer; ignores it if the call is over.
 
         Raises:
-            IllegalInput: it cannot be.
+            IllegalInput: the input is not possible.
         """
         if self.over:
             return
-        if not isinstance(told, Dtmf | Updated):
+        if not isinstance(given, Dtmf | Updated):
             self._heard_at = self._now()
         session, put = self.session, self.sender.put
-        self.pace.spend(self._costs(told))
-        match told:
+        self.pace.spend(self._costs(given))
+        match given:
             case Audio():
-                self._audio_bytes.inc(len(told.data))
-                put(session.audio(told.data))
+                self._audio_bytes.inc(len(given.data))
+                put(session.audio(given.data))
             case Gap():
-                put(session.gap(told.length, told.reason))
+                put(session.gap(given.length, given.reason))
             case Paused():
                 put(session.pause(Holder.PEER))
             case Resumed():
                 ask = self.gate.after(GateInput.PEER_RESUMES).ask
-                put(session.resume(Holder.PEER, skipped=told.skipped))
+                put(session.resume(Holder.PEER, skipped=given.skipped))
                 self._ask_peer(ask)
             case Dtmf():
-                put(session.dtmf(told.digit, told.channel))
+                put(session.dtmf(given.digit, given.channel))
             case Updated():
-                put(session.update(properties=told.properties, locale=told.locale, channels=told.channels))
+                put(session.update(properties=given.properties, locale=given.locale, channels=given.channels))
 
-    def _costs(self, told: Told) -> float:
-        """For how many seconds of audio it counts."""
-        match told:
+    def _costs(self, given: CallInput) -> float:
+        """Returns the cost of an input, as seconds of audio."""
+        match given:
             case Audio():
-                return self.session.seconds_of(told.data)
+                return self.session.seconds_of(given.data)
             case Gap() | Dtmf():
-                return TOLD_SECONDS
+                return EVENT_SECONDS
             case _:
-                return KEPT_SECONDS
+                return LEDGER_EVENT_SECONDS
 
-    def change_gate(self, told: GateInput, *, by: str, reason: str = "") -> None:
-        """Pauses or resumes it because somebody asked by the API; the peer is asked too."""
+    def change_gate(self, given: GateInput, *, by: str, reason: str = "") -> None:
+        """Pauses or resumes the call at a request of the API, and asks the peer to do the same."""
         if self.over:
             return
-        ask = self.gate.after(told).ask
-        if told is GateInput.SERVICE_PAUSES:
+        ask = self.gate.after(given).ask
+        if given is GateInput.SERVICE_PAUSES:
             self.sender.put(self.session.pause(Holder.SERVICE, by=by, reason=reason))
         else:
             self.sender.put(self.session.resume(Holder.SERVICE, by=by))
@@ -242,21 +241,21 @@ class HostedCall:
                 self.peer.ask_resume()
 
     def end(self, ended: Ended) -> None:
-        """Ends it, as its peer says or as became of it; the first end counts."""
+        """Ends the call; only the first end counts."""
         if self.over:
             return
         log.info("call.audio_ended", call_id=self.call_id, complete=ended.complete, reason=ended.reason, error=ended.error)
-        self.completed = ended.complete and not self._parted
+        self.completed = ended.complete and not self._was_disconnected
         self.sender.put(self.session.end(complete=self.completed, reason=ended.reason, error=ended.error))
         self.sender.close()
 
     def reject(self, reason: str) -> None:
-        """Ends it because Kafka will never take its start: nothing of it is sent."""
+        """Ends the call because Kafka will never accept its start; nothing of it is sent."""
         self.abandon()
         if self.peer is not None:
             self.peer.reject(reason)
 
     def abandon(self) -> None:
-        """Gives it up, because it goes on or was ended elsewhere: nothing more of it comes from here."""
+        """Releases the call, because it continues or was ended elsewhere; nothing more of it is sent from here."""
         self._abandoned = True
         self.sender.close()

@@ -1,4 +1,4 @@
-"""Decides on an offered call: it is new, it goes on with one that is here or in the ledger, or it is refused."""
+"""Decides on an offer: it starts a new call, continues one of this process or of the ledger, or is refused."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,7 +17,7 @@ _NOTHING_YET = ResumePoint(sequence=0, position=0)
 
 
 class Offers:
-    """Finds or starts the call of an offer."""
+    """Finds or starts the calls of offers."""
 
     def __init__(
         self,
@@ -33,10 +33,10 @@ class Offers:
     ) -> None:
         """
         Args:
-            max_calls: Calls at once; further ones are refused.
-            resume_seconds: How long a peer that may come back is awaited.
-            live_speed: How many times as fast as it is spoken a call may come in.
-            burst_seconds: How much audio may come at once.
+            max_calls: The maximum number of open calls; further ones are refused.
+            resume_seconds: How long a peer that may reconnect is awaited.
+            live_speed: The highest lasting rate at which a call may send audio, as a multiple of real time.
+            burst_seconds: How much audio a call may send in one burst.
             now: Seconds of a monotonic clock.
         """
         self._registry = registry
@@ -47,27 +47,27 @@ class Offers:
         self._live_speed = live_speed
         self._burst_seconds = burst_seconds
         self._now = now
-        #: Whether no call is taken any more.
+        #: Whether new calls are refused.
         self.draining = False
 
     def close(self) -> None:
-        """Takes no call any more."""
+        """Refuses new calls from now on."""
         self.draining = True
 
-    async def call_of(self, offered: Offered, *, door: str, resumable: bool, caller: Caller) -> HostedCall:
-        """The call of an offer, once the ledger has it here.
+    async def find_or_start(self, offered: Offered, *, door: str, resumable: bool, caller: Caller) -> HostedCall:
+        """Returns the call of an offer, once the ledger has it.
 
         Raises:
-            OfferRefused: it is not taken.
+            OfferRefused: the call is refused.
         """
         if self.draining:
             raise OfferRefused(Refusal.SERVICE_STOPPING, "the service is stopping; try again soon")
         here = self._registry.calls.get(offered.call_id)
         if here is not None and not caller.sees(here.tenant):
-            # The ledger says of somebody else's call what it says of one that is not there.
+            # The ledger answers for another tenant's call as for an unknown one.
             here = None
         if here is not None and offered.resume is not None and here.ended and not here.completed:
-            raise OfferRefused(Refusal.CALL_ALREADY_ENDED, f"call {here.call_id} has ended and cannot go on")
+            raise OfferRefused(Refusal.CALL_ALREADY_ENDED, f"call {here.call_id} has ended and cannot be resumed")
         if here is not None and offered.resume is not None and (here.completed or not here.over):
             check_format(here.session.started, offered)
             return here
@@ -79,24 +79,24 @@ class Offers:
         try:
             return await self._start(offered, door=door, resumable=resumable, caller=caller)
         except OfferRefused as error:
-            if error.refusal is not Refusal.CALL_ID_IN_USE or not offered.id_of_its_own:
+            if error.refusal is not Refusal.CALL_ID_IN_USE or not offered.fallback_call_id:
                 raise
         if (left := self._registry.left(conversation)) is not None:
-            # Its first session brought it to the ledger meanwhile.
+            # An earlier session added it to the ledger meanwhile.
             return left
-        own = replace(offered, call_id=offered.id_of_its_own)
+        own = replace(offered, call_id=offered.fallback_call_id)
         return await self._start(own, door=door, resumable=resumable, caller=caller)
 
     def start_late(self, admitted: Admitted) -> None:
-        """Takes care of a call that the ledger took in when its peer had been refused already."""
+        """Handles a call that the ledger added after its peer had been refused."""
         call_id = admitted.session.started.call_id
-        if self._registry.goes_on(call_id):
-            return  # its peer has come back meanwhile
+        if self._registry.is_running(call_id):
+            return  # its peer has returned meanwhile
         if admitted.resumable:
             self._registry.await_peer(call_id, until=self._now() + self._resume_seconds)
             return
         call = self._starter.start(admitted, door=admitted.session.started.protocol, resumable=False)
-        ended = Ended(complete=False, reason="refused", error="the ledger had it when its peer was refused already")
+        ended = Ended(complete=False, reason="refused", error="the ledger added it after its peer had been refused")
         if admitted.conversation is not None and not self.draining:
             call.hold(ended, seconds=self._resume_seconds)
         else:
@@ -108,15 +108,15 @@ class Offers:
                 admitted = await self._begin(offered, door=door, resumable=resumable, caller=caller)
             else:
                 admitted = await self._resume_or_begin(offered, door=door, caller=caller)
-            return self._starter.start(admitted, door=door, resumable=resumable, party=caller.name)
+            return self._starter.start(admitted, door=door, resumable=resumable, key_name=caller.name)
 
     async def _begin(self, offered: Offered, *, door: str, resumable: bool, caller: Caller) -> Admitted:
-        # The calls that are being taken in count, and this one is among them.
+        # Calls being admitted count too; this call is one of them.
         open_calls = self._starter.open_calls + self._registry.admitting_count - 1
         return await self._admission.begin(offered, door=door, resumable=resumable, caller=caller, open_calls=open_calls)
 
     async def _resume_or_begin(self, offered: Offered, *, door: str, caller: Caller) -> Admitted:
-        """Has a call go on. A peer that was told of nothing yet cannot know whether its call was begun, so it is begun now."""
+        """Resumes a call. If nothing was acknowledged yet, the peer cannot know whether the call began, so it may begin now."""
         try:
             return await self._resume(offered, caller)
         except OfferRefused as error:
@@ -127,7 +127,7 @@ class Offers:
         except OfferRefused as meanwhile:
             if meanwhile.refusal is not Refusal.CALL_ID_IN_USE:
                 raise
-        # What its first connection had begun came to the ledger between the two.
+        # The first connection of the peer added the call to the ledger between the two attempts.
         return await self._resume(offered, caller)
 
     async def _resume(self, offered: Offered, caller: Caller) -> Admitted:
@@ -136,7 +136,7 @@ class Offers:
             admitted = await self._admission.resume(offered, caller=caller)
         except BaseException:
             if awaited_until is not None:
-                # It is awaited still: who was refused, or went, may be somebody else.
+                # The peer is still awaited, since the refused or lost connection may have been another client's.
                 self._registry.await_peer(offered.call_id, until=awaited_until)
             raise
         try:

@@ -1,4 +1,4 @@
-"""Queues what waits to be sent to a peer, bounded: one that reads slowly misses hypotheses, one that never reads is cut off."""
+"""The bounded queue of messages to a peer: a slow reader misses hypotheses, one that does not read is cut off."""
 
 import asyncio
 from collections import deque
@@ -9,71 +9,71 @@ from steno_ingest.metrics import HYPOTHESES_DROPPED
 Message = SendText | SendBytes | Close
 
 _SLOW = 32
-"""Messages that may wait before hypotheses are left out: the next one replaces them anyway."""
+"""How many messages may wait before hypotheses are dropped, which the next one replaces anyway."""
 
 _MOST_MESSAGES = 1000
 _MOST_BYTES = 1 << 20
 
 
 class PeerNotReading(Exception):
-    """A peer has let more wait than may."""
+    """Too much waits for a peer that does not read."""
 
 
 class Outgoing:
-    """A bounded queue of messages; nothing is added behind a `Close`."""
+    """A bounded queue of messages. After a `Close` nothing is added."""
 
     def __init__(self) -> None:
-        self._line: deque[Message] = deque()
+        self._queue: deque[Message] = deque()
         self._bytes = 0
-        self._some = asyncio.Event()
-        self._few = asyncio.Event()
-        self._few.set()
-        #: A `Close` is in line, or was sent.
+        self._not_empty = asyncio.Event()
+        self._has_room = asyncio.Event()
+        self._has_room.set()
+        #: Whether a `Close` waits or was sent.
         self.closing = False
 
     def close(self, message: Close) -> None:
         """Adds the last message."""
         if not self.closing:
             self.closing = True
-            self._line.append(message)
-            self._some.set()
+            self._queue.append(message)
+            self._not_empty.set()
 
     def put(self, message: SendText | SendBytes, *, droppable: bool = False) -> None:
         """Adds a message.
 
         Args:
-            droppable: It may be left out where others wait.
+            droppable: Whether it may be dropped if many others wait.
 
         Raises:
             PeerNotReading: too many wait.
         """
         if self.closing:
             return
-        if droppable and len(self._line) >= _SLOW:
+        if droppable and len(self._queue) >= _SLOW:
             HYPOTHESES_DROPPED.inc()
             return
-        self._line.append(message)
+        self._queue.append(message)
         self._bytes += _size(message)
-        self._some.set()
-        if len(self._line) >= _SLOW:
-            self._few.clear()
-        if len(self._line) > _MOST_MESSAGES or self._bytes > _MOST_BYTES:
-            raise PeerNotReading(f"{len(self._line)} messages of {self._bytes} bytes wait for a peer that does not read")
+        self._not_empty.set()
+        if len(self._queue) >= _SLOW:
+            self._has_room.clear()
+        if len(self._queue) > _MOST_MESSAGES or self._bytes > _MOST_BYTES:
+            raise PeerNotReading(f"{len(self._queue)} messages of {self._bytes} bytes wait for a peer that does not read")
 
     async def get(self) -> Message:
-        """The next message, once there is one."""
-        while not self._line:
-            self._some.clear()
-            await self._some.wait()
-        message = self._line.popleft()
+        """Waits for the next message."""
+        while not self._queue:
+            self._not_empty.clear()
+            await self._not_empty.wait()
+        message = self._queue.popleft()
         self._bytes -= _size(message)
-        if len(self._line) < _SLOW:
-            self._few.set()
+        if len(self._queue) < _SLOW:
+            self._has_room.set()
         return message
 
     async def wait_for_room(self) -> None:
-        """Returns when few messages wait."""
-        await self._few.wait()
+        """Waits until few messages wait."""
+        await self._has_room.wait()
 
 
 def _size(message: Message) -> int:

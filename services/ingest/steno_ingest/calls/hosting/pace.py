@@ -1,53 +1,51 @@
-"""Limits how fast the audio of a live call comes in: a burst, then a little faster than real time. Pure.
+"""Limits the rate of the audio of a live call: a burst, then a little faster than real time. Pure.
 
-Whoever sends faster is read more slowly (its sends block), so that one call takes no more of Kafka and of the engine than a
-call does. It is a bucket of audio (the generic cell rate algorithm, ITU-T I.371 A): it fills while time goes by, also while
-the peer is away, so that one that comes back may send at once what it missed meanwhile.
+A peer that sends faster is read more slowly (its sends block), so that one call cannot use more of Kafka and of the engine than
+a call should. The limit is a bucket of audio (the generic cell rate algorithm, ITU-T I.371 A). It fills with time, also while
+the peer is disconnected, so that a peer that returns may send the missed audio in one burst.
 
-Many calls that do so at once would take the machine from all others, so those of one party share most of what they may send at
-once.
+Many bursts at the same time would slow down all other calls, so the calls of one API key share most of their burst.
 """
 
 import time
 from collections.abc import Callable
 
-TOLD_SECONDS = 0.02
-"""What is told besides audio (a key, a gap) counts as so much audio: it costs a record all the same."""
+EVENT_SECONDS = 0.02
+"""The cost of an event other than audio (a key press, a gap), which is a record on Kafka too."""
 
-KEPT_SECONDS = 0.5
-"""What the ledger keeps as well (a pause, more about the call): each is a transaction there, and a record on two topics."""
-
+LEDGER_EVENT_SECONDS = 0.5
+"""The cost of an event that is also stored in the ledger (a pause, an update): a transaction, and a record on two topics."""
 
 SMALL_BURST_SECONDS = 5.0
-"""What each call may be ahead by itself; what it is ahead beyond that, it takes from what its party may have at once."""
+"""The part of the burst that each call has for itself; the rest comes from the shared burst."""
 
-PARTY_SECONDS_PER_SECOND = 10.0
-"""How fast that comes back: many calls that send much at once cost the machine as much as some that are spoken."""
+SHARED_SECONDS_PER_SECOND = 10.0
+"""How fast the shared burst refills: bursts of many calls together cost as much as a few calls in real time."""
 
 CALLS_AT_ONCE = 2
-"""So many calls of a party may send their whole burst at once."""
+"""How many calls of a key may send their whole burst at the same time."""
 
 
-class PartyBurst:
-    """What all calls of one party, those that one key brings, may be ahead together."""
+class SharedBurst:
+    """The burst that all calls of one API key share."""
 
     def __init__(self, *, seconds: float, now: Callable[[], float] = time.monotonic) -> None:
         """
         Args:
-            seconds: Of audio, in the beginning and once it was let be.
+            seconds: The seconds of audio in the full bucket.
             now: Seconds of a monotonic clock.
         """
-        self._fill_seconds = seconds / PARTY_SECONDS_PER_SECOND
+        self._fill_seconds = seconds / SHARED_SECONDS_PER_SECOND
         self._now = now
         self._due = now() - self._fill_seconds
 
     def spend(self, seconds: float) -> None:
-        """A call is ahead by so much more."""
-        self._due = max(self._due, self._now() - self._fill_seconds) + seconds / PARTY_SECONDS_PER_SECOND
+        """Takes seconds of audio from the bucket."""
+        self._due = max(self._due, self._now() - self._fill_seconds) + seconds / SHARED_SECONDS_PER_SECOND
 
     @property
     def wait_seconds(self) -> float:
-        """How long there is nothing left."""
+        """How long the bucket stays empty."""
         return max(0.0, self._due - self._now())
 
 
@@ -55,36 +53,36 @@ class Pace:
     """The pace of one call, over all connections of its peer."""
 
     def __init__(
-        self, *, speed: float, burst_seconds: float, party: PartyBurst, now: Callable[[], float] = time.monotonic
+        self, *, speed: float, burst_seconds: float, shared: SharedBurst, now: Callable[[], float] = time.monotonic
     ) -> None:
         """
         Args:
-            speed: How many times as fast as it is spoken a call may come in all the time.
-            burst_seconds: How much audio may come at once.
-            party: What it shares with other calls.
+            speed: The highest lasting rate, as a multiple of real time.
+            burst_seconds: How much audio may come in one burst.
+            shared: The burst that it shares with other calls.
             now: Seconds of a monotonic clock.
         """
         self._speed = speed
         self._burst = burst_seconds / speed
         self._small_burst = SMALL_BURST_SECONDS / speed
-        self._party = party
+        self._shared = shared
         self._now = now
-        #: When the bucket is full again, less the time that it takes to fill.
+        #: When the bucket will be full again, minus the time that filling takes.
         self._due = now() - self._burst
 
     def spend(self, seconds: float) -> None:
-        """So much audio has come."""
+        """Takes seconds of received audio from the bucket."""
         before = self._beyond_small
         self._due = max(self._due, self._now() - self._burst) + seconds / self._speed
-        self._party.spend((self._beyond_small - before) * self._speed)
+        self._shared.spend((self._beyond_small - before) * self._speed)
 
     @property
     def wait_seconds(self) -> float:
-        """How long nothing more is to be read; 0 where more may come."""
+        """How long to wait before reading on; 0 if the next audio may come."""
         own = max(0.0, self._due - self._now())
-        return max(own, min(self._party.wait_seconds, self._beyond_small))
+        return max(own, min(self._shared.wait_seconds, self._beyond_small))
 
     @property
     def _beyond_small(self) -> float:
-        """How long it takes until it is not ahead by more than it may be by itself."""
+        """How long it takes until the call needs no more than its own part of the burst."""
         return max(0.0, self._due - self._now() + self._burst - self._small_burst)

@@ -1,7 +1,7 @@
-"""Playback: audio towards the peer of a call, in order, paced, interruptible, and with marks that say when it was played. Pure.
+"""Plays audio to the peer of a call, in order and in real time; it can be stopped, and marks report what was played. Pure.
 
-The peer is kept a little ahead of what it plays, so that a late tick is not heard, and no further, so that it stops soon even
-if it cannot throw away what it was sent.
+The peer gets audio a little ahead of time, so that a late tick causes no interruption. It gets not much, so that playback stops
+soon even if the peer cannot discard what it has received.
 """
 
 from collections import deque
@@ -14,7 +14,7 @@ from steno_ingest.calls.doors.port import Player
 
 _PIECE_MS = 100
 _AHEAD_SECONDS = 0.4
-"""How far the peer is ahead; ticks are a tenth of a second apart."""
+"""How much audio the peer has ahead of time; ticks are a tenth of a second apart."""
 
 _MOST_SECONDS = 300.0
 
@@ -26,7 +26,7 @@ class CannotPlay(Permanent):
 
 
 class Playback:
-    """What is played to one peer. Times are seconds of a monotonic clock."""
+    """The playback to one peer. Times are seconds of a monotonic clock."""
 
     def __init__(self, player: Player, audio_format: AudioFormat) -> None:
         self._player = player
@@ -34,26 +34,26 @@ class Playback:
         #: Pieces of audio, and the names of marks.
         self._waiting: deque[bytes | str] = deque()
         self._waiting_seconds = 0.0
-        #: When the peer has played all that was sent.
+        #: When the peer will have played everything that was sent.
         self._played_at = 0.0
         self._marks = 0
         self._on_done: dict[str, Callable[[bool], None]] = {}
 
     def add(self, audio: bytes, on_done: Callable[[bool], None]) -> None:
-        """Adds audio of one channel, in the format of the call, behind what waits.
+        """Adds audio of one channel, in the format of the call, to the end of the queue.
 
         Args:
             audio: Whole samples.
-            on_done: Told True once the peer has played all of it, and False where it was stopped before.
+            on_done: Called with True once the peer has played all of it, or with False if it was stopped before.
 
         Raises:
-            CannotPlay: it is no whole number of samples, or more waits than may.
+            CannotPlay: it is not a whole number of samples, or too much waits.
         """
         if len(audio) % self._format.sample_bytes:
-            raise CannotPlay(f"{len(audio)} bytes are no whole number of samples of {self._format.sample_bytes} bytes")
+            raise CannotPlay(f"{len(audio)} bytes are not a whole number of samples of {self._format.sample_bytes} bytes")
         seconds = self._format.seconds_of(audio)
         if (waiting := self._waiting_seconds + seconds) > _MOST_SECONDS:
-            raise CannotPlay(f"{waiting:g} s of audio would wait, and no more than {_MOST_SECONDS:g} s may")
+            raise CannotPlay(f"{waiting:g} s of audio would wait, but the limit is {_MOST_SECONDS:g} s")
         size = self._format.samples_in(_PIECE_MS) * self._format.sample_bytes
         self._waiting.extend(audio[at : at + size] for at in range(0, len(audio), size))
         self._waiting_seconds += seconds
@@ -62,7 +62,7 @@ class Playback:
         self._on_done[mark] = on_done
 
     def tick(self, now: float) -> list[Action]:
-        """What is to be sent now."""
+        """Returns the actions that are due."""
         self._played_at = max(self._played_at, now)
         actions: list[Action] = []
         while self._waiting:
@@ -80,12 +80,12 @@ class Playback:
         return actions
 
     def note_played(self, mark: str) -> None:
-        """Handles that the peer has played all before a mark."""
+        """Records that the peer has played everything before a mark."""
         if (on_done := self._on_done.pop(mark, None)) is not None:
             on_done(True)
 
     def stop(self, now: float) -> list[Action]:
-        """Stops playback: what waits is dropped, and so is what the peer has not played yet."""
+        """Stops playback: drops waiting audio, and lets the peer discard what it has not played."""
         if not self._on_done:
             return []
         self.drop()
@@ -93,7 +93,7 @@ class Playback:
         return self._player.clear(now=now)
 
     def drop(self) -> None:
-        """Drops what waits, because the peer is gone or is to hear no more of it."""
+        """Drops waiting audio."""
         self._waiting.clear()
         self._waiting_seconds = 0.0
         stopped, self._on_done = self._on_done, {}

@@ -1,8 +1,8 @@
-"""The reconciler makes the calls of this process agree with the ledger every second, and ends those whose peers stay away.
+"""Compares the calls of this process with the ledger every second, and ends calls whose peers do not return.
 
-What others ask of a call (to pause, to go on, to end) stands in the ledger, and is done within a second wherever the call is. A
-call that the ledger has at this instance and that nobody here knows was lost with the process before: it is held for its peer
-where its protocol can resume, and ended torn otherwise.
+Requests of the API (to pause, resume or end a call) are in the ledger, and are applied within a second in the process that has
+the call. A call that the ledger assigns to this instance, but that this process does not have, was lost with the previous
+process: it is held for its peer if its protocol can resume calls, and ended otherwise.
 """
 
 import time
@@ -25,7 +25,7 @@ _INTERVAL_SECONDS = 1.0
 
 
 class Ledger(Protocol):
-    """What is needed of `steno_ingest.calls.ledger.call_ledger.CallLedger`."""
+    """The methods used of `steno_ingest.calls.ledger.call_ledger.CallLedger`."""
 
     async def standing(self, *, instance: str) -> list[Standing]: ...
     async def open_calls(self, *, instance: str | None = None) -> list[CallView]: ...
@@ -47,9 +47,9 @@ class Reconciler(PeriodicWork):
     ) -> None:
         """
         Args:
-            instance: Name of this process among its like, the same after a restart.
-            resumable: The protocols whose peers come back for a call.
-            most_seconds: How long a call may go on, by its audio and by the clock.
+            instance: Name of this process among the replicas of the service, the same after a restart.
+            resumable: The protocols whose peers can resume calls.
+            most_seconds: The longest duration of a call, by its audio and by the clock.
             now: Seconds of a monotonic clock.
         """
         super().__init__(
@@ -67,7 +67,7 @@ class Reconciler(PeriodicWork):
         self._recovered = False
 
     async def recover(self) -> None:
-        """Finds the calls that were lost with the process before this one. Raises `DatabaseUnavailable`."""
+        """Finds the calls that were lost with the previous process. Raises `DatabaseUnavailable`."""
         host = self._host
         for view in await self._ledger.open_calls(instance=self._instance):
             if host.registry.knows(view.call_id):
@@ -77,17 +77,17 @@ class Reconciler(PeriodicWork):
             host.registry.await_peer(view.call_id, until=self._now() + (host.resume_seconds if resumable else 0))
 
     async def reconcile(self) -> None:
-        """Does once what others ask, as the ledger has it, and ends the calls whose peers did not come back.
+        """Applies the requests in the ledger once, and ends the calls whose peers did not return.
 
         Raises:
-            DatabaseUnavailable: the ledger is away; calls go on without it.
+            DatabaseUnavailable: the ledger is unreachable; calls continue without it.
         """
         host = self._host
         asked = [(call, call.gate.revision) for call in host.calls.values() if not call.over]
         if asked:
             standing = {entry.call_id: entry for entry in await self._ledger.standing(instance=self._instance)}
             for call, revision in asked:
-                # Where the gate moved meanwhile, the answer may be older than that.
+                # If the gate has changed meanwhile, the answer may be outdated.
                 if not call.over and call.gate.revision == revision:
                     await self._apply(call, standing.get(call.call_id))
         now = self._now()
@@ -97,9 +97,9 @@ class Reconciler(PeriodicWork):
             if call.forget_at is not None and call.forget_at <= now:
                 host.registry.forget(call)
             elif not call.over and call.held_until is not None and call.held_until <= now:
-                call.end(call.unless_back)
+                call.end(call.end_if_absent)
         for call_id in [call_id for call_id, until in host.registry.awaited.items() if until <= now]:
-            # Its peer may have come back while another one was ended.
+            # Its peer may have returned while another call was ended.
             if call_id in host.registry.awaited:
                 await self._end_lost(call_id)
         CALL_RECORDS_WAITING.set(sum(call.sender.unacknowledged for call in host.calls.values()))
@@ -111,7 +111,7 @@ class Reconciler(PeriodicWork):
         await self.reconcile()
 
     async def _apply(self, call: HostedCall, standing: Standing | None) -> None:
-        """Applies what the ledger says of a call; None: it was ended, or goes on elsewhere."""
+        """Applies the state of a call in the ledger; None: it was ended, or continues elsewhere."""
         if standing is None:
             log.info("call.left", call_id=call.call_id)
             call.abandon()
@@ -123,7 +123,7 @@ class Reconciler(PeriodicWork):
             self._host.apply_standing(call, standing)
 
     def _end_overlong(self, call: HostedCall) -> None:
-        error = f"the call has gone on for {self._most_seconds / 3600:g} hours, as long as one may"
+        error = f"the call has lasted {self._most_seconds / 3600:g} hours, which is the limit"
         call.end(Ended(complete=False, reason="too_long", error=error))
         if call.peer is not None:
             call.peer.ask_to_leave("too_long")
@@ -131,7 +131,7 @@ class Reconciler(PeriodicWork):
     async def _end_lost(self, call_id: str) -> None:
         try:
             await self._ledger.end_lost(
-                call_id, instance=self._instance, reason="ingest_lost", error="the process that took its audio was killed"
+                call_id, instance=self._instance, reason="ingest_lost", error="the process that received its audio was killed"
             )
         except Refused as error:
             log.warning("call.not_ended", call_id=call_id, reason=str(error))

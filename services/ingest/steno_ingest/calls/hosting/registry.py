@@ -1,7 +1,7 @@
-"""The registry of the calls of this process: those whose audio comes in here, those being taken in, and those awaited.
+"""The registry of the calls of this process: open ones, those being admitted, and awaited ones.
 
-A call is awaited whose peer may come back for it though no process has audio of it: the ledger has it here, from the process
-before this one or because it answered too late.
+An awaited call is assigned to this process in the ledger, and its peer may return, but no process has it: it is from before a
+restart, or the ledger added it too late.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,21 +18,21 @@ class CallRegistry:
     def __init__(self) -> None:
         self._calls: dict[str, HostedCall] = {}
         self._awaited: dict[str, float] = {}
-        #: Ids of calls that the ledger may have and `_calls` has not yet.
+        #: Ids of calls that may be in the ledger and are not in `_calls` yet.
         self._admitting: set[str] = set()
 
     @property
     def calls(self) -> Mapping[str, HostedCall]:
-        """The calls whose audio comes in here, and those that are over a short while ago."""
+        """The calls of this process, including those that ended a short while ago."""
         return MappingProxyType(self._calls)
 
     @property
     def awaited(self) -> Mapping[str, float]:
-        """The calls whose peers are awaited, and until when."""
+        """The ids of awaited calls, and until when each is awaited."""
         return MappingProxyType(self._awaited)
 
     def add(self, call: HostedCall) -> None:
-        """Adds a call whose audio comes in here from now on."""
+        """Adds a call of this process."""
         self._calls[call.call_id] = call
         self._awaited.pop(call.call_id, None)
 
@@ -41,28 +41,28 @@ class CallRegistry:
         del self._calls[call.call_id]
 
     def knows(self, call_id: str) -> bool:
-        """Whether a call is here, or being taken in."""
+        """Whether a call is in this process, or is being admitted."""
         return call_id in self._calls or call_id in self._admitting
 
     @property
     def admitting_count(self) -> int:
-        """How many calls are being taken in."""
+        """The number of calls being admitted."""
         return len(self._admitting)
 
-    def goes_on(self, call_id: str) -> bool:
-        """Whether a call is here and not over."""
+    def is_running(self, call_id: str) -> bool:
+        """Whether a call is in this process and not over."""
         call = self._calls.get(call_id)
         return call is not None and not call.over
 
     def left(self, conversation: Conversation | None) -> HostedCall | None:
-        """The call of a conversation whose peer has left, and with which the conversation goes on."""
+        """Returns the call of a conversation whose peer is disconnected, and which a new session continues."""
         if conversation is None:
             return None
         return next((call for call in self._calls.values() if call.conversation == conversation and call.left), None)
 
     @contextmanager
     def admitting(self, call_id: str) -> Iterator[None]:
-        """Marks a call as being taken in."""
+        """Marks a call as being admitted, for the block."""
         self._admitting.add(call_id)
         try:
             yield
@@ -70,10 +70,10 @@ class CallRegistry:
             self._admitting.discard(call_id)
 
     def await_peer(self, call_id: str, *, until: float) -> None:
-        """Awaits the peer of a call, unless the call goes on here."""
-        if not self.goes_on(call_id):
+        """Awaits the peer of a call, unless the call is running here."""
+        if not self.is_running(call_id):
             self._awaited[call_id] = until
 
     def stop_awaiting(self, call_id: str) -> float | None:
-        """Awaits the peer of a call no more. Says until when it was."""
+        """Stops awaiting the peer of a call; returns until when it was awaited."""
         return self._awaited.pop(call_id, None)

@@ -1,14 +1,14 @@
-"""A session turns what doors and the API say of one call, from its start to its end, into the records of its log. Pure.
+"""A session converts the inputs of one call, from its door and the API, into the records of the call log. Pure.
 
 ```
 new ──start──▶ running ──end──▶ ended
 ```
 
-Audio is cut into chunks whose borders follow from its position alone: each multiple of the chunk length is one, and beyond them
-only what breaks the audio off (a pause, a gap, the end). So it does not matter in which frames audio came, and a call that goes
-on in another process, from where its peer knows it to be safe, is cut into the same chunks again.
+Audio is cut into chunks whose borders depend on its position only: each multiple of the chunk length is a border, besides
+interruptions of the audio (a pause, a gap, the end). So the frames of the peer do not matter, and a call that is resumed in
+another process, from the last acknowledged position, is cut into the same chunks.
 
-While the pause gate (`gate`) is closed no audio and no key gets past, and only the clock of the call goes on.
+While the pause gate (`gate`) is closed, audio and key presses are dropped, and only the position advances.
 """
 
 import time
@@ -41,8 +41,8 @@ from steno_ingest.calls.hosting.gate import PauseGate
 from steno_ingest.calls.ledger.pauses import PAUSES, RESUMES, GateState, Holder
 
 _SEQUENCE_JUMP = 1000
-"""How far the sequence jumps when a call goes on paused elsewhere: what was cut there up to the pause is not known here, and a
-number must not be given twice. Consumers take a jump of the sequence alone for nothing."""
+"""How far the sequence jumps when a paused call is resumed in another process: the chunks that the first process made up to the
+pause are not known here, and no number may be used twice. Consumers ignore a jump of the sequence alone."""
 
 
 class State(StrEnum):
@@ -54,21 +54,21 @@ class State(StrEnum):
 
 
 class IllegalInput(Permanent):
-    """A session was told what cannot be in its state, or audio that is none."""
+    """An input is not legal in the state of the session, or its audio is not valid."""
 
     error_class = "protocol_error"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A record for the log, and where the call goes on once it is there."""
+    """A record for the log, and the point after it, from which the call continues."""
 
     record: Record
     after: ResumePoint
 
 
 class CallSession:
-    """The state of one call. Every method gives the entries that follow, in order; positions are samples of one channel."""
+    """The state of one call. Every method returns the resulting entries in order. Positions are samples of one channel."""
 
     def __init__(
         self,
@@ -82,12 +82,12 @@ class CallSession:
     ) -> None:
         """
         Args:
-            started: What the call is; the first record of a new one.
-            chunk_ms: Length of a chunk, milliseconds.
+            started: The start record of the call.
+            chunk_ms: Length of a chunk in milliseconds.
             clock: The time of day, in UTC.
             now: Seconds of a monotonic clock.
-            at: The call was started elsewhere and goes on here.
-            keep_digits: Whether it is kept which keys were pressed.
+            at: The point from which a call that started elsewhere is resumed; None for a new call.
+            keep_digits: Whether the digits of pressed keys are stored.
         """
         self.started = started
         self.channels = started.channels
@@ -98,14 +98,14 @@ class CallSession:
         self._keep_digits = keep_digits
         self._clock = clock
         self._now = now
-        #: The time that the call had had by its time of day, and when that was by a clock that does not jump.
+        #: The time since the start of the call when the session was made, and when that was by the monotonic clock.
         self._had, self._since = max(timedelta(0), clock() - started.started_at), now()
-        #: Samples that went by here and of which no audio is kept; and those of which some is.
+        #: The number of samples without stored audio, and with stored audio, in this process.
         self._missing = self._kept = 0
         self._call_id = started.call_id
         self._writer = started.writer
         self.format = AudioFormat(started.codec, started.sample_rate)
-        #: Length of a chunk, milliseconds.
+        #: Length of a chunk in milliseconds.
         self.chunk_ms = chunk_ms
         self._chunk_samples = self.format.samples_in(chunk_ms)
         self._frame_bytes = self.format.frame_bytes(len(started.channels))
@@ -116,36 +116,36 @@ class CallSession:
 
     @property
     def flushed(self) -> ResumePoint:
-        """Where the call goes on behind all entries given so far."""
+        """The point after all returned entries."""
         return ResumePoint(sequence=self._sequence, position=self._position)
 
     @property
     def received(self) -> ResumePoint:
-        """Where the peer goes on behind all that was received."""
+        """The point after all received audio."""
         return ResumePoint(sequence=self._sequence, position=self._position + len(self._buffer) // self._frame_bytes)
 
     @property
-    def had(self) -> timedelta:
-        """The time that the call has had since its start."""
+    def elapsed(self) -> timedelta:
+        """The time since the start of the call."""
         return self._had + timedelta(seconds=self._now() - self._since)
 
     @property
     def lasted_seconds(self) -> float:
-        """How long the call is, by its audio or by the clock."""
-        return max(self.had.total_seconds(), self.received.position / self.started.sample_rate)
+        """The duration of the call, by its audio or by the clock, whichever is longer."""
+        return max(self.elapsed.total_seconds(), self.received.position / self.started.sample_rate)
 
     def seconds_of(self, audio: bytes) -> float:
-        """How long so much audio lasts."""
+        """Returns the duration of audio."""
         return self.format.seconds_of(audio, channels=len(self.channels))
 
     def start(self, gate: GateState = GateState.OPEN, *, reason: str = "") -> list[Entry]:
-        """The call begins, or goes on here; `gate`: how the ledger has it.
+        """Begins or resumes the call; `gate` is the state of its pause gate in the ledger.
 
-        A call that goes on says again how its gate stands: its process may have died before it had told.
+        A resumed call repeats the state of its gate, since its previous process may have died before it was on the log.
         """
         self._check(State.NEW, "start")
         self.state = State.RUNNING
-        # Where nothing is known to be safe, its first record may not be either; consumers pass over one that they have.
+        # If nothing is known to be acknowledged, the start record may be missing too. Consumers ignore a second one.
         begins = self._at in (None, ResumePoint(sequence=0, position=0))
         entries = [self._entry(self.started)] if begins else []
         self.gate.state = gate
@@ -159,20 +159,20 @@ class CallSession:
         return entries
 
     def audio(self, data: bytes) -> list[Entry]:
-        """The next audio, all channels interleaved. While the gate is closed nothing comes of it.
+        """Adds audio, all channels interleaved. While the gate is closed it is dropped.
 
         Raises:
-            IllegalInput: it is no whole number of sample frames, or so much cannot have gone by in a pause.
+            IllegalInput: it is not a whole number of sample frames, or too much for the duration of a pause.
         """
         if len(data) % self._frame_bytes:
             raise IllegalInput(
-                f"{len(data)} bytes of audio are no whole number of sample frames of {self._frame_bytes} bytes "
+                f"{len(data)} bytes of audio are not a whole number of sample frames of {self._frame_bytes} bytes "
                 f"({len(self.channels)} channels of {self.started.codec})"
             )
         samples = len(data) // self._frame_bytes
         self._check(State.RUNNING, "audio")
         if self.gate.closed:
-            self._allow(samples)
+            self._check_missing(samples)
             self._skip(samples)
             return []
         self._kept += samples
@@ -185,13 +185,13 @@ class CallSession:
         return entries
 
     def gap(self, length: int, reason: GapReason) -> list[Entry]:
-        """So many samples are missing. While the gate is closed they belong to the pause.
+        """Adds a gap of so many missing samples. While the gate is closed they belong to the pause.
 
         Raises:
-            IllegalInput: the call has had no time for it.
+            IllegalInput: it is longer than the time since the start of the call allows.
         """
         self._check(State.RUNNING, "gap")
-        self._allow(length)
+        self._check_missing(length)
         if self.gate.closed or not length:
             self._skip(length)
             return []
@@ -201,24 +201,24 @@ class CallSession:
         return [*entries, self._entry(gap)]
 
     def pause(self, holder: Holder, *, by: str = "", reason: str = "") -> list[Entry]:
-        """Somebody pauses the call; where it was not paused, what came before goes out, and nothing of it stays in memory."""
+        """Pauses the call for a holder. If it was not paused, buffered audio is flushed and its memory overwritten."""
         self._check(State.RUNNING, "pause")
         closed = self.gate.closed
         self.gate.apply(PAUSES[holder])
         return [] if closed else [*self._flush(), self._paused(by or holder, reason)]
 
     def resume(self, holder: Holder, *, by: str = "", skipped: int = 0) -> list[Entry]:
-        """Somebody pauses the call no more; it goes on where nobody else does. `skipped` samples went by that nobody sent."""
+        """Ends a holder's pause; the call resumes if no other holder pauses it. `skipped`: samples that were not sent."""
         self._check(State.RUNNING, "resume")
         if not self.gate.closed:
             return []
-        self._allow(skipped)
+        self._check_missing(skipped)
         self.gate.apply(RESUMES[holder])
         self._skip(skipped)
         return [] if self.gate.closed else [self._resumed(by or holder)]
 
     def dtmf(self, digit: str, channel: int | None) -> list[Entry]:
-        """A key was pressed; which one is kept where digits are. While the gate is closed nobody learns even that."""
+        """Adds a key press, with its digit if `keep_digits`. While the gate is closed it is dropped."""
         self._check(State.RUNNING, "dtmf")
         if self.gate.closed:
             return []
@@ -237,10 +237,10 @@ class CallSession:
         ]
 
     def update(self, *, properties: Mapping[str, str], locale: str, channels: Iterable[CallChannel] = ()) -> list[Entry]:
-        """More is known of the call; what is said of its channels becomes a correction of roles.
+        """Adds properties, a locale or roles of the call.
 
         Raises:
-            IllegalInput: with what is known already it is more than is kept, or the call has no such channel.
+            IllegalInput: the properties become too large, or the call has no such channel.
         """
         self._check(State.RUNNING, "update")
         try:
@@ -263,11 +263,11 @@ class CallSession:
         return entries + self.roles(channels, by=Holder.PEER)
 
     def set_channels(self, channels: Iterable[CallChannel]) -> None:
-        """Sets who speaks on the channels, as the log has it already."""
+        """Sets the roles of the channels, which are already on the log."""
         self.channels = tuple(channels)
 
     def roles(self, channels: Iterable[CallChannel], *, by: str) -> list[Entry]:
-        """It is known better who speaks on some channels. Nothing comes of what was known before.
+        """Corrects the roles of channels; returns nothing if they are unchanged.
 
         Raises:
             IllegalInput: the call has no such channel.
@@ -276,7 +276,7 @@ class CallSession:
         corrected = {entry.channel: entry for entry in self.channels}
         for entry in channels:
             if entry.channel not in corrected:
-                raise IllegalInput(f"the call has channels 0 to {len(corrected) - 1}, and no channel {entry.channel}")
+                raise IllegalInput(f"the call has channels 0 to {len(corrected) - 1}, but no channel {entry.channel}")
             corrected[entry.channel] = entry
         if tuple(corrected.values()) == self.channels:
             return []
@@ -288,7 +288,7 @@ class CallSession:
         ]
 
     def end(self, *, complete: bool, reason: str, error: str = "") -> list[Entry]:
-        """The call is over."""
+        """Ends the call."""
         self._check(State.RUNNING, "end")
         self.state = State.ENDED
         ended = [] if self.gate.closed else self._flush()
@@ -303,24 +303,24 @@ class CallSession:
         )
         return [*ended, self._entry(record)]
 
-    def _allow(self, samples: int) -> None:
-        """Raises `IllegalInput` where the call has had no time for so much to go by without audio (`steno.call_clock`)."""
+    def _check_missing(self, samples: int) -> None:
+        """Raises `IllegalInput` if more samples would be missing than the elapsed time allows (`steno.call_clock`)."""
         rate = self.started.sample_rate
-        most = most_missing(self.had, audio=self._kept, sample_rate=rate)
+        most = most_missing(self.elapsed, audio=self._kept, sample_rate=rate)
         if self._missing + samples > most:
             raise IllegalInput(
-                f"{samples / rate:.1f} s are said to be missing, {self._missing / rate:.1f} s were before, and by now no more "
-                f"than {most / rate:.1f} s of the call can be"
+                f"{samples / rate:.1f} s are reported as missing after {self._missing / rate:.1f} s before, but by now at most "
+                f"{most / rate:.1f} s of the call can be missing"
             )
 
     def _skip(self, samples: int) -> None:
-        """So many samples went by of which no audio is kept."""
+        """Advances the position by samples without stored audio."""
         self._missing += samples
         self._position += samples
 
-    def _check(self, state: State, told: str) -> None:
+    def _check(self, state: State, action: str) -> None:
         if self.state is not state:
-            raise IllegalInput(f"call {self._call_id}: {told} is not legal in a call that is {self.state}")
+            raise IllegalInput(f"call {self._call_id}: {action} is not legal in a call that is {self.state}")
 
     def _entry(self, record: Record) -> Entry:
         return Entry(record=record, after=self.flushed)
@@ -361,7 +361,7 @@ class CallSession:
         return self._entry(chunk)
 
     def _flush(self) -> list[Entry]:
-        """What is buffered, as a shorter chunk; the memory that held it is overwritten."""
+        """Returns buffered audio as a shorter chunk, and overwrites its memory."""
         if not self._buffer:
             return []
         audio = bytes(self._buffer)

@@ -1,4 +1,4 @@
-"""Starts hosting a call that the ledger has: gives it a pace and a line to the log, and runs that line to its end."""
+"""Starts admitted calls, each with a rate limit and a sender to the call log, and runs their senders."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from steno.kafka.errors import RecordRefused
 from steno.retry import EACH_SECOND, retry
 from steno_ingest.calls.hosting.admission import Admitted
 from steno_ingest.calls.hosting.hosted_call import HostedCall
-from steno_ingest.calls.hosting.pace import CALLS_AT_ONCE, Pace, PartyBurst
+from steno_ingest.calls.hosting.pace import CALLS_AT_ONCE, Pace, SharedBurst
 from steno_ingest.calls.hosting.registry import CallRegistry
 from steno_ingest.calls.hosting.sender import CallSender, Outlet
 from steno_ingest.errors import Refused
@@ -21,11 +21,11 @@ from steno_ingest.metrics import CALLS_HOSTED
 log = structlog.get_logger("steno.ingest.calls")
 
 _REMEMBERED_SECONDS = 60.0
-"""How long a call that is over is known: its peer may have lost the connection before it was told that all is safe."""
+"""How long a call stays known after its end, since its peer may have lost the connection before the last acknowledgement."""
 
 UNACKNOWLEDGED_MS = 10_000
-"""Audio of a call that may wait for Kafka before its peer has to: as long as a broker takes to be replaced by another. While
-nothing is read from a peer, its pings are not answered either, and peers give up over that."""
+"""How much audio of a call may wait for Kafka before reading from its peer stops: as much as comes during a failover of a
+broker. While nothing is read from a peer, its pings are not answered, and peers disconnect for that."""
 
 
 class Ledger(Protocol):
@@ -35,7 +35,7 @@ class Ledger(Protocol):
 
 
 class CallStarter:
-    """Starts calls, and keeps their lines to the log running."""
+    """Starts calls and runs their senders."""
 
     def __init__(
         self,
@@ -50,9 +50,9 @@ class CallStarter:
     ) -> None:
         """
         Args:
-            live_speed: How many times as fast as it is spoken a call may come in.
-            burst_seconds: How much audio may come at once.
-            on_broken: Told what broke the line of a call to the log.
+            live_speed: The highest lasting rate at which a call may send audio, as a multiple of real time.
+            burst_seconds: How much audio a call may send in one burst.
+            on_broken: Called with an unexpected error of a sender.
             now: Seconds of a monotonic clock.
         """
         self._registry = registry
@@ -62,18 +62,18 @@ class CallStarter:
         self._burst_seconds = burst_seconds
         self._on_broken = on_broken
         self._now = now
-        #: By the name of its key; there are no more of them than keys.
-        self._bursts: dict[str, PartyBurst] = {}
+        #: The shared bursts by name of the API key; there are at most as many as keys.
+        self._bursts: dict[str, SharedBurst] = {}
         self._senders: set[asyncio.Task[None]] = set()
         self._failing: set[asyncio.Task[None]] = set()
 
     @property
     def open_calls(self) -> int:
-        """How many calls are not all on the log yet."""
+        """The number of calls that are not completely on the log yet."""
         return len(self._senders)
 
-    def start(self, admitted: Admitted, *, door: str, resumable: bool, party: str = "") -> HostedCall:
-        """Starts a call that was admitted, or has it go on here. `party` is whose burst it shares."""
+    def start(self, admitted: Admitted, *, door: str, resumable: bool, key_name: str = "") -> HostedCall:
+        """Starts or resumes an admitted call; it shares the burst of the API key `key_name`."""
         call_id = admitted.session.started.call_id
         sender = CallSender(
             self._outlet,
@@ -87,7 +87,9 @@ class CallStarter:
             resumable=resumable,
             conversation=admitted.conversation,
             awaited_seconds=admitted.awaited_seconds,
-            pace=Pace(speed=self._live_speed, burst_seconds=self._burst_seconds, party=self._burst_of(party), now=self._now),
+            pace=Pace(
+                speed=self._live_speed, burst_seconds=self._burst_seconds, shared=self._burst_of(key_name), now=self._now
+            ),
             now=self._now,
         )
         call.start(admitted.gate, reason=admitted.reason)
@@ -99,19 +101,19 @@ class CallStarter:
         return call
 
     async def drain(self, seconds: float) -> None:
-        """Waits until Kafka has all of the calls, which were ended or left, and not for longer."""
+        """Waits until Kafka has everything of the calls, which were ended or released, but not longer than `seconds`."""
         if not self._senders:
             return
         _, unsent = await asyncio.wait(self._senders, timeout=seconds)
         for task in unsent:
             task.cancel()
         if unsent:
-            log.error("calls.unsent", calls=len(unsent), reason="Kafka did not take all of their audio in time")
+            log.error("calls.unsent", calls=len(unsent), reason="Kafka did not accept all of their audio in time")
 
-    def _burst_of(self, party: str) -> PartyBurst:
-        burst = self._bursts.get(party)
+    def _burst_of(self, key_name: str) -> SharedBurst:
+        burst = self._bursts.get(key_name)
         if burst is None:
-            burst = self._bursts[party] = PartyBurst(seconds=CALLS_AT_ONCE * self._burst_seconds, now=self._now)
+            burst = self._bursts[key_name] = SharedBurst(seconds=CALLS_AT_ONCE * self._burst_seconds, now=self._now)
         return burst
 
     def _finish(self, call: HostedCall, task: asyncio.Task[None]) -> None:
@@ -122,8 +124,8 @@ class CallStarter:
             self._on_broken(error)
 
     def _fail_start(self, call_id: str, reason: str) -> None:
-        """Fails a call whose start Kafka will never take."""
-        reason = f"the call cannot be taken: {reason}; send less of what is known of it"
+        """Fails a call whose start Kafka will never accept."""
+        reason = f"the call cannot be accepted: {reason}; send less metadata with it"
         self._registry.calls[call_id].reject(reason)
         task = asyncio.create_task(self._fail_in_ledger(call_id, reason))
         self._failing.add(task)

@@ -84,7 +84,7 @@ class WebSocketServer:
             return
         self._of_key[entered.caller.key] += 1
         try:
-            with self._drivers.open(entered, lifesigns=lambda: 0 if link is None else link.heartbeats) as driver:
+            with self._drivers.open(entered, heartbeats=lambda: 0 if link is None else link.heartbeats) as driver:
                 await WebSocketConnection(driver, receive=receive, send=send).run()
         finally:
             self._of_key[entered.caller.key] -= 1
