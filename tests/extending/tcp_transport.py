@@ -5,7 +5,7 @@ import struct
 from collections.abc import Callable
 
 from steno_ingest.calls.doors.actions import Close, SendBytes, SendText
-from steno_ingest.calls.doors.port import Entered
+from steno_ingest.calls.doors.port import AcceptedPeer
 from steno_ingest.calls.hosting.driver import CallDriver
 from steno_ingest.calls.hosting.drivers import Drivers
 
@@ -39,7 +39,7 @@ def write_frame(writer: asyncio.StreamWriter, call: int, kind: bytes, message: b
 class TcpTransport:
     """Runs a driver for each call of each connection."""
 
-    def __init__(self, drivers: Drivers, let_in: Callable[[], Entered]) -> None:
+    def __init__(self, drivers: Drivers, let_in: Callable[[], AcceptedPeer]) -> None:
         self._drivers = drivers
         self._let_in = let_in
 

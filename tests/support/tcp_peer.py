@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from extending.tcp_transport import TcpTransport, read_frame, write_frame
-from steno_ingest.calls.doors.port import Door, Entered
+from steno_ingest.calls.doors.port import AcceptedPeer, Door
 from steno_ingest.calls.hosting.drivers import Drivers
 from support.hosting import Hosting
 from support.wire import MemoryPhrases, ScriptedCaptions
@@ -42,7 +42,7 @@ async def connected(door: Callable[[], Door]) -> AsyncIterator[tuple[Hosting, Tc
     """A peer that is connected by TCP to a host; each of its calls has a door of this kind."""
     hosting = Hosting()
     drivers = Drivers(hosting.host, _NoCaptions(), _NoPhrases(), idle_seconds=60, now=lambda: hosting.seconds)
-    transport = TcpTransport(drivers, lambda: Entered(door=door(), caller=Caller("peer", "acme"), holds=lambda: True))
+    transport = TcpTransport(drivers, lambda: AcceptedPeer(door=door(), caller=Caller("peer", "acme"), holds=lambda: True))
     server = await asyncio.start_server(transport.serve, "127.0.0.1", 0)
     ticking = asyncio.create_task(drivers.run())
     peer = TcpPeer(*await asyncio.open_connection(*server.sockets[0].getsockname()[:2]))

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from steno_ingest.calls.doors.port import Door, Entered
+from steno_ingest.calls.doors.port import AcceptedPeer, Door
 from steno_ingest.calls.doors.stream import StreamDoor
 from steno_ingest.calls.hosting.driver import CallDriver
 from steno_ingest.calls.transports.websocket_connection import WebSocketConnection
@@ -111,7 +111,7 @@ class Line:
         self.captions = ScriptedCaptions()
         self.earlier_phrases = MemoryPhrases()
         self.driver = CallDriver(
-            Entered(door=door or StreamDoor(), caller=self.caller, holds=lambda: self.key_holds),
+            AcceptedPeer(door=door or StreamDoor(), caller=self.caller, holds=lambda: self.key_holds),
             self.hosting.host,
             self.captions,
             self.earlier_phrases,

@@ -84,10 +84,10 @@ def audiohook_request(chance: Random) -> Upgrade:
 def check_audiohook(upgrade: Upgrade) -> None:
     """Only a request as it was signed comes in."""
     secrets = audiohook_signature.ClientSecrets(_file("audiohook", f"{API_KEY} {SECRET}\n"))
-    gatekeeper = audiohook_signature.Gatekeeper(secrets, clock=lambda: NOW)
-    gatekeeper.check(upgrade)
+    authenticator = audiohook_signature.Authenticator(secrets, clock=lambda: NOW)
+    authenticator.check(upgrade)
     with suppress(audiohook_signature.NotAuthentic):
-        gatekeeper.check(upgrade)
+        authenticator.check(upgrade)
         raise AssertionError("the nonce opened twice")
     assert (upgrade.host.lower(), upgrade.path, upgrade.query) == ("steno.example", "/v1/audiohook", ""), upgrade
     assert upgrade.headers["x-api-key"].strip() == API_KEY
@@ -111,7 +111,7 @@ def twilio_request(chance: Random) -> Upgrade:
 def check_twilio(upgrade: Upgrade) -> None:
     """Whatever is asked for, there is a decision."""
     tokens = twilio_signature.AuthTokens(_file("twilio", f"{TOKEN}\n"))
-    twilio_signature.Gatekeeper(tokens, _keys()).check(upgrade)
+    twilio_signature.Authenticator(tokens, _keys()).check(upgrade)
 
 
 @cache

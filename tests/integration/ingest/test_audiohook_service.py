@@ -225,10 +225,10 @@ async def test_what_goes_wrong_in_one_call_is_told_and_harms_no_other(
             peer.client.sequence += 1
             await peer.say(peer.client.ping())
             said = await peer.hear("disconnect")
-            assert said.parameters == {"reason": "error", "info": "seq is 4, and should be 3"}
+            assert said.parameters == {"reason": "error", "info": "seq is 4, but should be 3"}
             await peer.hear("closed")
             end = await _end(kafka, topic_prefix, peer)
-            assert (end.complete, end.reason, end.error) == (False, "protocol_error", "seq is 4, and should be 3")
+            assert (end.complete, end.reason, end.error) == (False, "protocol_error", "seq is 4, but should be 3")
         async with audiohook_peer(url) as peer:
             await peer.open()
             await peer.socket.send_bytes(b"\xff" * 3)

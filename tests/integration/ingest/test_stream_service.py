@@ -298,7 +298,7 @@ async def test_each_bad_input_ends_its_own_call_and_no_other(kafka: str, topic_p
             with pytest.raises(aiohttp.WSServerHandshakeError) as error:
                 await session.ws_connect(f"{url}/v1/stream")
             assert error.value.status == 401
-        for call_id, reason in (("twice", "start` came twice"), ("half", "no whole number"), ("large", "larger than 65536")):
+        for call_id, reason in (("twice", "start` came twice"), ("half", "not a whole number"), ("large", "larger than 65536")):
             end = (await ended_log(kafka, topic_prefix, call_id))[-1]
             assert isinstance(end, CallEnded)
             assert (end.complete, end.reason) == (False, "protocol_error")

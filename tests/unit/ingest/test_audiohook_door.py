@@ -104,7 +104,7 @@ def test_no_call_without_media_that_can_be_taken() -> None:
     session = Session(offers=[{**make_offers(("external",))[0], "format": "OPUS"}])
     assert session.send(session.client.open()) == []
     assert session.types == ["disconnect", "closed"]
-    assert "no media is offered" in session.said[0].parameters["info"]
+    assert "none of the offered media" in session.said[0].parameters["info"]
 
 
 def test_languages_are_told_to_who_asks() -> None:
@@ -143,7 +143,7 @@ def test_an_unanswered_offer_is_given_up_before_the_client_does() -> None:
     assert session.types == []
     session.tick(0.2)
     assert session.types == ["disconnect", "closed"]
-    assert ended(session) == Ended(complete=False, reason="not_opened", error="the call could not be kept in time")
+    assert ended(session) == Ended(complete=False, reason="not_opened", error="the call could not be stored in time")
     session.accept()
     assert session.types == ["disconnect", "closed"]
 
@@ -153,7 +153,7 @@ def test_a_refused_call_says_why() -> None:
     session = Session()
     session.send(session.client.open())
     session.carry_out(session.door.refuse(Refusal.CALL_ID_IN_USE, now=session.now))
-    assert session.said[0].parameters == {"reason": "error", "info": "the call is not taken: call_id_in_use"}
+    assert session.said[0].parameters == {"reason": "error", "info": "the call is refused: call_id_in_use"}
     assert not any(isinstance(action, Ended) for action in session.told)
 
 
@@ -399,12 +399,12 @@ def frame_of(session: Session, data: bytes) -> list[Action]:
 
 Wrong = Callable[[Session], object]
 VIOLATIONS: dict[str, tuple[Wrong, str]] = {
-    "a seq left out": (lambda s: s.mutated(s.client.ping(), seq=9), "seq is 9, and should be 3"),
-    "a seq again": (lambda s: s.mutated(s.client.ping(), seq=2), "seq is 2, and should be 3"),
+    "a seq left out": (lambda s: s.mutated(s.client.ping(), seq=9), "seq is 9, but should be 3"),
+    "a seq again": (lambda s: s.mutated(s.client.ping(), seq=2), "seq is 2, but should be 3"),
     "a seq of nothing": (lambda s: s.mutated(s.client.ping(), seq=0), "seq is 0"),
     "a seq below nothing": (lambda s: s.mutated(s.client.ping(), seq=-1), "seq:"),
     "a seq in quotes": (lambda s: s.mutated(s.client.ping(), seq="3"), "seq:"),
-    "a serverseq we did not reach": (lambda s: s.mutated(s.client.ping(), serverseq=7), "serverseq is 7, and only 2 were sent"),
+    "a serverseq we did not reach": (lambda s: s.mutated(s.client.ping(), serverseq=7), "serverseq is 7, but only 2 were sent"),
     "another session": (lambda s: s.mutated(s.client.ping(), id=Conversation().session_id), "the id is not that"),
     "an id that is none": (lambda s: s.mutated(s.client.ping(), id="../etc"), "id:"),
     "another version": (lambda s: s.mutated(s.client.ping(), version="3"), "version:"),

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from steno_ingest.calls.doors.audiohook_signature import (
+    Authenticator,
     ClientSecrets,
-    Gatekeeper,
     NotAuthentic,
 )
 from steno_ingest.calls.doors.http_entrance import Upgrade
@@ -58,14 +58,14 @@ def keys_file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def gatekeeper(keys_file: Path) -> Gatekeeper:
-    """A gatekeeper at the moment at which the vector was signed."""
-    return Gatekeeper(ClientSecrets(keys_file), clock=lambda: CREATED)
+def authenticator(keys_file: Path) -> Authenticator:
+    """A authenticator at the moment at which the vector was signed."""
+    return Authenticator(ClientSecrets(keys_file), clock=lambda: CREATED)
 
 
-def test_the_published_vector_is_let_in(gatekeeper: Gatekeeper) -> None:
+def test_the_published_vector_is_let_in(authenticator: Authenticator) -> None:
     """The example of Genesys's documentation passes."""
-    gatekeeper.check(upgrade(VECTOR))
+    authenticator.check(upgrade(VECTOR))
 
 
 def test_the_client_signs_as_genesys_does() -> None:
@@ -74,60 +74,60 @@ def test_the_client_signs_as_genesys_does() -> None:
     assert made == {name: VECTOR[name] for name in ("signature-input", "signature")}
 
 
-def test_a_query_is_part_of_what_is_signed(gatekeeper: Gatekeeper) -> None:
+def test_a_query_is_part_of_what_is_signed(authenticator: Authenticator) -> None:
     """A request whose target has a query passes with it, and not with another one."""
     headers = signed(url=f"{URL}?tenant=7")
     with pytest.raises(NotAuthentic, match="signature is wrong"):
-        gatekeeper.check(upgrade(headers, query="tenant=8"))
-    gatekeeper.check(upgrade(headers, query="tenant=7"))
+        authenticator.check(upgrade(headers, query="tenant=8"))
+    authenticator.check(upgrade(headers, query="tenant=7"))
 
 
 @pytest.mark.parametrize("host", ["AudioHook.Example.com", "audiohook.example.com:443"])
-def test_the_authority_is_compared_as_it_is_signed(gatekeeper: Gatekeeper, host: str) -> None:
+def test_the_authority_is_compared_as_it_is_signed(authenticator: Authenticator, host: str) -> None:
     """A host in other case, or with the port that goes without saying, is the same authority."""
-    gatekeeper.check(upgrade(signed(), host=host))
+    authenticator.check(upgrade(signed(), host=host))
 
 
 def test_behind_a_proxy_the_public_url_counts(keys_file: Path) -> None:
     """Where a proxy changes host and path, the public URL is what must have been signed."""
-    gatekeeper = Gatekeeper(ClientSecrets(keys_file), clock=lambda: CREATED, public_url=URL)
-    gatekeeper.check(upgrade(VECTOR, path="/v1/audiohook", host="ingest:8080"))
+    authenticator = Authenticator(ClientSecrets(keys_file), clock=lambda: CREATED, public_url=URL)
+    authenticator.check(upgrade(VECTOR, path="/v1/audiohook", host="ingest:8080"))
     with pytest.raises(NotAuthentic, match="signature is wrong"):
-        gatekeeper.check(upgrade(signed(url="wss://ingest:8080/v1/audiohook"), path="/v1/audiohook", host="ingest:8080"))
+        authenticator.check(upgrade(signed(url="wss://ingest:8080/v1/audiohook"), path="/v1/audiohook", host="ingest:8080"))
 
 
-def test_a_nonce_opens_one_session(gatekeeper: Gatekeeper) -> None:
+def test_a_nonce_opens_one_session(authenticator: Authenticator) -> None:
     """The same request sent again is refused, and a new one is not."""
     headers = signed()
-    gatekeeper.check(upgrade(headers))
+    authenticator.check(upgrade(headers))
     with pytest.raises(NotAuthentic, match="used before"):
-        gatekeeper.check(upgrade(headers))
-    gatekeeper.check(upgrade(signed()))
+        authenticator.check(upgrade(headers))
+    authenticator.check(upgrade(signed()))
 
 
-def test_a_nonce_of_a_wrong_signature_is_not_used_up(gatekeeper: Gatekeeper) -> None:
+def test_a_nonce_of_a_wrong_signature_is_not_used_up(authenticator: Authenticator) -> None:
     """Nobody without the secret can use up the nonce of another."""
     wrong = signed(nonce=NONCE, secret=b64encode(b"guessed").decode())
     with pytest.raises(NotAuthentic, match="signature is wrong"):
-        gatekeeper.check(upgrade(wrong))
-    gatekeeper.check(upgrade(signed(nonce=NONCE)))
+        authenticator.check(upgrade(wrong))
+    authenticator.check(upgrade(signed(nonce=NONCE)))
 
 
 def test_nonces_are_forgotten_once_their_signatures_are_too_old(keys_file: Path) -> None:
     """What is kept of nonces is bounded in time, and outlasts every signature they could come with."""
     now = [float(CREATED - 3)]
-    gatekeeper = Gatekeeper(ClientSecrets(keys_file), clock=lambda: now[0])
+    authenticator = Authenticator(ClientSecrets(keys_file), clock=lambda: now[0])
     replayed = signed()
-    gatekeeper.check(upgrade(replayed))
+    authenticator.check(upgrade(replayed))
     for second in range(14):
         now[0] = CREATED - 3 + second
         with pytest.raises(NotAuthentic, match="used before"):
-            gatekeeper.check(upgrade(replayed))
+            authenticator.check(upgrade(replayed))
     now[0] = CREATED + 100
-    gatekeeper.check(upgrade(signed(now=now[0])))
+    authenticator.check(upgrade(signed(now=now[0])))
     with pytest.raises(NotAuthentic, match="older than"):
-        gatekeeper.check(upgrade(replayed))
-    assert len(gatekeeper._nonces) == 1
+        authenticator.check(upgrade(replayed))
+    assert len(authenticator._nonces) == 1
 
 
 Change = Callable[[dict[str, str]], dict[str, str]]
@@ -187,9 +187,9 @@ MUTATIONS: dict[str, tuple[Change, str]] = {
     "the key not covered": (replaced("signature-input", ' "x-api-key"', ""), "does not cover x-api-key"),
     "a component twice": (replaced("signature-input", '("@request', '("@authority" "@request'), "covered twice"),
     "a component with parameters": (replaced("signature-input", '"x-api-key"', '"x-api-key";sf'), "has parameters"),
-    "a component that is no string": (replaced("signature-input", '"x-api-key"', '"x-api-key" 7'), "is no string"),
-    "a header that is not there": (replaced("signature-input", '"x-api-key"', '"x-api-key" "date"'), "not there or not known"),
-    "a part we do not know": (replaced("signature-input", '"x-api-key"', '"x-api-key" "@method"'), "not there or not known"),
+    "a component that is no string": (replaced("signature-input", '"x-api-key"', '"x-api-key" 7'), "is not a string"),
+    "a header that is not there": (replaced("signature-input", '"x-api-key"', '"x-api-key" "date"'), "missing or unknown"),
+    "a part we do not know": (replaced("signature-input", '"x-api-key"', '"x-api-key" "@method"'), "missing or unknown"),
     "the order changed": (
         replaced("signature-input", '"@request-target" "@authority"', '"@authority" "@request-target"'),
         "signature is wrong",
@@ -206,47 +206,47 @@ MUTATIONS: dict[str, tuple[Change, str]] = {
 
 
 @pytest.mark.parametrize(("change", "reason"), MUTATIONS.values(), ids=MUTATIONS.keys())
-def test_a_request_that_is_wrong_in_one_way_is_refused(gatekeeper: Gatekeeper, change: Change, reason: str) -> None:
+def test_a_request_that_is_wrong_in_one_way_is_refused(authenticator: Authenticator, change: Change, reason: str) -> None:
     """Whatever is changed in the published vector, it is refused, for that reason; unchanged it then still passes."""
     with pytest.raises(NotAuthentic, match=reason):
-        gatekeeper.check(upgrade(change(VECTOR)))
-    gatekeeper.check(upgrade(VECTOR))
+        authenticator.check(upgrade(change(VECTOR)))
+    authenticator.check(upgrade(VECTOR))
 
 
-def test_another_spelling_of_the_same_input_is_signed_as_we_spell_it(gatekeeper: Gatekeeper) -> None:
+def test_another_spelling_of_the_same_input_is_signed_as_we_spell_it(authenticator: Authenticator) -> None:
     """The signature is computed over the parsed input: padding in the header changes nothing."""
     padded = VECTOR["signature-input"].replace('("@request-target" ', '(  "@request-target"   ').replace(";nonce", "; nonce")
-    gatekeeper.check(upgrade(VECTOR | {"signature-input": padded}))
+    authenticator.check(upgrade(VECTOR | {"signature-input": padded}))
 
 
 @pytest.mark.parametrize("age", [-3, 0, 10])
 def test_clocks_may_differ_a_little(keys_file: Path, age: int) -> None:
     """A signature is good from 3 s before it was made to 10 s after."""
-    Gatekeeper(ClientSecrets(keys_file), clock=lambda: CREATED + age).check(upgrade(signed()))
+    Authenticator(ClientSecrets(keys_file), clock=lambda: CREATED + age).check(upgrade(signed()))
 
 
-def test_an_unsigned_request_needs_a_key_without_a_secret(gatekeeper: Gatekeeper) -> None:
+def test_an_unsigned_request_needs_a_key_without_a_secret(authenticator: Authenticator) -> None:
     """Only a key that has no secret lets unsigned requests in, and it lets no signed ones in."""
-    gatekeeper.check(upgrade(IDS | {"x-api-key": "unsigned-key"}))
+    authenticator.check(upgrade(IDS | {"x-api-key": "unsigned-key"}))
     headers = IDS | {"x-api-key": "unsigned-key"}
-    with pytest.raises(NotAuthentic, match="signature is wrong, or its key unknown"):
-        gatekeeper.check(upgrade(headers | sign(URL, headers, secret=b"", now=CREATED)))
+    with pytest.raises(NotAuthentic, match="signature is wrong, or its key is unknown"):
+        authenticator.check(upgrade(headers | sign(URL, headers, secret=b"", now=CREATED)))
 
 
-def test_an_unknown_key_is_refused_signed_and_unsigned(gatekeeper: Gatekeeper) -> None:
+def test_an_unknown_key_is_refused_signed_and_unsigned(authenticator: Authenticator) -> None:
     """A key that is not in the file opens nothing, and the reason does not say which it was."""
     headers = IDS | {"x-api-key": "stranger"}
     with pytest.raises(NotAuthentic, match="its key is unknown or has a secret"):
-        gatekeeper.check(upgrade(headers))
-    with pytest.raises(NotAuthentic, match="signature is wrong, or its key unknown"):
-        gatekeeper.check(upgrade(headers | sign(URL, headers, secret=b"guessed", now=CREATED)))
+        authenticator.check(upgrade(headers))
+    with pytest.raises(NotAuthentic, match="signature is wrong, or its key is unknown"):
+        authenticator.check(upgrade(headers | sign(URL, headers, secret=b"guessed", now=CREATED)))
 
 
 def test_without_a_key_file_nobody_is_let_in(tmp_path: Path) -> None:
     """No file set, or none there: no request passes."""
     for secrets in (ClientSecrets(None), ClientSecrets(tmp_path / "none")):
         with pytest.raises(NotAuthentic):
-            Gatekeeper(secrets, clock=lambda: CREATED).check(upgrade(VECTOR))
+            Authenticator(secrets, clock=lambda: CREATED).check(upgrade(VECTOR))
 
 
 def test_the_key_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
@@ -307,6 +307,6 @@ def test_a_key_file_that_is_no_text_is_an_error(tmp_path: Path) -> None:
 def test_no_header_makes_anything_but_a_refusal(field: str, signature: str) -> None:
     """Whatever stands in the two headers, the answer is a refusal, never a failure of ours."""
     with pytest.raises(NotAuthentic):
-        Gatekeeper(ClientSecrets(None), clock=lambda: CREATED).check(
+        Authenticator(ClientSecrets(None), clock=lambda: CREATED).check(
             upgrade(HEADERS | {"signature-input": field, "signature": signature})
         )

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from steno_ingest.calls.doors.http_entrance import Upgrade, UpgradeRefused
-from steno_ingest.calls.doors.port import Entered
+from steno_ingest.calls.doors.port import AcceptedPeer
 from steno_ingest.calls.hosting.drivers import Drivers
 from steno_ingest.calls.transports.websocket_server import WebSocketServer
 from structlog.testing import capture_logs
@@ -36,11 +36,11 @@ class _Door:
         raise _StopHere
 
 
-def _let_in(_: Upgrade, caller: Caller = PEER) -> Entered:
-    return Entered(door=_Door(), caller=caller, holds=lambda: True)
+def _let_in(_: Upgrade, caller: Caller = PEER) -> AcceptedPeer:
+    return AcceptedPeer(door=_Door(), caller=caller, holds=lambda: True)
 
 
-def _refuse(_: Upgrade) -> Entered:
+def _refuse(_: Upgrade) -> AcceptedPeer:
     raise UpgradeRefused(401, "no key")
 
 
@@ -125,7 +125,7 @@ async def test_keys_of_one_name_do_not_count_for_each_other(name: str) -> None:
 async def test_refusals_are_logged_as_often_as_keys_may_be_wrong() -> None:
     """A stranger fills no log: so many lines a minute, of a bounded length."""
 
-    def refuse(_: Upgrade) -> Entered:
+    def refuse(_: Upgrade) -> AcceptedPeer:
         details = {"reason": "signature", "url": "wss://" + "a" * 90_000}
         raise UpgradeRefused(401, "not signed right", event="twilio.refused", details=details)
 

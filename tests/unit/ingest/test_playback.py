@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from steno_ingest.calls.doors.actions import SendBytes, SendText
 from steno_ingest.calls.doors.audio_format import AudioFormat
-from steno_ingest.calls.doors.port import Door, Entered
+from steno_ingest.calls.doors.port import AcceptedPeer, Door
 from steno_ingest.calls.doors.stream import StreamDoor
 from steno_ingest.calls.hosting.driver import CallDriver
 from steno_ingest.calls.hosting.playback import CannotPlay, Playback
@@ -76,7 +76,7 @@ async def driving(door: Door) -> AsyncIterator[tuple[Hosting, CallDriver]]:
     """A driver whose transport is the test itself."""
     hosting, over = Hosting(), asyncio.Event()
     driver = CallDriver(
-        Entered(door=door, caller=Caller("peer", "acme"), holds=lambda: True),
+        AcceptedPeer(door=door, caller=Caller("peer", "acme"), holds=lambda: True),
         hosting.host,
         ScriptedCaptions(),
         MemoryPhrases(),

@@ -181,7 +181,7 @@ def test_a_call_that_is_not_accepted_does_not_pile_up() -> None:
     talk.hear(*client.connected())
     for _ in range(2_000):
         talk.hear(*client.media(b"\1\2" * 160))
-    assert talk.actions[-1] == Close(why=CloseReason.TRY_AGAIN, detail="the call cannot be taken now; try again")
+    assert talk.actions[-1] == Close(why=CloseReason.TRY_AGAIN, detail="the call cannot be accepted now; try again")
     assert talk.hear(*client.media(b"\1\2" * 160)) == []
     held = list(talk.door.accept(at=START, now=1))
     assert held[-1] == Ended(complete=False, reason="not_accepted", error="the call was not accepted in time")
@@ -483,4 +483,4 @@ def test_more_than_is_kept_of_a_call_is_refused_by_name(properties: dict[str, st
     assert [type(action) for action in talk.actions] == [Close]
     (close,) = talk.actions
     assert isinstance(close, Close)
-    assert (close.why, close.detail[:41]) == (CloseReason.REFUSED, "the parameters of the stream are too many")
+    assert (close.why, close.detail[:43]) == (CloseReason.REFUSED, "the parameters of the stream are too large:")

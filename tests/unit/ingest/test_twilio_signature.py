@@ -7,8 +7,8 @@ import pytest
 from steno_ingest.calls.doors.http_entrance import Upgrade, UpgradeRefused
 from steno_ingest.calls.doors.twilio import TwilioDoor
 from steno_ingest.calls.doors.twilio_signature import (
+    Authenticator,
     AuthTokens,
-    Gatekeeper,
     door_factory,
     signature_of,
 )
@@ -26,8 +26,8 @@ def written(path: Path, *lines: str) -> Path:
     return path
 
 
-def gatekeeper(folder: Path, *tokens: str, public_url: str = "", keys: ApiKeys | None = None) -> Gatekeeper:
-    return Gatekeeper(AuthTokens(written(folder / "tokens", *tokens)), keys or ApiKeys(None), public_url=public_url)
+def authenticator(folder: Path, *tokens: str, public_url: str = "", keys: ApiKeys | None = None) -> Authenticator:
+    return Authenticator(AuthTokens(written(folder / "tokens", *tokens)), keys or ApiKeys(None), public_url=public_url)
 
 
 def upgrade(*, host: str = "calls.example.com", path: str = "/v1/twilio", query: str = "", **headers: str) -> Upgrade:
@@ -39,7 +39,7 @@ def upgrade(*, host: str = "calls.example.com", path: str = "/v1/twilio", query:
 def test_what_twilio_signs_is_let_in(tmp_path: Path, signed: str) -> None:
     """The signature Twilio's library makes opens the door, however its URL spells the port and the slash at the end."""
     signature = RequestValidator(TOKEN).compute_signature(signed, {})
-    gatekeeper(tmp_path, TOKEN).check(upgrade(x_twilio_signature=signature))
+    authenticator(tmp_path, TOKEN).check(upgrade(x_twilio_signature=signature))
 
 
 @pytest.mark.parametrize("url", [URL, "wss://calls.example.com:8443/v1/twilio", "ws://127.0.0.1:4711/v1/twilio"])
@@ -50,7 +50,7 @@ def test_twilio_takes_our_signature(url: str) -> None:
 
 def test_sha256_is_taken_where_the_request_says_so(tmp_path: Path) -> None:
     """A shared key signs with SHA-256; the header that says so counts."""
-    door = gatekeeper(tmp_path, TOKEN)
+    door = authenticator(tmp_path, TOKEN)
     signature = RequestValidator(TOKEN).compute_signature(URL, {}, "HMAC_SHA256")
     told = {"x_twilio_webhooks_signature_settings": "key=webhooks_sharedkey_1,algorithm=HMAC_SHA256"}
     door.check(upgrade(x_twilio_signature=signature, **told))
@@ -74,17 +74,17 @@ def test_sha256_is_taken_where_the_request_says_so(tmp_path: Path) -> None:
 def test_everything_else_is_refused(tmp_path: Path, wrong: dict[str, str]) -> None:
     """Another token, another URL, no signature and no key: 401."""
     with pytest.raises(UpgradeRefused) as refused:
-        door_factory(gatekeeper(tmp_path, TOKEN))(upgrade(**wrong))
+        door_factory(authenticator(tmp_path, TOKEN))(upgrade(**wrong))
     assert refused.value.status == 401
 
 
 def test_a_refusal_says_which_url_was_not_signed(tmp_path: Path) -> None:
     """For the server to log, in one spelling and without the query, where a key may stand."""
     with pytest.raises(UpgradeRefused) as refused:
-        gatekeeper(tmp_path, TOKEN).check(upgrade(query="api_key=hidden", x_twilio_signature="wrong"))
+        authenticator(tmp_path, TOKEN).check(upgrade(query="api_key=hidden", x_twilio_signature="wrong"))
     assert (refused.value.event, refused.value.details["url"]) == ("twilio.refused", URL)
     with pytest.raises(UpgradeRefused) as refused:
-        gatekeeper(tmp_path, TOKEN).check(upgrade(query="api_key=hidden"))
+        authenticator(tmp_path, TOKEN).check(upgrade(query="api_key=hidden"))
     assert (refused.value.event, refused.value.details["reason"]) == ("twilio.refused", "api_key")
     assert "hidden" not in str(refused.value.details)
 
@@ -94,7 +94,7 @@ def test_a_wrong_signature_is_not_saved_by_a_key(tmp_path: Path) -> None:
     key = make_key()
     keys = ApiKeys(written(tmp_path / "keys", key_line("them", key)))
     with pytest.raises(UpgradeRefused):
-        gatekeeper(tmp_path, TOKEN, keys=keys).check(upgrade(x_twilio_signature="wrong", x_api_key=key))
+        authenticator(tmp_path, TOKEN, keys=keys).check(upgrade(x_twilio_signature="wrong", x_api_key=key))
 
 
 @pytest.mark.parametrize("way", ["bearer", "header", "query"])
@@ -107,12 +107,12 @@ def test_a_platform_that_does_not_sign_brings_a_key(tmp_path: Path, way: str) ->
         "header": upgrade(x_api_key=key),
         "query": upgrade(query=f"api_key={key}"),
     }[way]
-    assert isinstance(door_factory(gatekeeper(tmp_path, keys=keys))(request).door, TwilioDoor)
+    assert isinstance(door_factory(authenticator(tmp_path, keys=keys))(request).door, TwilioDoor)
 
 
 def test_behind_a_proxy_the_public_url_counts(tmp_path: Path) -> None:
     """The platform signs the URL it was given, not the one the proxy makes of it."""
-    door = gatekeeper(tmp_path, TOKEN, public_url=URL)
+    door = authenticator(tmp_path, TOKEN, public_url=URL)
     request = {"host": "10.0.0.7:8080", "path": "/inner"}
     door.check(upgrade(**request, x_twilio_signature=signature_of(TOKEN, URL)))
     with pytest.raises(UpgradeRefused):
@@ -122,7 +122,7 @@ def test_behind_a_proxy_the_public_url_counts(tmp_path: Path) -> None:
 def test_two_tokens_are_good_while_one_replaces_the_other(tmp_path: Path) -> None:
     """The file is read again when it changes: a new token is good at once, an old one until it is taken out."""
     path = written(tmp_path / "tokens", "old", "new")
-    door = Gatekeeper(AuthTokens(path), ApiKeys(None))
+    door = Authenticator(AuthTokens(path), ApiKeys(None))
     for token in ("old", "new"):
         door.check(upgrade(x_twilio_signature=signature_of(token, URL)))
     written(path, "new")
@@ -136,7 +136,7 @@ def test_two_tokens_are_good_while_one_replaces_the_other(tmp_path: Path) -> Non
 def test_a_host_that_is_none_is_refused_like_any_other(tmp_path: Path, host: str) -> None:
     """Whatever the Host header says, the answer is 401."""
     with pytest.raises(UpgradeRefused):
-        gatekeeper(tmp_path, TOKEN).check(upgrade(host=host, x_twilio_signature="x"))
+        authenticator(tmp_path, TOKEN).check(upgrade(host=host, x_twilio_signature="x"))
 
 
 def test_a_token_file_that_cannot_be_read_stops_the_start(tmp_path: Path) -> None:

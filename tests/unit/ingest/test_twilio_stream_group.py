@@ -31,9 +31,9 @@ FRAME = 160
 class Stream:
     """One stream at a door, its call accepted as soon as it is offered."""
 
-    def __init__(self, groups: StreamGroups, track: str, *, call: str = "CA1", party: str = "p", **start: Any) -> None:
+    def __init__(self, groups: StreamGroups, track: str, *, call: str = "CA1", owner: str = "p", **start: Any) -> None:
         self.track, self.sid, self.chunk = track, f"MZ-{track}", 0
-        self.door = TwilioDoor(rejoin_seconds=10, groups=groups, party=party)
+        self.door = TwilioDoor(rejoin_seconds=10, groups=groups, owner=owner)
         self.actions: list[Action] = []
         self._start = {"callSid": call, "tracks": [track], "mediaFormat": {"encoding": "audio/x-mulaw"}} | start
 
@@ -139,8 +139,8 @@ def test_a_stream_alone_is_offered_after_half_a_second() -> None:
 
 @pytest.mark.parametrize(
     "other",
-    [{"track": "inbound"}, {"call": "CA2"}, {"party": "q"}, {"mediaFormat": {"encoding": "audio/x-alaw"}}],
-    ids=["track", "call", "party", "format"],
+    [{"track": "inbound"}, {"call": "CA2"}, {"owner": "q"}, {"mediaFormat": {"encoding": "audio/x-alaw"}}],
+    ids=["track", "call", "owner", "format"],
 )
 def test_what_is_no_sibling_does_not_join(other: dict[str, Any]) -> None:
     """Of another call or key, in another format, or of the same track."""

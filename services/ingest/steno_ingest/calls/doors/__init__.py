@@ -1,4 +1,4 @@
-"""The protocols that live calls come in by, each a state machine without a transport (`steno_ingest.calls.doors.port`).
+"""The protocols of live calls, each a state machine that is independent of the transport (`steno_ingest.calls.doors.port`).
 
-Pure, but for those modules that say why they are not.
+The modules are pure, except those that say why they are not.
 """

@@ -1,4 +1,4 @@
-"""The actions of a door: what it has done for its peer, and what its peer told of the call. Pure values."""
+"""The actions of a door: messages to its peer, and events of its call. Pure values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,28 +10,28 @@ from steno_ingest.calls.doors.audio_format import AudioFormat
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResumePoint:
-    """Where a peer that lost its connection goes on: what it was told is safe."""
+    """The point from which a peer resumes its call after a lost connection: the last acknowledged one."""
 
-    #: The chunk it sends next.
+    #: The number of the next chunk.
     sequence: int
-    #: The sample of one channel it sends next.
+    #: The next sample of one channel.
     position: int
 
 
 class CloseReason(StrEnum):
-    """Why a connection is closed, as far as its peer can make use of it."""
+    """Why a connection is closed, as far as it matters to the peer."""
 
-    #: All is done.
+    #: Everything is done.
     DONE = "done"
-    #: The service, or this call of it, goes away.
+    #: The service stops, or ends this call.
     GOING_AWAY = "going_away"
-    #: The peer did not answer as its protocol asks.
+    #: The peer violated its protocol.
     PROTOCOL_ERROR = "protocol_error"
-    #: The peer may not do this; it would be refused again.
+    #: The request was refused, and would be refused again.
     REFUSED = "refused"
-    #: The service restarts: the peer may connect again at once.
+    #: The service restarts; the peer may reconnect immediately.
     RESTARTING = "restarting"
-    #: What was refused may be taken a little later.
+    #: The request was refused, but may be accepted later.
     TRY_AGAIN = "try_again"
 
 
@@ -40,7 +40,7 @@ class SendText:
     """A text message for the peer."""
 
     text: str
-    #: By which connection, where the call has several; empty: by its main one.
+    #: The connection, if the call has several; empty: its main one.
     connection: str = ""
 
 
@@ -49,13 +49,13 @@ class SendBytes:
     """A binary message for the peer."""
 
     data: bytes = field(repr=False)
-    #: By which connection, where the call has several; empty: by its main one.
+    #: The connection, if the call has several; empty: its main one.
     connection: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Close:
-    """All connections are closed; nothing is sent afterwards."""
+    """Closes all connections; nothing is sent afterwards."""
 
     why: CloseReason = CloseReason.DONE
     #: For the peer's log.
@@ -64,27 +64,28 @@ class Close:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offered:
-    """The peer asks to bring a call. The answer is `Door.accept` or `Door.refuse`; audio before that is an error."""
+    """The peer offers a call. The answer is `Door.accept` or `Door.refuse`; audio before that is an error."""
 
     call_id: str
     format: AudioFormat
     channels: tuple[CallChannel, ...]
     locale: str = "en-US"
     properties: Mapping[str, str] = field(default_factory=dict)
-    #: The call begins paused.
+    #: Whether the call begins paused.
     paused: bool = False
-    #: The call was begun on another connection, and goes on here.
+    #: The point from which a call of another connection is resumed; None for a new call.
     resume: ResumePoint | None = None
-    #: How many phrases its peer has of it; those that follow are told.
+    #: How many phrases of the call its peer has; later ones are sent.
     phrases: int = 0
-    #: For protocols whose peers come again without saying so: what they call the conversation. The call of it by the same key
-    #: that was left (`Left`, or its connection lost) goes on; the time in between is missing of it. Empty: only the id tells.
+    #: For protocols that cannot resume calls: the id of the conversation. A new session continues the call of the same
+    #: conversation and key, if its last session ended (`Left`, or a lost connection); audio in between is missing. Empty: a
+    #: call is identified by its id only.
     conversation: str = ""
-    #: The id that a call of a conversation gets where another has `call_id`.
+    #: The id that the call of a conversation gets if another call has `call_id`.
     fallback_call_id: str = ""
-    #: How long the frames of the peer are, in milliseconds; 0 where its protocol does not say.
+    #: Length of the peer's frames in milliseconds; 0 if its protocol does not define it.
     frame_ms: int = 0
-    #: How long the peer of a conversation is awaited; None: as long as others are.
+    #: How long a new session of the conversation is awaited; None: as long as other peers.
     awaited_seconds: float | None = None
 
 
@@ -97,7 +98,7 @@ class Audio:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
-    """So many samples of one channel are missing before the next audio."""
+    """A number of samples of one channel is missing before the next audio."""
 
     length: int
     reason: GapReason
@@ -105,19 +106,19 @@ class Gap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paused:
-    """The peer pauses: no audio is to be kept."""
+    """The peer pauses, so that no audio may be stored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resumed:
-    """The peer goes on after a pause; `skipped` samples of one channel went by that it did not send."""
+    """The peer resumes after a pause; it did not send `skipped` samples of one channel."""
 
     skipped: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Played:
-    """The peer has played all that it was sent before a mark (`Player.mark`)."""
+    """The peer has played everything that was sent before a mark (`Player.mark`)."""
 
     mark: str
 
@@ -132,18 +133,18 @@ class Dtmf:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Updated:
-    """The peer tells more of the call."""
+    """The peer adds properties, a locale or roles to the call."""
 
     properties: Mapping[str, str] = field(default_factory=dict)
-    #: Empty: as before.
+    #: Empty: unchanged.
     locale: str = ""
-    #: Roles and participants, where they are told anew.
+    #: The channels with new roles or participants.
     channels: tuple[CallChannel, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """The call is over. `error` says what the peer did wrong, where it did."""
+    """The call has ended. `error` describes a fault of the peer, if there was one."""
 
     complete: bool
     #: hangup, torn, protocol_error, peer_error, ...
@@ -153,26 +154,26 @@ class Ended:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Follows:
-    """Another connection brings the call; this one adds to it there, and offers none unless the other is gone."""
+    """This connection adds a track to the call of another connection, and offers no call of its own unless that one ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unusable:
-    """A message of the peer, or something in it, could not be used; the call goes on without it. It is counted and told."""
+    """A message of the peer, or a value in it, could not be used and was ignored; it is counted and logged."""
 
-    #: What was wrong, one of a few words.
+    #: The kind of fault, from a small set.
     reason: str
-    #: For whoever set up the peer.
+    #: Explanation for the person who set up the peer.
     detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Left:
-    """The peer is done here, and its call is over so, unless it comes again."""
+    """The peer's session has ended, and its call ends in this way unless the peer returns."""
 
     reason: str
     error: str = ""
-    #: It ended what it brought as it should: nothing of that is missing.
+    #: Whether the session ended properly, so that no audio of it is missing.
     complete: bool = False
 
 

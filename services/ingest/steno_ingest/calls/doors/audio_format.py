@@ -1,4 +1,4 @@
-"""The format of a call's audio: how a sample is coded, and how many there are in a second. Pure."""
+"""The audio format of a call: codec and sample rate. Pure."""
 
 from dataclasses import dataclass
 
@@ -7,14 +7,14 @@ from steno.events.records import AudioCodec
 
 @dataclass(frozen=True, slots=True)
 class AudioFormat:
-    """How one channel is coded. The width of a sample is asked of it, so that nobody assumes a byte a sample."""
+    """Codec and sample rate of one channel. It also has the size of a sample, which is not always one byte."""
 
     codec: AudioCodec
     sample_rate: int
 
     @property
     def sample_bytes(self) -> int:
-        """Bytes of one sample."""
+        """The size of a sample in bytes."""
         return self.codec.sample_bytes
 
     @property
@@ -23,13 +23,13 @@ class AudioFormat:
         return self.codec.silence
 
     def frame_bytes(self, channels: int) -> int:
-        """Bytes of one sample of each channel."""
+        """The size of one sample of each channel in bytes."""
         return self.sample_bytes * channels
 
     def samples_in(self, milliseconds: float) -> int:
-        """Samples in so much time."""
+        """The number of samples in a time."""
         return int(milliseconds * self.sample_rate // 1000)
 
     def seconds_of(self, audio: bytes, *, channels: int = 1) -> float:
-        """How long so much audio lasts."""
+        """The duration of audio."""
         return len(audio) / (self.frame_bytes(channels) * self.sample_rate)

@@ -1,4 +1,4 @@
-"""The door of Genesys AudioHook v2: the server's side of one session. Pure.
+"""The door of Genesys AudioHook v2: the server side of one session. Pure.
 
 ```
 connected ──open──▶ opening ──accepted──▶ open ──close──▶ closing ──captions sent──▶ closed ──▶ gone
@@ -7,9 +7,9 @@ connected ──open──▶ opening ──accepted──▶ open ──close�
     └──────────── open of a probe ───────┘  └─ anything wrong ─▶ leaving ──close───────┘
 ```
 
-The client opens and closes. We ask it to close by `disconnect`, and answer its `close` with `closed`; the session is over then,
-whoever closes the connection. A session that is lost, or closed for an error, leaves its call to another session: Genesys opens
-one where `opened` came late.
+The client opens and closes a session. The server asks it to close by `disconnect`, and answers its `close` with `closed`; then
+the session is over. If a session is lost, or closed for an error, another session may continue its call: Genesys opens one if
+`opened` came late.
 
 Source: Genesys's reference implementation, github.com/purecloudlabs/audiohook-reference-implementation.
 """
@@ -31,51 +31,51 @@ from steno_ingest.calls.doors.port import KEY_REVOKED, Refusal
 # The client gives up after 5 s without `opened`, and after 10 s without `closed`.
 _OPENED_SECONDS = 4.5
 _FLUSH_SECONDS = 8.0
-# It pings a second after `opened` and wants the answer as our second message; but nobody is waited for for ever.
+# It pings one second after `opened` and expects the pong as our second message; we wait this long for its ping.
 _GREETING_SECONDS = 3.0
-# How long a peer takes to close after an error, or after `closed`.
+# How long a peer may take to close after an error, or after `closed`.
 _LEAVE_SECONDS = 5.0
-# What a client sends at a time (Genesys' reference client).
+# The length of a client's frames (Genesys' reference client).
 _FRAME_MS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioHookOptions:
-    """How sessions are held."""
+    """The options of sessions."""
 
-    #: Messages that a client takes of us: a second, and at once.
+    #: How many messages a client accepts per second, and in one burst.
     messages_per_second: float = 5
     message_burst: float = 25
-    #: Whether the client is told what is understood.
+    #: Whether captions are sent.
     events: bool = True
-    #: Whether it is told what is not final yet.
+    #: Whether interim captions are sent.
     interim: bool = True
-    #: The answer to a client that asks which languages there are.
+    #: The supported languages, for a client that asks for them.
     languages: tuple[str, ...] = ("en-US",)
 
 
 class State(Enum):
-    """Where a session stands."""
+    """The states of a session."""
 
     CONNECTED = auto()
     OPENING = auto()
     OPEN = auto()
     CLOSING = auto()
     CLOSED = auto()
-    #: We told the client to close; its call is over.
+    #: The client was asked to close; its call is over.
     LEAVING = auto()
     GONE = auto()
 
 
 class AudioHookDoor:
-    """One session. Its call's id is the id of the conversation, unless another call has that."""
+    """One session. The id of its call is that of the conversation, unless another call has that id."""
 
     name = "audiohook"
-    resumable = False  # Genesys does not say where in the call it goes on
+    resumable = False  # a Genesys session does not report the position from which it continues a call
     player = None
 
     def __init__(self, *, session_id: str, organization_id: str, options: AudioHookOptions) -> None:
-        """The ids are those of the request's headers."""
+        """The ids are from the headers of the request."""
         self._session_id = session_id
         self._organization_id = organization_id
         self._options = options
@@ -88,9 +88,9 @@ class AudioHookDoor:
         self._actions: list[Action] = []
         self._state = State.CONNECTED
         self._now = 0.0
-        # When the state is left if nothing happens.
+        # When the state ends if nothing happens.
         self._deadline: float | None = None
-        # Until when nothing is said that was not asked for.
+        # Until when only answers are sent.
         self._quiet_until = 0.0
         self._stream: MediaStream | None = None
         self._opened: dict[str, Any] = {}
@@ -98,15 +98,15 @@ class AudioHookDoor:
         self._start_paused = False
         self._transcribed = False
         self._closed_by = 0
-        self._left_because = ""
-        self._complaint = ""
-        self._anywhere: Mapping[str, Callable[[ClientMessage, Any], None]] = {
+        self._leave_reason = ""
+        self._client_error = ""
+        self._handlers: Mapping[str, Callable[[ClientMessage, Any], None]] = {
             "open": self._on_open,
             "ping": self._on_ping,
             "error": self._on_error,
             "close": self._on_close,
         }
-        self._when_open: Mapping[str, Callable[[ClientMessage, Any, MediaStream], Sequence[Action]]] = {
+        self._open_handlers: Mapping[str, Callable[[ClientMessage, Any, MediaStream], Sequence[Action]]] = {
             "ping": lambda message, _, stream: stream.note_position(message.position),
             "paused": lambda message, _, stream: stream.pause(message.position),
             "resumed": lambda message, _, stream: stream.resume(message.position),
@@ -116,7 +116,7 @@ class AudioHookDoor:
         }
 
     def receive_text(self, text: str, *, now: float) -> list[Action]:
-        """A message of the client."""
+        """Handles a message of the client."""
         self._now = now
         if self._state not in (State.CLOSED, State.GONE):
             try:
@@ -126,7 +126,7 @@ class AudioHookDoor:
         return self._collect()
 
     def receive_bytes(self, data: bytes, *, now: float) -> list[Action]:
-        """Audio."""
+        """Handles audio of the client."""
         self._now = now
         try:
             if self._state in (State.CONNECTED, State.OPENING):
@@ -138,13 +138,13 @@ class AudioHookDoor:
         return self._collect()
 
     def lose_connection(self) -> list[Action]:
-        """The connection is gone, and the rest of the call with it, unless another session brings that."""
+        """Handles the loss of the connection; the call ends unless another session continues it."""
         self._end(complete=False, reason="torn")
         self._enter(State.GONE)
         return self._collect()
 
     def accept(self, *, at: ResumePoint, now: float, paused_by_peer: bool = False) -> list[Action]:
-        """The call is kept: the session is open."""
+        """Opens the session, since the call was accepted."""
         self._now = now
         if self._state is State.OPENING:
             self._outgoing.begin_at(at.position * 1000 // SAMPLE_RATE)
@@ -152,55 +152,55 @@ class AudioHookDoor:
         return self._collect()
 
     def refuse(self, reason: Refusal, *, now: float) -> list[Action]:
-        """The call is not taken."""
+        """Refuses the session, since the call was refused."""
         self._now = now
         if self._state is State.OPENING:
             self._call_open = False
-            self._disconnect("error", f"the call is not taken: {reason}")
+            self._disconnect("error", f"the call is refused: {reason}")
         return self._collect()
 
     def acknowledge(self, *, sequence: int, position: int) -> list[Action]:
-        """The protocol has no word for it."""
+        """Does nothing: the protocol has no message for it."""
         return []
 
     def settle(self, *, now: float) -> list[Action]:
-        """The protocol has no word for it."""
+        """Does nothing: the protocol has no message for it."""
         return []
 
     def add_caption(self, caption: Hypothesis | Phrase, *, now: float) -> list[Action]:
-        """Becomes a transcript event, as soon as there is room for it."""
+        """Sends a caption as a transcript event, when the rate limit allows it."""
         self._now = now
         self._outgoing.caption(caption)
         return self._collect()
 
     def end_captions(self, *, phrase_count: int, now: float) -> list[Action]:
-        """No caption follows: a `close` that waits for the last ones is answered."""
+        """Answers a `close` that waits for the last captions."""
         self._now = now
         self._transcribed = True
         return self._collect()
 
     def ask_pause(self) -> list[Action]:
-        """Asks the client to send no audio, also once more."""
+        """Asks the client to pause; may be repeated."""
         self._start_paused = True
         if self._state is State.OPEN:
             self._outgoing.request("pause")
         return self._collect()
 
     def ask_resume(self) -> list[Action]:
-        """Asks the client to go on, also once more."""
+        """Asks the client to resume; may be repeated."""
         self._start_paused = False
         if self._state is State.OPEN:
             self._outgoing.request("resume")
         return self._collect()
 
     def ask_to_leave(self, reason: str) -> list[Action]:
-        """Asks the client to close; until it does, the session goes on."""
+        """Asks the client to close; the session continues until it does."""
         if reason == KEY_REVOKED:
             if self._state in (State.CONNECTED, State.OPENING, State.OPEN, State.CLOSING):
                 self._end(complete=False, reason=reason)
                 self._disconnect("unauthorized", reason)
-        elif self._state is State.OPEN and not self._left_because:
-            self._left_because = reason
+        elif self._state is State.OPEN and not self._leave_reason:
+            self._leave_reason = reason
             self._send("disconnect", {"reason": "completed", "info": reason})
         elif self._state in (State.CONNECTED, State.OPENING):
             self._end(complete=False, reason=reason)
@@ -208,13 +208,13 @@ class AudioHookDoor:
         return self._collect()
 
     def reject(self, error: str, *, now: float) -> list[Action]:
-        """The client is told to close."""
+        """Asks the client to close because of an error."""
         self._now = now
         self._reject(error)
         return self._collect()
 
     def tick(self, *, now: float) -> list[Action]:
-        """Captions that are due, and answers that are late."""
+        """Sends captions that are due, and handles time limits."""
         self._now = now
         if self._deadline is not None and now >= self._deadline:
             self._on_deadline()
@@ -222,15 +222,15 @@ class AudioHookDoor:
 
     def _handle(self, message: ClientMessage) -> None:
         if self._state is State.LEAVING:
-            if message.type == "close":  # whatever its number: that may be what was wrong
+            if message.type == "close":  # its number is not checked, since a wrong number may have been the error
                 self._closed_by = message.sequence
                 self._answer_close()
             return
         self._outgoing.check(message)
-        if message.type in self._anywhere:
-            self._anywhere[message.type](message, message.parameters)
-        if self._state is State.OPEN and self._call_open and self._stream is not None and message.type in self._when_open:
-            self._actions += self._when_open[message.type](message, message.parameters, self._stream)
+        if message.type in self._handlers:
+            self._handlers[message.type](message, message.parameters)
+        if self._state is State.OPEN and self._call_open and self._stream is not None and message.type in self._open_handlers:
+            self._actions += self._open_handlers[message.type](message, message.parameters, self._stream)
 
     def _on_open(self, message: ClientMessage, wanted: messages.Open) -> None:
         if self._state is not State.CONNECTED:
@@ -272,7 +272,7 @@ class AudioHookDoor:
         return [Updated(locale=messages.locale_of(update.language))] if update.language else []
 
     def _on_error(self, _: ClientMessage, error: messages.Error) -> None:
-        self._complaint = f"{error.code}: {error.message}"
+        self._client_error = f"{error.code}: {error.message}"
         if error.code == 429:
             self._outgoing.wait((error.retryAfter or SAMPLE_RATE) / SAMPLE_RATE, now=self._now)
         elif error.refuses_events:
@@ -283,14 +283,14 @@ class AudioHookDoor:
         if self._state is State.CLOSING:
             return
         self._closed_by = message.sequence
-        asked, ends = self._left_because, close.reason == "end"
+        asked, ends = self._leave_reason, close.reason == "end"
         captioned = ends and not asked and self.captioned and self._state is State.OPEN and self._call_open
         if asked or ends:
             self._end(complete=not asked, reason=asked or "hangup")
         elif self._call_open:
             self._call_open = False
             reason = "reconnect" if close.reason == "reconnect" else "peer_error"
-            self._actions.append(Left(reason=reason, error=self._complaint if close.reason == "error" else ""))
+            self._actions.append(Left(reason=reason, error=self._client_error if close.reason == "error" else ""))
         self._outgoing.only_final()
         self._enter(State.CLOSING, _FLUSH_SECONDS)
         if not captioned:
@@ -298,7 +298,7 @@ class AudioHookDoor:
 
     def _on_deadline(self) -> None:
         if self._state is State.OPENING:
-            self._end(complete=False, reason="not_opened", error="the call could not be kept in time")
+            self._end(complete=False, reason="not_opened", error="the call could not be stored in time")
             self._disconnect("error", "the server is not ready for the call")
         elif self._state is State.CLOSING:
             self._answer_close()
@@ -320,7 +320,7 @@ class AudioHookDoor:
         self._enter(State.CLOSED, _LEAVE_SECONDS)
 
     def _reject(self, what: str) -> None:
-        """The client did not keep to the protocol."""
+        """Ends the session because the client violated the protocol."""
         if self._state in (State.CONNECTED, State.OPENING, State.OPEN):
             self._end(complete=False, reason="protocol_error", error=what)
             self._disconnect("error", what)
@@ -346,7 +346,7 @@ class AudioHookDoor:
         self._actions.append(self._outgoing.message(kind, parameters, now=self._now))
 
     def _collect(self) -> list[Action]:
-        """What there is to do; whatever happened, there may be something to say now."""
+        """Returns the collected actions, with messages that are due now."""
         if self._state is State.CLOSING or (self._state is State.OPEN and self._now >= self._quiet_until):
             self._actions += self._outgoing.due(self._now)
         if self._state is State.CLOSING and self._transcribed and self._outgoing.all_sent:

@@ -1,8 +1,8 @@
-"""Chooses which captions an AudioHook client is told next, and writes them as transcript events. Pure.
+"""Chooses the next captions for an AudioHook client, and writes them as transcript events. Pure.
 
-The client takes so many messages a second. So what is final goes first, and of what is not final only the newest of each
-channel, where there is room: the next one says it better anyway. Times are those of its session, which may be a later part of
-the call; what was said before it began is not told.
+The client accepts a limited number of messages per second. So final captions are sent first, and of interim captions only the
+newest of each channel, if there is room. Times are relative to the session, which may begin later than the call; earlier
+captions are not sent.
 """
 
 from collections import deque
@@ -11,30 +11,30 @@ from typing import Any
 from steno.events.records import Hypothesis, Phrase
 from steno_ingest.calls.doors.audiohook_messages import duration_of
 
-# Phrases that wait to be sent. It takes minutes to fill at any pace that people speak at; the topics have them all in any case.
+# The number of phrases that may wait. Filling it takes minutes of speech; the topics have all phrases in any case.
 _MOST_WAITING = 1000
 
 ANSWERS = 2
-"""Messages that are left for answers to the peer, which cannot wait."""
+"""The number of messages reserved for answers to the peer, which cannot wait."""
 
 
 class Captions:
-    """Captions on their way to the peer."""
+    """The captions that wait to be sent to the peer."""
 
     def __init__(self, *, interim: bool, reserve: float) -> None:
-        """`interim`: whether the peer is told what is not final yet. `reserve`: messages that are kept for what is final."""
+        """`interim`: whether interim captions are sent. `reserve`: the number of messages reserved for final captions."""
         self._interim = interim
         self._reserve = reserve
         self._phrases: deque[Phrase] = deque(maxlen=_MOST_WAITING)
         self._hypotheses: dict[int, Hypothesis] = {}
-        # Of each channel, where the last utterance began of which the peer has, or will have, the end.
+        # The start of the last final caption of each channel, sent or waiting.
         self._final_ms: dict[int, int] = {}
         self._wanted = True
-        #: Where in the call the session begins.
+        #: The position in the call where the session begins.
         self.begin_ms = 0
 
     def add(self, caption: Hypothesis | Phrase) -> None:
-        """Adds a caption to be sent. What is said of an utterance behind its phrase, or once more, is left out."""
+        """Adds a caption. Captions of an utterance whose phrase was already added are ignored."""
         if not self._wanted or caption.start_ms <= self._final_ms.get(caption.channel, self.begin_ms - 1):
             return
         if isinstance(caption, Phrase):
@@ -45,7 +45,7 @@ class Captions:
             self._hypotheses[caption.channel] = caption
 
     def next(self, room: float) -> Hypothesis | Phrase | None:
-        """The caption to send now, where there is room for so many messages."""
+        """Returns the caption to send now, if any; `room` is the number of messages that may be sent."""
         room -= 1 + ANSWERS
         if self._phrases:
             return self._phrases.popleft() if room >= 0 else None
@@ -54,25 +54,27 @@ class Captions:
         return None
 
     def drop_hypotheses(self) -> None:
-        """From now on only what is final is of interest."""
+        """Drops interim captions from now on."""
         self._interim = False
         self._hypotheses.clear()
 
     def drop_all(self) -> None:
-        """From now on nothing is of interest."""
+        """Drops all captions from now on."""
         self._wanted = False
         self._phrases.clear()
         self._hypotheses.clear()
 
     @property
     def waiting(self) -> bool:
-        """Whether something final is still to be sent."""
+        """Whether a final caption waits."""
         return bool(self._phrases)
 
 
 def entity_of(caption: Hypothesis | Phrase, *, begin_ms: int = 0) -> dict[str, Any]:
-    """The transcript entity of a caption, for a session that begins there in the call. The entities of an utterance have one
-    id, and the final one is the last."""
+    """Writes the transcript entity of a caption, for a session that begins at `begin_ms` of the call.
+
+    All entities of an utterance have the same id, and the final one is the last.
+    """
     interpretation: dict[str, Any] = {"type": "display", "transcript": caption.text}
     if isinstance(caption, Phrase):
         confidence = caption.confidence
@@ -88,7 +90,7 @@ def entity_of(caption: Hypothesis | Phrase, *, begin_ms: int = 0) -> dict[str, A
             for word in caption.words
         ]
     else:
-        # As sure as there is text that two decodes agree on.
+        # The share of the text on which two decodes agree.
         confidence = min(1.0, len(caption.stable_text) / len(caption.text)) if caption.text else 0.0
     return {
         "type": "transcript",

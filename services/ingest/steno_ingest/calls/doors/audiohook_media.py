@@ -1,7 +1,7 @@
-"""Chooses the audio of an AudioHook session, and follows by the client's position where in the call it is. Pure.
+"""Chooses the audio format of an AudioHook session, and tracks the position in the call. Pure.
 
-The client's `position` is the clock: samples since the session's start, sent or not. It never tells of a span it skipped
-without moving it.
+The client's `position` is the clock of the session: the number of samples since its start, sent or not. It also increases by
+skipped audio.
 """
 
 from collections.abc import Sequence
@@ -15,18 +15,19 @@ _ROLES = {"external": Role.CUSTOMER, "internal": Role.AGENT}
 # L16 as the reference implementation reads it: least significant byte first.
 _CODECS = {"PCMU": AudioCodec.PCMU, "L16": AudioCodec.S16LE}
 
-# A position may be ahead by the audio that is on its way; further ahead, audio was lost.
+# A position may be ahead of the received audio by this much, since audio may be in transit; beyond that, audio was lost.
 _TOLERANCE = SAMPLE_RATE // 2
-# Further ahead than any call is long, a clock is wrong.
+# A position further ahead than the length of any call is an error.
 _FARTHEST = 12 * 3600 * SAMPLE_RATE
 
 
 def choose(offers: Sequence[Media]) -> Media | None:
-    """The offer to take: both channels before one, PCMU before L16, then the client's order. None where nothing is offered:
-    a session without audio.
+    """Chooses an offer: two channels before one, PCMU before L16, then the client's order.
+
+    Returns None for a session without audio, which offers nothing.
 
     Raises:
-        BadMessage: none of them can be taken.
+        BadMessage: none of the offers is supported.
     """
     possible = [
         offer
@@ -40,23 +41,23 @@ def choose(offers: Sequence[Media]) -> Media | None:
     if not possible:
         if not offers:
             return None
-        raise BadMessage(f"no media is offered that can be taken: PCMU or L16, {SAMPLE_RATE} Hz, external and internal")
+        raise BadMessage(f"none of the offered media is supported: PCMU or L16, {SAMPLE_RATE} Hz, external and internal")
     return min(possible, key=lambda offer: (-len(offer.channels), offer.format != "PCMU"))
 
 
 class MediaStream:
-    """The audio as it comes, and the call's clock."""
+    """The audio of a session, and its position."""
 
     def __init__(self, media: Media) -> None:
         self.format = AudioFormat(_CODECS[media.format], SAMPLE_RATE)
         self._names = media.channels
         self._frame_bytes = self.format.frame_bytes(len(media.channels))
         self._paused = False
-        # Samples of one channel since the session's start.
+        # Samples of one channel since the start of the session.
         self._position = 0
 
     def channels(self, external_participant: str) -> tuple[CallChannel, ...]:
-        """Who is on which channel."""
+        """Returns the channels with their roles."""
         return tuple(
             CallChannel(channel=number, role=_ROLES[name], participant=external_participant if name == "external" else "")
             for number, name in enumerate(self._names)
@@ -66,7 +67,7 @@ class MediaStream:
         """Adds the audio of a binary message.
 
         Raises:
-            BadMessage: there should be none now, or it is not a whole number of samples.
+            BadMessage: the session is paused, or it is not a whole number of samples.
         """
         if self._paused:
             raise BadMessage("audio came while the session was paused")
@@ -76,17 +77,17 @@ class MediaStream:
         return [Audio(data=data)] if data else []
 
     def note_position(self, position: int) -> list[Gap]:
-        """Handles that the client says in passing where it is. Raises `BadMessage` where that cannot be."""
+        """Handles the position in a message. Raises `BadMessage` if it is not possible."""
         if self._paused or self._ahead(position) <= _TOLERANCE:
             return []
         return self._skip(position, GapReason.LOST)
 
     def discard(self, position: int) -> list[Gap]:
-        """Handles that the client has left a span out, and is here now. Raises `BadMessage` where that cannot be."""
+        """Handles that the client has skipped audio up to a position. Raises `BadMessage` if it is not possible."""
         return [] if self._paused or not self._ahead(position) else self._skip(position, GapReason.DISCARDED)
 
     def pause(self, position: int) -> list[Gap | Paused]:
-        """Handles that the client pauses; that may come twice. Raises `BadMessage` where the position cannot be."""
+        """Handles a pause of the client, which may be repeated. Raises `BadMessage` if the position is not possible."""
         if self._paused:
             return []
         gaps = self.note_position(position)
@@ -94,7 +95,7 @@ class MediaStream:
         return [*gaps, Paused()]
 
     def resume(self, position: int) -> list[Resumed]:
-        """Handles that the client goes on, at this position. Raises `BadMessage` where that cannot be."""
+        """Handles that the client resumes at a position. Raises `BadMessage` if it is not possible."""
         if not self._paused:
             return []
         skipped = self._ahead(position)

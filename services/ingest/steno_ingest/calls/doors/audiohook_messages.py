@@ -1,8 +1,8 @@
-"""Reads and checks the messages of Genesys AudioHook v2 that its client sends. Pure.
+"""Reads and validates the client's messages of Genesys AudioHook v2. Pure.
 
 Every message is a JSON object in a text frame: version, id (of the session), type, seq, parameters; the client adds serverseq
-and position, the server clientseq. Fields that are not known here are let pass, as is a message of an unknown type: Genesys may
-add to the protocol, and a call is worth more than a closed list. What may be left out may also be null.
+and position, the server clientseq. Unknown fields and messages of unknown types are accepted, since Genesys may extend the
+protocol. Optional fields may also be null.
 """
 
 import json
@@ -21,16 +21,16 @@ SAMPLE_RATE = 8000
 LONGEST_TEXT = 65_535
 NIL_UUID = "00000000-0000-0000-0000-000000000000"
 
-# However many decimals a language writes: those behind the twelfth are less than any sample.
+# Any number of decimals is accepted; those after the twelfth are less than a sample.
 _DURATION = re.compile(r"PT(?:(\d{1,9})|(\d{0,9}\.\d{1,12})\d*)S")
 
 
 class BadMessage(Exception):
-    """What is wrong with a text frame, for the peer to read."""
+    """A text frame is not valid; the message is for the peer."""
 
 
 def samples_of(duration: object) -> int:
-    """A duration as samples of one channel, e.g. `PT1.5S` as 12000.
+    """Converts a duration to samples of one channel, e.g. `PT1.5S` to 12000.
 
     Raises:
         ValueError: not `PT<decimal>S`, the one form of ISO 8601 that the protocol uses.
@@ -42,37 +42,37 @@ def samples_of(duration: object) -> int:
 
 
 def duration_of(milliseconds: int) -> str:
-    """Milliseconds as a duration, e.g. `PT1.5S`."""
+    """Converts milliseconds to a duration, e.g. `PT1.5S`."""
     seconds, rest = divmod(milliseconds, 1000)
     return f"PT{seconds}" + (f".{rest:03}".rstrip("0") if rest else "") + "S"
 
 
 Samples = Annotated[int, BeforeValidator(samples_of)]
 Uuid = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
-# Of a conversation or participant that is none.
+# The nil UUID stands for no conversation or participant.
 UuidOrNull = Annotated[Uuid, BeforeValidator(lambda uuid: NIL_UUID if uuid is None else uuid)]
 Language = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=32)]
-# An empty one is none.
+# An empty text means no language.
 Spoken = Annotated[Language | None, BeforeValidator(lambda language: language or None)]
 Number = Annotated[StrictInt, Field(ge=0, le=2**53)]
 
 
-class _Told(BaseModel):
-    """What a client tells: what may be left out may be null."""
+class _ClientPart(BaseModel):
+    """A part of a client's message, whose optional fields may be null."""
 
     @model_validator(mode="before")
     @classmethod
-    def _without_nulls(cls, told: object) -> object:
-        if not isinstance(told, dict):
-            return told
+    def _without_nulls(cls, part: object) -> object:
+        if not isinstance(part, dict):
+            return part
         required = {name for name, field in cls.model_fields.items() if field.is_required()}
-        return {name: value for name, value in told.items() if value is not None or name in required}
+        return {name: value for name, value in part.items() if value is not None or name in required}
 
 
 class Media(BaseModel):
-    """One way in which the client can send the audio. Names of formats and channels that are not known are no error."""
+    """One audio format that the client offers. Unknown names of formats and channels are no error."""
 
-    model_config = ConfigDict(extra="allow")  # it is given back as it came
+    model_config = ConfigDict(extra="allow")  # the chosen one is returned unchanged
 
     type: str
     format: str
@@ -80,8 +80,8 @@ class Media(BaseModel):
     rate: int
 
 
-class Participant(_Told):
-    """Who is on the external side."""
+class Participant(_ClientPart):
+    """The participant on the external channel."""
 
     id: UuidOrNull
     ani: str = ""
@@ -89,8 +89,8 @@ class Participant(_Told):
     dnis: str = ""
 
 
-class Open(_Told):
-    """A session begins."""
+class Open(_ClientPart):
+    """Opens a session."""
 
     organizationId: Uuid
     conversationId: UuidOrNull
@@ -102,31 +102,31 @@ class Open(_Told):
 
     @property
     def is_probe(self) -> bool:
-        """Whether Genesys only tries the connection, as it does when an integration is saved: nobody speaks, or in no call."""
+        """Whether Genesys only tests the connection, as it does when an integration is saved: there is no call."""
         return NIL_UUID in (self.conversationId, self.participant.id)
 
 
-class Close(_Told):
-    """The session is over: no audio follows."""
+class Close(_ClientPart):
+    """Closes the session: no audio follows."""
 
     reason: str
 
 
-class Skipped(_Told):
-    """A span was not sent: of `discarded`, and of `resumed`."""
+class Skipped(_ClientPart):
+    """Reports audio that was not sent, in `discarded` and `resumed`."""
 
     start: Samples
     discarded: Samples
 
 
-class Update(_Told):
-    """The language changes, where one is named."""
+class Update(_ClientPart):
+    """Changes the language, if it names one."""
 
     language: Spoken = None
 
 
-class Error(_Told):
-    """The client complains."""
+class Error(_ClientPart):
+    """Reports an error of the client."""
 
     code: int
     message: str = ""
@@ -134,13 +134,13 @@ class Error(_Told):
 
     @property
     def refuses_events(self) -> bool:
-        """Whether the client takes no events: AudioHook Monitor has nobody to read transcripts."""
+        """Whether the client does not accept events, like AudioHook Monitor, which does not use transcripts."""
         said = self.message.lower()
         return self.code in (400, 405) and "event" in said and "not allowed" in said
 
 
-class Dtmf(_Told):
-    """A key was pressed."""
+class Dtmf(_ClientPart):
+    """Reports a key press."""
 
     digit: str
 
@@ -150,8 +150,8 @@ class Dtmf(_Told):
         return re.fullmatch("[0-9*#A-D]", self.digit) is not None
 
 
-class Nothing(_Told):
-    """Parameters that say nothing to us."""
+class Nothing(_ClientPart):
+    """Parameters that are ignored."""
 
 
 Parameters = Open | Close | Skipped | Update | Error | Dtmf | Nothing
@@ -167,7 +167,7 @@ _PARAMETERS: Mapping[str, type[Parameters]] = {
 }
 
 
-class _Envelope(_Told):
+class _Envelope(_ClientPart):
     version: Literal["2"]
     id: Uuid
     type: str
@@ -183,11 +183,11 @@ class ClientMessage:
 
     type: str
     session_id: str
-    #: Counts the client's messages from 1.
+    #: The number of the client's message, from 1.
     sequence: int
-    #: The last of our messages that the client had received.
+    #: The number of our last message that the client had received.
     server_sequence: int
-    #: Samples of one channel since the session's start, those that were not sent among them.
+    #: Samples of one channel since the start of the session, including those that were not sent.
     position: int
     parameters: Parameters
 
@@ -196,7 +196,7 @@ def parse_message(text: str) -> ClientMessage:
     """Reads a text frame.
 
     Raises:
-        BadMessage: it is no message of a client, or its parameters are not those of its type.
+        BadMessage: it is not a message of a client, or its parameters are not valid for its type.
     """
     if len(text) > LONGEST_TEXT:
         raise BadMessage(f"the message is longer than {LONGEST_TEXT} characters")
@@ -222,18 +222,18 @@ def parse_message(text: str) -> ClientMessage:
 
 
 def locale_of(language: str) -> str:
-    """A language as Steno writes it: en-us becomes en-US."""
+    """Converts a language to Steno's spelling: en-us becomes en-US."""
     language, *rest = language.split("-")
     return "-".join([language.lower(), *(part.upper() if len(part) == 2 else part for part in rest)])
 
 
 def properties_of(opened: Open, session_id: str) -> dict[str, str]:
-    """What the client tells of a call, as the call's properties; what it leaves empty is left out.
+    """Converts the client's data of a call to properties, without empty values.
 
     Raises:
-        BadMessage: it is more than is kept of a call.
+        BadMessage: they are too large.
     """
-    told = {
+    found = {
         "audiohook.session_id": session_id,
         "audiohook.conversation_id": opened.conversationId.lower(),
         "audiohook.organization_id": opened.organizationId,
@@ -242,11 +242,11 @@ def properties_of(opened: Open, session_id: str) -> dict[str, str]:
         "ani_name": opened.participant.aniName,
         "dnis": opened.participant.dnis,
     }
-    told |= {f"custom.{name}": _as_text(value) for name, value in opened.customConfig.items()}
-    said = {name: value for name, value in told.items() if value}
-    if (fault := fault_of(said)) is not None:
+    found |= {f"custom.{name}": _as_text(value) for name, value in opened.customConfig.items()}
+    properties = {name: value for name, value in found.items() if value}
+    if (fault := fault_of(properties)) is not None:
         raise BadMessage(f"customConfig and participant: {fault}; send less of it")
-    return said
+    return properties
 
 
 def _as_text(value: Any) -> str:

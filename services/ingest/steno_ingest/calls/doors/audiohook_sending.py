@@ -1,7 +1,7 @@
-"""Sends our messages of an AudioHook session: numbered, and no more than the client takes. Pure.
+"""Sends the server's messages of an AudioHook session, numbered and within the client's rate limit. Pure.
 
-The client takes so many messages a second from a server, and answers more with error 429. It wants the answer to its first ping
-as our second message, so what it did not ask for waits for that.
+The client accepts a limited number of messages per second, and answers further ones with error 429. It expects the pong to its
+first ping as our second message, so other messages wait for that.
 """
 
 import json
@@ -16,7 +16,7 @@ from steno_ingest.calls.doors.audiohook_messages import BadMessage, ClientMessag
 
 
 class TokenBucket:
-    """How many messages may be sent now: `burst` at once, `rate` a second from then on."""
+    """The rate limit of messages: a burst of `burst`, then `rate` per second."""
 
     def __init__(self, *, rate: float, burst: float) -> None:
         self._rate = rate
@@ -25,7 +25,7 @@ class TokenBucket:
         self._at: float | None = None
 
     def level(self, now: float) -> float:
-        """Messages that may be sent; below nothing where some had to go without."""
+        """Returns how many messages may be sent; negative if some were sent beyond the limit."""
         if self._at is not None and now > self._at:
             self._level = min(self._burst, self._level + (now - self._at) * self._rate)
         if self._at is None or now > self._at:
@@ -33,16 +33,16 @@ class TokenBucket:
         return self._level
 
     def spend(self, now: float) -> None:
-        """A message is sent."""
+        """Takes a token for a message."""
         self._level = self.level(now) - 1
 
     def wait(self, seconds: float, now: float) -> None:
-        """The peer wants no more for so long."""
+        """Empties the bucket until the peer accepts messages again."""
         self._level, self._at = 0, now + seconds
 
 
 class Outgoing:
-    """Our messages, numbered and limited."""
+    """The numbered messages to the peer, within the rate limit."""
 
     def __init__(self, session_id: str, *, bucket: TokenBucket, captions: Captions) -> None:
         self._session_id = session_id
@@ -55,21 +55,21 @@ class Outgoing:
         self.client_sequence = 0
 
     def check(self, message: ClientMessage) -> None:
-        """Checks the numbers of a message that came.
+        """Checks the numbers of a received message.
 
         Raises:
-            BadMessage: it is of another session, it is not the next one, or it answers what we did not say.
+            BadMessage: it belongs to another session, is not the next one, or acknowledges a message that was not sent.
         """
         if message.session_id.lower() != self._session_id.lower():
             raise BadMessage("the id is not that of the session")
         if message.sequence != self.client_sequence + 1:
-            raise BadMessage(f"seq is {message.sequence}, and should be {self.client_sequence + 1}")
+            raise BadMessage(f"seq is {message.sequence}, but should be {self.client_sequence + 1}")
         self.client_sequence = message.sequence
         if message.server_sequence > self.sequence:
-            raise BadMessage(f"serverseq is {message.server_sequence}, and only {self.sequence} were sent")
+            raise BadMessage(f"serverseq is {message.server_sequence}, but only {self.sequence} were sent")
 
     def message(self, kind: str, parameters: Mapping[str, Any], *, now: float) -> SendText:
-        """A message that does not wait: the peer asked for it, or it is the last one."""
+        """Makes a message that is sent immediately: an answer, or the last one."""
         self._bucket.spend(now)
         self.sequence += 1
         content = {
@@ -83,30 +83,29 @@ class Outgoing:
         return SendText(text=json.dumps(content, ensure_ascii=False, separators=(",", ":")))
 
     def request(self, kind: str) -> None:
-        """A message without parameters that is sent once the peer is ready for it. Of several that wait, each kind stands once,
-        where it came last."""
+        """Adds a message without parameters, sent when the rate limit allows it. A waiting one of the same kind is replaced."""
         if kind in self._requests:
             self._requests.remove(kind)
         self._requests.append(kind)
 
     def caption(self, caption: Hypothesis | Phrase) -> None:
-        """A caption to be sent once there is room."""
+        """Adds a caption, sent when the rate limit allows it."""
         self._captions.add(caption)
 
     def begin_at(self, milliseconds: int) -> None:
-        """The session begins there in the call."""
+        """Sets the position in the call where the session begins."""
         self._captions.begin_ms = milliseconds
 
     def no_captions(self) -> None:
-        """The peer takes none."""
+        """Drops all captions, since the peer does not accept them."""
         self._captions.drop_all()
 
     def only_final(self) -> None:
-        """From now on only what is final is of interest."""
+        """Drops interim captions from now on."""
         self._captions.drop_hypotheses()
 
     def due(self, now: float) -> list[SendText]:
-        """What may be sent now."""
+        """Returns the messages that may be sent now."""
         sent = []
         while self._requests and self._bucket.level(now) >= 1 + ANSWERS:
             sent.append(self.message(self._requests.popleft(), {}, now=now))
@@ -115,10 +114,10 @@ class Outgoing:
         return sent
 
     def wait(self, seconds: float, *, now: float) -> None:
-        """The peer wants no more captions for so long."""
+        """Sends no more captions for so long."""
         self._bucket.wait(seconds, now)
 
     @property
     def all_sent(self) -> bool:
-        """Whether all that is final was sent."""
+        """Whether all final captions were sent."""
         return not self._captions.waiting

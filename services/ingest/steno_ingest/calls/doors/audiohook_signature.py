@@ -1,11 +1,11 @@
-"""Decides who may open an AudioHook session: checks HTTP Message Signatures as Genesys Cloud makes them.
+"""Authenticates AudioHook requests by their HTTP Message Signatures, as Genesys Cloud makes them.
 
-Not pure: it reads the file of secrets. Imports no adapter.
+Not pure: it reads the key file. Imports no adapter.
 
-Genesys signs the upgrade request with HMAC-SHA256 over six parts of it, in the shape of
-draft-ietf-httpbis-message-signatures-11 (RFC 9421 before it was one; `@request-target` is the draft's). What is signed is put
-together again from the parsed header, so that there is one spelling only. A nonce opens one session: a request that was
-listened to cannot be sent again.
+Genesys signs the upgrade request with HMAC-SHA256 over six parts of it, according to
+draft-ietf-httpbis-message-signatures-11 (the draft of RFC 9421; `@request-target` exists only in the draft). The signature base
+is rebuilt from the parsed header, so that there is only one spelling. A nonce is valid for one session, so a captured request
+cannot be replayed.
 """
 
 import hashlib
@@ -34,21 +34,21 @@ _PARAMETERS: Mapping[str, type] = {"keyid": str, "nonce": str, "alg": str, "crea
 _IDS = ("audiohook-organization-id", "audiohook-session-id", "audiohook-correlation-id")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _FOLD = re.compile(r"[ \t]*\r\n[ \t]+")
-# Of wss and ws: a port that the authority leaves out.
+# The default ports of wss and ws, which the authority omits.
 _DEFAULT_PORTS = (":443", ":80")
 
 _SHORTEST_NONCE = 22
 _OLDEST_SECONDS = 10
 _SKEW_SECONDS = 3
-# Longer than a signature can be good for: 3 s before it was made by our clock, 10 s after.
+# Longer than the validity of a signature: from 3 s before to 10 s after its creation by our clock.
 _NONCE_SECONDS = 15
 
 
 class ClientSecrets:
-    """The API keys of AudioHook integrations with their client secrets. Without a file, or with an empty one, none opens.
+    """The API keys of AudioHook integrations with their client secrets. Without a file, or with an empty one, none is valid.
 
-    The file has a line `API_KEY CLIENT_SECRET` for each, the secret in base64 as it is entered in Genesys; a line with the key
-    alone lets requests in that are not signed. `tenant=…` and `expires=…` may stand behind.
+    The file has a line `API_KEY CLIENT_SECRET` for each, with the secret in base64 as in Genesys. A line with the key alone
+    accepts requests without a signature. `tenant=…` and `expires=…` may follow.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -56,12 +56,12 @@ class ClientSecrets:
         self._keys = KeyFile(path, _read, what="AudioHook key file")
 
     def of(self, api_key: str) -> Key | None:
-        """What is known of a key, its secret empty where it has none; None where the key opens nothing."""
-        # The look-up is by digest: how long it takes tells nothing about the key.
+        """Returns a key with its secret, which is empty if it has none; None if the key is not valid."""
+        # The look-up is by digest, so its duration reveals nothing about the key.
         return self._keys.of(_digest(api_key))
 
     def holds(self, caller: Caller) -> bool:
-        """Whether the key of a peer that was let in still opens, and says the same of it."""
+        """Whether the key of an authenticated peer is still valid, with the same tenant."""
         return self._keys.holds(caller)
 
 
@@ -78,16 +78,16 @@ def _read(fields: Sequence[str], terms: Terms) -> Key:
 
 
 class NotAuthentic(Exception):
-    """A request's signature is not valid. The message is for our log: the client is not told what was wrong."""
+    """A request is not authentic. The message is for the log only; the client does not get it."""
 
 
-class Gatekeeper:
-    """Decides which upgrade requests are Genesys's."""
+class Authenticator:
+    """Checks that upgrade requests come from Genesys."""
 
     def __init__(self, client_secrets: ClientSecrets, *, clock: Callable[[], float], public_url: str = "") -> None:
-        """`clock` gives seconds since 1970.
+        """`clock` returns seconds since 1970.
 
-        `public_url` is where Genesys connects to, where a proxy changes host or path on the way.
+        `public_url` is the URL to which Genesys connects, if a proxy changes host or path.
         """
         self._client_secrets = client_secrets
         self._clock = clock
@@ -95,10 +95,10 @@ class Gatekeeper:
         self._nonces: OrderedDict[tuple[str, str], float] = OrderedDict()
 
     def check(self, upgrade: Upgrade) -> Caller:
-        """Lets a request pass, once, and says whose it is.
+        """Authenticates a request and returns its caller.
 
         Raises:
-            NotAuthentic: it is not a request of Genesys for us, or it was here before.
+            NotAuthentic: it is not a request of Genesys for this service, or it was used before.
         """
         headers = {name: _FOLD.sub(" ", value.strip()) for name, value in upgrade.headers.items()}
         api_key = headers.get("x-api-key")
@@ -116,10 +116,10 @@ class Gatekeeper:
         claimed, signed, signature = _parsed(headers, headers | self._derived(upgrade))
         now = self._clock()
         _check_parameters(claimed, api_key, now)
-        # An unknown key costs the same work as a known one.
+        # An unknown key takes the same work as a known one.
         expected = hmac.digest(secret or secrets.token_bytes(32), signed.encode("utf-8"), "sha256")
         if not hmac.compare_digest(signature, expected) or known is None or not secret:
-            raise NotAuthentic("the signature is wrong, or its key unknown")
+            raise NotAuthentic("the signature is wrong, or its key is unknown")
         self._use_nonce((api_key, claimed["nonce"]), now)
         return known.caller
 
@@ -141,7 +141,7 @@ class Gatekeeper:
 
 
 def _authority(netloc: str) -> str:
-    """Host and port as they are signed: in lower case, without a port that goes without saying (§2.2.3 of the draft)."""
+    """Returns host and port as they are signed: in lower case, without a default port (§2.2.3 of the draft)."""
     netloc = netloc.lower()
     for port in _DEFAULT_PORTS:
         netloc = netloc.removesuffix(port)
@@ -149,7 +149,7 @@ def _authority(netloc: str) -> str:
 
 
 def _parsed(headers: Mapping[str, str], parts: Mapping[str, str]) -> tuple[Mapping[str, Any], str, bytes]:
-    """The signature's parameters, what it is made over, and itself."""
+    """Returns the signature's parameters, its signature base, and its bytes."""
     label, covered = _single_member(headers, "signature-input")
     signature_label, signature = _single_member(headers, "signature")
     if label != signature_label:
@@ -160,13 +160,13 @@ def _parsed(headers: Mapping[str, str], parts: Mapping[str, str]) -> tuple[Mappi
         raise NotAuthentic("Signature is not a byte sequence")
     names = [name for name, _ in covered[0]]
     if any(type(name) is not str or parameters for name, parameters in covered[0]):
-        raise NotAuthentic("a covered component is no string, or has parameters")
+        raise NotAuthentic("a covered component is not a string, or has parameters")
     if len(set(names)) != len(names):
         raise NotAuthentic("a component is covered twice")
     if missing := sorted(_REQUIRED.difference(names)):
         raise NotAuthentic(f"the signature does not cover {', '.join(missing)}")
     if unknown := [name for name in names if name not in parts or name in ("signature", "signature-input")]:
-        raise NotAuthentic(f"the signature covers what is not there or not known: {unknown}")
+        raise NotAuthentic(f"the signature covers missing or unknown components: {unknown}")
     return covered[1], _signed(covered, parts), signature[0]
 
 
@@ -184,7 +184,7 @@ def _single_member(headers: Mapping[str, str], name: str) -> tuple[str, Any]:
 
 
 def _signed(covered: Any, parts: Mapping[str, str]) -> str:
-    """The signature base (§2.5 of the draft), from what was parsed, not from what came."""
+    """Returns the signature base (§2.5 of the draft), made from the parsed values."""
     lines = [f'"{name}": {parts[name]}' for name, _ in covered[0]]
     return "\n".join([*lines, f'"@signature-params": {ser([covered])}'])
 

@@ -1,31 +1,31 @@
-"""The entrance of doors whose peers connect by HTTP, as a WebSocket does: the request, and its refusal. Pure."""
+"""The upgrade request of a WebSocket, and its refusal, for doors whose peers connect by HTTP. Pure."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from steno_ingest.calls.doors.port import Entered
+from steno_ingest.calls.doors.port import AcceptedPeer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upgrade:
-    """The request by which a peer asks for a WebSocket, as it came."""
+    """The request of a peer for a WebSocket, as received."""
 
     #: Always GET (RFC 6455 §4.1).
     method: str
-    #: Path as it stands in the request line, percent-encoding untouched.
+    #: The path as in the request line, percent-encoded.
     path: str
-    #: What stands behind the `?`; empty where there is none.
+    #: The query after the `?`; empty if there is none.
     query: str
-    #: By lower-case name; of a header that came several times, all values joined by ", " (RFC 9110 §5.3).
+    #: The headers by lower-case name; values of a repeated header are joined by ", " (RFC 9110 §5.3).
     headers: Mapping[str, str]
     #: The `Host` header.
     host: str
-    #: Address of the peer, or of the proxy before it; empty where it is not known.
+    #: The address of the peer, or of the proxy in front of it; empty if unknown.
     client: str = ""
 
 
 class UpgradeRefused(Exception):
-    """The peer may not open this door: the upgrade is answered with an HTTP status, and there is no WebSocket."""
+    """The upgrade is refused, and answered with an HTTP status."""
 
     def __init__(
         self,
@@ -40,17 +40,17 @@ class UpgradeRefused(Exception):
         """
         Args:
             status: 401, 400, 503, ...
-            reason: What was wrong, for the person who set up the peer; the body of the answer.
-            delay_seconds: How long the answer is held back, against guessing.
-            retry_seconds: When it may be tried again; 0 where that is not known.
-            event: What the log of ingest calls it; empty where it is not logged. The server logs it, not the door: what a
-                refused client can have logged is bounded by the rate of wrong keys.
-            details: What the log says besides, each cut to a length.
+            reason: The reason, for the person who set up the peer; the body of the response.
+            delay_seconds: How long the response is delayed, against guessing.
+            retry_seconds: When to try again; 0 if unknown.
+            event: The log event; empty if nothing is logged. The server logs it instead of the door, so that the rate limit of
+                wrong keys also limits the log lines.
+            details: Further values for the log, which are shortened.
         """
         super().__init__(reason)
         self.status, self.reason, self.delay_seconds, self.retry_seconds = status, reason, delay_seconds, retry_seconds
         self.event, self.details = event, details or {}
 
 
-DoorFactory = Callable[[Upgrade], Entered]
-"""Makes the door of one connection, once the peer has shown that it may come in. Raises `UpgradeRefused`; does not wait."""
+DoorFactory = Callable[[Upgrade], AcceptedPeer]
+"""Authenticates the peer of one connection and makes its door. Raises `UpgradeRefused`; does not block."""

@@ -1,18 +1,18 @@
-"""Interleaves the tracks of a call, which come in messages of their own, into one stream of aligned channels. Pure.
+"""Interleaves the tracks of a call, which come in separate messages, into one stream of aligned channels. Pure.
 
 ```
-inbound   ─ 20 ms ─ 20 ms ─┐        a timeline a track,            Audio (channels interleaved)
-outbound  ─ 20 ms ─────────┴──▶     by timestamp              ──▶  Gap (nothing came on any track)
+inbound   ─ 20 ms ─ 20 ms ─┐        a timeline per track,          Audio (channels interleaved)
+outbound  ─ 20 ms ─────────┴──▶     by timestamp              ──▶  Gap (no audio on any track)
 ```
 
-A frame's place is behind the frame before it, unless its timestamp says that time went by in between. What all tracks have
-reached is given at once. A track that is behind is waited for until the stream is `MAX_WAIT_MS` past it; then its span is
-filled with silence and counted in `filled`, and what still comes for that span is dropped and counted in `late`. A span in
-which nothing came on any track is no silence but a gap.
+The place of a frame is right after the previous frame, unless its timestamp shows that time has passed in between. Audio that
+all tracks have reached is returned immediately. The interleaver waits for a track that is behind until the stream is
+`MAX_WAIT_MS` past it; then it fills the track with silence and counts that in `filled`; audio that still comes for that time is
+dropped and counted in `late`. A time without audio on any track is a gap, not silence.
 
-Timestamps and numbers may be wrong, audio is not thrown away for it. Of a timestamp that jumps, the frame behind it, another
-track or the time that went by has to say the same, or it does not count. A clock that does run back, or jumps far ahead, is
-set anew. A number that runs back is a frame that comes again or too late, unless its timestamp says that it comes next.
+Timestamps and numbers may be wrong, and no audio is dropped for that. A timestamp that jumps is ignored unless the next frame,
+another track or the elapsed time confirms it. A clock that really runs back or jumps far ahead is reset. A frame whose number
+runs back is repeated or late, unless its timestamp shows that it is the next one.
 """
 
 import heapq
@@ -24,28 +24,28 @@ from steno_ingest.calls.doors.actions import Audio, Gap
 from steno_ingest.calls.doors.audio_format import AudioFormat
 
 MAX_WAIT_MS = 200
-"""How far the stream runs ahead of a track, or of a frame that is missing in one, before it is given up."""
+"""How far the stream may be ahead of a track, or of a missing frame, before it waits no longer."""
 
 _JITTER_MS = 100
-"""Timestamps of consecutive frames may be off by this much before it counts as time that went by."""
+"""The deviation of a timestamp from the end of the previous frame that is not taken as elapsed time."""
 
 _JUMP_MS = 10_000
-"""A timestamp further ahead than this, of the other tracks and of the time since the last frame, is a clock set anew."""
+"""A timestamp that is further ahead of the other tracks and of the elapsed time than this is a reset clock."""
 
 _MOST_HELD = 100
-"""Frames of a track that wait for one before them, whatever their timestamps say."""
+"""How many frames of a track may wait for an earlier one, whatever their timestamps."""
 
 _LATE_MS = 1_000
-"""When a track has lost this much by being late, it is not late but shifted, and is taken as it comes."""
+"""A track that has lost this much by being late counts as shifted instead, and its clock is reset."""
 
 
 @dataclass(order=True, slots=True)
 class _Frame:
     chunk: int
     arrival: int
-    #: Its timestamp, in samples; None: right behind the one before.
+    #: Its timestamp, in samples; None: right after the previous frame.
     stamp: int | None = field(compare=False)
-    #: As many samples as went by, on the clock, since the frame of its track that came before.
+    #: The elapsed time since the previous frame of its track, in samples.
     idle: int = field(compare=False)
     samples: int = field(compare=False)
     audio: bytes = field(compare=False, repr=False)
@@ -53,24 +53,24 @@ class _Frame:
 
 @dataclass(slots=True)
 class _Track:
-    #: Timestamp, in samples, of the stream's start; None until there is one.
+    #: The timestamp of the stream's start, in samples; None until there is one.
     origin: int | None = None
-    #: The track is settled up to here: audio, silence or gap.
+    #: The end of the placed part: audio, silence or gap.
     end: int = 0
-    #: The last of it was no audio.
+    #: Whether that part ends without audio.
     filled: bool = True
     last_chunk: int | None = None
-    #: Number of the frame that came last.
+    #: The number of the last received frame.
     newest: int = 0
     late_run: int = 0
     arrived_at: float | None = None
-    #: Frames whose place is not known yet, by chunk.
+    #: Frames that are not placed yet, by number.
     held: list[_Frame] = field(default_factory=list)
-    #: Audio from the position given out on, in order, with where each piece starts.
+    #: Placed audio that was not returned yet, in order, each piece with its start.
     pieces: deque[tuple[int, bytes]] = field(default_factory=deque)
 
     def place(self, frame: _Frame) -> int | None:
-        """Where a frame stands by its timestamp, in samples since the stream's start; None: right behind the one before."""
+        """Returns a frame's place by its timestamp, in samples since the stream's start; None: right after the last one."""
         return None if frame.stamp is None or self.origin is None else frame.stamp - self.origin
 
 
@@ -83,9 +83,9 @@ class Interleaver:
         """
         Args:
             channels: Number of tracks; channel 0 comes first in every sample frame.
-            audio_format: How each track is coded.
-            ordered: Frames of a track come in the order in which they were spoken; otherwise they are put in order by chunk.
-            max_wait_ms: How far the stream runs ahead of a track before it is given up.
+            audio_format: The audio format of each track.
+            ordered: Whether the frames of a track come in order; otherwise they are sorted by number.
+            max_wait_ms: How far the stream may be ahead of a track before it waits no longer.
         """
         self._tracks = [_Track() for _ in range(channels)]
         self._silence = audio_format.silence
@@ -96,28 +96,28 @@ class Interleaver:
         self._opened = False
         self._arrivals = 0
         self._given = 0
-        #: Samples of silence put in for each channel.
+        #: The number of samples of each channel that were filled with silence.
         self.filled = [0] * channels
-        #: Samples of each channel that came too late, or twice.
+        #: The number of samples of each channel that came too late or twice.
         self.late = [0] * channels
-        #: Timestamps that nothing else agreed with.
+        #: The number of ignored timestamps.
         self.wrong_timestamps = 0
 
     @property
     def waiting(self) -> bool:
-        """Whether something has come that is not given yet."""
+        """Whether there is audio that was not returned yet."""
         return any(track.held or track.pieces for track in self._tracks)
 
     def add(
         self, channel: int, audio: bytes, *, chunk: int | None, timestamp_ms: float | None, now: float
     ) -> list[Audio | Gap]:
-        """Adds a frame of one track, and gives what is ready.
+        """Adds a frame of one track; returns the audio that is ready.
 
         Args:
-            channel: Whose it is.
-            audio: Whole samples of this one channel.
-            chunk: Number of the frame among those of its track, or of the stream; None where the peer does not count.
-            timestamp_ms: When it was spoken; None where the peer does not say.
+            channel: The channel of the track.
+            audio: Whole samples of this channel.
+            chunk: The number of the frame within its track or the stream; None if the peer does not number frames.
+            timestamp_ms: Its timestamp; None if the peer does not send one.
             now: Monotonic clock, in seconds.
         """
         track = self._tracks[channel]
@@ -140,13 +140,13 @@ class Interleaver:
         return self._give(flush=False)
 
     def flush(self) -> list[Audio | Gap]:
-        """Gives everything that has come, without waiting for anything more."""
+        """Returns all remaining audio without waiting."""
         if not self._opened and self.waiting:
             self._open()
         return self._give(flush=True)
 
     def _may_open(self) -> bool:
-        """The stream starts with the earliest frame, which need not be the first that comes."""
+        """Whether the earliest frame is known, with which the stream starts; it may not be the first received one."""
         if self._ordered and all(track.held for track in self._tracks):
             return True
         stamps = [frame.stamp for track in self._tracks for frame in track.held if frame.stamp is not None]
@@ -160,12 +160,12 @@ class Interleaver:
         self._set_clock(min((stamp for stamp in firsts if stamp is not None), default=None))
 
     def _set_clock(self, origin: int | None) -> None:
-        """The timestamp of the stream's start, for all tracks that have none."""
+        """Sets the timestamp of the stream's start for all tracks without one."""
         for track in self._tracks:
             track.origin = origin if track.origin is None else track.origin
 
     def _furthest(self) -> int:
-        """How far the stream has come: whatever their timestamps say, frames that wait are as long as they are."""
+        """Returns the end of the stream; waiting frames count by their length, whatever their timestamps."""
         return max(track.end + sum(frame.samples for frame in track.held) for track in self._tracks)
 
     def _give(self, *, flush: bool) -> list[Audio | Gap]:
@@ -187,30 +187,32 @@ class Interleaver:
 
     def _place_following(self, channel: int) -> None:
         track = self._tracks[channel]
-        while track.held and self._sure(track, track.held[0]):
+        while track.held and self._place_is_certain(track, track.held[0]):
             self._place(channel, heapq.heappop(track.held))
 
     def _place_held(self, channel: int, *, before: int | None) -> None:
-        """What is held and lies before a position (None: all), giving up what is missing in between."""
+        """Places the waiting frames before a position (None: all), without waiting for missing frames."""
         track = self._tracks[channel]
-        while track.held and (before is None or self._likely(track, track.held[0]) < before or len(track.held) > _MOST_HELD):
+        while track.held and (
+            before is None or self._probable_place(track, track.held[0]) < before or len(track.held) > _MOST_HELD
+        ):
             self._place(channel, heapq.heappop(track.held))
             self._place_following(channel)
 
-    def _sure(self, track: _Track, frame: _Frame) -> bool:
-        """Whether it is known where the next frame of a track stands."""
+    def _place_is_certain(self, track: _Track, frame: _Frame) -> bool:
+        """Whether the place of the next frame of a track is certain."""
         if not self._ordered and not self._follows(track, frame):
             return False
         return len(track.held) > 1 or not self._jumps(track, frame)
 
     def _follows(self, track: _Track, frame: _Frame) -> bool:
-        """Whether nothing can be missing between the track's end and this frame."""
+        """Whether no frame can be missing between the end of the track and a frame."""
         place = track.place(frame)
         consecutive = track.last_chunk is not None and frame.chunk <= track.last_chunk + 1
         return consecutive or place is None or place - track.end <= frame.samples // 2
 
     def _jumps(self, track: _Track, frame: _Frame) -> bool:
-        """Whether a frame's timestamp is off, and neither another track nor the time that went by says the same."""
+        """Whether a frame's timestamp jumps, and neither another track nor the elapsed time confirms it."""
         place, jitter = track.place(frame), self._samples_in(_JITTER_MS)
         if place is None:
             return False
@@ -218,13 +220,13 @@ class Interleaver:
         latest = max(track.end + frame.idle, *(other.end for other in self._tracks))
         return runs_back or place > latest + jitter
 
-    def _likely(self, track: _Track, frame: _Frame) -> int:
-        """Where a frame stands that waits, as far as is known."""
+    def _probable_place(self, track: _Track, frame: _Frame) -> int:
+        """Returns the probable place of a waiting frame."""
         place = track.place(frame)
         return track.end if place is None or self._jumps(track, frame) else place
 
     def _has_wrong_stamp(self, track: _Track, frame: _Frame) -> bool:
-        """Whether a frame's timestamp jumps, and the frame behind it says otherwise: is before it, or where nothing jumped."""
+        """Whether a frame's timestamp jumps, and that of the next frame contradicts it."""
         place, following = track.place(frame), track.place(track.held[0]) if track.held else None
         if place is None or following is None or not self._jumps(track, frame):
             return False
@@ -233,7 +235,7 @@ class Interleaver:
         return following >= track.end - jitter if after is None else following < after - jitter
 
     def _is_repeated(self, track: _Track, frame: _Frame, place: int | None) -> bool:
-        """Whether a frame has been taken already, or those behind it have; no track does so for long."""
+        """Whether a frame, or a later one, was placed already. A track that is late for long is not treated so."""
         if track.last_chunk is None or frame.chunk > track.last_chunk or track.late_run >= self._samples_in(_LATE_MS):
             return False
         return place is None or place < track.end - frame.samples // 2
@@ -267,13 +269,13 @@ class Interleaver:
             track.end, track.filled, track.late_run = start + len(audio) // self._width, False, 0
 
     def _shift(self, track: _Track, by: int) -> int:
-        """Sets the clock of a track anew, so that what comes next stands at its end."""
+        """Resets the clock of a track, so that the next frame is placed at its end."""
         if track.origin is not None:
             track.origin += by
         return 0
 
     def _cut_late_part(self, channel: int, audio: bytes, behind: int) -> bytes:
-        """What is left of a frame whose place was filled before it came."""
+        """Returns the remaining part of a frame whose beginning came after its place was filled."""
         track = self._tracks[channel]
         if track.late_run >= self._samples_in(_LATE_MS):
             self._shift(track, -behind)
@@ -284,7 +286,7 @@ class Interleaver:
         return audio[missed * self._width :]
 
     def _cut(self, ready: int) -> list[Audio | Gap]:
-        """What lies between what was given and `ready`, as runs of audio and of nothing."""
+        """Returns what is between the returned part and `ready`, as runs of audio and gaps."""
         given: list[Audio | Gap] = []
         while self._given < ready:
             starts = [track.pieces[0][0] for track in self._tracks if track.pieces]
@@ -299,7 +301,7 @@ class Interleaver:
         return given
 
     def _covered(self, ready: int) -> int:
-        """How far from here on there is audio on any track without a break."""
+        """Returns up to where there is audio on any track without a break."""
         until = self._given
         for start, audio in heapq.merge(*(track.pieces for track in self._tracks)):
             if start > until:
@@ -312,7 +314,7 @@ class Interleaver:
     def _interleaved(self, until: int) -> bytes:
         length, width, channels = until - self._given, self._width, len(self._tracks)
         frames = bytearray(length * width * channels)
-        # Views in whole samples: a step of one is a sample, whatever its bytes.
+        # Views with one item per sample, whatever its size in bytes.
         samples = _in_samples(frames, width)
         for channel, track in enumerate(self._tracks):
             mono, spoken = bytearray(self._silence * length), 0

@@ -1,8 +1,8 @@
-"""The port of the doors: a door is the state machine of one call's protocol, and knows no transport. Pure.
+"""The interface of doors: a door is the state machine of one call's protocol, independent of the transport. Pure.
 
-A door is given messages and moments, and answers each with a list of actions (`doors.actions`), to be carried out in order.
-Some are for the peer (`SendText`, `SendBytes`, `Close`), the others say what the peer told of the call. Nothing past the door
-knows which protocol it was, and the door does not know what carries its messages.
+A door gets messages, events and ticks, and answers each with a list of actions (`doors.actions`), which are carried out in
+order. Some are for the peer (`SendText`, `SendBytes`, `Close`), the others are events of the call. The rest of ingest does not
+depend on the protocol, and a door does not depend on the transport.
 
 ```
 peer ──▶ receive_text · receive_bytes · lose_connection ─┐
@@ -15,8 +15,8 @@ call ───▶ reject ──────────────────�
 clock ──▶ tick ──────────────────────────────────────────┘
 ```
 
-One connection may carry several calls: its transport has a door for each, and tells them apart. One call may have several
-connections (signalling and media): each has a `Receiver`, of which the door is the main one, and actions name the connection.
+One connection may carry several calls: its transport has a door for each. One call may have several connections (signalling and
+media): each has a `Receiver`, the main one being the door itself, and actions name the connection.
 """
 
 from collections.abc import Callable
@@ -30,33 +30,33 @@ from steno_ingest.calls.doors.actions import Action, ResumePoint
 
 
 class Refusal(StrEnum):
-    """Why a call that was offered is not taken."""
+    """Why an offered call is refused."""
 
-    #: Another call has this id, or had it.
+    #: Another call has or had this id.
     CALL_ID_IN_USE = "call_id_in_use"
-    #: The id, or what else is said of the call, cannot be kept.
+    #: The id or another value of the call is not valid.
     NOT_VALID = "not_valid"
-    #: A call was to go on that is not known here.
+    #: The call to be resumed is not known.
     NO_SUCH_CALL = "no_such_call"
-    #: A call was to go on that has ended.
+    #: The call to be resumed has ended.
     CALL_ALREADY_ENDED = "call_already_ended"
-    #: A call was to go on with another codec, rate or number of channels than before.
+    #: The call to be resumed has another codec, sample rate or number of channels.
     NOT_AS_BEFORE = "not_as_before"
-    #: The ledger is away: the peer may try again.
+    #: The ledger is unreachable; the peer may try again.
     LEDGER_AWAY = "ledger_away"
-    #: As many calls are open as the settings allow: the peer may try again.
+    #: The limit of open calls is reached; the peer may try again.
     TOO_MANY_CALLS = "too_many_calls"
-    #: The service stops: the peer may try again.
+    #: The service stops; the peer may try again.
     SERVICE_STOPPING = "service_stopping"
 
     @property
     def temporary(self) -> bool:
-        """Whether the same offer may be taken a little later."""
+        """Whether the same offer may be accepted later."""
         return self in (Refusal.LEDGER_AWAY, Refusal.TOO_MANY_CALLS, Refusal.SERVICE_STOPPING)
 
 
 class Receiver(Protocol):
-    """Takes the messages of one connection. Times are seconds of a monotonic clock, given in."""
+    """Handles the messages of one connection. Times are parameters, in seconds of a monotonic clock."""
 
     def receive_text(self, text: str, *, now: float) -> list[Action]:
         """Handles a text message."""
@@ -66,94 +66,90 @@ class Receiver(Protocol):
 
 
 class Player(Protocol):
-    """Plays audio to the peer of a call; what it is given is paced (`hosting.playback`)."""
+    """Plays audio to the peer of a call; the caller sends it in real time (`hosting.playback`)."""
 
     def play(self, audio: bytes, *, now: float) -> list[Action]:
         """Sends the next piece of audio, of one channel, in the format of the call."""
 
     def mark(self, name: str, *, now: float) -> list[Action]:
-        """Has the peer say when it has played all that it was sent so far; the door gives `Played` then."""
+        """Asks the peer to report when it has played everything sent so far; the door then returns `Played`."""
 
     def clear(self, *, now: float) -> list[Action]:
-        """Has the peer throw away what it was sent and has not played."""
+        """Asks the peer to discard audio that it has not played yet."""
 
 
 class Door(Receiver, Protocol):
     """The protocol of one call."""
 
-    #: What `CallStarted.protocol` says: audiohook, twilio, stream.
+    #: Name of the protocol in `CallStarted.protocol`: audiohook, twilio, stream.
     name: str
-    #: Whether a call goes on when its connection is lost, and the peer may come back for it (`Offered.resume`).
+    #: Whether a peer may resume a call after a lost connection (`Offered.resume`).
     resumable: bool
-    #: Whether `add_caption` and `end_captions` are of use to it; where not, nobody reads captions for it.
+    #: Whether it uses `add_caption` and `end_captions`; if not, captions are not read for it.
     captioned: bool
 
     @property
     def player(self) -> Player | None:
-        """How the peer is played audio; None where its protocol takes none."""
+        """Plays audio to the peer; None if its protocol cannot."""
 
     def lose_connection(self) -> list[Action]:
-        """Handles that the peer is gone; nothing can be sent. Gives `Ended` where a call was open (a resumable one is kept)."""
+        """Handles the loss of the connection. Returns `Ended` if a call was open, which a resumable one survives."""
 
     def accept(self, *, at: ResumePoint, now: float, paused_by_peer: bool = False) -> list[Action]:
-        """Handles that the call which was offered is kept: the ledger has it.
+        """Handles the acceptance of the offered call, which is in the ledger.
 
         Args:
-            at: Where its peer goes on: the beginning, or behind what was received before its connection was lost (only what was
-                acknowledged is safe).
-            paused_by_peer: Whether its peer offers it paused, or paused it on a connection before and has not resumed it.
+            at: The point from which the peer must send: the beginning, or after the audio received before its connection was
+                lost (of which only the acknowledged part is safe).
+            paused_by_peer: Whether the peer offered the call paused, or paused it on an earlier connection without resuming it.
         """
 
     def refuse(self, reason: Refusal, *, now: float) -> list[Action]:
-        """Handles that the call which was offered is not taken. The door says so in its protocol, and closes."""
+        """Handles the refusal of the offered call. The door reports it in its protocol, and closes the connection."""
 
     def acknowledge(self, *, sequence: int, position: int) -> list[Action]:
-        """Handles that all audio before this chunk and this sample is on the log, on all replicas."""
+        """Handles the acknowledgement of all audio before this chunk and this sample by all replicas of the log."""
 
     def add_caption(self, caption: Hypothesis | Phrase, *, now: float) -> list[Action]:
-        """Handles that something was understood of the call."""
+        """Handles a caption of the call."""
 
     def end_captions(self, *, phrase_count: int, now: float) -> list[Action]:
-        """Handles that the live transcript is complete, or has failed: no caption follows."""
+        """Handles the end of the live transcript, complete or failed; no caption follows."""
 
     def settle(self, *, now: float) -> list[Action]:
-        """Handles that the call has ended (by the peer or here), and all of it is on the log."""
+        """Called when the call has ended (by the peer or here) and all of it is on the log."""
 
     def ask_pause(self) -> list[Action]:
-        """Asks the peer to pause, where the protocol can; audio is dropped from now on in any case."""
+        """Asks the peer to pause, if the protocol can; audio is dropped from now on in any case."""
 
     def ask_resume(self) -> list[Action]:
-        """Asks the peer to go on, where the protocol can."""
+        """Asks the peer to resume, if the protocol can."""
 
     def ask_to_leave(self, reason: str) -> list[Action]:
-        """Asks the peer to end in its protocol's own way; the connection is closed soon after in any case.
+        """Asks the peer to end the call as its protocol requires; the connection is closed soon after in any case.
 
         Args:
-            reason: The service stops (`service_stopping`), the call was closed here (`ended_by_api`) or has gone on for too
-                long (`too_long`), its peer came back on another connection (`replaced`), or the key it came in with is good no
-                more (`key_revoked`).
+            reason: The service stops (`service_stopping`), the call was ended here (`ended_by_api`) or has lasted too long
+                (`too_long`), its peer returned on another connection (`replaced`), or its key is no longer valid
+                (`key_revoked`).
         """
 
     def reject(self, error: str, *, now: float) -> list[Action]:
-        """Handles that the call cannot take what the peer told of it: the peer is told as for any other fault, and its call is
-        over."""
+        """Handles an event that is not valid in the call: the door reports a fault of the peer, and its call ends."""
 
     def tick(self, *, now: float) -> list[Action]:
-        """Handles that time has passed (called every 100 ms or so): paced captions, peers that said nothing for too long."""
+        """Handles the passage of time, about every 100 ms: captions that are due, time limits of the peer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entered:
-    """A peer that may come in: its door, and whose it is."""
+class AcceptedPeer:
+    """An authenticated peer: its door and its caller."""
 
     door: Door
     caller: Caller
-    #: Whether what it came in with is still good; asked again while the connection lasts.
+    #: Whether its key is still valid; called repeatedly while it is connected.
     holds: Callable[[], bool]
 
 
 KEY_REVOKED = "key_revoked"
-"""Why a peer has to leave, and how its call ends, when what it came in with is good no more."""
-
-KEY_REVOKED = "key_revoked"
-"""Why a peer has to leave, and how its call ends, when what it came in with is good no more."""
+"""The reason for which a peer must leave, and its call ends, when its key is no longer valid."""

@@ -1,7 +1,7 @@
-"""Steno's own door: JSON in text messages, audio in binary ones, resumable (`docs/protocols/stream.md`). Pure.
+"""The door of Steno's own protocol: JSON in text messages, audio in binary ones, resumable (`docs/protocols/stream.md`). Pure.
 
 ```
-new ──start──▶ offered ──accepted──▶ open ──end──▶ ended ──all is told──▶ closed
+new ──start──▶ offered ──accepted──▶ open ──end──▶ ended ──all is sent──▶ closed
  │                │ refused            │ error        │ 30 s                 ▲
  └────────────────┴────────────────────┴──────────────┴──────────────────────┘
 ```
@@ -32,26 +32,26 @@ from steno_ingest.calls.doors.stream_messages import BadMessage, caption_of, cha
 
 _ACK_SECONDS = 0.5
 _AFTER_END_SECONDS = 30.0
-"""How long phrases may follow the end of a call before the connection is closed without the last of them."""
+"""How long phrases may follow the end of a call; then the connection is closed without the last ones."""
 
 _REFUSALS = {
-    Refusal.CALL_ID_IN_USE: "a call with this id is known already; give each call an id of its own",
-    Refusal.NOT_VALID: "what is said of the call cannot be kept: its id or locale has a character that may not be there",
-    Refusal.NO_SUCH_CALL: "there is no such call to go on with; start it without `resume`",
-    Refusal.CALL_ALREADY_ENDED: "the call has ended and cannot go on",
-    Refusal.NOT_AS_BEFORE: "a call goes on with the codec, sample rate and number of channels it began with",
-    Refusal.LEDGER_AWAY: "the call cannot be kept just now; try again soon",
-    Refusal.TOO_MANY_CALLS: "as many calls are open as may be; try again soon",
+    Refusal.CALL_ID_IN_USE: "a call with this id exists already; give each call its own id",
+    Refusal.NOT_VALID: "the call is not valid: its id or locale contains a character that is not allowed",
+    Refusal.NO_SUCH_CALL: "there is no such call to resume; start it without `resume`",
+    Refusal.CALL_ALREADY_ENDED: "the call has ended and cannot be resumed",
+    Refusal.NOT_AS_BEFORE: "a resumed call must have the same codec, sample rate and number of channels",
+    Refusal.LEDGER_AWAY: "the call cannot be stored now; try again soon",
+    Refusal.TOO_MANY_CALLS: "the limit of open calls is reached; try again soon",
     Refusal.SERVICE_STOPPING: "the service is stopping; try again soon",
 }
 
 
 _ENDED = {"ended_by_api": "closed", "too_long": "too_long"}
-"""The reasons to leave that are the end of a call, as its peer is told of them."""
+"""The end reasons that a peer gets for reasons to leave that also end the call."""
 
 
 class State(Enum):
-    """Where a connection stands."""
+    """The states of a connection."""
 
     NEW = auto()
     OFFERED = auto()
@@ -73,13 +73,13 @@ class StreamDoor:
         self._offered: Offered | None = None
         self._peer_paused = False
         self._safe: ResumePoint | None = None
-        self._told: ResumePoint | None = None
+        self._last_ack: ResumePoint | None = None
         self._ack_due = 0.0
         self._close_at: float | None = None
         self._settled = False
 
     def receive_text(self, text: str, *, now: float) -> list[Action]:
-        """A message of the peer."""
+        """Handles a message of the peer."""
         if self._state is State.CLOSED:
             return []
         try:
@@ -88,14 +88,14 @@ class StreamDoor:
             return self._fail(error.code, str(error))
 
     def receive_bytes(self, data: bytes, *, now: float) -> list[Action]:
-        """Audio of the peer."""
+        """Handles audio of the peer."""
         offered = self._offered
         if self._state is State.OPEN and offered is not None:
             frame = offered.format.frame_bytes(len(offered.channels))
             if len(data) % frame:
                 return self._fail(
                     "broken_frame",
-                    f"a binary frame of {len(data)} bytes is no whole number of sample frames of {frame} bytes "
+                    f"a binary frame of {len(data)} bytes is not a whole number of sample frames of {frame} bytes "
                     f"({len(offered.channels)} channels of {offered.format.codec})",
                 )
             return [Audio(data=data)] if data else []
@@ -106,12 +106,12 @@ class StreamDoor:
         return []
 
     def lose_connection(self) -> list[Action]:
-        """The connection is gone."""
+        """Handles the loss of the connection."""
         was_open, self._state = self._state is State.OPEN, State.CLOSED
         return [Ended(complete=False, reason="torn")] if was_open else []
 
     def accept(self, *, at: ResumePoint, now: float, paused_by_peer: bool = False) -> list[Action]:
-        """The peer may send, from there on."""
+        """Tells the peer to send from a point on."""
         assert self._offered is not None
         self._state = State.OPEN
         self._ack_due = now + _ACK_SECONDS
@@ -119,50 +119,50 @@ class StreamDoor:
         return [SendText(text=text_of("started", call_id=self._offered.call_id, sequence=at.sequence, position=at.position))]
 
     def refuse(self, reason: Refusal, *, now: float) -> list[Action]:
-        """The peer may try again where the reason passes, and not where it does not."""
+        """Tells the peer the reason, and whether to try again."""
         why = CloseReason.TRY_AGAIN if reason.temporary else CloseReason.REFUSED
         return self._leave(reason.value, _REFUSALS[reason], why=why)
 
     def acknowledge(self, *, sequence: int, position: int) -> list[Action]:
-        """The peer is told with the next `ack`."""
+        """Keeps the position for the next `ack`."""
         self._safe = ResumePoint(sequence=sequence, position=position)
         return []
 
     def add_caption(self, caption: Hypothesis | Phrase, *, now: float) -> list[Action]:
-        """Hypotheses and phrases go out as they come."""
+        """Sends a hypothesis or phrase."""
         return [SendText(text=caption_of(caption))] if self._state in (State.OPEN, State.ENDED) else []
 
     def end_captions(self, *, phrase_count: int, now: float) -> list[Action]:
-        """All has been told."""
+        """Reports the end of the transcript, and closes the connection."""
         if self._state is not State.ENDED:
             return []
-        # The transcript was read from the log to its end, so all of the call is there.
+        # A complete transcript means that all of the call is on the log.
         settled = [] if self._settled else self.settle(now=now)
         return [*settled, SendText(text=text_of("completed", phrase_count=phrase_count)), *self._close(CloseReason.DONE)]
 
     def settle(self, *, now: float) -> list[Action]:
-        """The peer may forget the call."""
+        """Tells the peer that the call is complete on the log."""
         if self._state is not State.ENDED:
             return []
         self._settled = True
         return [SendText(text=text_of("ended", complete=True))]
 
     def ask_pause(self) -> list[Action]:
-        """The peer is told that nothing is kept; it need not do anything."""
+        """Tells the peer that its audio is dropped; it need not react."""
         if self._state is not State.OPEN:
             return []
         self._ack_due = 0.0
         return [SendText(text=text_of("paused"))]
 
     def ask_resume(self) -> list[Action]:
-        """The peer is told that its audio is kept again, unless it paused itself."""
+        """Tells the peer that its audio is stored again, unless it paused itself."""
         if self._state is not State.OPEN or self._peer_paused:
             return []
         self._ack_due = 0.0
         return [SendText(text=text_of("resumed"))]
 
     def ask_to_leave(self, reason: str) -> list[Action]:
-        """The peer is told why, and the connection closed."""
+        """Tells the peer the reason, and closes the connection."""
         if self._state is State.CLOSED:
             return []
         told = self._ack()
@@ -170,7 +170,7 @@ class StreamDoor:
             told.append(SendText(text=text_of("ended", complete=False, reason=_ENDED[reason])))
             return [*told, *self._close(CloseReason.DONE)]
         if reason == "replaced":
-            message, why = "the call goes on elsewhere, or was ended there", CloseReason.REFUSED
+            message, why = "the call continues on another connection, or was ended there", CloseReason.REFUSED
         elif reason == KEY_REVOKED:
             message, why = "the API key of this connection was removed, expired or changed", CloseReason.REFUSED
         else:
@@ -178,14 +178,14 @@ class StreamDoor:
         return [*told, *self._leave(reason, message, why=why)]
 
     def reject(self, error: str, *, now: float) -> list[Action]:
-        """What was said is not valid in this call."""
+        """Tells the peer that its message is not valid in this call."""
         return [] if self._state is State.CLOSED else self._fail("not_valid", error)
 
     def tick(self, *, now: float) -> list[Action]:
-        """Twice a second the peer is told what is safe."""
+        """Sends an `ack` twice a second, and closes the connection after its time limit."""
         told: list[Action] = []
         if self._close_at is not None and now >= self._close_at:
-            # A peer that has not been told that all is safe keeps what it has, and comes back.
+            # A peer without the final `ended` keeps its audio and reconnects.
             told += self._close(CloseReason.DONE if self._settled else CloseReason.TRY_AGAIN)
         if now >= self._ack_due:
             self._ack_due = now + _ACK_SECONDS
@@ -236,7 +236,7 @@ class StreamDoor:
                 return [Paused(), SendText(text=text_of("paused"))]
             case messages.Resume():
                 self._peer_paused, self._ack_due = False, 0.0
-                # Before what it brings about: where the API holds the call paused, the peer is told so again.
+                # Sent before `Resumed` is handled: if the API still pauses the call, a `paused` follows.
                 return [SendText(text=text_of("resumed")), Resumed(skipped=message.skipped_ms * rate // 1000)]
             case messages.Gap():
                 return [Gap(length=message.length_ms * rate // 1000, reason=message.reason)]
@@ -253,13 +253,13 @@ class StreamDoor:
                 raise AssertionError(f"{message.type} is handled elsewhere")
 
     def _ack(self) -> list[Action]:
-        if self._state is not State.OPEN or self._safe is None or self._safe == self._told:
+        if self._state is not State.OPEN or self._safe is None or self._safe == self._last_ack:
             return []
-        self._told = self._safe
+        self._last_ack = self._safe
         return [SendText(text=text_of("ack", sequence=self._safe.sequence, position=self._safe.position))]
 
     def _fail(self, code: str, message: str) -> list[Action]:
-        """The peer did what it may not: its call is over."""
+        """Ends the call because of a fault of the peer."""
         ended = [Ended(complete=False, reason="protocol_error", error=message)] if self._state is State.OPEN else []
         return [*ended, *self._leave(code, message, why=CloseReason.REFUSED)]
 

@@ -1,4 +1,4 @@
-"""Reads and writes the messages of Steno's own door (`docs/protocols/stream.md`). Pure."""
+"""Reads and writes the messages of Steno's own protocol (`docs/protocols/stream.md`). Pure."""
 
 import json
 from typing import Annotated, Any, Literal
@@ -17,30 +17,30 @@ Locale = Annotated[str, Field(min_length=2, max_length=64)]
 
 
 class _Part(BaseModel):
-    # Strict: true is no number, and neither is a text of digits.
+    # Strict: neither `true` nor a text of digits is a number.
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class Channel(_Part):
-    """Who speaks on a channel; the number is its place in the list where it is left out."""
+    """The role of a channel; if its number is omitted, it is the position in the list."""
 
     channel: Annotated[int, Field(ge=0, le=7)] | None = None
     role: Role = Role.UNKNOWN
     participant: Text = ""
 
 
-class From(_Part):
-    """Where a peer that lost its connection goes on: the last `ack`, and behind the phrases that it has."""
+class ResumeFrom(_Part):
+    """The point from which a peer resumes: the last `ack`, and the phrases that it has."""
 
-    # With room for what follows: ten chunks a second for three years, and as many samples as nobody has ever sent.
+    # Large enough for ten chunks a second for three years, and small enough that later values fit into their fields.
     sequence: Annotated[int, Field(ge=0, le=2**30)]
     position: Annotated[int, Field(ge=0, le=2**48)]
-    #: How many phrases it has: the number of the first that it has not.
+    #: How many phrases it has, which is the number of the first one that it does not have.
     phrases: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
 
 
 class Start(_Part):
-    """A call begins, or goes on."""
+    """Starts or resumes a call."""
 
     type: Literal["start"]
     call_id: Identifier
@@ -50,29 +50,29 @@ class Start(_Part):
     locale: Locale = "en-US"
     properties: Properties = {}
     paused: bool = False
-    resume: From | None = None
+    resume: ResumeFrom | None = None
 
     @property
     def audio_codec(self) -> AudioCodec:
-        """How its audio is coded."""
+        """The codec of its audio."""
         return AudioCodec(self.codec)
 
 
 class Pause(_Part):
-    """Nothing is to be kept from here on."""
+    """Pauses the call: no audio is stored from now on."""
 
     type: Literal["pause"]
 
 
 class Resume(_Part):
-    """What follows is to be kept; so much went by that is not sent."""
+    """Resumes the call; `skipped_ms` of audio were not sent."""
 
     type: Literal["resume"]
     skipped_ms: Length = 0
 
 
 class Gap(_Part):
-    """So much is missing."""
+    """Reports missing audio."""
 
     type: Literal["gap"]
     length_ms: Length
@@ -80,7 +80,7 @@ class Gap(_Part):
 
 
 class Key(_Part):
-    """A key was pressed."""
+    """Reports a key press."""
 
     type: Literal["dtmf"]
     digit: Annotated[str, Field(pattern=r"^[0-9*#A-D]$")]
@@ -88,7 +88,7 @@ class Key(_Part):
 
 
 class Update(_Part):
-    """More is known of the call."""
+    """Adds properties, a locale or roles to the call."""
 
     type: Literal["update"]
     properties: Properties = {}
@@ -97,13 +97,13 @@ class Update(_Part):
 
 
 class End(_Part):
-    """The call is over."""
+    """Ends the call."""
 
     type: Literal["end"]
 
 
 class Ping(_Part):
-    """Is answered with a pong."""
+    """Asks for a pong."""
 
     type: Literal["ping"]
 
@@ -114,7 +114,7 @@ _MESSAGES: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discrimin
 
 
 class BadMessage(Exception):
-    """A text frame is no message of this protocol; the message says what is wrong with it, `code` says so for programs."""
+    """A text frame is not a valid message; `code` is the kind of fault, for programs."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -122,7 +122,7 @@ class BadMessage(Exception):
 
 
 def message_of(text: str) -> Message:
-    """The message in a text frame. Raises `BadMessage`."""
+    """Reads a message from a text frame. Raises `BadMessage`."""
     try:
         check_json(text)
     except JsonTooLarge as error:
@@ -140,20 +140,20 @@ def message_of(text: str) -> Message:
         raise BadMessage("not_valid", said) from error
 
 
-def channels_of(told: tuple[Channel, ...]) -> tuple[CallChannel, ...]:
-    """The channels that a message names."""
+def channels_of(channels: tuple[Channel, ...]) -> tuple[CallChannel, ...]:
+    """Converts the channels of a message to those of records."""
     return tuple(
-        CallChannel(channel=place if entry.channel is None else entry.channel, role=entry.role, participant=entry.participant)
-        for place, entry in enumerate(told)
+        CallChannel(channel=index if entry.channel is None else entry.channel, role=entry.role, participant=entry.participant)
+        for index, entry in enumerate(channels)
     )
 
 
 def text_of(kind: str, **fields: Any) -> str:
-    """A message for the peer."""
+    """Writes a message for the peer."""
     return json.dumps({"type": kind, **fields}, ensure_ascii=False)
 
 
 def caption_of(caption: Hypothesis | Phrase) -> str:
-    """What was understood, for the peer."""
+    """Writes a caption for the peer."""
     kind = "phrase" if isinstance(caption, Phrase) else "hypothesis"
     return text_of(kind, **caption.model_dump(mode="json", exclude={"call_id", "recording_id"}))

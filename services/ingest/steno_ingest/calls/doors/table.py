@@ -1,4 +1,4 @@
-"""The table of the doors: which protocol is spoken at which path. Not pure: it makes them by the settings."""
+"""The table of the doors and their paths. Not pure: it makes them from the settings."""
 
 from collections.abc import Mapping
 
@@ -11,15 +11,15 @@ from steno_ingest.calls.doors.stream_entrance import stream_door
 from steno_ingest.settings import IngestSettings
 
 RESUMABLE = frozenset({StreamDoor.name})
-"""The protocols whose peers come back for a call when they lose their connection."""
+"""The protocols whose peers can resume a call after a lost connection."""
 
 
 def door_table(settings: IngestSettings, keys: ApiKeys) -> Mapping[str, DoorFactory]:
-    """The doors, by path. Raises what says that a file of secrets cannot be read."""
+    """Makes the door factories, by path. Raises `SecretFileUnreadable` if a key file cannot be read."""
     tokens = twilio_signature.AuthTokens(settings.twilio_auth_tokens_file)
-    gatekeeper = twilio_signature.Gatekeeper(tokens, keys, public_url=settings.twilio_public_url or "")
+    authenticator = twilio_signature.Authenticator(tokens, keys, public_url=settings.twilio_public_url or "")
     return {
         "/v1/stream": stream_door(keys),
         "/v1/audiohook": audiohook_door(settings),
-        "/v1/twilio": twilio_signature.door_factory(gatekeeper, rejoin_seconds=settings.twilio_rejoin_seconds),
+        "/v1/twilio": twilio_signature.door_factory(authenticator, rejoin_seconds=settings.twilio_rejoin_seconds),
     }

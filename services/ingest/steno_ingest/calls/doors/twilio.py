@@ -1,15 +1,15 @@
-"""The door of Twilio-shaped media streams: JSON text frames, audio in base64, a message for each frame of each track. Pure.
+"""The door of Twilio-shaped media streams: JSON text frames with audio in base64, one message per frame and track. Pure.
 
-Several platforms send the same messages in the same order (connected, start, media …, stop) under different names;
-`twilio_dialects` has the table. The inbound track is what the platform hears of its caller: the customer, unless a custom
-parameter says otherwise; outbound is what the caller hears: the agent.
+Several platforms send the same messages in the same order (connected, start, media …, stop) with different names, which are in
+the table of `twilio_dialects`. The inbound track is the audio of the caller: the customer, unless a custom parameter says
+otherwise. The outbound track is what the caller hears: the agent.
 
-Nothing is ever sent to the peer: on a one-way stream anything is an error to it (Twilio's error 31924). These streams cannot be
-resumed, paused or told of captions; a stream that is over is closed. For a while, another one of the same call goes on with it;
-those that come side by side are one call too (`twilio_stream_group`).
+Nothing is ever sent to the peer, since on a one-way stream any message is an error (Twilio's error 31924). These streams cannot
+be resumed or paused, and get no captions; a finished stream is closed. For a while after it, another stream may continue its
+call; simultaneous streams of a call are joined to one call (`twilio_stream_group`).
 
-A message that cannot be used costs itself and is told (`Unusable`); the call goes on. Only a start that cannot be taken, and a
-peer that sends nothing else for a while, end the stream.
+A message that cannot be used is ignored and reported (`Unusable`). Only an unusable start, or a long run of unusable messages,
+ends the stream.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,14 +39,14 @@ _START_SECONDS = 10
 """How long a peer may be connected without a start."""
 
 _MOST_HELD_SECONDS = 60
-"""Audio of one track, or of half as much of two, that may come before the call is accepted."""
+"""How many seconds of one track (of two: half as many) may come before the call is accepted."""
 
 _MOST_UNUSABLE = 250
-"""So many messages in a row that cannot be used end the stream: five seconds of a track."""
+"""This many unusable messages in a row end the stream: five seconds of a track."""
 
 
-_AT_ONCE = (Offered, Follows, Unusable, Close)
-"""What does not wait until the call is accepted."""
+_IMMEDIATE = (Offered, Follows, Unusable, Close)
+"""The actions that do not wait until the call is accepted."""
 
 
 class TwilioDoor:
@@ -57,32 +57,32 @@ class TwilioDoor:
     captioned = False
     player = None
 
-    def __init__(self, *, rejoin_seconds: float = 0, groups: StreamGroups | None = None, party: str = "") -> None:
+    def __init__(self, *, rejoin_seconds: float = 0, groups: StreamGroups | None = None, owner: str = "") -> None:
         """
         Args:
-            rejoin_seconds: How long after its end another stream may go on with the call; 0: the call ends with its stream.
-            groups: Where streams of one call side by side find each other; None: this one waits for none.
-            party: Whose stream it is.
+            rejoin_seconds: How long after its end another stream may continue the call; 0: the call ends with its stream.
+            groups: The groups that join simultaneous streams of a call; None: the stream waits for no other.
+            owner: The key digest of the peer.
         """
         self._rejoin_seconds = rejoin_seconds
         self._groups = groups or StreamGroups(gather_seconds=0)
-        self._party = party
+        self._owner = owner
         self._source: Source | None = None
         self._group: StreamGroup | None = None
-        #: The call is brought by another stream.
+        #: Whether another stream is the leader of the call.
         self._follows = False
         self._accepted = False
         self._over = False
         self._closed = False
         self._opened_at: float | None = None
-        #: What follows `Offered`, until the call is accepted.
+        #: The actions after `Offered`, until the call is accepted.
         self._held: list[Action] = []
         self._held_bytes = 0
         self._unusable = 0
         self._unusable_in_a_row = 0
 
     def receive_text(self, text: str, *, now: float) -> list[Action]:
-        """A message; media before the call was accepted is kept until it is."""
+        """Handles a message; media before the acceptance of the call is kept until then."""
         if self._over:
             return []
         try:
@@ -95,64 +95,64 @@ class TwilioDoor:
         return self._hold_until_accepted(actions)
 
     def receive_bytes(self, data: bytes, *, now: float) -> list[Action]:
-        """These streams are text."""
+        """Reports an unusable message, since these streams are text."""
         if self._over:
             return []
         return self._skip(BadMessage("json", "a binary frame came; every message of this stream is JSON text"))
 
     def lose_connection(self) -> list[Action]:
-        """The connection is gone: torn, unless `stop` came before."""
+        """Handles the loss of the connection, which tears the call unless `stop` came before."""
         self._closed = True
         return self._end(Ended(complete=False, reason="torn"))
 
     def accept(self, *, at: ResumePoint, now: float, paused_by_peer: bool = False) -> list[Action]:
-        """The ledger has the call: what came meanwhile follows."""
+        """Returns the actions that waited for the acceptance of the call."""
         self._accepted = True
         held, self._held = self._held, []
         return held
 
     def refuse(self, reason: Refusal, *, now: float) -> list[Action]:
-        """A stream has no message for it: its connection is closed."""
+        """Closes the connection, since a stream has no message for this."""
         self._over, self._held = True, []
         return self._close(CloseReason.TRY_AGAIN if reason.temporary else CloseReason.REFUSED, reason)
 
     def acknowledge(self, *, sequence: int, position: int) -> list[Action]:
-        """These platforms keep no audio to send again."""
+        """Does nothing: these platforms do not resend audio."""
         return []
 
     def add_caption(self, caption: Hypothesis | Phrase, *, now: float) -> list[Action]:
-        """These platforms take none."""
+        """Does nothing: these platforms accept no captions."""
         return []
 
     def end_captions(self, *, phrase_count: int, now: float) -> list[Action]:
-        """These platforms take no captions."""
+        """Does nothing: these platforms accept no captions."""
         return []
 
     def settle(self, *, now: float) -> list[Action]:
-        """All of the call is safe; a peer that waits for it sees the connection closed."""
+        """Closes the connection, since all of the call is on the log."""
         return self._close(CloseReason.DONE)
 
     def ask_pause(self) -> list[Action]:
-        """A platform pauses by its own REST only; what waits for the other track was said before and goes out of here."""
+        """Returns audio that waits for the other track. A platform can be paused only by its own REST API."""
         if self._group is None or self._follows or self._over or not self._accepted:
             return []
         return self._group.flush()
 
     def ask_resume(self) -> list[Action]:
-        """A platform goes on by its own REST only."""
+        """Does nothing: a platform can be resumed only by its own REST API."""
         return []
 
     def ask_to_leave(self, reason: str) -> list[Action]:
-        """A stream has no message for it: its connection is closed."""
+        """Closes the connection, since a stream has no message for this."""
         ended = self._end(Ended(complete=False, reason=reason))
         return [*ended, *self._close(CloseReason.REFUSED if reason == KEY_REVOKED else CloseReason.GOING_AWAY, reason)]
 
     def reject(self, error: str, *, now: float) -> list[Action]:
-        """A stream has no message for it: its connection is closed."""
+        """Closes the connection, since a stream has no message for this."""
         return self._fail(error)
 
     def tick(self, *, now: float) -> list[Action]:
-        """Closes a connection without a start; gives what waits for a peer that says nothing."""
+        """Closes a connection without a start, and returns waiting audio of a silent peer."""
         if self._opened_at is None:
             self._opened_at = now
         if self._over:
@@ -180,7 +180,7 @@ class TwilioDoor:
         if self._follows and (event == "stop" or not self._group.over):
             return self._follow(self._group, self._source, message, event, now)
         if self._follows:
-            # Whoever brought the call is gone: it goes on with this stream.
+            # The leader has ended, so this stream continues the call.
             self._follows, self._group = False, self._group.hand_over(now)
         if event != "stop":
             self._group.handle(self._source, message, event, now)
@@ -191,27 +191,27 @@ class TwilioDoor:
 
     def _begin(self, message: Mapping[str, Any], now: float) -> list[Action]:
         if self._group is not None:
-            raise BadMessage("order", "a second start came; a connection carries one stream")
+            raise BadMessage("order", "a second start came, but a connection carries one stream")
         try:
             start = Start.of(message)
         except BadMessage as error:
-            # Without its start there is nothing that could go on.
+            # Without a valid start there is no call.
             raise StreamError(str(error)) from None
         self._source = Source(start)
-        self._group = self._groups.join(self._party, start)
+        self._group = self._groups.join(self._owner, start)
         if self._group is not None:
             self._follows = True
             return [Follows()]
-        self._group = self._groups.begin(self._party, start, now)
+        self._group = self._groups.begin(self._owner, start, now)
         return self._offer(self._group, now)
 
     def _offer(self, group: StreamGroup, now: float) -> list[Action]:
-        """Offers the call once no other stream is waited for, and gives what came of it since."""
+        """Offers the call once it waits for no other stream, and returns the actions of the call."""
         if group.opened:
             return group.drain()
         if now < group.until and not group.full:
             return []
-        self._groups.close(self._party, group)
+        self._groups.close(self._owner, group)
         group.open()
         call = group.start.call
         if self._rejoin_seconds:
@@ -219,30 +219,30 @@ class TwilioDoor:
         return [call, *group.drain()]
 
     def _follow(self, group: StreamGroup, source: Source, message: Mapping[str, Any], event: str, now: float) -> list[Action]:
-        """Gives the stream that brings the call what this one hears."""
+        """Passes a message of a follower to the group."""
         if event == "stop":
             group.leave(torn=False)
             return self._close(CloseReason.DONE)
         if group.full:
-            raise StreamError("the stream sends faster than its call can be taken")
+            raise StreamError("the stream sends faster than its call is accepted")
         group.handle(source, message, event, now)
         return []
 
     def _skip(self, error: BadMessage) -> list[Action]:
-        """Goes on without a message, unless the stream consists of such."""
+        """Ignores an unusable message; ends the stream after too many."""
         self._unusable += 1
         self._unusable_in_a_row += 1
-        told: list[Action] = [Unusable(reason=error.reason, detail=str(error))]
+        actions: list[Action] = [Unusable(reason=error.reason, detail=str(error))]
         if self._unusable_in_a_row < _MOST_UNUSABLE:
-            return told
-        return told + self._fail(f"{_MOST_UNUSABLE} messages in a row could not be used; the last: {error}")
+            return actions
+        return actions + self._fail(f"{_MOST_UNUSABLE} messages in a row could not be used; the last: {error}")
 
     def _fail(self, error: str) -> list[Action]:
         ended = self._end(Ended(complete=False, reason="protocol_error", error=error))
         return [*ended, *self._close(CloseReason.REFUSED, error)]
 
     def _end(self, ended: Ended) -> list[Action]:
-        """The call's last actions, where one was begun and is not over."""
+        """Returns the last actions of the call, if there is one that is not over."""
         if self._over:
             return []
         group, self._over = self._group, True
@@ -251,7 +251,7 @@ class TwilioDoor:
         if self._follows:
             group.leave(torn=True)
             return []
-        self._groups.close(self._party, group)
+        self._groups.close(self._owner, group)
         group.over = True
         group.torn |= not group.opened
         return self._hold_until_accepted(self._final_actions(ended)) if group.opened else []
@@ -271,20 +271,20 @@ class TwilioDoor:
         return [Close(why=why, detail=detail)]
 
     def _hold_until_accepted(self, actions: Sequence[Action]) -> list[Action]:
-        """The actions that may be given now; the rest is held until the call is accepted."""
+        """Returns the actions that are immediate; holds the others until the call is accepted."""
         if self._accepted:
             return list(actions)
-        offered = [action for action in actions if isinstance(action, _AT_ONCE)]
-        held = [action for action in actions if not isinstance(action, _AT_ONCE)]
+        offered = [action for action in actions if isinstance(action, _IMMEDIATE)]
+        held = [action for action in actions if not isinstance(action, _IMMEDIATE)]
         self._held += held
         self._held_bytes += sum(len(action.data) for action in held if isinstance(action, Audio))
         if self._source is not None and self._held_bytes > _most_held(self._source) and not self._over:
             self._end(Ended(complete=False, reason="not_accepted", error="the call was not accepted in time"))
-            return [*offered, *self._close(CloseReason.TRY_AGAIN, "the call cannot be taken now; try again")]
+            return [*offered, *self._close(CloseReason.TRY_AGAIN, "the call cannot be accepted now; try again")]
         return [*offered]
 
 
 def _most_held(source: Source) -> int:
-    """Bytes of audio that may wait until the call of a stream is accepted."""
+    """Returns how many bytes of audio may wait until the call is accepted."""
     audio_format = source.start.format
     return _MOST_HELD_SECONDS * audio_format.sample_rate * audio_format.sample_bytes

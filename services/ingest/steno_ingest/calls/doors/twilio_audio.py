@@ -1,7 +1,7 @@
-"""Reads the audio of Twilio-shaped media streams: its format, and its bytes out of a message. Pure.
+"""Reads the audio of Twilio-shaped media streams: its format, and its bytes in a message. Pure.
 
-Linear audio of 16 bits has no agreed order of bytes: `L16` is most significant byte first (RFC 3551 §4.5.11), and most
-platforms that say so send the least significant one first. The audio itself tells: read in the wrong order, speech is noise.
+Platforms disagree about the byte order of 16-bit linear audio: `L16` is most significant byte first (RFC 3551 §4.5.11), but
+most platforms send `L16` with the least significant byte first. So the order is detected: in the wrong order, speech is noise.
 """
 
 import base64
@@ -18,7 +18,7 @@ from steno_ingest.calls.doors.twilio_dialects import Dialect
 from steno_ingest.calls.doors.twilio_values import BadMessage, StreamError, number, shown
 
 SAMPLE_RATE = 8000
-"""Of G.711, and of what does not say."""
+"""The sample rate of G.711, and the default."""
 
 _RATES = {AudioCodec.PCMU: (8000,), AudioCodec.PCMA: (8000,), AudioCodec.S16LE: (8000, 16000)}
 
@@ -30,28 +30,28 @@ _NAMES = {
 _CODECS = {name: codec for codec, names in _NAMES.items() for name in names}
 
 _SMOOTHER = 4
-"""How many times less the samples of the right order of bytes differ from one to the next, where it counts as found."""
+"""The byte order is detected if consecutive samples differ this many times less than in the other order."""
 
 _LEAST_DIFFERENT = 16
-"""Of fewer different samples, as in silence and square waves, nothing is to be learnt."""
+"""With fewer different samples, as in silence and square waves, the byte order cannot be detected."""
 
 
-def format_of(told: Mapping[str, Any], dialect: Dialect) -> AudioFormat:
-    """Reads what `start` tells of the format, `audio/x-mulaw` at 8000 or so; what it leaves out is as the platform has it.
+def format_of(media_format: Mapping[str, Any], dialect: Dialect) -> AudioFormat:
+    """Reads the audio format in `start`, such as `audio/x-mulaw` at 8000; omitted values are the platform's defaults.
 
     Raises:
-        StreamError: it is of a kind that is not taken.
+        StreamError: the format is not supported.
     """
-    encoding = told.get("encoding")
+    encoding = media_format.get("encoding")
     name, _, parameters = encoding.partition(";") if isinstance(encoding, str) else ("", "", "")
     name = name.strip().lower().removeprefix("audio/").removeprefix("raw/").removeprefix("x-")
-    # That it is in base64 does not say how it is coded.
+    # `base64` is not a codec.
     codec = dialect.codec if encoding in (None, "", "base64") else _CODECS.get(name)
-    rate = number(told, dialect.sample_rate)
+    rate = number(media_format, dialect.sample_rate)
     if rate is None:
         rate = number(dict([parameters.strip().partition("=")[::2]]), "rate")
     rate = SAMPLE_RATE if rate is None else rate
-    channels = number(told, "channels")
+    channels = number(media_format, "channels")
     if codec is None or rate not in _RATES[codec] or channels not in (None, 1):
         raise StreamError(
             f"the stream carries {shown(encoding)} at {rate:g} Hz in {channels or 1:g} channels; set it to G.711 "
@@ -61,18 +61,18 @@ def format_of(told: Mapping[str, Any], dialect: Dialect) -> AudioFormat:
 
 
 class Payloads:
-    """The audio of one stream's messages; linear audio comes out with the least significant byte first."""
+    """Decodes the audio of one stream's messages; linear audio is returned with the least significant byte first."""
 
     def __init__(self, codec: AudioCodec) -> None:
         self._codec = codec
-        #: Whether bytes are to be swapped; None until the audio has told.
+        #: Whether bytes must be swapped; None until that is detected.
         self._swap: bool | None = None if codec is AudioCodec.S16LE else False
 
     def audio(self, payload: Any) -> bytes:
-        """The audio of a `media` message, in base64 with or without its padding.
+        """Decodes the base64 audio of a `media` message, with or without padding.
 
         Raises:
-            BadMessage: it is not base64, or no whole number of samples.
+            BadMessage: it is not base64, or not a whole number of samples.
         """
         try:
             audio = base64.b64decode(payload + "=" * (-len(payload) % 4), validate=True)
@@ -80,7 +80,7 @@ class Payloads:
             raise BadMessage("payload", "media.payload is not base64") from None
         if len(audio) % self._codec.sample_bytes:
             raise BadMessage(
-                "payload", f"media.payload has {len(audio)} bytes, which are no whole number of samples of 16 bits"
+                "payload", f"media.payload has {len(audio)} bytes, which are not a whole number of samples of 16 bits"
             )
         if self._swap is None:
             self._swap = _to_be_swapped(audio)
@@ -88,7 +88,7 @@ class Payloads:
 
 
 def _to_be_swapped(audio: bytes) -> bool | None:
-    """Whether linear audio has its most significant byte first; None where it does not tell."""
+    """Whether linear audio has its most significant byte first; None if that cannot be detected."""
     if not any(audio):
         return None
     kept, swapped = _samples(audio, swap=sys.byteorder == "big"), _samples(audio, swap=sys.byteorder == "little")

@@ -1,4 +1,4 @@
-"""A table of what each platform of Twilio-shaped media streams calls things, a row a platform. Pure.
+"""The table of platforms with Twilio-shaped media streams, with the names in their messages. Pure.
 
 Sources, each the platform's own page of its WebSocket messages:
 twilio.com/docs/voice/media-streams/websocket-messages ·
@@ -22,45 +22,45 @@ INBOUND, OUTBOUND = "inbound", "outbound"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """What a platform calls things."""
+    """The names in a platform's messages."""
 
     name: str
-    #: In every message: what it is.
+    #: The field with the type of a message.
     event: str = "event"
-    #: In a `start` message: the object of what it tells.
+    #: The field with the content of a `start` message.
     start: str = "start"
-    #: What other messages tell stands in the message itself, not in an object by the name of the event.
+    #: Whether the content of other messages is in the message itself, not in an object named like the event.
     flat: bool = False
-    #: Which stream, in a message or in its `start`.
+    #: The field with the id of the stream, in a message or in its `start`.
     stream_id: str
-    #: In a message: its number.
+    #: The field with the number of a message.
     sequence: str = "sequenceNumber"
-    #: In `start`: ids of the call, the first that is there is taken.
+    #: The fields of `start` with an id of the call; the first present one is used.
     call_ids: tuple[str, ...]
-    #: In `start` or beside it: what whoever set up the stream says of the call.
+    #: The field with custom parameters, in `start` or beside it.
     parameters: str = "customParameters"
     media_format: str = "mediaFormat"
     sample_rate: str = "sampleRate"
-    #: In `start`: what else is kept, as properties of the call.
+    #: Other fields of `start` that become properties of the call.
     facts: Mapping[str, str]
-    #: Fields of `start` that tell the platform from others with the same names, and what they look like.
+    #: Fields of `start`, with patterns, that distinguish the platform from others with the same names.
     sign: Mapping[str, str] = field(default_factory=dict)
-    #: The tracks that come where `start` announces none.
+    #: The tracks if `start` announces none.
     tracks: tuple[str, ...] = (INBOUND, OUTBOUND)
-    #: How the audio is coded where `start` does not say.
+    #: The codec if `start` names none.
     codec: AudioCodec = AudioCodec.PCMU
-    #: Messages come in the order of their numbers.
+    #: Whether messages come in the order of their numbers.
     ordered: bool = True
 
-    def speaks(self, message: Mapping[str, Any]) -> bool:
+    def matches(self, message: Mapping[str, Any]) -> bool:
         """Whether a `start` message is of this platform."""
-        told = self.told(message)
-        named = self.stream_id in message or self.stream_id in told
-        signed = all(re.fullmatch(form, str(told.get(name) or "")) for name, form in self.sign.items())
+        content = self.start_content(message)
+        named = self.stream_id in message or self.stream_id in content
+        signed = all(re.fullmatch(form, str(content.get(name) or "")) for name, form in self.sign.items())
         return self.event in message and named and signed
 
-    def told(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What a `start` message tells; nothing where that is no JSON object."""
+    def start_content(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Returns the content of a `start` message; empty if it is not a JSON object."""
         found = message.get(self.start)
         return found if isinstance(found, dict) else {}
 
@@ -72,9 +72,9 @@ _TWILIO = Dialect(
     facts={"callSid": "call_sid", "accountSid": "account_sid"},
 )
 
-# The first that speaks so counts: rows with a sign stand before those without.
+# The first match is used, so rows with `sign` come before those without.
 DIALECTS = (
-    # Accounts of Twilio are AC and 32 hexadecimal digits, those of SignalWire are UUIDs.
+    # Account ids of Twilio are AC and 32 hexadecimal digits, those of SignalWire are UUIDs.
     replace(_TWILIO, name="signalwire", sign={"accountSid": r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"}),
     replace(
         _TWILIO,
@@ -136,9 +136,9 @@ DIALECTS = (
 )
 
 EVENTS = tuple(dict.fromkeys(dialect.event for dialect in DIALECTS))
-"""The names under which a message says what it is."""
+"""The names of the field with the type of a message."""
 
 
 def dialect_of(message: Mapping[str, Any]) -> Dialect | None:
-    """The dialect of a `start` message; None where it names its stream in no known way."""
-    return next((dialect for dialect in DIALECTS if dialect.speaks(message)), None)
+    """Returns the dialect of a `start` message; None if it is of no known platform."""
+    return next((dialect for dialect in DIALECTS if dialect.matches(message)), None)

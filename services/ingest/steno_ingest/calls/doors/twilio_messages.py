@@ -1,4 +1,4 @@
-"""Reads the messages of Twilio-shaped media streams, in each platform's own words. Pure."""
+"""Reads the messages of Twilio-shaped media streams, in the dialect of each platform. Pure."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -18,19 +18,19 @@ _ROLES = {INBOUND: Role.CUSTOMER, OUTBOUND: Role.AGENT}
 UNUSABLE = "unusable_messages"
 """The property of a call that says how many messages of its stream could not be used."""
 
-# What is told at the end of a stream: there must be room for it.
-_TOLD_AT_END = {f"{what}_ms_{track}": "0" * 20 for what in ("missing", "late") for track in (INBOUND, OUTBOUND)}
-_TOLD_AT_END[UNUSABLE] = "0" * 20
+# The properties added at the end of a stream, for which there must be room.
+_END_PROPERTIES = {f"{what}_ms_{track}": "0" * 20 for what in ("missing", "late") for track in (INBOUND, OUTBOUND)}
+_END_PROPERTIES[UNUSABLE] = "0" * 20
 
 
 def event_of(message: Mapping[str, Any]) -> str:
-    """What a message is; nothing where it does not say."""
+    """Returns the type of a message; empty if it has none."""
     return next((value for name in EVENTS if isinstance(value := message.get(name), str)), "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """What a `start` message tells."""
+    """The content of a `start` message."""
 
     dialect: Dialect
     stream_id: str
@@ -44,7 +44,7 @@ class Start:
         """Reads a `start` message.
 
         Raises:
-            StreamError: something is missing, or the audio is of a kind that is not taken.
+            StreamError: something is missing, or the audio format is not supported.
         """
         dialect = dialect_of(message)
         if dialect is None:
@@ -58,8 +58,8 @@ class Start:
         call_id, roles = _call_id(parameters.pop("call_id", ""), start, dialect), parameters.pop("roles", "")
         locale = parameters.pop("locale", "") or "en-US"
         properties = {"platform": dialect.name, "stream_id": stream_id, **facts, **parameters}
-        if (fault := fault_of({**properties, **_TOLD_AT_END})) is not None:
-            raise StreamError(f"the parameters of the stream are too many: {fault}; send fewer or shorter ones")
+        if (fault := fault_of({**properties, **_END_PROPERTIES})) is not None:
+            raise StreamError(f"the parameters of the stream are too large: {fault}; send fewer or shorter ones")
         audio_format = format_of(_media_format(start, announced, dialect), dialect)
         call = Offered(
             call_id=call_id,
@@ -71,38 +71,39 @@ class Start:
         return cls(dialect=dialect, stream_id=stream_id, tracks=tracks, format=audio_format, call=call)
 
     def joined(self, other: "Start") -> "Start | None":
-        """What this stream and another one of the same call tell together; None where they bring the same, or not alike."""
+        """Joins this stream and another one of the same call; returns None if they share a track or differ in format."""
         if other.format != self.format or set(other.tracks) & set(self.tracks):
             return None
-        told = {
+        channels_by_track = {
             **dict(zip(self.tracks, self.call.channels, strict=True)),
             **dict(zip(other.tracks, other.call.channels, strict=True)),
         }
-        tracks = tuple(track for track in (INBOUND, OUTBOUND) if track in told)
-        channels = tuple(CallChannel(channel=number, role=told[track].role) for number, track in enumerate(tracks))
+        tracks = tuple(track for track in (INBOUND, OUTBOUND) if track in channels_by_track)
+        channels = tuple(CallChannel(channel=number, role=channels_by_track[track].role) for number, track in enumerate(tracks))
         return replace(self, tracks=tracks, call=replace(self.call, channels=channels))
 
     def check(self, message: Mapping[str, Any]) -> None:
-        """Raises `BadMessage` where a message says that it is of another stream."""
+        """Raises `BadMessage` if a message belongs to another stream."""
         stream_id = message.get(self.dialect.stream_id)
         if stream_id is not None and str(stream_id) != self.stream_id:
             raise BadMessage(
                 "stream",
-                f"a message of stream {shown(stream_id)} came on the connection of {shown(self.stream_id)}; each has its own",
+                f"a message of stream {shown(stream_id)} came on the connection of {shown(self.stream_id)}; each stream "
+                "has its own connection",
             )
 
     def content(self, message: Mapping[str, Any], event: str) -> Mapping[str, Any]:
-        """What a message of the stream tells. Raises `BadMessage`."""
+        """Returns the content of a message of the stream. Raises `BadMessage`."""
         return message if self.dialect.flat else part(message, event)
 
     def channel(self, track: Any) -> int | None:
-        """The channel of a track, told as `inbound` or `inbound_track`; None where the stream has no such track."""
+        """Returns the channel of a track, `inbound` or `inbound_track`; None if the stream has no such track."""
         name = track.removesuffix("_track") if isinstance(track, str) else ""
         return self.tracks.index(name) if name in self.tracks else None
 
 
 def digits_or_none(message: Mapping[str, Any], name: str) -> int | None:
-    """A number within a message, where it is one."""
+    """Reads a number from a message; returns None if it is not valid."""
     try:
         found = number(message, name)
     except BadMessage:
@@ -111,7 +112,7 @@ def digits_or_none(message: Mapping[str, Any], name: str) -> int | None:
 
 
 def _parameters(told: Any, name: str) -> dict[str, str]:
-    """Custom parameters: an object, or `a=b` in a row with commas or semicolons between."""
+    """Reads custom parameters: an object, or a list of `a=b` with commas or semicolons in between."""
     if isinstance(told, str):
         pairs = (pair.partition("=") for pair in re.split("[,;]", told) if "=" in pair)
         return {key.strip(): value.strip() for key, _, value in pairs}
@@ -119,14 +120,14 @@ def _parameters(told: Any, name: str) -> dict[str, str]:
 
 
 def _media_format(start: Mapping[str, Any], announced: Any, dialect: Dialect) -> Mapping[str, Any]:
-    """What is told of the audio: of all of it, or of its tracks, each of which has the same."""
+    """Returns the audio format: of the stream, or of its first track, which is that of all tracks."""
     if isinstance(announced, list) and announced and isinstance(announced[0], dict):
         return part(announced[0], dialect.media_format, optional=True)
     return part(start, dialect.media_format, optional=True)
 
 
 def _tracks(announced: Any, wanted: str, dialect: Dialect) -> tuple[str, ...]:
-    """The tracks in the order of the channels."""
+    """Returns the tracks in the order of the channels."""
     told = wanted.replace("both_tracks", f"{INBOUND},{OUTBOUND}").split(",") if wanted else announced
     if told is None:
         return dialect.tracks
@@ -134,7 +135,7 @@ def _tracks(announced: Any, wanted: str, dialect: Dialect) -> tuple[str, ...]:
     named = [track.get("name") if isinstance(track, dict) else track for track in listed]
     names = {name.strip().removesuffix("_track") for name in named if isinstance(name, str)}
     if not names or not names <= {INBOUND, OUTBOUND}:
-        raise StreamError(f"tracks are {shown(told)}, and should be {INBOUND}, {OUTBOUND} or both")
+        raise StreamError(f"tracks are {shown(told)}, but should be {INBOUND}, {OUTBOUND} or both")
     return tuple(track for track in (INBOUND, OUTBOUND) if track in names)
 
 
@@ -143,7 +144,7 @@ def _channels(tracks: Sequence[str], roles: str) -> tuple[CallChannel, ...]:
     if len(told) != len(tracks) or not set(told) <= set(Role):
         raise StreamError(
             f"the custom parameter roles is {shown(roles)}; it should have one of {', '.join(Role)} "
-            f"for each of {', '.join(tracks)}, by commas"
+            f"for each of {', '.join(tracks)}, separated by commas"
         )
     return tuple(CallChannel(channel=channel, role=Role(role)) for channel, role in enumerate(told))
 

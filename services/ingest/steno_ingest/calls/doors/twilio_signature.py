@@ -1,12 +1,12 @@
-"""Decides who may open a Twilio-shaped stream: requests signed by Twilio, and those that carry an API key.
+"""Authenticates Twilio-shaped streams by Twilio's signature or by an API key.
 
-Not pure: it reads the files of keys.
+Not pure: it reads the key files.
 
-Twilio signs the upgrade: `X-Twilio-Signature` is the base64 of HMAC-SHA1 over the stream's full URL, keyed with the account's
-Auth Token (twilio.com/docs/usage/security), or HMAC-SHA256 where `X-Twilio-Webhooks-Signature-Settings` says so. It does not
-always sign the port as the URL has it, nor the slash at its end, so a URL is tried in those spellings, as by Twilio's own
-validator. Telnyx and SignalWire do not sign: SignalWire sends an API key as a bearer token (`authBearerToken`), Telnyx connects
-to the URL as it was given, with the key in the query (`?api_key=KEY`).
+Twilio signs the upgrade: `X-Twilio-Signature` is the base64 of HMAC-SHA1 over the full URL of the stream, keyed with the
+account's Auth Token (twilio.com/docs/usage/security), or HMAC-SHA256 if `X-Twilio-Webhooks-Signature-Settings` says so. The
+port and the final slash in the signed URL may differ from those in the request, so several spellings are tried, as in Twilio's
+own validator. Telnyx and SignalWire do not sign: SignalWire sends an API key as a bearer token (`authBearerToken`), and Telnyx
+connects to the given URL, with the key in the query (`?api_key=KEY`).
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from steno.http.auth import ApiKeys, presented_key
 from steno.key_file import Key, KeyFile, Terms
 from steno.tenants import Caller
 from steno_ingest.calls.doors.http_entrance import DoorFactory, Upgrade, UpgradeRefused
-from steno_ingest.calls.doors.port import Entered
+from steno_ingest.calls.doors.port import AcceptedPeer
 from steno_ingest.calls.doors.twilio import TwilioDoor
 from steno_ingest.calls.doors.twilio_stream_group import StreamGroups
 
@@ -31,9 +31,9 @@ _PORTS = {"wss": 443, "ws": 80}
 
 
 class AuthTokens:
-    """The secrets that Twilio signs with, one a line; all of them are good, so that one can be replaced without a break.
+    """The Auth Tokens with which Twilio signs, one per line. All are valid, so that a token can be replaced without a break.
 
-    Without a file, or with an empty one, no signature is right. `tenant=…` and `expires=…` may stand behind a token.
+    Without a file, or with an empty one, no signature is valid. `tenant=…` and `expires=…` may follow a token.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -41,58 +41,58 @@ class AuthTokens:
         self._keys = KeyFile(path, _read, what="Twilio Auth Token file")
 
     def current(self) -> list[Key]:
-        """The tokens that are good now."""
+        """Returns the tokens that are valid now."""
         return self._keys.all()
 
     def holds(self, caller: Caller) -> bool:
-        """Whether the token of a peer that was let in is still good, and says the same of it."""
+        """Whether the token of an authenticated peer is still valid, with the same tenant."""
         return self._keys.holds(caller)
 
 
 def _read(fields: Sequence[str], terms: Terms) -> Key:
     if len(fields) != 1:
-        raise ValueError("a line is an Auth Token, with tenant=… and expires=… behind where wanted")
+        raise ValueError("a line is an Auth Token, optionally followed by tenant=… and expires=…")
     token = fields[0].encode("utf-8")
     caller = Caller("twilio", terms.owner(), terms.everything, hashlib.sha256(token).hexdigest())
     return Key(caller, terms.expires, token)
 
 
-class Gatekeeper:
-    """Decides which upgrade requests may open a stream."""
+class Authenticator:
+    """Checks upgrade requests by signature or API key."""
 
     def __init__(self, tokens: AuthTokens, keys: ApiKeys, *, public_url: str = "") -> None:
-        """`public_url` is the URL that the platforms are given, where a proxy changes host or path on the way."""
+        """`public_url` is the URL that the platforms use, if a proxy changes host or path."""
         self._tokens = tokens
         self._keys = keys
         self._public_url = public_url
 
     def check(self, upgrade: Upgrade) -> Caller:
-        """Lets a request pass, and says whose it is.
+        """Authenticates a request and returns its caller.
 
         Raises:
-            UpgradeRefused: it is not signed right, or carries no key of ours.
+            UpgradeRefused: it has neither a valid signature nor a valid API key.
         """
         signature = upgrade.headers.get(_HEADER)
         if signature is not None:
             caller = self._signer(upgrade, signature)
             if caller is None:
-                # Without the query: a key may stand there. Of all its spellings the one that a platform is mostly given.
+                # Without the query, which may contain a key, and in the most common spelling.
                 url = self._targets(upgrade)[0]
-                told = "X-Twilio-Signature is not right; the log of ingest says for which URL"
-                raise _refused(told, reason="signature", url=url, client=upgrade.client)
+                reason = "X-Twilio-Signature is not valid; see the log of ingest for the URL that was checked"
+                raise _refused(reason, cause="signature", url=url, client=upgrade.client)
             return caller
         key = presented_key(upgrade.headers) or parse_qs(upgrade.query).get("api_key", [""])[0]
         caller = self._keys.verify(key) if key else None
         if caller is None:
             raise _refused(
                 "send X-Twilio-Signature, or an API key as `Authorization: Bearer KEY`, `X-Api-Key: KEY` or `?api_key=KEY`",
-                reason="api_key",
+                cause="api_key",
                 client=upgrade.client,
             )
         return caller
 
     def holds(self, caller: Caller) -> bool:
-        """Whether what a peer came in with, token or key, is still good."""
+        """Whether the token or key of a peer is still valid."""
         return self._tokens.holds(caller) or self._keys.holds(caller)
 
     def _signer(self, upgrade: Upgrade, signature: str) -> Caller | None:
@@ -109,7 +109,7 @@ class Gatekeeper:
         return right[0] if right else None
 
     def _urls(self, upgrade: Upgrade, *, query: str) -> Iterator[str]:
-        """The spellings of the URL that may have been signed. Whether a proxy took TLS off does not show, so both are tried."""
+        """Gives the spellings of the URL that may have been signed, with both schemes, since a proxy may have ended TLS."""
         for target in self._targets(upgrade):
             try:
                 yield from spellings(target, query=query)
@@ -120,12 +120,12 @@ class Gatekeeper:
         return [self._public_url] if self._public_url else [f"{scheme}://{upgrade.host}{upgrade.path}" for scheme in _PORTS]
 
 
-def _refused(told: str, **details: str) -> UpgradeRefused:
-    return UpgradeRefused(401, told, event="twilio.refused", details=details)
+def _refused(reason: str, *, cause: str, **details: str) -> UpgradeRefused:
+    return UpgradeRefused(401, reason, event="twilio.refused", details={"reason": cause, **details})
 
 
 def signature_of(token: str, url: str, *, algorithm: str = "sha1") -> str:
-    """What Twilio sends as `X-Twilio-Signature` for a WebSocket."""
+    """Returns the value of `X-Twilio-Signature` that Twilio sends for a WebSocket."""
     return _signature(token.encode("utf-8"), url, algorithm)
 
 
@@ -134,10 +134,10 @@ def _signature(token: bytes, url: str, algorithm: str) -> str:
 
 
 def spellings(url: str, *, query: str = "") -> list[str]:
-    """A URL without a port, with the one it has and with its scheme's own, each with and without a slash at its end.
+    """Returns a URL with its port, without a port and with the default port, each with and without a final slash.
 
     Raises:
-        ValueError: it is no URL.
+        ValueError: it is not a URL.
     """
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
@@ -150,23 +150,23 @@ def spellings(url: str, *, query: str = "") -> list[str]:
     ]
 
 
-def door_factory(gatekeeper: Gatekeeper, *, rejoin_seconds: float = 0) -> DoorFactory:
-    """Makes the doors of requests that may come in, and refuses all others."""
+def door_factory(authenticator: Authenticator, *, rejoin_seconds: float = 0) -> DoorFactory:
+    """Returns a factory that makes doors for authenticated requests."""
 
     groups = StreamGroups()
 
-    def make(upgrade: Upgrade) -> Entered:
-        caller = gatekeeper.check(upgrade)
-        return Entered(
-            door=TwilioDoor(rejoin_seconds=rejoin_seconds, groups=groups, party=caller.key),
+    def make(upgrade: Upgrade) -> AcceptedPeer:
+        caller = authenticator.check(upgrade)
+        return AcceptedPeer(
+            door=TwilioDoor(rejoin_seconds=rejoin_seconds, groups=groups, owner=caller.key),
             caller=caller,
-            holds=lambda: gatekeeper.holds(caller),
+            holds=lambda: authenticator.holds(caller),
         )
 
     return make
 
 
 def _algorithm(settings: str) -> str:
-    """As `X-Twilio-Webhooks-Signature-Settings` tells it, e.g. `key=…,algorithm=HMAC_SHA256`; HMAC_SHA1 without."""
-    told = dict(part.strip().split("=", 1) for part in settings.split(",") if "=" in part)
-    return told.get("algorithm", "HMAC_SHA1").upper() or "HMAC_SHA1"
+    """Returns the algorithm in `X-Twilio-Webhooks-Signature-Settings`, e.g. `key=…,algorithm=HMAC_SHA256`; else HMAC_SHA1."""
+    values = dict(part.strip().split("=", 1) for part in settings.split(",") if "=" in part)
+    return values.get("algorithm", "HMAC_SHA1").upper() or "HMAC_SHA1"

@@ -1,12 +1,12 @@
-"""Groups the streams of one call that come side by side, one a track: the first brings the call, the others add to it. Pure.
+"""Joins simultaneous streams of a call, each with one track: the first one offers the call, the others add tracks. Pure.
 
 ```
 inbound  ── leader ────▶ StreamGroup ──▶ the call, all tracks
 outbound ── follower ───────▲
 ```
 
-A stream of a single track waits a moment for others before it offers its call, for the channels of a call do not change. When a
-leader ends while a follower goes on, the follower leads on.
+A stream with a single track waits a moment for others before it offers its call, because the channels of a call cannot change.
+If the leader ends before a follower, the follower becomes the leader.
 """
 
 from collections.abc import Mapping
@@ -18,26 +18,26 @@ from steno_ingest.calls.doors.twilio_tracks import Source, Tracks
 from steno_ingest.calls.doors.twilio_values import BadMessage
 
 GATHER_SECONDS = 0.5
-"""How long a stream of a single track waits for others."""
+"""How long a stream with a single track waits for others."""
 
 _MOST_WAITING = 1_000
-"""Messages that may wait, before a call is offered or while its leader is held back; half a second of two tracks has fifty."""
+"""How many messages may wait, before the offer or while the leader is not read; half a second of two tracks has fifty."""
 
 
 class StreamGroup:
-    """The streams of one call, while its leader lasts."""
+    """The streams of one call, until its leader ends."""
 
     def __init__(self, start: Start, *, until: float) -> None:
         """
         Args:
-            start: Of the leader.
-            until: How long others are waited for, by the monotonic clock.
+            start: The start of the leader.
+            until: Until when to wait for others, by the monotonic clock.
         """
         self.start = start
         self.until = until
-        #: The leader is gone.
+        #: Whether the leader has ended.
         self.over = False
-        #: A stream was lost before its end.
+        #: Whether a stream was lost before its end.
         self.torn = False
         self._tracks: Tracks | None = None
         self._streams = 1
@@ -51,32 +51,32 @@ class StreamGroup:
 
     @property
     def full(self) -> bool:
-        """Whether as much waits as may."""
+        """Whether the limit of waiting messages is reached."""
         return len(self._held) + len(self._ready) >= _MOST_WAITING
 
     def join(self, other: Start) -> bool:
-        """Adds another stream, where the call is not offered yet and it brings tracks that none does."""
+        """Adds another stream if the call is not offered yet and the stream has other tracks; returns whether it did."""
         joined = None if self.opened or self.over else self.start.joined(other)
         if joined is not None:
             self.start, self.until, self._streams = joined, 0, self._streams + 1
         return joined is not None
 
     def leave(self, *, torn: bool) -> None:
-        """Handles that a follower is gone."""
+        """Handles the end of a follower."""
         self.torn |= torn
         self._streams = 1
         if self._tracks is not None:
             self._tracks.expect_no_more()
 
     def hand_over(self, now: float) -> "StreamGroup":
-        """Makes another stream the leader, as the first is gone: with what waits, or with a call that was offered already."""
+        """Makes another stream the leader after the first one has ended; returns the group of the new leader."""
         if self.opened:
             return StreamGroup(self.start, until=now)
         self.over, self.until = False, now
         return self
 
     def open(self) -> None:
-        """Waits for no other stream: what has come is put together."""
+        """Stops waiting for other streams, and handles the messages that waited."""
         self._tracks = Tracks(self.start, streams=self._streams)
         early, self._held = self._held, []
         for source, message, event, now in early:
@@ -93,47 +93,47 @@ class StreamGroup:
             self._ready += self._tracks.receive(source, message, event, now)
 
     def tick(self, now: float) -> None:
-        """Handles that time has passed."""
+        """Handles the passage of time."""
         if self._tracks is not None:
             self._ready += self._tracks.tick(now)
 
     def drain(self) -> list[Action]:
-        """The actions ready since it was asked last."""
+        """Returns the actions since the last call."""
         ready, self._ready = self._ready, []
         return ready
 
     def flush(self) -> list[Action]:
-        """The same, and what waits for another track."""
+        """Returns the actions since the last call, and audio that waits for another track."""
         if self._tracks is not None:
             self._ready += self._tracks.flush()
         return self.drain()
 
     def final_updates(self, *, unusable: int) -> list[Action]:
-        """What is told of the call at its end."""
+        """Returns the last updates of the call."""
         return [] if self._tracks is None else self._tracks.final_updates(unusable=unusable)
 
 
 class StreamGroups:
-    """Keeps the groups that wait for further streams, by whose they are and the id of the call."""
+    """The groups that wait for further streams, by owner and call id."""
 
     def __init__(self, *, gather_seconds: float = GATHER_SECONDS) -> None:
         self._gather_seconds = gather_seconds
         self._waiting: dict[tuple[str, str], StreamGroup] = {}
 
-    def join(self, party: str, start: Start) -> StreamGroup | None:
-        """Adds a stream to the group that waits for it; None where none does."""
-        waiting = self._waiting.get((party, start.call.call_id))
+    def join(self, owner: str, start: Start) -> StreamGroup | None:
+        """Adds a stream to the waiting group of its call; returns None if there is none."""
+        waiting = self._waiting.get((owner, start.call.call_id))
         return waiting if waiting is not None and waiting.join(start) else None
 
-    def begin(self, party: str, start: Start, now: float) -> StreamGroup:
-        """Begins a group with its leader; one that brings all tracks waits for nobody."""
+    def begin(self, owner: str, start: Start, now: float) -> StreamGroup:
+        """Begins a group with its leader; a leader with all tracks does not wait."""
         waits = len(start.tracks) == 1 and self._gather_seconds > 0
         group = StreamGroup(start, until=now + self._gather_seconds if waits else now)
         if waits:
-            self._waiting[party, start.call.call_id] = group
+            self._waiting[owner, start.call.call_id] = group
         return group
 
-    def close(self, party: str, group: StreamGroup) -> None:
-        """Has a group wait for nobody any more."""
-        if self._waiting.get(key := (party, group.start.call.call_id)) is group:
+    def close(self, owner: str, group: StreamGroup) -> None:
+        """Stops a group from waiting for further streams."""
+        if self._waiting.get(key := (owner, group.start.call.call_id)) is group:
             del self._waiting[key]

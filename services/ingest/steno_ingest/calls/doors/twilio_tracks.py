@@ -1,4 +1,4 @@
-"""Turns the media and key messages of a call's streams, one or several side by side, into its audio and keys. Pure."""
+"""Converts the media and key messages of a call's streams to audio and key presses. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,10 +10,10 @@ from steno_ingest.calls.doors.twilio_messages import UNUSABLE, Start, digits_or_
 from steno_ingest.calls.doors.twilio_values import BadMessage, number, shown
 
 _IDLE_SECONDS = 1
-"""After this long without a message, what waits for another track is given as it is."""
+"""After this long without a message, audio does not wait for another track any more."""
 
 _APART_MS = 4_000
-"""How far streams of their own may be apart: while the ledger is asked for the call, three seconds at most, one is not read."""
+"""How far separate streams may differ in time: one of them is not read for up to three seconds while the ledger answers."""
 
 _DIGITS = frozenset("0123456789*#ABCD")
 
@@ -24,19 +24,19 @@ class Source:
     def __init__(self, start: Start) -> None:
         self.start = start
         self.payloads = Payloads(start.format.codec)
-        #: The number of the key that came last.
+        #: The number of the last key press.
         self.key: int | None = None
-        #: How far its clock is behind that of the call; None until it tells the time.
+        #: How far its clock is behind that of the call; None until its first timestamp.
         self.behind_ms: float | None = None
 
 
 class Tracks:
-    """The tracks of a call, whichever stream they come by."""
+    """The tracks of a call, from one or several streams."""
 
     def __init__(self, start: Start, *, streams: int) -> None:
-        """`start` tells of all of them; `streams` is how many bring them."""
+        """`start` describes all tracks; `streams` is the number of streams."""
         self._start = start
-        #: When the call's clock was read first, and what it said.
+        #: When the first timestamp of the call came, and its value.
         self._clock: tuple[float, float] | None = None
         self._heard_at: float | None = None
         self._interleaver = Interleaver(
@@ -47,7 +47,7 @@ class Tracks:
         )
 
     def expect_no_more(self) -> None:
-        """Waits no longer than usual, as nothing comes of a second stream any more."""
+        """Shortens the wait for other tracks, since there is only one stream left."""
         self._interleaver.max_wait_ms = MAX_WAIT_MS
 
     def receive(self, source: Source, message: Mapping[str, Any], event: str, now: float) -> Sequence[Action]:
@@ -59,17 +59,17 @@ class Tracks:
         return self._dtmf(source, message, content)
 
     def tick(self, now: float) -> Sequence[Action]:
-        """Gives what waits, once the peer has said nothing for a while."""
+        """Returns waiting audio if the peer was silent for a while."""
         if self._heard_at is None or now - self._heard_at < _IDLE_SECONDS or not self._interleaver.waiting:
             return []
         return self.flush()
 
     def flush(self) -> Sequence[Action]:
-        """Gives what waits for another track, or for a frame before it."""
+        """Returns all waiting audio."""
         return self._interleaver.flush()
 
     def final_updates(self, *, unusable: int) -> list[Action]:
-        """What did not come in time of each track, or not at all, as properties of the call; nothing where all did."""
+        """Returns the missing and late audio of each track, and unusable messages, as properties of the call."""
         counted = {"missing": self._interleaver.filled, "late": self._interleaver.late}
         found = {
             f"{what}_ms_{track}": str(samples * 1000 // self._start.format.sample_rate)
@@ -92,7 +92,7 @@ class Tracks:
         try:
             timestamp_ms = number(media, "timestamp")
         except BadMessage as error:
-            # Its audio stands behind the one before.
+            # Its audio is placed right after the previous one.
             timestamp_ms, told = None, [Unusable(reason="timestamp", detail=str(error))]
         chunk = digits_or_none(message, start.dialect.sequence) if start.dialect.flat else digits_or_none(media, "chunk")
         wrong_before = self._interleaver.wrong_timestamps
@@ -100,11 +100,11 @@ class Tracks:
             channel, audio, chunk=chunk, timestamp_ms=self._of_the_call(source, timestamp_ms, now), now=now
         )
         if self._interleaver.wrong_timestamps > wrong_before:
-            told.append(Unusable(reason="timestamp", detail="a timestamp jumped, and the one behind it did not"))
+            told.append(Unusable(reason="timestamp", detail="a timestamp jumped, but the next one did not"))
         return told
 
     def _of_the_call(self, source: Source, timestamp_ms: float | None, now: float) -> float | None:
-        """A stream's time on the clock of the call: that of its first stream, and as much later as another one began."""
+        """Converts a stream's timestamp to the clock of the call, which is that of its first stream."""
         if timestamp_ms is None:
             return None
         if source.behind_ms is None:
@@ -113,10 +113,10 @@ class Tracks:
         return timestamp_ms + source.behind_ms
 
     def _dtmf(self, source: Source, message: Mapping[str, Any], dtmf: Mapping[str, Any]) -> Sequence[Action]:
-        """What is no key of a telephone is nothing to tell."""
+        """Handles a key press; ignores anything but the keys of a telephone."""
         key = digits_or_none(message, source.start.dialect.sequence)
         if key is not None and key == source.key:
-            raise BadMessage("order", f"dtmf came again, with the number {key}")
+            raise BadMessage("order", f"dtmf was repeated, with the number {key}")
         source.key = key
         digit = str(dtmf.get("digit", "")).upper()
         return [Dtmf(digit=digit, channel=self._start.channel(dtmf.get("track")))] if digit in _DIGITS else []

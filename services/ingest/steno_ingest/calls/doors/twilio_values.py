@@ -1,4 +1,4 @@
-"""Reads values from the messages of Twilio-shaped media streams, and says what is wrong with bad ones. Pure."""
+"""Reads and validates values in the messages of Twilio-shaped media streams. Pure."""
 
 import json
 from collections.abc import Mapping
@@ -10,11 +10,11 @@ _MOST = 10**18
 
 
 class StreamError(Exception):
-    """The stream cannot be taken, or goes on no more; the message says why, and what should be set."""
+    """The stream cannot be accepted or continued; the message says why, and what to change."""
 
 
 class BadMessage(StreamError):
-    """A message cannot be used; a stream that has begun goes on without it. `reason` is its kind, one of a few."""
+    """A message cannot be used; a started stream continues without it. `reason` is the kind of fault, from a small set."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -22,7 +22,7 @@ class BadMessage(StreamError):
 
 
 def message_of(text: str) -> Mapping[str, Any]:
-    """A text frame as the JSON object it should be. Raises `BadMessage`."""
+    """Reads a JSON object from a text frame. Raises `BadMessage`."""
     try:
         check_json(text)
         message = json.loads(text)
@@ -34,20 +34,20 @@ def message_of(text: str) -> Mapping[str, Any]:
 
 
 def part(message: Mapping[str, Any], name: str, *, optional: bool = False) -> Mapping[str, Any]:
-    """A JSON object within a message. Raises `BadMessage`."""
+    """Returns a JSON object within a message. Raises `BadMessage`."""
     found = message.get(name)
     if found is None and optional:
         return {}
     if not isinstance(found, dict):
-        raise BadMessage("json", f"{name} is missing, or no JSON object")
+        raise BadMessage("json", f"{name} is missing, or not a JSON object")
     return found
 
 
 def number(message: Mapping[str, Any], name: str) -> float | None:
-    """A number within a message, told as a number or as its digits, with a fraction or without; None where there is none.
+    """Returns a number within a message, which is a number or its digits as text; None if there is none.
 
     Raises:
-        BadMessage: there is something else, or it is less than zero.
+        BadMessage: the value is not a number, or is negative.
     """
     value = message.get(name)
     if value is None or value == "":
@@ -57,12 +57,12 @@ def number(message: Mapping[str, Any], name: str) -> float | None:
             found = float(value)
         except (ValueError, OverflowError):
             found = -1.0
-        # What is not a number at all (NaN) is not between any two.
+        # NaN fails this comparison, too.
         if 0 <= found < _MOST:
             return found
-    raise BadMessage("number", f"{name} is {shown(value)}, and should be a number")
+    raise BadMessage("number", f"{name} is {shown(value)}, but should be a number")
 
 
 def shown(value: Any) -> str:
-    """A value of the peer's for a message to a person, never long."""
+    """Returns a shortened value of the peer, for a message."""
     return repr(value)[:60]

@@ -23,7 +23,7 @@ from steno_ingest.calls.doors.actions import (
     SendText,
     Unusable,
 )
-from steno_ingest.calls.doors.port import KEY_REVOKED, Entered, Receiver
+from steno_ingest.calls.doors.port import KEY_REVOKED, AcceptedPeer, Receiver
 from steno_ingest.calls.hosting.admission import OfferRefused
 from steno_ingest.calls.hosting.call_feed import CallFeed
 from steno_ingest.calls.hosting.caption_feed import Captions, EarlierPhrases
@@ -49,7 +49,7 @@ class CallDriver:
 
     def __init__(
         self,
-        entered: Entered,
+        entered: AcceptedPeer,
         host: CallHost,
         captions: Captions,
         earlier_phrases: EarlierPhrases,

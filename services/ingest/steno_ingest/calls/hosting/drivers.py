@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import structlog
 
 from steno.tenants import Caller
-from steno_ingest.calls.doors.port import Entered
+from steno_ingest.calls.doors.port import AcceptedPeer
 from steno_ingest.calls.hosting.caption_feed import Captions, EarlierPhrases
 from steno_ingest.calls.hosting.driver import CallDriver
 from steno_ingest.calls.hosting.host import CallHost
@@ -53,7 +53,7 @@ class Drivers:
         return self._host.draining
 
     @contextmanager
-    def open(self, entered: Entered, *, heartbeats: Callable[[], int] = lambda: 0) -> Iterator[CallDriver]:
+    def open(self, entered: AcceptedPeer, *, heartbeats: Callable[[], int] = lambda: 0) -> Iterator[CallDriver]:
         """Makes a driver for a peer, for as long as it is connected; `heartbeats`: see `CallDriver`."""
         driver = CallDriver(
             entered,

@@ -1,1 +1,1 @@
-"""Transports: they carry the messages of calls between their peers and the drivers of their doors."""
+"""Transports, which carry the messages of calls between peers and drivers."""

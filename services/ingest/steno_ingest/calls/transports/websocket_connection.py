@@ -1,4 +1,4 @@
-"""Carries the messages of one call over one WebSocket, between an ASGI server and the driver of the call."""
+"""Carries the messages of one call over a WebSocket, between an ASGI server and the driver of the call."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -19,13 +19,13 @@ CLOSE_CODES = {
     CloseReason.RESTARTING: 1012,
     CloseReason.TRY_AGAIN: 1013,
 }
-"""Close codes (RFC 6455 §7.4.1 and its registry)."""
+"""The WebSocket close codes (RFC 6455 §7.4.1 and its registry)."""
 
 _TOO_BIG = 1009
-"""The peer sent a frame that is larger (RFC 6455 §7.4.1); the server below has closed then."""
+"""The close code after a frame that is too large (RFC 6455 §7.4.1), which the server has sent."""
 
 _MOST_CHARACTERS, _MOST_BYTES = 100, 120
-"""Of the reason in a close frame, which takes 123 bytes (RFC 6455 §5.5.1)."""
+"""The limits of the reason in a close frame, which has room for 123 bytes (RFC 6455 §5.5.1)."""
 
 
 class WebSocketConnection:
@@ -37,7 +37,7 @@ class WebSocketConnection:
         self._send = send
 
     async def run(self) -> None:
-        """Works until the connection is over. Raises what the door failed with."""
+        """Works until the connection ends. Raises errors of the door."""
         await self._driver.run(self._read(), self._write())
 
     async def _read(self) -> None:
@@ -68,5 +68,5 @@ class WebSocketConnection:
                         await self._send({"type": "websocket.close", "code": CLOSE_CODES[why], "reason": reason})
                         return
         except OSError:
-            # The peer is gone (ASGI: send raises OSError then); the reader learns so too.
+            # The peer has disconnected (ASGI: send raises OSError then); the reader gets a message about it.
             return

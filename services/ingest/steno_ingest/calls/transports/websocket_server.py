@@ -1,4 +1,4 @@
-"""Serves doors over WebSockets: an endpoint for each protocol, which lets its peers in and runs a driver for each."""
+"""Serves doors over WebSockets: an endpoint for each protocol authenticates its peers and runs a driver for each."""
 
 import asyncio
 import sys
@@ -21,11 +21,11 @@ from steno_ingest.calls.transports.websocket_connection import WebSocketConnecti
 log = structlog.get_logger("steno.ingest.calls")
 
 _MOST_LOGGED = 256
-"""Characters of each thing that an unauthenticated client says of itself."""
+"""The length to which log values from unauthenticated clients are shortened."""
 
 
 class WebSocketServer:
-    """Takes WebSockets at the paths of its table, and has a driver run the door of each."""
+    """Accepts WebSockets at the paths of the doors, and runs a driver for each."""
 
     def __init__(
         self,
@@ -38,21 +38,21 @@ class WebSocketServer:
     ) -> None:
         """
         Args:
-            doors: The table of the doors, by path: `{"/v1/stream": …, "/v1/audiohook": …, "/v1/twilio": …}`.
-            openings: How often a key, or what else lets in, may open a connection; None for any number.
-            wrong_keys: How often an address may be refused for its key before it is told to wait.
-            most_of_a_key: Connections at once of one key, or what else lets in.
+            doors: The door factories by path: `{"/v1/stream": …, "/v1/audiohook": …, "/v1/twilio": …}`.
+            openings: The rate limit of new connections per key; None: no limit.
+            wrong_keys: The rate limit of wrong keys per address.
+            most_of_a_key: The maximum number of open connections of a key.
         """
         self._doors = doors
         self._drivers = drivers
         self._openings = openings or Rate(0)
         self._wrong_keys = wrong_keys or Rate(0)
         self._most_of_a_key = most_of_a_key
-        #: By digest: keys of different tenants may have one name, and those of platforms all have.
+        #: Open connections by digest of the key, since names of keys are not unique.
         self._of_key: Counter[str] = Counter()
 
     def routes(self) -> list[WebSocketRoute]:
-        """The endpoints, for the application."""
+        """The routes for the application."""
         return [WebSocketRoute(path, _Endpoint(self, factory)) for path, factory in self._doors.items()]
 
     async def serve(self, factory: DoorFactory, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,9 +63,9 @@ class WebSocketServer:
                 raise UpgradeRefused(503, "the service is stopping; try again soon")
             entered = factory(upgrade_of(scope))
             if self._of_key[entered.caller.key] >= self._most_of_a_key:
-                raise UpgradeRefused(429, "as many calls of this key are open as may be; try again soon", retry_seconds=5)
+                raise UpgradeRefused(429, "the limit of open calls of this key is reached; try again soon", retry_seconds=5)
             if (seconds := self._openings.acquire(entered.caller.key)) > 0:
-                raise UpgradeRefused(429, "too many calls are opened in a minute; try again soon", retry_seconds=seconds)
+                raise UpgradeRefused(429, "too many calls were opened within a minute; try again soon", retry_seconds=seconds)
         except UpgradeRefused as refused:
             if refused.status == 401 and (seconds := self._wrong_keys.acquire(address_of(scope))) > 0:
                 refused = UpgradeRefused(429, "too many wrong keys came from this address", retry_seconds=seconds)
@@ -75,12 +75,12 @@ class WebSocketServer:
             return
         link: Link | None = scope.get("state", {}).get("connection")
         if link is not None:
-            # From here on it is never closed for a new connection.
+            # From now on it is never closed for a new connection.
             link.mark_authenticated()
         try:
             await send({"type": "websocket.accept"})
         except OSError:
-            # The peer is gone already.
+            # The peer has already disconnected.
             return
         self._of_key[entered.caller.key] += 1
         try:
@@ -91,7 +91,7 @@ class WebSocketServer:
 
 
 class _Endpoint:
-    """A door's own ASGI application: Starlette would wrap a function."""
+    """The ASGI application of a door; it is a class because Starlette would wrap a function."""
 
     def __init__(self, server: WebSocketServer, factory: DoorFactory) -> None:
         self._server = server
@@ -102,7 +102,7 @@ class _Endpoint:
 
 
 def upgrade_of(scope: Scope) -> Upgrade:
-    """The request that asked for a WebSocket, as doors see it."""
+    """Converts an ASGI scope to the upgrade request for a door."""
     connection: HTTPConnection[Any] = HTTPConnection(scope)
     headers = {name: ", ".join(connection.headers.getlist(name)) for name in connection.headers}
     return Upgrade(
@@ -121,7 +121,7 @@ def _log(refused: UpgradeRefused) -> None:
 
 
 async def _refuse(refused: UpgradeRefused, send: Send) -> None:
-    """Answers the upgrade with a status instead (ASGI, WebSocket denial response)."""
+    """Answers the upgrade with an HTTP status (ASGI: WebSocket denial response)."""
     body = f"{refused.reason}\n".encode()
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
     if refused.retry_seconds:
@@ -130,5 +130,5 @@ async def _refuse(refused: UpgradeRefused, send: Send) -> None:
         await send({"type": "websocket.http.response.start", "status": refused.status, "headers": headers})
         await send({"type": "websocket.http.response.body", "body": body})
     except OSError:
-        # The peer is gone already.
+        # The peer has already disconnected.
         return
