@@ -1,4 +1,4 @@
-"""Saves the accounts of calls, so that the next reader of the call log continues from them."""
+"""Stores the accounts of calls, from which the next reader of the call log continues."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from steno.storage.transactions import insert_into, transaction
 from steno_ingest.calls.ledger.tables import call_accounts
 from steno_ingest.outbox import now
 
-# Below what SQLite takes as parameters of one statement (32,766 since 3.32).
+# Keeps the number of parameters below SQLite's limit per statement (32,766 since 3.32).
 _ROWS = 500
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SavedAccount:
-    """The account of a call as it is saved."""
+    """The saved account of a call."""
 
     call_id: str
     partition: int
@@ -37,20 +37,20 @@ class AccountRows:
         self._clock = clock
 
     async def unfinished(self, partition: int) -> list[SavedAccount]:
-        """The accounts of a partition's calls that are open, or whose recording is not made yet."""
+        """Returns the accounts of a partition's calls that are open or whose recording is not made yet."""
         query = select(call_accounts).where(call_accounts.c.partition == partition, call_accounts.c.finished_at.is_(None))
         async with transaction(self._engine) as connection:
             return [_saved(row) for row in await connection.execute(query)]
 
     async def find(self, call_id: str) -> SavedAccount | None:
-        """The account of a call, finished or not."""
+        """Returns the account of a call, finished or not."""
         query = select(call_accounts).where(call_accounts.c.call_id == call_id)
         async with transaction(self._engine) as connection:
             row = (await connection.execute(query)).one_or_none()
         return None if row is None else _saved(row)
 
     async def save(self, accounts: Sequence[SavedAccount]) -> None:
-        """Saves accounts, all or none. A saved one that is further stays: a process that lost its partition may come late."""
+        """Saves accounts, all or none. A saved account with a higher offset is kept: the caller may have lost its partition."""
         if not accounts:
             return
         async with transaction(self._engine) as connection:
@@ -80,7 +80,7 @@ class AccountRows:
             return (await connection.execute(query)).scalar_one_or_none() is not None
 
     async def delete(self, *, finished_before: datetime) -> int:
-        """Deletes the accounts that were finished before then; returns how many."""
+        """Deletes the accounts that were finished before a time; returns how many."""
         async with transaction(self._engine) as connection:
             return (
                 await connection.execute(delete(call_accounts).where(call_accounts.c.finished_at < finished_before))

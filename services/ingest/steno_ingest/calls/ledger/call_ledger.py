@@ -1,7 +1,7 @@
-"""Writes the ledger of live calls: every call that was ever accepted, and what became of it.
+"""The ledger of live calls: stores every accepted call and its state.
 
 Each change is one transaction: the row of the call, an entry if its state changes, and the records for Kafka in the outbox. All
-changes are idempotent: the same record again changes nothing, and the order of records does not matter for how a call ends.
+changes are idempotent: a repeated record has no effect, and the end of a call does not depend on the order of records.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -55,11 +55,11 @@ class CallLedger:
         self._starts = CallStarts(engine, outbox, self._writer, clock=clock)
 
     async def begin(self, started: CallStarted, *, door: str, instance: str, paused: bool, chunk_ms: int) -> None:
-        """Accepts a call at a door of this instance, which cuts it into chunks of this length; the same again changes nothing.
+        """Accepts a call from a door of this instance, with the length of its chunks; a repetition has no effect.
 
         Raises:
-            CallIdInUse: another call has this id, or had it, or recordings of somebody else's.
-            UnusableId: its id or locale has a NUL in it.
+            CallIdInUse: another call has or had this id, or it is that of another tenant's recordings.
+            UnusableId: its id or locale contains a NUL.
         """
         start = Start(record=started, door=door, instance=instance, paused=paused, chunk_ms=chunk_ms)
         accepted = await self._starts.accept(start)
@@ -67,26 +67,26 @@ class CallLedger:
             raise decide.id_in_use(accepted.call)
 
     async def note_started(self, started: CallStarted) -> bool:
-        """Accepts a call whose start is on Kafka, from an upstream system or from a door of ours. Returns whether it was new.
+        """Accepts a call whose start is on Kafka, from an upstream system or a door; returns whether it was new.
 
         Raises:
-            CallIdInUse: another call has this id, or had it.
-            UnusableId: its id or locale has a NUL in it.
+            CallIdInUse: another call has or had this id.
+            UnusableId: its id or locale contains a NUL.
         """
         return (await self._starts.accept(Start(record=started, door=KAFKA))).new
 
     async def resume(self, call_id: str, *, instance: str, caller: Caller) -> CallView:
-        """Moves a call to this instance, where its peer has come back.
+        """Moves a call to this instance, to which its peer has reconnected.
 
         Raises:
-            NotThere: there is no such call, or it is somebody else's.
-            CallAlreadyEnded: it is over.
+            NotThere: there is no such call that the caller sees.
+            CallAlreadyEnded: its audio has ended.
         """
 
         def moved(call: CallView) -> Changes:
             rows.visible(call, call_id, caller)
             if call.state is not CallStatus.ACTIVE:
-                raise decide.already_ended(call, "go on")
+                raise decide.already_ended(call, "be resumed")
             return {"instance": instance, "end_reason": ""}
 
         return await self._apply(call_id, moved)
@@ -102,13 +102,13 @@ class CallLedger:
             if instance not in (None, call.instance):
                 rows.existing(None, call_id)
             if not call.open:
-                raise decide.already_ended(call, "be paused" if paused else "go on")
+                raise decide.already_ended(call, "be paused" if paused else "be resumed")
             return decide.set_paused(call, paused, by=by, reason=reason)
 
         return await self._apply(call_id, changed)
 
     async def correct_roles(self, call_id: str, channels: Sequence[CallChannel], *, by: str) -> CallView:
-        """Corrects who speaks on these channels, and puts the correction on the call's log while the call is open.
+        """Corrects the roles of channels, and publishes the correction on the call's log while the call is open.
 
         Raises:
             NotThere: there is no such call.
@@ -126,7 +126,7 @@ class CallLedger:
         return after
 
     async def note_roles(self, record: RolesCorrected) -> CallView:
-        """Applies a correction that is on the call's log already, whoever wrote it. Raises like `correct_roles`."""
+        """Applies a correction from the call's log. Raises like `correct_roles`."""
         return await self._apply(record.call_id, lambda call: decide.correct_roles(call, record.channels, record.corrected_at))
 
     async def update(self, call_id: str, *, properties: Mapping[str, str], locale: str = "") -> None:
@@ -134,7 +134,7 @@ class CallLedger:
 
         Raises:
             NotThere: there is no such call.
-            PropertiesTooLarge: with what is known already it is more than is kept.
+            PropertiesTooLarge: together with the existing properties they exceed the limit.
         """
 
         def known(call: CallView) -> Changes:
@@ -143,7 +143,7 @@ class CallLedger:
         await self._apply(call_id, known)
 
     async def end_audio(self, end: CallEnded) -> bool:
-        """Ends the audio of a call. Returns whether that was new: the first end of a call counts. Raises `NotThere`."""
+        """Ends the audio of a call; returns whether that was new, since only the first end counts. Raises `NotThere`."""
         async with transaction(self._engine) as connection:
             call = await rows.locked(connection, end.call_id)
             if not call.open:
@@ -153,11 +153,11 @@ class CallLedger:
         return True
 
     async def fail(self, call_id: str, *, reason: str, error: str) -> bool:
-        """Fails a call whose transcript can never come. Returns whether that changed anything. Raises `NotThere`.
+        """Fails a call that can never get a transcript; returns whether that changed it. Raises `NotThere`.
 
         Args:
             reason: Why, for a person.
-            error: The same for programs.
+            error: Why, for programs.
         """
         changed = False
 
@@ -173,8 +173,10 @@ class CallLedger:
         return changed
 
     async def request_end(self, call_id: str, *, by: str) -> CallView:
-        """Requests the end of a call from the instance that has its peer. A call that an upstream system publishes ends at
-        once: its end is put on its log, behind what was published so far. Raises like `resume`."""
+        """Requests the end of a call from the instance that has its peer. Raises like `resume`.
+
+        A call that an upstream system publishes ends immediately: its end is published on its log.
+        """
         async with transaction(self._engine) as connection:
             call = await rows.locked(connection, call_id)
             if not call.open:
@@ -188,23 +190,24 @@ class CallLedger:
         return after
 
     async def leave(self, *, instance: str, reason: str) -> None:
-        """Sets why the open calls of this instance end if their peers do not come back: the instance stops."""
+        """Sets the reason for which the open calls of this instance end if their peers do not return: the instance stops."""
         own = calls.c.instance == instance, calls.c.ended_at.is_(None)
         async with transaction(self._engine) as connection:
-            # In the order in which others write several calls, so that no two transactions wait for each other in a circle.
+            # In the same order as other writers of several calls, to avoid a deadlock.
             await connection.execute(select(calls.c.call_id).where(*own).order_by(calls.c.call_id).with_for_update())
             await connection.execute(update(calls).where(*own).values(end_reason=reason))
 
     async def end_lost(self, call_id: str, *, instance: str, reason: str, error: str) -> bool:
-        """Ends a call of this instance whose peer is gone, at the last audio that was heard; for the reason of `leave`, if any.
+        """Ends a call of this instance whose peer is gone, at the last received audio; with the reason of `leave`, if any.
 
-        Returns whether the call was still open, and still of this instance. Raises `NotThere`."""
+        Returns whether the call was still open and assigned to this instance. Raises `NotThere`.
+        """
         async with transaction(self._engine) as connection:
             call = await rows.locked(connection, call_id)
             if not call.open or call.instance != instance:
                 return False
             if call.end_reason:
-                reason, error = call.end_reason, "its peer did not come back"
+                reason, error = call.end_reason, "its peer did not return"
             after = await self._writer.write(
                 connection, call, await self._end_here(connection, call, reason=reason, error=error)
             )
@@ -242,7 +245,7 @@ class CallLedger:
         await self._phrases.save(phrase)
 
     async def note_event(self, call_id: str, kind: str, *, position_ms: int, duration_ms: int = 0, detail: str = "") -> None:
-        """Notes something that happened in a call, once for each kind and position: gap_lost, gap_paused, one_way_audio, ..."""
+        """Stores an event of a call, once per kind and position: gap_lost, gap_paused, one_way_audio, ..."""
         values = {
             "call_id": call_id,
             "kind": kind,
@@ -255,7 +258,7 @@ class CallLedger:
             await insert_once(connection, call_events, values)
 
     async def note_heard(self, positions: Mapping[str, int]) -> None:
-        """Notes how far calls were heard, in samples of one channel; never less than before."""
+        """Stores how much audio of calls was received, in samples of one channel; it never decreases."""
         at = self._clock()
         async with transaction(self._engine) as connection:
             for call_id, position in sorted(positions.items()):
@@ -263,17 +266,17 @@ class CallLedger:
                 await connection.execute(further.values(heard_position=position, heard_at=at))
 
     async def note_recording(self, call_id: str, recording_id: str, url: str) -> None:
-        """Notes which recording was made of a call's audio, and where it is. Raises `NotThere`."""
+        """Stores the id and URL of the recording of a call's audio. Raises `NotThere`."""
         await self._apply(call_id, lambda _: {"audio_recording_id": recording_id, "audio_url": url})
 
     async def call(self, call_id: str, *, caller: Caller | None = None) -> CallView:
-        """A call; if a caller is given, only one that the caller may see. Raises `NotThere`."""
+        """Returns a call; if a caller is given, only one that the caller sees. Raises `NotThere`."""
         async with transaction(self._engine) as connection:
             call = await rows.find(connection, call_id)
             return rows.existing(call, call_id) if caller is None else rows.visible(call, call_id, caller)
 
     async def open_calls(self, *, instance: str | None = None) -> list[CallView]:
-        """The open calls, the oldest first; of one instance, or of all."""
+        """Returns the open calls, oldest first, of one instance or of all."""
         query = select(calls).where(calls.c.ended_at.is_(None)).order_by(calls.c.accepted_at, calls.c.call_id)
         if instance is not None:
             query = query.where(calls.c.instance == instance)
@@ -281,8 +284,11 @@ class CallLedger:
             return [rows.view_of(row) for row in await connection.execute(query)]
 
     async def _end_here(self, connection: AsyncConnection, call: CallView, *, reason: str, error: str) -> Changes:
-        """Puts the end of a call on its log, behind what was heard of it, and returns what that changes. If its start was not
-        read there yet, that comes first, so that readers of the log end the call like any other."""
+        """Publishes the end of a call on its log, after the received audio; returns the resulting changes.
+
+        If the start was not read from the log yet, it is published first, so that readers of the log handle the call like any
+        other.
+        """
         if call.heard_at is None:
             await self._outbox.add(connection, CALL_AUDIO, start_of(call))
         end = CallEnded(

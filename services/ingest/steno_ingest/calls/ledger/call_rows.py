@@ -1,4 +1,4 @@
-"""Reads and writes the rows of one call, within a transaction that holds its lock."""
+"""Reads and writes the rows of calls, within a transaction that holds their locks."""
 
 import hashlib
 from collections import defaultdict
@@ -20,46 +20,46 @@ from steno_ingest.calls.ledger.view import CallView
 from steno_ingest.errors import NotThere
 
 Passes = Mapping[str, Sequence[Pass]]
-"""By call id."""
+"""The passes by call id."""
 
 # Any number that is not used for another pair of advisory locks on this database (PostgreSQL §13.3.5).
 _LOCKS = 0x43414C4C
 
 
 async def lock(connection: AsyncConnection, call_id: str) -> None:
-    """Locks a call, which may have no row yet, against other writers until the end of the transaction."""
-    # On SQLite the transaction holds the only write lock already.
+    """Locks a call against other writers until the end of the transaction; it may have no row yet."""
+    # On SQLite the transaction already has the only write lock.
     if connection.dialect.name == "postgresql":
         digest = hashlib.blake2b(call_id.encode(), digest_size=4).digest()
         await connection.execute(select(func.pg_advisory_xact_lock(_LOCKS, int.from_bytes(digest, signed=True))))
 
 
 async def lock_all(connection: AsyncConnection, call_ids: Iterable[str]) -> None:
-    """Locks several calls, which come sorted, so that no two transactions wait for each other."""
+    """Locks several calls; their ids must be sorted, to avoid a deadlock."""
     for call_id in call_ids:
         await lock(connection, call_id)
 
 
 async def find_all(connection: AsyncConnection, call_ids: Collection[str]) -> dict[str, CallView]:
-    """The calls of these ids that are known."""
+    """Returns the known calls of some ids."""
     found = await connection.execute(select(calls).where(calls.c.call_id.in_(call_ids)))
     return {row.call_id: view_of(row) for row in found}
 
 
 async def find(connection: AsyncConnection, call_id: str) -> CallView | None:
-    """A call; None if it is not known."""
+    """Returns a call, or None if it is not known."""
     row = (await connection.execute(select(calls).where(calls.c.call_id == call_id))).one_or_none()
     return None if row is None else view_of(row)
 
 
 async def locked(connection: AsyncConnection, call_id: str) -> CallView:
-    """A call that is locked against other writers. Raises `NotThere`."""
+    """Locks a call and returns it. Raises `NotThere`."""
     await lock(connection, call_id)
     return existing(await find(connection, call_id), call_id)
 
 
 def view_of(row: Row[Any]) -> CallView:
-    """The call in a row."""
+    """Converts a row to a call."""
     typed = {
         "state": CallStatus(row.state),
         "codec": AudioCodec(row.codec),
@@ -69,25 +69,25 @@ def view_of(row: Row[Any]) -> CallView:
 
 
 def existing(call: CallView | None, call_id: str) -> CallView:
-    """The call. Raises `NotThere` if there is none."""
+    """Returns the call. Raises `NotThere` if it is None."""
     if call is None:
         raise _not_there(call_id)
     return call
 
 
 def visible(call: CallView | None, call_id: str, caller: Caller) -> CallView:
-    """The call. Raises `NotThere` if there is none, or none that the caller may see."""
+    """Returns the call. Raises `NotThere` if it is None, or if the caller does not see it."""
     if call is None or not caller.sees(call.tenant):
         raise _not_there(call_id)
     return call
 
 
 def _not_there(call_id: str) -> NotThere:
-    return NotThere(f"there is no call {call_id}; GET /v1/calls lists those there are")
+    return NotThere(f"there is no call {call_id}; GET /v1/calls lists all calls")
 
 
 async def insert_all(connection: AsyncConnection, new: Sequence[CallView]) -> None:
-    """Writes the rows and the first entries of calls."""
+    """Inserts the rows and the first entries of calls."""
     named = [field.name for field in fields(CallView)]
     await connection.execute(calls.insert(), [_columns({name: getattr(call, name) for name in named}) for call in new])
     entries = [_entry(call.call_id, None, call.state, call.accepted_at) for call in new]
@@ -95,7 +95,7 @@ async def insert_all(connection: AsyncConnection, new: Sequence[CallView]) -> No
 
 
 async def change(connection: AsyncConnection, call: CallView, changes: Mapping[str, Any]) -> None:
-    """Writes the changed fields of a call, and an entry if its state changes; the caller has checked that the step is legal."""
+    """Updates fields of a call, and adds an entry if its state changes; the caller has checked that the transition is legal."""
     await connection.execute(update(calls).where(calls.c.call_id == call.call_id).values(**_columns(changes)))
     if "state" in changes:
         entry = _entry(call.call_id, call.state, changes["state"], changes["updated_at"])
@@ -103,12 +103,12 @@ async def change(connection: AsyncConnection, call: CallView, changes: Mapping[s
 
 
 async def passes(connection: AsyncConnection, call: CallView) -> list[Pass]:
-    """The passes over a call that completed or failed."""
+    """Returns the completed and failed passes over a call."""
     return passes_over(call, await passes_of_all(connection, [call.call_id]))
 
 
 async def passes_of_all(connection: AsyncConnection, call_ids: Collection[str]) -> Passes:
-    """The passes that completed or failed over the calls of these ids, whosever they are."""
+    """Returns the completed and failed passes over the calls of some ids, of all tenants."""
     found: dict[str, list[Pass]] = defaultdict(list)
     for row in await connection.execute(select(call_passes).where(call_passes.c.call_id.in_(call_ids))):
         found[row.call_id].append(_pass(row))
@@ -116,7 +116,7 @@ async def passes_of_all(connection: AsyncConnection, call_ids: Collection[str]) 
 
 
 def passes_over(call: CallView, found: Passes) -> list[Pass]:
-    """Those over a call; not the live one of somebody else's call by the same id."""
+    """Selects the passes over a call, without the live pass of another tenant's call with the same id."""
     return [
         entry
         for entry in found.get(call.call_id, ())
@@ -125,7 +125,7 @@ def passes_over(call: CallView, found: Passes) -> list[Pass]:
 
 
 async def insert_pass(connection: AsyncConnection, outcome: Pass) -> None:
-    """Writes a pass over a call; the same again changes nothing."""
+    """Inserts a pass over a call; a repetition has no effect."""
     observations = [observation.model_dump() for observation in outcome.observations]
     await insert_once(connection, call_passes, {**asdict(outcome), "observations": observations})
 

@@ -1,4 +1,4 @@
-"""Accepts calls into the ledger: those that begin at about the same time in one transaction."""
+"""Adds new calls to the ledger; calls that start at about the same time share a transaction."""
 
 from collections.abc import Callable, Sequence
 from contextvars import Context, copy_context
@@ -26,29 +26,29 @@ from steno_ingest.outbox import Outbox
 log = structlog.get_logger("steno.ingest.calls")
 
 KAFKA = "kafka"
-"""The door of calls that upstream systems publish themselves."""
+"""The door of calls that upstream systems publish on Kafka."""
 
 _MOST_TOGETHER = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """A call that begins at a door of ours, or on Kafka."""
+    """The start of a call, from a door or from Kafka."""
 
     record: CallStarted
     door: str
-    #: The instance that has its socket; empty where none of ours has.
+    #: The instance that has its connection; empty for a call of an upstream system.
     instance: str = ""
     paused: bool = False
-    #: Length of its chunks, milliseconds; 0 where no door of ours cuts them.
+    #: Length of its chunks in milliseconds; 0 for a call of an upstream system.
     chunk_ms: int = 0
-    #: Its trace goes along with the first record of the call for Kafka.
+    #: The context with the trace for the first record of the call.
     context: Context = field(default_factory=copy_context, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """The call of a start as the ledger has it."""
+    """The call of a start in the ledger."""
 
     call: CallView
     #: Whether it was not known before.
@@ -56,23 +56,23 @@ class Accepted:
 
 
 class CallStarts:
-    """Accepts calls. The log decides which call was first: a door's call loses its id to one that was read there before any of
-    it."""
+    """Accepts calls. The call log decides which call was first: a call of a door loses its id to another one whose start is
+    read from the log before any record of the first."""
 
     def __init__(self, engine: AsyncEngine, outbox: Outbox, writer: CallWriter, *, clock: Callable[[], datetime]) -> None:
         self._engine = engine
         self._outbox = outbox
         self._writer = writer
         self._clock = clock
-        # Of one id only one in each transaction: the next one finds its row.
+        # Only one start per call id and transaction, so that the next one finds its row.
         self._batches = Batches(self._accept_all, key=lambda start: start.record.call_id, most=_MOST_TOGETHER)
 
     async def accept(self, start: Start) -> Accepted:
-        """Accepts a call; the same again changes nothing.
+        """Accepts a call; a repetition has no effect.
 
         Raises:
-            CallIdInUse: another call has this id, or had it, or recordings of somebody else's.
-            UnusableId: its id or locale has a NUL in it.
+            CallIdInUse: another call has or had this id, or it is that of another tenant's recordings.
+            UnusableId: its id or locale contains a NUL.
             DatabaseUnavailable: nothing was changed.
         """
         refuse_nul(start.record, start.record.locale, start.record.protocol)
@@ -82,8 +82,8 @@ class CallStarts:
         return accepted
 
     async def _accept_all(self, starts: Sequence[Start]) -> list[Accepted | CallIdInUse]:
-        """Accepts calls of different ids."""
-        # In one order in every process: two that write the same rows do not wait for each other in a circle.
+        """Accepts calls with different ids."""
+        # In the same order in every process, to avoid a deadlock.
         by_id = {start.record.call_id: start for start in sorted(starts, key=lambda start: start.record.call_id)}
         call_ids = list(by_id)
         accepted: dict[str, Accepted] = {}
@@ -115,14 +115,14 @@ class CallStarts:
     async def _accept_one(
         self, connection: AsyncConnection, start: Start, call: CallView | None, recorded: Sequence[str]
     ) -> Accepted:
-        """Decides on a start; a call that was not known is to be inserted.
+        """Decides on a start; the caller must insert a call that was not known.
 
         Raises:
-            CallIdInUse: it cannot have its id.
+            CallIdInUse: it cannot have this id.
         """
         heard_at = self._clock() if start.door == KAFKA else None
         if start.door != KAFKA:
-            # What is on Kafka already cannot be refused: who may write there is not asked here.
+            # A call on Kafka cannot be refused for its tenant, since Kafka itself controls who may write.
             owners = recorded if call is None else [call.tenant, *recorded]
             check_owners(start.record.call_id, owners, Caller(start.door, start.record.tenant))
         if call is not None and call.fingerprint == fingerprint(start.record):

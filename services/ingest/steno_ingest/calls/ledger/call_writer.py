@@ -1,4 +1,4 @@
-"""Writes what changes in a call: its row, the record for Kafka in the outbox, and what metrics and the log tell of it."""
+"""Writes the changes of a call: its row, the record for Kafka in the outbox, metrics and log."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,31 +17,31 @@ from steno_ingest.outbox import Outbox
 log = structlog.get_logger("steno.ingest.calls")
 
 TICK = timedelta(microseconds=1)
-"""The least by which a change is later than the one before."""
+"""The smallest time between two changes."""
 
 
 class CallWriter:
-    """Writes changes of calls, within transactions of others."""
+    """Writes changes of calls, within the caller's transaction."""
 
     def __init__(self, outbox: Outbox, *, clock: Callable[[], datetime]) -> None:
         self._outbox = outbox
         self._clock = clock
 
     async def write(self, connection: AsyncConnection, call: CallView, changes: Changes) -> CallView:
-        """Writes what is new among the changes, and returns the call as it is then."""
+        """Writes the changes that differ from the call, and returns the changed call."""
         new = {name: value for name, value in changes.items() if getattr(call, name) != value}
         if not new:
             return call
         after = replace(call, **new)
         if record_of(after) != record_of(call):
-            # Later than before whatever the clock says, so that the newest record of a call is told by it.
+            # Always later than before, even if the clock went back, so that it identifies the newest record of a call.
             after = replace(after, updated_at=max(self._clock(), call.updated_at + TICK))
             await self._outbox.add(connection, CALLS, record_of(after))
         await rows.change(connection, call, {**new, "updated_at": after.updated_at})
         return after
 
     def report(self, before: CallView, after: CallView) -> None:
-        """Reports a change, once it is committed."""
+        """Reports a committed change to the relay, metrics and log."""
         self._outbox.wake()
         if after.state is not before.state:
             CALL_STATES.labels(after.state.value).inc()

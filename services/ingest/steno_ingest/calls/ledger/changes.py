@@ -1,4 +1,4 @@
-"""Decides what changes in a call by what becomes known of it: each function returns the fields that are new. Pure."""
+"""Decides the changes of a call: each function returns the changed fields. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -17,7 +17,7 @@ Changes = Mapping[str, Any]
 
 
 def new_call(started: CallStarted, *, door: str, instance: str, paused: bool, chunk_ms: int, at: datetime) -> CallView:
-    """A call that has just been accepted."""
+    """Makes a call that was just accepted."""
     return CallView(
         call_id=started.call_id,
         state=CallStatus.ACTIVE,
@@ -60,24 +60,24 @@ def new_call(started: CallStarted, *, door: str, instance: str, paused: bool, ch
 
 
 def correct_roles(call: CallView, channels: Sequence[CallChannel], at: datetime) -> Changes:
-    """Corrects who speaks on these channels. Of two corrections the later one counts; channels that are not named stay.
+    """Corrects the roles of channels; others are unchanged. The correction with the later time wins.
 
     Raises:
         InvalidMetadata: the call has no such channel.
     """
-    told = {entry.channel: entry for entry in channels}
-    there = {entry.channel for entry in call.channels}
+    corrected = {entry.channel: entry for entry in channels}
+    existing = {entry.channel for entry in call.channels}
     if faults := [
-        Fault(where=f"channels.{place}.channel", problem=f"the call has no channel {entry.channel}")
-        for place, entry in enumerate(channels)
-        if entry.channel not in there
+        Fault(where=f"channels.{index}.channel", problem=f"the call has no channel {entry.channel}")
+        for index, entry in enumerate(channels)
+        if entry.channel not in existing
     ]:
-        known = ", ".join(map(str, sorted(there)))
+        known = ", ".join(map(str, sorted(existing)))
         raise InvalidMetadata(f"{faults[0].problem}; its channels are {known}", faults=faults)
     if call.roles_corrected_at is not None and at <= call.roles_corrected_at:
         return {}
     after = tuple(
-        entry if (new := told.get(entry.channel)) is None
+        entry if (new := corrected.get(entry.channel)) is None
         else new.model_copy(update={"participant": new.participant or entry.participant})
         for entry in call.channels
     )  # fmt: skip
@@ -87,15 +87,15 @@ def correct_roles(call: CallView, channels: Sequence[CallChannel], at: datetime)
 
 
 def set_paused(call: CallView, paused: bool, *, by: str, reason: str) -> Changes:
-    """Pauses or resumes a call by the rule of pauses. An empty `by` is the call's own peer."""
-    told = (PAUSES if paused else RESUMES)[Holder.SERVICE if by else Holder.PEER]
-    before, to = call.gate, TRANSITIONS[call.gate][told].to
+    """Pauses or resumes a call by the rule in `pauses`. With an empty `by` the peer does so, otherwise the service."""
+    change = (PAUSES if paused else RESUMES)[Holder.SERVICE if by else Holder.PEER]
+    before, to = call.gate, TRANSITIONS[call.gate][change].to
     changes = {"paused": to is not GateState.OPEN, "paused_by_peer": to.by_peer, "resume_asked_by": ""}
-    if told is GateInput.SERVICE_RESUMES and before is GateState.BY_PEER:
-        # The process that has the peer asks it.
+    if change is GateInput.SERVICE_RESUMES and before is GateState.BY_PEER:
+        # The process that has the peer asks it to resume.
         return {**changes, "resume_asked_by": without_nul(by)}
     if to is before or (before.by_service and to.by_service):
-        # Who asked first, and why, stays.
+        # The first requester and reason stay.
         return changes
     if to is GateState.BY_PEER:
         by = reason = ""
@@ -116,9 +116,10 @@ def end_audio(call: CallView, end: CallEnded, passes: Iterable[Pass]) -> Changes
 
 
 def apply_passes(call: CallView, passes: Iterable[Pass]) -> Changes:
-    """Decides by the passes over a call which transcript counts, and whether the call has ended.
+    """Decides by the passes over a call which transcript is current, and whether the call has ended.
 
-    A live pass that completed before the end of the audio was known does not end the call yet; one that failed ends it at once.
+    A live pass that completes before the end of the audio is known does not end the call yet; one that fails ends it
+    immediately.
     """
     known = list(passes)
     changes: dict[str, Any] = {"current_recording_id": current_pass(call.recording_id, known)}
@@ -130,21 +131,22 @@ def apply_passes(call: CallView, passes: Iterable[Pass]) -> Changes:
 
 
 def gives_way(call: CallView) -> bool:
-    """Whether a call loses its id to another one whose start is read on the log: nothing of it was read there yet."""
+    """Whether a call loses its id to another one whose start is on the log, because no record of it was read there yet."""
     return call.open and call.state is CallStatus.ACTIVE and call.heard_at is None
 
 
 def id_in_use(call: CallView) -> CallIdInUse:
-    """The error for another call with the id of this one."""
+    """Makes the error for another call with the id of a call."""
     return CallIdInUse(
         f"the call id {call.call_id} is in use: a call with it began at {call.started_at:%Y-%m-%dT%H:%M:%SZ} "
-        f"({call.state.value}); give each call an id of its own",
+        f"({call.state.value}); give each call its own id",
         about={"state": call.state.value},
     )
 
 
-def already_ended(call: CallView, wish: str) -> CallAlreadyEnded:
-    """The error for a request about a call whose audio is over."""
+def already_ended(call: CallView, change: str) -> CallAlreadyEnded:
+    """Makes the error for a request about a call whose audio has ended."""
     return CallAlreadyEnded(
-        f"the audio of call {call.call_id} is over ({call.state.value}), so it cannot {wish}", about={"state": call.state.value}
+        f"the audio of call {call.call_id} has ended ({call.state.value}), so it cannot {change}",
+        about={"state": call.state.value},
     )

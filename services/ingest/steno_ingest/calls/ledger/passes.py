@@ -1,4 +1,4 @@
-"""Passes over a call (transcripts by one engine), and the rule which of them counts (decision 0007). Pure."""
+"""The passes over a call (each a transcript by one engine), and the rule which one is current (decision 0007). Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from steno_ingest.nul_characters import without_nul
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pass:
-    """The outcome of one pass over a call: it completed or failed."""
+    """A completed or failed pass over a call."""
 
     call_id: str
     recording_id: str
@@ -27,12 +27,12 @@ class Pass:
     engine: str = ""
     reason: str = ""
     error: str = ""
-    #: Its tenant; None in rows of earlier versions.
+    #: Its tenant; None in rows of earlier versions of Steno.
     tenant: str | None = None
 
 
 def pass_of(record: TranscriptCompleted | TranscriptFailed) -> Pass | None:
-    """The outcome that a record tells; None if it does not matter for a call: a recording that supersedes nothing."""
+    """Converts a record to a pass; returns None for a recording that supersedes no pass, which does not concern a call."""
     live = ids.is_live_pass(record.call_id, record.recording_id)
     if isinstance(record, TranscriptFailed):
         if not live:
@@ -64,10 +64,10 @@ def pass_of(record: TranscriptCompleted | TranscriptFailed) -> Pass | None:
 
 
 def current_pass(live_pass_id: str, passes: Iterable[Pass]) -> str:
-    """The pass whose transcript counts; empty while none is complete.
+    """Returns the id of the pass with the current transcript; empty if none is complete.
 
-    It is the live pass at first. A completed pass that names the current one in `supersedes` replaces it; of several, the one
-    that completed last. The order in which they became known does not matter.
+    At first that is the live pass. A completed pass that names the current one in `supersedes` replaces it; of several, the one
+    that completed last. The order in which they arrive does not matter.
     """
     completed = {entry.recording_id: entry for entry in passes if entry.state is not CallStatus.FAILED}
     current, passed = live_pass_id, {live_pass_id}

@@ -1,6 +1,6 @@
-"""The rule of pauses: who pauses a call, and what its peer is asked. Pure, and the only place where that is decided.
+"""The transition table of pauses: who pauses a call, and what its peer is asked to do. Pure.
 
-The peer and the service (whoever asked by the API) pause a call each for themselves, so that neither resumes it for the other:
+The peer and the service (a request by the API) pause a call independently, so that neither resumes it for the other:
 
 | state      | peer pauses | peer resumes           | service pauses         | service resumes       |
 |------------|-------------|------------------------|------------------------|-----------------------|
@@ -9,8 +9,8 @@ The peer and the service (whoever asked by the API) pause a call each for themse
 | by service | by both     | by service; ask: pause | by service             | open; ask: resume     |
 | by both    | by both     | by service; ask: pause | by both                | by peer; ask: resume  |
 
-"ask" is what the peer is asked to do. The process that the peer is connected to goes by this rule (`hosting.gate`), and so does
-the ledger, where other processes read whether the call is paused, and write what was asked of them.
+"ask" is what the peer is asked to do. Both the process with the peer (`hosting.gate`) and the ledger use this table; other
+processes read the state from the ledger and write API requests there.
 """
 
 from collections.abc import Mapping
@@ -22,12 +22,12 @@ class Holder(StrEnum):
     """Who pauses a call."""
 
     PEER = "peer"
-    #: Whoever asked by the API.
+    #: A request by the API.
     SERVICE = "service"
 
 
 class GateState(StrEnum):
-    """Who pauses the call now."""
+    """The states of a pause gate."""
 
     OPEN = "open"
     BY_PEER = "by_peer"
@@ -36,17 +36,17 @@ class GateState(StrEnum):
 
     @property
     def by_peer(self) -> bool:
-        """Whether the peer pauses it, alone or beside the service."""
+        """Whether the peer pauses the call, alone or together with the service."""
         return self in (GateState.BY_PEER, GateState.BY_BOTH)
 
     @property
     def by_service(self) -> bool:
-        """Whether the service pauses it, alone or beside the peer."""
+        """Whether the service pauses the call, alone or together with the peer."""
         return self in (GateState.BY_SERVICE, GateState.BY_BOTH)
 
 
 class GateInput(StrEnum):
-    """What changes a gate."""
+    """The inputs of a pause gate."""
 
     PEER_PAUSES = "peer_pauses"
     PEER_RESUMES = "peer_resumes"
@@ -55,7 +55,7 @@ class GateInput(StrEnum):
 
 
 class Ask(StrEnum):
-    """What the peer is asked to do."""
+    """The requests to the peer."""
 
     PAUSE = "pause"
     RESUME = "resume"
@@ -63,7 +63,7 @@ class Ask(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """What an input leads to."""
+    """The result of an input: the next state, and a request to the peer."""
 
     to: GateState
     ask: Ask | None = None
@@ -95,7 +95,7 @@ TRANSITIONS: Mapping[GateState, Mapping[GateInput, Transition]] = {
         GateInput.SERVICE_RESUMES: Transition(GateState.BY_PEER, Ask.RESUME),
     },
 }
-"""The table above."""
+"""The transition table above."""
 
 PAUSES: Mapping[Holder, GateInput] = {Holder.PEER: GateInput.PEER_PAUSES, Holder.SERVICE: GateInput.SERVICE_PAUSES}
 RESUMES: Mapping[Holder, GateInput] = {Holder.PEER: GateInput.PEER_RESUMES, Holder.SERVICE: GateInput.SERVICE_RESUMES}

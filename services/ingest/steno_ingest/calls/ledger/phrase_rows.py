@@ -1,4 +1,4 @@
-"""Saves the phrases of live passes as rows. There are many a second, so those that wait are saved in one transaction."""
+"""Stores the phrases of live passes. There are many per second, so waiting ones share a transaction."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,24 +15,24 @@ from steno_ingest.nul_characters import refuse_nul, without_nul
 
 _MOST_TOGETHER = 200
 
-_AS_THEY_ARE = {"phrase_id", "channel", "start_ms", "duration_ms", "confidence", "words", "locale", "tenant"}
+_UNCHANGED_FIELDS = {"phrase_id", "channel", "start_ms", "duration_ms", "confidence", "words", "locale", "tenant"}
 
 Row = dict[str, Any]
 
 
 class PhraseRows:
-    """Saves phrases. Those that come during one transaction are saved by the next."""
+    """Stores phrases. Those that come during a transaction are stored by the next one."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
-        # PostgreSQL does not touch a row twice in one statement.
+        # PostgreSQL refuses to update a row twice in one statement.
         self._batches = Batches(self._save_all, key=lambda row: row["phrase_id"], most=_MOST_TOGETHER)
 
     async def save(self, phrase: Phrase) -> None:
-        """Saves a phrase; an older revision than the saved one changes nothing.
+        """Stores a phrase; an older revision than the stored one has no effect.
 
         Raises:
-            UnusableId: its ids have a NUL in them.
+            UnusableId: an id contains a NUL.
             DatabaseUnavailable: it is not saved; try again.
         """
         refuse_nul(phrase, phrase.phrase_id)
@@ -47,13 +47,13 @@ class PhraseRows:
             where=statement.excluded.revision > call_phrases.c.revision,
         )
         async with transaction(self._engine) as connection:
-            # Rows in one order in every process: two that save the same phrases do not wait for each other in a circle.
+            # In the same order in every process, to avoid a deadlock.
             await connection.execute(statement_or_update, sorted(rows, key=lambda row: str(row["phrase_id"])))
         return [None] * len(rows)
 
 
 def phrase_of(row: DatabaseRow[Any]) -> Phrase:
-    """The phrase that a row keeps. Of one that an earlier version kept, the language is not known."""
+    """Converts a row to a phrase. In rows of earlier versions of Steno the language is missing."""
     about = {
         "call_id": row.call_id,
         "recording_id": live_pass_id(row.call_id),
@@ -64,7 +64,7 @@ def phrase_of(row: DatabaseRow[Any]) -> Phrase:
 
 
 def _row(phrase: Phrase) -> Row:
-    content = phrase.model_dump(mode="json", include=_AS_THEY_ARE)
+    content = phrase.model_dump(mode="json", include=_UNCHANGED_FIELDS)
     return {
         "phrase_id": phrase.phrase_id,
         "call_id": phrase.call_id,

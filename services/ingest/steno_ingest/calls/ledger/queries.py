@@ -25,7 +25,7 @@ _TOGETHER = 500
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallFilters:
-    """Which calls are listed; None does not filter."""
+    """The filters of a list of calls; None does not filter."""
 
     state: CallStatus | None = None
     door: str | None = None
@@ -37,13 +37,13 @@ class CallFilters:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallEvent:
-    """Something that happened in a call."""
+    """An event of a call."""
 
     kind: str
     position_ms: int
     duration_ms: int
     detail: str
-    #: When it was noted.
+    #: When it was stored.
     at: datetime
 
 
@@ -54,7 +54,7 @@ class CallQueries:
         self._engine = engine
 
     async def page(self, filters: CallFilters, *, caller: Caller, after: Position | None, limit: int) -> Page[CallView]:
-        """Calls that a caller may see, the newest first, after a position."""
+        """Returns a page of calls that a caller sees, newest first, after a position."""
         at, wanted = calls.c.accepted_at, ((calls.c.state, filters.state), (calls.c.door, filters.door))
         query = select(calls).where(*matching(*wanted, at=at, since=filters.since, until=filters.until))
         query = query.where(seen_by(caller, calls.c.tenant))
@@ -63,7 +63,7 @@ class CallQueries:
         return page.map(rows.view_of)
 
     async def with_events(self, call_id: str, *, caller: Caller) -> tuple[CallView, list[CallEvent]]:
-        """A call that a caller sees, and what happened in it, by time. Raises `NotThere`."""
+        """Returns a call that a caller sees, and its events by time. Raises `NotThere`."""
         query = select(call_events).where(call_events.c.call_id == call_id)
         async with transaction(self._engine) as connection:
             call = rows.visible(await rows.find(connection, call_id), call_id, caller)
@@ -76,30 +76,30 @@ class CallQueries:
         return call, sorted(events, key=lambda event: (event.position_ms, event.kind))
 
     async def with_passes(self, call_id: str, *, caller: Caller) -> tuple[CallView, list[Pass]]:
-        """A call that a caller sees, and the passes over it that completed or failed. Raises `NotThere`."""
+        """Returns a call that a caller sees, and its completed and failed passes. Raises `NotThere`."""
         async with transaction(self._engine) as connection:
             call = rows.visible(await rows.find(connection, call_id), call_id, caller)
             return call, await rows.passes(connection, call)
 
     async def never_heard(self, before: datetime) -> list[CallView]:
-        """Calls accepted before then whose audio is not over, and of which nothing is known to be on their log."""
+        """Returns calls accepted before a time whose audio has not ended, and of which no record was read from the call log."""
         return await self._calls(calls.c.accepted_at < before, calls.c.ended_at.is_(None), calls.c.heard_at.is_(None))
 
     async def never_transcribed(self, before: datetime) -> list[CallView]:
-        """Calls whose audio was over before then, by our clock, and whose transcript is still to come."""
-        # `ended_at` is by the clock of a publisher, which may be days off.
+        """Returns calls whose audio ended before a time, by our clock, and whose transcript has not ended."""
+        # `ended_at` is by the clock of the publisher, which may be wrong by days.
         return await self._calls(calls.c.state == CallStatus.ENDING.value, calls.c.updated_at < before)
 
     async def phrases(self, call: CallView) -> tuple[TranscriptPhrase, ...]:
-        """The phrases of the live pass so far, by time and then channel; not those of another one's call by the same id."""
+        """Returns the phrases of the live pass so far, by time and channel, without those of another tenant's call."""
         query = select(call_phrases.c.content).where(*_phrases_of(call.call_id, call.tenant))
         query = query.order_by(call_phrases.c.start_ms, call_phrases.c.channel)
         async with transaction(self._engine) as connection:
             return tuple(TranscriptPhrase.model_validate(content) for content in (await connection.execute(query)).scalars())
 
     async def live_phrases(self, call_id: str, *, tenant: str, first: int, limit: int) -> tuple[list[Phrase], int | None]:
-        """The phrases of the live pass of a tenant's call from a number on, in their order, and how many it has; None while it
-        goes on."""
+        """Returns phrases of the live pass of a tenant's call, from a sequence number on in order, and their total number; None
+        until the pass has ended."""
         query = select(call_phrases).where(*_phrases_of(call_id, tenant), call_phrases.c.sequence >= first)
         query = query.order_by(call_phrases.c.sequence).limit(limit)
         own = func.coalesce(call_passes.c.tenant, tenant) == tenant
@@ -114,7 +114,7 @@ class CallQueries:
 
 
 def _phrases_of(call_id: str, tenant: str) -> tuple[ColumnElement[bool], ...]:
-    """The phrases of a tenant's call; of those that an earlier version kept, it does not stand there whose they are."""
+    """Makes the conditions for the phrases of a tenant's call; rows of earlier versions of Steno have no tenant."""
     own = func.coalesce(call_phrases.c.content["tenant"].as_string(), tenant) == tenant
     return call_phrases.c.call_id == call_id, own
 

@@ -6,9 +6,9 @@ active ────┤                                 ├──▶ completed | 
            └──▶ ending ──────────────────────┘
 ```
 
-active: people speak; ending: the audio is over and its transcript is not. A call is completed, or without speech, when both are
-over, whichever came first. A call that has ended never changes its state again: what comes later (a redelivered result, the end
-of the audio of a failed call) only adds what is known.
+active: audio arrives; ending: the audio has ended and the transcript has not. A call becomes `completed` or `no_speech` when
+both have ended, in either order. After that the state never changes: later records (a redelivered result, the end of the audio
+of a failed call) only add details.
 """
 
 from collections.abc import Mapping
@@ -29,5 +29,5 @@ ENDED = tuple(state for state in CallStatus if not TRANSITIONS[state])
 
 
 def may_become(current: CallStatus, wanted: CallStatus) -> bool:
-    """Whether a call may go from one state to the other. Staying is no transition."""
+    """Whether a transition is legal. From a state to itself there is none."""
     return wanted in TRANSITIONS[current]

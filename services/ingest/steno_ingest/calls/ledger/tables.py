@@ -1,7 +1,7 @@
-"""Defines the tables of live calls, the same on SQLite and PostgreSQL; they use the metadata of `steno_ingest.tables`.
+"""The tables of live calls, the same on SQLite and PostgreSQL; they use the metadata of `steno_ingest.tables`.
 
-`calls` has the current state of each call, `call_entries` one row for each state it came to. Rows of `call_passes` and
-`call_phrases` may come before their call.
+`calls` has the current state of each call, `call_entries` a row for each transition. Rows of `call_passes` and `call_phrases`
+may be inserted before their call.
 """
 
 from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, String, Table, Text, false, text
@@ -20,11 +20,11 @@ calls = Table(
     metadata,
     Column("call_id", ID, primary_key=True),
     Column("state", _STATE, nullable=False),
-    # The way it came in: the protocol of its door, or kafka.
+    # The protocol of its door, or kafka.
     Column("door", String(16), nullable=False),
-    # The instance that has its socket; empty where none of ours has.
+    # The instance that has its connection; empty for a call of an upstream system.
     Column("instance", Text, nullable=False),
-    # Digest of CallStarted: the same call comes again, another one must not.
+    # Digest of CallStarted, to distinguish a repeated start from another call with the same id.
     Column("fingerprint", String(64), nullable=False),
     Column("codec", String(16), nullable=False),
     Column("sample_rate", Integer, nullable=False),
@@ -33,44 +33,44 @@ calls = Table(
     Column("protocol", Text, nullable=False),
     Column("properties", JSON, nullable=False),
     Column("paused", Boolean, nullable=False),
-    # Who asked last to pause or to go on, and why.
+    # Who requested the last pause or resume by the API, and why.
     Column("pause_requested_by", Text, nullable=False),
     Column("pause_reason", Text, nullable=False),
-    # Whether its peer pauses it beside whoever asked.
+    # Whether its peer pauses it, alone or together with the service.
     Column("paused_by_peer", Boolean, nullable=False, server_default=false()),
-    # Who asked to go on where only the peer pauses it; empty once the peer was asked.
+    # Who requested to resume a call that only its peer pauses; empty once the peer was asked.
     Column("resume_asked_by", Text, nullable=False, server_default=""),
-    # Somebody asked to end the call; whoever has its socket does it.
+    # Who requested its end; the instance with its connection ends it.
     Column("end_requested_by", Text, nullable=False),
     Column("roles_revision", Integer, nullable=False),
-    # Of two corrections the later one counts, whichever comes first.
+    # Time of the last correction; an earlier one that arrives later is ignored.
     Column("roles_corrected_at", UtcDateTime),
-    # Samples of one channel that the call log has heard.
+    # Samples of one channel that were read from the call log.
     Column("heard_position", BigInteger, nullable=False),
     Column("heard_at", UtcDateTime),
-    # What its end said; the position is where its audio ends.
+    # The values of its CallEnded; the position is the end of its audio.
     Column("end_position", BigInteger),
     Column("complete", Boolean, nullable=False),
     Column("end_reason", Text, nullable=False),
     Column("end_error", Text, nullable=False),
-    # Why it failed: for a person, and for programs.
+    # Why it failed, for a person and for programs.
     Column("reason", Text, nullable=False),
     Column("error", Text, nullable=False),
     Column("current_recording_id", ID, nullable=False),
-    # The recording made of its audio once that was over; empty while there is none.
+    # The recording made of its audio after its end; empty if there is none.
     Column("audio_recording_id", ID, nullable=False, server_default=""),
     Column("audio_url", Text, nullable=False, server_default=""),
-    # By our clock: pages are ordered by it.
+    # By our clock; the order of pages.
     Column("accepted_at", UtcDateTime, nullable=False),
-    # By the clock of whoever published its start and end.
+    # By the clock of the publisher.
     Column("started_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),
     Column("updated_at", UtcDateTime, nullable=False),
-    # Empty: it belongs to no tenant.
+    # Its tenant; empty if it has none.
     Column("tenant", String(64), nullable=False, server_default=""),
-    # Of its CallStarted; empty where it is published on Kafka.
+    # The writer in its CallStarted; empty for a call of an upstream system.
     Column("writer", String(64), nullable=False, server_default=""),
-    # Length of its chunks, in milliseconds; 0: it is published on Kafka, or began before this was kept.
+    # Length of its chunks in milliseconds; 0 for a call of an upstream system, or of an earlier version of Steno.
     Column("chunk_ms", Integer, nullable=False, server_default="0"),
     Index("ix_calls_page", "accepted_at", "call_id"),
     Index("ix_calls_tenant_page", "tenant", "accepted_at", "call_id"),
@@ -83,11 +83,11 @@ call_entries = Table(
     metadata,
     Column("id", SEQUENCE, primary_key=True, autoincrement=True),
     Column("call_id", ID, ForeignKey("calls.call_id"), nullable=False),
-    # None: it was accepted.
+    # NULL: it was accepted.
     Column("from_state", _STATE),
     Column("to_state", _STATE, nullable=False),
     Column("at", UtcDateTime, nullable=False),
-    # The database itself sees to it that a call comes to each state once, and ends once.
+    # These indexes ensure that a call enters each state once and ends once.
     Index("uq_call_entries_call_state", "call_id", "to_state", unique=True),
     Index("uq_call_entries_call_end", "call_id", unique=True, sqlite_where=_ENDS, postgresql_where=_ENDS),
     Index("ix_call_entries_states", "from_state", "to_state"),
@@ -114,7 +114,7 @@ call_phrases = Table(
     Column("channel", BigInteger, nullable=False),
     Column("start_ms", BigInteger, nullable=False),
     Column("revision", BigInteger, nullable=False),
-    # The phrase as transcripts have it.
+    # The phrase in the form of transcripts.
     Column("content", JSON, nullable=False),
     Index("ix_call_phrases_call", "call_id", "start_ms", "channel"),
 )
@@ -130,13 +130,13 @@ call_passes = Table(
     Column("result_url", Text, nullable=False),
     Column("phrase_count", BigInteger, nullable=False),
     Column("duration_ms", BigInteger, nullable=False),
-    # What was observed of its audio besides what was said, as transcripts have it.
+    # The observations about its audio, in the form of transcripts.
     Column("observations", JSON, nullable=False, server_default="[]"),
     Column("engine", Text, nullable=False),
-    # Why it failed: for a person, and for programs.
+    # Why it failed, for a person and for programs.
     Column("reason", Text, nullable=False),
     Column("error", Text, nullable=False),
-    # Whose it is; null where an earlier version kept it.
+    # Its tenant; NULL in rows of earlier versions of Steno.
     Column("tenant", String(64)),
 )
 
@@ -144,15 +144,15 @@ call_accounts = Table(
     "call_accounts",
     metadata,
     Column("call_id", ID, primary_key=True),
-    # Of call-audio.
+    # The partition of call-audio.
     Column("partition", Integer, nullable=False),
-    # What stands on the log below this offset is accounted for.
+    # All records below this offset are in the account.
     Column("next_offset", BigInteger, nullable=False),
-    # Whether an upstream system publishes the call, and none of our doors has it.
+    # Whether an upstream system publishes the call.
     Column("is_foreign", Boolean, nullable=False),
     Column("ended", Boolean, nullable=False),
     Column("account", JSON, nullable=False),
-    # When its recording was made, or it was clear that there is none.
+    # When its recording was made, or it was certain that there is none.
     Column("finished_at", UtcDateTime),
     Index("ix_call_accounts_unfinished", "partition", sqlite_where=_UNFINISHED, postgresql_where=_UNFINISHED),
 )

@@ -1,6 +1,6 @@
-"""Builds the transcript of a call: of its live pass, also while people speak, or of the pass that counts.
+"""Builds the transcript of a call, of its live pass (also during the call) or of the current pass.
 
-Its roles are those that the call has now, so a correction shows in every transcript and nothing is recognised again.
+Its roles are the current ones of the call, so a correction applies to every transcript without another pass.
 """
 
 from enum import StrEnum
@@ -21,11 +21,11 @@ log = structlog.get_logger("steno.ingest.calls")
 
 
 class WhichPass(StrEnum):
-    """The pass over a call whose transcript is wanted."""
+    """The choice of a pass over a call."""
 
-    #: The one that counts now.
+    #: The pass with the current transcript.
     CURRENT = "current"
-    #: The one made while people spoke.
+    #: The pass made during the call.
     LIVE = "live"
 
 
@@ -37,11 +37,11 @@ class CallTranscripts:
         self._objects = objects
 
     async def transcript(self, call_id: str, which: WhichPass, *, caller: Caller) -> Transcript:
-        """The transcript of a call, as far as it is.
+        """Returns the transcript of a call so far.
 
         Raises:
             NotThere: there is no such call.
-            NoTranscript: the result document of the current pass is not kept any more.
+            NoTranscript: the result document of the current pass is no longer stored.
             DatabaseUnavailable, StoreUnavailable: try again later.
         """
         call, passes = await self._queries.with_passes(call_id, caller=caller)
@@ -82,8 +82,8 @@ class CallTranscripts:
                 "call.result_missing", call_id=call.call_id, recording_id=current.recording_id, error=type(error).__name__
             )
             raise NoTranscript(
-                "the result document of the call's current pass is not in the object store (any more), or is not one of "
-                "Steno's; its live transcript can be had with pass=live",
+                "the result document of the call's current pass is missing in the object store, or is not one of Steno's; "
+                "the live transcript is available with pass=live",
                 about={"state": call.state.value},
             ) from error
 

@@ -1,4 +1,4 @@
-"""A call as the ledger knows it, and the records about it for Kafka. Pure."""
+"""A call as read from the ledger, and its records for Kafka. Pure."""
 
 import hashlib
 from collections.abc import Mapping
@@ -13,13 +13,13 @@ from steno_ingest.calls.ledger.pauses import GateState
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallView:
-    """A call as it is now."""
+    """A call and its state."""
 
     call_id: str
     state: CallStatus
-    #: The protocol of the door it came in by; kafka where an upstream system publishes it.
+    #: The protocol of its door, or kafka if an upstream system publishes it.
     door: str
-    #: The instance that has its socket; empty where none of ours has.
+    #: The instance that has its connection; empty for a call of an upstream system.
     instance: str
     #: Digest of its CallStarted.
     fingerprint: str
@@ -29,44 +29,44 @@ class CallView:
     locale: str
     protocol: str
     properties: Mapping[str, str]
-    #: Whether its audio is to be dropped; who asked by the API to pause or to go on last, and why: nobody where its peer did.
+    #: Whether it is paused; who requested the last pause or resume by the API, and why (empty if its peer did).
     paused: bool
     pause_requested_by: str
     pause_reason: str
-    #: Whether its peer pauses it beside whoever asked.
+    #: Whether its peer pauses it, alone or together with the service.
     paused_by_peer: bool
-    #: Who asked by the API to go on where only the peer pauses it; empty once the peer was asked.
+    #: Who requested to resume a call that only its peer pauses; empty once the peer was asked.
     resume_asked_by: str
-    #: Who asked for its end; empty where nobody did. Whoever has the socket ends it.
+    #: Who requested its end; empty if nobody did. The instance with its connection ends it.
     end_requested_by: str
     roles_revision: int
     roles_corrected_at: datetime | None
-    #: Samples of one channel that the call log has heard, and when it last said so; None: the call is not known to be on it.
+    #: Samples of one channel that were read from the call log, and the time of the last update; None before the first record.
     heard_position: int
     heard_at: datetime | None
-    #: Where its audio ended; None while it has not.
+    #: The end of its audio; None until it has ended.
     end_position: int | None
     complete: bool
-    #: How its audio ended, and what went wrong then. Of an open call: how it ends if its peer does not come back.
+    #: How its audio ended, and the error then, if any. For an open call: the end reason if its peer does not return.
     end_reason: str
     end_error: str
-    #: Why it failed: for a person, and for programs.
+    #: Why it failed, for a person and for programs.
     reason: str
     error: str
-    #: The pass whose transcript counts now; empty while none is complete.
+    #: The id of the pass with the current transcript; empty until a pass is complete.
     current_recording_id: str
-    #: The recording made of its audio once that was over; empty while there is none.
+    #: The recording made of its audio after its end; empty if there is none.
     audio_recording_id: str
     audio_url: str
     accepted_at: datetime
     started_at: datetime
     ended_at: datetime | None
     updated_at: datetime
-    #: Its tenant; empty: it belongs to none.
+    #: Its tenant; empty if it has none.
     tenant: str
-    #: Of its CallStarted; empty where it is published on Kafka.
+    #: The writer in its CallStarted; empty for a call of an upstream system.
     writer: str
-    #: Length of its chunks on the log, milliseconds; 0 where no door of ours cuts them.
+    #: Length of its chunks on the log in milliseconds; 0 for a call of an upstream system.
     chunk_ms: int
 
     @property
@@ -76,39 +76,39 @@ class CallView:
 
     @property
     def gate(self) -> GateState:
-        """Who pauses it."""
+        """The state of its pause gate."""
         return _gate(self)
 
     @property
     def open(self) -> bool:
-        """Whether audio may still come: that of a call which has failed already does, until its end."""
+        """Whether its audio has not ended; audio of a failed call may still arrive, too."""
         return self.ended_at is None
 
     @property
     def heard_ms(self) -> int:
-        """How much of the call was heard so far, milliseconds."""
-        # An end that was put there for a lost peer stands behind what was known to be heard by then.
+        """Length of the audio received so far, in milliseconds."""
+        # The end of a call with a lost peer may be after the last reported position.
         return max(self.heard_position, self.end_position or 0) * 1000 // self.sample_rate
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Standing:
-    """What others ask of a call whose audio comes in."""
+    """The requests for an open call in the ledger."""
 
     call_id: str
-    #: Whether its audio is to be dropped; who said so last, where that was not its own peer, and why.
+    #: Whether it is paused; who requested that last by the API, and why.
     paused: bool
     pause_requested_by: str
     pause_reason: str
-    #: As in `CallView`.
+    #: See `CallView`.
     paused_by_peer: bool
     resume_asked_by: str
-    #: Who asked for its end; empty where nobody did.
+    #: Who requested its end; empty if nobody did.
     end_requested_by: str
 
     @property
     def gate(self) -> GateState:
-        """Who pauses it."""
+        """The state of its pause gate."""
         return _gate(self)
 
 
@@ -122,7 +122,7 @@ def _gate(entry: CallView | Standing) -> GateState:
 
 
 def record_of(view: CallView) -> CallState:
-    """What Kafka is told of a call."""
+    """Makes the record of a call for Kafka."""
     return CallState(
         call_id=view.call_id,
         recording_id=view.recording_id,
@@ -144,7 +144,7 @@ def record_of(view: CallView) -> CallState:
 
 
 def start_of(view: CallView) -> CallStarted:
-    """How a call began, as its log is told."""
+    """Makes the start record of a call for its log."""
     return CallStarted(
         call_id=view.call_id,
         codec=view.codec,
@@ -160,7 +160,8 @@ def start_of(view: CallView) -> CallStarted:
 
 
 def fingerprint(started: CallStarted) -> str:
-    """The digest of a call's start, the same after a way through Kafka, and as it was before calls had tenants and writers."""
+    """Returns the digest of a call's start. It is the same after a round trip through Kafka, and in earlier versions of Steno,
+    which had no tenants and writers."""
     left_out = {"started_at"} | {name for name in ("tenant", "writer") if not getattr(started, name)}
     canonical = started.model_copy(update={"properties": dict(sorted(started.properties.items()))})
     text = f"{canonical.started_at.timestamp():.6f} {canonical.model_dump_json(exclude=left_out)}"
