@@ -91,7 +91,7 @@ async def test_a_call_of_which_nothing_comes_is_ended_where_its_audio_is() -> No
             position=8000,
             complete=False,
             reason="inactive",
-            error="nothing came of the call for 330 seconds",
+            error="the call had no records for 330 seconds",
             ended_at=NOW,
         )
     ]
@@ -195,7 +195,7 @@ async def test_a_call_that_goes_on_for_too_long_is_ended_once(by: str) -> None:
     assert await calls.look_after(5) == ["long"]
     (end,) = calls.sent
     assert (end.reason, end.complete, end.position) == ("too_long", False, calls.calls[0].account.position)
-    assert end.error == "the call has gone on for 12 hours, as long as one may"
+    assert end.error == "the call has lasted 12 hours, which is the limit"
     for number in range(60):
         for call in calls.calls:
             call.mark_handled(10 + number, calls.now)

@@ -1,4 +1,4 @@
-"""Builds the call log from the settings: its reader, its recorder, and what ends inactive calls."""
+"""Builds the call log from the settings: its reader, its recorder, and the component that ends inactive calls."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ from steno_ingest.recordings.intake import Intake
 from steno_ingest.settings import IngestSettings
 
 _GATHER_SECONDS = 0.2
-"""Nobody waits for what is read here, so records are fetched in a few large batches."""
+"""How long records collect before a fetch; latency does not matter here, so a few large fetches are cheaper."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallLogParts:
-    """The components, in the order in which they are stopped."""
+    """The components, in the order of their stop."""
 
     inactive_calls: InactiveCalls
     consumer: LogConsumer
@@ -42,7 +42,7 @@ def read_call_log(
     """Builds the components of the call log.
 
     Args:
-        hosted: Whether a call's peer is connected to this process, or awaited by it.
+        hosted: Whether a call is in this process, with its peer connected or awaited.
     """
     pieces = PieceStore(objects)
     recorder = Recorder(intake=intake, ledger=ledger, accounts=accounts, pieces=pieces, second_pass=settings.second_pass)

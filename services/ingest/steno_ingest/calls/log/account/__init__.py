@@ -1,1 +1,1 @@
-"""What is known of each open call, and how it is saved: account, silent channels, audio that is not in the object store yet."""
+"""The state of each open call, and how it is saved: account, one-way audio, and audio that is not in the object store yet."""

@@ -1,15 +1,15 @@
-"""Accounts for one call: what of it has come, what is missing, and what is wrong with it. Pure.
+"""The account of one call: which audio has arrived, what is missing, and what is wrong. Pure.
 
-The records of the call are applied in the order of the log. The account returns the audio that belongs in the recording, and
-notes what users should know (a gap, a pause, a silent channel). `steno.call_reader` says what a record means for the call, here
-and in its live transcript; so any reader that continues from a saved account comes to the same audio and the same notes.
+The records of the call are applied in the order of the log. The account returns the audio for the recording, and adds notes for
+users (a gap, a pause, a silent channel). `steno.call_reader` interprets the records, here and for the live transcript; so every
+reader that continues from a saved account gets the same audio and the same notes.
 
-| what follows of a record | here |
+| record | consequence |
 |---|---|
-| new audio | belongs in the recording |
-| a span without audio | noted as a gap |
-| audio while the call is paused | dropped, and noted once |
-| a pause that began within audio that has come | that audio is masked |
+| new audio | it belongs in the recording |
+| a span without audio | a note about a gap |
+| audio while the call is paused | it is dropped, with one note |
+| a pause that began within received audio | that audio is masked |
 """
 
 from collections.abc import Sequence
@@ -26,16 +26,16 @@ from steno.unusable_records import ERROR, UnusableRecord, UnusableScore, failure
 from steno_ingest.calls.log.account.one_way_audio import ChannelSilence, OneWayAudio
 from steno_ingest.calls.log.audio.pieces import Shape
 
-#: Notes of one call at most; a publisher that loses every other chunk of a day must not fill the database.
+#: The maximum number of notes of a call, so that a publisher that loses every other chunk for a day cannot fill the database.
 MAX_NOTES = 1000
 
-#: Pauses, updates and corrections of roles of one call that the ledger is told of, beyond one a second.
+#: How many pauses, updates and corrections of roles of a call are passed to the ledger, besides one per second.
 MAX_UPDATES = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """Something that happened in a call."""
+    """An event of a call, for users."""
 
     kind: str
     position_ms: int
@@ -58,32 +58,32 @@ class Account:
     codec: AudioCodec
     sample_rate: int
     channel_count: int
-    #: For how long others must be heard before a silent channel is reported.
+    #: How long other channels must be heard before a silent channel is reported.
     one_way_seconds: int
-    #: Spans of audio that came before it was known that the call was paused by then.
+    #: Spans of received audio in which the call turned out to be paused.
     masks: list[tuple[int, int]] = field(default_factory=list)
-    #: Of its CallStarted.
+    #: The writer in its CallStarted.
     writer: str = ""
-    #: The language that was set last; empty in accounts of earlier versions.
+    #: The current language; empty in accounts of earlier versions of Steno.
     locale: str = ""
-    #: What else was asked of the engine.
+    #: Further options for the engine.
     recognition: RecognitionDetails = field(default_factory=RecognitionDetails)
     #: Whether the language changed within the call.
     several_languages: bool = False
-    #: How often the call was paused, updated or corrected.
+    #: The number of pauses, updates and corrections.
     update_count: int = 0
-    #: How many notes there were so far.
+    #: The number of notes so far.
     noted: int = 0
-    #: The faults that were noted, each once.
+    #: The kinds of faults that have a note; each has only one.
     faults: set[str] = field(default_factory=set)
-    #: Whether its unusable records are too many.
+    #: The score of its unusable records, which decides when they are too many.
     unusable: UnusableScore = field(default_factory=UnusableScore)
-    #: Why the call failed; no more of its audio is used then.
+    #: Why the call failed; then its further audio is ignored.
     failure: Failure | None = None
-    #: Notes that the ledger was not told of yet.
+    #: Notes that are not in the ledger yet.
     notes: list[Note] = field(default_factory=list)
     one_way_audio: OneWayAudio = field(init=False, repr=False, compare=False)
-    #: What its records mean, and how far it is.
+    #: Interprets its records, and has its position.
     reader: CallReader = field(init=False)
 
     def __post_init__(self) -> None:
@@ -98,28 +98,28 @@ class Account:
 
     @property
     def position(self) -> int:
-        """Where the next audio is expected."""
+        """The position of the next expected audio."""
         return self.reader.position
 
     @property
     def paused_from(self) -> int | None:
-        """Where the current pause began; None while it is not paused."""
+        """The start of the current pause; None if it is not paused."""
         return self.reader.paused_from
 
     @property
     def ended(self) -> bool:
-        """Whether its audio is over."""
+        """Whether its audio has ended."""
         return self.reader.ended
 
     def advance_clock(self, at: datetime) -> None:
-        """Sets when the next record of the call was written; call it before `apply`."""
+        """Sets the time at which the next record was written; call it before `apply`."""
         self.reader.clock.advance(at)
 
     def apply(self, record: Record) -> Heard | None:
-        """Applies audio, a gap, a pause, a resumption or the end; returns the audio that belongs in the recording, if any.
+        """Applies audio, a gap, a pause, a resumption or the end; returns the audio for the recording, if any.
 
         Raises:
-            UnusableRecord: the record does not fit. The call goes on without it; a pause takes effect all the same.
+            UnusableRecord: the record does not fit the call and is ignored; a pause takes effect in any case.
         """
         heard = None
         for step in self.reader.read(record):
@@ -144,13 +144,13 @@ class Account:
         return heard
 
     def apply_dtmf(self, pressed: DtmfPressed) -> None:
-        """Notes that a key was pressed; not while the call is paused, when people enter card numbers."""
+        """Adds a note about a key press, unless the call is paused, when callers may enter card numbers."""
         if not self.ended and self.paused_from is None:
             channel = "" if pressed.channel is None else f" on channel {pressed.channel}"
             self._note("dtmf", min(pressed.position, self.reader.furthest), detail=f"{pressed.digit}{channel}")
 
     def set_language(self, locale: str) -> None:
-        """Sets the language that is spoken from now on."""
+        """Sets the language from now on."""
         before, self.locale = self.locale, locale or self.locale
         if before and before != self.locale:
             self._note("language", self.position, detail=self.locale)
@@ -158,19 +158,19 @@ class Account:
 
     @property
     def updates_exceeded(self) -> bool:
-        """Whether the ledger must not be told of more updates now; pauses take effect on the audio all the same."""
+        """Whether no more updates may be passed to the ledger now; pauses take effect on the audio in any case."""
         return self.update_count >= MAX_UPDATES + self.reader.clock.elapsed.total_seconds()
 
     def count_unusable(self, error: UnusableRecord, position: int) -> bool:
-        """Counts a record that could not be used; returns whether it is the first for this reason. Too many fail the call."""
+        """Counts an unusable record; returns whether it is the first of its kind. Too many fail the call."""
         if self.unusable.add_unusable():
             self.failure = Failure(ERROR, failure_reason(str(error)))
         return self._note_fault(error.error_class, position, str(error))
 
     def note_refused(self, error: Permanent) -> bool:
-        """Notes a record that the ledger refuses; returns whether it is the first for this reason.
+        """Records that the ledger refused a record; returns whether it is the first of its kind.
 
-        Another publisher may have sent it, so it does not count against the call, and is noted only if it is about the call.
+        Another publisher may have sent it, so it does not count against the call, and gets a note only if it is about the call.
         """
         if isinstance(error, UnusableRecord):
             return self._note_fault(error.error_class, self.position, str(error))
@@ -179,7 +179,7 @@ class Account:
         return first
 
     def to_json(self) -> dict[str, Any]:
-        """The account as JSON, without its notes: they are saved before it."""
+        """Converts the account to JSON, without its notes, which are saved before it."""
         own = {name: getattr(self, name) for name in _PLAIN}
         return {
             **own,
@@ -192,7 +192,7 @@ class Account:
             "faults": sorted(self.faults),
             "unusable": self.unusable.weight,
             "failure": self.failure,
-            # By the names that every version reads: in an upgrade, old and new processes take over from each other.
+            # The names of all versions, since old and new processes take over from each other during an upgrade.
             "one_legged_seconds": self.one_way_seconds,
             "said": self.update_count,
             "legs": [
@@ -203,7 +203,7 @@ class Account:
 
     @classmethod
     def from_json(cls, saved: dict[str, Any]) -> "Account":
-        """The account that was saved as JSON."""
+        """Reads an account from JSON."""
         values = {
             **{name: saved[name] for name in _PLAIN},
             "codec": AudioCodec(saved["codec"]),
@@ -214,7 +214,7 @@ class Account:
             "one_way_seconds": saved["one_legged_seconds"],
             "update_count": saved.get("said", 0),
             "faults": set(saved["faults"]),
-            # Accounts of earlier versions have neither.
+            # Accounts of earlier versions have neither of the next two.
             "unusable": UnusableScore(saved.get("unusable", 0)),
             "failure": Failure(*failure) if (failure := saved.get("failure")) else None,
             "masks": [(start, end) for start, end in saved["masks"]],
@@ -227,7 +227,7 @@ class Account:
         return account
 
     def _unmask(self, end: int) -> None:
-        """Ends the last mask where the pause ended."""
+        """Ends the last mask at the end of the pause."""
         if self.masks and end < self.masks[-1][1]:
             start = self.masks[-1][0]
             self.masks[-1] = (start, max(start, end))
@@ -249,7 +249,7 @@ class Account:
         if self.noted > MAX_NOTES:
             return
         if self.noted == MAX_NOTES:
-            kind, samples, detail = "notes_ended", 0, f"{MAX_NOTES} were noted of this call; no more are"
+            kind, samples, detail = "notes_ended", 0, f"this call has {MAX_NOTES} notes, which is the limit"
         self.notes.append(
             Note(
                 kind=kind,
@@ -264,7 +264,7 @@ def _json_of(reader: CallReader) -> dict[str, Any]:
     written_at = reader.clock.written_at
     return {
         "position": reader.position,
-        # Of the last chunk that was taken.
+        # The number of the last accepted chunk.
         "sequence": reader.sequence - 1,
         "missing": reader.missing,
         "elapsed_ms": reader.clock.elapsed // _MILLISECOND,
@@ -276,7 +276,7 @@ def _json_of(reader: CallReader) -> dict[str, Any]:
 
 
 def _reader_of(saved: dict[str, Any], begun: CallReader) -> CallReader:
-    """The reader in a saved account; one of an earlier version has no clock, which then begins."""
+    """Restores the reader of a saved account; an account of an earlier version has no clock, which then starts."""
     written_at = saved.get("written_at")
     return replace(
         begun,

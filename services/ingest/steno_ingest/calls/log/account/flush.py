@@ -1,4 +1,4 @@
-"""Saves what the call log has handled: pieces of audio, then notes, then the accounts, which say that both are saved."""
+"""Saves the state of calls: first pieces of audio, then notes, then accounts, which imply that the others are saved."""
 
 from collections.abc import Sequence
 
@@ -12,15 +12,15 @@ from steno_ingest.metrics import CALL_NOTES, HELD_BYTES
 
 log = structlog.get_logger("steno.ingest.call_log")
 
-#: Audio of all calls held at most; beyond it a call's audio is saved before more of it is handled.
+#: The limit of held audio of all calls; above it a call's audio is saved before more of it is handled.
 MAX_HELD_BYTES = 192 << 20
 
-#: Audio of one call held at most: sixteen minutes of two channels of G.711, which come at once where a call is published so.
+#: The limit of held audio of one call: sixteen minutes of two channels of G.711, which a publisher may send at once.
 MAX_CALL_BYTES = 16 << 20
 
 
 class Flusher:
-    """Bounds the audio that open calls hold in memory, and saves calls."""
+    """Limits the audio that open calls hold in memory, and saves calls."""
 
     def __init__(
         self, ledger: CallLedger, accounts: AccountRows, pieces: PieceStore, *, max_held_bytes: int = MAX_HELD_BYTES
@@ -32,18 +32,18 @@ class Flusher:
         self._held_bytes = 0
 
     def add(self, call: OpenCall, position: int, audio: bytes) -> None:
-        """Adds audio to a call, as far as a recording can hold it."""
+        """Adds audio to a call, up to the maximum length of a recording."""
         if position < call.max_samples:
             held = call.audio.held_bytes
             call.audio.add(position, audio)
             self._held_bytes += call.audio.held_bytes - held
 
     def release(self, calls: Sequence[OpenCall]) -> None:
-        """Stops counting the audio of calls that another process has now."""
+        """Stops counting the audio of calls that belong to another process now."""
         self._held_bytes -= sum(call.audio.held_bytes for call in calls)
 
     async def make_room(self, call: OpenCall) -> None:
-        """Saves the audio of a call if it or all calls hold too much. Raises `StoreUnavailable`."""
+        """Saves the audio of a call if the call, or all calls together, hold too much. Raises `StoreUnavailable`."""
         held = call.audio.held_bytes
         if held < MAX_CALL_BYTES and (self._held_bytes < self._max_held_bytes or not held):
             return
@@ -59,7 +59,7 @@ class Flusher:
         """Saves calls.
 
         Raises:
-            StoreUnavailable, DatabaseUnavailable: all of it is still held.
+            StoreUnavailable, DatabaseUnavailable: everything is still held.
         """
         batches = [call.begin_flush() for call in calls]
         try:

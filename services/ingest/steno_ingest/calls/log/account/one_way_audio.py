@@ -1,7 +1,7 @@
-"""Finds one-way audio: a channel on which nobody is heard while somebody else speaks. Pure.
+"""Detects one-way audio: a channel that is silent while there is sound on another one. Pure.
 
-Only the time in which somebody else is heard counts, so a call on hold, or one in which both sides wait, has no one-way audio.
-Each silent span of a channel is reported once; it ends when somebody is heard on the channel.
+Only time with sound on another channel counts, so a call on hold, or one in which both sides wait, has no one-way audio. Each
+silent span of a channel is reported once; it ends with sound on the channel.
 """
 
 from collections.abc import Sequence
@@ -13,25 +13,25 @@ from steno.g711 import LINEAR_VALUES
 #: A sample is loud from this value on, of 32768: -42 dBFS, above the noise of a line and below a whisper.
 LOUD = 256
 
-#: So many of a hundred samples may be loud on a channel where nobody is heard: clicks.
+#: The percentage of loud samples, such as clicks, that a silent channel may have.
 _CLICKS_PERCENT = 2
-#: Every chunk of every call is looked at, so only one sample of so many is.
+#: Only one of this many samples is examined, since every chunk of every call is.
 _STEP = 4
 
 _QUIET_BYTES = {
     **{codec: bytes(code for code, value in enumerate(values) if abs(value) < LOUD) for codec, values in LINEAR_VALUES.items()},
-    # The upper byte of a sample: from -256 up to 255.
+    # The upper byte of samples from -256 to 255.
     AudioCodec.S16LE: b"\x00\xff",
 }
 
 
 @dataclass(slots=True)
 class ChannelSilence:
-    """How long nobody has been heard on one channel. Positions are samples of one channel."""
+    """The silence on one channel. Positions are samples of one channel."""
 
-    #: Since when nobody is heard.
+    #: The start of the silence.
     silent_from: int = 0
-    #: For how long others were heard meanwhile; -1 once that was reported.
+    #: How long there was sound on other channels meanwhile; -1 once the silence was reported.
     others_heard: int = 0
 
 
@@ -39,13 +39,13 @@ class OneWayAudio:
     """The channels of a call, and the silence on each."""
 
     def __init__(self, codec: AudioCodec, channels: int, *, samples: int) -> None:
-        """`samples`: for how long others must be heard before a silent channel is reported."""
+        """`samples`: how long there must be sound on other channels before a silent channel is reported."""
         self.silences = [ChannelSilence() for _ in range(channels)]
         self._samples = samples
         self._loudness = Loudness(codec, channels)
 
     def add(self, position: int, length: int, audio: bytes) -> Sequence[tuple[int, int]]:
-        """Adds the next audio; returns each channel that counts as silent from now on, with the position since when it is."""
+        """Adds the next audio; returns each channel that is now reported as silent, with the start of its silence."""
         if len(self.silences) < 2:
             return ()
         heard = self._loudness.heard(audio)
@@ -66,7 +66,7 @@ class OneWayAudio:
 
 
 class Loudness:
-    """Tells on which channels somebody is heard, from the bytes of the codec and without decoding them."""
+    """Detects sound on channels from the encoded bytes, without decoding them."""
 
     def __init__(self, codec: AudioCodec, channels: int) -> None:
         sample_bytes = codec.sample_bytes
@@ -77,11 +77,11 @@ class Loudness:
         ]
 
     def heard(self, audio: bytes) -> list[bool]:
-        """For each channel, whether somebody is heard in this audio."""
+        """Returns for each channel whether it has sound in a piece of audio."""
         quiet = self._quiet
         answers = []
         for part in self._slices:
             samples = audio[part]
-            # What is left when the quiet bytes are deleted is loud.
+            # The bytes that remain when the quiet ones are deleted are loud.
             answers.append(len(samples.translate(None, quiet)) * 100 > len(samples) * _CLICKS_PERCENT)
         return answers

@@ -1,4 +1,4 @@
-"""An open call in memory: its account, its audio that is not in the object store yet, and from where it is unsaved."""
+"""An open call in memory: its account, its unsaved audio, and the offset from which it is unsaved."""
 
 from dataclasses import dataclass, field
 
@@ -14,7 +14,7 @@ from steno_ingest.metrics import CALL_RECORDS_UNUSABLE
 
 @dataclass(slots=True, kw_only=True)
 class Batch:
-    """What is saved of a call together; its account last, since that says that the rest is saved."""
+    """The parts of a call that are saved together; the account last, since it implies that the others are saved."""
 
     pieces: list[tuple[Span, bytes]]
     notes: list[Note]
@@ -29,21 +29,21 @@ class OpenCall:
 
     account: Account
     partition: int
-    #: Whether an upstream system publishes it, and none of our doors has it.
+    #: Whether an upstream system publishes it.
     foreign: bool
-    #: Records below this offset are accounted for.
+    #: All records below this offset are in the account.
     next_offset: int
-    #: When a usable record of it was last handled; seconds of a monotonic clock.
+    #: Time of the last usable record; seconds of a monotonic clock.
     handled_at: float
     audio: UnsavedAudio = field(init=False)
-    #: The offset of the first record that is not saved; None where all are.
+    #: The offset of the first unsaved record; None if all are saved.
     unsaved_from: int | None = None
     unsaved_since: float = 0.0
-    #: Whether the ledger has been told that it failed.
+    #: Whether its failure is in the ledger.
     failure_reported: bool = False
-    #: The position that the ledger was told last.
+    #: The last position written to the ledger.
     reported_position: int = 0
-    #: A recording holds no more samples than this.
+    #: The maximum length of a recording, in samples.
     max_samples: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -63,7 +63,7 @@ class OpenCall:
         foreign: bool,
         now: float,
     ) -> "OpenCall":
-        """A call whose `CallStarted` is at this offset."""
+        """Makes a call from its `CallStarted` at an offset."""
         account = Account(
             call_id=started.call_id,
             codec=started.codec,
@@ -80,7 +80,7 @@ class OpenCall:
 
     @classmethod
     def from_saved(cls, saved: SavedAccount, *, now: float) -> "OpenCall":
-        """A call that continues from its saved account."""
+        """Restores a call from its saved account."""
         return cls(
             account=Account.from_json(saved.account),
             partition=saved.partition,
@@ -96,20 +96,23 @@ class OpenCall:
             raise error
 
     def refuse_event(self, error: Permanent) -> None:
-        """The same for what the ledger refuses: another publisher may say it of the call, so it does not count against it."""
+        """Counts a record that the ledger refused, and raises the error if it is the first of its kind.
+
+        Another publisher may have sent it, so it does not count against the call.
+        """
         CALL_RECORDS_UNUSABLE.labels(error.error_class).inc()
         if self.account.note_refused(error):
             raise error
 
     def mark_handled(self, offset: int, now: float) -> None:
-        """Notes that the record at this offset is accounted for."""
+        """Records that the record at an offset is in the account."""
         self.handled_at = now
         self.next_offset = offset + 1
         if self.unsaved_from is None:
             self.unsaved_from, self.unsaved_since = offset, now
 
     def to_save(self) -> SavedAccount:
-        """Its account as it is saved."""
+        """Makes the saved form of its account."""
         return SavedAccount(
             call_id=self.account.call_id,
             partition=self.partition,
@@ -120,7 +123,7 @@ class OpenCall:
         )
 
     def begin_flush(self) -> Batch:
-        """Hands over what is to be saved; none of it is held here from then on."""
+        """Returns everything unsaved, which the call no longer holds."""
         assert self.unsaved_from is not None
         notes, self.account.notes = self.account.notes, []
         batch = Batch(
@@ -134,7 +137,7 @@ class OpenCall:
         return batch
 
     def revert_flush(self, batch: Batch) -> None:
-        """Holds again what was handed over and could not be saved."""
+        """Takes back a batch that could not be saved."""
         self.audio.put_back(batch.pieces)
         self.account.notes = [*batch.notes, *self.account.notes]
         self.unsaved_from, self.unsaved_since = batch.unsaved_from, batch.unsaved_since

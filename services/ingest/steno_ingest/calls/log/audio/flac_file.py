@@ -1,11 +1,11 @@
-"""Writes telephone audio as a FLAC file, for calls of which most is silence: a minute of it takes a few bytes.
+"""Writes telephone audio as a FLAC file, for calls with much silence, a minute of which takes a few bytes.
 
 Imports no adapter.
 
-A WAVE file has every sample of silence, so a call that was paused for hours is a file of hundreds of megabytes. In FLAC a block
-of one value is that value and its length (a constant subframe), and audio is written as it is (a verbatim subframe): the same
-samples at the same times, playable everywhere. G.711 is written as linear samples of 16 bits, twice its size, so this is for
-files of which more than half is silence.
+A WAVE file contains every sample of silence, so a call that was paused for hours becomes a file of hundreds of megabytes. In
+FLAC a block of equal samples is stored as one value and a length (a constant subframe), and audio is stored uncompressed (a
+verbatim subframe): the same samples at the same times, playable everywhere. G.711 is stored as 16-bit linear samples, twice
+its size, so this format is used only if more than half of a file is silence.
 
 Source: RFC 9639, Free Lossless Audio Codec.
 """
@@ -25,19 +25,19 @@ _AUDIO_BLOCK = 4096
 _RATES = {8000: 4, 16000: 5}  # §9.1.2
 _SIXTEEN_BITS = 4 << 1  # §9.1.4
 _CONSTANT, _VERBATIM = b"\x00", b"\x02"  # §9.2.1
-_SYNC = b"\xff\xf9"  # §9.1: blocks of different lengths
-_BLOCK_SIZE_FOLLOWS = 7 << 4  # §9.1.1: in 16 bits, less one
+_SYNC = b"\xff\xf9"  # §9.1: variable block size
+_BLOCK_SIZE_FOLLOWS = 7 << 4  # §9.1.1: the block size minus one follows in 16 bits
 
 Silence = int
-"""So many samples of it on all channels."""
+"""A number of silent samples on all channels."""
 
 
 async def flac(shape: Shape, samples: int, parts: AsyncIterator[bytes | Silence]) -> AsyncIterator[bytes]:
-    """A FLAC file of so many samples, in blocks.
+    """Gives a FLAC file in blocks.
 
     Args:
-        samples: How many of one channel there are.
-        parts: The samples: interleaved as they came, or so much silence.
+        samples: The number of samples per channel.
+        parts: The samples: interleaved audio, or a length of silence.
     """
     yield _stream_info(shape, samples)
     writer = _Writer(shape)
@@ -45,14 +45,14 @@ async def flac(shape: Shape, samples: int, parts: AsyncIterator[bytes | Silence]
         found = writer.silence(part) if isinstance(part, int) else writer.audio(part)
         for block in found:
             yield block
-            # The checksum of a block takes a millisecond, and others are let in.
+            # The checksum of a block takes a millisecond, so other tasks run in between.
             await asyncio.sleep(0)
     for block in writer.end():
         yield block
 
 
 def _stream_info(shape: Shape, samples: int) -> bytes:
-    """§8.2: lengths of blocks, the form of samples, how many there are; no lengths of frames and no digest."""
+    """§8.2: block sizes, sample format, number of samples; without frame sizes and digest."""
     form = shape.sample_rate << 44 | (shape.channels - 1) << 41 | 15 << 36 | samples
     blocks = _LEAST_BLOCK.to_bytes(2, "big") + _MOST_BLOCK.to_bytes(2, "big")
     return b"fLaC" + b"\x80" + (34).to_bytes(3, "big") + blocks + bytes(6) + form.to_bytes(8, "big") + bytes(16)
@@ -64,34 +64,34 @@ class _Writer:
     def __init__(self, shape: Shape) -> None:
         self._shape = shape
         self._position = 0
-        #: Audio that is no frame yet.
+        #: Audio that is not written as a frame yet.
         self._audio = bytearray()
-        #: Silence behind it.
+        #: The silence after it.
         self._silent = 0
 
     def audio(self, data: bytes) -> Iterator[bytes]:
-        """The next samples as they came."""
+        """Adds audio."""
         yield from self._quiet()
         self._audio += data
         size = _AUDIO_BLOCK * self._shape.frame_bytes
-        # As much is left as a block takes at least, so that there is one before silence.
+        # At least the minimum size of a block is kept, for a block before the next silence.
         while len(self._audio) >= size + _LEAST_BLOCK * self._shape.frame_bytes:
             yield self._verbatim(bytes(self._audio[:size]))
             del self._audio[:size]
 
     def silence(self, samples: Silence) -> Iterator[bytes]:
-        """So much silence follows."""
+        """Adds silence."""
         self._silent += samples
         yield from ()
 
     def end(self) -> Iterator[bytes]:
-        """The last frames."""
+        """Gives the last frames."""
         yield from self._quiet(last=True)
         if self._audio:
             yield self._verbatim(bytes(self._audio))
 
     def _quiet(self, *, last: bool = False) -> Iterator[bytes]:
-        """What is silent, as blocks of it; where it is brief, or a block of audio is too short without it, as audio."""
+        """Gives the silence as blocks; short silence, or silence that fills up a block of audio, becomes audio."""
         shape = self._shape
         missing = max(0, _LEAST_BLOCK - len(self._audio) // shape.frame_bytes) if self._audio else 0
         if self._silent < missing + _LEAST_BLOCK:
@@ -127,7 +127,7 @@ class _Writer:
 
 
 def _linear(audio: bytes, shape: Shape) -> list[bytes]:
-    """The samples of each channel, linear in 16 bits, most significant byte first."""
+    """Returns the samples of each channel, 16-bit linear, most significant byte first."""
     channels = []
     for channel in range(shape.channels):
         if shape.codec is AudioCodec.S16LE:
@@ -145,13 +145,13 @@ def _linear(audio: bytes, shape: Shape) -> list[bytes]:
 
 @cache
 def _tables(codec: AudioCodec) -> tuple[bytes, bytes]:
-    """Upper and lower byte of the linear value of each code."""
+    """Returns the upper and lower bytes of the linear value of each code."""
     pairs = [value.to_bytes(2, "big", signed=True) for value in LINEAR_VALUES[codec]]
     return bytes(pair[0] for pair in pairs), bytes(pair[1] for pair in pairs)
 
 
 def _coded_number(number: int) -> bytes:
-    """§9.1.5: like UTF-8, of up to 36 bits."""
+    """§9.1.5: encoded like UTF-8, up to 36 bits."""
     if number < 0x80:
         return bytes((number,))
     following = []
@@ -171,12 +171,12 @@ def _crc8_table() -> bytes:
 
 @cache
 def _crc16_table() -> "array[int]":
-    """The remainder of two bytes at once: a frame of audio is many."""
+    """The remainders of two bytes at once, for speed."""
     return array("H", (_remainder(pair, bits=16, polynomial=0x8005) for pair in range(1 << 16)))
 
 
 def _remainder(value: int, *, bits: int, polynomial: int) -> int:
-    """What eight or sixteen bits leave (§9.1.8, §9.3)."""
+    """Returns the CRC remainder of eight or sixteen bits (§9.1.8, §9.3)."""
     top, mask = 1 << (bits - 1), (1 << bits) - 1
     for _ in range(bits):
         value = (value << 1 ^ polynomial if value & top else value << 1) & mask
@@ -191,7 +191,7 @@ def _crc8(data: bytes) -> int:
 
 
 def _crc16(data: bytes) -> int:
-    # A zero in front changes nothing.
+    # A leading zero does not change the result.
     pairs = array("H", data if len(data) % 2 == 0 else b"\0" + data)
     if sys.byteorder == "little":
         pairs.byteswap()

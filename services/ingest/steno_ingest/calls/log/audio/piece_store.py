@@ -1,4 +1,4 @@
-"""Keeps the pieces of open calls in the object store; see `steno_ingest.calls.log.audio.pieces`."""
+"""Stores the pieces of open calls in the object store; see `steno_ingest.calls.log.audio.pieces`."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -11,17 +11,17 @@ from steno.storage.objects import ObjectMissing, ObjectStore
 from steno_ingest.calls.log.audio.pieces import Shape, Span, layout, masked
 from steno_ingest.metrics import RECORDED_BYTES
 
-#: The folder of the pieces of open calls; they are removed once the recording is made.
+#: The prefix of pieces; they are deleted once the recording is made.
 CALL_AUDIO_PREFIX = "call-audio"
 
-#: An older piece belongs to no open call: a recording holds at most 74 hours.
+#: Older pieces belong to no open call, since a recording has at most 74 hours.
 OLDEST_PIECE = timedelta(days=7)
 
 _AT_ONCE = 32
 
 
 class PieceGone(Retryable):
-    """A piece was there and is gone: another process has finished the call, or somebody removed it."""
+    """A piece was deleted meanwhile, by another process that has finished the call or by a person."""
 
     error_class = "piece_gone"
 
@@ -41,17 +41,17 @@ class PieceStore:
                 raise outcome
 
     async def spans(self, call_id: str) -> list[Span]:
-        """The pieces of a call."""
+        """Returns the spans of a call's pieces."""
         names = [unquote(url.rpartition("/")[2]) for url in await self._objects.list_urls(_prefix(call_id))]
         return [span for name in names if (span := Span.named(name)) is not None]
 
     async def audio(
         self, call_id: str, shape: Shape, spans: Sequence[Span], *, samples: int, masks: Sequence[tuple[int, int]]
     ) -> AsyncIterator[bytes | int]:
-        """The first samples of a call, interleaved: bytes from its pieces, and a number of silent samples where there is none.
+        """Gives the first `samples` of a call, interleaved: bytes of pieces, or a number of silent samples where there is none.
 
         Raises:
-            PieceGone: a piece has been removed meanwhile.
+            PieceGone: a piece was deleted meanwhile.
         """
         for part in layout(spans, samples):
             if part.piece is None:
@@ -63,7 +63,7 @@ class PieceStore:
             yield masked(content[first:last], part.span, masks, shape)
 
     async def clear(self, call_id: str) -> None:
-        """Removes all pieces of a call."""
+        """Deletes all pieces of a call."""
         await self._objects.clear(_prefix(call_id))
 
     async def _put(self, call_id: str, span: Span, audio: bytes) -> None:
@@ -79,5 +79,5 @@ class PieceStore:
 
 
 def _prefix(call_id: str) -> str:
-    # A call id may hold anything, slashes too; the id of the call's live pass stands for it.
+    # A call id may contain any characters, also slashes, so the id of the live pass is used.
     return f"{CALL_AUDIO_PREFIX}/{ids.live_pass_id(call_id)}"

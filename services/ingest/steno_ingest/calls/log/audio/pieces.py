@@ -1,8 +1,8 @@
-"""Pieces of a call's audio: how they are cut while it comes, and how a recording is put together from them. Pure.
+"""Cuts a call's audio into pieces, and arranges them to a recording. Pure.
 
-The name of a piece says where it begins and ends, in samples of one channel. Audio follows from the log alone, so two pieces
-agree where they overlap: it does not matter which process wrote which, where it cut, or whether it wrote twice. A span without
-a piece is silence.
+The name of a piece has its start and end, in samples of one channel. Audio depends on the log only, so overlapping pieces have
+the same audio: it does not matter which process wrote a piece, where it was cut, or whether it was written twice. A span
+without a piece is silence.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 
 from steno.events.records import AudioCodec
 
-#: A piece is saved when it has so many bytes: eight seconds of a call of two channels of G.711.
+#: The size at which a piece is saved: eight seconds of two channels of G.711.
 PIECE_BYTES = 128 << 10
 #: A piece is closed at this size if it was not saved before.
 MAX_PIECE_BYTES = 4 * PIECE_BYTES
 
-#: Gaps up to this long are filled with silence, so that a call with many gaps does not become many tiny objects.
+#: Gaps up to this length are filled with silence, so that a call with many gaps does not need many small objects.
 _FILLED_SECONDS = 1
 
 _BLOCK_BYTES = 1 << 20
@@ -31,29 +31,29 @@ class Shape:
 
     @property
     def frame_bytes(self) -> int:
-        """Bytes of one sample of all channels."""
+        """The size of one sample of all channels in bytes."""
         return self.codec.sample_bytes * self.channels
 
     def silence(self, samples: int) -> bytes:
-        """Silence of this many samples on all channels."""
+        """Returns silence on all channels."""
         return self.codec.silence * (samples * self.channels)
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Span:
-    """Where a piece lies: from the sample `start` up to, not including, `end`."""
+    """The samples of a piece, from `start` to before `end`."""
 
     start: int
     end: int
 
     @property
     def name(self) -> str:
-        """The name of the piece; names in order are spans in order."""
+        """The name of the piece; sorted names are sorted spans."""
         return f"{self.start:015}-{self.end:015}"
 
     @classmethod
     def named(cls, name: str) -> "Span | None":
-        """The span of a piece by its name; None where it is no such name."""
+        """Reads a span from the name of a piece; returns None if it is not such a name."""
         start, _, end = name.partition("-")
         return cls(int(start), int(end)) if start.isdecimal() and end.isdecimal() else None
 
@@ -81,13 +81,13 @@ class UnsavedAudio:
             self._close()
 
     def drain(self) -> list[tuple[Span, bytes]]:
-        """Hands over all pieces."""
+        """Returns all pieces, which are no longer held."""
         self._close()
         taken, self.closed, self.held_bytes = self.closed, [], 0
         return taken
 
     def put_back(self, pieces: Sequence[tuple[Span, bytes]]) -> None:
-        """Holds again the pieces that could not be saved."""
+        """Takes back pieces that could not be saved."""
         self.closed = [*pieces, *self.closed]
         self.held_bytes += sum(len(audio) for _, audio in pieces)
 
@@ -108,17 +108,17 @@ class UnsavedAudio:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """The next part of a recording."""
+    """A part of a recording."""
 
     span: Span
-    #: The piece that has its audio; None: it is silence.
+    #: The piece with its audio; None for silence.
     piece: Span | None
 
 
 def layout(pieces: Iterable[Span], samples: int) -> Iterator[Part]:
-    """The parts that make a recording of this many samples, in order and without gaps.
+    """Gives the parts of a recording of `samples`, in order and without gaps.
 
-    Of pieces that overlap, the one that begins first is used.
+    Of overlapping pieces the one with the earlier start is used.
     """
     position = 0
     for piece in sorted(pieces):
@@ -135,7 +135,7 @@ def layout(pieces: Iterable[Span], samples: int) -> Iterator[Part]:
 
 
 def blocks_of_silence(shape: Shape, samples: int) -> Iterator[bytes]:
-    """Silence of any length, in blocks of at most a megabyte."""
+    """Gives silence in blocks of at most a megabyte."""
     most = _BLOCK_BYTES // shape.frame_bytes
     while samples > 0:
         yield shape.silence(min(most, samples))
@@ -143,7 +143,7 @@ def blocks_of_silence(shape: Shape, samples: int) -> Iterator[bytes]:
 
 
 def masked(audio: bytes, span: Span, masks: Sequence[tuple[int, int]], shape: Shape) -> bytes:
-    """The audio of a span with silence where it is masked."""
+    """Returns the audio of a span with its masked parts replaced by silence."""
     overlaps = [(max(start, span.start), min(end, span.end)) for start, end in masks]
     if not any(start < end for start, end in overlaps):
         return audio

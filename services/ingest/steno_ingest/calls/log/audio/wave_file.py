@@ -1,7 +1,7 @@
-"""Writes the header of a WAVE file of telephone audio; the samples behind it stay in the codec they came in. Pure.
+"""Writes the header of a WAVE file of telephone audio, whose samples stay in their codec. Pure.
 
 Sources: Microsoft and IBM, Multimedia Programming Interface and Data Specifications 1.0 (1991), RIFF WAVE; Microsoft, New
-Multimedia Data Types and Data Techniques (1994), WAVEFORMATEX and the `fact` chunk of what is not PCM; RFC 2361, format tags.
+Multimedia Data Types and Data Techniques (1994), WAVEFORMATEX and the `fact` chunk of non-PCM formats; RFC 2361, format tags.
 """
 
 import struct
@@ -15,19 +15,18 @@ _MOST_DATA_BYTES = 2**32 - 1 - 64
 
 
 def max_samples(codec: AudioCodec, channels: int) -> int:
-    """Samples of one channel that a file can hold: 74 hours of two channels of G.711."""
+    """Returns the maximum number of samples per channel of a file: 74 hours for two channels of G.711."""
     return _MOST_DATA_BYTES // (codec.sample_bytes * channels)
 
 
 def wave_header(codec: AudioCodec, *, sample_rate: int, channels: int, samples: int) -> bytes:
-    """The bytes in front of the samples.
+    """Returns the header of a file.
 
     Args:
-        samples: How many of one channel follow, interleaved with those of the others; a file of an odd number of bytes gets one
-            more, see `padding`.
+        samples: The number of samples per channel that follow; see also `padding`.
 
     Raises:
-        ValueError: the file would be larger than the format can say, or the codec is not known.
+        ValueError: the file would be too large for the format, or the codec is not supported.
     """
     if codec not in FORMAT_TAGS or samples > max_samples(codec, channels):
         raise ValueError(f"{samples} samples of {channels} channels of {codec} make no WAVE file")
@@ -45,7 +44,7 @@ def wave_header(codec: AudioCodec, *, sample_rate: int, channels: int, samples: 
 
 
 def padding(data_bytes: int) -> bytes:
-    """What follows the samples: chunks begin at even places."""
+    """Returns the bytes after the samples: chunks must begin at even offsets."""
     return b"\0" * (data_bytes % 2)
 
 

@@ -1,1 +1,1 @@
-"""Takes the records of `call-audio`, those of unknown calls too, and ends calls that nobody ends."""
+"""Handles the records of `call-audio`, and ends inactive calls."""

@@ -1,4 +1,4 @@
-"""Applies the records of a call that are not audio: start, gaps, pauses, updates, keys, roles and the end."""
+"""Applies the records of a call other than audio: start, gaps, pauses, updates, keys, roles and the end."""
 
 from collections.abc import Callable
 
@@ -33,7 +33,7 @@ log = structlog.get_logger("steno.ingest.call_log")
 
 
 class CallEvents:
-    """Tells the ledger what these records say, and accounts for them. Both have no further effect when repeated."""
+    """Applies such records to the ledger and to the account of the call. Repetitions have no effect."""
 
     def __init__(
         self,
@@ -55,8 +55,8 @@ class CallEvents:
         """Applies one record.
 
         Raises:
-            Permanent: the record does not fit its call, or belongs to none.
-            Retryable: a store or database is away.
+            Permanent: the record does not fit its call, or there is no such call.
+            Retryable: a store or database is unreachable.
         """
         try:
             await self._apply(partition, record, message)
@@ -73,7 +73,7 @@ class CallEvents:
         is_update = _is_update(record, call)
         refused_as_update = is_update and call is not None and call.account.updates_exceeded
         if isinstance(record, RolesCorrected) and not refused_as_update:
-            # The later correction counts whichever comes first, so the same one may come again at any time.
+            # The correction with the later time wins, so corrections may be repeated at any time.
             await self._ledger.note_roles(record)
         if isinstance(record, CallStarted):
             if call is None or message.offset >= call.next_offset:
@@ -98,8 +98,8 @@ class CallEvents:
         refused: UnusableRecord | None = None
         if exceeded:
             refused = TooManyUpdates(
-                f"call {record.call_id} was paused, updated and corrected {call.account.update_count} times already, more "
-                "often than it has had time for; the ledger is not told of this one"
+                f"call {record.call_id} was paused, updated and corrected {call.account.update_count} times already, which is "
+                "too often for its duration; the ledger ignores this record"
             )
         elif isinstance(record, CallUpdated):
             refused = await self._update(record)
@@ -107,7 +107,7 @@ class CallEvents:
             await self._set_paused(call.account, record)
         if isinstance(record, CallEnded):
             await self._end(record.model_copy(update={"position": call.account.reader.end_of(record)}))
-        # Nothing is awaited from here on. Where this was cut short before, the ledger is told the same again, to no effect.
+        # There is no await from here on. If it was cancelled before this line, the ledger gets the same again, without effect.
         call.mark_handled(message.offset, self._clock())
         call.account.update_count += is_update
         self._account_for(call, record)
@@ -117,13 +117,13 @@ class CallEvents:
             call.account.set_language(record.locale)
 
     async def _start(self, partition: Partition, started: CallStarted, message: Message, *, known: OpenCall | None) -> None:
-        """Starts a call, or the same one again: the ledger knows which, and refuses another one with the same id."""
+        """Starts a call. The ledger accepts a repeated start, and refuses another call with the same id."""
         below = None if known is not None else await self._unknown_calls.accounted_below(started.call_id)
         if below is not None and message.offset < below:
             return
         foreign = await self._ledger.note_started(started) or (await self._ledger.call(started.call_id)).door == KAFKA
         if started.codec is AudioCodec.UNKNOWN:
-            reason = "the audio of the call is in a codec that is not known; publish PCMU, PCMA or S16LE"
+            reason = "the codec of the call's audio is not known; publish PCMU, PCMA or S16LE"
             await self._ledger.fail(started.call_id, reason=reason, error=UnknownCodec.error_class)
             raise UnknownCodec(reason)
         if known is None and below is None:
@@ -146,7 +146,7 @@ class CallEvents:
         return None
 
     async def _set_paused(self, account: Account, record: CallRecord) -> None:
-        """Tells the ledger how an upstream system pauses its call; for a call with a door of ours, the door has told it."""
+        """Writes pauses of an upstream system's call to the ledger; for other calls their host has done so."""
         try:
             match record:
                 case CallPaused() if account.reader.would_pause(record):
@@ -155,7 +155,7 @@ class CallEvents:
                 case CallResumed() if account.reader.would_resume(record):
                     await self._ledger.set_paused(record.call_id, False, by=record.requested_by or "publisher")
         except CallAlreadyEnded:
-            log.info("call.told_after_end", call_id=record.call_id, record=type(record).__name__)
+            log.info("call.record_after_end", call_id=record.call_id, record=type(record).__name__)
 
     async def _end(self, ended: CallEnded) -> None:
         try:
@@ -174,18 +174,18 @@ class CallEvents:
             call.refuse(error, account.position)
 
     def _is_secret(self, record: CallRecord) -> bool:
-        """Whether a record must not be kept, in a dead letter either."""
+        """Whether a record must not be stored, not even as a dead letter."""
         return isinstance(record, DtmfPressed) and not self._keep_digits
 
 
 def _is_update(record: CallRecord, call: OpenCall | None) -> bool:
-    """Whether the ledger is told of a record at once, in a transaction of its own."""
+    """Whether a record is written to the ledger immediately, in its own transaction."""
     pauses = isinstance(record, CallPaused | CallResumed) and call is not None and call.foreign
     return pauses or isinstance(record, CallUpdated | RolesCorrected)
 
 
 def of_another_call(record: CallRecord) -> CallIdInUse:
-    """The error for a record of another call that was started with the id of an open one."""
+    """Makes the error for a record of another call with the id of an open one."""
     return CallIdInUse(
-        f"{type(record).__name__} is of another call by the id {record.call_id}, which is in use: give each call one of its own"
+        f"{type(record).__name__} is of another call with the id {record.call_id}, which is in use; give each call its own id"
     )

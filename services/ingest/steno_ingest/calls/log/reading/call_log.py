@@ -1,18 +1,18 @@
-"""Handles the records of `call-audio`, whoever publishes them: accounts for each call, and keeps its audio.
+"""Handles the records of `call-audio` of all publishers: keeps an account of each call, and stores its audio.
 
-Records are handled in memory. What follows from them is saved together every few seconds, in this order: the pieces of audio,
-the notes in the ledger, then the account, which says up to which offset all of it is saved. Only the offset below the oldest
-unsaved record is committed. So the next reader of the partition begins there, continues from the saved accounts, and comes to
-the same pieces and notes again.
+Records are handled in memory. The results are saved together every few seconds, in this order: the pieces of audio, the notes
+in the ledger, then the account, which has the offset up to which everything is saved. Only the offset of the oldest unsaved
+record is committed. So the next reader of the partition begins there, continues from the saved accounts, and gets the same
+pieces and notes.
 
-| a record | what follows |
+| record | consequence |
 |---|---|
-| of an open call | it is accounted for, and its audio is kept |
-| below the offset of the account | nothing: it was handled before the last crash or rebalance |
-| that does not fit its call (see `errors`) | the first of its kind is a dead letter, others are counted; many fail the call |
+| of an open call | it is added to the account, and its audio is stored |
+| below the offset of the account | none: it was handled before the last crash or rebalance |
+| does not fit its call (see `errors`) | the first of its kind goes to dead letters, others are counted; many fail the call |
 | of another call with the id of an open one (`CallReader.is_of`) | the same, but it does not count against the open call |
-| `CallStarted` | the call is written to the ledger, if it is not there: an upstream system publishes it |
-| `CallEnded` | the call's audio is over, and its recording is made |
+| `CallStarted` | the call is added to the ledger, if it is new: an upstream system publishes it |
+| `CallEnded` | the call's audio has ended, and its recording is made |
 """
 
 import time
@@ -39,7 +39,7 @@ from steno_ingest.metrics import CALL_RECORDS_UNUSABLE
 
 log = structlog.get_logger("steno.ingest.call_log")
 
-#: A call is saved after so long, or as soon as there is a piece of its audio.
+#: A call is saved after this time, or when a piece of its audio is full.
 SAVE_AFTER_SECONDS = 30.0
 
 _REPORT_SECONDS = 5.0
@@ -64,11 +64,11 @@ class CallLog:
     ) -> None:
         """
         Args:
-            flusher: Holds what was handled until it is saved.
-            jobs: Makes the recordings of calls that have ended.
-            record_calls: Whether audio is kept.
-            one_way_seconds: For how long others must be heard before a silent channel is reported.
-            keep_digits: Whether it is kept which keys were pressed.
+            flusher: Saves calls.
+            jobs: Makes the recordings of ended calls.
+            record_calls: Whether audio is stored.
+            one_way_seconds: How long there must be sound on other channels before a silent channel is reported.
+            keep_digits: Whether the digits of pressed keys are stored.
             clock: Seconds of a monotonic clock.
         """
         self._ledger = ledger
@@ -88,17 +88,17 @@ class CallLog:
         )
 
     def open_calls(self, partition: int) -> list[OpenCall]:
-        """The open calls of a partition; none where this process does not have the partition."""
+        """Returns the open calls of a partition; none if this process does not have the partition."""
         found = self._partitions.get(partition)
         return [] if found is None else list(found.calls.values())
 
     @property
     def partitions(self) -> list[int]:
-        """The partitions that this process has."""
+        """The partitions of this process."""
         return list(self._partitions)
 
     async def open(self, partition: int) -> int | None:
-        """Continues from the saved accounts; reading begins at the committed offset."""
+        """Restores the saved accounts of a partition; reading begins at the committed offset."""
         saved = await self._accounts.unfinished(partition)
         now = self._clock()
         calls = {entry.call_id: OpenCall.from_saved(entry, now=now) for entry in saved if not entry.ended}
@@ -110,14 +110,14 @@ class CallLog:
         return None
 
     async def handle(self, message: Message) -> None:
-        """Accounts for one record.
+        """Handles one record.
 
         Raises:
-            Permanent: the record does not fit its call, or belongs to none.
-            Retryable: a store or database is away.
+            Permanent: the record does not fit its call, or there is no such call.
+            Retryable: a store or database is unreachable.
         """
         partition = self._partitions[message.partition]
-        # A record that was held back comes after later ones.
+        # A held record comes after later ones.
         partition.next_offset = max(message.offset, partition.next_offset or 0)
         record = message.record
         if type(record) is AudioChunk:
@@ -136,10 +136,10 @@ class CallLog:
         partition.next_offset = max(message.offset + 1, partition.next_offset)
 
     async def give_up(self, message: Message, error: Exception) -> None:
-        """Fails the call of a record that a fault of ours kept from being handled; its audio is kept as far as it goes.
+        """Fails the call of a record that could not be handled because of an unexpected error; its audio so far is kept.
 
         Raises:
-            Retryable: the database is away.
+            Retryable: the database is unreachable.
         """
         record = message.record
         if not isinstance(record, CallRecord) or "\0" in record.call_id:
@@ -153,10 +153,10 @@ class CallLog:
             await self._ledger.fail(record.call_id, reason=INTERNAL.reason, error=INTERNAL.error)
 
     async def settle(self, partition: int, held_from: int | None = None) -> int | None:
-        """Saves what is due, and returns the offset below which everything is saved.
+        """Saves the calls that are due, and returns the offset below which everything is saved.
 
         Raises:
-            Retryable: a store or database is away; what was to be saved is still held.
+            Retryable: a store or database is unreachable; the unsaved data is still held.
         """
         found = self._partitions[partition]
         now = self._clock()
@@ -173,7 +173,7 @@ class CallLog:
         return min(below, default=None)
 
     async def close(self, partition: int) -> None:
-        """Forgets the calls of a partition; recordings that are being made are left to its next reader."""
+        """Forgets the calls of a partition, and cancels its recording jobs, which its next reader starts again."""
         found = self._partitions.pop(partition, Partition())
         self._flusher.release(list(found.calls.values()))
         await self._jobs.cancel(partition)
@@ -186,7 +186,7 @@ class CallLog:
         try:
             heard = call.account.apply(chunk)
         except UnusableRecord as error:
-            # It is no sign of life: a publisher of nothing but unusable records is inactive.
+            # It does not count as activity: a publisher of unusable records only is inactive.
             call.mark_handled(offset, call.handled_at)
             call.refuse(error, chunk.position)
             return
@@ -195,7 +195,7 @@ class CallLog:
             self._flusher.add(call, heard.position, heard.audio)
 
     async def _report_failures(self, partition: Partition) -> None:
-        """Tells the ledger which calls have failed."""
+        """Writes failures of calls to the ledger."""
         for call_id, call in partition.calls.items():
             failure = call.account.failure
             if failure is not None and not call.failure_reported:
@@ -204,7 +204,7 @@ class CallLog:
                 log.warning("call.failed", call_id=call_id, error_class=failure.error, reason=failure.reason)
 
     async def _report_positions(self, partition: Partition, now: float, *, at_once: bool) -> None:
-        """Tells the ledger how far calls were heard, all calls of the partition together."""
+        """Writes the positions of the partition's calls to the ledger, all together."""
         if now - partition.reported_at < _REPORT_SECONDS and not at_once:
             return
         heard = {
@@ -220,7 +220,7 @@ class CallLog:
 
 
 def _is_due(call: OpenCall, now: float) -> bool:
-    """Whether a call is to be saved now."""
+    """Whether a call must be saved now."""
     if call.unsaved_from is None:
         return False
     return (

@@ -1,11 +1,11 @@
-"""The errors of records that do not fit their call. Such a record goes to dead letters, and its call goes on without it. Pure.
+"""The errors of records that do not fit their call. Such a record goes to dead letters, and its call continues. Pure.
 
 ```
-UnusableRecord              steno.unusable_records: what every reader of the log refuses
+UnusableRecord              steno.unusable_records: the errors that all readers of the log share
 ├── UnknownCall             its call has not started
 ├── UnknownCodec            the audio of its call cannot be decoded
-├── TooManyProperties       its call would have more properties than are kept
-└── TooManyUpdates          its call is paused, updated and corrected more often than it has had time for
+├── TooManyProperties       the properties of its call would be too large
+└── TooManyUpdates          its call is paused, updated and corrected too often for its duration
 ```
 """
 

@@ -1,8 +1,9 @@
-"""Ends calls that nobody ends, by a `CallEnded` on the log: calls that are silent for minutes, and calls that are too long.
+"""Ends calls without records for minutes, and calls that last too long, by publishing their `CallEnded`.
 
-Silence proves nothing while the log is not read to its end, or while Kafka is away. So a silent call is suspected first, and it
-is ended when the log was read to its end then and some time later, without a record of the call. A call of a door of ours is
-left to the process that has its peer, for as long as a pause may take; it is ended here only if that process never comes back.
+Missing records prove nothing while the log is not read to its end, or while Kafka is unreachable. So such a call is only
+suspected at first; it is ended if the log was read to its end then and some time later, without a record of the call. A call
+of a door is left to the process that has its peer for the longest allowed pause; it is ended here only if that process never
+returns.
 """
 
 import time
@@ -22,16 +23,16 @@ from steno_ingest.outbox import now
 log = structlog.get_logger("steno.ingest.call_log")
 
 _CHECK_SECONDS = 5.0
-#: How long upstream systems that were cut off from Kafka have to continue once it is back.
+#: How long upstream systems may take to continue after an outage of Kafka.
 _GRACE_SECONDS = 30.0
-#: A reader counts as at the end of the log if it is at most so many records behind: on a busy partition it is never at the end.
+#: A reader counts as at the end of the log if it is at most this many records behind, since a busy partition always has more.
 _AT_THE_END = 200
-#: A `CallEnded` that was not read for so long is put on the log again: the reader of the partition may be far behind.
+#: A `CallEnded` that was not read for so long is published again. The reader of the partition may be far behind.
 _END_READ_SECONDS = 600.0
 
 
 class OpenCalls(Protocol):
-    """The calls that the call log knows; `steno_ingest.calls.log.reading.call_log.CallLog`."""
+    """The methods used of `steno_ingest.calls.log.reading.call_log.CallLog`."""
 
     @property
     def partitions(self) -> list[int]: ...
@@ -39,16 +40,19 @@ class OpenCalls(Protocol):
 
 
 class Sender(Protocol):
-    """`steno.kafka.producer.Producer`."""
+    """The methods used of `steno.kafka.producer.Producer`."""
 
     async def send(self, topic: Topic, record: Record) -> None: ...
 
 
 class Behind(Protocol):
-    """`steno.kafka.log_consumer.LogConsumer.behind`."""
+    """The type of `steno.kafka.log_consumer.LogConsumer.behind`."""
 
     async def __call__(self, partition: int) -> int | None:
-        """How many records of a partition are unread; None if this process does not have it. Raises `KafkaUnavailable`."""
+        """Returns the number of unread records of a partition; None if this process does not have it.
+
+        Raises `KafkaUnavailable`.
+        """
 
 
 class InactiveCalls(PeriodicWork):
@@ -70,13 +74,13 @@ class InactiveCalls(PeriodicWork):
         """
         Args:
             hosted: Whether a call's peer is connected to this process.
-            inactive_seconds: How long nothing may come of a call that an upstream system publishes.
-            paused_seconds: The same while it is paused, or where its peer may be connected to another process.
-            max_seconds: How long a call of an upstream system may go on, by its audio and by the times of its records.
+            inactive_seconds: How long a call of an upstream system may have no records.
+            paused_seconds: The same for a paused call, and for a call of a door, whose peer may be at another process.
+            max_seconds: The longest duration of an upstream system's call, by its audio and by the times of its records.
             clock: Seconds of a monotonic clock, the one of `OpenCall.handled_at`.
         """
         grace_seconds = min(_GRACE_SECONDS, inactive_seconds / 2)
-        # A check that waits for Kafka at the stop is cancelled.
+        # A check that waits for Kafka is cancelled at the stop.
         super().__init__(self.check, every_seconds=min(_CHECK_SECONDS, grace_seconds), cut_short=True)
         self._calls = calls
         self._sender = sender
@@ -85,12 +89,12 @@ class InactiveCalls(PeriodicWork):
         self._inactive_seconds = inactive_seconds
         self._paused_seconds = paused_seconds
         self._max_seconds = max_seconds
-        #: When the end of a call that is too long was put into the log.
+        #: When the end of a call that lasts too long was published, by call id.
         self._overlong: dict[str, float] = {}
         self._grace_seconds = grace_seconds
         self._clock = clock
         self._wall_clock = wall_clock
-        #: Since when a call is suspected, and what was the last that was taken of it then.
+        #: Since when a call is suspected, and its next offset then, by call id.
         self._suspected: dict[str, tuple[float, int]] = {}
 
     async def check(self) -> None:
@@ -116,7 +120,7 @@ class InactiveCalls(PeriodicWork):
         return quiet >= limit and not call.account.ended and not self._hosted(call.account.call_id)
 
     async def _suspect(self, call: OpenCall) -> tuple[float, int]:
-        """Ends a call that has been suspected for long enough; since when it is suspected."""
+        """Suspects a call, or ends it if it has been suspected for long enough; returns its suspicion."""
         now = self._clock()
         since, last = self._suspected.get(call.account.call_id, (now, call.next_offset))
         if last != call.next_offset and call.account.failure is None:
@@ -125,8 +129,8 @@ class InactiveCalls(PeriodicWork):
             return since, call.next_offset
         seconds = round(now - call.handled_at)
         log.warning("call.inactive", call_id=call.account.call_id, seconds=seconds)
-        await self._end(call, reason="inactive", error=f"nothing came of the call for {seconds} seconds")
-        # Its end is read in a moment; if it is not, it is suspected anew.
+        await self._end(call, reason="inactive", error=f"the call had no records for {seconds} seconds")
+        # If its end is not read soon, it is suspected again.
         return now, call.next_offset
 
     def _is_overlong(self, call: OpenCall) -> bool:
@@ -135,13 +139,13 @@ class InactiveCalls(PeriodicWork):
         return call.foreign and lasted >= self._max_seconds and not account.ended
 
     async def _end_overlong(self, call: OpenCall) -> float:
-        """Ends a call once; again only where its end was not read for long. When that was."""
+        """Ends a call, again only if its end was not read for long; returns when that was."""
         now, before = self._clock(), self._overlong.get(call.account.call_id)
         if before is not None and now - before < _END_READ_SECONDS:
             return before
         log.warning("call.too_long", call_id=call.account.call_id, hours=self._max_seconds / 3600)
         await self._end(
-            call, reason="too_long", error=f"the call has gone on for {self._max_seconds / 3600:g} hours, as long as one may"
+            call, reason="too_long", error=f"the call has lasted {self._max_seconds / 3600:g} hours, which is the limit"
         )
         return now
 

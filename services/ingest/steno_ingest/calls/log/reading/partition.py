@@ -7,10 +7,10 @@ from steno_ingest.calls.log.account.open_call import OpenCall
 
 @dataclass(slots=True, kw_only=True)
 class Partition:
-    """What is known of the calls of a partition while this process reads it."""
+    """The state of a partition while this process reads it."""
 
     calls: dict[str, OpenCall] = field(default_factory=dict)
-    #: Everything below has been handled; None before the first record.
+    #: The offset below which everything is handled; None before the first record.
     next_offset: int | None = None
-    #: When the ledger was last told how far its calls were heard; seconds of a monotonic clock.
+    #: When positions were last written to the ledger; seconds of a monotonic clock.
     reported_at: float = 0.0

@@ -1,4 +1,4 @@
-"""Checks records of calls that are not open, because they have ended or never started."""
+"""Checks the records of calls that are not open because they have ended or never started."""
 
 from dataclasses import dataclass, field
 
@@ -14,27 +14,30 @@ _REMEMBERED = 10_000
 
 @dataclass(slots=True, kw_only=True)
 class _Known:
-    """What is known of a call that is not open."""
+    """A call that is not open."""
 
-    #: Records below this offset were accounted for; None: the call never started.
+    #: The offset below which its records are in its account; None: the call never started.
     accounted_below: int | None
-    #: The error classes for which a record of it has gone to dead letters.
+    #: The error classes for which a record of it went to dead letters.
     refused_for: set[str] = field(default_factory=set)
 
 
 class UnknownCalls:
-    """Counts the records of calls that are not open, and has the first of each kind go to dead letters."""
+    """Counts the records of calls that are not open, and sends the first of each kind to dead letters."""
 
     def __init__(self, accounts: AccountRows) -> None:
         self._accounts = accounts
         self._known: dict[str, _Known] = {}
 
     async def accounted_below(self, call_id: str) -> int | None:
-        """The offset up to which an ended call is accounted for; None if it never started. Raises `DatabaseUnavailable`."""
+        """Returns the offset up to which the account of an ended call goes; None if it never started.
+
+        Raises `DatabaseUnavailable`.
+        """
         return (await self._find(call_id)).accounted_below
 
     async def check(self, record: CallRecord, offset: int) -> None:
-        """Counts a record, unless nothing is wrong with it: it was accounted for, or it only comes late.
+        """Counts a record, unless it is in the account already, or only late.
 
         Raises:
             UnusableRecord: it is the first of its kind in its call.
@@ -52,7 +55,7 @@ class UnknownCalls:
         await self.refuse(record.call_id, error)
 
     async def refuse(self, call_id: str, error: Permanent) -> None:
-        """Counts a record that cannot be used, and raises the error if it is the first of its kind in its call.
+        """Counts an unusable record, and raises the error if it is the first of its kind in its call.
 
         Raises:
             DatabaseUnavailable: call it again.
@@ -64,7 +67,7 @@ class UnknownCalls:
             raise error
 
     def remember(self, call_id: str, accounted_below: int) -> None:
-        """Notes that a call has ended, and up to which offset it is accounted for."""
+        """Records that a call has ended, and the offset up to which its account goes."""
         self._add(call_id, _Known(accounted_below=accounted_below))
 
     def forget(self, call_id: str | None = None) -> None:
@@ -77,7 +80,7 @@ class UnknownCalls:
     async def _find(self, call_id: str) -> _Known:
         known = self._known.get(call_id)
         if known is None:
-            # An id with NUL was refused at the start of its call, and PostgreSQL cannot even be asked for it.
+            # A call whose id contains a NUL was refused at its start, and PostgreSQL cannot query such an id.
             saved = None if "\0" in call_id else await self._accounts.find(call_id)
             known = self._add(call_id, _Known(accounted_below=None if saved is None else saved.next_offset))
         return known

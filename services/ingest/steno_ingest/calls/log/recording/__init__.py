@@ -1,1 +1,1 @@
-"""Makes recordings of calls that have ended."""
+"""Makes the recordings of ended calls."""

@@ -1,8 +1,8 @@
-"""Makes the recording of a call that has ended, from the pieces of its audio in the object store.
+"""Makes the recording of an ended call from the pieces of its audio in the object store.
 
-The recording is a WAVE file in the codec the call came in, its channels kept, with silence for what is missing; where that
-would be most of it, a FLAC file, in which silence takes no room. The same pieces make the same bytes and so the same
-recording id, wherever a process was killed: a step that is repeated has no further effect, and the pieces are removed last.
+The recording is a WAVE file in the codec and with the channels of the call, with silence for missing audio. If most of it would
+be silence, it is a FLAC file, in which silence takes almost no space. The same pieces make the same bytes and therefore the
+same recording id, so all steps can be repeated after a kill; the pieces are deleted last.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -25,15 +25,15 @@ from steno_ingest.recordings.intake import Intake, StoredRecording
 
 log = structlog.get_logger("steno.ingest.recorder")
 
-#: The kind of the event of a call whose recording could not be made.
+#: The kind of the event of a call without a recording because of an error.
 RECORDING_FAILED = "recording_failed"
 
 MAX_SILENCE_BYTES = 1 << 20
-"""A file with more silence than this, and less audio than silence, is FLAC: a minute of two channels."""
+"""A file with more silence than this, a minute of two channels, and with less audio than silence, is FLAC."""
 
 
 class Recorder:
-    """Makes recordings of calls, and submits them for a second transcription."""
+    """Makes recordings of calls, and submits them for a second pass."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class Recorder:
     ) -> None:
         """
         Args:
-            second_pass: Whether recordings are submitted, to be transcribed better than was possible during the call.
+            second_pass: Whether recordings are submitted for a better transcription than during the call.
         """
         self._intake = intake
         self._ledger = ledger
@@ -55,31 +55,31 @@ class Recorder:
         self._second_pass = second_pass
 
     async def finish(self, call: SavedAccount) -> None:
-        """Makes the recording of a call that has ended, if there is audio of it, and marks the call as finished.
+        """Makes the recording of an ended call, if it has audio, and marks the call as finished.
 
         Raises:
             StoreUnavailable, DatabaseUnavailable, PieceGone: call it again.
         """
         account = Account.from_json(call.account)
         spans = await self._pieces.spans(call.call_id)
-        # Asked after that: if another process has finished the call, these may be the pieces that it has not removed yet.
+        # Checked after listing: if another process has finished the call, these may be pieces that it has not deleted yet.
         if spans and not await self._accounts.is_finished(call.call_id):
             recording = await self._record(account, spans)
             await self._ledger.note_recording(call.call_id, recording.recording_id, recording.url)
-            # A pass has one language: where several were spoken, the live transcript is the better one.
+            # A second pass has one language, so for a call with several the live transcript is better.
             if self._second_pass and not account.several_languages:
                 await self._submit(await self._ledger.call(call.call_id), recording, account.recognition)
-        # The pieces last: some of them alone would make another recording.
+        # Pieces are deleted last, since some of them alone would make another recording.
         await self._accounts.finish(call.call_id)
         await self._pieces.clear(call.call_id)
 
     async def give_up(self, call: SavedAccount, error: Exception) -> None:
-        """Notes in the call's events that it has no recording, and why. Its pieces stay, so that it can still be made.
+        """Adds an event to the call that it has no recording, and why. Its pieces stay, so that it can still be made.
 
         Raises:
             DatabaseUnavailable: call it again.
         """
-        # The details of an internal error are for the log alone.
+        # The details of an internal error are for the log only.
         detail = str(error) if isinstance(error, StenoError) else "an internal error of ingest; its log has the details"
         await self._ledger.note_event(call.call_id, RECORDING_FAILED, position_ms=0, detail=detail)
         CALL_NOTES.labels(RECORDING_FAILED).inc()
@@ -90,7 +90,10 @@ class Recorder:
         if samples < account.position:
             at = samples * 1000 // shape.sample_rate
             await self._ledger.note_event(
-                account.call_id, "recording_cut", position_ms=at, detail="a WAVE file holds 4 GiB; the rest is not recorded"
+                account.call_id,
+                "recording_cut",
+                position_ms=at,
+                detail="a WAVE file is limited to 4 GiB; the rest is cut",
             )
         audio = self._pieces.audio(account.call_id, shape, spans, samples=samples, masks=account.masks)
         sparse = _is_sparse(shape, spans, samples)
@@ -123,7 +126,7 @@ class Recorder:
 
 
 def _is_sparse(shape: Shape, spans: Sequence[Span], samples: int) -> bool:
-    """Whether most of a file would be silence that nobody sent, and much of it."""
+    """Whether a file would have more missing audio than audio, and much of it."""
     missing = sum(part.span.end - part.span.start for part in layout(spans, samples) if part.piece is None)
     return 2 * missing > samples and missing * shape.frame_bytes > MAX_SILENCE_BYTES
 

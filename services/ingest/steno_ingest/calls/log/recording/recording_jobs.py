@@ -1,4 +1,4 @@
-"""Runs the jobs that make recordings of ended calls, beside the reading of the log."""
+"""Runs the background jobs that make the recordings of ended calls."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,14 +13,14 @@ log = structlog.get_logger("steno.ingest.recorder")
 
 _AT_ONCE = 4
 
-#: Nobody waits for a recording, so an unexpected error has about three minutes to pass.
+#: Recordings are not urgent, so unexpected errors are retried for about three minutes.
 PATIENT = RetryPolicy(unexpected_attempts=12)
 
 
 class RecordingJobs:
-    """Makes recordings, a few at once. Each job is retried until the recording is made, or given up after an error that stays.
+    """Makes recordings, a few at a time. A job is retried until the recording is made, or given up after a lasting error.
 
-    The calls are in the database: a job that is cancelled or given up is started again by the next reader of the partition.
+    The calls are in the database, so the next reader of the partition starts a cancelled or given-up job again.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class RecordingJobs:
         """
         Args:
             finish: Makes the recording of one call; `steno_ingest.calls.log.recording.recorder.Recorder.finish`.
-            give_up: Notes that a call was given up, and why, where users see it.
+            give_up: Reports to users that a call was given up, and why.
         """
         self._finish = finish
         self._give_up = give_up
@@ -42,13 +42,13 @@ class RecordingJobs:
         self._tasks: dict[asyncio.Task[None], SavedAccount] = {}
 
     def start(self, call: SavedAccount) -> None:
-        """Starts the job of a call that has ended."""
+        """Starts the job of an ended call."""
         task = asyncio.create_task(self._run(call))
         self._tasks[task] = call
         task.add_done_callback(self._done)
 
     async def cancel(self, partition: int) -> None:
-        """Cancels the jobs of a partition; returns when none of them runs any more."""
+        """Cancels the jobs of a partition and waits for their end."""
         tasks = [task for task, call in self._tasks.items() if call.partition == partition]
         for task in tasks:
             task.cancel()
@@ -65,7 +65,7 @@ class RecordingJobs:
         await self._retry_until_done(call, lambda: self._give_up(call, failure))
 
     async def _retry_until_done(self, call: SavedAccount, work: Callable[[], Awaitable[None]]) -> None:
-        """Retries: without end while a dependency is away, else for as long as an unexpected error may take to pass."""
+        """Retries without limit while a dependency is unreachable, and for a limited time after unexpected errors."""
 
         async def attempt() -> None:
             async with self._slots:
@@ -80,4 +80,4 @@ class RecordingJobs:
     def _done(self, task: asyncio.Task[None]) -> None:
         call = self._tasks.pop(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("call.recording_failure_untold", call_id=call.call_id, reason=repr(error), exc_info=error)
+            log.error("call.recording_failure_not_reported", call_id=call.call_id, reason=repr(error), exc_info=error)
