@@ -28,31 +28,31 @@ def _networks(value: object) -> object:
 
 
 BY_COMMAS = BeforeValidator(_split)
-"""Of a setting of several values, with `NoDecode`: they are separated by commas."""
+"""The type of a setting with several values, separated by commas; use it with `NoDecode`."""
 
 Networks = Annotated[
     tuple[Network, ...], NoDecode, BeforeValidator(_networks), PlainSerializer(lambda networks: list(map(str, networks)))
 ]
-"""Networks, CIDR, separated by commas."""
+"""Networks in CIDR notation, separated by commas."""
 
 _ELSEWHERE = ("STENO_CACHE", "STENO_CA_FILE", "STENO_BROKER_", "STENO_UP_")
-"""Variables that belong to the command line and the local broker, not to a service."""
+"""The prefixes of variables of the command line and the local broker."""
 
 SERVICES = ("ingest", "transcriber", "enricher", "notifier")
 
 
 class SettingsError(Exception):
-    """The environment does not make valid settings; the message names each variable and what is wrong with it."""
+    """The environment has invalid settings; the message names each variable and its fault."""
 
 
 class SettingsGroup(BaseSettings):
-    """Settings that belong together under one prefix of the environment."""
+    """A group of settings with a common prefix in the environment."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
 
 class KafkaSettings(SettingsGroup):
-    """How to reach Kafka."""
+    """The connection to Kafka."""
 
     model_config = SettingsConfigDict(env_prefix="KAFKA_")
 
@@ -69,25 +69,23 @@ class KafkaSettings(SettingsGroup):
 
 
 class TopicSettings(SettingsGroup):
-    """How the topics of this installation are named and made."""
+    """Names and creation of topics."""
 
     model_config = SettingsConfigDict(env_prefix="STENO_TOPIC_")
 
-    prefix: str = Field(default="steno.", description="Put in front of every topic and consumer group name.")
-    partitions: int = Field(default=12, ge=1, description="Partitions of every topic keyed by call; fixed for life.")
-    replication_factor: int = Field(
-        default=-1, ge=-1, description="Copies of every topic; -1 leaves it to the cluster's default."
-    )
+    prefix: str = Field(default="steno.", description="Prefix of all topic and consumer group names.")
+    partitions: int = Field(default=12, ge=1, description="Partitions of each topic keyed by call; it cannot be changed later.")
+    replication_factor: int = Field(default=-1, ge=-1, description="Replicas of each topic; -1 is the cluster's default.")
 
 
 class SchemaSettings(SettingsGroup):
-    """Where schema ids come from."""
+    """The schema registry."""
 
     model_config = SettingsConfigDict(env_prefix="STENO_SCHEMA_")
 
     registry_url: SecretStr | None = Field(
         default=None,
-        description="A registry with the Confluent API, user and password in the URL; without one, the shipped ids are used.",
+        description="A registry with the Confluent API, with user and password in the URL; unset, the shipped ids are used.",
     )
 
 
@@ -96,16 +94,18 @@ class TelemetrySettings(SettingsGroup):
 
     model_config = SettingsConfigDict(env_prefix="STENO_")
 
-    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Lowest level that is logged.")
-    log_format: Literal["json", "console"] = Field(default="json", description="JSON for machines, console for eyes.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The lowest level that is logged."
+    )
+    log_format: Literal["json", "console"] = Field(default="json", description="json for programs, console for people.")
     otlp_endpoint: str | None = Field(
         default=None,
-        description="OpenTelemetry collector (OTLP over HTTP, e.g. http://host:4318); unset, no spans leave.",
+        description="OpenTelemetry collector (OTLP over HTTP, e.g. http://host:4318); unset, no spans are sent.",
     )
 
 
 class ObjectSettings(SettingsGroup):
-    """Where recordings and result documents are kept."""
+    """The store of recordings and result documents."""
 
     model_config = SettingsConfigDict(env_prefix="STENO_OBJECTS_")
 
@@ -116,7 +116,7 @@ class ObjectSettings(SettingsGroup):
 
 
 class ServiceSettings(SettingsGroup):
-    """The settings that every service has. A service extends them, with an `env_prefix` of its own (`STENO_INGEST_`)."""
+    """The settings of every service. Each service extends them, with its own `env_prefix` (`STENO_INGEST_`)."""
 
     service: ClassVar[str]
 
@@ -126,9 +126,9 @@ class ServiceSettings(SettingsGroup):
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
     objects: ObjectSettings = Field(default_factory=ObjectSettings)
 
-    http_host: str = Field(default="127.0.0.1", description="Address the HTTP server binds to.")
-    http_port: int = Field(default=0, ge=0, le=65535, description="Port the HTTP server binds to; 0 takes a free one.")
-    admin_host: str = Field(default="127.0.0.1", description="Address the admin port is bound to.")
+    http_host: str = Field(default="127.0.0.1", description="Address of the HTTP server.")
+    http_port: int = Field(default=0, ge=0, le=65535, description="Port of the HTTP server; 0 is a free one.")
+    admin_host: str = Field(default="127.0.0.1", description="Address of the admin port.")
     admin_port: int | None = Field(
         default=None,
         ge=0,
@@ -151,19 +151,19 @@ class ServiceSettings(SettingsGroup):
     )
     trusted_proxies: Networks = Field(
         default=(),
-        description="Networks of reverse proxies, CIDR by commas: their `X-Forwarded-For` and `X-Forwarded-Proto` are trusted, "
-        "and their own connections are not limited by address.",
+        description="Networks of reverse proxies, CIDR separated by commas: their `X-Forwarded-For` and `X-Forwarded-Proto` "
+        "are trusted, and their own connections are not limited by address.",
     )
     max_connections: int = Field(
         default=4000,
         ge=16,
-        description="Open connections at most. At the limit, the oldest one that has not shown a key is closed for a new one. "
-        "Lowered where the limit of open files is lower.",
+        description="Maximum number of open connections. At the limit, the oldest one without a key is closed for a new one. "
+        "Fewer if the limit of open files is lower.",
     )
     max_connections_per_address: int = Field(
         default=500,
         ge=1,
-        description="Open connections without a key from one address (IPv6: one /64) at most; beyond, the oldest is closed.",
+        description="Maximum number of connections without a key per address (IPv6: per /64); above it, the oldest is closed.",
     )
     head_seconds: float = Field(
         default=10,
@@ -173,7 +173,7 @@ class ServiceSettings(SettingsGroup):
     min_bytes_per_second: float = Field(
         default=1000,
         gt=0,
-        description="Slowest average rate of sending a body, and of reading a response; it may be 20 s behind.",
+        description="Lowest average rate of sending a body and of reading a response, after a grace of 20 s.",
     )
     keep_alive_seconds: float = Field(default=20, gt=0, description="How long a connection may be idle between two requests.")
     instance: str = Field(
@@ -184,7 +184,7 @@ class ServiceSettings(SettingsGroup):
 
 
 def read(settings_type: type[S]) -> S:
-    """The settings of a service from the environment.
+    """Reads the settings of a service from the environment.
 
     Raises:
         SettingsError: a value is invalid, or a `STENO_` variable is not known (with the name it may have been meant for).
@@ -192,7 +192,7 @@ def read(settings_type: type[S]) -> S:
     known = set(variables(settings_type))
     links = service_links(os.environ)
     for name in known.intersection(links):
-        # Not passed over: it has taken the place of what the image says, and the default would be something else again.
+        # It is not ignored: it has replaced the value in the image, and the default would be a third value.
         raise SettingsError(
             f"{name} holds what Kubernetes puts there for the Service {links[name]}, in place of the setting: give the "
             "container this setting, set enableServiceLinks: false for the pod, or call the Service otherwise"
@@ -213,7 +213,7 @@ def read(settings_type: type[S]) -> S:
 
 
 def variables(settings_type: type[BaseSettings]) -> dict[str, tuple[type[BaseSettings], str]]:
-    """The environment variable of every setting, with the class and the field that define it."""
+    """Returns the environment variable of every setting, with its class and field."""
     found: dict[str, tuple[type[BaseSettings], str]] = {}
     prefix = settings_type.model_config.get("env_prefix", "")
     for name, field in settings_type.model_fields.items():
@@ -225,7 +225,7 @@ def variables(settings_type: type[BaseSettings]) -> dict[str, tuple[type[BaseSet
 
 
 def masked(settings: BaseSettings) -> dict[str, Any]:
-    """The settings in effect, for the first log line: secrets show as asterisks."""
+    """Returns the settings in effect for the log, with secrets as asterisks."""
     return settings.model_dump(mode="json")
 
 

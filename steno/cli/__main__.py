@@ -28,7 +28,9 @@ app = typer.Typer(
 def options(
     ca: Annotated[
         Path | None,
-        typer.Option(help="PEM file of an authority to trust beside the usual ones.", envvar=trust.VARIABLE, exists=True),
+        typer.Option(
+            help="PEM file of a certificate authority to trust in addition to the system's.", envvar=trust.VARIABLE, exists=True
+        ),
     ] = None,
 ) -> None:
     """Call-center transcription on Apache Kafka."""

@@ -28,10 +28,10 @@ from steno.events.records import Role
 
 _FRAME_MS = 20
 _AFTER_CALL_SECONDS = 60
-"""How long a call may take to have its transcript once its audio is over."""
+"""How long the transcript of a call may take after the end of its audio."""
 
 _LAST_CAPTIONS_SECONDS = 5
-"""How long captions may come behind that."""
+"""How long captions may come after that."""
 
 
 class Door(StrEnum):
@@ -58,20 +58,20 @@ class _Playing:
 
 
 def call(
-    files: Annotated[list[Path], typer.Argument(help="Recordings; each is a call.", exists=True, dir_okay=False)],
-    door: Annotated[Door, typer.Option("--as", help="Whom to play.")] = Door.STENO,
-    speed: Annotated[float, typer.Option(help="How many times as fast as it was spoken.", min=0.1, max=100)] = 1,
-    call_id: Annotated[str | None, typer.Option(help="Id of the call; without, the file's name and the time.")] = None,
-    roles: Annotated[str | None, typer.Option(help="Roles of the channels, by commas, e.g. agent,customer.")] = None,
+    files: Annotated[list[Path], typer.Argument(help="Recordings; each is played as a call.", exists=True, dir_okay=False)],
+    door: Annotated[Door, typer.Option("--as", help="The protocol: Steno's own, or that of Genesys or Twilio.")] = Door.STENO,
+    speed: Annotated[float, typer.Option(help="Speed, as a multiple of real time.", min=0.1, max=100)] = 1,
+    call_id: Annotated[str | None, typer.Option(help="Id of the call; by default, the file's name and the time.")] = None,
+    roles: Annotated[str | None, typer.Option(help="Roles of the channels, separated by commas, e.g. agent,customer.")] = None,
     locale: Annotated[str | None, typer.Option(help="Language of the speech, e.g. en-US.")] = None,
     data: Data = DEFAULT_DATA,
     as_json: AsJson = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Play recordings as live calls, and show captions as they come. A file NAME.json beside NAME.wav tells its roles.
+    """Play recordings as live calls, and show their captions. A file NAME.json beside NAME.wav may have its roles.
 
-    Exit status 0 only where every call was completed.
+    The exit status is 0 if every call was completed.
     """
     if call_id is not None and len(files) > 1:
         raise bad_parameter("--call-id names one call; give one recording")

@@ -15,12 +15,12 @@ from steno.events.records import CallStatus
 def calls(
     data: Data = DEFAULT_DATA,
     state: Annotated[CallStatus | None, typer.Option(help="Only calls in this state, e.g. active.")] = None,
-    limit: Annotated[int, typer.Option(help="How many at most.", min=1, max=500)] = 20,
+    limit: Annotated[int, typer.Option(help="Maximum number of calls.", min=1, max=500)] = 20,
     as_json: AsJson = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """List live calls, the newest first."""
+    """List live calls, newest first."""
     found = run_or_exit(
         _listed(find_api_or_exit(data, url, key), {"limit": str(limit), **({"state": state.value} if state else {})})
     )

@@ -16,13 +16,13 @@ def database_commands(service: str, url: Callable[[], str]) -> typer.Typer:
     Args:
         url: Reads the URL of its database from the environment; raises `SettingsError`.
     """
-    app = typer.Typer(help=f"The database of {service}.", no_args_is_help=True)
+    app = typer.Typer(help=f"Migrate the database of {service}.", no_args_is_help=True)
 
-    # A command that is alone would have no name.
+    # Without a callback, typer would give a single command no name.
     app.callback()(lambda: None)
 
     @app.command(
-        help=f"Bring the tables of {service} up to date, as it does itself at its start. It reads {service}'s settings."
+        help=f"Bring the tables of {service} up to date, as the service does at its start. It reads {service}'s settings."
     )
     def migrate() -> None:
         try:
@@ -36,7 +36,7 @@ def database_commands(service: str, url: Callable[[], str]) -> typer.Typer:
 
 
 async def _migrate(url: str, package: str) -> None:
-    # Imported here: it takes a while, and all other commands do without.
+    # Imported here because it is slow, and other commands do not need it.
     from steno.storage import database
 
     engine = database.connect(url)

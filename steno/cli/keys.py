@@ -31,46 +31,47 @@ _SHOWN = 8
 
 @app.command()
 def add(
-    name: Annotated[str, typer.Argument(help="Who the key is for, one word; it stands in the key file and in logs.")],
+    name: Annotated[str, typer.Argument(help="Name of the key, one word; it appears in the key file and in logs.")],
     file: File = None,
     data: Data = DEFAULT_DATA,
     tenant: Annotated[
         str | None,
         typer.Option(
-            help="Whose what it brings is, and what it sees; * sees everything. Without: NAME, or as NAME's other keys."
+            help="Tenant of the key: owns what it submits, and limits what it sees; * sees everything. By default NAME, or the "
+            "tenant of NAME's other keys."
         ),
     ] = None,
     expires: Annotated[
-        str | None, typer.Option(help="When it opens no more: 2027-01-31, 2027-01-31T12:00:00Z, 90d or 12h from now.")
+        str | None, typer.Option(help="When it expires: 2027-01-31, 2027-01-31T12:00:00Z, or 90d or 12h from now.")
     ] = None,
 ) -> None:
-    """Make an API key, print it once, and add its digest to the key file. Running services accept it at once."""
+    """Make an API key, print it once, and add its digest to the key file. Running services accept it immediately."""
     until = None if expires is None else _checked(lambda: parse_expiry(expires, now=datetime.now(UTC)))
     out.print_line(_checked(lambda: key_store.add_key(_file(file, data), name, tenant=tenant, expires=until)))
 
 
 @app.command("list")
 def list_keys(file: File = None, data: Data = DEFAULT_DATA) -> None:
-    """List the keys of the key file, and the lines in it that are none."""
+    """List the keys of the key file, and its invalid lines."""
     keys, faults = key_store.read_keys(_checked(lambda: key_store.read_text(_file(file, data))))
     now = datetime.now(UTC)
     rows = sorted(keys.values(), key=lambda key: (key.caller.name, key.line))
     out.table(("name", "tenant", "expires", "digest", "line"), [_row(key, now) for key in rows], fold=True)
     for fault in faults:
-        out.print_line(f"line {fault.line} opens nothing: {fault.reason}")
+        out.print_line(f"line {fault.line} is not valid: {fault.reason}")
 
 
 @app.command()
 def revoke(
-    name: Annotated[str, typer.Argument(help="Whose keys are removed, all of them.")],
+    name: Annotated[str, typer.Argument(help="Name of the keys; all keys of this name are removed.")],
     file: File = None,
     data: Data = DEFAULT_DATA,
 ) -> None:
-    """Remove the keys of a name from the key file. Running services refuse them at once, and end what they have open."""
+    """Remove the keys of a name from the key file. Running services refuse them immediately, and end their open connections."""
     where = _file(file, data)
     gone = _checked(lambda: key_store.revoke(where, name)) if where.exists() else []
     if not gone:
-        raise bad_parameter(f"there is no key of {name} in {where}; `steno keys list` shows those there are")
+        raise bad_parameter(f"there is no key of {name} in {where}; `steno keys list` shows all keys")
     out.print_line(
         f"removed {len(gone)} of {name}" if {*gone} == {name} else f"removed {len(gone)}, of {', '.join(sorted({*gone}))}"
     )
@@ -88,9 +89,9 @@ def parse_expiry(text: str, *, now: datetime) -> datetime:
     try:
         when = parse_time(f"{text}T00:00:00Z" if re.fullmatch(r"\d{4}-\d\d-\d\d", text) else text)
     except ValueError:
-        raise ValueError(f"{text} is no time; give 2027-01-31, 2027-01-31T12:00:00Z, 90d or 12h") from None
+        raise ValueError(f"{text} is not a time; give 2027-01-31, 2027-01-31T12:00:00Z, 90d or 12h") from None
     if when <= now:
-        raise ValueError(f"{text} is over already")
+        raise ValueError(f"{text} is in the past")
     return when
 
 
@@ -103,7 +104,7 @@ def _file(file: Path | None, data: Path) -> Path:
 def _row(key: Key, now: datetime) -> tuple[str, ...]:
     expires = "" if key.expires is None else f"{key.expires:%Y-%m-%d %H:%M} UTC"
     tenant = ALL_TENANTS if key.caller.everything else key.caller.tenant
-    over = "" if key.opens(now) else ", over"
+    over = "" if key.opens(now) else ", expired"
     return key.caller.name, tenant, expires + over, f"{key.caller.key[:_SHOWN]}…", str(key.line)
 
 

@@ -27,22 +27,24 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")
 
 Url = Annotated[
     str | None,
-    typer.Option(help="Where ingest is, http(s)://HOST:PORT; without it, the suite of --data.", envvar="STENO_UP_URL"),
+    typer.Option(help="URL of ingest, http(s)://HOST:PORT; by default, the suite of --data.", envvar="STENO_UP_URL"),
 ]
 Key = Annotated[
     str | None,
-    typer.Option(help="API key for --url; in the environment no list of processes shows it.", envvar="STENO_UP_API_KEY"),
+    typer.Option(
+        help="API key for --url; safer in the environment variable, which process lists do not show.", envvar="STENO_UP_API_KEY"
+    ),
 ]
 
 
 def show(
-    recording_id: Annotated[str, typer.Argument(help="The recording, as `submit` printed it.")],
+    recording_id: Annotated[str, typer.Argument(help="Id of the recording, as printed by `submit`.")],
     data: Data = DEFAULT_DATA,
     as_json: AsJson = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Show what became of a recording, with its transcript."""
+    """Show the state of a recording, and its transcript."""
     recording, transcript = run_or_exit(_fetch(find_api_or_exit(data, url, key), recording_id))
     if as_json:
         out.json({"recording": recording, "transcript": transcript})
@@ -55,7 +57,7 @@ def show(
 
 
 def ledger(data: Data = DEFAULT_DATA, as_json: AsJson = False, url: Url = None, key: Key = None) -> None:
-    """Show that every accepted recording and call is accounted for. Exit status 1 where the ledger does not balance."""
+    """Show the numbers of accepted recordings and calls by state. The exit status is 1 if the ledger does not balance."""
     balance = run_or_exit(_balance(find_api_or_exit(data, url, key)))
     if as_json:
         out.json(balance)

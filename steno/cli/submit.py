@@ -27,9 +27,9 @@ class FoundFiles:
     """The recordings that were found, and the files and folders that cannot be submitted, with reasons."""
 
     recordings: list[Path] = field(default_factory=list)
-    #: Of folders, what is not called as recordings are.
+    #: Files in folders whose names are not those of recordings.
     left: list[Path] = field(default_factory=list)
-    #: What cannot be looked into, and why.
+    #: Paths that cannot be read, with reasons.
     refused: dict[str, str] = field(default_factory=dict)
 
 
@@ -43,10 +43,10 @@ def submit(
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Submit recordings. A file NAME.json beside NAME.wav is sent along as its metadata.
+    """Submit recordings. A file NAME.json beside NAME.wav is sent as its metadata.
 
-    Of folders, every file that is called as recordings are; what is left is told. Exit status 1 where a recording was
-    refused, or (with --wait) failed.
+    In folders, files with names of recordings are submitted, and the others are listed. The exit status is 1 if a recording
+    was refused, or (with --wait) failed.
     """
     options: dict[str, Any] = {"locale": locale} if locale else {}
     if role:
@@ -55,10 +55,10 @@ def submit(
     if found.left:
         named = ", ".join(str(path) for path in found.left[:_NAMED])
         more = f" and {len(found.left) - _NAMED} more" if len(found.left) > _NAMED else ""
-        notes.print_line(f"left, as not called like recordings: {named}{more}")
+        notes.print_line(f"skipped, because the names are not those of recordings: {named}{more}")
     results = [{"file": name, "error": reason} for name, reason in found.refused.items()]
     if not found.recordings and not results:
-        raise bad_parameter("no recordings there: " + ", ".join(map(str, paths)))
+        raise bad_parameter("no recordings found: " + ", ".join(map(str, paths)))
     address = find_api_or_exit(data, url, key)
     begun: list[dict[str, Any]] = [{"file": str(path)} for path in found.recordings]
     try:

@@ -10,12 +10,12 @@ from steno.events.catalogue import catalogue
 from steno.kafka import create_topics, topic_name
 from steno.settings import KafkaSettings, TopicSettings
 
-app = typer.Typer(help="The topics of Steno on a Kafka cluster.", no_args_is_help=True)
+app = typer.Typer(help="List and create the topics of Steno on a Kafka cluster.", no_args_is_help=True)
 
 
 @app.command("list")
 def show() -> None:
-    """List the topics, by the prefix of STENO_TOPIC_PREFIX."""
+    """List the topics, with the prefix STENO_TOPIC_PREFIX."""
     rows = [
         (topic_name(TopicSettings(), topic), topic.key, ", ".join(topic.records), ", ".join(topic.written_by), topic.cleanup)
         for topic in catalogue().values()
@@ -25,10 +25,10 @@ def show() -> None:
 
 @app.command()
 def create() -> None:
-    """Make the topics that are missing on the cluster of KAFKA_BOOTSTRAP_SERVERS; those that are there stay as they are."""
+    """Create missing topics on the cluster of KAFKA_BOOTSTRAP_SERVERS; existing ones are unchanged."""
     try:
         asyncio.run(create_topics(KafkaSettings(), TopicSettings()))
     except StenoError as error:
         out.print_error(error)
         raise typer.Exit(1) from None
-    out.print_line(f"{len(catalogue())} topics are there")
+    out.print_line(f"{len(catalogue())} topics exist")

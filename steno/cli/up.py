@@ -23,14 +23,16 @@ from steno.cli.terminal import bad_parameter, clean, out, styled
 
 def up(
     data: Annotated[
-        Path, typer.Option(help="Where Kafka, the databases, recordings, logs and run.json are kept.", envvar="STENO_UP_DATA")
+        Path, typer.Option(help="Folder for Kafka, databases, recordings, logs and run.json.", envvar="STENO_UP_DATA")
     ] = DEFAULT_DATA,
-    demo: Annotated[bool, typer.Option(help="Submit the sample calls, and show what comes back.")] = False,
-    once: Annotated[bool, typer.Option(help="With --demo: stop when every sample came back; status 0 only then.")] = False,
+    demo: Annotated[bool, typer.Option(help="Submit the sample calls, and show their results.")] = False,
+    once: Annotated[
+        bool, typer.Option(help="With --demo: stop after the last result; exit status 0 if all samples succeeded.")
+    ] = False,
 ) -> None:
     """Run Kafka (unless KAFKA_BOOTSTRAP_SERVERS names a cluster) and the four services on this machine.
 
-    A process that ends is started again. Ctrl-C stops everything in order; what is not finished goes on at the next start.
+    A process that ends is restarted. Ctrl-C stops everything in order; unfinished work continues at the next start.
     """
     private_files.set_umask()
     if once and not demo:

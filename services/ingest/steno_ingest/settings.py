@@ -31,75 +31,76 @@ class IngestSettings(ServiceSettings):
     wrong_keys_per_minute: float = Field(
         default=60,
         ge=0,
-        description="Wrong API keys that an address may send a minute, per process; then it gets 429. 0: no limit.",
+        description="Wrong API keys per minute that an address may send to a process; then it gets 429. 0: no limit.",
     )
     max_requests_per_key: int = Field(
-        default=500, ge=1, description="Requests of one API key that are under way at once, per process; then it gets 429."
+        default=500, ge=1, description="Requests of one API key in progress, per process; further ones get 429."
     )
     max_submissions_per_key: int = Field(
         default=100,
         ge=1,
-        description="Recordings of one API key that are being submitted at once, per process, each a few megabytes of memory; "
-        "then it gets 429.",
+        description="Submissions of one API key in progress, per process, each using a few megabytes; further ones get 429.",
     )
     submissions_per_minute: float = Field(
         default=60_000,
         ge=0,
-        description="Recordings that one API key may submit a minute, per process; 0: no limit.",
+        description="Recordings per minute that one API key may submit to a process; 0: no limit.",
     )
     webhooks_per_minute: float = Field(
-        default=600, ge=0, description="Webhooks that one API key may register a minute, per process; 0: no limit."
+        default=600, ge=0, description="Webhooks per minute that one API key may register at a process; 0: no limit."
     )
     transcripts_per_minute: float = Field(
-        default=60_000, ge=0, description="Transcripts that one API key may read a minute, per process; 0: no limit."
+        default=60_000, ge=0, description="Transcripts per minute that one API key may read from a process; 0: no limit."
     )
     calls_per_minute: float = Field(
         default=6_000,
         ge=0,
-        description="Live calls that one key, of any kind, may open a minute, per process; 0: no limit.",
+        description="Live calls per minute that one key (of any kind) may start at a process; 0: no limit.",
     )
     max_upload_bytes: int = Field(default=1 << 30, gt=0, description="Largest recording that is accepted, in bytes.")
     watch_folder: Path | None = Field(
-        default=None, description="Recordings dropped into this folder are taken in; unset, none is watched."
+        default=None, description="Folder whose recordings are submitted; unset, no folder is watched."
     )
     watch_poll_seconds: float = Field(default=1, gt=0, description="How often the watched folder is scanned.")
     watch_settle_seconds: float = Field(
-        default=10, ge=0, description="How long a file must not have changed to count as whole; an empty one ten times as long."
+        default=10, ge=0, description="How long a file must be unchanged to count as complete; an empty one ten times as long."
     )
     watch_only_marked: bool = Field(
-        default=False, description="Whether a file of the watched folder is whole only once FILE.done lies beside it."
+        default=False, description="Whether a file of the watched folder is complete only if FILE.done exists."
     )
     watch_tenant: str = Field(
         default="",
         max_length=LONGEST_NAME,
         pattern=r"^(\w[\w.@+:/-]*)?$",
-        description="Tenant that recordings of the watched folder belong to; unset, only keys with tenant=* see them.",
+        description="Tenant of recordings from the watched folder; unset, only keys with tenant=* see them.",
     )
     outbox_poll_seconds: float = Field(
-        default=1, gt=0, description="How often the outbox is polled for rows of which no notification came."
+        default=1, gt=0, description="How often the outbox is polled for rows of other processes."
     )
     consumer_concurrency: int = Field(default=16, ge=1, description="Results applied to the ledger concurrently.")
     audiohook_keys_file: Path | None = Field(
         default=None,
-        description="File of the accepted AudioHook keys, `API_KEY CLIENT_SECRET [tenant=T]` a line; unset, none is accepted.",
+        description="File of accepted AudioHook keys, `API_KEY CLIENT_SECRET [tenant=T]` per line; unset, none is accepted.",
     )
     audiohook_public_url: str | None = Field(
         default=None,
         pattern=url_pattern("wss", "ws"),
-        description="Where Genesys connects to, wss://HOST/v1/audiohook, where a proxy changes host or path on the way.",
+        description="URL to which Genesys connects, wss://HOST/v1/audiohook, if a proxy changes host or path.",
     )
     audiohook_events: bool = Field(
         default=True,
-        description="Whether transcripts are sent to Genesys; AudioHook Monitor takes none.",
+        description="Whether transcripts are sent to Genesys; AudioHook Monitor accepts none.",
     )
     audiohook_interim_transcripts: bool = Field(
         default=True,
         description="Whether interim transcripts are sent to Genesys; off, each utterance is sent once, when it is final.",
     )
     audiohook_messages_per_second: float = Field(
-        default=5, gt=0, description="Messages a second that Genesys takes in one session."
+        default=5, gt=0, description="Messages per second that Genesys accepts in a session."
     )
-    audiohook_message_burst: float = Field(default=25, ge=5, description="Messages that Genesys takes at once in one session.")
+    audiohook_message_burst: float = Field(
+        default=25, ge=5, description="Messages that Genesys accepts in a session in one burst."
+    )
     audiohook_languages: str = Field(
         default="en-US",
         description="Supported languages to report to Genesys when it asks, separated by commas, e.g. en-US,de-DE.",
@@ -119,28 +120,32 @@ class IngestSettings(ServiceSettings):
     resume_seconds: float = Field(
         default=30,
         ge=0,
-        description="How long a live call that lost its connection waits for its peer, if it may come back.",
+        description="How long a live call waits for its peer after a lost connection, if the peer may reconnect.",
     )
     idle_seconds: float = Field(
         default=60,
         gt=0,
-        description="A connection of a live call on which nothing comes for this long, not even a ping, counts as lost.",
+        description="A connection of a live call without a message or ping for this long counts as lost.",
     )
-    max_calls: int = Field(default=2000, ge=1, description="Live calls at once; further ones are refused.")
+    max_calls: int = Field(
+        default=2000, ge=1, description="Maximum number of live calls per process; further ones are refused."
+    )
     max_calls_per_key: int = Field(
-        default=1000, ge=1, description="Live calls at once of one key, of any kind, per process; further ones are refused."
+        default=1000,
+        ge=1,
+        description="Maximum number of live calls per key (of any kind) and process; further ones are refused.",
     )
     max_call_hours: float = Field(
         default=12,
         gt=0,
-        description="A live call that goes on for so long is ended, with the reason `too_long`.",
+        description="A live call that lasts this long is ended, with the reason `too_long`.",
     )
     record_calls: bool = Field(
-        default=True, description="Whether live calls are recorded; off, their audio is kept in Kafka only, for a day."
+        default=True, description="Whether live calls are recorded; if not, their audio is only in Kafka, for a day."
     )
     second_pass: bool = Field(
         default=True,
-        description="Whether recordings of live calls are transcribed again: better than was possible while people spoke.",
+        description="Whether recordings of live calls are transcribed again, with better quality than during the call.",
     )
     keep_digits: bool = Field(
         default=False,
@@ -150,31 +155,31 @@ class IngestSettings(ServiceSettings):
     one_way_seconds: int = Field(
         default=30,
         ge=1,
-        description="A channel of a live call is noted as silent once the others were heard for this long without it.",
+        description="A silent channel of a live call is reported after this much sound on other channels.",
     )
     inactive_seconds: float = Field(
         default=300,
         gt=0,
-        description="A live call published by an upstream system is ended when nothing came of it for so long.",
+        description="A live call of an upstream system is ended after this long without a record.",
     )
     paused_seconds: float = Field(
         default=3600,
         gt=0,
-        description="The same while a call is paused, and for calls of this service's own doors whose process never came back.",
+        description="The same for a paused call, and for a call of this service whose process never returned.",
     )
     twilio_auth_tokens_file: Path | None = Field(
         default=None,
-        description="File of the Twilio Auth Tokens that sign streams, `TOKEN [tenant=T]` a line; without one, API keys only.",
+        description="File of the Twilio Auth Tokens that sign streams, `TOKEN [tenant=T]` per line; unset, API keys only.",
     )
     twilio_public_url: str | None = Field(
         default=None,
         pattern=url_pattern("wss", "ws"),
-        description="Where Twilio connects to, wss://HOST/v1/twilio, where a proxy changes host or path on the way.",
+        description="URL to which Twilio connects, wss://HOST/v1/twilio, if a proxy changes host or path.",
     )
     twilio_rejoin_seconds: float = Field(
         default=10,
         ge=0,
         le=3600,
-        description="How long after a Twilio-shaped stream another one of the same call is awaited, which goes on with it. "
-        "A call is over that much later than its stream; 0 ends each with its stream.",
+        description="How long after a Twilio-shaped stream another stream may continue its call. The call ends that much later "
+        "than its stream; 0: with its stream.",
     )

