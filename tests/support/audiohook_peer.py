@@ -1,4 +1,4 @@
-"""A peer at the AudioHook door: the client of our own on a WebSocket, with what it sends and hears for the test to say."""
+"""An AudioHook peer on a WebSocket, with our own client; the test decides what it sends and receives."""
 
 import asyncio
 import time
@@ -16,7 +16,7 @@ API_KEY, SECRET = "an-integration", b64encode(b"a client secret of 32 characters
 
 
 def write_keys(folder: Path) -> str:
-    """A file of AudioHook keys; its path, as a setting."""
+    """Writes a file of AudioHook keys; returns its path."""
     path = folder / "audiohook-keys"
     path.write_text(f"{API_KEY} {SECRET}\n", "utf-8")
     return str(path)
@@ -48,14 +48,14 @@ class AudioHookPeer:
         await self.socket.send_str(text)
 
     async def speak(self, audio: bytes, *, frame: int = 3200) -> None:
-        """Sends audio, where the client may."""
+        """Sends audio, if the client may."""
         for start in range(0, len(audio), frame):
             sent = self.client.audio(audio[start : start + frame])
             if sent is not None:
                 await self.socket.send_bytes(sent)
 
     async def hear(self, *kinds: str) -> ServerMessage:
-        """The next message of such a type; whatever comes is answered as the protocol wants it."""
+        """Returns the next message of one of the types; answers messages as the protocol requires."""
         async with asyncio.timeout(30):
             while True:
                 message = await self.socket.receive()
@@ -71,7 +71,7 @@ class AudioHookPeer:
 async def audiohook_peer(
     url: str, conversation: Conversation | None = None, headers: dict[str, str] | None = None
 ) -> AsyncIterator[AudioHookPeer]:
-    """A peer that is connected, signed by the key of `write_keys` if nothing else is said."""
+    """Connects a peer, by default signed with the key of `write_keys`."""
     conversation = conversation or Conversation()
     url = f"{url}/v1/audiohook".replace("http", "ws", 1)
     if headers is None:

@@ -28,14 +28,14 @@ class Session:
             organization_id=self.conversation.organization_id,
             options=AudioHookOptions(**options),
         )
-        #: What the door told the server, less what was for the peer.
+        #: The actions of the door, except messages to the peer.
         self.told: list[Action] = []
-        #: What the door told the peer.
+        #: The messages of the door to the peer.
         self.said: list[ServerMessage] = []
         self.closed: CloseReason | None = None
 
     def carry_out(self, actions: Iterable[Action]) -> list[Action]:
-        """Carries out actions; those that are not for the peer are given back."""
+        """Carries out actions; returns those that are not for the peer."""
         told: list[Action] = []
         for action in actions:
             if isinstance(action, SendText):
@@ -51,35 +51,35 @@ class Session:
         return told
 
     def send(self, text: str) -> list[Action]:
-        """The client sends a text frame."""
+        """Sends a text frame of the client."""
         return self.carry_out(self.door.receive_text(text, now=self.now))
 
     def audio(self, frame: bytes = FRAME) -> list[Action]:
-        """The client sends audio, where it may."""
+        """Sends audio of the client, if it may."""
         sent = self.client.audio(frame)
         return self.carry_out(self.door.receive_bytes(sent, now=self.now)) if sent is not None else []
 
     def accept(self) -> None:
-        """The call is in the ledger."""
+        """Accepts the call."""
         self.carry_out(self.door.accept(at=ResumePoint(sequence=0, position=0), now=self.now))
 
     def tick(self, seconds: float) -> list[Action]:
-        """Time passes."""
+        """Lets time pass."""
         self.now += seconds
         return self.carry_out(self.door.tick(now=self.now))
 
     def mutated(self, text: str, **changes: Any) -> list[Action]:
-        """The client sends a message that is changed."""
+        """Sends a changed message of the client."""
         return self.send(json.dumps(json.loads(text) | changes))
 
     @property
     def types(self) -> list[str]:
-        """The types of what the server said."""
+        """The types of the server's messages."""
         return [said.type for said in self.said]
 
 
 def opened(**options: Any) -> Session:
-    """A session that is open, with its first ping answered."""
+    """Makes an open session whose first ping is answered."""
     session = Session(**options)
     session.tick(0)
     session.send(session.client.open())
@@ -90,13 +90,13 @@ def opened(**options: Any) -> Session:
 
 
 def ended(session: Session) -> Ended:
-    """How the call ended."""
+    """Returns the end of the call."""
     (end,) = [action for action in session.told if isinstance(action, Ended)]
     return end
 
 
 def phrase(text: str, *, start_ms: int = 0, channel: int = 0) -> Phrase:
-    """A phrase of one word."""
+    """Makes a phrase of one word."""
     return Phrase(
         call_id="c",
         recording_id="r",

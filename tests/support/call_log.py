@@ -1,4 +1,4 @@
-"""The call log on stores that can be killed at any step: what they took before stays, as in a crash."""
+"""The call log on stores in memory that can be killed at any step, and keep their content as in a crash."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -36,18 +36,18 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 class Killed(BaseException):
-    """The process is gone."""
+    """The process was killed."""
 
 
 @dataclass
-class Fate:
-    """Lets so many effects through, then kills: before or after the next one."""
+class KillPoint:
+    """Allows a number of effects, then kills the process before or after the next one."""
 
     steps: int = -1
     after: bool = False
 
-    async def meet(self, effect: Callable[[], Any]) -> Any:
-        """Has an effect, or not."""
+    async def run(self, effect: Callable[[], Any]) -> Any:
+        """Runs an effect, or kills the process."""
         if self.steps == 0 and not self.after:
             raise Killed
         result = effect()
@@ -59,36 +59,36 @@ class Fate:
         return result
 
 
-class MortalObjects(ObjectStore):
+class KillableObjects(ObjectStore):
     """Objects in memory."""
 
     def __init__(self) -> None:
         super().__init__("memory:///")
-        self.fate = Fate()
+        self.kill_point = KillPoint()
 
     async def put(self, key: str, data: bytes | AsyncIterator[bytes]) -> str:
         put = super().put
-        url: str = await self.fate.meet(lambda: put(key, data))
+        url: str = await self.kill_point.run(lambda: put(key, data))
         return url
 
     async def move(self, url: str, key: str) -> str:
         move = super().move
-        moved: str = await self.fate.meet(lambda: move(url, key))
+        moved: str = await self.kill_point.run(lambda: move(url, key))
         return moved
 
     async def clear(self, prefix: str) -> None:
         delete = super().delete
         for url in await self.list_urls(prefix):
-            await self.fate.meet(partial(delete, url))
+            await self.kill_point.run(partial(delete, url))
 
 
-class MortalAccounts(AccountRows):
+class KillableAccounts(AccountRows):
     """Accounts in memory."""
 
-    def __init__(self, fate: Callable[[], Fate]) -> None:
+    def __init__(self, kill_point: Callable[[], KillPoint]) -> None:
         self.rows: dict[str, SavedAccount] = {}
         self.finished: set[str] = set()
-        self._fate = fate
+        self._kill_point = kill_point
 
     async def unfinished(self, partition: int) -> list[SavedAccount]:
         return [row for row in self.rows.values() if row.call_id not in self.finished and row.partition == partition]
@@ -98,23 +98,23 @@ class MortalAccounts(AccountRows):
 
     async def save(self, accounts: Sequence[SavedAccount]) -> None:
         if accounts:
-            await self._fate().meet(lambda: self.rows.update({account.call_id: account for account in accounts}))
+            await self._kill_point().run(lambda: self.rows.update({account.call_id: account for account in accounts}))
 
     async def is_finished(self, call_id: str) -> bool:
         return call_id in self.finished
 
     async def finish(self, call_id: str) -> None:
-        await self._fate().meet(lambda: self.finished.add(call_id))
+        await self._kill_point().run(lambda: self.finished.add(call_id))
 
 
-class MortalLedger(CallLedger):
+class KillableLedger(CallLedger):
     """The ledger's calls in memory."""
 
-    def __init__(self, fate: Callable[[], Fate]) -> None:
+    def __init__(self, kill_point: Callable[[], KillPoint]) -> None:
         self.views: dict[str, CallView] = {}
-        #: Kind and detail by call and place, as the first one said.
+        #: Duration and detail by call, kind and position, of the first event.
         self.events: dict[tuple[str, str, int], tuple[int, str]] = {}
-        self._fate = fate
+        self._kill_point = kill_point
 
     async def note_started(self, started: CallStarted) -> bool:
         known = self.views.get(started.call_id)
@@ -123,7 +123,7 @@ class MortalLedger(CallLedger):
                 raise CallIdInUse("another call has this id")
             return False
         view = new_call(started, door="kafka", instance="", paused=False, chunk_ms=100, at=NOW)
-        await self._fate().meet(lambda: self.views.update({started.call_id: view}))
+        await self._kill_point().run(lambda: self.views.update({started.call_id: view}))
         return True
 
     async def call(self, call_id: str, *, caller: Caller | None = None) -> CallView:
@@ -155,59 +155,59 @@ class MortalLedger(CallLedger):
             await self._change(call_id, heard_position=max(position, self.views[call_id].heard_position))
 
     async def note_event(self, call_id: str, kind: str, *, position_ms: int, duration_ms: int = 0, detail: str = "") -> None:
-        await self._fate().meet(lambda: self.events.setdefault((call_id, kind, position_ms), (duration_ms, detail)))
+        await self._kill_point().run(lambda: self.events.setdefault((call_id, kind, position_ms), (duration_ms, detail)))
 
     async def _change(self, call_id: str, **changes: Any) -> CallView:
         view = replace(await self.call(call_id), **changes)
-        await self._fate().meet(lambda: self.views.update({call_id: view}))
+        await self._kill_point().run(lambda: self.views.update({call_id: view}))
         return view
 
 
-class MortalRecordings(RecordingLedger):
+class KillableRecordings(RecordingLedger):
     """The ledger's recordings in memory."""
 
-    def __init__(self, fate: Callable[[], Fate]) -> None:
+    def __init__(self, kill_point: Callable[[], KillPoint]) -> None:
         self.accepted: dict[str, RecordingSubmitted] = {}
-        self._fate = fate
+        self._kill_point = kill_point
 
     async def accept(
         self, record: RecordingSubmitted, *, door: Door, caller: Caller, claim: Claim | None = None
     ) -> tuple[Any, bool]:
         assert door is Door.CALL
         created = record.recording_id not in self.accepted
-        await self._fate().meet(lambda: self.accepted.setdefault(record.recording_id, record))
+        await self._kill_point().run(lambda: self.accepted.setdefault(record.recording_id, record))
         return None, created
 
 
 @dataclass
 class World:
-    """What outlives a process: stores, the log of one partition, and what of it is committed."""
+    """The state that survives a process: stores, the log of one partition, and its committed offset."""
 
     log: list[CallRecord] = field(default_factory=list)
     committed: int = 0
     now: float = 0.0
-    #: When records were written, by offset, where that was not at once.
+    #: The times at which records were written, by offset, if not immediately.
     times: dict[int, datetime] = field(default_factory=dict)
-    #: What was put aside, by offset.
+    #: Dead letters by offset.
     dead_letters: dict[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.objects = MortalObjects()
-        self.accounts = MortalAccounts(lambda: self.objects.fate)
-        self.ledger = MortalLedger(lambda: self.objects.fate)
-        self.recordings = MortalRecordings(lambda: self.objects.fate)
+        self.objects = KillableObjects()
+        self.accounts = KillableAccounts(lambda: self.objects.kill_point)
+        self.ledger = KillableLedger(lambda: self.objects.kill_point)
+        self.recordings = KillableRecordings(lambda: self.objects.kill_point)
 
     def process(self, **options: Any) -> "Process":
-        """A process that begins to read."""
+        """Makes a process."""
         return Process(self, **options)
 
     async def recording(self, call_id: str) -> bytes:
-        """The recording that the ledger names."""
+        """Returns the recording that is in the ledger."""
         return await self.objects.get(self.ledger.views[call_id].audio_url)
 
 
 class Process:
-    """One life of the call log."""
+    """One process of the call log."""
 
     def __init__(
         self,
@@ -223,7 +223,7 @@ class Process:
         self.recorder = Recorder(
             intake=intake, ledger=world.ledger, accounts=world.accounts, pieces=pieces, second_pass=second_pass
         )
-        #: Calls whose recordings are to be made.
+        #: Ended calls whose recordings are not made yet.
         self.ended: list[SavedAccount] = []
         jobs = RecordingJobs(self.recorder.finish, give_up=self.recorder.give_up)
         jobs.start = self.ended.append  # type: ignore[method-assign,assignment]  # made when the test says so
@@ -244,7 +244,7 @@ class Process:
         assert await self.call_log.open(0) is None
 
     async def take(self) -> None:
-        """Takes the next record of the log."""
+        """Handles the next record of the log."""
         offset, record = self.offset, self.world.log[self.offset]
         self.offset += 1
         message = Message(
@@ -269,7 +269,7 @@ class Process:
             self.world.committed = offset
 
     async def finish(self) -> None:
-        """Makes a recording that is to be made."""
+        """Makes the next recording."""
         if self.ended:
             await self.recorder.finish(self.ended[0])
             del self.ended[0]
@@ -284,12 +284,12 @@ class Process:
 
 
 async def audio_of(world: World, scene: Scene) -> bytes:
-    """What the recording of a call holds behind its header, without the padding."""
+    """Returns the audio of a call's recording, without header and padding."""
     return (await world.recording(scene.call_id))[HEADER_BYTES:][: len(scene.expected)]
 
 
 async def read(world: World, **options: bool) -> World:
-    """What a process comes to that reads the whole log."""
+    """Lets a process read the whole log; returns the world."""
     process = world.process(**options)
     await process.open()
     await process.read_all()
@@ -297,7 +297,7 @@ async def read(world: World, **options: bool) -> World:
 
 
 def a_call(call_id: str = "c", *, audio: int = 800) -> Scene:
-    """A call with so much audio."""
+    """Makes a call with audio of a length."""
     scene = Scene(call_id=call_id)
     scene.start()
     scene.send(audio)

@@ -1,4 +1,4 @@
-"""Calls as they were, and what of them gets onto the log: lost, missing, paused, repeated and cut anew."""
+"""Calls with lost, missing, paused, repeated and differently cut audio, as their records on the log."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,23 +21,23 @@ from steno.events.records import (
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
-#: Long enough for any one piece from any place.
+#: Longer than any piece that a test needs.
 SPEECH = bytes(number * 7 % 255 for number in range(255)) * 8
 
 
 @dataclass
 class Scene:
-    """A mono call in mu-law as it was, and what of it gets onto the log."""
+    """A mono call in mu-law: its records, and the audio that its recording must have."""
 
     call_id: str = "c"
     records: list[CallRecord] = field(default_factory=list)
-    #: What a recording must hold.
+    #: The audio that a recording must have.
     expected: bytes = b""
     sequence: int = 0
     resumed_at: int = 0
 
     def start(self, codec: AudioCodec = AudioCodec.PCMU) -> None:
-        """The first record of the log; an account alone needs none."""
+        """Adds the start record; an account alone does not need it."""
         self.records.append(
             CallStarted(call_id=self.call_id, codec=codec, sample_rate=8000, channels=(CallChannel(channel=0),), started_at=NOW)
         )
@@ -49,7 +49,7 @@ class Scene:
         return AudioChunk(call_id=self.call_id, sequence=self.sequence, position=position, audio=audio)
 
     def spoken(self, length: int) -> bytes:
-        """Audio that differs from place to place and is never silence."""
+        """Returns audio that depends on the position and is never silence."""
         start = len(self.expected) % 255
         return SPEECH[start : start + length]
 
@@ -77,7 +77,7 @@ class Scene:
         self.resumed_at = len(self.expected)
 
     def pause_late(self, length: int) -> None:
-        """A pause that is told when audio of it has been sent."""
+        """Adds a pause that is reported after some of its audio was sent."""
         start = max(self.resumed_at, len(self.expected) - length)
         self.records.append(CallPaused(call_id=self.call_id, position=start, paused_at=NOW))
         self.expected = self.expected[:start] + b"\xff" * (len(self.expected) - start + 10)
@@ -88,7 +88,7 @@ class Scene:
         self.records += self.records[-count:]
 
     def overlap(self, length: int) -> None:
-        """A chunk that begins in what was sent."""
+        """Adds a chunk that overlaps sent audio."""
         last = self.records[-1] if self.records else None
         if isinstance(last, AudioChunk) and last.position + len(last.audio) == len(self.expected):
             kept = last.audio[len(last.audio) // 2 :]
@@ -119,11 +119,11 @@ STEPS: st.SearchStrategy[list[tuple[Step, int]]] = st.lists(
     ),
     max_size=25,
 )
-"""What happens in a call, with a number for each; see `act`."""
+"""The kinds of steps of a call; see `act`."""
 
 
 def act(scene: Scene, steps: list[tuple[Step, int]]) -> Scene:
-    """Has these things happen in a call, and ends it."""
+    """Applies steps to a call, and ends it."""
     for step, number in steps:
         step(scene, number % 7 + 1 if step is Scene.repeat else number)
     scene.end()

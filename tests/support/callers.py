@@ -1,4 +1,4 @@
-"""Callers for tests that are about something else than who calls."""
+"""A caller for tests that do not depend on tenants."""
 
 from steno.tenants import Caller
 

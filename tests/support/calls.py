@@ -1,4 +1,4 @@
-"""What is told of a live call, as the parts of Steno tell it."""
+"""Records of a live call for tests."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,7 +18,7 @@ from steno.events.records import (
 )
 
 NO_CALLS = {"accepted": 0, "active": 0, "ending": 0, "completed": 0, "no_speech": 0, "failed": 0}
-"""What the ledger says of calls where there were none."""
+"""The ledger's counts if there were no calls."""
 
 AT = datetime(2030, 5, 4, 3, 2, 1, 123456, tzinfo=UTC)
 CALL = "call-1"
@@ -26,7 +26,7 @@ CHANNELS = (CallChannel(channel=0, role=Role.AGENT, participant="Ann"), CallChan
 
 
 def call_started(call_id: str = CALL, **about: Any) -> CallStarted:
-    """A two-channel call of G.711 begins."""
+    """Makes the start of a two-channel call of G.711."""
     return CallStarted(
         **{
             "call_id": call_id,
@@ -42,7 +42,7 @@ def call_started(call_id: str = CALL, **about: Any) -> CallStarted:
 
 
 def call_ended(call_id: str = CALL, **about: Any) -> CallEnded:
-    """It hangs up after a minute."""
+    """Makes the end of a call after a minute, by hangup."""
     return CallEnded(
         **{
             "call_id": call_id,
@@ -56,12 +56,12 @@ def call_ended(call_id: str = CALL, **about: Any) -> CallEnded:
 
 
 def live_started(call_id: str = CALL) -> TranscriptStarted:
-    """A transcriber takes up its live pass."""
+    """Makes the start of its live pass."""
     return TranscriptStarted(call_id=call_id, recording_id=ids.live_pass_id(call_id), started_at=AT)
 
 
 def live_completed(call_id: str = CALL, **about: Any) -> TranscriptCompleted:
-    """The live pass is complete, or the one that is named."""
+    """Makes the completion of its live pass, or of another pass."""
     return TranscriptCompleted(
         **{
             "call_id": call_id,
@@ -78,7 +78,7 @@ def live_completed(call_id: str = CALL, **about: Any) -> TranscriptCompleted:
 
 
 def live_failed(call_id: str = CALL, **about: Any) -> TranscriptFailed:
-    """The live pass failed."""
+    """Makes the failure of its live pass."""
     return TranscriptFailed(
         **{
             "call_id": call_id,
@@ -92,7 +92,7 @@ def live_failed(call_id: str = CALL, **about: Any) -> TranscriptFailed:
 
 
 def live_phrase(number: int, call_id: str = CALL, **about: Any) -> Phrase:
-    """The phrase of this number; the channels take turns."""
+    """Makes a phrase with a number; the channels alternate."""
     channel, start_ms = number % 2, number * 2000
     live = ids.live_pass_id(call_id)
     return Phrase(

@@ -1,4 +1,4 @@
-"""A call as it comes on its topics, and a reader of its captions."""
+"""Publishes a live call on its topics, and reads its captions."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ from steno.kafka.producer import Producer
 
 @dataclass
 class SpokenCall:
-    """A live call: what a test publishes of it, step by step."""
+    """A live call that a test publishes step by step."""
 
     producer: Producer
     call_id: str
@@ -28,7 +28,7 @@ class SpokenCall:
     tenant: str = ""
 
     async def state(self, state: CallStatus, *, reason: str = "") -> None:
-        """Says how the call stands."""
+        """Publishes the state of the call."""
         record = CallState(
             call_id=self.call_id,
             recording_id=live_pass_id(self.call_id),
@@ -44,7 +44,7 @@ class SpokenCall:
         await self.producer.send(CALLS, record)
 
     async def say(self) -> None:
-        """A hypothesis, then its phrase."""
+        """Publishes a hypothesis, then its phrase."""
         recording_id, sequence = live_pass_id(self.call_id), self.spoken
         common: dict[str, Any] = {
             "call_id": self.call_id,
@@ -60,7 +60,7 @@ class SpokenCall:
         self.spoken += 1
 
     async def end(self) -> None:
-        """The audio is over, and all is transcribed."""
+        """Publishes the end of the call and of its transcript."""
         await self.state(CallStatus.ENDING, reason="hung up")
         await self.producer.send(
             TRANSCRIPTS,
@@ -86,22 +86,22 @@ class Told:
 
 
 class CaptionReader:
-    """Reads the captions of a call as a browser does, and comes back with the id of the last event."""
+    """Reads the captions of a call like a browser, which reconnects with the id of the last event."""
 
     def __init__(self, service: ServiceProcess, call_id: str) -> None:
         self._service = service
         self._path = f"/v1/calls/{call_id}/captions"
         self.told: list[Told] = []
-        #: Connections that were answered.
+        #: The number of accepted connections.
         self.connections = 0
 
     @property
     def phrases(self) -> list[int]:
-        """The sequences of the phrases told, in their order."""
+        """The sequence numbers of the received phrases, in order."""
         return [told.data["sequence"] for told in self.told if told.event == "phrase"]
 
     async def read(self, *, most: int | None = None, by_query: bool = False) -> None:
-        """Goes on until the end, until the connection breaks, or until so many more events have come."""
+        """Reads until the end, until the connection breaks, or until a number of further events has come."""
         last = {"cursor" if by_query else "Last-Event-ID": self.told[-1].id} if self.told else {}
         options: dict[str, Any] = {"params": last} if by_query else {"headers": last}
         url = await self._service.url()
@@ -115,7 +115,7 @@ class CaptionReader:
                     return
 
     async def read_to_the_end(self) -> None:
-        """Comes back as often as the connection breaks, and while nobody listens."""
+        """Reconnects whenever the connection breaks, and while the server is down."""
         while not (self.told and self.told[-1].event == "end"):
             with suppress(aiohttp.ClientError, AssertionError):
                 await self.read()
@@ -123,7 +123,7 @@ class CaptionReader:
 
 
 async def _parse(content: aiohttp.StreamReader) -> AsyncIterator[Told]:
-    """Events of the stream (WHATWG HTML, "Interpreting an event stream"); comments are left out."""
+    """Parses the events of the stream (WHATWG HTML, "Interpreting an event stream"), without comments."""
     fields: dict[str, str] = {}
     async for raw in content:
         line = raw.decode().rstrip("\n")

@@ -12,7 +12,7 @@ from cryptography.x509.oid import NameOID
 
 
 class Authority:
-    """A certificate authority for one test; whoever trusts `file` trusts the servers it makes."""
+    """A certificate authority for one test; clients that trust `file` trust its servers."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -26,13 +26,13 @@ class Authority:
         self.file.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
 
     def server(self, name: str) -> ssl.SSLContext:
-        """The TLS of a server that shows a certificate for a host name."""
+        """Makes the TLS context of a server with a certificate for a host name."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.pem(name))
         return context
 
     def pem(self, name: str) -> Path:
-        """The file of a new certificate for a name, or for an address, with its key."""
+        """Makes the file of a new certificate and key, for a name or an address."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = (
             self._builder(name, key)

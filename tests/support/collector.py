@@ -1,4 +1,4 @@
-"""An OpenTelemetry collector on loopback that keeps the spans it is sent (OTLP over HTTP, protobuf)."""
+"""An OpenTelemetry collector on loopback that keeps received spans (OTLP over HTTP, protobuf)."""
 
 import gzip
 from collections.abc import AsyncIterator
@@ -22,7 +22,7 @@ class CollectedSpan:
 
 @dataclass
 class Collector:
-    """What came, in the order in which it came."""
+    """The received spans, in order of arrival."""
 
     url: str = ""
     spans: list[CollectedSpan] = field(default_factory=list)
@@ -32,7 +32,7 @@ class Collector:
         return [span for span in self.spans if span.trace_id == trace_id]
 
     async def handle(self, request: web.Request) -> web.Response:
-        """Takes one export, as `POST /v1/traces`."""
+        """Handles `POST /v1/traces`."""
         body = await request.read()
         if request.headers.get("Content-Encoding") == "gzip" and body.startswith(b"\x1f\x8b"):
             body = gzip.decompress(body)
@@ -54,7 +54,7 @@ class Collector:
 
 @asynccontextmanager
 async def collecting() -> AsyncIterator[Collector]:
-    """A collector on a free port."""
+    """Runs a collector on a free port."""
     collector = Collector()
     application = web.Application(client_max_size=1 << 26)
     application.router.add_post("/v1/traces", collector.handle)

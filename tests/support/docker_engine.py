@@ -1,4 +1,4 @@
-"""A Docker engine for tests: the one that answers, else one started by hand; and a base image that needs no image registry."""
+"""A Docker engine for tests, the running one or one that is started; and a base image made without an image registry."""
 
 import os
 import shutil
@@ -22,12 +22,12 @@ _START_SECONDS = 60.0
 
 
 class NoEngine(Exception):
-    """There is no Docker engine, and none can be started here; says why, and what would help."""
+    """No Docker engine runs or can be started here; the message says why, and what to do."""
 
 
 @contextmanager
 def docker_engine() -> Iterator[docker.DockerClient]:
-    """A client of an engine that answers; `DOCKER_HOST` leads to it as long as the context lasts.
+    """Gives a client of a running engine; `DOCKER_HOST` is its address inside the block.
 
     Where none runs, `dockerd` is started with all it keeps in a folder of its own, and stopped at the end.
 
@@ -89,7 +89,7 @@ def _wait_until_it_answers(engine: subprocess.Popen[bytes], host: str, log: Path
 
 
 def base_image(client: docker.DockerClient) -> str:
-    """The name of an image of Debian with Python and its venv module, made by debootstrap where the engine has none yet.
+    """Returns the name of an image of Debian with Python and venv; makes it by debootstrap if the engine has none.
 
     Raises:
         NoEngine: it cannot be made.

@@ -1,11 +1,11 @@
-"""How long property tests look: for seconds in `make test`, for minutes in `make soak`."""
+"""The number of examples of property tests: seconds of work in `make test`, minutes in `make soak`."""
 
 import os
 
 EFFORT = int(os.environ.get("TEST_EFFORT", "1"))
-"""How many times as long; `make soak` sets it."""
+"""The factor for the number of examples; `make soak` sets it."""
 
 
 def examples(number: int) -> int:
-    """So many examples in `make test`."""
+    """Returns the number of examples, given the number in `make test`."""
     return number * EFFORT

@@ -1,4 +1,4 @@
-"""What every engine of each kind must do, whatever is behind it. A test class inherits it and gives the engine.
+"""Tests that every engine of a kind must pass. A test class inherits them and gives the engine.
 
 ```python
 class TestMyEngine(UtteranceEngineContract):  # or CallEngineContract
@@ -30,7 +30,7 @@ from steno_transcriber.engines.port import (
 )
 from steno_transcriber.recognise import recognise
 from steno_transcriber.speech import SAMPLE_RATE, SAMPLES_PER_MS, Recognition, Samples, Utterance
-from support.asked import ENGLISH, KLINGON
+from support.recognition_options import ENGLISH, KLINGON
 from support.speech import call_audio, segment
 
 from steno.events.recognition import RecognitionOptions

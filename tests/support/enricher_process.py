@@ -1,4 +1,4 @@
-"""The enricher as a process of its own, and calls to feed it."""
+"""The enricher as a process, and calls for it."""
 
 import asyncio
 import random
@@ -47,7 +47,7 @@ class EnricherProcess(ServiceProcess):
 
 
 class Steno:
-    """The topics of one installation, as a test writes and reads them."""
+    """The topics of one installation, for a test to write and read."""
 
     def __init__(self, servers: str, prefix: str) -> None:
         self.kafka = KafkaSettings(bootstrap_servers=servers)
@@ -56,16 +56,16 @@ class Steno:
         self.producer = Producer(self.kafka, self.topics, self.codec, source="test")
 
     async def publish(self, records: Iterable[Record]) -> None:
-        """Publishes phrases, completions and states of calls in the order given."""
+        """Publishes phrases, completions and states of calls, in order."""
         topics = {Phrase: PHRASES, CallState: CALLS}
         await asyncio.gather(*(self.producer.send(topics.get(type(record), TRANSCRIPTS), record) for record in records))
 
     async def read(self, topic: Topic) -> list[Any]:
-        """Every raw record that is on a topic now."""
+        """Reads all raw records on a topic."""
         return await read_all(self.kafka.bootstrap_servers, topic_name(self.topics, topic))
 
     async def wait_for(self, topic: Topic, count: int, *, seconds: float = 60) -> None:
-        """Returns when records with so many distinct CloudEvents ids have come to a topic."""
+        """Waits until a topic has records with a number of distinct CloudEvents ids."""
         consumer = AIOKafkaConsumer(bootstrap_servers=self.kafka.bootstrap_servers, enable_auto_commit=False)
         await consumer.start()
         try:
@@ -90,7 +90,7 @@ class Steno:
 
 
 def make_call(call_id: str, phrases: int, *, seed: int = 0, recording_id: str = "") -> tuple[list[Phrase], TranscriptCompleted]:
-    """A two-channel call: its phrases by start, and its completion."""
+    """Makes a two-channel call: its phrases by start, and its completion."""
     chance = random.Random(f"{call_id} {seed}")
     recording_id = recording_id or f"recording-of-{call_id}"
     made, at = [], 0
@@ -125,14 +125,14 @@ def make_call(call_id: str, phrases: int, *, seed: int = 0, recording_id: str = 
 
 
 def interleaved(calls: Sequence[tuple[list[Phrase], TranscriptCompleted]]) -> list[Record]:
-    """The records of calls that go on at once: the first phrase of each, the second of each, …, then the completions."""
+    """Interleaves the records of simultaneous calls: the first phrase of each, the second of each, …, then the completions."""
     longest = max(len(phrases) for phrases, _ in calls)
     records: list[Record] = [phrases[n] for n in range(longest) for phrases, _ in calls if n < len(phrases)]
     return [*records, *(completed for _, completed in calls)]
 
 
 def call_state(call_id: str, state: CallStatus, *roles: Role, revision: int = 0) -> CallState:
-    """What is known of a live call; the roles of its channels in their order."""
+    """Makes the state of a live call, with the roles of its channels in order."""
     now = datetime.now(UTC)
     return CallState(
         call_id=call_id,

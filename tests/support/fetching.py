@@ -1,4 +1,4 @@
-"""What tests of fetching recordings have in common."""
+"""Helpers for tests of fetching recordings."""
 
 from ipaddress import ip_network
 

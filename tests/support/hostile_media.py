@@ -1,10 +1,10 @@
-"""Media made by hand to do harm, each a few bytes: what a header claims, ffmpeg is to believe."""
+"""Small malicious media files whose headers make false claims to ffmpeg."""
 
 import struct
 
 
 def wav(*, rate: int = 8_000, channels: int = 1, tag: int = 1, bits: int = 16, samples: bytes = bytes(4_000)) -> bytes:
-    """A WAV whose header claims whatever it likes."""
+    """Makes a WAV with any header values."""
     align = (channels * bits // 8) & 0xFFFF
     fmt = struct.pack("<HHIIHH", tag, channels, rate, (rate * align) & 0xFFFFFFFF, align, bits)
     return (
@@ -18,7 +18,7 @@ def wav(*, rate: int = 8_000, channels: int = 1, tag: int = 1, bits: int = 16, s
 
 
 def flac(*, rate: int = 8_000, channels: int = 1, frames: int = 1, extra: bytes = b"") -> bytes:
-    """A FLAC of frames of 65,535 samples of silence, 13 bytes each: a rate of 1 Hz makes 18 hours of one."""
+    """Makes a FLAC with frames of 65,535 samples of silence, 13 bytes each: at 1 Hz a frame lasts 18 hours."""
     streaminfo = struct.pack(">HH", 65_535, 65_535) + bytes(6)
     streaminfo += ((rate << 44) | ((channels - 1) << 41) | (15 << 36)).to_bytes(8, "big") + bytes(16)
     made = bytearray(b"fLaC" + (b"\x00" if extra else b"\x80") + len(streaminfo).to_bytes(3, "big") + streaminfo + extra)
@@ -31,7 +31,7 @@ def flac(*, rate: int = 8_000, channels: int = 1, frames: int = 1, extra: bytes 
 
 
 def mp4(*, samples: int, rate: int = 8_000, channels: int = 1, nested: int = 0, tag: bytes = b"samr") -> bytes:
-    """An MP4 whose table of one entry claims a number of samples."""
+    """Makes an MP4 whose table has one entry that claims a number of samples."""
     entry = bytes(6) + struct.pack(">H", 1) + bytes(8) + struct.pack(">HHHHI", channels, 16, 0, 0, rate << 16 & 0xFFFFFFFF)
     table = _atom(b"stsd", struct.pack(">II", 0, 1) + _atom(tag, entry))
     table += _atom(b"stts", struct.pack(">IIII", 0, 1, samples, 160))
@@ -47,7 +47,7 @@ def mp4(*, samples: int, rate: int = 8_000, channels: int = 1, nested: int = 0, 
 
 
 def ogg_pages(*, pages: int) -> bytes:
-    """Ogg pages without packets, for a long while."""
+    """Makes many Ogg pages without packets."""
     page = b"OggS" + bytes(22) + b"\x00"
     return page * pages
 
@@ -57,7 +57,7 @@ def _atom(kind: bytes, data: bytes) -> bytes:
 
 
 def _coded(number: int) -> bytes:
-    """A number as UTF-8 would write it."""
+    """Encodes a number like UTF-8."""
     return chr(number).encode("utf-8", "surrogatepass") if number < 0x110000 else b"\x00"
 
 

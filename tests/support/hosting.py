@@ -1,4 +1,4 @@
-"""What stands around hosted calls in unit tests: a ledger, a log and a peer in memory, and a clock that is set."""
+"""A call host for unit tests, with ledger, log and peer in memory, and a clock that the test sets."""
 
 import asyncio
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ PEER = Caller("peer", "acme")
 
 
 def offer(call_id: str = "c", *, resume: tuple[int, int] | None = None, channels: int = 1, paused: bool = False) -> Offered:
-    """A call of PCMU is offered."""
+    """Makes the offer of a PCMU call."""
     return Offered(
         call_id=call_id,
         format=AudioFormat(AudioCodec.PCMU, 8000),
@@ -37,16 +37,16 @@ def offer(call_id: str = "c", *, resume: tuple[int, int] | None = None, channels
 
 
 class MemoryLedger:
-    """The ledger of calls, by the rules of the real one."""
+    """The ledger of calls in memory, with the rules of the real one."""
 
     def __init__(self) -> None:
         self.views: dict[str, CallView] = {}
         self.away = False
-        #: Cleared, every call waits.
+        #: While cleared, every method waits.
         self.answering = asyncio.Event()
         self.answering.set()
-        #: How often it was told how the gate of a call stands.
-        self.told_gates = 0
+        #: How often the gate of a call was written.
+        self.gate_writes = 0
 
     async def begin(self, started: CallStarted, *, door: str, instance: str, paused: bool, chunk_ms: int) -> None:
         await self._reached()
@@ -64,7 +64,7 @@ class MemoryLedger:
     async def set_paused(
         self, call_id: str, paused: bool, *, by: str, reason: str = "", instance: str | None = None
     ) -> CallView:
-        self.told_gates += 1
+        self.gate_writes += 1
         await self._reached()
         return self.change(call_id, **set_paused(self._there(call_id), paused, by=by, reason=reason))
 
@@ -105,7 +105,7 @@ class MemoryLedger:
         return True
 
     def change(self, call_id: str, **changes: object) -> CallView:
-        """Somebody changes a call."""
+        """Changes a call."""
         self.views[call_id] = replace(self.views[call_id], **changes)  # type: ignore[arg-type]
         return self.views[call_id]
 
@@ -121,14 +121,14 @@ class MemoryLedger:
 
 
 class MemoryLog:
-    """The log of all calls; it holds records, where the real one holds bytes."""
+    """The call log in memory; it has records instead of bytes."""
 
     def __init__(self) -> None:
         self.records: list[Record] = []
         self.taking = asyncio.Event()
         self.taking.set()
         self._encoded: dict[bytes, Record] = {}
-        #: Set, it never takes the start of a call.
+        #: Whether it refuses the starts of calls.
         self.refuses_starts = False
 
     def encode(self, _topic: Topic, record: Record) -> Encoded:
@@ -148,7 +148,7 @@ class MemoryLog:
 
 @dataclass
 class ScriptedPeer:
-    """A peer that notes what it is asked."""
+    """A peer that records what it is asked to do."""
 
     caller: Caller = PEER
     asked: list[str] = field(default_factory=list)
@@ -168,7 +168,7 @@ class ScriptedPeer:
 
 
 class Hosting:
-    """A host with all that stands around it."""
+    """A host with its ledger, log and reconciler."""
 
     def __init__(self, *, max_calls: int = 10) -> None:
         self.seconds = 0.0
@@ -190,7 +190,7 @@ class Hosting:
         )
 
     async def settle(self) -> None:
-        """Lets all tasks do what they can."""
+        """Lets all tasks run until they wait."""
         for _ in range(20):
             await asyncio.sleep(0)
 

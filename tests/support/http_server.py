@@ -1,4 +1,4 @@
-"""The HTTP server of the services in this process, around a small application behind a gate."""
+"""The HTTP server of the services in this process, with a small application behind the gate."""
 
 import asyncio
 import re
@@ -30,17 +30,17 @@ BOUNDS = Bounds(most=4000, most_of_an_address=500, head_seconds=10, min_bytes_pe
 
 @dataclass(frozen=True, kw_only=True)
 class Served:
-    """Where it is."""
+    """A running server."""
 
     server: Server
     port: int
 
     async def open(self, host: str = "127.0.0.1") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A connection from an address."""
+        """Opens a connection from an address."""
         return await asyncio.open_connection("127.0.0.1", self.port, local_addr=(host, 0))
 
     async def ask(self, *pieces: bytes, host: str = "127.0.0.1") -> bytes:
-        """All that is answered to these bytes until the connection is closed, or for two seconds."""
+        """Sends bytes and returns everything received until the connection is closed, or for two seconds."""
         reader, writer = await self.open(host)
         answered = b""
         try:
@@ -104,7 +104,7 @@ async def served(
     wrong_keys: Rate | None = None,
     limited: Sequence[Limited] = (),
 ) -> AsyncIterator[Served]:
-    """Serves `/upload`, `/large`, `/client` and the WebSocket `/echo`, all of which want `KEY`, until the block is left."""
+    """Serves `/upload`, `/large`, `/client` and the WebSocket `/echo`, which need `KEY`, inside the block."""
     (folder / "keys").write_text(key_line("tester", KEY))
     app = Starlette(
         routes=[
@@ -139,7 +139,7 @@ async def serving(
     tls: Callable[[], ssl.SSLContext] | None = None,
     trusted_proxies: Sequence[Network] = (),
 ) -> AsyncIterator[Served]:
-    """Serves an application as the services do, on loopback, until the block is left; it has no lifespan."""
+    """Serves an application without lifespan like the services, on loopback, inside the block."""
     server = Server(
         app,
         bounds,
@@ -161,12 +161,12 @@ async def serving(
 
 
 def head(method: str, path: str, *headers: str, key: str | None = KEY) -> bytes:
-    """The head of a request."""
+    """Makes the head of a request."""
     lines = [f"{method} {path} HTTP/1.1", "Host: steno", *([f"X-Api-Key: {key}"] if key else []), *headers, "", ""]
     return "\r\n".join(lines).encode()
 
 
 def status_of(answered: bytes) -> int:
-    """The first status in an answer; 0 where there is none."""
+    """Returns the first status in a response; 0 if there is none."""
     match = re.match(rb"HTTP/1.1 (\d{3})", answered)
     return int(match[1]) if match else 0

@@ -1,4 +1,4 @@
-"""Ingest in this process: its ledger on a real database, its REST API without a network, and Kafka where a test brings it."""
+"""Ingest in this process: its ledger on a real database, and its REST API without a network; Kafka only if a test adds it."""
 
 import asyncio
 import json
@@ -42,7 +42,7 @@ MAX_BYTES = 3 << 20
 
 @dataclass(kw_only=True)
 class Sent:
-    """One thing sent to Kafka."""
+    """A record sent to Kafka."""
 
     topic: str
     key: str
@@ -55,12 +55,12 @@ class Sent:
 
 
 class Wire:
-    """Takes what the relay sends and keeps it; can be away."""
+    """Keeps the records that the relay sends; may be made unavailable."""
 
     def __init__(self) -> None:
         self.sent: list[Sent] = []
         self.away = False
-        #: Set at each thing sent.
+        #: Set at each sent record.
         self.came = asyncio.Event()
 
     async def send_raw(self, topic: Topic, *, key: bytes | None, value: bytes | None, headers: Headers) -> None:
@@ -89,25 +89,25 @@ class Ingest:
     box: SecretBox
     app: FastAPI
     client: httpx.AsyncClient
-    #: The same without a key.
+    #: A client without a key.
     stranger: httpx.AsyncClient
 
     async def upload(
         self, audio: bytes, *, name: str = "call.wav", headers: dict[str, str] | None = None, **metadata: Any
     ) -> Any:
-        """POSTs a recording; gives the response."""
+        """POSTs a recording; returns the response."""
         files: dict[str, Any] = {"file": (name, audio, "audio/wav")}
         if metadata:
             files["metadata"] = (None, json.dumps(metadata), "application/json")
         return await self.client.post("/v1/recordings", files=files, headers=headers)
 
     async def rows(self, table: Table) -> list[Any]:
-        """All rows of a table."""
+        """Returns all rows of a table."""
         async with self.engine.connect() as connection:
             return list((await connection.execute(select(table))).all())
 
     def kept(self) -> list[str]:
-        """The keys of all objects in the store."""
+        """Returns the keys of all objects in the store."""
         return sorted(str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file())
 
 
@@ -115,7 +115,7 @@ class Ingest:
 async def running_ingest(
     folder: Path, database_url: str, *, producer: Producer | None = None, hosted: HostedCalls | None = None
 ) -> AsyncIterator[Ingest]:
-    """Ingest with its tables made; nothing consumes or relays but what a test starts."""
+    """Makes ingest with its tables; the test starts consumers and the relay."""
     engine = database.connect(database_url)
     await database.migrate(engine, "steno_ingest")
     objects = ObjectStore((folder / "objects").as_uri())
@@ -164,7 +164,7 @@ async def running_ingest(
 
 
 def problem(response: Any, status: int) -> dict[str, Any]:
-    """The problem document of a response with this status."""
+    """Returns the problem document of a response, after checking its status."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
     document: dict[str, Any] = response.json()

@@ -1,4 +1,4 @@
-"""Ingest as a process of its own."""
+"""Ingest as a process."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ PARTITIONS = 4
 
 
 async def eventually(found: Callable[[], Awaitable[Any]], *, seconds: float = 30) -> Any:
-    """The first answer that is not empty."""
+    """Repeats a request until its result is not empty."""
     async with asyncio.timeout(seconds):
         while not (answer := await found()):
             await asyncio.sleep(0.02)
@@ -25,7 +25,7 @@ async def eventually(found: Callable[[], Awaitable[Any]], *, seconds: float = 30
 
 
 class IngestProcess(ServiceProcess):
-    """Runs `python -m steno_ingest` on a folder and a database until the block is left."""
+    """Runs `python -m steno_ingest` with a folder and a database, inside the block."""
 
     def __init__(self, servers: str, prefix: str, folder: Path, database_url: str, **settings: str) -> None:
         """
@@ -51,11 +51,11 @@ class IngestProcess(ServiceProcess):
         )
 
     def reach(self, servers: str) -> None:
-        """From the next start on, Kafka is elsewhere."""
+        """Uses another Kafka from the next start on."""
         self.environment["KAFKA_BOOTSTRAP_SERVERS"] = servers
 
     async def upload(self, audio: bytes, metadata: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Any:
-        """POSTs a recording; the answer of its 202."""
+        """POSTs a recording; returns the body of the 202."""
         form = aiohttp.FormData()
         form.add_field("file", audio, filename="a.wav", content_type="audio/wav")
         form.add_field("metadata", json.dumps(metadata), content_type="application/json")
@@ -64,6 +64,6 @@ class IngestProcess(ServiceProcess):
         return answer
 
     async def state(self, recording_id: str) -> str:
-        """The state of a recording; empty where there is none."""
+        """Returns the state of a recording; empty if there is none."""
         status, answer = await self.request("GET", f"/v1/recordings/{recording_id}")
         return str(answer["state"]) if status == 200 else ""

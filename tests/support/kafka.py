@@ -1,4 +1,4 @@
-"""The Kafka that a test session runs against, and what tests do with it."""
+"""The Kafka of a test session, with helpers for topics."""
 
 import asyncio
 import os
@@ -15,12 +15,12 @@ IMAGE_VARIABLE = "KAFKA_TEST_IMAGE"
 
 
 class NoKafka(Exception):
-    """None of the ways to a Kafka leads to one; says what was tried."""
+    """No Kafka is available; the message lists what was tried."""
 
 
 @contextmanager
 def running_kafka() -> Iterator[str]:
-    """Bootstrap servers of a Kafka that is ready: the one in `KAFKA_BOOTSTRAP_SERVERS`, else a local one, else one in Docker.
+    """Gives the bootstrap servers of a Kafka: that of `KAFKA_BOOTSTRAP_SERVERS`, or a local one, or one in Docker.
 
     It runs on an event loop of its own, so that it can be used from any. Local and Docker ones are thrown away at the end.
 
@@ -69,7 +69,7 @@ def _in_docker(runner: asyncio.Runner, why_not_local: BrokerError) -> Iterator[s
 async def create_topic(
     servers: str, topic: str, *, partitions: int = 1, copies: int = 1, configs: dict[str, str] | None = None
 ) -> None:
-    """Makes a topic; the broker says when it cannot."""
+    """Makes a topic; raises the broker's error."""
     admin = AIOKafkaAdminClient(bootstrap_servers=servers)
     try:
         await admin.start()
@@ -83,7 +83,7 @@ async def create_topic(
 
 
 async def read_all(servers: str, topic: str) -> list[Any]:
-    """Every record that is in a topic now, by partition and offset."""
+    """Reads all records of a topic, by partition and offset."""
     # From the beginning by its reset policy: a seek races with the reset to the end that a fresh assignment starts.
     consumer = AIOKafkaConsumer(bootstrap_servers=servers, enable_auto_commit=False, auto_offset_reset="earliest")
     await consumer.start()

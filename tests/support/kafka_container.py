@@ -11,7 +11,7 @@ from testcontainers.core.container import DockerContainer
 
 @contextmanager
 def kafka_container(image: str) -> Iterator[str]:
-    """The address of a Kafka in a container of an image that is configured as Apache's own is (`KAFKA_…` variables).
+    """Runs a Kafka in a container of an image that is configured like Apache's own (`KAFKA_…` variables); gives its address.
 
     A plain container: testcontainers' own Kafka module knows Confluent's images only. The port is chosen beforehand, because a
     broker must be told when it starts which address its clients will use.
@@ -27,7 +27,7 @@ def kafka_container(image: str) -> Iterator[str]:
 
 
 def environment(address: str) -> dict[str, str]:
-    """The variables of a broker on its own whose clients reach it at an address, on port 9092 of the container."""
+    """Returns the variables of a single broker that clients reach at an address, on port 9092 of the container."""
     return {
         "KAFKA_NODE_ID": "1",
         "KAFKA_PROCESS_ROLES": "broker,controller",

@@ -1,4 +1,4 @@
-"""A consumer group under test: its topic, its members, and what the broker says of both."""
+"""A consumer group under test: its topic, its members, and their state on the broker."""
 
 import asyncio
 import contextlib
@@ -26,22 +26,22 @@ from steno.settings import KafkaSettings, TopicSettings
 CODEC = Codec(ShippedSchemaIds())
 GROUP = "tested"
 
-#: Where no broker is.
+#: An address without a broker.
 NOBODY = KafkaSettings(bootstrap_servers="127.0.0.1:1")
 
 
 def cluster_without_broker(service: str = "ingest", **fields: Any) -> Cluster:
-    """A cluster whose broker is not there; `fields` are set as given."""
+    """Makes a cluster object without a broker; `fields` overrides its fields."""
     return replace(Cluster.of(NOBODY, TopicSettings(), CODEC, service=service), **fields)
 
 
 def recording(name: str, **properties: str) -> RecordingSubmitted:
-    """A valid record; `name` is its key."""
+    """Makes a valid record; `name` is its key."""
     return RecordingSubmitted(call_id=name, url=f"https://audio.example/{name}.wav", properties=properties)
 
 
 async def until(condition: Callable[[], bool], *, seconds: float = 20, running: Iterable[asyncio.Task[None]] = ()) -> None:
-    """Waits for a condition; fails when that takes too long or when what should bring it about has ended."""
+    """Waits for a condition; fails if that takes too long, or if a task that should fulfil it has ended."""
     async with asyncio.timeout(seconds):
         while not condition():
             for task in running:
@@ -56,7 +56,7 @@ C = TypeVar("C", bound=Component)
 
 @asynccontextmanager
 async def running(component: C) -> AsyncIterator[tuple[C, asyncio.Task[None]]]:
-    """A component that runs inside the block and is stopped after it."""
+    """Runs a component inside the block and stops it afterwards."""
     task = asyncio.create_task(component.run())
     try:
         yield component, task
@@ -67,7 +67,7 @@ async def running(component: C) -> AsyncIterator[tuple[C, asyncio.Task[None]]]:
 
 @dataclass(kw_only=True)
 class GroupUnderTest:
-    """One group on one topic of its own."""
+    """A group with its own topic."""
 
     cluster: Cluster
     #: Keys in the order in which their handlers returned.
@@ -98,43 +98,43 @@ class GroupUnderTest:
         return self.cluster.topic_name(DEAD_LETTERS)
 
     async def produce(self, names: Iterable[str], **properties: str) -> None:
-        """Puts records onto the topic, all of them acknowledged."""
+        """Sends records to the topic; all are acknowledged."""
         await asyncio.gather(*(self.producer.send(RECORDINGS, recording(name, **properties)) for name in names))
 
     def consumer(self, handler: Handler, *, concurrency: int = 4, **options: Any) -> Consumer:
-        """A member of the group; for the options see `_split`."""
+        """Makes a member of the group; for the options see `_split`."""
         cluster, more = self._split(options)
         return Consumer(cluster, subscribe=[RECORDINGS], handler=handler, concurrency=concurrency, group=GROUP, **more)
 
     def log_consumer(self, handler: LogHandler, **options: Any) -> LogConsumer:
-        """A member of the group that reads in order."""
+        """Makes a member of the group that reads in order."""
         cluster, more = self._split(options)
         return LogConsumer(cluster, subscribe=RECORDINGS, handler=handler, group=GROUP, **more)
 
     def _split(self, options: dict[str, Any]) -> tuple[Cluster, dict[str, Any]]:
-        """The cluster of one member and what else its consumer is made with, from options by name: those of a cluster, of
-        `Patience`, and of the consumer."""
+        """Splits options by name into those of the cluster, of `Patience` and of the consumer; returns the cluster and the
+        arguments of the consumer."""
         own = {"drain_seconds": 5.0, **{name: options.pop(name) for name in ("instance", "drain_seconds") if name in options}}
         times = {field.name: options.pop(field.name) for field in fields(Patience) if field.name in options}
         return replace(self.cluster, **own), {**options, "patience": Patience(**{"session_seconds": 6.0, **times})}
 
     def member(self, handler: Handler, **options: Any) -> AbstractAsyncContextManager[tuple[Consumer, asyncio.Task[None]]]:
-        """A member that runs inside the block and is stopped after it."""
+        """Runs a member inside the block and stops it afterwards."""
         return running(self.consumer(handler, **options))
 
     def log_member(
         self, handler: LogHandler, **options: Any
     ) -> AbstractAsyncContextManager[tuple[LogConsumer, asyncio.Task[None]]]:
-        """The same of one that reads in order."""
+        """Runs a member that reads in order inside the block and stops it afterwards."""
         return running(self.log_consumer(handler, **options))
 
     async def committed(self) -> dict[int, int]:
-        """What the broker has for the group: offset by partition."""
+        """Returns the committed offsets of the group by partition."""
         found = await self._ask(lambda admin: admin.list_consumer_group_offsets(self.name))
         return {where.partition: entry.offset for where, entry in found.items() if where.topic == self.topic}
 
     async def assignments(self) -> dict[str, frozenset[int]]:
-        """Which member (by its client id) has which partitions, as the broker says."""
+        """Returns the partitions of each member, by its client id, from the broker."""
         responses: list[Response] = await self._ask(lambda admin: admin.describe_consumer_groups([self.name]))
         members: dict[str, frozenset[int]] = {}
         for group in responses[0].groups:
@@ -161,7 +161,7 @@ class GroupUnderTest:
 
 @asynccontextmanager
 async def group_under_test(servers: str, prefix: str, *, partitions: int = 6) -> AsyncIterator[GroupUnderTest]:
-    """The topics of the group, made, and a producer."""
+    """Makes the topics of the group and a producer."""
     kafka = KafkaSettings(bootstrap_servers=servers)
     topics = TopicSettings(prefix=prefix, partitions=partitions)
     await create_topics(kafka, topics, [RECORDINGS, DEAD_LETTERS])

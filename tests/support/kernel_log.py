@@ -1,4 +1,4 @@
-"""A handler of a log consumer that writes down what is asked of it."""
+"""A handler of a log consumer that records its calls."""
 
 import asyncio
 
@@ -7,7 +7,7 @@ from steno.kafka.messages import Handler, Message
 
 
 class RecordedLog:
-    """Settles all that it took, unless it is told to hold back."""
+    """Settles all handled records, unless the test limits that."""
 
     def __init__(self, work: Handler | None = None) -> None:
         """
@@ -15,13 +15,13 @@ class RecordedLog:
             work: Done for each message before it counts as taken; what it raises, `handle` raises.
         """
         self._work = work
-        #: Everything asked of the handler that it did, in its order: what, partition, and the offset taken or settled.
+        #: The calls in order: name, partition, and the handled or settled offset.
         self.calls: list[tuple[str, int, int | None]] = []
-        #: Partition, offset and key of what was taken.
+        #: Partition, offset and key of handled records.
         self.taken: list[tuple[int, int, str]] = []
-        #: The keys of what was given up.
+        #: The keys of records that were given up.
         self.given_up: list[str] = []
-        #: Where `open` says it begins, by partition.
+        #: The offsets that `open` returns, by partition.
         self.begins: dict[int, int] = {}
         #: The highest offset it settles.
         self.settles_up_to: int | None = None
@@ -57,9 +57,9 @@ class RecordedLog:
         self.calls.append(("close", partition, None))
 
     def offsets(self, partition: int) -> list[int]:
-        """The offsets taken of a partition, in the order in which they were."""
+        """Returns the handled offsets of a partition, in order."""
         return [offset for where, offset, _ in self.taken if where == partition]
 
     def verbs(self, partition: int) -> list[str]:
-        """What was asked of the handler for a partition."""
+        """Returns the calls for a partition."""
         return [verb for verb, where, _ in self.calls if where == partition]

@@ -1,4 +1,4 @@
-"""A member of a group as a process of its own, which a test may kill or freeze.
+"""A member of a group as a process, which a test may kill or suspend.
 
 It handles the records of the group under test (each takes the `work_seconds` of its properties, and holds the event loop
 for its `block_seconds`), in any order or in that of the log, and tells the test of each.
@@ -32,7 +32,7 @@ _PROCESSES.set_forkserver_preload(["aiokafka.admin", "steno.kafka"])
 
 
 class MemberProcess:
-    """A running member, and what it has told so far."""
+    """A running member, with its reports so far."""
 
     def __init__(self, group: GroupUnderTest, instance: str, **options: Any) -> None:
         #: Keys whose handler was called.
@@ -53,7 +53,7 @@ class MemberProcess:
         self._reader.start()
 
     def signal(self, number: signal.Signals) -> None:
-        """Sends it a signal; of SIGKILL it has died when this returns."""
+        """Sends it a signal; after SIGKILL it waits for its end."""
         assert self._process.pid is not None
         os.kill(self._process.pid, number)
         if number == signal.SIGKILL:
@@ -65,7 +65,7 @@ class MemberProcess:
         return self._process.exitcode
 
     def end(self) -> int | None:
-        """Stops it in order, frozen or not, and returns its exit status."""
+        """Stops it in order, suspended or not, and returns its exit status."""
         if self._process.is_alive():
             self.signal(signal.SIGCONT)
             self.signal(signal.SIGTERM)
@@ -97,7 +97,7 @@ class MemberProcess:
 
 @contextmanager
 def member_process(group: GroupUnderTest, instance: str, **options: Any) -> Iterator[MemberProcess]:
-    """A member that is gone after the block; the options are those of its consumer, and `in_order` says which that is."""
+    """Runs a member inside the block; the options are those of its consumer, and `in_order` chooses its kind."""
     member = MemberProcess(group, instance, **options)
     try:
         yield member

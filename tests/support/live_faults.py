@@ -1,4 +1,4 @@
-"""Live calls while things are killed, and whether what is said of them is what is said undisturbed."""
+"""Plays live calls while processes are killed, and compares their results with those of an undisturbed run."""
 
 import asyncio
 import os
@@ -7,9 +7,9 @@ import signal
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from support.growth import nothing_waits, watched_memory
 from support.kafka import read_all
 from support.live_suite import Said, ended_call, finals, play_all
+from support.memory_growth import nothing_waits, watched_memory
 from support.suite import SAMPLES, SuiteUnderTest, connected
 
 CALLS = 20
@@ -42,7 +42,7 @@ async def survive(
     calls: int = CALLS,
     speed: float = SLOWLY,
 ) -> None:
-    """Plays calls, lets the faults happen meanwhile, and compares what is said of them with what was said undisturbed."""
+    """Plays calls during faults, and compares their phrases with those of an undisturbed run."""
     playing = {f"call-{number}": SAMPLES[number % len(SAMPLES)] for number in range(calls)}
     async with connected(suite) as client, watched_memory(suite) as memory:
         players = asyncio.create_task(play_all(suite, playing, speed=speed))

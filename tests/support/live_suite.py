@@ -1,4 +1,4 @@
-"""Live calls at the front door of a running suite, and what is finally said of them."""
+"""Plays live calls to a running suite, and reads their final phrases."""
 
 import asyncio
 from collections import defaultdict
@@ -21,11 +21,11 @@ _FRAME_MS = 20
 _CODEC = Codec(ShippedSchemaIds())
 
 Said = tuple[int, int, int, str, tuple[tuple[str, int, int], ...]]
-"""Of a phrase: channel, start, duration, text, and each word with its start and duration."""
+"""The content of a phrase: channel, start, duration, text, and each word with its start and duration."""
 
 
 async def play(suite: SuiteUnderTest, sample: Path, call_id: str, *, speed: float) -> StreamClient:
-    """Plays a sample at Steno's own door, coming back as often as the connection is lost, until the door is done with it."""
+    """Plays a sample by Steno's own protocol, with reconnections, until the door reports its end."""
     place = api.find_api(suite.data)
     audio = open_call_audio(sample)
     client = StreamClient(CallDescription(call_id=call_id, roles=["agent", "customer"]), audio)
@@ -35,12 +35,12 @@ async def play(suite: SuiteUnderTest, sample: Path, call_id: str, *, speed: floa
 
 
 async def play_all(suite: SuiteUnderTest, calls: Mapping[str, Path], *, speed: float) -> list[StreamClient]:
-    """Plays calls side by side."""
+    """Plays calls concurrently."""
     return list(await asyncio.gather(*(play(suite, sample, call_id, speed=speed) for call_id, sample in calls.items())))
 
 
 async def finals(suite: SuiteUnderTest, call_ids: Iterable[str]) -> dict[str, list[Said]]:
-    """What a consumer of `phrases` that keeps one record an id has of the live pass of each call, by its sequence numbers.
+    """Reads the live phrases of each call by sequence number, like a consumer of `phrases` that keeps one record per id.
 
     Fails where two records of one id differ, or where a sequence number is missing or doubled.
     """
@@ -63,7 +63,7 @@ async def finals(suite: SuiteUnderTest, call_ids: Iterable[str]) -> dict[str, li
 
 
 async def ended_call(client: api.Api, call_id: str) -> dict[str, Any]:
-    """A call once its live transcript is complete."""
+    """Waits until the live transcript of a call is complete; returns the call."""
     async with asyncio.timeout(60):
         return dict(await client.wait_for_call(call_id))
 

@@ -1,4 +1,4 @@
-"""The notifier as a process of its own."""
+"""The notifier as a process."""
 
 import asyncio
 from pathlib import Path
@@ -12,7 +12,7 @@ PARTITIONS = 2
 
 
 class NotifierProcess(ServiceProcess):
-    """Runs `python -m steno_notifier` on a database of its own until the block is left."""
+    """Runs `python -m steno_notifier` with its own database, inside the block."""
 
     def __init__(self, folder: Path, servers: str, prefix: str, secret_key: str, **environment: str) -> None:
         key = make_key()
@@ -35,14 +35,14 @@ class NotifierProcess(ServiceProcess):
         )
 
     async def deliveries(self, **parameters: str) -> list[Any]:
-        """What it lists."""
+        """Lists deliveries."""
         status, answer = await self.request("GET", "/v1/deliveries", params=parameters)
         assert status == 200, answer
         listed: list[Any] = answer["items"]
         return listed
 
     async def settled(self, **parameters: str) -> list[Any]:
-        """What it lists, once all of it has come to an end."""
+        """Waits until all deliveries have ended, and lists them."""
         async with asyncio.timeout(60):
             while True:
                 listed = await self.deliveries(**parameters)

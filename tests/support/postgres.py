@@ -1,4 +1,4 @@
-"""The PostgreSQL that a test session runs against: a private cluster in a temporary folder, reached by a Unix socket."""
+"""The PostgreSQL of a test session: a private cluster in a temporary folder, on a Unix socket."""
 
 import os
 import shutil
@@ -19,18 +19,18 @@ _USER = "steno"
 
 
 class NoPostgres(Exception):
-    """PostgreSQL's programs are not to be had; says what is missing."""
+    """PostgreSQL's programs are not installed; the message says what is missing."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Postgres:
-    """A cluster that runs."""
+    """A running cluster."""
 
     programs: Path
     socket_folder: Path
 
     def new_database(self, *, like: str | None = None) -> str:
-        """The URL of a new database: empty, or a copy of another one of this cluster, to which nobody may be connected."""
+        """Makes a database, empty or as a copy of another one without connections; returns its URL."""
         name = f"t_{uuid.uuid4().hex[:12]}"
         template = [] if like is None else ["--template", str(make_url(like).database)]
         subprocess.run(
@@ -43,7 +43,7 @@ class Postgres:
 
 @contextmanager
 def running_postgres() -> Iterator[Postgres]:
-    """A cluster of its own, thrown away at the end.
+    """Runs a private cluster, which is deleted afterwards.
 
     Raises:
         NoPostgres: its programs, or a user it may run as, are missing.

@@ -1,4 +1,4 @@
-"""What tests need beyond Python: installed where this user may, else named together with the tests that are left out.
+"""Installs programs that tests need besides Python, or lists them with the tests that will be skipped.
 
 `prerequisites.py` looks for what the default suite needs; `prerequisites.py docker` for what the container tests need too.
 """
@@ -21,7 +21,7 @@ class Prerequisite:
 
 
 def wanted(*, docker: bool) -> list[Prerequisite]:
-    """Everything that is looked for."""
+    """Returns all prerequisites."""
     prerequisites = [
         Prerequisite(
             packages=("postgresql",),
@@ -42,7 +42,7 @@ def wanted(*, docker: bool) -> list[Prerequisite]:
 
 
 def main(arguments: list[str]) -> None:
-    """Installs what is missing, or says what is left out. Never fails: the tests themselves say what they lack."""
+    """Installs missing programs, or lists the skipped tests. It never fails, since the tests report missing programs too."""
     missing = [entry for entry in wanted(docker="docker" in arguments) if not entry.found]
     packages = [package for entry in missing for package in entry.packages]
     if not missing:

@@ -1,4 +1,4 @@
-"""A contract for the import linter: what a module says of itself in its docstring is what it is held to.
+"""A contract for the import linter: modules must keep the promise of purity in their docstrings.
 
 | a sentence of the docstring begins with | the module |
 |---|---|

@@ -1,4 +1,4 @@
-"""Recordings while everything is killed, and whether each comes back once, in the words of an undisturbed run."""
+"""Submits recordings while processes are killed, and checks that each has one result, as in an undisturbed run."""
 
 import asyncio
 import random
@@ -17,7 +17,7 @@ RECORDINGS_A_KILL = 4
 
 
 async def survive_kills(suite: SuiteUnderTest) -> None:
-    """Kills each process of the suite while recordings are under way; fails where one is lost, doubled or has other words."""
+    """Kills each process of the suite during recordings; fails if one is lost, doubled or has other words."""
     async with connected(suite) as api, WebhookReceiver() as receiver:
         receiver.secret = (await api.register_webhook(receiver.url))["secret"]
         undisturbed = {sample: await _words(api, await _submit(api, sample, f"calm-{sample.stem}")) for sample in SAMPLES}
@@ -44,7 +44,7 @@ async def survive_kills(suite: SuiteUnderTest) -> None:
 
 
 async def _submitted_between_kills(suite: SuiteUnderTest, api: Api) -> dict[str, Path]:
-    """The sample of each recording that was submitted: some before each kill, so that it comes in the middle of their way."""
+    """Submits some recordings before each kill; returns the sample of each recording."""
     seed = random.randrange(1_000_000)
     print(f"seed of the kills: {seed}")
     chance = random.Random(seed)

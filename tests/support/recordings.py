@@ -9,7 +9,7 @@ SAMPLES = Path(__file__).parents[2] / "samples"
 
 
 def sample_call(name: str = "lost-card") -> Path:
-    """A two-channel 8 kHz call of the repository."""
+    """Returns the path of a two-channel 8 kHz sample call."""
     return SAMPLES / f"{name}.wav"
 
 

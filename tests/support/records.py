@@ -1,4 +1,4 @@
-"""Any valid record, made from what its model says about itself."""
+"""A hypothesis strategy for valid records of all types, derived from their models."""
 
 import re
 from datetime import UTC, datetime
@@ -33,7 +33,7 @@ PHRASE = Phrase(
 
 
 def any_record() -> st.SearchStrategy[Record]:
-    """A valid record of any kind."""
+    """Makes the strategy."""
     return st.one_of([_model(kind) for kind in RECORDS.values()])
 
 

@@ -1,4 +1,4 @@
-"""A stand-in for a schema registry: the Confluent API as far as clients use it, in memory, over real HTTP on the loopback."""
+"""A schema registry for tests: the part of the Confluent API that clients use, in memory, over HTTP on loopback."""
 
 import base64
 import json
@@ -10,19 +10,19 @@ from typing import Any
 from aiohttp import web
 
 FIRST_ID = 100_001
-"""Far from the shipped ids, so that no test passes by mixing the two up."""
+"""The first id, far from the shipped ids, so that no test passes by confusing them."""
 
 
 @dataclass
 class StandInRegistry:
-    """What it holds, what it was asked, and how it is to misbehave."""
+    """The schemas and requests of the registry, and the error that it simulates."""
 
     url: str = ""
     credentials: str | None = None
     subjects: dict[str, list[int]] = field(default_factory=dict)
     schemas: dict[int, dict[str, Any]] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
-    #: Answered instead, while it is set: status and body.
+    #: A status and body with which all requests are answered while set.
     instead: tuple[int, str] | None = None
 
     def add(self, subject: str, schema: str, kind: str = "AVRO") -> int:
@@ -37,7 +37,7 @@ class StandInRegistry:
 
 @asynccontextmanager
 async def stand_in_registry() -> AsyncIterator[StandInRegistry]:
-    """One on a free port of the loopback, gone at the end."""
+    """Runs a registry on a free loopback port inside the block."""
     registry = StandInRegistry()
     routes = _routes(registry)
 

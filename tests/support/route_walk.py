@@ -1,4 +1,4 @@
-"""Every route of an application, with somebody else's ids in its path."""
+"""Requests every route of an application with another tenant's ids in its path."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,25 +14,25 @@ _LAST = ("/cancel", "/end")
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A method of a route, as the OpenAPI document has it."""
+    """An operation of the OpenAPI document."""
 
     method: str
     path: str
 
     @property
     def has_id(self) -> bool:
-        """Whether it is about one thing."""
+        """Whether its path has an id."""
         return "{" in self.path
 
     async def ask(self, client: httpx.AsyncClient, ids: Mapping[str, str], bodies: Mapping[str, Any]) -> httpx.Response:
-        """Asks for it. A parameter or body that the test does not know is a `KeyError`: a new route is to be added there."""
+        """Sends the request. An unknown parameter or body raises `KeyError`: the test must be extended for a new route."""
         path = self.path.format_map({name: quote(value, safe="") for name, value in ids.items()})
         body = {"json": bodies[f"{self.method} {self.path}"]} if self.method in ("post", "put", "patch") else {}
         return await client.request(self.method.upper(), path, **body)
 
 
 def operations(app: FastAPI) -> list[Operation]:
-    """All of them, what ends things last."""
+    """Returns all operations, those that end things last."""
 
     def found() -> Iterator[Operation]:
         for path, methods in app.openapi()["paths"].items():
@@ -42,7 +42,7 @@ def operations(app: FastAPI) -> list[Operation]:
 
 
 def undocumented(app: FastAPI) -> set[str]:
-    """The paths below `/v1` that the document does not have."""
+    """Returns the paths below `/v1` that are not in the document."""
     documented = {operation.path for operation in operations(app)}
     paths = {getattr(route, "path", "") for route in app.routes}
     plain = {path.replace(":id}", "}").replace(":last_id}", "}") for path in paths}

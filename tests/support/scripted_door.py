@@ -1,4 +1,4 @@
-"""A door whose protocol is made for tests: commands on its main connection, audio on another, and audio back to the peer."""
+"""A door with a protocol for tests: commands on its main connection, audio on another one, and playback to the peer."""
 
 from steno_ingest.calls.doors.actions import (
     Action,

@@ -1,4 +1,4 @@
-"""A service as a process of its own."""
+"""A service as a process."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ _SECONDS = 60
 
 
 class ServiceProcess:
-    """Runs `python -m steno_SERVICE` until the block is left, as often as a test starts it."""
+    """Runs `python -m steno_SERVICE` inside the block; a test may start it several times."""
 
     def __init__(
         self, service: str, *, servers: str, prefix: str, partitions: int, environment: Mapping[str, str], key: str = ""
@@ -50,7 +50,7 @@ class ServiceProcess:
 
     @property
     def pid(self) -> int:
-        """The pid of the process that runs."""
+        """The id of the running process."""
         assert self._process is not None
         return self._process.pid
 
@@ -68,7 +68,7 @@ class ServiceProcess:
         self._reading = asyncio.create_task(self._read(self._process, self._url))
 
     async def ready(self) -> None:
-        """Returns when it says so itself."""
+        """Waits until it is ready."""
         async with asyncio.timeout(_SECONDS):
             while True:
                 with suppress(aiohttp.ClientConnectionError):
@@ -78,7 +78,7 @@ class ServiceProcess:
                 await asyncio.sleep(0.02)
 
     async def url(self) -> str:
-        """Where its HTTP server listens, waited for until it does."""
+        """Waits until its HTTP server listens, and returns its URL."""
         assert self._url is not None
         return await asyncio.wait_for(asyncio.shield(self._url), _SECONDS)
 
@@ -87,22 +87,22 @@ class ServiceProcess:
         return aiohttp.ClientSession(headers=self._headers)
 
     async def request(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
-        """Status and body (JSON where it is) of an answer of its HTTP server, waited for until it listens."""
+        """Sends a request, once its HTTP server listens; returns status and body, parsed if it is JSON."""
         url = await self.url()
         async with self.session() as session, session.request(method, url + path, **options) as answer:
             body = await answer.text()
             return answer.status, json.loads(body) if "json" in answer.content_type else body
 
     async def metrics(self) -> str:
-        """What it shows to Prometheus."""
+        """Returns its metrics."""
         return str((await self.request("GET", "/metrics"))[1])
 
     async def kill(self) -> None:
-        """Ends it as a power cut would."""
+        """Kills it (SIGKILL)."""
         await self._end(signal.SIGKILL)
 
     async def stop(self) -> int:
-        """Asks it to stop, and returns its exit status."""
+        """Stops it (SIGTERM), and returns its exit status."""
         return await self._end(signal.SIGTERM)
 
     async def ended(self) -> int:

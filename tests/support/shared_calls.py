@@ -1,4 +1,4 @@
-"""The open recordings beside the repository, where they are: a test that needs one is left out without it."""
+"""Finds the public recordings beside the repository; tests that need one are skipped without it."""
 
 from pathlib import Path
 
@@ -8,6 +8,6 @@ _AUDIO = {".wav", ".mp3", ".ogg", ".gsm", ".flac", ".g722", ".m4a", ".mka", ".sp
 
 
 def shared_recordings(*, speech: bool) -> list[Path]:
-    """Those in which somebody speaks, or those in which nobody does."""
+    """Returns the recordings with or without speech."""
     found = sorted(path for path in SHARED_CALLS.rglob("*") if path.suffix in _AUDIO)
     return [path for path in found if (path.parent.name == "noise") is not speech]

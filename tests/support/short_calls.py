@@ -1,4 +1,4 @@
-"""Plays many short calls at once, from a process of its own: `python -m support.short_calls FOLDER COUNT SPEED`.
+"""Plays many short calls at once, in a separate process: `python -m support.short_calls FOLDER COUNT SPEED`.
 
 It fails where one of them was not taken whole.
 """

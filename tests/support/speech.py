@@ -1,4 +1,4 @@
-"""Speech for tests: the sample calls as samples, and the model that the repository's default engine loads."""
+"""Speech for tests: the audio of the sample calls, and the default model."""
 
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -16,13 +16,13 @@ from support.recordings import sample_call
 
 @cache
 def call_audio(name: str = "lost-card") -> Block:
-    """A sample call at 16 kHz, shape (channels, samples)."""
+    """Returns a sample call at 16 kHz, shape (channels, samples)."""
     with open_audio(sample_call(name)) as audio:
         return np.concatenate(list(audio.blocks()), axis=1)
 
 
 def tiny_en() -> Path:
-    """The directory of the default model. `make test` pulls it; without it the test is left out."""
+    """Returns the folder of the default model. `make test` pulls it; without it the test is skipped."""
     try:
         return ModelStore().resolve("tiny.en")
     except ModelMissing as missing:

@@ -1,4 +1,4 @@
-"""A peer at Steno's own door, as plain as can be: what it sends and hears is for the test to say."""
+"""A minimal peer of Steno's own protocol; the test decides what it sends and receives."""
 
 import asyncio
 import json
@@ -14,11 +14,11 @@ class StreamPeer:
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self.socket = socket
-        #: Everything that was heard.
+        #: All received messages.
         self.heard: list[dict[str, Any]] = []
 
     async def start(self, call_id: str, **about: Any) -> dict[str, Any]:
-        """Starts a call of one channel of PCMU; gives the answer."""
+        """Starts a call with one channel of PCMU; returns the answer."""
         await self.say("start", **{"call_id": call_id, "codec": "PCMU", "sample_rate": 8000, "channels": [{}], **about})
         return await self.hear("started", "error")
 
@@ -32,7 +32,7 @@ class StreamPeer:
             await self.socket.send_bytes(audio[start : start + frame])
 
     async def hear(self, *kinds: str, **fields: Any) -> dict[str, Any]:
-        """The next message of such a kind in which these fields stand; others are passed over."""
+        """Returns the next message of one of the kinds with these fields; skips others."""
         async with asyncio.timeout(30):
             while True:
                 message = await self.socket.receive()
@@ -43,7 +43,7 @@ class StreamPeer:
                     return told
 
     async def closed(self) -> int | None:
-        """The code that the connection is closed with; messages before are kept in `heard`."""
+        """Waits for the close and returns its code; earlier messages are kept in `heard`."""
         async with asyncio.timeout(30):
             while (message := await self.socket.receive()).type is aiohttp.WSMsgType.TEXT:
                 self.heard.append(json.loads(message.data))
@@ -52,7 +52,7 @@ class StreamPeer:
 
 @asynccontextmanager
 async def stream_peer(url: str, key: str) -> AsyncIterator[StreamPeer]:
-    """A peer that is connected."""
+    """Connects a peer."""
     async with (
         aiohttp.ClientSession(headers={"X-Api-Key": key}) as session,
         session.ws_connect(f"{url}/v1/stream") as socket,

@@ -1,4 +1,4 @@
-"""The whole suite, as `steno up` runs it, for tests that go in at the front door and out at the back."""
+"""The whole suite, as `steno up` runs it, for end-to-end tests."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ _READY_SECONDS = 90
 
 
 class SuiteUnderTest:
-    """A running suite on a data folder of its own."""
+    """A running suite with its own data folder."""
 
     def __init__(self, data: Path, process: asyncio.subprocess.Process) -> None:
         self.data = data
@@ -28,20 +28,20 @@ class SuiteUnderTest:
 
     @property
     def kafka(self) -> str:
-        """Bootstrap servers."""
+        """The bootstrap servers."""
         return str(run_file.read(self.data)["kafka"])
 
     def url(self, service: str) -> str:
-        """Base URL of a service."""
+        """Returns the base URL of a service."""
         return str(run_file.read(self.data)["services"][service]["url"])
 
     def pid(self, service: str) -> int | None:
-        """The process id of a service; None while it is being restarted."""
+        """Returns the process id of a service; None while it is restarted."""
         pid: int | None = run_file.read(self.data)["services"][service]["pid"]
         return pid
 
     async def kill(self, service: str) -> None:
-        """kill -9, and the wait until another process has taken its place."""
+        """Kills a service (SIGKILL), and waits until a new process has started."""
         before = self.pid(service)
         assert before is not None, f"{service} does not run"
         os.kill(before, signal.SIGKILL)
@@ -50,7 +50,7 @@ class SuiteUnderTest:
                 await asyncio.sleep(0.02)
 
     async def ready(self, service: str) -> None:
-        """Waits until a service that was started again can do its work."""
+        """Waits until a restarted service is ready."""
         async with asyncio.timeout(_READY_SECONDS), aiohttp.ClientSession() as session:
             while True:
                 with suppress(aiohttp.ClientConnectionError):
@@ -60,14 +60,14 @@ class SuiteUnderTest:
                 await asyncio.sleep(0.05)
 
     async def stop(self) -> int:
-        """Ctrl-C; the exit status of `steno up`."""
+        """Interrupts `steno up`, and returns its exit status."""
         self._process.send_signal(signal.SIGINT)
         return await asyncio.wait_for(self._process.wait(), 90)
 
 
 @asynccontextmanager
 async def running_suite(data: Path, environment: Mapping[str, str]) -> AsyncIterator[SuiteUnderTest]:
-    """`steno up` on a folder, ready; stopped afterwards. What it printed is shown when it does not become ready."""
+    """Runs `steno up` with a folder until it is ready, and stops it afterwards. Its output is shown if it fails to start."""
     log = data / "up.log"
     data.mkdir(parents=True, exist_ok=True)
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("STENO_", "KAFKA_"))}
@@ -98,13 +98,13 @@ async def running_suite(data: Path, environment: Mapping[str, str]) -> AsyncIter
 
 @asynccontextmanager
 async def connected(suite: SuiteUnderTest) -> AsyncIterator[Api]:
-    """The suite's REST API."""
+    """Opens a client of the suite's REST API."""
     async with api.connect_api(api.find_api(suite.data)) as client:
         yield client
 
 
 async def events_told(receiver: WebhookReceiver, count: int) -> list[tuple[str, str]]:
-    """The type and recording of so many events, once they have come."""
+    """Waits for a number of events, and returns the type and recording of each."""
     told: list[tuple[str, str]] = []
     async with asyncio.timeout(120):
         while len(told) < count:
@@ -114,5 +114,5 @@ async def events_told(receiver: WebhookReceiver, count: int) -> list[tuple[str, 
 
 
 def words_of(transcript: Mapping[str, Any]) -> list[tuple[int, int, int, str]]:
-    """What a transcript says and when: channel, start, duration, text of each phrase."""
+    """Returns channel, start, duration and text of each phrase of a transcript."""
     return [(phrase["channel"], phrase["start_ms"], phrase["duration_ms"], phrase["text"]) for phrase in transcript["phrases"]]

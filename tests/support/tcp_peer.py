@@ -1,4 +1,4 @@
-"""A host of calls that is reached by TCP, and a peer that is connected to it."""
+"""A call host on TCP, and a peer that is connected to it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -9,7 +9,7 @@ from extending.tcp_transport import TcpTransport, read_frame, write_frame
 from steno_ingest.calls.doors.port import AcceptedPeer, Door
 from steno_ingest.calls.hosting.drivers import Drivers
 from support.hosting import Hosting
-from support.wire import MemoryPhrases, ScriptedCaptions
+from support.websocket_connection import MemoryPhrases, ScriptedCaptions
 
 from steno.events.records import Phrase
 from steno.tenants import Caller
@@ -31,7 +31,7 @@ class TcpPeer:
         write_frame(self.writer, call, b"b", data)
 
     async def hear(self) -> tuple[int, str]:
-        """The next message: of which call, and its text, or why the call is closed."""
+        """Returns the number of the call and the text of the next message, or why the call is closed."""
         frame = await asyncio.wait_for(read_frame(self._reader), 5)
         assert frame is not None
         return frame[0], frame[2].decode()
@@ -39,7 +39,7 @@ class TcpPeer:
 
 @asynccontextmanager
 async def connected(door: Callable[[], Door]) -> AsyncIterator[tuple[Hosting, TcpPeer]]:
-    """A peer that is connected by TCP to a host; each of its calls has a door of this kind."""
+    """Connects a peer to a host by TCP; each of its calls has a door of this kind."""
     hosting = Hosting()
     drivers = Drivers(hosting.host, _NoCaptions(), _NoPhrases(), idle_seconds=60, now=lambda: hosting.seconds)
     transport = TcpTransport(drivers, lambda: AcceptedPeer(door=door(), caller=Caller("peer", "acme"), holds=lambda: True))
@@ -57,14 +57,14 @@ async def connected(door: Callable[[], Door]) -> AsyncIterator[tuple[Hosting, Tc
 
 
 class _NoCaptions(ScriptedCaptions):
-    """Nothing is understood of any call."""
+    """A source of captions without captions."""
 
     def follow(self, key: str, *, limit: int = 1000) -> Any:
         return super().follow("call-1", limit=limit)
 
 
 class _NoPhrases(MemoryPhrases):
-    """Nothing was understood of any call."""
+    """A source of earlier phrases without phrases."""
 
     async def live_phrases(self, call_id: str, *, tenant: str, first: int, limit: int) -> tuple[list[Phrase], int | None]:
         return [], None

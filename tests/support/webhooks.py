@@ -1,4 +1,4 @@
-"""Receivers of webhooks on loopback, which verify what they get, and the records that lead to deliveries."""
+"""Receivers of webhooks on loopback, which verify signatures, and records that cause deliveries."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, kw_only=True)
 class Received:
-    """One request whose signature is right."""
+    """One request with a valid signature."""
 
     webhook_id: str
     timestamp: int
@@ -31,7 +31,7 @@ class Received:
 
 @dataclass
 class Receiver:
-    """An HTTP server that keeps what it verified; what it could not verify fails the test that asks for it."""
+    """An HTTP server that keeps verified requests; an invalid signature fails the test."""
 
     url: str = ""
     answers: list[Answer] = field(default_factory=list)
@@ -41,23 +41,23 @@ class Receiver:
 
     @property
     def received(self) -> list[Received]:
-        """Everything received so far, every signature right."""
+        """All requests received so far; fails if a signature was invalid."""
         assert not self._unverified, self._unverified
         return self._received
 
     async def has(self, count: int, *, seconds: float = 60) -> list[Received]:
-        """Waits until so many requests have come."""
+        """Waits for a number of requests."""
         async with asyncio.timeout(seconds), self._arrived:
             await self._arrived.wait_for(lambda: len(self.received) >= count)
         return self.received
 
     async def has_ids(self, wanted: set[str], *, seconds: float = 60) -> None:
-        """Waits until each of these events has come at least once."""
+        """Waits until each of the events was received at least once."""
         async with asyncio.timeout(seconds), self._arrived:
             await self._arrived.wait_for(lambda: wanted <= {request.webhook_id for request in self.received})
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Verifies, keeps, and answers as the test says; 204 when it says nothing more."""
+        """Verifies and keeps a request; answers as the test says, by default with 204."""
         body = await request.read()
         async with self._arrived:
             try:
@@ -78,7 +78,7 @@ class Receiver:
 
 @asynccontextmanager
 async def receiving(*answers: Answer, tls: SSLContext | None = None, host: str = "127.0.0.1") -> AsyncIterator[Receiver]:
-    """A receiver on a free port; it gives the answers one after the other, then 204."""
+    """Runs a receiver on a free port; it gives the answers in order, then 204."""
     receiver = Receiver(answers=list(answers))
     application = web.Application(client_max_size=1 << 20)
     application.router.add_post("/hook", receiver.handle)
@@ -95,7 +95,7 @@ async def receiving(*answers: Answer, tls: SSLContext | None = None, host: str =
 
 
 def status(code: int, **headers: str) -> Answer:
-    """An answer with a status and nothing else; `Retry_After="1"` is a header."""
+    """Makes an answer with a status and headers, e.g. `Retry_After="1"`."""
 
     async def answer(_request: web.Request) -> web.StreamResponse:
         return web.Response(status=code, headers={name.replace("_", "-"): value for name, value in headers.items()})
@@ -104,14 +104,14 @@ def status(code: int, **headers: str) -> Answer:
 
 
 def webhook(webhook_id: str, url: str, box: SecretBox, **changes: Any) -> WebhookState:
-    """A webhook registered in 2026 for all events, or with changes."""
+    """Makes a webhook that was registered in 2026 for all events, with changes."""
     registered = datetime(2026, 1, 1, tzinfo=UTC)
     fields = {"created_at": registered, "updated_at": registered, "encrypted_secret": box.encrypt(SECRET.encode())}
     return WebhookState(webhook_id=webhook_id, url=url, **(fields | changes))
 
 
 def completed(number: int, *, at: datetime | None = None) -> TranscriptCompleted:
-    """The transcript of recording number so and so."""
+    """Makes the completed transcript of a recording with a number."""
     return TranscriptCompleted(
         call_id=f"call-{number}",
         recording_id=f"recording-{number}",

@@ -8,7 +8,7 @@ from uuid import uuid4
 import avro.io
 from confluent_kafka import Consumer as ForeignConsumer
 from confluent_kafka import Message as ForeignMessage
-from support.foreign import avsc, produce, written_abroad
+from support.foreign_clients import avsc, produce, written_abroad
 from support.kafka import create_topic, read_all
 from support.records import PHRASE
 

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from support.foreign import produce, written_abroad
+from support.foreign_clients import produce, written_abroad
 from support.ingest_process import IngestProcess, eventually
 from support.kafka import read_all
 

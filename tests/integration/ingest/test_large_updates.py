@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.foreign import produce, written_abroad
+from support.foreign_clients import produce, written_abroad
 from support.ingest_process import KEY, PARTITIONS, IngestProcess, eventually
 from support.kafka import create_topic, read_all
 from support.stream_peer import stream_peer

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from support.calls import call_started
-from support.edges import Walk
+from support.edge_values import Walk
 from support.ingest import Ingest, running_ingest
 
 

@@ -18,7 +18,7 @@ from steno_notifier.matching import WebhookMatcher
 from steno_notifier.openapi import document
 from steno_notifier.outgoing_event import make_outgoing_event
 from steno_notifier.schedule import RetrySchedule
-from support.edges import Walk
+from support.edge_values import Walk
 from support.webhooks import completed, webhook
 
 from steno.crypto import SecretBox

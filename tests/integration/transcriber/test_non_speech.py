@@ -13,9 +13,9 @@ from steno_transcriber.screening import Screen, recognise_one
 from steno_transcriber.speech import SAMPLE_RATE, Utterance
 from steno_transcriber.tones_and_music import classify
 from steno_transcriber.utterances import utterances as found
-from support.asked import ENGLISH
 from support.effort import EFFORT
 from support.non_speech import NON_SPEECH, as_heard
+from support.recognition_options import ENGLISH
 from support.shared_calls import shared_recordings
 from support.speech import tiny_en
 

@@ -9,8 +9,8 @@ from steno_transcriber.audio.decode import open_audio
 from steno_transcriber.engines.port import Pack
 from steno_transcriber.engines.whisper import WhisperEngine
 from steno_transcriber.speech import SAMPLE_RATE, SAMPLES_PER_MS, Recognition, Samples, Utterance
-from support.asked import ENGLISH
 from support.engine_contract import decode_all
+from support.recognition_options import ENGLISH
 from support.speech import call_audio, segment, tiny_en
 
 DATA = Path(__file__).parents[4] / "shared" / "data"

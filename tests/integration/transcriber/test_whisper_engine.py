@@ -11,8 +11,8 @@ from steno_transcriber.engines.port import EngineUnavailable, Pack, UtteranceEng
 from steno_transcriber.engines.whisper import WhisperEngine, WhisperOptions
 from steno_transcriber.engines.whisper_packing import Packing
 from steno_transcriber.speech import SAMPLES_PER_MS, Utterance
-from support.asked import ENGLISH
 from support.engine_contract import UtteranceEngineContract, decode_all, recorded_utterances
+from support.recognition_options import ENGLISH
 from support.speech import tiny_en
 
 

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.attacks.field import Place
+from support.attacks.attack import Target
 from support.attacks.table import ATTACKS
 from support.chaos.arrivals import KINDS, Sent, lateness, quantile
 from support.chaos.good_calls import good_calls, play_good_calls
 from support.chaos.good_recordings import Words, bring, environment, good_recordings
-from support.growth import SERVICES, nothing_waits, watched_memory
 from support.live_suite import Said
+from support.memory_growth import SERVICES, nothing_waits, watched_memory
 from support.suite import SuiteUnderTest, connected, running_suite
 
 from steno.cli.key_store import add_key
@@ -110,7 +110,7 @@ async def _good_load(suite: SuiteUnderTest, run: str) -> Outcome:
 @asynccontextmanager
 async def _attackers(suite: SuiteUnderTest, seed: int, folder: Path) -> AsyncIterator[dict[str, Any]]:
     """Attackers at work inside the block; gives, once it is left, what they were told."""
-    place = Place(
+    target = Target(
         ingest=suite.url("ingest"),
         notifier=suite.url("notifier"),
         kafka=suite.kafka,
@@ -120,10 +120,10 @@ async def _attackers(suite: SuiteUnderTest, seed: int, folder: Path) -> AsyncIte
         seconds=ATTACK_SECONDS,
         seed=seed,
     )
-    written = folder / "place.json"
-    written.write_text(place.written())
+    target_file = folder / "target.json"
+    target_file.write_text(target.to_json())
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "support.attacks", str(written)),
+        *(sys.executable, "-m", "support.attacks", str(target_file)),
         cwd=Path(__file__).parents[2],
         stdout=asyncio.subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},

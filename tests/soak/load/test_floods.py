@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlparse
 
 import pytest
 from aiokafka.partitioner import murmur2
-from support.foreign import produce, written_abroad
+from support.foreign_clients import produce, written_abroad
 from support.live_suite import ended_call
 from support.suite import SAMPLES, SuiteUnderTest, connected, running_suite
 

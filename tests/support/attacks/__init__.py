@@ -1,4 +1,4 @@
-"""Attacks, a module a kind: what somebody with a key of his own, somebody without one, and somebody at Kafka may try.
+"""Attacks on a suite by clients with an API key, without one, and with access to Kafka; a module for each kind.
 
-`support.attacks.table` lists them; `python -m support.attacks` lets all happen side by side, from a process of its own.
+`support.attacks.table` lists them; `python -m support.attacks` runs all of them concurrently, in a separate process.
 """

@@ -1,22 +1,22 @@
-"""Connections of strangers: silent, slow, half open."""
+"""Unauthenticated connections: silent, slow, half open."""
 
 import asyncio
 from contextlib import suppress
 from urllib.parse import urlsplit
 
-from support.attacks.field import Attack, Field
+from support.attacks.attack import Attack, AttackRun
 
 _HELD_SECONDS = 8
 _SILENT, _SLOW = 150, 40
 
 
-async def _hold(field: Field, url: str, first: bytes, *, drip: bytes = b"") -> None:
-    """One connection: says something, then drips, until it is closed or the time is up."""
+async def _hold(run: AttackRun, url: str, first: bytes, *, drip: bytes = b"") -> None:
+    """Opens a connection, sends some bytes, then a few more each second, until it is closed or the time is up."""
     parts = urlsplit(url)
     try:
         reader, writer = await asyncio.wait_for(asyncio.open_connection(parts.hostname, parts.port), 5)
     except (OSError, TimeoutError) as error:
-        field.tally[type(error).__name__] += 1
+        run.tally[type(error).__name__] += 1
         return
     try:
         writer.write(first)
@@ -24,55 +24,55 @@ async def _hold(field: Field, url: str, first: bytes, *, drip: bytes = b"") -> N
             while True:
                 with suppress(TimeoutError):
                     if not await asyncio.wait_for(reader.read(4096), 1):
-                        field.tally["closed by the server"] += 1
+                        run.tally["closed by the server"] += 1
                         return
                 writer.write(drip)
     except TimeoutError:
-        field.tally["held"] += 1
+        run.tally["held"] += 1
     except OSError as error:
-        field.tally[type(error).__name__] += 1
+        run.tally[type(error).__name__] += 1
     finally:
         writer.close()
         with suppress(OSError):
             await writer.wait_closed()
 
 
-async def silent(field: Field) -> None:
-    """Connections on which nothing is ever said."""
-    urls = (field.place.ingest, field.place.notifier)
-    await asyncio.gather(*(_hold(field, urls[number % 2], b"") for number in range(_SILENT)))
+async def silent(run: AttackRun) -> None:
+    """Connections without any data."""
+    urls = (run.target.ingest, run.target.notifier)
+    await asyncio.gather(*(_hold(run, urls[number % 2], b"") for number in range(_SILENT)))
 
 
-async def slow_heads(field: Field) -> None:
-    """A request whose head comes a byte a second."""
+async def slow_heads(run: AttackRun) -> None:
+    """Requests whose heads come one byte per second."""
     first = b"GET /v1/ledger HTTP/1.1\r\nHost: x\r\nX-A: "
-    await asyncio.gather(*(_hold(field, field.place.ingest, first, drip=b"a") for _ in range(_SLOW)))
+    await asyncio.gather(*(_hold(run, run.target.ingest, first, drip=b"a") for _ in range(_SLOW)))
 
 
-async def slow_bodies(field: Field) -> None:
-    """An upload that says who it is and how long it will be, and comes a byte a second; half of them know a key."""
+async def slow_bodies(run: AttackRun) -> None:
+    """Uploads whose bodies come one byte per second; half of them have a valid key."""
     head = (
         "POST /v1/recordings HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\nContent-Type: multipart/form-data; boundary=b\r\n"
         '{key}\r\n--b\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
     )
-    key = f"Authorization: Bearer {field.place.key}\r\n"
+    key = f"Authorization: Bearer {run.target.key}\r\n"
     heads = [head.replace("{key}", key if number % 2 else "").encode() for number in range(_SLOW)]
-    await asyncio.gather(*(_hold(field, field.place.ingest, first, drip=b"a") for first in heads))
+    await asyncio.gather(*(_hold(run, run.target.ingest, first, drip=b"a") for first in heads))
 
 
-async def half_handshakes(field: Field) -> None:
-    """A WebSocket that is asked for, and then nothing; heads that never end, and that are no HTTP."""
+async def half_handshakes(run: AttackRun) -> None:
+    """WebSocket upgrades without further data, heads without an end, and data that is not HTTP."""
     upgrade = (
         "GET /v1/stream HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-        f"Sec-WebSocket-Key: {'A' * 22}==\r\nAuthorization: Bearer {field.place.key}\r\n\r\n"
+        f"Sec-WebSocket-Key: {'A' * 22}==\r\nAuthorization: Bearer {run.target.key}\r\n\r\n"
     ).encode()
     firsts = (upgrade, upgrade[:-2], b"\x16\x03\x01" + bytes(200), b"GET / HTTP/1.1\r\nX: " + b"a" * 100_000, b"\xff" * 50_000)
-    await asyncio.gather(*(_hold(field, field.place.ingest, firsts[number % len(firsts)]) for number in range(_SLOW)))
+    await asyncio.gather(*(_hold(run, run.target.ingest, firsts[number % len(firsts)]) for number in range(_SLOW)))
 
 
 ATTACKS = (
-    Attack(name="silent connections", by="nobody", strike=silent, pause_seconds=1.0),
-    Attack(name="slow heads", by="nobody", strike=slow_heads, pause_seconds=1.0),
-    Attack(name="slow bodies", by="nobody", strike=slow_bodies, pause_seconds=1.0),
-    Attack(name="half handshakes", by="nobody", strike=half_handshakes, pause_seconds=1.0),
+    Attack(name="silent connections", by="nobody", attempt=silent, pause_seconds=1.0),
+    Attack(name="slow heads", by="nobody", attempt=slow_heads, pause_seconds=1.0),
+    Attack(name="slow bodies", by="nobody", attempt=slow_bodies, pause_seconds=1.0),
+    Attack(name="half handshakes", by="nobody", attempt=half_handshakes, pause_seconds=1.0),
 )

@@ -1,4 +1,4 @@
-"""Recordings of somebody with a key: bombs, rubbish, unknown codecs; and servers that never end."""
+"""Recordings of a client with a key: decompression bombs, invalid files, unknown codecs, and slow servers."""
 
 import asyncio
 import json
@@ -8,14 +8,14 @@ from contextlib import suppress
 import aiohttp
 from aiohttp import web
 from fuzz.targets.audio import recording
-from support.attacks.field import Attack, Field
+from support.attacks.attack import Attack, AttackRun
 
 _TARPIT_SECONDS = 12
 _TARPITS = 12
 
 
 def wav(*, tag: int = 1, channels: int = 1, rate: int = 8000, bits: int = 16, data: bytes = bytes(200)) -> bytes:
-    """A WAVE file whose header says anything."""
+    """Makes a WAVE file with any header values."""
     block = channels * bits // 8 % 65_536
     shape = struct.pack("<HHIIHH", tag, channels, rate, rate * block % 2**32, block, bits)
     content = b"WAVEfmt " + struct.pack("<I", len(shape)) + shape + b"data" + struct.pack("<I", len(data)) + data
@@ -23,7 +23,7 @@ def wav(*, tag: int = 1, channels: int = 1, rate: int = 8000, bits: int = 16, da
 
 
 def flac_of_one_hertz() -> bytes:
-    """55 bytes that claim an hour and a half of audio at 1 Hz."""
+    """Makes 55 bytes that claim an hour and a half of audio at 1 Hz."""
     packed = 1 << 44 | 0 << 41 | 15 << 36 | 4096
     info = struct.pack(">HH", 4096, 4096) + bytes(6) + packed.to_bytes(8, "big") + bytes(16)
     return b"fLaC\x80\0\0\x22" + info + bytes.fromhex("fff8c9080000000000000000")[:13]
@@ -43,37 +43,37 @@ def _bombs() -> dict[str, bytes]:
     }
 
 
-async def _upload(field: Field, session: aiohttp.ClientSession, name: str, content: bytes) -> None:
+async def _upload(run: AttackRun, session: aiohttp.ClientSession, name: str, content: bytes) -> None:
     form = aiohttp.FormData()
     form.add_field("file", content, filename=name if name.isprintable() else "x", content_type="application/octet-stream")
-    form.add_field("metadata", json.dumps({"call_id": field.name("upload")}), content_type="application/json")
-    await field.ask(session, "POST", f"{field.place.ingest}/v1/recordings", data=form)
+    form.add_field("metadata", json.dumps({"call_id": run.name("upload")}), content_type="application/json")
+    await run.ask(session, "POST", f"{run.target.ingest}/v1/recordings", data=form)
 
 
-async def bombs(field: Field) -> None:
-    """Small files that want much."""
-    async with field.session() as session:
+async def bombs(run: AttackRun) -> None:
+    """Small files that claim much audio."""
+    async with run.session() as session:
         for name, content in _bombs().items():
-            await _upload(field, session, name, content)
+            await _upload(run, session, name, content)
 
 
-async def mutated_files(field: Field) -> None:
-    """Real recordings with something wrong in their heads."""
-    async with field.session() as session:
+async def mutated_files(run: AttackRun) -> None:
+    """Real recordings with errors in their headers."""
+    async with run.session() as session:
         for _ in range(8):
-            name, content = recording(field.chance)
-            await _upload(field, session, name, content)
+            name, content = recording(run.chance)
+            await _upload(run, session, name, content)
 
 
-async def unknown_codecs(field: Field) -> None:
-    """One after the other, as many as break a breaker."""
-    async with field.session() as session:
+async def unknown_codecs(run: AttackRun) -> None:
+    """Many invalid recordings in a row."""
+    async with run.session() as session:
         for _ in range(30):
-            await _upload(field, session, "unknown.wav", wav(tag=field.chance.randrange(0x2000, 0x9000)))
+            await _upload(run, session, "unknown.wav", wav(tag=run.chance.randrange(0x2000, 0x9000)))
 
 
-async def tarpits(field: Field) -> None:
-    """Links to servers that send a byte a second, or nothing, or headers for ever."""
+async def tarpits(run: AttackRun) -> None:
+    """URLs of servers that send a byte per second, or nothing, or headers without end."""
 
     async def trickle(request: web.Request) -> web.StreamResponse:
         answer = web.StreamResponse(headers={"Content-Length": "1000000", "Content-Type": "audio/wav"})
@@ -89,7 +89,7 @@ async def tarpits(field: Field) -> None:
         return web.Response(status=503)
 
     async def around(request: web.Request) -> web.StreamResponse:
-        raise web.HTTPFound(f"/around?{field.chance.randrange(10**9)}")
+        raise web.HTTPFound(f"/around?{run.chance.randrange(10**9)}")
 
     application = web.Application()
     application.add_routes([web.get("/trickle", trickle), web.get("/silence", silence), web.get("/around", around)])
@@ -97,12 +97,12 @@ async def tarpits(field: Field) -> None:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:
-        async with field.session() as session:
+        async with run.session() as session:
             for number in range(_TARPITS):
                 path = ("trickle", "silence", "trickle", "around")[number % 4]
                 url = f"http://127.0.0.1:{runner.addresses[0][1]}/{path}?{number}"
-                await field.ask(
-                    session, "POST", f"{field.place.ingest}/v1/recordings", json={"url": url, "call_id": field.name("pit")}
+                await run.ask(
+                    session, "POST", f"{run.target.ingest}/v1/recordings", json={"url": url, "call_id": run.name("pit")}
                 )
         await asyncio.sleep(_TARPIT_SECONDS)
     finally:
@@ -110,8 +110,8 @@ async def tarpits(field: Field) -> None:
 
 
 ATTACKS = (
-    Attack(name="audio bombs", by="key", strike=bombs, pause_seconds=3.0),
-    Attack(name="mutated files", by="key", strike=mutated_files, pause_seconds=2.0),
-    Attack(name="unknown codecs", by="key", strike=unknown_codecs, pause_seconds=5.0),
-    Attack(name="tarpits", by="key", strike=tarpits, pause_seconds=1.0),
+    Attack(name="audio bombs", by="key", attempt=bombs, pause_seconds=3.0),
+    Attack(name="mutated files", by="key", attempt=mutated_files, pause_seconds=2.0),
+    Attack(name="unknown codecs", by="key", attempt=unknown_codecs, pause_seconds=5.0),
+    Attack(name="tarpits", by="key", attempt=tarpits, pause_seconds=1.0),
 )

@@ -1,9 +1,9 @@
-"""REST of somebody with a key, and of somebody without: documents, names, cursors, dates, URLs."""
+"""REST requests of clients with and without a key: documents, names, cursors, dates, URLs."""
 
 import json
 from typing import Any
 
-from support.attacks.field import Attack, Field
+from support.attacks.attack import Attack, AttackRun
 
 _DEEP = "[" * 100_000 + "]" * 100_000
 _NUMBERS = "[" + ",".join(["1"] * 200_000) + "]"
@@ -24,92 +24,90 @@ _INSIDE = (
 )  # fmt: skip
 
 
-def _routes(place: Any) -> tuple[str, ...]:
+def _routes(target: Any) -> tuple[str, ...]:
     return (
-        f"{place.ingest}/v1/recordings",
-        f"{place.ingest}/v1/webhooks",
-        f"{place.ingest}/v1/calls/x/roles",
-        f"{place.ingest}/v1/calls/x/pause",
-        f"{place.notifier}/v1/deliveries",
-        f"{place.ingest}/v1/nothing",
+        f"{target.ingest}/v1/recordings",
+        f"{target.ingest}/v1/webhooks",
+        f"{target.ingest}/v1/calls/x/roles",
+        f"{target.ingest}/v1/calls/x/pause",
+        f"{target.notifier}/v1/deliveries",
+        f"{target.ingest}/v1/nothing",
     )
 
 
-async def _bodies(field: Field, *, key: bool) -> None:
-    async with field.session(key=key) as session:
+async def _bodies(run: AttackRun, *, key: bool) -> None:
+    async with run.session(key=key) as session:
         headers = {"Content-Type": "application/json"}
-        for url in _routes(field.place):
+        for url in _routes(run.target):
             for body in (_DEEP, _NUMBERS, _WIDE, '{"a":' * 50_000, "9" * 200_000, "{"):
                 method = "PUT" if url.endswith("roles") else "POST"
-                await field.ask(session, method, url, data=body, headers=headers)
+                await run.ask(session, method, url, data=body, headers=headers)
 
 
-async def bodies(field: Field) -> None:
-    """Deep, long and broken JSON for every route that takes some."""
-    await _bodies(field, key=True)
+async def bodies(run: AttackRun) -> None:
+    """Deep, long and invalid JSON for every route that accepts JSON."""
+    await _bodies(run, key=True)
 
 
-async def bodies_of_strangers(field: Field) -> None:
-    """The same without a key."""
-    await _bodies(field, key=False)
+async def bodies_of_strangers(run: AttackRun) -> None:
+    """Deep, long and invalid JSON without a key."""
+    await _bodies(run, key=False)
 
 
-async def large_bodies(field: Field) -> None:
-    """Megabytes where kilobytes are meant, by a stranger and by a friend."""
+async def large_bodies(run: AttackRun) -> None:
+    """Bodies of megabytes instead of kilobytes, with and without a key."""
     for key in (False, True):
-        async with field.session(key=key) as session:
-            for url in _routes(field.place)[1:4]:
+        async with run.session(key=key) as session:
+            for url in _routes(run.target)[1:4]:
                 body = b'{"url": "' + b"x" * (4 << 20) + b'"}'
-                await field.ask(session, "POST", url, data=body, headers={"Content-Type": "application/json"})
+                await run.ask(session, "POST", url, data=body, headers={"Content-Type": "application/json"})
 
 
-async def lists(field: Field) -> None:
-    """Cursors, dates, limits and filters."""
-    async with field.session() as session:
+async def lists(run: AttackRun) -> None:
+    """Invalid cursors, dates, limits and filters."""
+    async with run.session() as session:
         for path in ("recordings", "calls"):
-            url = f"{field.place.ingest}/v1/{path}"
+            url = f"{run.target.ingest}/v1/{path}"
             for cursor in _CURSORS:
-                await field.ask(session, "GET", url, params={"cursor": cursor})
+                await run.ask(session, "GET", url, params={"cursor": cursor})
             for date in _DATES:
-                await field.ask(session, "GET", url, params={"since": date, "until": date})
-            await field.ask(session, "GET", url, params={"limit": str(2**70)})
+                await run.ask(session, "GET", url, params={"since": date, "until": date})
+            await run.ask(session, "GET", url, params={"limit": str(2**70)})
         for cursor in (*_CURSORS, "1-1-1-1", "9" * 18 + "-1-1-1"):
-            await field.ask(session, "GET", f"{field.place.notifier}/v1/calls/nobody/captions", params={"cursor": cursor})
+            await run.ask(session, "GET", f"{run.target.notifier}/v1/calls/nobody/captions", params={"cursor": cursor})
 
 
-async def names(field: Field) -> None:
-    """Ids and properties that a terminal, a path or markup would follow."""
-    async with field.session() as session:
+async def names(run: AttackRun) -> None:
+    """Ids and properties with terminal, path and markup sequences."""
+    async with run.session() as session:
         for name in _NAMES:
             properties = {name[:100] or "x": name}
             document = {
                 "url": "https://192.0.2.1/a.wav",
-                "call_id": f"{field.name('name')}{name}"[:256],
+                "call_id": f"{run.name('name')}{name}"[:256],
                 "properties": properties,
             }
             body = json.dumps(document)
             headers = {"Content-Type": "application/json"}
-            await field.ask(session, "POST", f"{field.place.ingest}/v1/recordings", data=body, headers=headers)
+            await run.ask(session, "POST", f"{run.target.ingest}/v1/recordings", data=body, headers=headers)
 
 
-async def inside(field: Field) -> None:
-    """Webhooks and links to addresses inside."""
-    async with field.session() as session:
-        for url in field.chance.sample(_INSIDE, k=8):
-            await field.ask(
-                session, "POST", f"{field.place.ingest}/v1/webhooks", json={"url": url, "events": ["call.summarised"]}
-            )
-            document = {"url": url, "call_id": field.name("inside")}
-            await field.ask(session, "POST", f"{field.place.ingest}/v1/recordings", json=document)
+async def inside(run: AttackRun) -> None:
+    """Webhooks and links to internal addresses."""
+    async with run.session() as session:
+        for url in run.chance.sample(_INSIDE, k=8):
+            await run.ask(session, "POST", f"{run.target.ingest}/v1/webhooks", json={"url": url, "events": ["call.summarised"]})
+            document = {"url": url, "call_id": run.name("inside")}
+            await run.ask(session, "POST", f"{run.target.ingest}/v1/recordings", json=document)
 
 
-async def wrong_keys(field: Field) -> None:
-    """Keys in bulk, on every door."""
-    async with field.session(key=False) as session:
+async def wrong_keys(run: AttackRun) -> None:
+    """Many wrong keys, at every door."""
+    async with run.session(key=False) as session:
         for _ in range(60):
-            wrong = {"Authorization": f"Bearer steno_{field.chance.randbytes(32).hex()}"}
-            await field.ask(session, "GET", f"{field.place.ingest}/v1/ledger", headers=wrong)
-            await field.ask(session, "GET", f"{field.place.notifier}/v1/deliveries", headers=wrong)
+            wrong = {"Authorization": f"Bearer steno_{run.chance.randbytes(32).hex()}"}
+            await run.ask(session, "GET", f"{run.target.ingest}/v1/ledger", headers=wrong)
+            await run.ask(session, "GET", f"{run.target.notifier}/v1/deliveries", headers=wrong)
         for door in ("stream", "audiohook", "twilio"):
             headers = {
                 "Upgrade": "websocket",
@@ -117,26 +115,26 @@ async def wrong_keys(field: Field) -> None:
                 "Sec-WebSocket-Version": "13",
                 "Sec-WebSocket-Key": "A" * 22 + "==",
             }
-            await field.ask(session, "GET", f"{field.place.ingest}/v1/{door}", headers=headers)
+            await run.ask(session, "GET", f"{run.target.ingest}/v1/{door}", headers=headers)
 
 
-async def forms(field: Field) -> None:
-    """Multipart bodies that are none."""
-    async with field.session() as session:
+async def forms(run: AttackRun) -> None:
+    """Invalid multipart bodies."""
+    async with run.session() as session:
         for _ in range(6):
-            boundary = "b" * field.chance.choice((0, 1, 30, 300))
-            body = field.chance.randbytes(2000).replace(b"\r", f"\r\n--{boundary}\r\n".encode())
+            boundary = "b" * run.chance.choice((0, 1, 30, 300))
+            body = run.chance.randbytes(2000).replace(b"\r", f"\r\n--{boundary}\r\n".encode())
             headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
-            await field.ask(session, "POST", f"{field.place.ingest}/v1/recordings", data=body, headers=headers)
+            await run.ask(session, "POST", f"{run.target.ingest}/v1/recordings", data=body, headers=headers)
 
 
 ATTACKS = (
-    Attack(name="JSON", by="key", strike=bodies, pause_seconds=5.0),
-    Attack(name="JSON of strangers", by="nobody", strike=bodies_of_strangers, pause_seconds=5.0),
-    Attack(name="large bodies", by="nobody", strike=large_bodies, pause_seconds=4.0),
-    Attack(name="cursors and dates", by="key", strike=lists, pause_seconds=3.0),
-    Attack(name="names", by="key", strike=names, pause_seconds=4.0),
-    Attack(name="inside addresses", by="key", strike=inside, pause_seconds=4.0),
-    Attack(name="wrong keys", by="nobody", strike=wrong_keys, pause_seconds=2.0),
-    Attack(name="forms", by="key", strike=forms, pause_seconds=3.0),
+    Attack(name="JSON", by="key", attempt=bodies, pause_seconds=5.0),
+    Attack(name="JSON of strangers", by="nobody", attempt=bodies_of_strangers, pause_seconds=5.0),
+    Attack(name="large bodies", by="nobody", attempt=large_bodies, pause_seconds=4.0),
+    Attack(name="cursors and dates", by="key", attempt=lists, pause_seconds=3.0),
+    Attack(name="names", by="key", attempt=names, pause_seconds=4.0),
+    Attack(name="inside addresses", by="key", attempt=inside, pause_seconds=4.0),
+    Attack(name="wrong keys", by="nobody", attempt=wrong_keys, pause_seconds=2.0),
+    Attack(name="forms", by="key", attempt=forms, pause_seconds=3.0),
 )

@@ -1,1 +1,1 @@
-"""The chaos of inputs: good callers, what they are told and when, beside attackers of every kind."""
+"""Good callers, their results and latencies, while attackers of every kind are at work."""

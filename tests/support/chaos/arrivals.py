@@ -1,4 +1,4 @@
-"""How late what was understood of live calls is: from the frame that it has heard all of to when a consumer has the record."""
+"""Measures the latency of captions, from sending the last frame of their audio until a consumer has the record."""
 
 import asyncio
 import time
@@ -20,20 +20,20 @@ KINDS = ("hypotheses", "phrases")
 
 @dataclass(slots=True)
 class Sent:
-    """When the frames of calls were sent, by the monotonic clock."""
+    """The times at which the frames of calls were sent, by the monotonic clock."""
 
     frame_ms: dict[str, int] = field(default_factory=dict)
     at: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
     async def noting(self, call_id: str, frames: AsyncIterator[bytes], *, frame_ms: int) -> AsyncIterator[bytes]:
-        """Frames on their way to a door."""
+        """Passes frames on to a door, and records their times."""
         self.frame_ms[call_id] = frame_ms
         async for frame in frames:
             self.at[call_id].append(time.monotonic())
             yield frame
 
     def when(self, call_id: str, end_ms: int) -> float | None:
-        """When the frame with the last of it was sent; None of calls that are not known."""
+        """Returns when the frame with a position was sent; None for an unknown call."""
         if call_id not in self.frame_ms:
             return None
         frame = max(0, -(-end_ms // self.frame_ms[call_id]) - 1)
@@ -43,7 +43,7 @@ class Sent:
 
 @asynccontextmanager
 async def lateness(servers: str, sent: Sent) -> AsyncIterator[Mapping[str, list[float]]]:
-    """Notes, within the block, how late hypotheses and phrases of the live passes of known calls come, in seconds."""
+    """Measures inside the block the latencies of hypotheses and phrases of known calls, in seconds."""
     late: dict[str, list[float]] = {kind: [] for kind in KINDS}
     consumer = AIOKafkaConsumer(bootstrap_servers=servers, enable_auto_commit=False)
     await consumer.start()
@@ -80,7 +80,7 @@ async def _read(consumer: AIOKafkaConsumer, sent: Sent, late: Mapping[str, list[
 
 
 def decoded(value: bytes | None) -> Record | None:
-    """A record; None where it is rubbish, which attackers write."""
+    """Decodes a record; returns None if it is invalid, as attackers write them."""
     try:
         return CODEC.decode(value)
     except (UndecodableRecord, UnknownSchema):
@@ -88,5 +88,5 @@ def decoded(value: bytes | None) -> Record | None:
 
 
 def quantile(values: Sequence[float], share: float) -> float:
-    """The value that so much of all do not exceed."""
+    """Returns a quantile."""
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]

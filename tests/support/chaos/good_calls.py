@@ -1,4 +1,4 @@
-"""Good live calls: at each door, and straight onto Kafka, as fast as they were spoken."""
+"""Good live calls, at each door and directly on Kafka, in real time."""
 
 import asyncio
 import time
@@ -32,7 +32,7 @@ _STARTED_APART_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoodCall:
-    """One call: which recording is spoken at which door."""
+    """One call: its recording and its door."""
 
     call_id: str
     door: str
@@ -40,7 +40,7 @@ class GoodCall:
 
     @property
     def kind(self) -> tuple[str, str]:
-        """Calls of one kind are understood in the same words at the same times."""
+        """The kind of the call; calls of one kind have the same words at the same times."""
         return self.door, self.sample.stem
 
 
@@ -48,7 +48,7 @@ Player = Callable[[GoodCall, CallAudio, Sent], Awaitable[None]]
 
 
 def good_calls(run: str, count: int) -> list[GoodCall]:
-    """So many calls, doors and recordings in turn."""
+    """Makes calls, alternating between doors and recordings."""
     made = []
     for number in range(count):
         door = DOORS[number % len(DOORS)]
@@ -60,7 +60,7 @@ def good_calls(run: str, count: int) -> list[GoodCall]:
 
 
 async def play_good_calls(suite: SuiteUnderTest, calls: list[GoodCall], sent: Sent) -> dict[str, list[Said]]:
-    """Plays calls side by side; gives what was finally said of each. Fails where one does not complete."""
+    """Plays calls concurrently; returns the final phrases of each. Fails if one does not complete."""
     place = api.find_api(suite.data)
     producer = AIOKafkaProducer(bootstrap_servers=suite.kafka, acks="all", enable_idempotence=True)
     await producer.start()

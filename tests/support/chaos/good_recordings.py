@@ -1,4 +1,4 @@
-"""Good recordings: uploaded, linked, put into the watched folder, and told straight on Kafka."""
+"""Good recordings: uploaded, linked, put into the watched folder, and published on Kafka."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ Words = list[tuple[int, int, int, str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoodRecording:
-    """One recording, and how it comes in."""
+    """One recording and its way in."""
 
     call_id: str
     way: str
@@ -40,7 +40,7 @@ class GoodRecording:
 
 
 def good_recordings(run: str, count: int) -> list[GoodRecording]:
-    """So many recordings, ways and samples in turn."""
+    """Makes recordings, alternating between ways and samples."""
     return [
         GoodRecording(
             call_id=f"{run}-recording-{number}",
@@ -52,7 +52,7 @@ def good_recordings(run: str, count: int) -> list[GoodRecording]:
 
 
 def environment(data: Path) -> dict[str, str]:
-    """The settings by which the folders are there."""
+    """Returns the settings for the folders."""
     for name in (WATCHED, SHARED):
         (data / name).mkdir(parents=True, exist_ok=True)
     for sample in SAMPLES:
@@ -66,7 +66,7 @@ def environment(data: Path) -> dict[str, str]:
 
 
 async def bring(suite: SuiteUnderTest, recordings: list[GoodRecording], *, apart_seconds: float) -> dict[str, Words]:
-    """Brings recordings one after the other, a pause apart; gives what was understood of each. Fails where one fails."""
+    """Submits recordings one by one with pauses; returns the words of each. Fails if one fails."""
     async with _samples_served() as served, _producer(suite) as producer:
         for recording in recordings:
             await _bring(suite, recording, served, producer)

@@ -14,7 +14,7 @@ from steno_ingest.calls.hosting.outgoing import Outgoing, PeerNotReading
 from structlog.testing import capture_logs
 from support.calls import live_phrase
 from support.hosting import ScriptedPeer, offer
-from support.wire import START, Line, line
+from support.websocket_connection import START, MemoryConnection, open_connection
 
 from steno.events import ids
 from steno.events.records import CallEnded, CallStatus, CallUpdated, Hypothesis
@@ -37,7 +37,7 @@ def hypothesis(number: int) -> Hypothesis:
 
 async def test_a_peer_hears_what_is_understood_of_its_call() -> None:
     """Captions of the live pass, and none of another pass over the same call."""
-    async with line() as (made, _):
+    async with open_connection() as (made, _):
         made.understand(hypothesis(1))
         made.understand(live_phrase(0))
         made.understand(live_phrase(1, recording_id="a-better-pass"))
@@ -48,7 +48,7 @@ async def test_a_peer_hears_what_is_understood_of_its_call() -> None:
 async def test_captions_that_are_away_are_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A call goes on without them."""
     monkeypatch.setattr(caption_feed, "_RETRY_SECONDS", 0)
-    made = Line()
+    made = MemoryConnection()
     made.captions.away = 2
     running = asyncio.create_task(made.connection.run())
     made.wire.say(START)
@@ -61,7 +61,7 @@ async def test_captions_that_are_away_are_asked_for_again(monkeypatch: pytest.Mo
 
 async def test_a_peer_that_never_reads_holds_no_memory() -> None:
     """Hypotheses are left out first; when even phrases pile up the connection is ended, and the call held."""
-    async with line() as (made, running):
+    async with open_connection() as (made, running):
         made.wire.reading.clear()
         for number in range(500):
             made.understand(hypothesis(number))
@@ -75,7 +75,7 @@ async def test_a_peer_that_never_reads_holds_no_memory() -> None:
 
 async def test_a_silent_peer_has_lost_its_connection() -> None:
     """After the idle time the connection is ended, and the call held."""
-    async with line() as (made, running):
+    async with open_connection() as (made, running):
         made.tick(59)
         assert not running.done()
         made.tick(2)
@@ -85,7 +85,7 @@ async def test_a_silent_peer_has_lost_its_connection() -> None:
 
 async def test_pings_are_a_sign_of_life() -> None:
     """Those of the WebSocket, of which no message tells; once they end, the connection is idle."""
-    async with line() as (made, running):
+    async with open_connection() as (made, running):
         for _ in range(5):
             made.heartbeats += 1
             made.tick(50)
@@ -96,7 +96,7 @@ async def test_pings_are_a_sign_of_life() -> None:
 
 async def test_a_connection_that_was_replaced_says_nothing_more_of_the_call() -> None:
     """Another one has it: audio, and an end, that were on their way are not the call's."""
-    async with line() as (made, _):
+    async with open_connection() as (made, _):
         call = made.hosting.host.calls["call-1"]
         again = ScriptedPeer(caller=made.caller)
         await made.hosting.host.offer(offer("call-1", resume=(0, 0), channels=2), door="stream", resumable=True, peer=again)
@@ -109,7 +109,7 @@ async def test_a_connection_that_was_replaced_says_nothing_more_of_the_call() ->
 
 async def test_a_connection_without_a_call_does_not_stay() -> None:
     """Pings keep it from being idle, but it has a place that calls need."""
-    made = Line()
+    made = MemoryConnection()
     running = asyncio.create_task(made.connection.run())
     for _ in range(6):
         made.wire.say({"type": "ping"})
@@ -123,7 +123,7 @@ async def test_a_connection_without_a_call_does_not_stay() -> None:
 
 async def test_a_peer_that_is_too_fast_is_slowed_down() -> None:
     """While Kafka takes nothing, no more than some seconds of audio are read; nobody is cut off for waiting."""
-    async with line() as (made, running):
+    async with open_connection() as (made, running):
         made.hosting.log.taking.clear()
         for _ in range(100):
             made.wire.speak(bytes(8000))
@@ -141,7 +141,7 @@ async def test_a_peer_that_is_too_fast_is_slowed_down() -> None:
 
 async def test_a_frame_that_is_too_large_is_the_end_of_its_call() -> None:
     """The server below has closed with 1009: that is no lost connection to be held for."""
-    async with line() as (made, running):
+    async with open_connection() as (made, running):
         made.wire.hang(1009)
         await asyncio.wait_for(running, 5)
         await made.hosting.settle()
@@ -157,7 +157,7 @@ async def test_a_door_that_fails_ends_its_own_connection() -> None:
         def tick(self, *, now: float) -> list[Action]:
             raise RuntimeError(f"broken at {now:g}")
 
-    async with line(Broken()) as (made, running):
+    async with open_connection(Broken()) as (made, running):
         made.tick(1)
         with pytest.raises(RuntimeError, match="broken at 1"):
             await running
@@ -166,7 +166,7 @@ async def test_a_door_that_fails_ends_its_own_connection() -> None:
 
 async def test_a_peer_is_told_how_far_its_audio_is_safe() -> None:
     """What Kafka has acknowledged, with the next tick."""
-    async with line() as (made, _):
+    async with open_connection() as (made, _):
         made.wire.speak(bytes(1700))
         await made.hosting.settle()
         made.tick(1)
@@ -177,7 +177,7 @@ async def test_a_peer_is_told_how_far_its_audio_is_safe() -> None:
 
 async def test_a_peer_that_resumes_what_the_api_holds_is_told_so() -> None:
     """It hears `paused` again."""
-    async with line() as (made, _):
+    async with open_connection() as (made, _):
         await made.hosting.host.pause("call-1", by=Caller("desk", everything=True), reason="")
         made.wire.say({"type": "resume"})
         await made.hosting.settle()
@@ -186,7 +186,7 @@ async def test_a_peer_that_resumes_what_the_api_holds_is_told_so() -> None:
 
 async def test_a_peer_that_does_not_leave_is_closed() -> None:
     """A few seconds after it was asked; one that does not even answer the close is cut off."""
-    async with line() as (made, running):
+    async with open_connection() as (made, running):
         made.driver.ask_to_leave("service_stopping")
         await made.hosting.settle()
         assert made.wire.told[-1] == "1012"
@@ -196,7 +196,7 @@ async def test_a_peer_that_does_not_leave_is_closed() -> None:
 
 async def test_a_connection_outlives_its_call_for_captions_only_so_long() -> None:
     """The end of the call is told; a peer that never goes is closed."""
-    async with line() as (made, _):
+    async with open_connection() as (made, _):
         made.wire.say({"type": "end"})
         await made.hosting.settle()
         made.tick(1)
@@ -218,7 +218,7 @@ async def test_nothing_is_taken_behind_a_close() -> None:
 
 async def test_updates_beyond_what_is_kept_of_a_call_end_it_with_the_error_of_the_protocol() -> None:
     """Forty updates of new properties: those that fit are on the log, the peer is told why the next was not, and closed."""
-    async with line() as (made, _):
+    async with open_connection() as (made, _):
         for number in range(40):
             made.wire.say({"type": "update", "properties": {f"p{number}-{i}": "x" * 1000 for i in range(3)}})
         await made.hosting.settle()
@@ -238,7 +238,7 @@ async def test_updates_beyond_what_is_kept_of_a_call_end_it_with_the_error_of_th
 async def test_one_update_that_is_too_large_by_itself_is_refused_by_its_field() -> None:
     """60 kB in one message: the fault names the field and what is kept."""
     for properties in ({"p": "x" * 60_000}, {f"p{i}": "x" * 1000 for i in range(60)}, {f"p{i}": "" for i in range(65)}):
-        async with line() as (made, _):
+        async with open_connection() as (made, _):
             made.wire.say({"type": "update", "properties": properties})
             await made.hosting.settle()
             error = json.loads(made.wire.sent[-2]["text"])
@@ -248,7 +248,7 @@ async def test_one_update_that_is_too_large_by_itself_is_refused_by_its_field() 
 
 async def test_a_peer_whose_start_kafka_refuses_is_told_and_its_call_fails() -> None:
     """The ledger has the reason, and nothing of the call goes to the log."""
-    made = Line()
+    made = MemoryConnection()
     made.hosting.log.refuses_starts = True
     running = asyncio.create_task(made.connection.run())
     made.wire.say(START)
@@ -261,7 +261,7 @@ async def test_a_peer_whose_start_kafka_refuses_is_told_and_its_call_fails() -> 
     await running
 
 
-def look_twice(made: Line) -> None:
+def look_twice(made: MemoryConnection) -> None:
     """Keys are looked at, as often as it takes."""
     made.driver.check_key(holds=made.driver.holds())
     made.driver.check_key(holds=made.driver.holds())
@@ -269,7 +269,7 @@ def look_twice(made: Line) -> None:
 
 async def test_a_peer_whose_key_is_gone_is_told_and_closed() -> None:
     """Its call ends with the reason, what came before is on the log, what comes afterwards is not."""
-    async with line() as (made, running):
+    async with open_connection() as (made, running):
         made.wire.speak(bytes(800))
         await made.hosting.settle()
         made.key_holds = False
@@ -287,7 +287,7 @@ async def test_a_peer_whose_key_is_gone_is_told_and_closed() -> None:
 
 async def test_a_key_that_is_missing_for_a_moment_costs_no_call() -> None:
     """A file that is being written may lack it at one look."""
-    async with line() as (made, _):
+    async with open_connection() as (made, _):
         for _ in range(3):
             made.key_holds = False
             made.driver.check_key(holds=made.driver.holds())
@@ -299,7 +299,7 @@ async def test_a_key_that_is_missing_for_a_moment_costs_no_call() -> None:
 
 async def test_a_peer_without_a_call_is_closed_too() -> None:
     """A connection that waits for its start is none that a revoked key may keep."""
-    made = Line()
+    made = MemoryConnection()
     running = asyncio.create_task(made.connection.run())
     await made.hosting.settle()
     made.key_holds = False
@@ -314,7 +314,7 @@ async def test_a_peer_without_a_call_is_closed_too() -> None:
 
 async def test_a_call_that_is_being_taken_when_the_key_goes_ends() -> None:
     """The ledger has it by then, so it is to say how it ended."""
-    made = Line()
+    made = MemoryConnection()
     made.hosting.ledger.answering.clear()
     running = asyncio.create_task(made.connection.run())
     made.wire.say(START)
@@ -331,7 +331,7 @@ async def test_a_call_that_is_being_taken_when_the_key_goes_ends() -> None:
 
 async def test_a_connection_that_was_replaced_takes_no_call_with_it() -> None:
     """The call goes on with another key: the old one's end is not the call's."""
-    async with line() as (made, _):
+    async with open_connection() as (made, _):
         call = made.hosting.host.calls["call-1"]
         again = ScriptedPeer(caller=made.caller)
         await made.hosting.host.offer(offer("call-1", resume=(0, 0), channels=2), door="stream", resumable=True, peer=again)
@@ -343,7 +343,7 @@ async def test_a_connection_that_was_replaced_takes_no_call_with_it() -> None:
 
 async def test_messages_that_cannot_be_used_are_counted_and_told() -> None:
     """Each is counted by what was wrong; the log has the first of a kind, and the call goes on."""
-    made = Line(TwilioDoor())
+    made = MemoryConnection(TwilioDoor())
     running = asyncio.create_task(made.connection.run())
     media_format = {"encoding": "audio/x-mulaw", "sampleRate": 8000}
     start = {"callSid": "call-1", "tracks": ["inbound"], "mediaFormat": media_format}
@@ -367,7 +367,7 @@ async def test_messages_that_cannot_be_used_are_counted_and_told() -> None:
 
 async def test_a_call_may_be_offered_by_the_clock() -> None:
     """A stream of a single track waits for others before it offers its call; what its peer says meanwhile follows."""
-    made = Line(TwilioDoor(groups=StreamGroups()))
+    made = MemoryConnection(TwilioDoor(groups=StreamGroups()))
     running = asyncio.create_task(made.connection.run())
     start = {"callSid": "call-1", "tracks": ["inbound"]}
     made.wire.say({"event": "start", "streamSid": "MZ1", "start": start})

@@ -145,7 +145,7 @@ async def test_a_peer_that_pauses_without_end_costs_the_ledger_no_more_than_one_
     """The ledger is told how the gate stands when its turn comes, and not of each change: its turns are everybody's."""
     hosting = Hosting()
     call, _ = await taken(hosting)
-    before = hosting.ledger.told_gates
+    before = hosting.ledger.gate_writes
     hosting.ledger.answering.clear()
     for _ in range(500):
         hosting.host.handle(call, Paused())
@@ -154,7 +154,7 @@ async def test_a_peer_that_pauses_without_end_costs_the_ledger_no_more_than_one_
     await hosting.settle()
     hosting.ledger.answering.set()
     await hosting.settle()
-    assert hosting.ledger.told_gates - before <= 2
+    assert hosting.ledger.gate_writes - before <= 2
     assert hosting.ledger.views["c"].paused
     hosting.host.handle(call, Resumed())
     await hosting.settle()

@@ -14,7 +14,7 @@ from steno_ingest.calls.log.account import account, flush
 from steno_ingest.calls.log.audio.pieces import PIECE_BYTES
 from steno_ingest.calls.log.reading.call_log import SAVE_AFTER_SECONDS
 from steno_ingest.errors import TooLarge
-from support.call_log import Fate, Killed, World, a_call, audio_of, read
+from support.call_log import Killed, KillPoint, World, a_call, audio_of, read
 from support.call_scenes import NOW, STEPS, Scene, Step, act
 from support.effort import examples
 
@@ -62,7 +62,7 @@ async def killed_again_and_again(world: World, deaths: list[tuple[int, bool]], c
     """Lives until the log is read: each life ends at the given effect, takes and settles as chosen."""
     choice = chain(choices, repeat("take"))
     for steps, after in [*deaths, (-1, False)]:
-        world.objects.fate = Fate(steps, after)
+        world.objects.kill_point = KillPoint(steps, after)
         process = world.process()
         try:
             await process.open()
@@ -126,7 +126,7 @@ async def test_killed_at_each_effect_it_comes_to_the_same(after: bool) -> None:
     scene.end()
     for steps in range(100):
         world = World(list(scene.records))
-        world.objects.fate = Fate(steps, after)
+        world.objects.kill_point = KillPoint(steps, after)
         try:
             process = world.process()
             await process.open()
@@ -137,7 +137,7 @@ async def test_killed_at_each_effect_it_comes_to_the_same(after: bool) -> None:
             await process.settle()
             await process.read_all()
         except Killed:
-            world.objects.fate = Fate()
+            world.objects.kill_point = KillPoint()
             await read(world)
             await read(world)
         else:
@@ -266,10 +266,10 @@ async def test_two_that_finish_a_call_come_to_one_recording() -> None:
             await process.take()
         await process.settle()
     # The recording, the ledger, the submission, the account, and one of three pieces.
-    world.objects.fate = Fate(6)
+    world.objects.kill_point = KillPoint(6)
     with pytest.raises(Killed):
         await first.finish()
-    world.objects.fate = Fate()
+    world.objects.kill_point = KillPoint()
     assert len(await world.objects.list_urls("call-audio")) == 2
     await second.finish()
     assert await audio_of(world, scene) == scene.expected

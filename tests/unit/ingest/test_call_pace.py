@@ -17,7 +17,7 @@ from steno_ingest.calls.hosting.pace import SHARED_SECONDS_PER_SECOND, SMALL_BUR
 from steno_ingest.calls.hosting.session import CallSession, IllegalInput
 from steno_ingest.calls.ledger.pauses import Holder
 from support.hosting import Hosting, ScriptedPeer
-from support.wire import Line
+from support.websocket_connection import MemoryConnection
 
 from steno.events.records import AudioCodec, CallChannel, CallEnded, CallStarted, GapReason
 
@@ -121,9 +121,9 @@ def test_a_call_that_keeps_its_time_waits_for_no_other_of_its_key() -> None:
 
 
 @asynccontextmanager
-async def playing(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Line, list[float]]]:
+async def playing(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[MemoryConnection, list[float]]]:
     """A connection whose waits are noted, and let its time go by."""
-    made, waits = Line(), list[float]()
+    made, waits = MemoryConnection(), list[float]()
 
     class _Asyncio:
         def __getattr__(self, name: str) -> Any:

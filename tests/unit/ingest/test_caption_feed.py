@@ -12,7 +12,7 @@ from steno_ingest.calls.doors.actions import SendText
 from steno_ingest.calls.hosting import caption_feed
 from steno_ingest.calls.hosting.outgoing import Outgoing
 from support.calls import live_phrase
-from support.wire import START, Line
+from support.websocket_connection import START, MemoryConnection
 
 from steno.events import ids
 from steno.events.records import TranscriptCompleted
@@ -34,7 +34,7 @@ def completed(count: int) -> TranscriptCompleted:
 
 
 @asynccontextmanager
-async def begun(made: Line, start: dict[str, Any]) -> AsyncIterator[asyncio.Task[None]]:
+async def begun(made: MemoryConnection, start: dict[str, Any]) -> AsyncIterator[asyncio.Task[None]]:
     """A connection whose call goes on, or begins."""
     running = asyncio.create_task(made.connection.run())
     made.wire.say(start)
@@ -46,13 +46,13 @@ async def begun(made: Line, start: dict[str, Any]) -> AsyncIterator[asyncio.Task
         await asyncio.wait({running}, timeout=5)
 
 
-def phrases(made: Line) -> list[int]:
+def phrases(made: MemoryConnection) -> list[int]:
     """The numbers of the phrases that the peer was told, in their order."""
     told = [json.loads(message["text"]) for message in made.wire.sent if "text" in message]
     return [message["sequence"] for message in told if message["type"] == "phrase"]
 
 
-async def until(made: Line, count: int) -> None:
+async def until(made: MemoryConnection, count: int) -> None:
     """Until so many phrases were told."""
     async with asyncio.timeout(30):
         while len(phrases(made)) < count:
@@ -69,7 +69,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("has", "told"), [(None, [0, 1, 2]), (0, [0, 1, 2]), (1, [1, 2]), (2, [2])])
 async def test_a_peer_that_comes_back_is_told_what_it_has_not(has: int | None, told: list[int]) -> None:
     """All phrases, or those behind the ones that it says it has; what is said from then on follows them."""
-    made = Line()
+    made = MemoryConnection()
     made.earlier_phrases.phrases = [live_phrase(1), live_phrase(0)]
     resume = {"sequence": 0, "position": 0} if has is None else {"sequence": 0, "position": 0, "phrases": has}
     async with begun(made, {**START, "resume": resume}):
@@ -80,7 +80,7 @@ async def test_a_peer_that_comes_back_is_told_what_it_has_not(has: int | None, t
 
 async def test_what_was_missed_comes_before_what_follows() -> None:
     """The ledger learned of it after the peer had come back: the next phrase tells that one is missing."""
-    made = Line()
+    made = MemoryConnection()
     async with begun(made, COMES_BACK):
         made.earlier_phrases.phrases = [live_phrase(0), live_phrase(1)]
         made.understand(live_phrase(2))
@@ -90,7 +90,7 @@ async def test_what_was_missed_comes_before_what_follows() -> None:
 
 async def test_of_a_call_that_begins_nothing_is_looked_up() -> None:
     """Until a number tells that a phrase is missing."""
-    made = Line()
+    made = MemoryConnection()
     async with begun(made, START):
         made.understand(live_phrase(0))
         await made.hosting.settle()
@@ -104,7 +104,7 @@ async def test_of_a_call_that_begins_nothing_is_looked_up() -> None:
 @pytest.mark.usefixtures("soon")
 async def test_what_was_missed_comes_though_nothing_follows() -> None:
     """Of the end of a call no phrase tells that another one is missing: it is looked up again."""
-    made = Line()
+    made = MemoryConnection()
     async with begun(made, COMES_BACK):
         made.earlier_phrases.phrases = [live_phrase(0)]
         await until(made, 1)
@@ -114,7 +114,7 @@ async def test_what_was_missed_comes_though_nothing_follows() -> None:
 @pytest.mark.usefixtures("soon")
 async def test_a_ledger_that_is_away_holds_back_nothing_and_is_asked_again() -> None:
     """What comes meanwhile is told, what came before as soon as it is known."""
-    made = Line()
+    made = MemoryConnection()
     made.earlier_phrases.away = 3
     async with begun(made, COMES_BACK):
         made.understand(live_phrase(1))
@@ -127,7 +127,7 @@ async def test_a_ledger_that_is_away_holds_back_nothing_and_is_asked_again() -> 
 
 async def test_what_comes_again_is_told_once_unless_it_is_corrected() -> None:
     """A transcriber that takes over says its last phrases again."""
-    made = Line()
+    made = MemoryConnection()
     async with begun(made, START):
         for phrase in (live_phrase(0), live_phrase(1), live_phrase(0), live_phrase(0, revision=1)):
             made.understand(phrase)
@@ -141,7 +141,7 @@ async def test_what_comes_again_is_told_once_unless_it_is_corrected() -> None:
 @pytest.mark.usefixtures("soon")
 async def test_a_transcript_is_complete_when_all_of_it_was_told(by: str) -> None:
     """Also to a peer that came back after the last phrase, and after it was told that there is no more."""
-    made = Line()
+    made = MemoryConnection()
     async with begun(made, COMES_BACK):
         made.wire.say({"type": "end"})
         await made.hosting.settle()
@@ -161,7 +161,7 @@ async def test_a_transcript_is_complete_when_all_of_it_was_told(by: str) -> None
 
 async def test_a_long_call_is_told_as_fast_as_it_is_read() -> None:
     """Hours of phrases come to a peer that reads; one that does not costs the memory of a few."""
-    made = Line()
+    made = MemoryConnection()
     # More than may wait for a peer.
     made.earlier_phrases.phrases = [live_phrase(number) for number in range(1200)]
     made.wire.reading.clear()
@@ -194,7 +194,7 @@ async def test_there_is_room_again_when_most_has_been_read() -> None:
 
 async def test_what_is_said_in_another_ones_call_by_the_same_id_is_not_told() -> None:
     """Neither as it comes nor from the ledger."""
-    made = Line()
+    made = MemoryConnection()
     made.earlier_phrases.phrases = [live_phrase(0, tenant="somebody-else")]
     async with begun(made, COMES_BACK):
         made.understand(live_phrase(1, tenant="somebody-else"))

@@ -17,7 +17,7 @@ from steno_ingest.calls.hosting.driver import CallDriver
 from steno_ingest.calls.hosting.playback import CannotPlay, Playback
 from support.hosting import Hosting
 from support.scripted_door import MEDIA, ScriptedDoor
-from support.wire import START, MemoryPhrases, ScriptedCaptions
+from support.websocket_connection import START, MemoryPhrases, ScriptedCaptions
 
 from steno.events.records import AudioChunk, AudioCodec
 from steno.tenants import Caller

@@ -10,7 +10,7 @@ from steno_transcriber.crosstalk import CopiedSpan, CopyDetector, Separated
 from steno_transcriber.segmenter import DECODED
 from steno_transcriber.similarity import EARLIEST_MS, LATEST_MS
 from steno_transcriber.speech import SAMPLES_PER_MS, Utterance
-from support.leaks import by_telephone, doubled, leaky
+from support.crosstalk import by_telephone, doubled, leaky
 from support.live_calls import Heard
 from support.speech import call_audio, segment
 

@@ -20,8 +20,8 @@ from steno_transcriber.segmenter import OpenSpan, Segmenter, SegmenterOptions
 from steno_transcriber.similarity import LATEST_MS
 from steno_transcriber.speech import SAMPLES_PER_MS, Samples, Utterance
 from steno_transcriber.utterance_finder import UtteranceFinder
+from support.crosstalk import leaky
 from support.effort import examples
-from support.leaks import leaky
 from support.live_calls import BEGAN, CHANNELS, CallWriter, Entry, Heard
 from support.live_listener import Exact, Listener, listened, speech, start_of, undisturbed
 from support.speech import call_audio

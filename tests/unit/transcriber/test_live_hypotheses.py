@@ -23,10 +23,10 @@ from steno_transcriber.live.open_utterance import SCREENED_AGAIN
 from steno_transcriber.speech import SAMPLES_PER_MS, Samples, Utterance
 from steno_transcriber.steps import Steps
 from steno_transcriber.tones_and_music import Sound, is_ruled_out
-from support.asked import ENGLISH
-from support.leaks import leaky
+from support.crosstalk import leaky
 from support.live_calls import CHANNELS, CallWriter, Entry
 from support.non_speech import TONES, as_heard
+from support.recognition_options import ENGLISH
 from support.speech import call_audio
 
 from steno.events import ids

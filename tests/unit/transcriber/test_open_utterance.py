@@ -9,8 +9,8 @@ from steno_transcriber.live.audio import LiveForm, linear
 from steno_transcriber.live.open_utterance import OpenUtterance, decode_together, kind_of
 from steno_transcriber.segmenter import OpenSpan
 from steno_transcriber.speech import Recognition, Samples
-from support.asked import ENGLISH
 from support.non_speech import TONES, as_heard
+from support.recognition_options import ENGLISH
 from support.speech import call_audio
 
 from steno.events.records import AudioCodec

@@ -8,8 +8,8 @@ from steno_transcriber.engines.port import Pack
 from steno_transcriber.engines.scripted import ScriptedEngine
 from steno_transcriber.screening import Outcome, Screen, recognise_one
 from steno_transcriber.speech import SAMPLES_PER_MS, Recognition, Samples, Utterance
-from support.asked import ENGLISH
 from support.non_speech import MUSIC, TONES, as_heard
+from support.recognition_options import ENGLISH
 from support.speech import call_audio
 
 from steno.events.recognition import RecognitionOptions

@@ -6,8 +6,8 @@ import pytest
 from steno_transcriber import engines
 from steno_transcriber.engines.port import UtteranceEngine
 from steno_transcriber.engines.scripted import ScriptedEngine
-from support.asked import ENGLISH
 from support.engine_contract import UtteranceEngineContract, recorded_utterances
+from support.recognition_options import ENGLISH
 
 
 class TestScriptedEngine(UtteranceEngineContract):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from steno_transcriber.segmenter import DECODED
 from steno_transcriber.speech import SAMPLES_PER_MS, Samples, Utterance
 from steno_transcriber.utterance_finder import GAIN, HEARD, FinderMark, UtteranceFinder, loudness
-from support.leaks import by_telephone
+from support.crosstalk import by_telephone
 from support.speech import call_audio, segment
 
 from steno.events.records import Observation

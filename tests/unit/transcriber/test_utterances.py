@@ -11,10 +11,10 @@ from steno_transcriber.observations import Observations
 from steno_transcriber.recognise import recognise
 from steno_transcriber.speech import SAMPLE_RATE
 from steno_transcriber.utterances import utterances
-from support.asked import ENGLISH
-from support.leaks import by_telephone, doubled, leaky
+from support.crosstalk import by_telephone, doubled, leaky
 from support.live_calls import CallWriter, Heard
 from support.live_listener import listened
+from support.recognition_options import ENGLISH
 from support.speech import call_audio, segment, tiny_en
 
 from steno.events.records import AudioCodec

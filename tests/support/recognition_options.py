@@ -1,4 +1,4 @@
-"""What tests ask of an engine."""
+"""Recognition options for tests."""
 
 from steno.events.recognition import RecognitionOptions
 

@@ -1,4 +1,4 @@
-"""Whether anything grows: what services hold in memory while something is done, and what they say waits once it is over."""
+"""Measures the memory of services during a test, and waits until they have no work left."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -21,13 +21,13 @@ WAITING = (
     "steno_kafka_records_in_flight",
     "steno_notifier_due_deliveries",
 )
-"""What is zero when nothing is left to do."""
+"""The metrics that are zero when no work is left."""
 
 _LOOK_EVERY_SECONDS = 0.25
 
 
 class Memory:
-    """What each service held at most, of whatever process it was, in MB."""
+    """The maximum memory of each service over its processes, in MB."""
 
     def __init__(self, suite: SuiteUnderTest) -> None:
         self._suite = suite
@@ -36,11 +36,11 @@ class Memory:
 
     @property
     def grown(self) -> Mapping[str, float]:
-        """How much more than at first."""
+        """The growth of each service since the start."""
         return {name: round(self.most[name] - self.before[name], 1) for name in self.before}
 
     async def watch(self) -> None:
-        """Looks until cancelled."""
+        """Measures until cancelled."""
         while True:
             for name, held in self._now().items():
                 self.most[name] = max(self.most[name], held)
@@ -57,7 +57,7 @@ class Memory:
 
 @asynccontextmanager
 async def watched_memory(suite: SuiteUnderTest) -> AsyncIterator[Memory]:
-    """Looks at what the services hold inside the block."""
+    """Measures the memory of the services inside the block."""
     memory = Memory(suite)
     watching = asyncio.create_task(memory.watch())
     try:
@@ -69,7 +69,7 @@ async def watched_memory(suite: SuiteUnderTest) -> AsyncIterator[Memory]:
 
 
 async def nothing_waits(suite: SuiteUnderTest, *, seconds: float = 60) -> None:
-    """Returns once no service of the suite has anything left to do; fails where that takes too long."""
+    """Waits until no service of the suite has work left; fails if that takes too long."""
     waiting: dict[str, float] = {}
     try:
         async with aiohttp.ClientSession() as session, asyncio.timeout(seconds):

@@ -1,4 +1,4 @@
-"""Calls whose channels hear each other, made of calls whose channels do not."""
+"""Adds crosstalk between channels to calls."""
 
 import numpy as np
 from steno_transcriber.speech import SAMPLES_PER_MS
@@ -9,7 +9,7 @@ from steno.g711 import MU_LAW
 
 
 def leaky(audio: Heard, *, decibels: float, delay_ms: int = 0) -> Heard:
-    """Each of two channels hears the other as well, so much louder (a negative number: weaker), and later."""
+    """Adds each of two channels to the other, with a gain (negative: weaker) and a delay."""
     delay, gain = delay_ms * SAMPLES_PER_MS, np.float32(10 ** (decibels / 20))
     found = audio.copy()
     for channel in (0, 1):
@@ -18,7 +18,7 @@ def leaky(audio: Heard, *, decibels: float, delay_ms: int = 0) -> Heard:
 
 
 def doubled(audio: Heard, *, decibels: float = 0.0, delay_ms: int = 0) -> Heard:
-    """All that was said on two channels, on both; on the second so much louder, and later."""
+    """Mixes two channels onto both, on the second with a gain and a delay."""
     mixed = audio.sum(axis=0)
     second = np.zeros_like(mixed)
     second[delay_ms * SAMPLES_PER_MS :] = mixed[: len(mixed) - delay_ms * SAMPLES_PER_MS]
@@ -26,6 +26,6 @@ def doubled(audio: Heard, *, decibels: float = 0.0, delay_ms: int = 0) -> Heard:
 
 
 def by_telephone(audio: Heard) -> Heard:
-    """What G.711 (µ-law) leaves of it, at 16 kHz."""
+    """Encodes and decodes audio by G.711 (µ-law), at 16 kHz."""
     codes = np.frombuffer(coded(audio, AudioCodec.PCMU), dtype=np.uint8)
     return (np.array(MU_LAW)[codes].reshape(-1, len(audio)).T / 32768).astype(np.float32)

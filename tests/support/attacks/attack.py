@@ -1,4 +1,4 @@
-"""Where attacks happen, and what became of each."""
+"""The base of attacks: their target, and their runs with results."""
 
 import json
 from collections import Counter
@@ -18,74 +18,74 @@ from steno.events.schemas import ShippedSchemaIds
 
 CODEC = Codec(ShippedSchemaIds())
 
-#: What a client meets that is not wanted.
-TURNED_AWAY = (aiohttp.ClientError, KafkaError, OSError, TimeoutError)
+#: The errors of a refused or disconnected client.
+EXPECTED_ERRORS = (aiohttp.ClientError, KafkaError, OSError, TimeoutError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """What an attacker knows."""
+class Target:
+    """The addresses and credentials that attackers have."""
 
     ingest: str
     notifier: str
     kafka: str
-    #: The attacker's own.
+    #: The attacker's own key.
     key: str
-    #: Ids of calls that are others'.
+    #: Ids of other callers' calls.
     others: list[str]
-    #: The data folder of the suite, which is none of his business.
+    #: The data folder of the suite, to which attackers have no access.
     data: str
     seconds: float
     seed: int
 
-    def written(self) -> str:
-        """For the attackers' process."""
+    def to_json(self) -> str:
+        """Converts it to JSON, for the attackers' process."""
         return json.dumps(asdict(self))
 
     @classmethod
-    def read(cls, path: Path) -> "Place":
-        """What `written` gave."""
+    def read(cls, path: Path) -> "Target":
+        """Reads a file with the result of `to_json`."""
         return cls(**json.loads(path.read_text()))
 
 
 @dataclass(slots=True, kw_only=True)
-class Field:
-    """One attack at work."""
+class AttackRun:
+    """The run of one attack."""
 
-    place: Place
+    target: Target
     chance: Random
-    #: What was answered, and how often.
+    #: The number of responses by status or error.
     tally: Counter[str] = field(default_factory=Counter)
-    strikes: int = 0
+    attempts: int = 0
 
     def name(self, what: str) -> str:
-        """An id of the attacker's own."""
-        return f"attack-{what}-{self.strikes}-{self.chance.randrange(10**9)}"
+        """Makes an id of the attacker."""
+        return f"attack-{what}-{self.attempts}-{self.chance.randrange(10**9)}"
 
     @asynccontextmanager
     async def session(self, *, key: bool = True, seconds: float = 20) -> AsyncIterator[aiohttp.ClientSession]:
-        """A client, with the attacker's key or without."""
-        headers = {"Authorization": f"Bearer {self.place.key}"} if key else {}
+        """Opens a client, with the attacker's key or without."""
+        headers = {"Authorization": f"Bearer {self.target.key}"} if key else {}
         connector = aiohttp.TCPConnector(limit=0)
         timeout = aiohttp.ClientTimeout(total=seconds)
         async with aiohttp.ClientSession(headers=headers, timeout=timeout, connector=connector) as session:
             yield session
 
     async def ask(self, session: aiohttp.ClientSession, method: str, url: str, **request: Any) -> int:
-        """A request; its status is tallied. 0 where there was no answer."""
+        """Sends a request and counts its status, which it returns; 0 if there was no response."""
         try:
             async with session.request(method, url, **request) as answer:
                 await answer.read()
                 self.tally[str(answer.status)] += 1
                 return answer.status
-        except TURNED_AWAY as error:
+        except EXPECTED_ERRORS as error:
             self.tally[type(error).__name__] += 1
             return 0
 
     @asynccontextmanager
     async def producer(self) -> AsyncIterator[AIOKafkaProducer]:
-        """A producer that can write whatever a broker takes."""
-        producer = AIOKafkaProducer(bootstrap_servers=self.place.kafka, acks=1, linger_ms=20, max_request_size=1 << 20)
+        """Opens a producer that can write everything that a broker accepts."""
+        producer = AIOKafkaProducer(bootstrap_servers=self.target.kafka, acks=1, linger_ms=20, max_request_size=1 << 20)
         await producer.start()
         try:
             yield producer
@@ -95,13 +95,13 @@ class Field:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attack:
-    """One kind of attack: it strikes again and again, with pauses."""
+    """One kind of attack, which is repeated with pauses."""
 
     name: str
-    #: key: with a key of his own; nobody: without; kafka: with access to the topics.
+    #: The attacker's access. key: its own API key; nobody: none; kafka: the topics.
     by: str
-    strike: Callable[[Field], Awaitable[None]]
-    #: Between two strikes.
+    attempt: Callable[[AttackRun], Awaitable[None]]
+    #: The pause between two attempts.
     pause_seconds: float
-    #: When the first one may come.
+    #: The time of the first attempt.
     from_second: float = 0.0

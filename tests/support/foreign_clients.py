@@ -1,4 +1,4 @@
-"""Clients that know nothing of Steno but its .avsc files: librdkafka on the wire, Apache's Avro for the bytes."""
+"""Writes records by clients that use only Steno's .avsc files: librdkafka, and Apache's Avro for the encoding."""
 
 from collections.abc import Callable, Iterable
 from io import BytesIO
@@ -13,12 +13,12 @@ from steno.events.schemas import published_ids, schemas_folder
 
 
 def avsc(record: str) -> avro.schema.Schema:
-    """The schema of a record, as anybody would read it from the repository."""
+    """Reads the schema of a record from the repository."""
     return avro.schema.parse((schemas_folder() / "records" / f"{record}.avsc").read_text("utf-8"))
 
 
 def produce(kafka: str, topic: str, records: Iterable[tuple[str, bytes]]) -> dict[str, int]:
-    """Writes records, each with its key, by librdkafka with Java's partitioner; the partition of each key."""
+    """Writes records with their keys by librdkafka with Java's partitioner; returns the partition of each key."""
     partitions: dict[str, int] = {}
     # Idempotent, so that a retry keeps the order.
     options = {"bootstrap.servers": kafka, "partitioner": "murmur2_random", "enable.idempotence": True}
@@ -40,7 +40,7 @@ def produce(kafka: str, topic: str, records: Iterable[tuple[str, bytes]]) -> dic
 
 
 def written_abroad(record: str, fields: dict[str, Any]) -> bytes:
-    """A record in Confluent framing, made with the .avsc and the published id alone; what is left out has its default."""
+    """Encodes a record in Confluent framing by its .avsc and published id only; omitted fields have their defaults."""
     schema_id = max(key for key, entry in published_ids().items() if entry["record"] == record)
     body = BytesIO()
     schema = avsc(record)

@@ -1,4 +1,4 @@
-"""A connection of a peer, and all around it, with the test at the other end of the wire."""
+"""A WebSocket connection of a peer in memory, with its driver and host; the test is the peer."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ START = {"type": "start", "call_id": "call-1", "codec": "PCMU", "sample_rate": 8
 
 
 class ScriptedCaptions:
-    """What is understood, as the test says it."""
+    """Captions that the test publishes."""
 
     def __init__(self) -> None:
         self.records: asyncio.Queue[Record] = asyncio.Queue()
@@ -47,13 +47,13 @@ class ScriptedCaptions:
 
 
 class MemoryPhrases:
-    """The phrases that the ledger has."""
+    """The phrases in the ledger, in memory."""
 
     def __init__(self) -> None:
         self.phrases: list[Phrase] = []
         self.count: int | None = None
         self.away = 0
-        #: How often it was asked.
+        #: The number of queries.
         self.asked = 0
 
     async def live_phrases(self, call_id: str, *, tenant: str, first: int, limit: int) -> tuple[list[Phrase], int | None]:
@@ -67,26 +67,26 @@ class MemoryPhrases:
         return found[:limit], self.count
 
 
-class Wire:
-    """A WebSocket whose other end is the test."""
+class MemoryWebSocket:
+    """A WebSocket whose peer is the test."""
 
     def __init__(self) -> None:
         self.incoming: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
         self.sent: list[MutableMapping[str, Any]] = []
-        #: Cleared, the peer does not read.
+        #: While cleared, the peer does not read.
         self.reading = asyncio.Event()
         self.reading.set()
 
     def say(self, message: object) -> None:
-        """The peer sends a message."""
+        """Sends a message of the peer."""
         self.incoming.put_nowait({"type": "websocket.receive", "text": json.dumps(message), "bytes": None})
 
     def speak(self, audio: bytes) -> None:
-        """The peer sends audio."""
+        """Sends audio of the peer."""
         self.incoming.put_nowait({"type": "websocket.receive", "bytes": audio})
 
     def hang(self, code: int = 1006) -> None:
-        """The connection is gone."""
+        """Closes the connection."""
         self.incoming.put_nowait({"type": "websocket.disconnect", "code": code})
 
     async def send(self, message: MutableMapping[str, Any]) -> None:
@@ -95,19 +95,19 @@ class Wire:
 
     @property
     def told(self) -> list[str]:
-        """The kinds of the messages that the peer got, and the code of a close."""
+        """The kinds of messages to the peer, and the code of a close."""
         return [json.loads(m["text"])["type"] if "text" in m else str(m["code"]) for m in self.sent]
 
 
-class Line:
-    """A connection, and all around it."""
+class MemoryConnection:
+    """A connection with its driver and host."""
 
     def __init__(self, door: Door | None = None) -> None:
         self.caller = Caller("peer", "")
         self.key_holds = True
         self.heartbeats = 0
         self.hosting = Hosting()
-        self.wire = Wire()
+        self.wire = MemoryWebSocket()
         self.captions = ScriptedCaptions()
         self.earlier_phrases = MemoryPhrases()
         self.driver = CallDriver(
@@ -122,19 +122,19 @@ class Line:
         self.connection = WebSocketConnection(self.driver, receive=self.wire.incoming.get, send=self.wire.send)
 
     def tick(self, seconds: float) -> None:
-        """So much time passes."""
+        """Lets time pass."""
         self.hosting.seconds += seconds
         self.driver.tick()
 
     def understand(self, record: Record) -> None:
-        """Something is understood."""
+        """Publishes a caption."""
         self.captions.records.put_nowait(record)
 
 
 @asynccontextmanager
-async def line(door: StreamDoor | None = None) -> AsyncIterator[tuple[Line, asyncio.Task[None]]]:
-    """A connection whose call has started."""
-    made = Line(door)
+async def open_connection(door: StreamDoor | None = None) -> AsyncIterator[tuple[MemoryConnection, asyncio.Task[None]]]:
+    """Opens a connection and starts its call."""
+    made = MemoryConnection(door)
     running = asyncio.create_task(made.connection.run())
     made.wire.say(START)
     await made.hosting.settle()

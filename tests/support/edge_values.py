@@ -1,4 +1,4 @@
-"""Values at and beyond the edge of what a field of a REST API takes, put into every parameter and body of its document."""
+"""Puts values at and beyond the limits of fields into every parameter and body of a REST API, by its OpenAPI document."""
 
 import base64
 import json
@@ -70,20 +70,20 @@ JSON = (
 
 @dataclass
 class Walk:
-    """Every edge value in every field of an API, and which answers are errors of the server."""
+    """Sends every edge value in every field of an API, and finds server errors."""
 
     app: FastAPI
     client: httpx.AsyncClient
-    #: What stands for a path parameter where another field is tried.
+    #: Values of path parameters while another field is tested.
     known: dict[str, str] = field(default_factory=dict)
-    #: The query parameters that are tried; all, bodies and paths too, where it is empty.
+    #: The tested query parameters; if empty, all, and also bodies and paths.
     only: tuple[str, ...] = ()
-    #: Paths that are not walked: their answers never end.
+    #: Paths that are not tested, since their responses never end.
     endless: tuple[str, ...] = ()
     requests: int = 0
 
     async def faults(self) -> list[str]:
-        """The requests that were answered by 500 or above, or not by HTTP."""
+        """Returns the requests with a response of 500 or above."""
         found = []
         for method, url, body in self._all():
             self.requests += 1
@@ -144,7 +144,7 @@ def _encoded() -> Iterator[str]:
 
 
 def _resolved(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema behind references and choices of one that is not null."""
+    """Follows references and optional types to a schema."""
     while True:
         if "$ref" in schema:
             schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
@@ -155,7 +155,7 @@ def _resolved(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any
 
 
 def _fields(document: dict[str, Any], schema: dict[str, Any], prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The ways to every field of a body; `*` is the entry of a list or map."""
+    """Gives the paths of all fields of a body; `[]` is the entry of a list, `*` that of a map."""
     schema = _resolved(document, schema)
     if prefix:
         yield prefix
