@@ -77,11 +77,11 @@ def find_api(data: Path, *, url: str | None = None, key: str | None = None) -> A
         )
     except (FileNotFoundError, NotADirectoryError, KeyError):
         raise ApiError(
-            f"nothing runs on {data}: start it with `steno up --data {data}`, name another folder with --data, "
-            "or say where with --url and --key (STENO_UP_URL and STENO_UP_API_KEY)"
+            f"no suite runs on {data}: start one with `steno up --data {data}`, give another folder with --data, "
+            "or a URL and key with --url and --key (STENO_UP_URL and STENO_UP_API_KEY)"
         ) from None
     except (OSError, ValueError, TypeError) as error:
-        raise ApiError(f"what runs on {data} cannot be told: {error}") from None
+        raise ApiError(f"the run file of {data} cannot be read: {error}") from None
 
 
 class Api:

@@ -46,7 +46,7 @@ def revoke(file: Path, name: str) -> list[str]:
 
     def left(text: str) -> str:
         lines = lines_of(text)
-        # Its digests too: in another line they would open, now that nobody disputes them.
+        # Other lines with its digests are removed too, or the key would stay valid under another name.
         digests = {digest for line in lines if line.fields[0] == name for digest in _digest(line)}
         removed = [line for line in lines if line.fields[0] == name or digests.intersection(_digest(line))]
         numbers = {line.number for line in removed}

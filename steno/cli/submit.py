@@ -130,7 +130,7 @@ async def _submit_all(
                     result["error"] = str(error)
                 except OSError as error:
                     result["error"] = error.strerror or str(error)
-                except Exception as error:  # noqa: BLE001 - a fault of ours with one file, told there: the others go on
+                except Exception as error:  # noqa: BLE001 - an error with one file must not stop the others
                     result["error"] = f"a fault of Steno: {api.short_reason(error)}"
 
             await asyncio.gather(*map(one, files, results))

@@ -46,7 +46,7 @@ _OURS = (
     *("run.json*", "ports.json*", "api-key", "api-keys", "secret-key", "twilio-auth-tokens", "audiohook-keys"),
     *(BROKER, "objects", "logs", "*.db", "*.db-wal", "*.db-shm", "*.lock"),
 )
-"""What is ours in the data folder, which may be any folder: only that is made private, beside the folder itself."""
+"""The files of the suite in the data folder. Only these and the folder itself are made private, as it may be any folder."""
 
 Report = Callable[[str], None]
 
@@ -93,7 +93,7 @@ class Suite:
         self._make_keys()
         if self._own_broker:
             await self._start_broker(report)
-        # The services start beside Kafka and wait for it: their own start takes as long.
+        # The services start at the same time as Kafka and wait for it, since their own start takes as long.
         ports = _choose_ports(self.data / "ports.json")
         self.urls = {name: f"{_scheme(name)}://{HOST}:{ports[name]}" for name in SERVICES}
         for name in SERVICES:
@@ -101,7 +101,7 @@ class Suite:
         if self._own_broker:
             await wait_ready(self.kafka, check=lambda: self._check(BROKER))
             report(f"Kafka is ready at {self.kafka}")
-        # Whether they are up is all that is asked, of our own children: whose certificates they show does not matter.
+        # Only their health is checked, and they are child processes, so their certificates need not be verified.
         trusting = aiohttp.TCPConnector(ssl=False)
         async with aiohttp.ClientSession(connector=trusting, timeout=aiohttp.ClientTimeout(total=2)) as session:
             await asyncio.gather(*(self._wait_ready(session, name, report) for name in SERVICES))

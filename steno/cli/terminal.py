@@ -110,7 +110,7 @@ def run(app: typer.Typer) -> NoReturn:
         error.message = clean(error.message)
         rich_format_error(error)
         status = error.exit_code
-    except BrokenPipeError:  # whoever read what is printed has gone; what is left of it goes nowhere
+    except BrokenPipeError:  # the reader of the output has gone, so the rest is discarded
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
     except OSError as error:

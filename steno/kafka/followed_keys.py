@@ -74,7 +74,7 @@ class FollowedKey:
         """
         while True:
             if self._too_slow:
-                raise FollowerTooSlow(f"more than {self._limit} messages of {self._key} waited; follow it anew")
+                raise FollowerTooSlow(f"more than {self._limit} messages of {self._key} waited; follow it again")
             if self._waiting:
                 topic, raw = self._waiting[0]
                 message = await readable(raw, topic, self._codec)
@@ -102,7 +102,7 @@ class FollowedKeys:
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
-        """Reads until `stop`; where Kafka is away it waits for it, and goes on where it was."""
+        """Reads until `stop`; while Kafka is unreachable it waits, and then continues."""
         try:
             reading = retry(
                 self._read, EACH_SECOND, failed=lambda error, _: log.warning("followed_keys.kafka_away", reason=str(error))

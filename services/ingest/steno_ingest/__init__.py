@@ -1,1 +1,1 @@
-"""Steno ingest: calls and recordings come in; the only front door, and the ledger of jobs."""
+"""Steno ingest: accepts recordings and live calls, and keeps their ledger."""

@@ -22,7 +22,7 @@ OUTBOX_REFUSED = Gauge(
 )
 UPLOADED_BYTES = Counter("steno_ingest_uploaded_bytes", "Bytes of audio accepted.", ["door"])
 FOLDER_FILES = Counter("steno_ingest_folder_files", "Files of the watched folder.", ["outcome"])
-CALLS_HOSTED = Gauge("steno_ingest_calls_hosted", "Calls whose peer is connected to this process, or may come back to it.")
+CALLS_HOSTED = Gauge("steno_ingest_calls_hosted", "Calls of this process: their peers are connected or may reconnect.")
 CALLS_REFUSED = Counter("steno_ingest_calls_refused", "Offered calls that were refused.", ["door", "reason"])
 CALL_AUDIO_BYTES = Counter("steno_ingest_call_audio_bytes", "Bytes of call audio received.", ["door"])
 CALL_RECORDS_WAITING = Gauge(

@@ -109,8 +109,8 @@ class IngestSettings(ServiceSettings):
         default=100,
         ge=20,
         le=500,
-        description="Length of a record of a live call's audio, milliseconds; twice as much for calls that begin while "
-        "100 are open, or whose frames are so long.",
+        description="Length of an audio record of a live call in milliseconds; twice as much for calls that begin while 100 "
+        "are open, or whose frames are that long.",
     )
     live_speed: float = Field(
         default=1.25,

@@ -100,7 +100,7 @@ async def paced(
     """
     began = clock()
     for number, frame in enumerate(frames, 1):
-        # Also where it is due at once: others are let in.
+        # Sleeps also if the frame is due, so that other tasks run.
         await sleep(max(0.0, began + number * seconds / speed - clock()))
         yield frame
 

@@ -163,7 +163,7 @@ class AudioHookPlayer:
                 self.began.set()
             if self.client.state == "closed":
                 return
-        raise CallLost("the connection was lost, and with it the call: an AudioHook session cannot go on")
+        raise CallLost("the connection was lost, and with it the call: an AudioHook session cannot be resumed")
 
     async def _send_frames(self, socket: aiohttp.ClientWebSocketResponse, frames: AsyncIterator[bytes]) -> None:
         """Sends the frames, then `close`, and waits for `closed`."""

@@ -14,7 +14,7 @@ from steno.cli.api import ApiError, short_reason
 SAMPLE_RATE = 8000
 NIL_UUID = "00000000-0000-0000-0000-000000000000"
 
-# What Genesys takes of a server: messages a second, and at once.
+# The rate limit of Genesys for a server: messages per second, and in one burst.
 _RATE, _BURST = 5, 25
 
 

@@ -25,10 +25,10 @@ _MOST_TOLD_BYTES = 1 << 20
 """Longest message that is taken of the door."""
 
 _HEARTBEAT_SECONDS = 10
-"""A connection over which nothing comes back for this long is lost."""
+"""A connection on which nothing is received for this long counts as lost."""
 
 _COME_BACK = frozenset({1001, 1006, 1011, 1012, 1013})
-"""Close codes after which a client comes back: the connection or the server was lost, not the call (RFC 6455 §7.4.1)."""
+"""Close codes after which a client reconnects: the connection or the server was lost, not the call (RFC 6455 §7.4.1)."""
 
 _BACK_OFF = RetryPolicy(first_seconds=0.1, longest_seconds=2.0)
 
@@ -185,7 +185,7 @@ class StreamClient:
         """Sends again what the server has not received, from the position that it gives."""
         skipped = (position - self.safe) * self._audio.frame_bytes
         if not 0 <= skipped <= len(self._kept):
-            raise CallRefused(f"the door goes on at sample {position}, but what it told to be safe ends at {self.safe}")
+            raise CallRefused(f"the server resumes at sample {position}, but has acknowledged audio up to {self.safe}")
         self.state = State.OPEN
         rest = bytes(self._kept[skipped:])
         size = _MOST_FRAME_BYTES - _MOST_FRAME_BYTES % self._audio.frame_bytes
@@ -308,4 +308,4 @@ class StreamPlayer:
                 try:
                     await (socket.send_bytes(frame) if isinstance(frame, bytes) else socket.send_str(frame))
                 except (aiohttp.ClientError, ConnectionError):
-                    return  # what was lost is kept, and whoever receives sees that the connection is gone
+                    return  # unacknowledged audio is kept, and the receiving task notices the lost connection

@@ -160,7 +160,7 @@ async def _until_closed(socket: aiohttp.ClientWebSocketResponse, sending: asynci
         receiving.cancel()
         await asyncio.gather(receiving, return_exceptions=True)
     if code == aiohttp.WSCloseCode.ABNORMAL_CLOSURE:
-        raise CallLost("the connection was lost, and with it the call: these streams cannot go on")
+        raise CallLost("the connection was lost, and with it the call: these streams cannot be resumed")
     if code != aiohttp.WSCloseCode.OK or not sending.done():
         raise CallRefused(f"the door closed the stream: {reason or 'no reason was given'} (code {code})")
 

@@ -1,1 +1,1 @@
-"""Live calls: the doors they come in by, the hosting of each, their log read back, and the ledger's part of them."""
+"""Live calls: doors, transports and hosting, the call log, and the ledger of calls."""

@@ -1,4 +1,4 @@
-"""Alembic runs the migrations on the connection it is given (`steno.storage.database.migrate`)."""
+"""Runs the migrations on the connection that `steno.storage.database.migrate` gives to Alembic."""
 
 from alembic import context
 from steno_ingest.calls.ledger import tables as call_tables  # noqa: F401 - declares its tables

@@ -1,1 +1,1 @@
-"""Recordings: how they come in, what the ledger keeps of each, and the transcripts that come back."""
+"""Recordings: their submission, their ledger, and their transcripts."""

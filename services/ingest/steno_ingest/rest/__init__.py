@@ -1,1 +1,1 @@
-"""The REST door: recordings, transcripts, the ledger and webhooks."""
+"""The REST API: recordings, live calls, transcripts, the ledger and webhooks."""

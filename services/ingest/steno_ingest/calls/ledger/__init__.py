@@ -1,1 +1,1 @@
-"""What the database knows of calls: where each stands, its passes, phrases and transcripts, and how far its log was read."""
+"""The database of live calls: their states, passes, phrases and transcripts, and the accounts of the call log."""

@@ -1,4 +1,4 @@
-"""How far the call log has accounted for each call, and the recording made of it."""
+"""Adds the accounts of the call log, and the recordings of calls."""
 
 import sqlalchemy as sa
 from alembic import op

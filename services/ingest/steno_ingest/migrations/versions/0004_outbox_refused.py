@@ -1,4 +1,4 @@
-"""Where rows of the outbox go that Kafka will never take."""
+"""Adds the table of outbox rows that Kafka will never accept."""
 
 import sqlalchemy as sa
 from alembic import op

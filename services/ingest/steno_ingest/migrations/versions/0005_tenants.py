@@ -1,4 +1,4 @@
-"""Whose recordings, calls and webhooks are: by the tenant of the key they came with. Earlier rows belong to none."""
+"""Adds the tenants of recordings, calls and webhooks. Earlier rows have none."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""The secret of a webhook before its rotation, and until when it signs too."""
+"""Adds the previous secret of a webhook, and its expiry."""
 
 import sqlalchemy as sa
 from alembic import op

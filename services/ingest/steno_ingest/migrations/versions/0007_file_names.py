@@ -1,4 +1,4 @@
-"""What the file of a recording is called by whoever brought it."""
+"""Adds the file names of recordings."""
 
 import sqlalchemy as sa
 from alembic import op

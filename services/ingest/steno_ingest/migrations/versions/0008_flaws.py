@@ -1,4 +1,4 @@
-"""How much of a recording was damaged, and how much its file had no audio for."""
+"""Adds the damaged and missing lengths of recordings."""
 
 import sqlalchemy as sa
 from alembic import op

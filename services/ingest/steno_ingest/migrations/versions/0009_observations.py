@@ -1,4 +1,4 @@
-"""What was observed of a call's audio besides what was said: tones, music."""
+"""Adds the observations of passes, such as tones and music."""
 
 import sqlalchemy as sa
 from alembic import op

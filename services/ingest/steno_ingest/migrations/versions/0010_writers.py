@@ -1,4 +1,4 @@
-"""Who writes the records of a call (empty for those of before, whose records name nobody), and whose a pass over it is."""
+"""Adds the writers of calls (empty in earlier rows), and the tenants of passes."""
 
 import sqlalchemy as sa
 from alembic import op

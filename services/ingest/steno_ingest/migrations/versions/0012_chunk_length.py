@@ -1,4 +1,4 @@
-"""How long the chunks of a call are, so that it is cut alike wherever it goes on (0 for those of before: as is set)."""
+"""Adds the chunk lengths of calls (0 in earlier rows: that of the settings)."""
 
 import sqlalchemy as sa
 from alembic import op

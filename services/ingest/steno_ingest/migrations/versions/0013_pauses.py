@@ -1,4 +1,4 @@
-"""Whether the peer of a call pauses it beside whoever asked, and who asked to go on while only the peer does."""
+"""Adds whether the peer of a call pauses it, and who requested to resume a call that only its peer pauses."""
 
 import sqlalchemy as sa
 from alembic import op
