@@ -1,7 +1,10 @@
 """Cuts a channel into utterances by voice activity detection. Pure: samples in, utterances out.
 
-WebRTC's detector in its strictest mode, smoothed over a window: speech begins when nine tenths of 0.3 s are voiced, and
-ends when none of it is. The result does not depend on how the audio is cut into blocks.
+WebRTC's detector in its strictest mode, smoothed over a window: speech is there when nine tenths of 0.3 s are voiced, and ends
+when none of it is. It begins with the first voiced frame that no such pause separates from it.
+
+Short words never fill the window. Where voice ends that did not fill it, a better detector decides whether it was speech
+(`speech_detector`). The result does not depend on how the audio is cut into blocks.
 """
 
 from collections import deque
@@ -14,15 +17,18 @@ import numpy as np
 import numpy.typing as npt
 import webrtcvad
 
-from steno_transcriber.speech import SAMPLE_RATE, Samples, Utterance
+from steno_transcriber.speech import SAMPLE_RATE, SAMPLES_PER_MS, Samples, Utterance
+from steno_transcriber.speech_detector import has_speech
 
 FRAME_MS = 30
 WINDOW_FRAMES = 10
 VOICED_TO_BEGIN = 9
 STRICTEST_MODE = 3
+LONGEST_VOICE_FRAMES = 1_800 // FRAME_MS
+"""How long voice may go on without filling the window before it is decided whether it is speech."""
+CONTEXT_FRAMES = 510 // FRAME_MS
+"""How much audio before such voice is given to the detector that decides, to know the line and the speaker by."""
 RESTART_FRAMES = 60_000 // FRAME_MS
-PATIENCE_FRAMES = 10_000 // FRAME_MS
-"""How much longer than due a restart may wait for silence, where there is sound but no utterance."""
 QUIET_FRAMES = 5
 """How long a stretch must be quiet, on average, to be the place where a long utterance is cut."""
 
@@ -192,6 +198,8 @@ class Segmenter:
     def finish(self) -> Iterator[Utterance]:
         """End the audio: yield the open utterance, if there is one, and restart."""
         end_ms = self._origin_ms + self._position * FRAME_MS + len(self._remainder) * FRAME_MS // self._frame_items
+        if self._begin is None and self._is_speech():
+            self._open()
         if self._begin is not None and self._last_voiced >= self._begin:
             self._frames.append(self._remainder)
             self._position += 1
@@ -206,6 +214,7 @@ class Segmenter:
         self._frames: deque[Audio] = deque()
         self._position = 0  # frames heard since the restart
         self._begin: int | None = None  # first frame of the open utterance
+        self._voice_began: int | None = None  # first voiced frame since the last utterance or pause
         self._last_voiced = 0
         self._floor = 0  # no utterance reaches back over this frame, the end of the one before
 
@@ -221,9 +230,13 @@ class Segmenter:
             self._position += 1
             if voiced:
                 self._last_voiced = self._position - 1
+                if self._voice_began is None:
+                    self._voice_began = self._last_voiced
             if self._begin is None:
                 self._listen()
-            elif not any(self._window):
+            if self._begin is None:
+                continue
+            if not any(self._window):
                 yield from self._end(self._begin)
             elif self._position - self._begin >= self._most_frames:
                 yield from self._cut(self._begin)
@@ -232,7 +245,7 @@ class Segmenter:
         # After a cut there may have been nothing but the tail of a word.
         if self._last_voiced >= begin:
             yield self._utterance(begin, self._last_voiced + 1, available=self._position)
-        self._begin = None
+        self._begin = self._voice_began = None
         self._listen()
 
     def _cut(self, begin: int) -> Iterator[Utterance]:
@@ -247,12 +260,36 @@ class Segmenter:
 
     def _listen(self) -> None:
         """Between utterances: drop old audio, restart when it is time, open an utterance when there is speech."""
-        while len(self._frames) > WINDOW_FRAMES + self._padding_frames:
+        while len(self._frames) > self._position - self._next_begin + CONTEXT_FRAMES:
             self._frames.popleft()
-        if sum(self._window) >= VOICED_TO_BEGIN:
-            self._begin = max(self._position - len(self._window), self._floor)
-        elif self._position >= RESTART_FRAMES and (not any(self._window) or self._position >= RESTART_FRAMES + PATIENCE_FRAMES):
-            self._restart(self._origin_ms + self._position * FRAME_MS)
+        if self._voice_began is None:
+            if self._position >= RESTART_FRAMES:
+                self._restart(self._origin_ms + self._position * FRAME_MS)
+        elif sum(self._window) >= VOICED_TO_BEGIN:
+            self._open()
+        elif not any(self._window) or self._position - self._voice_began >= LONGEST_VOICE_FRAMES:
+            if self._is_speech():
+                self._open()
+            self._voice_began = None
+
+    @property
+    def _next_begin(self) -> int:
+        """The first frame of an utterance that is opened now."""
+        began = self._position - WINDOW_FRAMES
+        return began if self._voice_began is None or began < self._voice_began else self._voice_began
+
+    def _open(self) -> None:
+        self._begin = max(self._next_begin, self._floor)
+
+    def _is_speech(self) -> bool:
+        """Whether the voice that did not fill the window is speech."""
+        if self._voice_began is None:
+            return False
+        first_kept = self._position - len(self._frames)
+        first = max(self._voice_began - CONTEXT_FRAMES, first_kept)
+        heard = list(self._frames)[first - first_kept : self._last_voiced + 1 - first_kept]
+        context = (self._voice_began - first) * FRAME_MS * SAMPLES_PER_MS
+        return has_speech(self._form.samples(self._form.joined(heard)), after=context)
 
     def _utterance(self, begin: int, end: int, *, available: int) -> Utterance:
         """Make an utterance of frames `begin` to `end` with padding, and drop the audio before its end."""

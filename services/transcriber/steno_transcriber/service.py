@@ -22,7 +22,7 @@ from steno_transcriber.audio.decoders import Decoders
 from steno_transcriber.decode_pool import DecodePool
 from steno_transcriber.engines import EngineKind
 from steno_transcriber.engines.choice import Engine, Engines
-from steno_transcriber.engines.port import EngineUnavailable
+from steno_transcriber.engines.port import EngineUnavailable, UtteranceEngine
 from steno_transcriber.fetch.fetcher import Fetcher, fetching_session
 from steno_transcriber.fetch.slots import FetchSlots
 from steno_transcriber.job import Transcriber
@@ -33,6 +33,7 @@ from steno_transcriber.live.resources import LiveResources
 from steno_transcriber.live.transcriber import LiveTranscriber
 from steno_transcriber.models.store import ModelStore
 from steno_transcriber.settings import TranscriberSettings
+from steno_transcriber.speech_detector import load_detector
 from steno_transcriber.steps import CONFIGURED, Steps
 from steno_transcriber.thread_priority import lower_priority
 
@@ -93,8 +94,11 @@ async def build(settings: TranscriberSettings) -> Wiring:
 
 
 def _load(settings: TranscriberSettings) -> Engines:
-    """Loads each engine of the settings, with each of the models if it needs one."""
-    return Engines([_load_one(settings, kind, model) for kind in settings.engine for model in _models(settings, kind)])
+    """Loads each engine of the settings, with each of the models if it needs one, and what finds utterances for them."""
+    loaded = [_load_one(settings, kind, model) for kind in settings.engine for model in _models(settings, kind)]
+    if any(isinstance(engine, UtteranceEngine) for engine in loaded):
+        load_detector()  # the first short word would stop all live calls while it loads
+    return Engines(loaded)
 
 
 def _models(settings: TranscriberSettings, kind: EngineKind) -> list[Path | None]:

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from steno_transcriber.audio.decode import open_audio
-from steno_transcriber.engines.port import Pack
 from steno_transcriber.engines.whisper import WhisperEngine
+from steno_transcriber.screening import Screen, recognise_one
 from steno_transcriber.speech import SAMPLE_RATE, SAMPLES_PER_MS, Recognition, Samples, Utterance
 from support.engine_contract import decode_all
 from support.recognition_options import ENGLISH
@@ -34,14 +34,14 @@ def engine() -> Iterator[WhisperEngine]:
 
 @pytest.fixture(params=["batch", "live"])
 def hear(engine: WhisperEngine, request: pytest.FixtureRequest) -> Face:
-    """Voice activity and the engine: utterances share windows, or each is decoded alone, as live finals are."""
+    """Voice activity, screening and the engine: utterances share windows, or each is decoded alone, as live finals are."""
 
     def batch(audio: Samples) -> Heard:
-        return decode_all(engine, list(segment([audio[np.newaxis]])), threads=2)
+        return decode_all(engine, list(Screen().filter(segment([audio[np.newaxis]]))), threads=2)
 
     def live(audio: Samples) -> Heard:
         return [
-            (utterance, engine.decode(Pack(utterances=(utterance,)), ENGLISH)[0]) for utterance in segment([audio[np.newaxis]])
+            (utterance, recognise_one(engine, utterance, ENGLISH).recognition) for utterance in segment([audio[np.newaxis]])
         ]
 
     return batch if request.param == "batch" else live

@@ -49,7 +49,6 @@ def restarts_each(seconds: float) -> Iterator[None]:
     options = SegmenterOptions(maximum_ms=2000)
     with (
         patch.object(segmenter, "RESTART_FRAMES", int(seconds * 1000) // segmenter.FRAME_MS),
-        patch.object(segmenter, "PATIENCE_FRAMES", 20),
         patch.object(channel, "UtteranceFinder", partial(UtteranceFinder, options=options)),
         patch.object(utterance_finder, "CONVINCING_MS", 900),
         patch.object(utterance_finder, "PATIENCE_MS", 600),

@@ -49,6 +49,7 @@ def cut(audio: Samples, *, blocks: list[int] | None = None, segmenter: Segmenter
 PIECES = st.lists(
     st.one_of(
         st.tuples(st.integers(0, 40_000), st.integers(50, 6_000)).map(lambda span: speech(span[0], span[0] + span[1])),
+        st.tuples(st.integers(0, 40_000), st.integers(60, 250)).map(lambda span: speech(span[0], span[0] + span[1])),
         st.integers(1, 2_000).map(silence),
         st.integers(1, 2_000).map(noise),
     ),
