@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,15 @@ def test_a_connection_lost_in_the_middle_shows_what_was_accepted(ingest: Ingest,
     assert result.exception is None or isinstance(result.exception, SystemExit)
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C interrupts, also where the tests were started in the background by a shell, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_what_was_accepted_before_an_interruption_is_shown(ingest: Ingest, tmp_path: Path) -> None:
     """And that the others were not."""
     for number in range(3):
