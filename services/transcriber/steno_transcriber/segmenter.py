@@ -198,8 +198,8 @@ class Segmenter:
     def finish(self) -> Iterator[Utterance]:
         """End the audio: yield the open utterance, if there is one, and restart."""
         end_ms = self._origin_ms + self._position * FRAME_MS + len(self._remainder) * FRAME_MS // self._frame_items
-        if self._begin is None and self._is_speech():
-            self._open()
+        if self._begin is None and self._voice_began is not None and self._is_speech():
+            self._open(self._voice_began)
         if self._begin is not None and self._last_voiced >= self._begin:
             self._frames.append(self._remainder)
             self._position += 1
@@ -266,10 +266,13 @@ class Segmenter:
             if self._position >= RESTART_FRAMES:
                 self._restart(self._origin_ms + self._position * FRAME_MS)
         elif sum(self._window) >= VOICED_TO_BEGIN:
-            self._open()
+            self._open(self._next_begin)
         elif not any(self._window) or self._position - self._voice_began >= LONGEST_VOICE_FRAMES:
             if self._is_speech():
-                self._open()
+                self._open(self._next_begin)
+            elif self._position >= RESTART_FRAMES:
+                # Here, too: voice may go on like this for hours without being silent when it is looked at.
+                self._restart(self._origin_ms + self._position * FRAME_MS)
             self._voice_began = None
 
     @property
@@ -278,8 +281,8 @@ class Segmenter:
         began = self._position - WINDOW_FRAMES
         return began if self._voice_began is None or began < self._voice_began else self._voice_began
 
-    def _open(self) -> None:
-        self._begin = max(self._next_begin, self._floor)
+    def _open(self, begin: int) -> None:
+        self._begin = max(begin, self._floor)
 
     def _is_speech(self) -> bool:
         """Whether the voice that did not fill the window is speech."""

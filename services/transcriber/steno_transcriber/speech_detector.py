@@ -1,4 +1,4 @@
-"""Decides whether a short stretch of audio has speech. Pure: a function of the samples alone.
+"""Decides whether a short stretch of audio has speech. Pure: a function of the samples alone, on one kind of processor.
 
 By Silero's voice activity detector, a neural network that comes with faster-whisper. It tells short words from clicks and
 tones where WebRTC's detector does not, and costs seven times as much: 1.7 ms of CPU for a second of audio.

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from steno_transcriber import segmenter
+from steno_transcriber.live.audio import LiveForm
 from steno_transcriber.segmenter import FRAME_MS, VOICED_TO_BEGIN, Segmenter
 from steno_transcriber.speech import SAMPLE_RATE, SAMPLES_PER_MS, Samples, Utterance
 from steno_transcriber.utterances import utterances
@@ -75,6 +76,13 @@ def test_a_word_at_the_end_of_the_audio_is_found() -> None:
     assert len(cut(np.concatenate([line(1_000), word(WORDS[0])]))) == 1
 
 
+def test_a_word_at_the_end_of_the_audio_begins_with_its_voice() -> None:
+    """As where a pause follows: what it begins with does not depend on what follows."""
+    audio = np.concatenate([line(1_200), word(WORDS[0])])
+    (last,), (followed,) = cut(audio), cut(np.concatenate([audio, line(1_000)]))
+    assert last.start_ms == followed.start_ms
+
+
 def test_an_utterance_begins_with_the_first_voice_before_it() -> None:
     """A short word 150 ms before a long sentence belongs to it."""
     sentence = call_audio()[0][1_000 * SAMPLES_PER_MS : 4_000 * SAMPLES_PER_MS]
@@ -101,6 +109,19 @@ def test_voice_that_goes_on_without_filling_the_window_is_decided_before_it_ends
     speech = call_audio()[0][1_000 * SAMPLES_PER_MS : 5_000 * SAMPLES_PER_MS]
     assert not list(one.accept(np.concatenate([line(600), speech[: 2_500 * SAMPLES_PER_MS]])))
     assert one.speaking
+
+
+def test_beeps_without_a_pause_do_not_put_off_the_restart() -> None:
+    """Voice that never fills the window and never ends: whoever takes a call over hears it from 90 s ago at most."""
+    rate = 8_000
+    seconds = np.arange(180 * rate) / rate
+    beeps = 0.1 * np.sin(2 * np.pi * 425 * seconds) * (seconds % 0.15 < 0.12)
+    beeps += np.random.default_rng(0).normal(0, 0.0003, len(beeps))
+    audio = (beeps * 32767).astype("<i2").tobytes()
+    one = Segmenter(channel=0, form=LiveForm(rate))
+    for at in range(0, len(audio), 3_200):
+        list(one.accept(audio[at : at + 3_200]))
+        assert one.heard_ms - one.restart_ms <= 90_000
 
 
 def test_words_are_found_in_batch_and_live_alike() -> None:

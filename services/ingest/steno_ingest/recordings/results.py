@@ -29,6 +29,8 @@ class LivePass(Permanent):
 class Results:
     """Handles the records of the topics `recordings`, `transcripts` and `phrases`, in any order and repeatedly.
 
+    In each order a recording ends the same. Only the start of its transcript is ignored where it comes before the submission.
+
     Records of a live pass are applied to the ledger of calls, those of a recording to the ledger of recordings. If the
     transcript of a recording replaces that of another pass, both ledgers are updated.
     """

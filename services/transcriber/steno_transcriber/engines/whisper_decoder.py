@@ -10,6 +10,7 @@ import os
 import zlib
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -222,8 +223,9 @@ class WhisperDecoder:
 
 def use_wide_vectors(cpuinfo: Path) -> None:
     """Have CTranslate2 calculate with 512 bits where the processor does: an eighth less time."""
-    if cpuinfo.is_file() and WIDE_VECTORS_FLAG in cpuinfo.read_text().split():  # elsewhere no model would load
-        os.environ.setdefault("CT2_FORCE_CPU_ISA", "AVX512")
+    with suppress(OSError):
+        if WIDE_VECTORS_FLAG.encode() in cpuinfo.read_bytes().split():  # elsewhere no model would load
+            os.environ.setdefault("CT2_FORCE_CPU_ISA", "AVX512")
 
 
 def _words(alignment: list[dict[str, Any]]) -> tuple[TimedWord, ...]:

@@ -39,27 +39,34 @@ class PartialAnswers:
     def __init__(self, publisher: HypothesisPublisher, *, call_id: str) -> None:
         self._publisher = publisher
         self._call_id = call_id
+        self._ended = False
         self._open: dict[int, _Utterance] = {}
         self._publishing: dict[int, asyncio.Task[None]] = {}
 
     def add(self, answer: PartialAnswer, options: RecognitionOptions) -> None:
-        """Publish an answer soon. `options` are those of its utterance."""
+        """Publish an answer soon, unless the call has ended. `options` are those of its utterance."""
+        if self._ended:
+            return
         utterance = self._open.get(answer.channel)
         if utterance is None or utterance.start_ms != answer.start_ms:
             utterance = _Utterance(channel=answer.channel, start_ms=answer.start_ms, options=options)
             self._open[answer.channel] = utterance
         utterance.newest = answer
         if answer.channel not in self._publishing:
-            task = self._publishing[answer.channel] = asyncio.create_task(self._publish_newest(answer.channel))
-            task.add_done_callback(lambda _: self._publishing.pop(answer.channel))
+            self._publishing[answer.channel] = asyncio.create_task(self._publish_newest(answer.channel))
 
     def end(self, channel: int) -> None:
         """Drop what is not published of a channel: its utterance is over."""
         self._open.pop(channel, None)
 
-    async def stop(self) -> None:
-        """Drop everything."""
+    def end_all(self) -> None:
+        """Publish no more hypotheses of the call."""
+        self._ended = True
         self._open.clear()
+
+    async def stop(self) -> None:
+        """End, and cancel what is being published."""
+        self.end_all()
         publishing = list(self._publishing.values())
         for task in publishing:
             task.cancel()
@@ -69,6 +76,8 @@ class PartialAnswers:
         while (utterance := self._open.get(channel)) is not None and (answer := utterance.newest) is not None:
             utterance.newest, utterance.heard_ms = None, answer.duration_ms
             await self._publish(utterance, answer.recognition)
+        # In the same step as the last look: an answer that comes from here on begins another task.
+        del self._publishing[channel]
 
     async def _publish(self, utterance: _Utterance, recognition: Recognition) -> None:
         try:

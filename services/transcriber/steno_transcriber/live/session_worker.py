@@ -207,6 +207,7 @@ class SessionWorker(CallWorker):
 
     def _let_go(self) -> None:
         super()._let_go()
+        self._partial_answers.end_all()
         while not self._queue.empty():
             if isinstance(item := self._queue.get_nowait(), _Waiting):
                 item.leave_backlogs()
