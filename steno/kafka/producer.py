@@ -60,6 +60,10 @@ _OVERHEAD_BYTES = 128
 _HEADER_OVERHEAD_BYTES = 10
 
 
+class _BatchTooLarge(KafkaUnavailable):
+    """Kafka refuses a batch of records that it may take one by one."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Encoded:
     """An encoded record, which can be sent or stored in an outbox."""
@@ -272,9 +276,16 @@ class Producer:
         partition: int | None = None,
     ) -> None:
         started = time.perf_counter()
-        client = await self._connected()
-        delivery = await self._hand_over(client, name, key, value, headers, most=most, partition=partition)
-        await self._acknowledged(client, name, delivery, size=_size(key, value, headers))
+        while True:
+            client = await self._connected()
+            delivery = await self._hand_over(client, name, key, value, headers, most=most, partition=partition)
+            try:
+                await self._acknowledged(client, name, delivery, size=_size(key, value, headers))
+                break
+            except _BatchTooLarge:
+                # The next client makes smaller batches, so there is nothing to wait for.
+                if self._stopped:
+                    raise
         _produce_seconds(name).observe(time.perf_counter() - started)
 
     async def _hand_over(
@@ -316,7 +327,7 @@ class Producer:
                 if in_use:
                     self._batch_bytes //= 2
                     log.warning("producer.smaller_batches", topic=name, batch_bytes=self._batch_bytes)
-                raise KafkaUnavailable(f"Kafka refuses a batch for {name} as too large; its records are sent again") from error
+                raise _BatchTooLarge(f"Kafka refuses a batch for {name} as too large; its records are sent again") from error
             if isinstance(error, _REFUSALS):
                 raise _refused(name, f"Kafka refuses a record of {size} bytes for {name}: {error!r}") from error
             raise KafkaUnavailable(f"Kafka did not acknowledge a record for {name}: {error!r}") from error

@@ -54,6 +54,15 @@ async def test_a_broker_with_a_small_limit_refuses_what_is_too_large_by_itself_a
     assert {record.value for record in await read_all(group.kafka.bootstrap_servers, name)} == set(small)
 
 
+async def test_a_record_beyond_a_small_limit_is_refused_at_once(group: GroupUnderTest) -> None:
+    """Batches shrink until it is alone in one, without a wait of whoever sends it for each size."""
+    name = topic_name(group.topics, PHRASES)
+    await create_topic(group.kafka.bootstrap_servers, name, configs={"max.message.bytes": "700"})
+    with pytest.raises(RecordRefused):
+        await group.producer.send_raw(PHRASES, key=b"call", value=os.urandom(1_200), headers=[])
+    await group.producer.send_raw(PHRASES, key=b"call", value=b"small", headers=[])
+
+
 async def test_the_order_of_one_key_is_that_of_the_sends(group: GroupUnderTest) -> None:
     """Many in flight at once, one key: they stand in the order in which they were sent."""
     names = [f"{number}" for number in range(500)]
