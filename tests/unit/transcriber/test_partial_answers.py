@@ -3,7 +3,7 @@
 import asyncio
 
 from steno_transcriber.engines.port import PartialAnswer
-from steno_transcriber.live.hypothesis_publisher import Hypothesised
+from steno_transcriber.live.hypothesis_publisher import UnfinishedUtterance
 from steno_transcriber.live.partial_answers import PartialAnswers
 from steno_transcriber.speech import Recognition
 from support.recognition_options import ENGLISH
@@ -16,7 +16,7 @@ class Publisher:
         self.texts: list[str] = []
         self.go: asyncio.Future[None] | None = None
 
-    async def publish(self, _utterance: Hypothesised, recognition: Recognition) -> None:
+    async def publish(self, _utterance: UnfinishedUtterance, recognition: Recognition) -> None:
         self.texts.append(recognition.text)
         if self.go is not None:
             await self.go

@@ -22,7 +22,6 @@ from typing import Protocol, TypeVar
 import structlog
 
 from steno.errors import StenoError
-from steno.kafka.errors import KafkaUnavailable
 from steno_transcriber import metrics
 from steno_transcriber.decode_pool import Urgency
 from steno_transcriber.engines.choice import Engines
@@ -168,10 +167,7 @@ class Hypotheses:
             if recognition and not spoken.over:
                 await self._publisher.publish(spoken, recognition)
             spoken.under_way = False
-        except KafkaUnavailable as error:
-            spoken.under_way = False
-            self._log.debug("live.hypothesis_dropped", reason=str(error))
-        # After another error it is under way for ever: the phrase meets the same one, and the call fails by it.
+        # After an error it is under way for ever: the phrase meets the same one, and the call fails by it.
         except StenoError as error:
             self._log.warning("live.hypothesis_failed", error_class=error.error_class, reason=str(error))
         except Exception:

@@ -2,10 +2,13 @@
 
 from typing import Protocol
 
+import structlog
+
 from steno.events import ids
 from steno.events.catalogue import HYPOTHESES
 from steno.events.recognition import RecognitionOptions
 from steno.events.records import Hypothesis, Phrase
+from steno.kafka.errors import KafkaUnavailable
 from steno_transcriber import metrics
 from steno_transcriber.live.agreement import Agreement
 from steno_transcriber.live.call import LiveCall
@@ -13,8 +16,10 @@ from steno_transcriber.publisher import Publisher
 from steno_transcriber.speech import Recognition
 from steno_transcriber.steps import Steps
 
+log = structlog.get_logger("steno.transcriber.live")
 
-class Hypothesised(Protocol):
+
+class UnfinishedUtterance(Protocol):
     """An utterance that is not over, and what was published of it."""
 
     channel: int
@@ -38,8 +43,8 @@ class HypothesisPublisher:
         self._publisher = publisher
         self._steps = steps
 
-    async def publish(self, spoken: Hypothesised, recognition: Recognition) -> None:
-        """Publish a hypothesis. Raises `KafkaUnavailable`."""
+    async def publish(self, spoken: UnfinishedUtterance, recognition: Recognition) -> None:
+        """Publish a hypothesis; while Kafka is away it is dropped. Raises `RecordRefused`."""
         text = self._as_published(spoken, recognition)
         hypothesis = Hypothesis(
             call_id=self._call.call_id,
@@ -56,13 +61,17 @@ class HypothesisPublisher:
             tenant=self._call.tenant,
         )
         spoken.revision += 1
-        await self._publisher.send(HYPOTHESES, hypothesis)
-        metrics.LIVE_HYPOTHESES.inc()
+        try:
+            await self._publisher.send(HYPOTHESES, hypothesis)
+        except KafkaUnavailable as error:
+            log.debug("live.hypothesis_dropped", call_id=self._call.call_id, reason=str(error))
+        else:
+            metrics.LIVE_HYPOTHESES.inc()
 
-    def _phrase_id(self, spoken: Hypothesised) -> str:
+    def _phrase_id(self, spoken: UnfinishedUtterance) -> str:
         return ids.phrase_id(self._call.call_id, self._pass_id, spoken.channel, spoken.start_ms)
 
-    def _as_published(self, spoken: Hypothesised, recognition: Recognition) -> str:
+    def _as_published(self, spoken: UnfinishedUtterance, recognition: Recognition) -> str:
         """The text as the steps before publication leave it."""
         if not self._steps:
             return recognition.text

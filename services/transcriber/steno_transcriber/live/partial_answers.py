@@ -1,7 +1,6 @@
 """Publishes the partial answers of a call engine as hypotheses of one call.
 
-Of each channel one hypothesis is on its way at a time; of the answers that come meanwhile, only the newest is published. While
-Kafka is away they are dropped.
+Of each channel one hypothesis is on its way at a time; of the answers that come meanwhile, only the newest is published.
 """
 
 import asyncio
@@ -11,7 +10,6 @@ import structlog
 
 from steno.errors import StenoError
 from steno.events.recognition import RecognitionOptions
-from steno.kafka.errors import KafkaUnavailable
 from steno_transcriber.engines.port import PartialAnswer
 from steno_transcriber.live.agreement import Agreement
 from steno_transcriber.live.hypothesis_publisher import HypothesisPublisher
@@ -22,7 +20,7 @@ log = structlog.get_logger("steno.transcriber.live")
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class _Utterance:
-    """An utterance that is not over (`hypothesis_publisher.Hypothesised`), and the newest answer, unless it is published."""
+    """An `UnfinishedUtterance`, and its newest answer, unless that is published."""
 
     channel: int
     start_ms: int
@@ -82,8 +80,6 @@ class PartialAnswers:
     async def _publish(self, utterance: _Utterance, recognition: Recognition) -> None:
         try:
             await self._publisher.publish(utterance, recognition)
-        except KafkaUnavailable as error:
-            log.debug("live.hypothesis_dropped", call_id=self._call_id, reason=str(error))
         except StenoError as error:
             log.warning("live.hypothesis_failed", call_id=self._call_id, error_class=error.error_class, reason=str(error))
         except Exception:
