@@ -62,6 +62,7 @@ def test_an_image_lists_its_own_parts_and_no_others(installations: dict[str, lis
     assert {"aiohttp", "aiokafka", "sqlalchemy", "fastapi", "obstore"} <= names(notifier, "pypi")
     assert "faster-whisper" in names(transcriber, "pypi")
     assert not {"pytest", "mypy", "uv"} & names(installations["suite"], "pypi")
+    assert "azure-cognitiveservices-speech" not in names(installations["suite"], "pypi"), "it is proprietary: an extra"
     assert names(notifier, "oci") == {"python"}
     assert names(notifier, "maven") == set()
     (default,) = [part for part in transcriber if part.kind == "model" and not part.optional]
