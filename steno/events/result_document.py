@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from steno.events.records import Observation, Role
+from steno.events.observations import Observation
+from steno.events.records import Role
 
 RESULT_PREFIX = "transcripts"
 """The folder of the object store that has the result documents: an object elsewhere is not read as one."""

@@ -8,7 +8,8 @@ from steno_transcriber.speech import SAMPLES_PER_MS
 from support.live_calls import BEGAN, Entry, Heard
 from support.speech import call_audio
 
-from steno.events.records import CallCheckpoint, CallStarted, ObservationKind
+from steno.events.observations import ObservationKind
+from steno.events.records import CallCheckpoint, CallStarted
 
 Exact = tuple[int, int, int, int, bytes, str, str]
 

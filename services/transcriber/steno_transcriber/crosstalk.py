@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import webrtcvad
 
-from steno.events.records import Observation, ObservationKind
+from steno.events.observations import Observation, ObservationKind
 from steno_transcriber.segmenter import (
     DECODED,
     FRAME_MS,

@@ -6,7 +6,7 @@ know of a minute of music, not of its thirty pieces.
 
 from collections.abc import Collection, Iterable
 
-from steno.events.records import Observation, ObservationKind
+from steno.events.observations import Observation, ObservationKind
 from steno_transcriber.speech import Utterance
 
 ADJACENT_MS = 800

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from steno.events import ids
+from steno.events.observations import Observation
 from steno.events.recognition import RecognitionOptions
-from steno.events.records import Observation, Phrase, RecordingSubmitted, Role, Word
+from steno.events.records import Phrase, RecordingSubmitted, Role, Word
 from steno.events.result_document import RESULT_PREFIX
 from steno_transcriber.audio.wire_format import Flaws
 from steno_transcriber.engines.port import EngineInfo, FinalAnswer

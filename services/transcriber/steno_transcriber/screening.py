@@ -6,8 +6,8 @@ Pure. One that only resembles a tone or music is decoded, and reported where the
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from steno.events.observations import Observation
 from steno.events.recognition import RecognitionOptions
-from steno.events.records import Observation
 from steno_transcriber.engines.port import Pack, UtteranceEngine
 from steno_transcriber.observations import Observations, observation_of
 from steno_transcriber.speech import Recognition, Utterance

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from steno.events.records import ObservationKind
+from steno.events.observations import ObservationKind
 from steno_transcriber.speech import SAMPLE_RATE, Samples
 
 WINDOW = 1024

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from time import perf_counter
 
 from steno.errors import Permanent
-from steno.events.records import Observation, RecordingSubmitted
+from steno.events.observations import Observation
+from steno.events.records import RecordingSubmitted
 from steno_transcriber import metrics
 from steno_transcriber.audio.decoders import DecodedAudio, Decoders
 from steno_transcriber.audio.errors import Stopped

@@ -7,7 +7,8 @@ import structlog
 
 from steno.events import ids
 from steno.events.catalogue import PHRASES, TRANSCRIPTS
-from steno.events.records import Observation, Phrase, TranscriptCompleted, TranscriptFailed, TranscriptStarted
+from steno.events.observations import Observation
+from steno.events.records import Phrase, TranscriptCompleted, TranscriptFailed, TranscriptStarted
 from steno.kafka.errors import RecordRefused
 from steno_transcriber.audio.wire_format import Flaws
 from steno_transcriber.publisher import Publisher

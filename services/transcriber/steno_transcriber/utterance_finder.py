@@ -19,7 +19,7 @@ from typing import Protocol
 
 import numpy as np
 
-from steno.events.records import Observation, ObservationKind
+from steno.events.observations import Observation, ObservationKind
 from steno_transcriber.observations import observation_of
 from steno_transcriber.segmenter import FRAME_MS, Audio, AudioForm, Segmenter, SegmenterOptions
 from steno_transcriber.speech import Samples, Utterance, frame_powers

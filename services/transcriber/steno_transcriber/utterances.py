@@ -6,7 +6,7 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 
-from steno.events.records import Observation
+from steno.events.observations import Observation
 from steno_transcriber.crosstalk import CopyDetector
 from steno_transcriber.segmenter import DECODED
 from steno_transcriber.speech import Utterance

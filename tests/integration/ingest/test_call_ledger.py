@@ -22,13 +22,13 @@ from support.ingest import CODEC, Ingest, running_ingest
 
 from steno.events import ids
 from steno.events.catalogue import PHRASES, RECORDINGS, TRANSCRIPTS
+from steno.events.observations import Observation
 from steno.events.records import (
     CallChannel,
     CallEnded,
     CallRecord,
     CallState,
     CallStatus,
-    Observation,
     RecordingCancelled,
     RecordingSubmitted,
     Role,

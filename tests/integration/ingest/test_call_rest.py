@@ -12,7 +12,8 @@ from support.calls import AT, CALL, NO_CALLS, call_ended, call_started, live_com
 from support.ingest import Ingest, problem, running_ingest
 
 from steno.events import ids
-from steno.events.records import CallChannel, Observation
+from steno.events.observations import Observation
+from steno.events.records import CallChannel
 from steno.tenants import Caller
 
 LIVE = ids.live_pass_id(CALL)

@@ -31,7 +31,8 @@ from support.speech import call_audio
 
 from steno.events import ids
 from steno.events.catalogue import HYPOTHESES, Topic
-from steno.events.records import AudioCodec, CallStarted, Hypothesis, ObservationKind, Phrase, Record, Role
+from steno.events.observations import ObservationKind
+from steno.events.records import AudioCodec, CallStarted, Hypothesis, Phrase, Record, Role
 from steno.kafka.errors import KafkaUnavailable
 
 T = TypeVar("T")

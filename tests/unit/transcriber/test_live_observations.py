@@ -19,7 +19,8 @@ from support.live_transcriber import written
 from support.non_speech import MUSIC, TONES, as_heard
 from support.speech import call_audio
 
-from steno.events.records import Observation, Phrase, RecordingSubmitted, TranscriptCompleted, TranscriptStarted
+from steno.events.observations import Observation
+from steno.events.records import Phrase, RecordingSubmitted, TranscriptCompleted, TranscriptStarted
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from steno_transcriber.observations import ADJACENT_MS, MOST_OBSERVATIONS, Observations
 
-from steno.events.records import Observation
+from steno.events.observations import Observation
 
 
 def span(start_ms: int, end_ms: int, *, kind: str = "tone", channel: int = 0) -> Observation:

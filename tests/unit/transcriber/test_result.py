@@ -12,7 +12,8 @@ from steno_transcriber.result import Spoken, Transcript, document, document_key,
 from steno_transcriber.speech import Recognition, Utterance, Word
 
 from steno.events import ids
-from steno.events.records import ChannelRole, Observation, RecordingSubmitted, Role
+from steno.events.observations import Observation
+from steno.events.records import ChannelRole, RecordingSubmitted, Role
 from steno.events.result_document import Transcript as ResultDocument
 from steno.events.schemas import schemas_folder
 

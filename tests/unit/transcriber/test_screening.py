@@ -12,8 +12,8 @@ from support.non_speech import MUSIC, TONES, as_heard
 from support.recognition_options import ENGLISH
 from support.speech import call_audio
 
+from steno.events.observations import Observation
 from steno.events.recognition import RecognitionOptions
-from steno.events.records import Observation
 
 
 def utterance(samples: Samples, *, channel: int = 0, start_ms: int = 1_000) -> Utterance:

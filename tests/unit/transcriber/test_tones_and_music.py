@@ -11,7 +11,7 @@ from steno_transcriber.tones_and_music import classify, classify_surely, is_rule
 from support.non_speech import MUSIC, NOISES, NOISY, NON_SPEECH, TONES, as_heard, cadence
 from support.speech import call_audio, segment
 
-from steno.events.records import ObservationKind
+from steno.events.observations import ObservationKind
 
 RATES = (8_000, SAMPLE_RATE)
 

@@ -12,7 +12,7 @@ from steno_transcriber.utterance_finder import GAIN, HEARD, FinderMark, Utteranc
 from support.crosstalk import by_telephone
 from support.speech import call_audio, segment
 
-from steno.events.records import Observation
+from steno.events.observations import Observation
 
 Exact = tuple[int, int, int, bytes]
 

@@ -25,6 +25,7 @@ from typing import Protocol
 
 from steno.call_clock import CallClock, most_missing
 from steno.call_reader import CallReader, Heard, Missing, PauseBegan
+from steno.events.observations import Observation
 from steno.events.properties import PropertiesTooLarge, merged
 from steno.events.recognition import RecognitionOptions
 from steno.events.records import (
@@ -34,7 +35,6 @@ from steno.events.records import (
     CallStarted,
     CallUpdated,
     ChannelMark,
-    Observation,
     Record,
     Role,
     RolesCorrected,

@@ -3,7 +3,8 @@
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from steno.events.records import ChannelMark, Observation
+from steno.events.observations import Observation
+from steno.events.records import ChannelMark
 from steno_transcriber.live.audio import Linear, LiveForm
 from steno_transcriber.segmenter import OpenSpan
 from steno_transcriber.speech import Utterance

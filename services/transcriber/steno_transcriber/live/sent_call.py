@@ -9,7 +9,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from steno.events.records import CallCheckpoint, Observation
+from steno.events.observations import Observation
+from steno.events.records import CallCheckpoint
 from steno_transcriber.engines.port import CallAudio, FinalAnswer, PartialAnswer, SilentUntil
 from steno_transcriber.live.audio import Linear, LiveForm
 from steno_transcriber.live.call import HeardChannel, LiveCall
