@@ -390,6 +390,18 @@ class Hypothesis(CallRecord):
     tenant: Tenant = ""
 
 
+class CaptionsReached(CallRecord):
+    """How far the captions of a live call are: all phrases before a time are published, and nobody speaks then.
+
+    Written where the audio breaks off, and now and then while nobody speaks; it may be repeated.
+    """
+
+    recording_id: Identifier
+    until_ms: Milliseconds
+    phrase_count: Index
+    tenant: Tenant = ""
+
+
 class ChannelMark(Value):
     """How far a channel of a live call is: where its segmenter restarted, and before which start all utterances are done."""
 
@@ -465,6 +477,7 @@ RECORDS: dict[str, type[Record]] = {
         CallEnded,
         CallState,
         Hypothesis,
+        CaptionsReached,
         CallCheckpoint,
         WebhookState,
     )

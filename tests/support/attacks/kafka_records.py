@@ -38,7 +38,7 @@ RESULTS = (
 _NAMES = {
     "steno.phrases": ("Phrase",),
     "steno.transcripts": ("TranscriptStarted", "TranscriptCompleted", "TranscriptFailed"),
-    "steno.hypotheses": ("Hypothesis",),
+    "steno.hypotheses": ("Hypothesis", "CaptionsReached"),
     "steno.calls": ("CallState",),
     "steno.call-checkpoints": ("CallCheckpoint",),
     "steno.call-summaries": ("CallSummary",),
