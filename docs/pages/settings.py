@@ -61,15 +61,24 @@ def page() -> str:
     parts.append(_table(ServiceSettings, own, prefix="STENO_<SERVICE>_"))
     parts.append("## Of one service\n\n")
     for service in _SERVICES:
-        names = [name for name in service.model_fields if name not in ServiceSettings.model_fields]
+        own = {name: field for name, field in service.model_fields.items() if name not in ServiceSettings.model_fields}
+        names = [name for name, field in own.items() if not _is_group(field)]
         parts.append(f"### {service.service}\n\n{_table(service, names)}")
+        groups = [group for field in own.values() if (group := _group_of(field)) is not None]
+        parts += [f"#### {(group.__doc__ or '').rstrip('.')}\n\n{_table(group, group.model_fields)}" for group in groups]
     parts.append("## Of the command line\n\n")
     parts.append(table(["Variable", "Default", "What"], ([code(name), *rest] for name, rest in _COMMAND_LINE.items())))
     return "".join(parts)
 
 
 def _is_group(field: FieldInfo) -> bool:
-    return isinstance(field.annotation, type) and issubclass(field.annotation, BaseSettings)
+    return _group_of(field) is not None
+
+
+def _group_of(field: FieldInfo) -> type[BaseSettings] | None:
+    """The settings class of a field that holds a group of settings."""
+    kind = field.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, BaseSettings) else None
 
 
 def _table(owner: type[BaseSettings], names: Iterable[str], *, prefix: str | None = None) -> str:

@@ -8,6 +8,7 @@ from pydantic import Field
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from steno.settings import BY_COMMAS, Networks, ServiceSettings
+from steno_transcriber.azure.settings import AzureSettings
 from steno_transcriber.engines import Device, EngineKind
 from steno_transcriber.fetch.fetcher import FetchLimits
 
@@ -21,6 +22,8 @@ class TranscriberSettings(ServiceSettings):
 
     service: ClassVar[str] = "transcriber"
     model_config = SettingsConfigDict(env_prefix="STENO_TRANSCRIBER_")
+
+    azure: AzureSettings = Field(default_factory=AzureSettings)
 
     engine: Kinds = Field(
         default=("whisper",),
