@@ -9,6 +9,7 @@ records alone, so a reader that continues from a saved state comes to the same s
 | a chunk that begins within audio that was read | `Heard`: its new part |
 | a chunk that begins beyond it | `Missing`, lost; then `Heard` |
 | a gap that ends further on | `Missing` |
+| a gap of length 0 where the audio is | `Missing` of length 0: what is being said ends there, and audio goes on |
 | a pause | `PauseBegan`: at the end of the audio, or before it if the pause came late |
 | audio while the call is paused | `Withheld`: nobody must hear it, and it does not move the position |
 | a gap while the call is paused | none: it belongs to the pause |
@@ -38,7 +39,7 @@ class Heard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Missing:
-    """Nobody sends the audio of this span."""
+    """Nobody sends the audio of this span. An empty one interrupts the audio, and nothing is missing."""
 
     start: int
     end: int
@@ -166,7 +167,11 @@ class CallReader:
 
     def _gap(self, gap: AudioGap) -> Iterator[Step]:
         end = gap.position + gap.length
-        if self.ended or self.paused_from is not None or end <= self.position:
+        if self.ended or self.paused_from is not None:
+            return
+        if not gap.length and gap.position == self.position:
+            yield Missing(start=end, end=end, reason=gap.reason)
+        if end <= self.position:
             return
         self._check_jump(end)
         yield from self._lose_until(gap.position)

@@ -274,7 +274,10 @@ class AudioChunk(CallRecord):
 
 
 class AudioGap(CallRecord):
-    """A span of a live call without audio, and why; a pause is told by CallPaused and CallResumed."""
+    """A span of a live call without audio, and why; a pause is told by CallPaused and CallResumed.
+
+    With a length of 0 nothing is missing: what is being said ends there, and audio goes on.
+    """
 
     position: Position
     length: Position

@@ -79,6 +79,11 @@ def steps(of: CallReader, *records: Record) -> list[Step]:
         ),
         ([chunk(0, 0), gap(0, 50)], [heard(0, 100)]),
         (
+            [chunk(0, 0), gap(100, 0), chunk(1, 100), gap(100, 0)],
+            [heard(0, 100), Missing(start=100, end=100, reason=GapReason.LATE), heard(100, 200)],
+        ),
+        ([chunk(0, 0), paused(100), gap(100, 0)], [heard(0, 100), PauseBegan(start=100, heard=100)]),
+        (
             [chunk(0, 0), paused(100), chunk(1, 100), gap(200, 50), resumed(400), chunk(2, 400)],
             [
                 heard(0, 100),
@@ -109,7 +114,8 @@ def steps(of: CallReader, *records: Record) -> list[Step]:
         ([DtmfPressed(call_id="c", position=2**62, digit="5", pressed_at=NOW)], []),
     ],
     ids=[
-        "in order", "twice", "an overlap", "known", "a jump", "a gap", "a gap of what was heard", "a pause", "a late pause",
+        "in order", "twice", "an overlap", "known", "a jump", "a gap", "a gap of what was heard", "an empty gap and an old one",
+        "an empty gap in a pause", "a pause", "a late pause",
         "a pause ahead", "paused twice", "resumed without a pause", "an old pause", "an old resumption", "ended in a pause",
         "an end ahead", "an end of years", "a key",
     ],
@@ -155,7 +161,7 @@ def test_a_pause_that_cannot_be_there_is_one_all_the_same() -> None:
 def test_nothing_follows_the_end() -> None:
     """Audio is refused, the rest says nothing."""
     of = reader()
-    assert steps(of, chunk(0, 0), ended(100), gap(100, 100), paused(100), resumed(200), ended(300)) == [heard(0, 100)]
+    assert steps(of, chunk(0, 0), ended(100), gap(100, 100), gap(100, 0), paused(100), ended(300)) == [heard(0, 100)]
     with pytest.raises(AfterTheEnd, match="ended at sample 100"):
         steps(of, chunk(1, 100))
 
@@ -165,6 +171,7 @@ RECORDS: st.SearchStrategy[CallRecord] = st.one_of(
     st.builds(chunk, st.integers(0, 30), PLACES, st.integers(1, 300)),
     st.builds(chunk, st.integers(0, 30), PLACES, st.integers(1, 300)),
     st.builds(gap, PLACES, st.integers(0, 2000)),
+    st.builds(gap, PLACES, st.just(0)),
     st.builds(paused, PLACES),
     st.builds(resumed, PLACES),
     st.builds(ended, PLACES),
@@ -189,7 +196,8 @@ def test_steps_lie_side_by_side_and_nothing_of_a_pause_is_heard(records: Iterabl
                     at, audio = at + len(sound) // 2, audio + len(sound) // 2
                 case Missing(start=start, end=end):
                     assert not pausing
-                    assert start == at < end
+                    assert start == at <= end
+                    assert (start == end) == (record == gap(at, 0))
                     at = end
                 case PauseBegan(start=start, heard=until):
                     assert not pausing

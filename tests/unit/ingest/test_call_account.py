@@ -112,6 +112,13 @@ def test_what_never_came_is_silence_and_is_told() -> None:
     assert kinds(of) == [("gap_lost", 100, 100), ("gap_late", 300, 100), ("gap_lost", 500, 100)]
 
 
+def test_of_an_empty_gap_nothing_is_missing() -> None:
+    """The recording goes on over it, and nothing is told."""
+    of = account()
+    assert heard(of, [chunk(0, 0, b"abcd"), gap(4, 0), gap(4, 0), chunk(1, 4, b"efgh"), ended(8)]) == b"abcdefgh"
+    assert (of.notes, of.ended) == ([], True)
+
+
 def test_a_pause_is_silence_of_its_length_whatever_comes_meanwhile() -> None:
     """Audio of the paused span is dropped, by whoever it was sent; that it came is noted once."""
     of = account()

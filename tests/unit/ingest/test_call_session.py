@@ -112,6 +112,18 @@ def test_a_gap_flushes_and_borders_stay_where_they_were() -> None:
     assert (chunk.sequence, chunk.position, len(chunk.audio)) == (1, 400, 400)
 
 
+def test_an_empty_gap_flushes_and_moves_nothing() -> None:
+    """A turn of the peer is over: its audio goes out with the record, and the next audio follows at the same position."""
+    made = session()
+    made.audio(noise(300))
+    short, gap = records(made.gap(0, GapReason.DISCARDED))
+    assert isinstance(short, AudioChunk)
+    assert gap == AudioGap(call_id="c", position=300, length=0, reason=GapReason.DISCARDED)
+    assert records(made.gap(0, GapReason.DISCARDED)) == [gap]
+    (chunk,) = chunks(made.audio(noise(500)))
+    assert (chunk.sequence, chunk.position, len(chunk.audio)) == (1, 300, 500)
+
+
 @given(
     total=st.integers(0, 5000),
     cuts=st.lists(st.integers(0, 10_000), max_size=20),
@@ -166,7 +178,7 @@ def test_nothing_of_a_pause_comes_out() -> None:
     assert isinstance(short, AudioChunk)
     assert len(short.audio) == 300
     assert paused == CallPaused(call_id="c", position=300, requested_by="desk", reason="card number", paused_at=NOW)
-    assert made.audio(noise(2000)) + made.dtmf("4", None) + made.gap(200, GapReason.LATE) == []
+    assert made.audio(noise(2000)) + made.dtmf("4", None) + made.gap(200, GapReason.LATE) == made.gap(0, GapReason.LATE) == []
     (resumed,) = records(made.resume(Holder.SERVICE, by="desk"))
     assert resumed == CallResumed(call_id="c", position=2500, requested_by="desk", resumed_at=NOW)
     (chunk,) = chunks(made.audio(noise(700)))
@@ -211,7 +223,7 @@ def test_what_is_known_already_is_not_told() -> None:
 
 _INPUTS = st.one_of(
     st.tuples(st.just("audio"), st.integers(0, 2000)),
-    st.tuples(st.just("gap"), st.integers(0, 2000)),
+    st.tuples(st.just("gap"), st.integers(0, 2000) | st.just(0)),
     st.tuples(st.sampled_from(["pause", "resume"]), st.sampled_from(list(Holder))),
     st.tuples(st.sampled_from(["dtmf", "start", "roles", "end"]), st.none()),
 )

@@ -333,6 +333,27 @@ async def test_audio_is_heard_in_the_language_that_was_set_when_it_was_said() ->
     assert abs(engine.sessions[1][1][0].position - 80_000) < 2_000
 
 
+async def test_a_session_is_finished_where_a_turn_is_over() -> None:
+    """What was open there is answered at once, and the audio behind it goes to another session."""
+    writer, engine = CallWriter(), ListeningEngine()
+    writer.start()
+    writer.say(call_audio()[:, 16_000:40_000])
+    writer.gap(0)
+    turn, next_turn = writer.log, list[Entry]()
+    writer.log = next_turn
+    writer.say(call_audio()[:, 40_000:80_000])
+    writer.end()
+    bed = bed_of(engine)
+    await bed.handler.open(PARTITION)
+    await bed.play(turn)
+    await bed.until(Phrase)
+    assert all(phrase.start_ms + phrase.duration_ms <= 1500 for phrase in phrases(bed))
+    await bed.play(next_turn)
+    await bed.until(TranscriptCompleted)
+    assert [sent[0].position for _, sent in engine.sessions] == [0, 24_000]
+    assert any(phrase.start_ms >= 1500 for phrase in phrases(bed))
+
+
 async def test_a_call_of_which_nothing_comes_holds_nothing(bed: Bed) -> None:
     """What was open is answered after minutes, and nobody who takes over needs its audio."""
     await bed.play(log_of(30)[:100])

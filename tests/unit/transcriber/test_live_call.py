@@ -92,6 +92,7 @@ STEPS: dict[Step, int] = {
     lambda dice, call: call.again(dice.randrange(1, 30)): 2,
     lambda dice, call: call.lose(dice.randrange(1, 5000)): 1,
     lambda dice, call: call.gap(dice.randrange(1, 5000)): 1,
+    lambda _, call: call.gap(0): 2,
     lambda _, call: call.pause(): 2,
     lambda dice, call: call.pause(late=dice.randrange(1, 20_000)): 1,
     lambda dice, call: call.resume(dice.randrange(5000)): 3,
@@ -278,6 +279,23 @@ def test_a_gap_ends_what_was_being_said(how: str) -> None:
     assert len(before) == len(after) > 0
     assert [(cut[1] + 12_000, cut[2], cut[4]) for cut in before] == [(cut[1], cut[2], cut[4]) for cut in after]
     assert before[-1][1] + before[-1][2] <= 2000
+
+
+def test_an_empty_gap_ends_what_was_being_said() -> None:
+    """In the midst of a word: one utterance ends there, the next begins there, and no audio is missing between them."""
+    plain, cut = CallWriter(), CallWriter()
+    for call in (plain, cut):
+        call.start()
+        call.say(speech(1000, 1500))
+        if call is cut:
+            call.gap(0)
+        call.say(speech(2500, 1500))
+        call.end()
+    (whole,) = [found for found in undisturbed(plain.log) if found[0] == 0 and found[1] < 1500 < found[1] + found[2]]
+    before, after = [found for found in undisturbed(cut.log) if found[0] == 0 and found[1] + found[2] > whole[1]][:2]
+    assert before[1] == whole[1]
+    assert before[1] + before[2] <= 1500 <= after[1]
+    assert after[1] - (before[1] + before[2]) < 300
 
 
 def test_a_gap_told_again_is_none() -> None:

@@ -9,7 +9,7 @@ What a record means for the call is said by `steno.call_reader`, to its recordin
 | what follows of a record | here |
 |---|---|
 | audio that is new | it is heard |
-| a span that nobody sends, a pause, the end of one | what was open ends, hearing begins anew |
+| a span that nobody sends, even an empty one, a pause, the end of one | what was open ends, hearing begins anew |
 | a pause that was told late | what was open ends where the pause began; what ended before is said already |
 | audio while the call is paused | nothing |
 | roles | utterances that end from now on have the new ones |
@@ -117,6 +117,8 @@ class LiveCall:
         self._facts = CallFacts(channels=checkpoint.channels, locale=checkpoint.locale, properties=checkpoint.properties)
         self._languages = Languages(checkpoint.locale)
         self._samples_per_ms = checkpoint.sample_rate // 1000
+        #: Whether the audio broke off with the record that was added last, before any audio in it.
+        self.broke_off = False
         #: Whether audio would go on from where it was heard last.
         self._hearing = False
         form = LiveForm(checkpoint.sample_rate)
@@ -251,6 +253,7 @@ class LiveCall:
         Raises:
             UnusableRecord: it does not fit this call, which goes on without it.
         """
+        self.broke_off = False
         if offset < self._next_offset or self.ended:
             return []
         clock = self._reader.clock
@@ -420,6 +423,7 @@ class LiveCall:
             for channel in self._channels:
                 yield from channel.finish(until_ms)
             self._hearing = False
+        self.broke_off = True
         for channel in self._channels:
             channel.start(self._whole_ms())
         self._replay_points.keep(self._replay_point(offset, exact_from=self._reader.position))

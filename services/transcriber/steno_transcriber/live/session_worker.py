@@ -4,7 +4,7 @@
 |---|---|
 | audio comes | it is sent, as fast as the engine takes it; what comes faster is buffered (`catching_up`) |
 | the engine answers before an utterance is over | `Hypothesis`, unless the call is too late to be followed |
-| nothing comes for long, or another language is spoken | the session is finished; the next audio begins another one |
+| the audio breaks off, or another language is spoken | the session is finished; the next audio begins another one |
 | the session is lost | another one begins, and is sent what was not answered |
 | the call is over and all answers are out | `TranscriptCompleted` |
 
@@ -77,12 +77,6 @@ class SessionWorker(CallWorker):
         #: The same of a session that was lost, for the next one.
         self._again: deque[_Item] = deque()
 
-    def rest(self) -> None:
-        """Ends open utterances, because nothing has come for long."""
-        super().rest()
-        if self.buffered_from is None and not self._over:
-            self._queue.put_nowait(_Finish(self._queued_options))
-
     def give_up(self, error: Permanent) -> None:
         """Fails the call, after what was answered is published."""
         self._given_up = True
@@ -94,7 +88,7 @@ class SessionWorker(CallWorker):
         await super().stop()
 
     def _line_up(self, found: list[LiveUtterance]) -> None:
-        if self._sent.options != self._queued_options:
+        if self._sent.options != self._queued_options or self._sent.broke_off:
             self._queued_options = self._sent.options
             self._queue.put_nowait(_Finish(self._queued_options))
         for audio in self._sent.audio_to_send():

@@ -98,7 +98,7 @@ class Audio:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
-    """A number of samples of one channel is missing before the next audio."""
+    """A number of samples of one channel is missing before the next audio; with a length of 0, what is being said ends here."""
 
     length: int
     reason: GapReason

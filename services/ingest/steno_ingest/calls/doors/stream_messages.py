@@ -72,7 +72,7 @@ class Resume(_Part):
 
 
 class Gap(_Part):
-    """Reports missing audio."""
+    """Reports missing audio; with a length of 0, what is being said ends here."""
 
     type: Literal["gap"]
     length_ms: Length

@@ -185,14 +185,15 @@ class CallSession:
         return entries
 
     def gap(self, length: int, reason: GapReason) -> list[Entry]:
-        """Adds a gap of so many missing samples. While the gate is closed they belong to the pause.
+        """Adds a gap of so many missing samples; one of none ends what is being said. While the gate is closed they belong to
+        the pause.
 
         Raises:
             IllegalInput: it is longer than the time since the start of the call allows.
         """
         self._check(State.RUNNING, "gap")
         self._check_missing(length)
-        if self.gate.closed or not length:
+        if self.gate.closed:
             self._skip(length)
             return []
         entries = self._flush()

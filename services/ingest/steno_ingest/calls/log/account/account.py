@@ -126,7 +126,7 @@ class Account:
             match step:
                 case Heard():
                     heard = step
-                case Missing(start=start, end=end, reason=why):
+                case Missing(start=start, end=end, reason=why) if end > start:
                     self._note(f"gap_{why.value}", start, samples=end - start)
                 case PauseBegan(start=start, heard=until) if start < until:
                     self.masks.append((start, until))
