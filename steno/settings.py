@@ -115,6 +115,24 @@ class ObjectSettings(SettingsGroup):
     )
 
 
+class LinkSettings(SettingsGroup):
+    """Links by which a service outside reads single recordings of a local object store"""
+
+    model_config = SettingsConfigDict(env_prefix="STENO_LINKS_")
+
+    url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^?#]+$",
+        description="Where ingest is reached from outside, https://HOST, for an engine that fetches recordings itself (azure) "
+        "from a local folder; cloud stores need none.",
+    )
+    secret_file: Path | None = Field(
+        default=None,
+        description="File of the secrets that sign such links, each of 32 characters or more on a line of its own; the first "
+        "signs, all are accepted. Ingest and the transcriber have the same. Unset, ingest answers no link.",
+    )
+
+
 class ServiceSettings(SettingsGroup):
     """The settings of every service. Each service extends them, with its own `env_prefix` (`STENO_INGEST_`)."""
 
@@ -125,6 +143,7 @@ class ServiceSettings(SettingsGroup):
     schemas: SchemaSettings = Field(default_factory=SchemaSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
     objects: ObjectSettings = Field(default_factory=ObjectSettings)
+    links: LinkSettings = Field(default_factory=LinkSettings)
 
     http_host: str = Field(default="127.0.0.1", description="Address of the HTTP server.")
     http_port: int = Field(default=0, ge=0, le=65535, description="Port of the HTTP server; 0 is a free one.")

@@ -17,6 +17,7 @@ from steno_transcriber.settings import TranscriberSettings
 
 from steno.settings import (
     KafkaSettings,
+    LinkSettings,
     ObjectSettings,
     SchemaSettings,
     ServiceSettings,
@@ -25,7 +26,7 @@ from steno.settings import (
     variables,
 )
 
-_GROUPS = (KafkaSettings, TopicSettings, SchemaSettings, ObjectSettings, TelemetrySettings)
+_GROUPS = (KafkaSettings, TopicSettings, SchemaSettings, ObjectSettings, LinkSettings, TelemetrySettings)
 _SERVICES: tuple[type[ServiceSettings], ...] = (IngestSettings, TranscriberSettings, EnricherSettings, NotifierSettings)
 _BOUNDS: dict[type, str] = {Ge: "at least", Gt: "more than", Le: "at most", Lt: "less than"}
 

@@ -87,9 +87,11 @@ class Gate:
         streamed: Sequence[Streamed] = (),
         limited: Sequence[Limited] = (),
         at_once: int = sys.maxsize,
+        open_folders: Sequence[str] = (),
     ) -> None:
         """
         Args:
+            open_folders: Further paths, up to their last slash, whose routes take no key and check requests themselves.
             at_once: How many requests of one key may be in progress.
             wrong_keys: Rate limit for wrong keys, per address. Above it a wrong key is answered with 429; a valid key is
                 always accepted.
@@ -100,6 +102,7 @@ class Gate:
         self._streamed = {(route.method, route.path): route.max_bytes for route in streamed}
         self._limited = tuple(limited)
         self._at_once = at_once
+        self._open_folders = (OPEN_FOLDER, *open_folders)
         #: Requests in progress, by the digest of the key (a name may have several keys) and the kind; `""` counts all kinds.
         self._under_way: Counter[tuple[str, str]] = Counter()
         #: Semaphores by the digest of the key and the kind, as long as a request of that kind is in progress.
@@ -114,7 +117,7 @@ class Gate:
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         problem = _unreadable(scope)
         limited = None
-        if problem is None and (path in OPEN_PATHS or path.startswith(OPEN_FOLDER)):
+        if problem is None and (path in OPEN_PATHS or path.startswith(self._open_folders)):
             problem = self._shown(scope, path)
         elif problem is None:
             limited = self._limit_of(scope, path)

@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, from_url
 
 from steno.errors import Permanent, Retryable
@@ -47,6 +47,10 @@ class StoreUnavailable(Retryable):
     """The store cannot be reached or is full."""
 
     error_class = "store_unavailable"
+
+
+class _Exists(Exception):
+    """There is such an object already."""
 
 
 class ObjectStore:
@@ -78,6 +82,38 @@ class ObjectStore:
         with _translated(key):
             await obstore.put_async(self._store, self._inside(key), data)
         return f"{self.url}/{key}"
+
+    async def create(self, key: str, data: bytes) -> bool:
+        """Stores an object where there is none of that key; returns whether it did. Raises like `put`."""
+        try:
+            with _translated(key):
+                await obstore.put_async(self._store, self._inside(key), data, mode="create")
+        except _Exists:
+            return False
+        return True
+
+    async def sign(self, url: str, *, valid_for: timedelta) -> str:
+        """Makes a URL by which anybody can read an object of a cloud store for a time; raises like `put`.
+
+        A local folder has none (`steno.storage.links`).
+        """
+        key = self._key(url)
+        with _translated(key):
+            signed: str = await obstore.sign_async(self._store, "GET", key, valid_for)
+            return signed
+
+    @property
+    def local(self) -> bool:
+        """Whether it is a local folder."""
+        return self._folder is not None
+
+    def key_of(self, url: str) -> str:
+        """The key of an object, by its URL.
+
+        Raises:
+            ForeignObject: the URL is not of this store.
+        """
+        return self._key(url)
 
     async def move(self, url: str, key: str) -> str:
         """Moves an object to another key, in place of an older one there; returns its new URL. Raises like `get`."""
@@ -285,5 +321,7 @@ def _translated(key: str) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise ObjectMissing(f"there is no object {key}") from None
+    except (AlreadyExistsError, FileExistsError):
+        raise _Exists from None
     except (BaseError, OSError) as error:
         raise StoreUnavailable(f"the object store failed at {key}: {error}") from error

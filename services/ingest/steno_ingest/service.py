@@ -115,6 +115,7 @@ async def build(settings: IngestSettings) -> Wiring:
             objects=objects,
             engine=engine,
             rates=rates,
+            links_secret_file=settings.links.secret_file,
         )
     )
     app.router.routes.extend(server.routes())

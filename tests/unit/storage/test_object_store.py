@@ -49,6 +49,12 @@ async def test_an_upload_that_breaks_leaves_no_object(store: ObjectStore) -> Non
         await store.get(f"{store.url}/recordings/a/audio.wav")
 
 
+async def test_an_object_is_created_once(store: ObjectStore) -> None:
+    """Of two who create it one does, and the other changes nothing."""
+    assert [await store.create("a", b"first"), await store.create("a", b"second")] == [True, False]
+    assert await store.get(f"{store.url}/a") == b"first"
+
+
 async def test_a_missing_object_is_a_permanent_error(store: ObjectStore) -> None:
     """Trying again would not help."""
     with pytest.raises(ObjectMissing, match=r"no object a\.wav"):

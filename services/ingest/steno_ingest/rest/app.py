@@ -1,6 +1,7 @@
 """Builds the REST application from its routes, with API keys, problems, traces and OpenAPI."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import structlog
 from fastapi import FastAPI
@@ -12,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from steno.http.auth import ApiKeys
 from steno.http.gate import Gate, Streamed
 from steno.http.rest import RestApplication
+from steno.storage import links
 from steno.storage.objects import ObjectStore
 from steno.telemetry import traces
 from steno_ingest.calls.hosting.control import CallControl, HostedCalls
@@ -27,6 +29,7 @@ from steno_ingest.rest import recordings
 from steno_ingest.rest import webhooks as webhook_routes
 from steno_ingest.rest.problems import problem_of
 from steno_ingest.rest.rates import Rates
+from steno_ingest.rest.signed import signed_route
 from steno_ingest.rest.submissions import MAX_METADATA_BYTES
 from steno_ingest.webhooks import Webhooks
 
@@ -53,6 +56,8 @@ class Dependencies:
     objects: ObjectStore
     engine: AsyncEngine
     rates: Rates = field(default_factory=Rates)
+    #: Signs links to recordings of a local store; without it none is answered.
+    links_secret_file: Path | None = None
 
 
 def make_app(dependencies: Dependencies) -> FastAPI:
@@ -77,6 +82,7 @@ def make_app(dependencies: Dependencies) -> FastAPI:
         streamed=[upload],
         limited=dependencies.rates.limited,
         at_once=dependencies.rates.at_once,
+        open_folders=(links.FOLDER,),
     )
     app.include_router(
         recordings.routes(dependencies.keys, dependencies.intake, dependencies.ledger, dependencies.reader, dependencies.engine)
@@ -85,6 +91,7 @@ def make_app(dependencies: Dependencies) -> FastAPI:
     transcripts = CallTranscripts(queries, dependencies.objects)
     app.include_router(call_routes.routes(queries, transcripts, CallControl(dependencies.calls, dependencies.hosted)))
     app.include_router(webhook_routes.routes(dependencies.webhooks))
+    app.router.routes.append(signed_route(dependencies.objects, dependencies.links_secret_file))
     return app
 
 
