@@ -1,7 +1,7 @@
 """Tests that every engine of a kind must pass. A test class inherits them and gives the engine.
 
 ```python
-class TestMyEngine(UtteranceEngineContract):  # or CallEngineContract
+class TestMyEngine(UtteranceEngineContract):  # or CallEngineContract, or RecordingEngineContract
     @pytest.fixture(scope="class")
     @classmethod
     def engine(cls) -> Iterator[UtteranceEngine]: ...
@@ -9,8 +9,10 @@ class TestMyEngine(UtteranceEngineContract):  # or CallEngineContract
 """
 
 import asyncio
-from collections.abc import Iterator
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -20,10 +22,15 @@ from steno_transcriber.engines.port import (
     Answer,
     CallAudio,
     CallEngine,
+    EngineUnavailable,
     FinalAnswer,
     OpenSpeech,
     PartialAnswer,
+    RecognitionFailed,
+    RecordingEngine,
+    RecordingReference,
     SilentUntil,
+    Unsupported,
     UnsupportedLocale,
     UnsupportedModel,
     UtteranceEngine,
@@ -256,3 +263,108 @@ class CallEngineContract(SpeechEngineContract):
         """The same reason as when it is asked."""
         with pytest.raises(UnsupportedLocale, match="tlh"):
             engine.open(channels=1, options=KLINGON)
+
+
+Recognitions = Callable[[], int]
+"""How many recordings the far end of an engine has recognised, each of which may cost money."""
+
+
+@contextlib.asynccontextmanager
+async def at_work(engine: RecordingEngine) -> AsyncIterator[None]:
+    """Has an engine work inside the block."""
+    running = asyncio.create_task(engine.run())
+    yield
+    await engine.stop()
+    async with asyncio.timeout(20):
+        await running
+
+
+class RecordingEngineContract(SpeechEngineContract):
+    """What engines claim that fetch recordings themselves.
+
+    The class that inherits gives `engine`, which is not at work yet; `recording`, of two channels on which somebody speaks;
+    and `recognitions`.
+    """
+
+    async def test_an_answer_is_in_order(self, engine: RecordingEngine, recording: RecordingReference) -> None:
+        """By start, then channel; no two on a channel begin together, and words lie in what they are words of."""
+        async with at_work(engine):
+            answer = await engine.recognise(recording)
+        places = [(final.start_ms, final.channel) for final in answer.finals]
+        assert places == sorted(set(places))
+        assert {final.channel for final in answer.finals} == {0, 1}
+        assert answer.channel_count == 2
+        for final in answer.finals:
+            assert final.duration_ms > 0
+            assert final.end_ms <= answer.duration_ms
+            assert final.recognition.text
+            for word in final.recognition.words:
+                assert final.start_ms <= word.start_ms
+                assert word.start_ms + word.duration_ms <= final.end_ms
+
+    async def test_what_was_answered_is_not_recognised_again(
+        self, engine: RecordingEngine, recording: RecordingReference, recognitions: Recognitions
+    ) -> None:
+        """Two who ask at once, and one who asks later, have the same answer: it is paid for once."""
+        async with at_work(engine):
+            first, second = await asyncio.gather(engine.recognise(recording), engine.recognise(recording))
+            third = await engine.recognise(recording)
+        assert first == second == third
+        assert recognitions() == 1
+
+    async def test_work_goes_on_for_whoever_asks_again(
+        self, engine: RecordingEngine, recording: RecordingReference, recognitions: Recognitions
+    ) -> None:
+        """After a cancellation, as at a rebalance."""
+        async with at_work(engine):
+            asking = asyncio.create_task(engine.recognise(recording))
+            await asyncio.sleep(0.05)
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+            assert (await engine.recognise(recording)).finals
+        assert recognitions() == 1
+
+    async def test_another_recording_is_another_work(
+        self, engine: RecordingEngine, recording: RecordingReference, recognitions: Recognitions
+    ) -> None:
+        """The same audio under another id, or with other options, was not asked for yet."""
+        without_words = recording.options.model_copy(update={"words": False})
+        async with at_work(engine):
+            for reference in (recording, replace(recording, recording_id="other"), replace(recording, options=without_words)):
+                assert (await engine.recognise(reference)).finals
+        assert recognitions() == 3
+
+    async def test_a_channel_without_an_answer_is_a_failure(
+        self, engine: RecordingEngine, recording: RecordingReference
+    ) -> None:
+        """No audio is left out in silence; the reason names the channel."""
+        async with at_work(engine):
+            with pytest.raises(RecognitionFailed, match="channel 5"):
+                await engine.recognise(replace(recording, channels=(0, 1, 5)))
+
+    async def test_what_it_cannot_serve_is_not_sent(
+        self, engine: RecordingEngine, recording: RecordingReference, recognitions: Recognitions
+    ) -> None:
+        """A language that it does not know, or a place that it cannot fetch from."""
+        async with at_work(engine):
+            with pytest.raises(UnsupportedLocale, match="tlh"):
+                await engine.recognise(replace(recording, options=KLINGON))
+            with pytest.raises(Unsupported, match="file"):
+                await engine.recognise(replace(recording, url="file:///calls/1.wav"))
+        assert recognitions() == 0
+
+    async def test_what_it_does_not_have_can_be_forgotten(self, engine: RecordingEngine, recording: RecordingReference) -> None:
+        """A cancellation may come before everything else, or after it."""
+        async with at_work(engine):
+            await engine.forget(recording)
+            await engine.recognise(recording)
+            await engine.forget(recording)
+
+    async def test_nobody_waits_for_an_engine_that_has_stopped(
+        self, engine: RecordingEngine, recording: RecordingReference
+    ) -> None:
+        """They ask again in another process."""
+        async with at_work(engine):
+            pass
+        with pytest.raises(EngineUnavailable):
+            await engine.recognise(recording)

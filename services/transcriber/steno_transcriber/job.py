@@ -3,7 +3,7 @@
 | what happens | what follows |
 |---|---|
 | it has a transcript | result document, then phrases, then `TranscriptCompleted` |
-| it is damaged, missing, too long, in another language | `TranscriptFailed` with the reason; nothing in dead letters |
+| it is damaged, missing, too long, not what the engine takes | `TranscriptFailed` with the reason; nothing in dead letters |
 | Kafka rejects a record of it | the same |
 | object store, Kafka, disk or call engine are not available, or no decoder starts | `Retryable`: the kernel calls again |
 | its decoder dies twice, or the transcriber with it (`crash_counts`) | `TranscriptFailed` with the reason |
@@ -46,6 +46,7 @@ from steno_transcriber.publisher import Publisher
 from steno_transcriber.result import Transcript, document, document_key, recording_id
 from steno_transcriber.steps import Steps
 from steno_transcriber.transcribe import transcribe
+from steno_transcriber.transcribe_by_reference import transcribe_by_reference
 from steno_transcriber.transcribe_whole import transcribe_whole
 from steno_transcriber.transcript_publisher import TranscriptPublisher
 
@@ -196,6 +197,12 @@ class Transcriber:
             raise
 
     async def _transcribe(self, recording: RecordingSubmitted, work: Work) -> Transcript:
+        if (engine := self._engines.choose_for_recording(recording.options)) is not None:
+            await self._transcript_of(recording).publish_started()
+            with traces.span("recording.recognise"):
+                return await transcribe_by_reference(
+                    recording, engine=engine, steps=self._steps, is_cancelled=lambda: work.cancelled
+                )
         async with self._places.acquire(self._fetcher.host(recording.url)) as place:
             await self._transcript_of(recording).publish_started()
             async with AsyncExitStack() as while_read:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal, overload
 
-from steno_transcriber.engines.choice import Engine
+from steno_transcriber.engines.choice import AudioEngine
 from steno_transcriber.engines.port import UtteranceEngine
 
 __all__ = ["Device", "EngineKind", "load"]
@@ -19,10 +19,10 @@ def load(
 
 
 @overload
-def load(kind: EngineKind, model: Path | None = None, *, threads: int = 1, device: Device = "cpu") -> Engine: ...
+def load(kind: EngineKind, model: Path | None = None, *, threads: int = 1, device: Device = "cpu") -> AudioEngine: ...
 
 
-def load(kind: EngineKind, model: Path | None = None, *, threads: int = 1, device: Device = "cpu") -> Engine:
+def load(kind: EngineKind, model: Path | None = None, *, threads: int = 1, device: Device = "cpu") -> AudioEngine:
     """Load an engine of a kind from the directory `model`, to be called from up to `threads` threads at once.
 
     Raises:

@@ -4,9 +4,12 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from steno.events.recognition import Profanity, RecognitionOptions
-from steno_transcriber.engines.port import CallEngine, Unsupported, UnsupportedModel, UtteranceEngine
+from steno_transcriber.engines.port import CallEngine, RecordingEngine, Unsupported, UnsupportedModel, UtteranceEngine
 
-Engine = UtteranceEngine | CallEngine
+AudioEngine = UtteranceEngine | CallEngine
+"""An engine that is given audio."""
+
+Engine = AudioEngine | RecordingEngine
 E = TypeVar("E", bound=Engine)
 
 
@@ -18,13 +21,32 @@ class Engines:
             raise ValueError("there must be an engine")
         self._engines = tuple(engines)
 
-    def choose(self, options: RecognitionOptions) -> Engine:
-        """Choose the first engine that can serve the options.
+    @property
+    def recording_engines(self) -> tuple[RecordingEngine, ...]:
+        """Those that fetch recordings themselves; they are components of the service."""
+        return tuple(engine for engine in self._engines if isinstance(engine, RecordingEngine))
+
+    def choose(self, options: RecognitionOptions) -> AudioEngine:
+        """Choose the first engine that can serve the options, among those that are given audio.
 
         Raises:
             Unsupported: no engine can; the message says why.
         """
-        return _first(self._engines, options)
+        given_audio = [engine for engine in self._engines if isinstance(engine, UtteranceEngine | CallEngine)]
+        if not given_audio:
+            raise Unsupported("no engine is loaded that takes live calls, but only for recordings")
+        return _first(given_audio, options)
+
+    def choose_for_recording(self, options: RecognitionOptions) -> RecordingEngine | None:
+        """The first engine that can serve the options, if it fetches recordings itself; None if it is to be given audio.
+
+        Raises:
+            Unsupported: no engine can, and none is given audio.
+        """
+        engine = next((engine for engine in self._engines if engine.refusal(options) is None), self._engines[0])
+        if not isinstance(engine, RecordingEngine):
+            return None
+        return _first([engine], options)
 
     def choose_for_utterances(self, options: RecognitionOptions) -> UtteranceEngine:
         """Choose the first utterance engine that can serve the options, for a call that is cut into utterances already.

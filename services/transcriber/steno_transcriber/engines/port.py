@@ -1,4 +1,4 @@
-"""The interface of speech engines, of which there are two kinds. Imports no adapter.
+"""The interface of speech engines, of which there are three kinds. Imports no adapter.
 
 An *utterance engine* (Whisper) is given utterances that Steno cut. What it says is a function of their audio alone. It has a
 batch face, which splits packing (pure, lazy) from decoding (blocking, thread-safe), so that the caller owns the threads:
@@ -16,9 +16,18 @@ and answers when it likes:
     await session.send(audio)                    # again and again, in one task; then `await session.finish()`
     async for answer in session.answers(): ...   # in another
 
+A *recording engine* (a cloud service's batch API) is given the place of a recording, which it fetches itself, and answers after
+minutes or hours. An engine may be both of the latter: then it is given recordings by their place, and live calls as audio.
+
+    answer = await engine.recognise(reference)
+
+What holds for all: ids of phrases follow from call, channel and start, so nothing is published twice; every part of the audio
+is given to the engine, or the recording fails.
+
 Errors: Unsupported         the engine cannot serve what was asked of it (permanent)
         └ UnsupportedLocale its model does not know the language
         └ UnsupportedModel  it has another model
+        RecognitionFailed   the engine cannot make anything of the recording (permanent)
         EngineUnavailable   the model cannot be loaded or reached (retry, or repair and restart)
 """
 
@@ -41,7 +50,11 @@ __all__ = [
     "OpenSpeech",
     "Pack",
     "Recognition",
+    "RecognitionFailed",
     "RecognitionOptions",
+    "RecordingAnswer",
+    "RecordingEngine",
+    "RecordingReference",
     "SilentUntil",
     "SpeechEngine",
     "Unsupported",
@@ -69,6 +82,12 @@ class UnsupportedModel(Unsupported):
     """The engine has another model than the one asked for."""
 
     error_class = "unsupported_model"
+
+
+class RecognitionFailed(Permanent):
+    """The engine cannot make anything of a recording; the message is the engine's reason, for a person."""
+
+    error_class = "recognition_failed"
 
 
 class EngineUnavailable(Retryable):
@@ -252,3 +271,54 @@ class CallEngine(SpeechEngine, Protocol):
         Raises:
             Unsupported: the engine cannot serve the options.
         """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingReference:
+    """Where a recording is, and what is asked of the engine about it.
+
+    `channels` are those that its submitter named, all of which must be answered for; empty: those that it has.
+    """
+
+    call_id: str
+    recording_id: str
+    url: str
+    channels: tuple[int, ...]
+    options: RecognitionOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingAnswer:
+    """All that was said in a recording: in order of start and channel, and no two on a channel with the same start."""
+
+    finals: tuple[FinalAnswer, ...]
+    channel_count: int
+    duration_ms: int
+
+
+@runtime_checkable
+class RecordingEngine(SpeechEngine, Protocol):
+    """An engine that fetches a recording itself and recognises it as a whole. Used on one event loop.
+
+    It need not give the same result for the same recording twice, and is not asked to: a reference that it has answered, or is
+    working on, is given to it again after a crash, in this process or another, and is then not recognised (or paid for) anew.
+    It answers the same as before. It is a component of the service, with `run` and `stop`.
+    """
+
+    async def recognise(self, recording: RecordingReference) -> RecordingAnswer:
+        """Recognise a recording. May take hours, and be cancelled at any time: the work goes on, for whoever asks again.
+
+        Raises:
+            Unsupported: the engine cannot serve the options, or cannot fetch from such a place.
+            RecognitionFailed: it cannot make anything of the recording, or not of all its channels.
+            EngineUnavailable: it cannot be reached; ask again later.
+        """
+
+    async def forget(self, recording: RecordingReference) -> None:
+        """Give up a recording that is no longer wanted, in bounded time. One that it does not have is no error."""
+
+    async def run(self) -> None:
+        """Work until `stop`."""
+
+    async def stop(self) -> None:
+        """Have `run` return, and calls of `recognise` end with `EngineUnavailable`."""
