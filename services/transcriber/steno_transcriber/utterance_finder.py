@@ -224,6 +224,12 @@ class UtteranceFinder:
         needed_ms = self._heard_by[0].segmenter.needed_ms
         return min(needed_ms, self._heard_by[1].segmenter.needed_ms) if len(self._heard_by) > 1 else needed_ms
 
+    @property
+    def settled_ms(self) -> int:
+        """No utterance that is yielded later begins before this time."""
+        undecided = [part.start_ms for each in (*self._held, *self._weighed) for part in each.parts[:1]]
+        return min([self.needed_ms, *undecided])
+
     def start(self, start_ms: int) -> None:
         """A stretch of audio begins. What lies in it before a restart is known already."""
         for heard in self._heard_by:

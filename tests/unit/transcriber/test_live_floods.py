@@ -19,7 +19,7 @@ from steno_transcriber.live import record_buffer as aside_module
 from steno_transcriber.live.audio_backlog import AudioBacklog
 from steno_transcriber.live.buffer_budget import BufferBudget
 from steno_transcriber.live.record_buffer import BufferedRecord, RecordBuffer, TooFarAhead
-from steno_transcriber.live.worker import INTERNAL
+from steno_transcriber.live.worker import INTERNAL, _Decoding
 from steno_transcriber.screening import Outcome
 from steno_transcriber.speech import Utterance
 from support.live_bed import PARTITION, Bed, HeldDecoder
@@ -130,7 +130,8 @@ async def test_little_of_a_flood_waits_for_the_engine(bed: FloodBed) -> None:
     assert bed.decoder.begun == 0
     calls = bed.handler._partitions[PARTITION]
     (call,) = calls
-    waiting = sum(decoding.spoken.utterance.duration_ms for decoding in call.worker._decodings._queue)  # type: ignore[attr-defined]
+    queued = call.worker._decodings._queue  # type: ignore[attr-defined]
+    waiting = sum(item.spoken.utterance.duration_ms for item in queued if isinstance(item, _Decoding))
     assert waiting < (38 + 60 + 30) * 1000 * 2
     assert not bed.backlog.full
     bed.decoder.let_go.set()

@@ -99,6 +99,10 @@ class HeardChannel(Protocol):
     def heard_from_ms(self) -> int:
         """Where a process that takes it over needs its audio from."""
 
+    @property
+    def settled_ms(self) -> int:
+        """No utterance that is found later begins before this time."""
+
     def start(self, start_ms: int) -> None:
         """Starts a stretch of audio."""
 
@@ -117,8 +121,6 @@ class LiveCall:
         self._facts = CallFacts(channels=checkpoint.channels, locale=checkpoint.locale, properties=checkpoint.properties)
         self._languages = Languages(checkpoint.locale)
         self._samples_per_ms = checkpoint.sample_rate // 1000
-        #: Whether the audio broke off with the record that was added last, before any audio in it.
-        self.broke_off = False
         #: Whether audio would go on from where it was heard last.
         self._hearing = False
         form = LiveForm(checkpoint.sample_rate)
@@ -148,6 +150,11 @@ class LiveCall:
         self._step_states: Mapping[str, str] = checkpoint.step_states
         self._unpublished = 0
         self._heard_at = checkpoint.started_at
+        self._said_until_ms = max(mark.final_ms for mark in checkpoint.marks)
+        #: Where the audio broke off with the record that was added last, before any audio in it; None where it did not.
+        #: At first: whether all is published that was said before the checkpoint.
+        settled = min(channel.settled_ms for channel in self._channels) >= self.duration_ms
+        self.broke_off_ms = self.duration_ms if settled else None
         self._lead = AudioLead(elapsed=self._reader.clock.elapsed.total_seconds(), audio=self.audio / checkpoint.sample_rate)
         self._replay_points = ReplayPoints(self._replay_point(checkpoint.offset, exact_from=0), apart=checkpoint.sample_rate)
 
@@ -217,6 +224,12 @@ class LiveCall:
         return self._lead.hurried
 
     @property
+    def quiet_until_ms(self) -> int | None:
+        """The latest time before which no utterance begins that is not found yet; None while somebody speaks at it."""
+        settled_ms = min(channel.settled_ms for channel in self._channels)
+        return settled_ms if settled_ms >= self._said_until_ms else None
+
+    @property
     def next_phrase(self) -> int:
         """The sequence of the next phrase that is published."""
         return self._next_phrase
@@ -253,7 +266,7 @@ class LiveCall:
         Raises:
             UnusableRecord: it does not fit this call, which goes on without it.
         """
-        self.broke_off = False
+        self.broke_off_ms = None
         if offset < self._next_offset or self.ended:
             return []
         clock = self._reader.clock
@@ -423,13 +436,18 @@ class LiveCall:
             for channel in self._channels:
                 yield from channel.finish(until_ms)
             self._hearing = False
-        self.broke_off = True
+        self.broke_off_ms = self.duration_ms
         for channel in self._channels:
             channel.start(self._whole_ms())
         self._replay_points.keep(self._replay_point(offset, exact_from=self._reader.position))
 
+    def _note_said(self, until_ms: int) -> None:
+        self._said_until_ms = max(self._said_until_ms, until_ms)
+
     def _given(self, found: list[Utterance]) -> list[LiveUtterance]:
         self._unpublished += len(found)
+        for utterance in found:
+            self._note_said(utterance.end_ms)
         return [
             LiveUtterance(
                 utterance=utterance,

@@ -78,6 +78,11 @@ class LiveChannel:
         """No later utterance has audio from before this time."""
         return self._finder.needed_ms
 
+    @property
+    def settled_ms(self) -> int:
+        """No utterance that is yielded later begins before this time."""
+        return self._finder.settled_ms
+
     def start(self, start_ms: int) -> None:
         """Start a stretch of audio; what lies before the restart is skipped."""
         self._finder.start(start_ms)

@@ -58,6 +58,7 @@ class SentCall(LiveCall):
         channel = self._sent_channels[answer.channel]
         if isinstance(answer, FinalAnswer):
             channel.answered(answer)
+            self._note_said(answer.end_ms)
         else:
             channel.settle(answer.until_ms)
         if step_states is not None:

@@ -42,6 +42,11 @@ class SentChannel:
         return self._settled_ms
 
     @property
+    def settled_ms(self) -> int:
+        """No later answer begins before this time."""
+        return self._settled_ms
+
+    @property
     def heard_ms(self) -> int:
         """How far it was heard."""
         return self._heard // SAMPLES_PER_MS

@@ -23,6 +23,7 @@ from steno.telemetry import traces
 from steno_transcriber.engines.port import Answer, CallAudio, CallEngine, CallSession, FinalAnswer, PartialAnswer
 from steno_transcriber.live.audio_backlog import AudioBacklog
 from steno_transcriber.live.call import LiveUtterance
+from steno_transcriber.live.captions_reached import Mark
 from steno_transcriber.live.partial_answers import PartialAnswers
 from steno_transcriber.live.resources import LiveResources
 from steno_transcriber.live.sent_call import SentCall
@@ -47,6 +48,8 @@ class _Finish:
     """The session ends here; one that follows is asked for these options."""
 
     options: RecognitionOptions
+    #: Where the audio broke off; None where it goes on.
+    mark: Mark | None
 
 
 _Item = CallAudio | _Finish | Permanent | None
@@ -88,9 +91,10 @@ class SessionWorker(CallWorker):
         await super().stop()
 
     def _line_up(self, found: list[LiveUtterance]) -> None:
-        if self._sent.options != self._queued_options or self._sent.broke_off:
+        mark = self._marks.at_break()
+        if mark is not None or self._sent.options != self._queued_options:
             self._queued_options = self._sent.options
-            self._queue.put_nowait(_Finish(self._queued_options))
+            self._queue.put_nowait(_Finish(self._queued_options, mark))
         for audio in self._sent.audio_to_send():
             self._queue.put_nowait(_Waiting(audio, self._catching_up.enter(audio.samples)))
         if self._sent.ended:
@@ -106,7 +110,7 @@ class SessionWorker(CallWorker):
             if first is None:
                 break
             if isinstance(first, _Finish):
-                self._options = first.options
+                self._begin_anew(first)
                 continue
             self._again.appendleft(first)
             try:
@@ -115,7 +119,7 @@ class SessionWorker(CallWorker):
                     break
                 attempts = 0
                 if isinstance(ended, _Finish):
-                    self._options = ended.options
+                    self._begin_anew(ended)
             except Retryable as error:
                 attempts += 1
                 seconds = self._resources.policy.after(attempts)
@@ -125,6 +129,13 @@ class SessionWorker(CallWorker):
                 self._unanswered.clear()
                 await self._resources.sleep(seconds)
         await self._complete(self._engine.info)
+
+    def _begin_anew(self, finish: _Finish) -> None:
+        """All that was sent before is answered; what follows goes to another session."""
+        self._options = finish.options
+        if finish.mark is not None:
+            self._sent.settle(finish.mark.until_ms)
+            self._publish_mark(finish.mark)
 
     async def _session(self) -> _Item:
         """Sends to one session and publishes its answers; gives what ended it."""
@@ -180,6 +191,8 @@ class SessionWorker(CallWorker):
             self._partial_answers.end(answer.channel)
             states = await self._publish_final(answer)
         self._sent.answered(answer, step_states=states)
+        if (mark := self._marks.in_silence(self._sent.settled_ms)) is not None:
+            self._publish_mark(mark)
         while self._unanswered and isinstance(sent := self._unanswered[0], CallAudio) and sent.end_ms <= self._sent.settled_ms:
             self._unanswered.popleft()
 

@@ -4,6 +4,7 @@
 |---|---|
 | the call begins | `TranscriptStarted` |
 | an utterance was heard, and those before it are published | `Phrase`, if there is text; else what it was, at the end |
+| the audio broke off, or nobody speaks, and those before it are published | `CaptionsReached` (`captions_reached`) |
 | the call is over and all phrases are out | `TranscriptCompleted` |
 | the engine does not know the language, the codec is unknown, an error that stays | `TranscriptFailed`, and nothing after it |
 | Kafka will never take a record of it | the same |
@@ -33,6 +34,7 @@ from steno_transcriber.decode_pool import Urgency
 from steno_transcriber.engines.port import EngineInfo
 from steno_transcriber.live.audio_backlog import AudioBacklog
 from steno_transcriber.live.call import LiveCall, LiveUtterance
+from steno_transcriber.live.captions_reached import CaptionsReachedPublisher, Mark, Marks
 from steno_transcriber.live.catching_up import CatchingUp
 from steno_transcriber.live.hypotheses import Hypotheses
 from steno_transcriber.live.hypothesis_publisher import HypothesisPublisher
@@ -107,6 +109,10 @@ class CallWorker:
         self._hypotheses = Hypotheses(
             self.call, resources.hypotheses, engines=resources.engines, publisher=self._hypothesis_publisher
         )
+        self._marks = Marks(self.call)
+        self._reached = CaptionsReachedPublisher(
+            self.call, publisher=resources.publisher, policy=resources.policy, sleep=resources.sleep
+        )
         self._pass_id = ids.live_pass_id(checkpoint.call_id)
         self._retrying = Retrying(resources.policy, sleep=resources.sleep)
         self._transcript = TranscriptPublisher(
@@ -118,7 +124,7 @@ class CallWorker:
         )
         self._trace = trace or {}
         self._announced = trace is None
-        self._decodings: asyncio.Queue[_Decoding | Permanent | None] = asyncio.Queue()
+        self._decodings: asyncio.Queue[_Decoding | Mark | Permanent | None] = asyncio.Queue()
         self._unusable = UnusableScore()
         self._given_up = False
         self._catching_up = CatchingUp(
@@ -132,6 +138,9 @@ class CallWorker:
         )
         self._done = False
         self._log = log.bind(call_id=checkpoint.call_id)
+        if self._announced and (mark := self._marks.at_break()) is not None:
+            # Whoever had the call may have ended before it was sent.
+            self._publish_mark(mark)
         self._task = asyncio.create_task(self._run(), name=f"call {checkpoint.call_id}")
 
     @property
@@ -211,6 +220,7 @@ class CallWorker:
         await self._hypotheses.stop()
         self._task.cancel()
         await asyncio.wait([self._task])
+        await self._reached.stop()
 
     def _hear(self, record: Record, *, offset: int, written_at: datetime) -> None:
         before, audio_before = self.call.duration_ms, self.call.audio
@@ -239,6 +249,8 @@ class CallWorker:
             self._decodings.put_nowait(_Decoding(spoken, asyncio.create_task(self._decode(spoken, urgency)), backlogs))
         if self.call.ended:
             self._decodings.put_nowait(None)
+        elif (mark := self._marks.at_break() or self._marks.in_silence(self.call.duration_ms)) is not None:
+            self._decodings.put_nowait(mark)
 
     async def _decode(self, spoken: LiveUtterance, urgency: Urgency) -> Outcome:
         call_id = self.call.call_id
@@ -274,11 +286,19 @@ class CallWorker:
         while (decoding := await self._decodings.get()) is not None:
             if isinstance(decoding, Permanent):
                 raise decoding
+            if isinstance(decoding, Mark):
+                self._publish_mark(decoding)
+                continue
             try:
                 await self._publish(decoding)
             finally:
                 decoding.leave_backlogs()
         await self._complete(engine.info)
+
+    def _publish_mark(self, mark: Mark) -> None:
+        """Publishes how far the captions are: all that was said before the mark is published."""
+        self._marks.take(mark)
+        self._reached.publish(mark)
 
     async def _publish(self, decoding: _Decoding) -> None:
         spoken = decoding.spoken
@@ -340,6 +360,7 @@ class CallWorker:
         """Drops all queued work."""
         self._catching_up.stop()
         self._hypotheses.end()
+        self._reached.end()
         while not self._decodings.empty():
             if isinstance(decoding := self._decodings.get_nowait(), _Decoding):
                 decoding.task.cancel()
