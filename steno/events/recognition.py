@@ -6,7 +6,7 @@ A record carries it in two fields: `locale`, and `recognition` for all the rest.
 from enum import StrEnum
 from typing import Annotated, Protocol
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from steno.events.fields import Locale, OptionName
 from steno.events.values import Value
@@ -21,6 +21,18 @@ class Profanity(StrEnum):
     REMOVED = "removed"
 
 
+SHORTEST_SILENCE_MS, LONGEST_SILENCE_MS = 100, 5_000
+
+
+def _silence(milliseconds: int) -> int:
+    if 0 < milliseconds < SHORTEST_SILENCE_MS:
+        raise ValueError(f"must be 0 or {SHORTEST_SILENCE_MS} to {LONGEST_SILENCE_MS} ms")
+    return milliseconds
+
+
+SegmentationSilence = Annotated[int, Field(ge=0, le=LONGEST_SILENCE_MS), AfterValidator(_silence)]
+
+
 class RecognitionDetails(Value):
     """All that is asked of an engine but the language."""
 
@@ -31,6 +43,7 @@ class RecognitionDetails(Value):
     model: OptionName = ""
     words: bool = True
     redaction: OptionName = ""
+    segmentation_silence_ms: SegmentationSilence = 0
 
 
 class RecognitionOptions(RecognitionDetails):
@@ -46,8 +59,10 @@ class RecognitionOptions(RecognitionDetails):
     | `model` | name of the model that is to be used; empty: the operator's choice |
     | `words` | whether the phrases carry their words with times |
     | `redaction` | name of the redaction policy; empty: nothing is redacted |
+    | `segmentation_silence_ms` | the silence that ends an utterance, 100 to 5000; 0: the service's own |
 
-    An engine cannot serve an option that is not in its power; then the transcript fails, except for `hints`.
+    An engine cannot serve an option that is not in its power; then the transcript fails. Two are ignored instead: `hints`, and
+    by a call engine, which cuts the audio itself, `segmentation_silence_ms`.
     """
 
     locale: Locale = ""

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from dataclasses import replace
 from unittest.mock import patch
 
 import numpy as np
@@ -16,6 +16,7 @@ from support.crosstalk import leaky
 from support.live_calls import BEGAN, CHANNELS, CallWriter, Entry, Heard
 from support.live_listener import speech
 
+from steno.events.recognition import RecognitionDetails
 from steno.events.records import AudioCodec, CallChannel, CallUpdated, DtmfPressed, Role, RolesCorrected
 
 SWAPPED = (CallChannel(channel=0, role=Role.CUSTOMER), CallChannel(channel=1, role=Role.AGENT))
@@ -24,10 +25,17 @@ SWAPPED = (CallChannel(channel=0, role=Role.CUSTOMER), CallChannel(channel=1, ro
 @contextmanager
 def restarts_each(seconds: float) -> Iterator[None]:
     """Restarts and cuts that are due so often that short audio has some."""
-    options = SegmenterOptions(maximum_ms=2000)
+
+    def with_cuts(options: SegmenterOptions) -> SegmenterOptions:
+        return replace(options, maximum_ms=2000)
+
     with (
         patch.object(segmenter, "RESTART_FRAMES", int(seconds * 1000) // segmenter.FRAME_MS),
-        patch.object(channel, "UtteranceFinder", partial(UtteranceFinder, options=options)),
+        patch.object(
+            channel,
+            "UtteranceFinder",
+            lambda *args, options, **named: UtteranceFinder(*args, options=with_cuts(options), **named),
+        ),
         patch.object(utterance_finder, "CONVINCING_MS", 900),
         patch.object(utterance_finder, "PATIENCE_MS", 600),
     ):
@@ -91,6 +99,7 @@ def any_log(dice: random.Random) -> list[Entry]:
         codec=dice.choice([AudioCodec.PCMU, AudioCodec.PCMA, AudioCodec.S16LE]),
         sample_rate=dice.choice([8000, 8000, 16_000]),
         others=dice.randrange(3),
+        recognition=RecognitionDetails(segmentation_silence_ms=dice.choice([0, 0, 100, 200, 800, 1500, 5000])),
     )
     call.start()
     steps = dict(STEPS)

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from steno_transcriber.speech import SAMPLE_RATE
 
+from steno.events.recognition import RecognitionDetails
 from steno.events.records import (
     AudioChunk,
     AudioCodec,
@@ -49,6 +50,7 @@ class CallWriter:
     locale: str = "en-US"
     properties: dict[str, str] = field(default_factory=dict)
     tenant: str = ""
+    recognition: RecognitionDetails = field(default_factory=RecognitionDetails)
     #: Offsets of the partition that belong to other calls, before each record.
     others: int = 0
     log: list[Entry] = field(default_factory=list)
@@ -68,6 +70,7 @@ class CallWriter:
                 properties=self.properties,
                 started_at=BEGAN,
                 tenant=self.tenant,
+                recognition=self.recognition,
             )
         )
 

@@ -262,7 +262,7 @@ def _span(utterance: Utterance, found: _Copies) -> CopiedSpan:
 
 
 def _parts(utterance: Utterance, said: Flags, copied: Flags) -> Iterator[Utterance]:
-    """Gives the parts of an utterance between copies, cut at pauses as long as those between utterances."""
+    """Gives the parts of an utterance between copies, cut at pauses of `WINDOW_FRAMES`."""
     padding = utterance.padding_before_ms // FRAME_MS
     said[:padding] = False
     said[padding + utterance.duration_ms // FRAME_MS :] = False

@@ -1,7 +1,8 @@
 """Cuts a channel into utterances by voice activity detection. Pure: samples in, utterances out.
 
 WebRTC's detector in its strictest mode, smoothed over a window: speech is there when nine tenths of 0.3 s are voiced, and ends
-when none of it is. It begins with the first voiced frame that no such pause separates from it.
+when none of it is, or after the silence that was asked for. It begins with the first voiced frame that no pause of 0.3 s
+separates from it.
 
 Short words never fill the window. Where voice ends that did not fill it, a better detector decides whether it was speech
 (`speech_detector`). The result does not depend on how the audio is cut into blocks.
@@ -17,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import webrtcvad
 
+from steno.events.recognition import SHORTEST_SILENCE_MS, RecognitionOptions
 from steno_transcriber.speech import SAMPLE_RATE, SAMPLES_PER_MS, Samples, Utterance
 from steno_transcriber.speech_detector import has_speech
 
@@ -94,16 +96,24 @@ DECODED = Decoded()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmenterOptions:
-    """How much audio an utterance carries around its speech, and how long it may be, in milliseconds."""
+    """How much audio an utterance carries around its speech, how long it may be, and which silence ends it, in milliseconds."""
 
     padding_ms: int = 210
     maximum_ms: int = 14_400
+    silence_ms: int = WINDOW_FRAMES * FRAME_MS
 
     def __post_init__(self) -> None:
         if not 0 <= self.padding_ms <= WINDOW_FRAMES * FRAME_MS:
             raise ValueError(f"padding must be 0 to {WINDOW_FRAMES * FRAME_MS} ms, is {self.padding_ms}")
         if self.maximum_ms < 2_000:
             raise ValueError(f"an utterance must be allowed 2000 ms at least, is {self.maximum_ms}")
+        if self.silence_ms < SHORTEST_SILENCE_MS:
+            raise ValueError(f"a silence must be {SHORTEST_SILENCE_MS} ms at least, is {self.silence_ms}")
+
+    @classmethod
+    def of(cls, options: RecognitionOptions) -> "SegmenterOptions":
+        """As a recording or a call asks for it."""
+        return cls(silence_ms=options.segmentation_silence_ms) if options.segmentation_silence_ms else cls()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +150,7 @@ class Segmenter:
         self._silence = bytes(self._frame_bytes)
         self._options = options or SegmenterOptions()
         self._padding_frames = self._options.padding_ms // FRAME_MS
+        self._silence_frames = -(-self._options.silence_ms // FRAME_MS)
         self._most_frames = -(-self._options.maximum_ms // FRAME_MS)
         self._remainder = form.joined([])
         self._restart(start_ms)
@@ -236,9 +247,11 @@ class Segmenter:
                 self._listen()
             if self._begin is None:
                 continue
-            if not any(self._window):
+            silent_frames = self._position - 1 - self._last_voiced
+            full = self._position - self._begin >= self._most_frames
+            if silent_frames >= self._silence_frames or (full and silent_frames >= WINDOW_FRAMES):
                 yield from self._end(self._begin)
-            elif self._position - self._begin >= self._most_frames:
+            elif full:
                 yield from self._cut(self._begin)
 
     def _end(self, begin: int) -> Iterator[Utterance]:

@@ -18,6 +18,7 @@ from steno_transcriber.fetch.fetcher import FetchedAudio
 from steno_transcriber.recognise import recognise
 from steno_transcriber.result import Spoken, Transcript, engine_name, phrases, without_words
 from steno_transcriber.screening import Screen
+from steno_transcriber.segmenter import SegmenterOptions
 from steno_transcriber.steps import Steps
 from steno_transcriber.utterances import utterances
 
@@ -54,7 +55,8 @@ def transcribe(
     screen = Screen()
     with open_audio(audio, recording, decoders, stop=stop) as file:
         blocks = limit_audio(file, max_audio_ms=max_audio_ms, stop=stop)
-        heard = screen.filter(utterances(blocks, report=screen.observations.add))
+        found = utterances(blocks, report=screen.observations.add, options=SegmenterOptions.of(recording.options))
+        heard = screen.filter(found)
         spoken = []
         for utterance, recognition in recognise(engine, heard, executor=pool, in_flight=pool.places, options=recording.options):
             screen.add_result(utterance, recognition)

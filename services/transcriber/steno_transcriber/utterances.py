@@ -8,12 +8,17 @@ import numpy.typing as npt
 
 from steno.events.observations import Observation
 from steno_transcriber.crosstalk import CopyDetector
-from steno_transcriber.segmenter import DECODED
+from steno_transcriber.segmenter import DECODED, SegmenterOptions
 from steno_transcriber.speech import Utterance
 from steno_transcriber.utterance_finder import FinderMark, UtteranceFinder
 
 
-def utterances(blocks: Iterable[npt.NDArray[np.float32]], *, report: Callable[[Observation], None]) -> Iterator[Utterance]:
+def utterances(
+    blocks: Iterable[npt.NDArray[np.float32]],
+    *,
+    report: Callable[[Observation], None],
+    options: SegmenterOptions | None = None,
+) -> Iterator[Utterance]:
     """Cut blocks of shape (channels, samples) into utterances, and report what is left out or amplified.
 
     Utterances of one channel come in order of time; those of different channels are interleaved as they end.
@@ -24,7 +29,7 @@ def utterances(blocks: Iterable[npt.NDArray[np.float32]], *, report: Callable[[O
         return
     copies = CopyDetector(len(first), DECODED, report=report)
     finders = [
-        UtteranceFinder(channel, DECODED, mark=FinderMark(restart_ms=0), beside=copies, report=report)
+        UtteranceFinder(channel, DECODED, mark=FinderMark(restart_ms=0), beside=copies, report=report, options=options)
         for channel in range(len(first))
     ]
     for block in chain([first], blocks):

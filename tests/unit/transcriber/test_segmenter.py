@@ -57,19 +57,26 @@ PIECES = st.lists(
     max_size=6,
 ).map(np.concatenate)
 
+SILENCES = st.just(300) | st.integers(100, 5_000)
+
 
 @settings(max_examples=40, deadline=None)
-@given(audio=PIECES, blocks=st.lists(st.integers(1, 40_000).filter(lambda size: size > 300), min_size=1, max_size=5))
-def test_utterances_do_not_depend_on_the_blocks(audio: Samples, blocks: list[int]) -> None:
+@given(
+    audio=PIECES,
+    blocks=st.lists(st.integers(1, 40_000).filter(lambda size: size > 300), min_size=1, max_size=5),
+    silence_ms=SILENCES,
+)
+def test_utterances_do_not_depend_on_the_blocks(audio: Samples, blocks: list[int], silence_ms: int) -> None:
     """However the audio is cut on its way here, the utterances are the same to the sample."""
-    assert exact(cut(audio, blocks=blocks)) == exact(cut(audio))
+    in_blocks, whole = (Segmenter(channel=0, options=SegmenterOptions(silence_ms=silence_ms)) for _ in range(2))
+    assert exact(cut(audio, blocks=blocks, segmenter=in_blocks)) == exact(cut(audio, segmenter=whole))
 
 
 @settings(max_examples=40, deadline=None)
-@given(audio=PIECES, padding_ms=st.integers(0, 300), maximum_ms=st.integers(2_000, 8_000))
-def test_utterances_are_pieces_of_the_audio_in_order(audio: Samples, padding_ms: int, maximum_ms: int) -> None:
+@given(audio=PIECES, padding_ms=st.integers(0, 300), maximum_ms=st.integers(2_000, 8_000), silence_ms=SILENCES)
+def test_utterances_are_pieces_of_the_audio_in_order(audio: Samples, padding_ms: int, maximum_ms: int, silence_ms: int) -> None:
     """Their samples are the audio at their place, they do not overlap, and none is longer than allowed."""
-    options = SegmenterOptions(padding_ms=padding_ms, maximum_ms=maximum_ms)
+    options = SegmenterOptions(padding_ms=padding_ms, maximum_ms=maximum_ms, silence_ms=silence_ms)
     heard_until = 0
     for utterance in cut(audio, segmenter=Segmenter(channel=0, options=options)):
         begin = utterance.audio_start_ms * SAMPLES_PER_MS
@@ -85,15 +92,16 @@ def long_call() -> Samples:
     return np.concatenate([call_audio()[0], silence(800), call_audio()[1], noise(700), call_audio()[0]])
 
 
-def test_a_segmenter_begun_at_the_restart_comes_to_the_same_utterances() -> None:
+@pytest.mark.parametrize("silence_ms", [100, 300, 1500])
+def test_a_segmenter_begun_at_the_restart_comes_to_the_same_utterances(silence_ms: int) -> None:
     """Live failover: whoever takes over hears the audio from the last restart, and no more."""
-    audio = long_call()
-    undisturbed = cut(audio)
-    first = Segmenter(channel=0)
+    audio, options = long_call(), SegmenterOptions(silence_ms=silence_ms)
+    undisturbed = cut(audio, segmenter=Segmenter(channel=0, options=options))
+    first = Segmenter(channel=0, options=options)
     killed_at = 100_000 * SAMPLES_PER_MS
     before = list(first.accept(audio[:killed_at]))
     assert MINUTE_MS <= first.restart_ms < 100_000
-    successor = Segmenter(channel=0, start_ms=first.restart_ms)
+    successor = Segmenter(channel=0, start_ms=first.restart_ms, options=options)
     after = cut(audio[first.restart_ms * SAMPLES_PER_MS :], segmenter=successor)
     final = [utterance for utterance in before if utterance.end_ms <= first.restart_ms]
     assert exact(final + after) == exact(undisturbed)
@@ -155,7 +163,7 @@ def test_each_channel_is_cut_by_itself() -> None:
         ]
 
 
-@pytest.mark.parametrize("wrong", [{"padding_ms": -1}, {"padding_ms": 301}, {"maximum_ms": 1_999}])
+@pytest.mark.parametrize("wrong", [{"padding_ms": -1}, {"padding_ms": 301}, {"maximum_ms": 1_999}, {"silence_ms": 99}])
 def test_options_that_cannot_be_kept_are_refused(wrong: dict[str, int]) -> None:
     """The window of 0.3 s is all the padding there is."""
     with pytest.raises(ValueError, match="must be"):

@@ -46,6 +46,7 @@ from steno_transcriber.live.channel import LiveChannel
 from steno_transcriber.live.languages import Languages
 from steno_transcriber.live.replay_points import CallFacts, ReplayPoint, ReplayPoints
 from steno_transcriber.observations import Observations
+from steno_transcriber.segmenter import SegmenterOptions
 from steno_transcriber.similarity import LATEST_MS
 from steno_transcriber.speech import Utterance
 
@@ -361,7 +362,8 @@ class LiveCall:
         self, checkpoint: CallCheckpoint, form: LiveForm, report: Callable[[Observation], None]
     ) -> Sequence[HeardChannel]:
         self._cut_channels = tuple(
-            LiveChannel(index, mark, form, beside=self._copies, report=report) for index, mark in enumerate(checkpoint.marks)
+            LiveChannel(index, mark, form, beside=self._copies, report=report, options=SegmenterOptions.of(checkpoint.options))
+            for index, mark in enumerate(checkpoint.marks)
         )
         return self._cut_channels
 

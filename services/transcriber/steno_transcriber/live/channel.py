@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from steno.events.observations import Observation
 from steno.events.records import ChannelMark
 from steno_transcriber.live.audio import Linear, LiveForm
-from steno_transcriber.segmenter import OpenSpan
+from steno_transcriber.segmenter import OpenSpan, SegmenterOptions
 from steno_transcriber.speech import Utterance
 from steno_transcriber.utterance_finder import GAIN, FinderMark, OtherChannels, UtteranceFinder
 
@@ -18,7 +18,14 @@ class LiveChannel:
     """
 
     def __init__(
-        self, index: int, mark: ChannelMark, form: LiveForm, *, beside: OtherChannels, report: Callable[[Observation], None]
+        self,
+        index: int,
+        mark: ChannelMark,
+        form: LiveForm,
+        *,
+        beside: OtherChannels,
+        report: Callable[[Observation], None],
+        options: SegmenterOptions,
     ) -> None:
         """See `UtteranceFinder`. The mark is the one at `index` of its checkpoint, whatever channel it names."""
         self._index = index
@@ -30,7 +37,7 @@ class LiveChannel:
             raised=mark.raised,
             said_until_ms=mark.final_ms,
         )
-        self._finder = UtteranceFinder(index, form, mark=heard_from, beside=beside, report=report)
+        self._finder = UtteranceFinder(index, form, mark=heard_from, beside=beside, report=report, options=options)
         self._unpublished: deque[tuple[Utterance, FinderMark]] = deque()
 
     @property
