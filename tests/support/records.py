@@ -7,7 +7,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from hypothesis import strategies as st
-from pydantic import AwareDatetime
+from pydantic import AfterValidator, AwareDatetime, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from steno.events.records import RECORDS, Phrase, Record, Role, Word
@@ -42,7 +42,21 @@ def _model(kind: type[Any]) -> st.SearchStrategy[Any]:
 
 
 def _field(field: FieldInfo) -> st.SearchStrategy[Any]:
-    return _value(field.annotation, _limits(field))
+    values = _value(field.annotation, _limits(field))
+    validators = [entry for entry in field.metadata if isinstance(entry, AfterValidator)]
+    if not validators:
+        return values
+    checked: Any = Annotated[Any, *validators]
+    accepting = TypeAdapter[Any](checked)
+
+    def is_accepted(value: Any) -> bool:
+        try:
+            accepting.validate_python(value)
+        except ValidationError:
+            return False
+        return True
+
+    return values.filter(is_accepted)
 
 
 def _limits(field: FieldInfo) -> dict[str, Any]:
