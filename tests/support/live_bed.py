@@ -118,6 +118,8 @@ class Bed:
         self.backlog, self.late_backlog = AudioBacklog(), AudioBacklog(BEHIND_BACKLOG_SECONDS)
         self.budget = BufferBudget()
         self.steps = Steps()
+        #: Seconds between two attempts at what failed.
+        self.between_attempts = 0.0
         self.engines = Engines([self.decoder.engine])
         self.handler = self.another()
 
@@ -133,7 +135,7 @@ class Bed:
             buffer_budget=self.budget,
             steps=self.steps,
             now=lambda: self.now,
-            sleep=lambda _: asyncio.sleep(0),
+            sleep=lambda _: asyncio.sleep(self.between_attempts),
         )
         return LiveTranscriber(resources, read_checkpoints=self.topics.read)
 

@@ -58,6 +58,19 @@ LIVE_RECORDS_BUFFERED = Counter(
     "Records of live calls buffered on disk because they come faster than they can be transcribed; a rise means a flood, or "
     "too few cores.",
 )
+AZURE_STREAMS = Gauge("steno_transcriber_azure_streams", "Streams that are open at Azure for live calls.")
+AZURE_STREAMS_WAITING = Gauge(
+    "steno_transcriber_azure_streams_waiting",
+    "Streams of live calls that wait because too many are open; above 0 for long means AZURE_STREAMS is too low.",
+)
+AZURE_THROTTLED = Counter(
+    "steno_transcriber_azure_throttled", "Streams that Azure refused because there were too many; a rise means its quota."
+)
+AZURE_LOST = Counter(
+    "steno_transcriber_azure_lost",
+    "Streams of live calls that Azure or the network ended before their end, by the SDK's word for the reason.",
+    ["reason"],
+)
 
 TRANSCRIBER_METRICS = (
     RECORDINGS,
@@ -78,5 +91,9 @@ TRANSCRIBER_METRICS = (
     LIVE_STRAY_RECORDS,
     LIVE_UNUSABLE_RECORDS,
     LIVE_RECORDS_BUFFERED,
+    AZURE_STREAMS,
+    AZURE_STREAMS_WAITING,
+    AZURE_THROTTLED,
+    AZURE_LOST,
 )
 """All of them, for the documentation and for the test that dashboards name only what exists."""
