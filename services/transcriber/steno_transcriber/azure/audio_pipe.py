@@ -2,8 +2,8 @@
 
 Not pure: a lock that threads wait for, and their clock. What the SDK has not taken yet is what the engine is behind.
 
-The SDK sends as fast as it is given audio, and gives a stream up once 60 s of its audio are not answered. So it is given audio as
-fast as the service answers, and with half a minute unanswered no faster than twice the pace of speech, which is the SDK's own.
+The SDK sends as fast as it is given audio, and gives a stream up once 60 s of its audio are not answered. So it is given audio
+as fast as the service answers, and with half a minute unanswered no faster than twice the pace of speech, the SDK's own.
 """
 
 import threading
