@@ -55,7 +55,7 @@ class RecognitionOptions(RecognitionDetails):
     | `candidate_locales` | the languages it chooses among; empty: all that it knows |
     | `hints` | words and phrases that are likely to be said; an engine that cannot use them ignores them |
     | `vocabulary` | name of a vocabulary that the operator keeps |
-    | `profanity` | what is written for a swear word |
+    | `profanity` | what is written for a swear word; `masked` and `removed` for English only |
     | `model` | name of the model that is to be used; empty: the operator's choice |
     | `words` | whether the phrases carry their words with times |
     | `redaction` | name of the redaction policy; empty: nothing is redacted |

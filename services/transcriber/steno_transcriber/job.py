@@ -201,7 +201,10 @@ class Transcriber:
             await self._transcript_of(recording).publish_started()
             with traces.span("recording.recognise"):
                 return await transcribe_by_reference(
-                    recording, engine=engine, steps=self._steps, is_cancelled=lambda: work.cancelled
+                    recording,
+                    engine=engine,
+                    steps=self._steps.asked_for(recording.options),
+                    is_cancelled=lambda: work.cancelled,
                 )
         async with self._places.acquire(self._fetcher.host(recording.url)) as place:
             await self._transcript_of(recording).publish_started()
@@ -269,7 +272,7 @@ class Transcriber:
             audio,
             recording,
             decoders=self._decoders,
-            steps=self._steps,
+            steps=self._steps.asked_for(recording.options),
             max_audio_ms=self._max_audio_ms,
             stop=work.stop,
         )

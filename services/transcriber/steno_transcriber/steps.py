@@ -1,14 +1,18 @@
-"""The steps that change a phrase before it is published, such as redaction or correction. None is configured yet. Pure.
+"""The steps that change a phrase before it is published, such as redaction or correction. Pure.
 
 A phrase goes through all steps before it is published on its topic or in the result document. The phrases of a pass go through
 one after the other, in order of `sequence`. What a step must remember is its state, a text that is stored in the checkpoint of
 a live call, so that another process can take the call over.
+
+Steps of all calls stand in `CONFIGURED`; behind them come those that a call asks for by its options, as of swear words.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
+from steno.events.recognition import Profanity, RecognitionOptions
 from steno.events.records import Phrase
+from steno_transcriber.profanity_step import MaskingStep, RemovingStep
 
 
 class Step(Protocol):
@@ -35,6 +39,11 @@ class Steps:
     def __len__(self) -> int:
         return len(self._steps)
 
+    def asked_for(self, options: RecognitionOptions) -> "Steps":
+        """The steps of a recording or a call with these options."""
+        step = _BY_PROFANITY.get(options.profanity)
+        return self if step is None else Steps([*self._steps, step])
+
     def apply(self, phrase: Phrase, states: Mapping[str, str]) -> tuple[Phrase, dict[str, str]]:
         """Returns the phrase to be published, and the new states of all steps."""
         after = dict(states)
@@ -51,5 +60,7 @@ class Steps:
             yield changed
 
 
+_BY_PROFANITY: Mapping[Profanity, Step] = {Profanity.MASKED: MaskingStep(), Profanity.REMOVED: RemovingStep()}
+
 CONFIGURED: tuple[Step, ...] = ()
-"""The steps of this version."""
+"""The steps that phrases of all calls go through in this version."""

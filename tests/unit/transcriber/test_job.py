@@ -24,7 +24,7 @@ from support.recordings import excerpt, silence
 
 from steno.events import ids
 from steno.events.catalogue import RECORDINGS, Topic
-from steno.events.recognition import RecognitionOptions
+from steno.events.recognition import Profanity, RecognitionDetails, RecognitionOptions
 from steno.events.records import (
     ChannelRole,
     Phrase,
@@ -203,6 +203,19 @@ async def test_the_document_holds_what_was_published(
     assert [entry["phrase_id"] for entry in document["phrases"]] == [
         record.phrase_id for record in published if isinstance(record, Phrase)
     ]
+
+
+async def test_swear_words_are_masked_where_a_recording_asks_for_it(
+    transcriber: Transcriber, engine: WatchedEngine, published: Published, store: FlakyStore, call: RecordingSubmitted
+) -> None:
+    """On the topic and in the document."""
+    engine._script = lambda _: "oh shit"
+    await transcriber.handle(message(call.model_copy(update={"recognition": RecognitionDetails(profanity=Profanity.MASKED)})))
+    assert {record.text for record in published if isinstance(record, Phrase)} == {"oh ****"}
+    completed = published[-1]
+    assert isinstance(completed, TranscriptCompleted)
+    document = json.loads(await store.get(completed.result_url))
+    assert {entry["text"] for entry in document["phrases"]} == {"oh ****"}
 
 
 async def test_a_replay_writes_the_same(transcriber: Transcriber, published: Published, call: RecordingSubmitted) -> None:

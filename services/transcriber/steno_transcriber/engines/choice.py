@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from steno.events.recognition import Profanity, RecognitionOptions
 from steno_transcriber.engines.port import CallEngine, RecordingEngine, Unsupported, UnsupportedModel, UtteranceEngine
+from steno_transcriber.engines.refusals import asked_locales, is_english
 
 AudioEngine = UtteranceEngine | CallEngine
 """An engine that is given audio."""
@@ -83,6 +84,14 @@ def _refused_by_all(options: RecognitionOptions) -> Unsupported | None:
         return Unsupported(f"there is no vocabulary {options.vocabulary}")
     if options.redaction:
         return Unsupported(f"there is no redaction policy {options.redaction}")
-    if options.profanity is not Profanity.AS_SPOKEN:
-        return Unsupported(f"swear words cannot be {options.profanity} by this version; leave profanity as_spoken")
+    if options.profanity is Profanity.UNKNOWN:
+        return Unsupported(
+            "this version does not know what is to be written for swear words; it may be as_spoken, masked or removed"
+        )
+    asked = tuple(asked_locales(options))
+    if options.profanity is not Profanity.AS_SPOKEN and not (asked and all(map(is_english, asked))):
+        return Unsupported(
+            f"swear words can be {options.profanity} in English only, and the language is {', '.join(asked) or 'not given'}; "
+            "leave profanity as_spoken"
+        )
     return None

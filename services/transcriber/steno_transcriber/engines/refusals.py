@@ -26,5 +26,10 @@ def asked_locales(options: RecognitionOptions) -> Iterable[str]:
     return (options.locale,) if options.locale else options.candidate_locales
 
 
+def is_english(locale: str) -> bool:
+    """Whether a language tag is of English."""
+    return _primary(locale) == "en"
+
+
 def _primary(locale: str) -> str:
     return locale.split("-")[0].lower()

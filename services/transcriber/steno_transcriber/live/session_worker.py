@@ -139,6 +139,8 @@ class SessionWorker(CallWorker):
 
     async def _session(self) -> _Item:
         """Sends to one session and publishes its answers; gives what ended it."""
+        # Another language may be one in which something else that was asked for is not to be had.
+        self._resources.engines.choose(self._options)
         session = self._engine.open(channels=len(self._sent.facts.channels), options=self._options)
         sending = asyncio.create_task(self._send(session))
         try:

@@ -105,7 +105,8 @@ class CallWorker:
         self.call = call or LiveCall(checkpoint)
         self._codec = checkpoint.codec
         self._resources = resources
-        self._hypothesis_publisher = HypothesisPublisher(self.call, publisher=resources.publisher, steps=resources.steps)
+        self._steps = resources.steps.asked_for(checkpoint.options)
+        self._hypothesis_publisher = HypothesisPublisher(self.call, publisher=resources.publisher, steps=self._steps)
         self._hypotheses = Hypotheses(
             self.call, resources.hypotheses, engines=resources.engines, publisher=self._hypothesis_publisher
         )
@@ -327,7 +328,7 @@ class CallWorker:
             options=options,
             tenant=self.call.tenant,
         )
-        phrase, states = self._resources.steps.apply(phrase, self.call.step_states)
+        phrase, states = self._steps.apply(phrase, self.call.step_states)
         await self._transcript.publish_phrase(without_words(phrase) if not options.words else phrase)
         metrics.LIVE_FINAL_SECONDS.observe((self._resources.now() - said_at).total_seconds())
         return states
