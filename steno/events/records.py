@@ -117,6 +117,7 @@ class Phrase(CallRecord):
     locale: str = "en-US"
     revision: Index = 0
     tenant: Tenant = ""
+    engine: str = ""
 
 
 class TranscriptCompleted(CallRecord):

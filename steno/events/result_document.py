@@ -39,6 +39,7 @@ class TranscriptPhrase(_Part):
     text: str
     confidence: float
     words: tuple[TranscriptWord, ...] = ()
+    engine: str = Field(default="", description="The engine that heard it; empty in transcripts of earlier versions.")
 
 
 class TranscriptObservation(_Part):

@@ -43,6 +43,7 @@ def undisturbed(log: Sequence[Entry], engine: UtteranceEngine) -> list[Phrase]:
                     role=found.role,
                     options=found.options,
                     tenant=call.tenant,
+                    engine=engine.info,
                 )
                 phrases.append(phrase)
     return phrases

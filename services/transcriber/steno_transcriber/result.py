@@ -24,6 +24,8 @@ class Spoken:
     start_ms: int
     duration_ms: int
     recognition: Recognition
+    #: The engine that heard it, where that is not the one of the transcript.
+    engine: EngineInfo | None = None
 
     @classmethod
     def of(cls, part: Utterance | FinalAnswer, recognition: Recognition) -> "Spoken":
@@ -33,6 +35,7 @@ class Spoken:
             start_ms=part.start_ms,
             duration_ms=part.duration_ms,
             recognition=recognition,
+            engine=part.engine if isinstance(part, FinalAnswer) else None,
         )
 
 
@@ -69,7 +72,7 @@ def engine_name(info: EngineInfo) -> str:
     return f"{info.name} {info.model} {info.digest[:12]}"
 
 
-def phrases(recording: RecordingSubmitted, spoken: Iterable[Spoken]) -> tuple[Phrase, ...]:
+def phrases(recording: RecordingSubmitted, spoken: Iterable[Spoken], *, engine: EngineInfo) -> tuple[Phrase, ...]:
     """The phrases of a recording, numbered from 0 in order of start, then channel. Utterances without text are left out."""
     heard = sorted((part for part in spoken if part.recognition), key=lambda part: (part.start_ms, part.channel))
     identifier = recording_id(recording)
@@ -82,13 +85,22 @@ def phrases(recording: RecordingSubmitted, spoken: Iterable[Spoken]) -> tuple[Ph
             role=recording.role_of(part.channel),
             options=recording.options,
             tenant=recording.tenant,
+            engine=engine,
         )
         for sequence, part in enumerate(heard)
     )
 
 
 def phrase_of(
-    part: Spoken, *, call_id: str, recording_id: str, sequence: int, role: Role, options: RecognitionOptions, tenant: str
+    part: Spoken,
+    *,
+    call_id: str,
+    recording_id: str,
+    sequence: int,
+    role: Role,
+    options: RecognitionOptions,
+    tenant: str,
+    engine: EngineInfo,
 ) -> Phrase:
     """The phrase of an utterance with text."""
     return Phrase(
@@ -108,6 +120,7 @@ def phrase_of(
         ),
         locale=options.locale,
         tenant=tenant,
+        engine=engine_name(part.engine or engine),
     )
 
 
@@ -134,5 +147,5 @@ def document(recording: RecordingSubmitted, transcript: Transcript) -> bytes:
 
 
 def _phrase(phrase: Phrase) -> dict[str, Any]:
-    wanted = {"phrase_id", "channel", "role", "start_ms", "duration_ms", "text", "confidence", "words"}
+    wanted = {"phrase_id", "channel", "role", "start_ms", "duration_ms", "text", "confidence", "words", "engine"}
     return phrase.model_dump(mode="json", include=wanted)

@@ -94,7 +94,7 @@ def make_transcript(
     observations: tuple[Observation, ...] = (),
 ) -> Transcript:
     """Make the transcript of what was recognised, as it is published."""
-    found = steps.apply_to_all(phrases(recording, spoken))
+    found = steps.apply_to_all(phrases(recording, spoken, engine=engine.info))
     return Transcript(
         phrases=tuple(found if recording.options.words else map(without_words, found)),
         channel_count=file.format.channels,

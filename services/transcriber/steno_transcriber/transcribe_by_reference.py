@@ -37,7 +37,7 @@ async def transcribe_by_reference(
     if seconds:
         metrics.REAL_TIME_FACTOR.observe((perf_counter() - began) / seconds)
     spoken = [Spoken.of(final, final.recognition) for final in answer.finals]
-    found = steps.apply_to_all(phrases(recording, spoken))
+    found = steps.apply_to_all(phrases(recording, spoken, engine=engine.info))
     return Transcript(
         phrases=tuple(found if recording.options.words else map(without_words, found)),
         channel_count=answer.channel_count,

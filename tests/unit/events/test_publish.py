@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 
 from steno.events.publish import ContractError, main, publish
-from steno.events.schemas import published_ids, schemas_folder
+from steno.events.schemas import frozen_schemas, published_ids, schemas_folder
 
 Edit = Callable[[Path], object]
+
+NEXT = len(frozen_schemas("Phrase")) + 1
+"""The version of the record Phrase that comes next."""
 
 
 @pytest.fixture
@@ -43,13 +46,13 @@ def test_the_repository_is_published() -> None:
 
 
 def test_a_changed_record_is_a_new_version_with_a_new_id(folder: Path) -> None:
-    """The next id goes to version 3, and the frozen file is the record as it stands."""
+    """The next id goes to the next version, and the frozen file is the record as it stands."""
     add_field(folder, default="")
     assert main([], folder=folder) == 0
     ids = json.loads((folder / "ids.json").read_text("utf-8"))
     newest = ids[str(len(published_ids()) + 1)]
-    assert (newest["record"], newest["version"]) == ("Phrase", 3)
-    assert (folder / "versions/Phrase.v3.avsc").read_bytes() == (folder / "records/Phrase.avsc").read_bytes()
+    assert (newest["record"], newest["version"]) == ("Phrase", NEXT)
+    assert (folder / f"versions/Phrase.v{NEXT}.avsc").read_bytes() == (folder / "records/Phrase.avsc").read_bytes()
     assert main(["--check"], folder=folder) == 0
 
 
@@ -59,7 +62,7 @@ def test_a_check_writes_nothing(folder: Path, capsys: pytest.CaptureFixture[str]
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert main(["--check"], folder=folder) == 1
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
-    assert "not published: schemas/versions/Phrase.v3.avsc" in capsys.readouterr().out
+    assert f"not published: schemas/versions/Phrase.v{NEXT}.avsc" in capsys.readouterr().out
 
 
 def test_doc_strings_may_change_without_a_version(folder: Path) -> None:
@@ -72,8 +75,8 @@ def test_a_breaking_change_is_refused(folder: Path, capsys: pytest.CaptureFixtur
     """A new field without a default would leave old records unreadable: nothing is written."""
     add_field(folder)
     assert main([], folder=folder) == 1
-    assert not (folder / "versions/Phrase.v3.avsc").exists()
-    assert "Phrase: v3 cannot read v1" in capsys.readouterr().err
+    assert not (folder / f"versions/Phrase.v{NEXT}.avsc").exists()
+    assert f"Phrase: v{NEXT} cannot read v1" in capsys.readouterr().err
 
 
 def test_a_stale_document_is_written_again(folder: Path) -> None:

@@ -8,6 +8,7 @@ import jsonschema_rs
 import numpy as np
 import pytest
 from steno_transcriber.audio.wire_format import Flaws
+from steno_transcriber.engines.port import EngineInfo
 from steno_transcriber.result import Spoken, Transcript, document, document_key, phrases, recording_id
 from steno_transcriber.speech import Recognition, Utterance, Word
 
@@ -17,6 +18,7 @@ from steno.events.records import ChannelRole, RecordingSubmitted, Role
 from steno.events.result_document import Transcript as ResultDocument
 from steno.events.schemas import schemas_folder
 
+ENGINE = EngineInfo(name="whisper", model="tiny.en", digest="0123456789abcdef" * 4, languages=frozenset(["en"]))
 RECORDING = RecordingSubmitted(
     call_id="call-1",
     url="https://recorder.example/call-1.wav",
@@ -41,25 +43,29 @@ def spoken(channel: int, start_ms: int, text: str) -> Spoken:
 
 def test_phrases_are_numbered_over_channels_by_start() -> None:
     """Sequence follows the start over all channels, and the channel where two start together."""
-    made = phrases(RECORDING, [spoken(1, 500, "two"), spoken(1, 900, "four"), spoken(0, 500, "one"), spoken(0, 600, "three")])
+    made = phrases(
+        RECORDING,
+        [spoken(1, 500, "two"), spoken(1, 900, "four"), spoken(0, 500, "one"), spoken(0, 600, "three")],
+        engine=ENGINE,
+    )
     assert [(p.sequence, p.channel, p.text) for p in made] == [(0, 0, "one"), (1, 1, "two"), (2, 0, "three"), (3, 1, "four")]
 
 
 def test_phrases_do_not_depend_on_the_order_of_recognition() -> None:
     """Whichever thread is done first, the same phrases come out."""
     parts = [spoken(channel, start, f"{channel} at {start}") for channel in (0, 1) for start in (0, 2000, 1000)]
-    assert phrases(RECORDING, parts) == phrases(RECORDING, reversed(parts))
+    assert phrases(RECORDING, parts, engine=ENGINE) == phrases(RECORDING, reversed(parts), engine=ENGINE)
 
 
 def test_utterances_without_text_are_no_phrases() -> None:
     """What the engine heard nothing in leaves no gap in the sequence."""
-    made = phrases(RECORDING, [spoken(0, 0, "hello"), spoken(0, 1000, ""), spoken(0, 2000, "bye")])
+    made = phrases(RECORDING, [spoken(0, 0, "hello"), spoken(0, 1000, ""), spoken(0, 2000, "bye")], engine=ENGINE)
     assert [(p.sequence, p.text) for p in made] == [(0, "hello"), (1, "bye")]
 
 
 def test_a_phrase_carries_role_times_words_and_derived_id() -> None:
     """Role by the record, times from the start of the call, the id from what it describes."""
-    (phrase,) = phrases(RECORDING, [spoken(1, 1500, "my card")])
+    (phrase,) = phrases(RECORDING, [spoken(1, 1500, "my card")], engine=ENGINE)
     assert phrase.role is Role.CUSTOMER
     assert phrase.phrase_id == ids.phrase_id("call-1", "recording-1", 1, 1500)
     assert (phrase.start_ms, phrase.duration_ms, phrase.confidence, phrase.locale) == (1500, 1000, 0.75, "en-GB")
@@ -71,7 +77,7 @@ def test_a_phrase_carries_role_times_words_and_derived_id() -> None:
 
 def test_a_channel_without_a_role_is_unknown() -> None:
     """Roles are never guessed from the order of channels."""
-    (phrase,) = phrases(RECORDING, [spoken(2, 0, "press one")])
+    (phrase,) = phrases(RECORDING, [spoken(2, 0, "press one")], engine=ENGINE)
     assert phrase.role is Role.UNKNOWN
 
 
@@ -95,7 +101,7 @@ def test_what_was_spoken_holds_no_audio() -> None:
 
 def test_the_document_has_the_shape_of_the_rest_answer() -> None:
     """The fields that `GET …/transcript?format=json` promises, phrases in order, text as it is."""
-    made = phrases(RECORDING, [spoken(0, 0, "café")])
+    made = phrases(RECORDING, [spoken(0, 0, "café")], engine=ENGINE)
     transcript = Transcript(phrases=made, channel_count=2, duration_ms=20_000, engine="whisper tiny.en 0123")
     music = Observation(kind="music", channel=1, start_ms=2_000, duration_ms=9_000)
     transcript = replace(transcript, flaws=Flaws(damaged_ms=60, missing_ms=5_000), observations=(music,))
@@ -120,6 +126,7 @@ def test_the_document_has_the_shape_of_the_rest_answer() -> None:
                 "text": "café",
                 "confidence": 0.75,
                 "words": [{"text": "café", "start_ms": 0, "duration_ms": 90, "confidence": 0.5}],
+                "engine": "whisper tiny.en 0123456789ab",
             }
         ],
     }
@@ -151,7 +158,7 @@ def published_schema(*, closed: bool) -> dict[str, Any]:
 def test_the_document_is_what_its_published_schema_says(parts: list[Spoken]) -> None:
     """It has every field of the schema, and no other."""
     transcript = Transcript(
-        phrases=phrases(RECORDING, parts),
+        phrases=phrases(RECORDING, parts, engine=ENGINE),
         channel_count=2,
         duration_ms=5000,
         engine="scripted",
@@ -172,7 +179,11 @@ def test_a_document_reads_back_as_it_was_written() -> None:
     parts = [spoken(0, 0, "hello there"), spoken(1, 400, "my card")]
     observations = (Observation(kind="music", channel=1, start_ms=0, duration_ms=900),)
     transcript = Transcript(
-        phrases=phrases(RECORDING, parts), channel_count=2, duration_ms=5000, engine="scripted", observations=observations
+        phrases=phrases(RECORDING, parts, engine=ENGINE),
+        channel_count=2,
+        duration_ms=5000,
+        engine="scripted",
+        observations=observations,
     )
     content = document(RECORDING, transcript)
     assert ResultDocument.model_validate_json(content).model_dump(mode="json") == json.loads(content)

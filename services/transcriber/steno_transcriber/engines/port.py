@@ -206,6 +206,8 @@ class _Span:
     start_ms: int
     duration_ms: int
     recognition: Recognition
+    #: The engine that heard it, where that is not the one of the session.
+    engine: EngineInfo | None = None
 
     @property
     def end_ms(self) -> int:

@@ -206,7 +206,8 @@ class SessionWorker(CallWorker):
         part = Spoken.of(answer, recognition)
         role, options = self._sent.facts.role_of(answer.channel), self._sent.options_of(answer.start_ms)
         with traces.continue_trace(self._trace, "live.phrase", channel=answer.channel):
-            return await self._publish_phrase(part, role=role, options=options, said_at=self._sent.said_at(answer.end_ms))
+            said_at = self._sent.said_at(answer.end_ms)
+            return await self._publish_phrase(part, role=role, options=options, engine=self._engine.info, said_at=said_at)
 
     def _follow(self, answer: PartialAnswer) -> None:
         recognition = self._sent.readable(answer)

@@ -312,11 +312,17 @@ class CallWorker:
             states = None
             if recognition:
                 part = Spoken.of(spoken.utterance, recognition)
-                states = await self._publish_phrase(part, role=spoken.role, options=spoken.options, said_at=spoken.said_at)
+                states = await self._publish_phrase(
+                    part,
+                    role=spoken.role,
+                    options=spoken.options,
+                    engine=self._resources.engines.choose_for_utterances(spoken.options).info,
+                    said_at=spoken.said_at,
+                )
         self.call.note_published(spoken.utterance, step_states=states, observation=understood.observation)
 
     async def _publish_phrase(
-        self, part: Spoken, *, role: Role, options: RecognitionOptions, said_at: datetime
+        self, part: Spoken, *, role: Role, options: RecognitionOptions, engine: EngineInfo, said_at: datetime
     ) -> Mapping[str, str]:
         """Gives what the steps remember behind it."""
         phrase = phrase_of(
@@ -327,6 +333,7 @@ class CallWorker:
             role=role,
             options=options,
             tenant=self.call.tenant,
+            engine=engine,
         )
         phrase, states = self._steps.apply(phrase, self.call.step_states)
         await self._transcript.publish_phrase(without_words(phrase) if not options.words else phrase)

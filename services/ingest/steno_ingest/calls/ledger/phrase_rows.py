@@ -15,7 +15,7 @@ from steno_ingest.nul_characters import refuse_nul, without_nul
 
 _MOST_TOGETHER = 200
 
-_UNCHANGED_FIELDS = {"phrase_id", "channel", "start_ms", "duration_ms", "confidence", "words", "locale", "tenant"}
+_UNCHANGED_FIELDS = {"phrase_id", "channel", "start_ms", "duration_ms", "confidence", "words", "locale", "tenant", "engine"}
 
 Row = dict[str, Any]
 
