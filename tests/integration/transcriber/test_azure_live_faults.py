@@ -7,19 +7,16 @@ from pathlib import Path
 
 import pytest
 from steno_transcriber.azure.live_engine import AzureLiveEngine
-from steno_transcriber.engines.choice import Engines
 from steno_transcriber.engines.scripted_call import ScriptedCallEngine
 from steno_transcriber.speech import SAMPLE_RATE
 from support.azure_far_end import FarEnd, far_end
-from support.azure_live import KEY, azure_engine
-from support.live_bed import PARTITION, Bed, log_of, message
+from support.azure_live import KEY, LiveBed, azure_engine
+from support.live_bed import PARTITION, log_of
 from support.live_calls import Entry
 from support.live_transcriber import written
 from support.speech import call_audio
 
-from steno.events.records import Phrase, Record, TranscriptCompleted, TranscriptFailed
-
-Said = list[tuple[int, int, int, str]]
+from steno.events.records import TranscriptCompleted, TranscriptFailed
 
 
 @pytest.fixture
@@ -28,36 +25,7 @@ async def there() -> AsyncIterator[FarEnd]:
         yield made
 
 
-class LiveBed(Bed):
-    """Calls of one process, by one engine."""
-
-    def __init__(self, engine: AzureLiveEngine | ScriptedCallEngine) -> None:
-        super().__init__()
-        self.between_attempts = 0.5
-        self.engines = Engines([engine])
-        self.handler = self.another()
-
-    async def take(self, log: Sequence[Entry], *, pause: float = 0.0) -> None:
-        """Hears the records of a call."""
-        for entry in log:
-            await self.handler.handle(message(entry))
-            await asyncio.sleep(pause)
-
-    async def reaches(self, kind: type[Record], count: int = 1, *, seconds: float = 40) -> None:
-        """Waits until so many records of a kind are published."""
-        async with asyncio.timeout(seconds):
-            while len(self.topics.of(kind)) < count:
-                await asyncio.sleep(0.02)
-
-    @property
-    def said(self) -> Said:
-        """What was published, in its order; none may come twice."""
-        found = [phrase for phrase in self.topics.of(Phrase) if isinstance(phrase, Phrase)]
-        assert len({phrase.phrase_id for phrase in found}) == len(found)
-        return sorted((phrase.channel, phrase.start_ms, phrase.duration_ms, phrase.text) for phrase in found)
-
-
-async def heard(engine: AzureLiveEngine | ScriptedCallEngine, log: Sequence[Entry]) -> Said:
+async def heard(engine: AzureLiveEngine | ScriptedCallEngine, log: Sequence[Entry]) -> list[tuple[int, int, int, str]]:
     """What an engine hears of a call, from its beginning to its end."""
     bed = LiveBed(engine)
     await bed.handler.open(PARTITION)
@@ -69,7 +37,7 @@ async def heard(engine: AzureLiveEngine | ScriptedCallEngine, log: Sequence[Entr
     return bed.said
 
 
-async def undisturbed(folder: Path, log: Sequence[Entry]) -> Said:
+async def undisturbed(folder: Path, log: Sequence[Entry]) -> list[tuple[int, int, int, str]]:
     """What a far end without faults hears of a call."""
     async with far_end() as calm, azure_engine(folder, [calm.host]) as engine:
         return await heard(engine, log)
@@ -127,7 +95,6 @@ async def test_a_call_waits_while_azure_takes_none(there: FarEnd, tmp_path: Path
 async def test_a_call_that_azure_refuses_as_bad_fails_with_what_it_says(there: FarEnd, tmp_path: Path) -> None:
     """A person reads why; it is not tried again."""
     there.faults.close = 1007, 500
-    bed = LiveBed(ScriptedCallEngine())
     async with azure_engine(tmp_path, [there.host]) as engine:
         bed = LiveBed(engine)
         await bed.handler.open(PARTITION)
@@ -159,8 +126,7 @@ async def test_calls_wait_in_line_where_too_many_are_open(there: FarEnd, tmp_pat
             await bed.take(log)
         await bed.reaches(TranscriptCompleted, len(logs))
         await bed.handler.close(PARTITION)
-        phrases = [phrase for phrase in bed.topics.of(Phrase) if isinstance(phrase, Phrase)]
-        by_call = [sorted((p.channel, p.start_ms, p.text) for p in phrases if p.call_id == f"call-{i}") for i in range(4)]
+        by_call = [sorted((p.channel, p.start_ms, p.text) for p in bed.phrases if p.call_id == f"call-{i}") for i in range(4)]
     assert by_call[0]
     assert by_call == [by_call[0]] * 4
     assert there.most_open <= 2

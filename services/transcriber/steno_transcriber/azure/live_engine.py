@@ -1,23 +1,39 @@
 """The live half of the engine `azure`: calls are recognised by Azure Speech while they are spoken. Used on one event loop."""
 
 import asyncio
+import contextlib
 import re
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
+import structlog
+
+from steno.errors import StenoError
 from steno.events.recognition import RecognitionOptions
+from steno_transcriber import metrics
+from steno_transcriber.azure.availability import Availability
 from steno_transcriber.azure.live_access import LiveAccess
 from steno_transcriber.azure.live_run import LiveShared
 from steno_transcriber.azure.live_session import LiveSession
 from steno_transcriber.azure.speech_sdk import OpenStream, load
+from steno_transcriber.azure.standby import OpenStandby, StandbySession
 from steno_transcriber.azure.stream_line import StreamLine
-from steno_transcriber.engines.port import EngineInfo, Unsupported, UnsupportedLocale, UnsupportedModel
+from steno_transcriber.engines.port import CallAudio, CallSession, EngineInfo, Unsupported, UnsupportedLocale, UnsupportedModel
 from steno_transcriber.engines.refusals import asked_locales, languages_of
+from steno_transcriber.speech import SAMPLE_RATE
+
+log = structlog.get_logger("steno.transcriber.azure")
 
 MOST_CANDIDATES = 10
 """Languages among which the service chooses while people speak ("Language identification")."""
 
 _ENDPOINT_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _THREADS = 32
+
+PROBE_SECONDS = 5.0
+"""How often it is looked whether Azure answers again."""
+
+PROBE_SAMPLES = SAMPLE_RATE // 2
 
 
 class AzureLiveEngine:
@@ -30,12 +46,16 @@ class AzureLiveEngine:
         *,
         streams: int,
         stereo: bool,
+        fallback_seconds: float = 0.0,
+        standby: OpenStandby | None = None,
         open_stream: OpenStream | None = None,
     ) -> None:
         """
         Args:
             streams: How many are open at once at most.
             stereo: Whether the endpoints tell the channels of a stream of two apart; else a channel has a stream of its own.
+            fallback_seconds: After so long without an answer of Azure calls go to the engine that stands by; 0: never.
+            standby: Opens a session of that engine.
             open_stream: Opens a stream; by default by the Speech SDK.
 
         Raises:
@@ -47,9 +67,12 @@ class AzureLiveEngine:
             line=StreamLine(streams),
             open_stream=open_stream or load(),
             threads=self._threads,
+            availability=Availability(fallback_seconds if standby else 0.0),
             stereo=stereo,
         )
         self._info = info
+        self._standby = standby
+        self._probing: asyncio.Task[None] | None = None
 
     @property
     def info(self) -> EngineInfo:
@@ -69,17 +92,29 @@ class AzureLiveEngine:
             return Unsupported(f"Azure chooses among {MOST_CANDIDATES} languages at most, not {len(asked)}")
         return None
 
-    def open(self, *, channels: int, options: RecognitionOptions) -> LiveSession:
-        """See `CallEngine`."""
+    def open(self, *, channels: int, options: RecognitionOptions) -> CallSession:
+        """See `CallEngine`. While Azure is away it is a session of the engine that stands by."""
         if (refusal := self.refusal(options)) is not None:
             raise refusal
+        if self._shared.availability.away and self._standby is not None:
+            with contextlib.suppress(Unsupported):  # then the call waits for Azure
+                session = StandbySession(self._standby(channels, options), self._shared.availability)
+                metrics.AZURE_STANDBY_SESSIONS.inc()
+                if self._probing is None or self._probing.done():
+                    self._probing = asyncio.create_task(self._probe(self._asked(options)))
+                return session
+        return LiveSession(self._shared, channels=channels, options=self._asked(options))
+
+    def _asked(self, options: RecognitionOptions) -> RecognitionOptions:
         known = [locale for locale in options.candidate_locales if locale.split("-")[0].lower() in self._info.languages]
         model = "" if options.model == self._info.model else options.model
-        asked = options.model_copy(update={"candidate_locales": tuple(known), "model": model})
-        return LiveSession(self._shared, channels=channels, options=asked)
+        return options.model_copy(update={"candidate_locales": tuple(known), "model": model})
 
     async def stop(self) -> None:
         """Waits until all streams have ended."""
+        if self._probing is not None:
+            self._probing.cancel()
+            await asyncio.gather(self._probing, return_exceptions=True)
         self._shared.line.close()
         while self._shared.ending:
             await asyncio.gather(*self._shared.ending, return_exceptions=True)
@@ -87,3 +122,17 @@ class AzureLiveEngine:
     def close(self) -> None:
         """See `SpeechEngine`. Streams that do not end are not waited for."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _probe(self, options: RecognitionOptions) -> None:
+        """Sends a little silence again and again, until Azure answers."""
+        silence = CallAudio(position=0, samples=np.zeros((1, PROBE_SAMPLES), dtype=np.float32))
+        while self._shared.availability.in_doubt:
+            await asyncio.sleep(PROBE_SECONDS)
+            session = LiveSession(self._shared, channels=1, options=options)
+            try:
+                await session.send(silence)
+                await session.finish()
+            except StenoError as error:
+                log.info("azure.still_away", reason=str(error))
+            finally:
+                await session.close()

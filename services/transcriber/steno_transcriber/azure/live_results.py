@@ -56,8 +56,8 @@ class ChannelAnswers:
             self._open_ms = max(start_ms, self._settled_ms)
         end_ms = max(end_ms, self._open_ms + 1)
         said = Recognition(text=result.text, confidence=0.0, language=self._language)
-        span = {"channel": self._channel, "start_ms": self._open_ms, "duration_ms": end_ms - self._open_ms}
-        return [PartialAnswer(recognition=said, **span)]
+        duration_ms = end_ms - self._open_ms
+        return [PartialAnswer(channel=self._channel, start_ms=self._open_ms, duration_ms=duration_ms, recognition=said)]
 
     def phrase(self, result: Result) -> list[Answer]:
         """What was said.

@@ -27,6 +27,7 @@ from steno.errors import StenoError
 from steno.events.recognition import RecognitionOptions
 from steno_transcriber import metrics
 from steno_transcriber.azure.audio_pipe import AudioPipe, pcm16
+from steno_transcriber.azure.availability import Availability
 from steno_transcriber.azure.live_access import Access, LiveAccess
 from steno_transcriber.azure.live_results import TICKS_PER_MS, ChannelAnswers, Result
 from steno_transcriber.azure.speech_sdk import (
@@ -69,6 +70,7 @@ class LiveShared:
     open_stream: OpenStream
     #: Calls of the SDK block, for ten seconds where the service never answers.
     threads: Executor
+    availability: Availability
     #: Whether the endpoints tell the channels of a stream apart.
     stereo: bool
     #: Streams that are being ended.
@@ -139,6 +141,10 @@ class LiveRun:
                 self._streams.append(self._shared.open_stream(request, pipe, partial(self._hand_over, self._take, index)))
             starts = [self._loop.run_in_executor(self._shared.threads, stream.start) for stream in self._streams]
             await asyncio.gather(*starts)
+        except EngineUnavailable:
+            self._shared.availability.lost()
+            self.close()
+            raise
         except BaseException:
             self.close()
             raise
@@ -210,8 +216,10 @@ class LiveRun:
                     self._answer(index, result, ChannelAnswers.hypothesis)
                 case Phrase(result):
                     self._answer(index, result, ChannelAnswers.phrase)
+                    self._shared.availability.answered()
                 case Nothing(result):
                     self._answer(index, result, ChannelAnswers.nothing)
+                    self._shared.availability.answered()
                 case Connected():
                     self._shared.access.accepted(self._access)
                 case Disconnected():
@@ -240,6 +248,7 @@ class LiveRun:
         for channel in self._answers if self._together else self._answers[index : index + 1]:
             self._publish(channel.silent_until(self._end // SAMPLES_PER_MS))
         self._open.discard(index)
+        self._shared.availability.answered()
         if not self._open:
             self.close()
 
@@ -265,6 +274,7 @@ class LiveRun:
         where, why = access.endpoint.name, f"{event.code}: {event.details}"
         if event.code == "BadRequest":
             return Unsupported(f"Azure refuses the call: {event.details}")
+        self._shared.availability.lost()
         if event.code == "AuthenticationFailure":
             self._shared.access.refused(access)
         elif event.code == "TooManyRequests":
