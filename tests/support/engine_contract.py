@@ -273,10 +273,12 @@ Recognitions = Callable[[], int]
 async def at_work(engine: RecordingEngine) -> AsyncIterator[None]:
     """Has an engine work inside the block."""
     running = asyncio.create_task(engine.run())
-    yield
-    await engine.stop()
-    async with asyncio.timeout(20):
-        await running
+    try:
+        yield
+    finally:
+        await engine.stop()
+        async with asyncio.timeout(20):
+            await running
 
 
 class RecordingEngineContract(SpeechEngineContract):

@@ -105,3 +105,24 @@ TRANSCRIBER_METRICS = (
     AZURE_STANDBY_SESSIONS,
 )
 """All of them, for the documentation and for the test that dashboards name only what exists."""
+
+AZURE_AUDIO_SECONDS = Counter(
+    "steno_transcriber_azure_audio_seconds",
+    "Audio that Azure has recognised, each channel for itself, by endpoint and by way (batch, fast): what it costs.",
+    ["endpoint", "way"],
+)
+AZURE_JOBS = Counter(
+    "steno_transcriber_azure_jobs",
+    "Jobs at Azure by how they ended: succeeded, failed, gone (deleted by another), given_up, duplicate (found twice).",
+    ["endpoint", "outcome"],
+)
+AZURE_JOBS_STALLED = Gauge(
+    "steno_transcriber_azure_jobs_stalled",
+    "Jobs that Azure has not started for longer than STENO_TRANSCRIBER_AZURE_NOT_STARTED_SECONDS; they are waited for.",
+    ["endpoint"],
+)
+AZURE_REFUSALS = Counter(
+    "steno_transcriber_azure_refusals",
+    "Answers of Azure that are no success, by status: 401 a key, 429 a quota, 5xx a fault of its own.",
+    ["endpoint", "status"],
+)

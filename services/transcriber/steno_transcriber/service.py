@@ -15,13 +15,15 @@ from steno.chassis import After, Wiring
 from steno.errors import StenoError
 from steno.events.catalogue import CALL_AUDIO, CALL_CHECKPOINTS, DEAD_LETTERS, HYPOTHESES, PHRASES, RECORDINGS, TRANSCRIPTS
 from steno.http.health import Health
-from steno.kafka import Cluster, Consumer, LogConsumer, Producer, TopicMaker, newest_records
+from steno.kafka import Cluster, Consumer, LogConsumer, TopicMaker, newest_records
 from steno.storage.objects import ObjectStore
 from steno_transcriber import engines
 from steno_transcriber.audio.decoders import Decoders
+from steno_transcriber.azure.batch import AzureBatch
+from steno_transcriber.azure.fast import FastTranscription
 from steno_transcriber.decode_pool import DecodePool
-from steno_transcriber.engines import EngineKind
-from steno_transcriber.engines.choice import Engine, Engines
+from steno_transcriber.engines import LocalEngineKind
+from steno_transcriber.engines.choice import AudioEngine, Engine, Engines
 from steno_transcriber.engines.port import EngineUnavailable, UtteranceEngine
 from steno_transcriber.fetch.fetcher import Fetcher, fetching_session
 from steno_transcriber.fetch.slots import FetchSlots
@@ -58,21 +60,39 @@ async def build(settings: TranscriberSettings) -> Wiring:
         ValueError: the object store's URL is not valid.
     """
     async with AsyncExitStack() as resources:
+        store = ObjectStore(settings.objects.url)
+        fetcher, decoders = await _fetcher(settings, store, resources), Decoders()
+        resources.push_async_callback(asyncio.to_thread, decoders.close)
+        azure = _azure(settings, store, fetcher, decoders) if "azure" in settings.engine else None
         with ThreadPoolExecutor(1, initializer=lower_priority) as loading:  # the engine's own threads have its priority
-            loaded = await asyncio.get_running_loop().run_in_executor(loading, _load, settings)
+            loaded = await asyncio.get_running_loop().run_in_executor(loading, _load, settings, azure)
         resources.callback(loaded.close)
         cluster = await Cluster.connect(settings)
         resources.push_async_callback(cluster.producer.stop)
         pool = DecodePool(settings.decode_threads)
         resources.push_async_callback(_end, pool)
         places = FetchSlots(at_once=settings.decoding_at_once + settings.fetch_ahead, slow=settings.slow_fetches)
-        transcriber = await _transcriber(settings, loaded, pool, cluster.producer, places, resources)
+        recordings_pool = ThreadPoolExecutor(settings.decoding_at_once, thread_name_prefix="recording")
+        resources.push_async_callback(_end, recordings_pool)
+        transcriber = Transcriber(
+            engines=loaded,
+            fetcher=fetcher,
+            places=places,
+            store=store,
+            publisher=cluster.producer,
+            decoders=decoders,
+            pool=pool,
+            recordings_pool=recordings_pool,
+            at_once=settings.decoding_at_once,
+            max_audio_ms=int(settings.max_audio_hours * HOUR_MS),
+            steps=Steps(CONFIGURED),
+        )
         consumer = Consumer(
             cluster,
             subscribe=[RECORDINGS],
             handler=transcriber.handle,
             give_up=transcriber.give_up,
-            concurrency=places.handlers,
+            concurrency=places.handlers + (0 if azure is None else settings.azure.max_recordings),
         )
         loop_lag = LoopLag()
         live = _live(cluster, loaded, pool, loop_lag, buffer_folder=settings.temporary_folder)
@@ -88,24 +108,36 @@ async def build(settings: TranscriberSettings) -> Wiring:
         health.add_notice("live_holds_nothing", live.holds_nothing)
         return Wiring(
             health=health,
-            components=[topics, places, After(topics.made, consumer), After(topics.made, live), loop_lag],
+            components=[
+                topics,
+                places,
+                *loaded.recording_engines,
+                After(topics.made, consumer),
+                After(topics.made, live),
+                loop_lag,
+            ],
             resources=resources.pop_all(),
         )
 
 
-def _load(settings: TranscriberSettings) -> Engines:
+def _load(settings: TranscriberSettings, azure: AzureBatch | None) -> Engines:
     """Loads each engine of the settings, with each of the models if it needs one, and what finds utterances for them."""
-    loaded = [_load_one(settings, kind, model) for kind in settings.engine for model in _models(settings, kind)]
+    loaded: list[Engine] = []
+    for kind in settings.engine:
+        if kind == "azure":
+            loaded += [] if azure is None else [azure]
+        else:
+            loaded += [_load_one(settings, kind, model) for model in _models(settings, kind)]
     if any(isinstance(engine, UtteranceEngine) for engine in loaded):
         load_detector()  # the first short word would stop all live calls while it loads
     return Engines(loaded)
 
 
-def _models(settings: TranscriberSettings, kind: EngineKind) -> list[Path | None]:
+def _models(settings: TranscriberSettings, kind: LocalEngineKind) -> list[Path | None]:
     return [ModelStore().resolve(model) for model in settings.model] if kind == "whisper" else [None]
 
 
-def _load_one(settings: TranscriberSettings, kind: EngineKind, model: Path | None) -> Engine:
+def _load_one(settings: TranscriberSettings, kind: LocalEngineKind, model: Path | None) -> AudioEngine:
     try:
         engine = engines.load(kind, model, threads=settings.decode_threads, device=settings.device)
     except EngineUnavailable as error:
@@ -138,40 +170,26 @@ def _live(cluster: Cluster, loaded: Engines, pool: DecodePool, loop_lag: LoopLag
     )
 
 
-async def _transcriber(
-    settings: TranscriberSettings,
-    loaded: Engines,
-    pool: DecodePool,
-    producer: Producer,
-    places: FetchSlots,
-    resources: AsyncExitStack,
-) -> Transcriber:
-    store = ObjectStore(settings.objects.url)
+async def _fetcher(settings: TranscriberSettings, store: ObjectStore, resources: AsyncExitStack) -> Fetcher:
     limits = settings.fetch_limits
     session = await resources.enter_async_context(fetching_session(limits, allowed_networks=settings.allowed_networks))
-    decoders = Decoders()
-    resources.push_async_callback(asyncio.to_thread, decoders.close)
-    recordings_pool = ThreadPoolExecutor(settings.decoding_at_once, thread_name_prefix="recording")
-    resources.push_async_callback(_end, recordings_pool)
-    return Transcriber(
-        engines=loaded,
-        fetcher=Fetcher(
-            store=store,
-            session=session,
-            limits=limits,
-            folders=settings.file_folders,
-            temporary_folder=settings.temporary_folder,
-        ),
-        places=places,
+    return Fetcher(
         store=store,
-        publisher=producer,
-        decoders=decoders,
-        pool=pool,
-        recordings_pool=recordings_pool,
-        at_once=settings.decoding_at_once,
-        max_audio_ms=int(settings.max_audio_hours * HOUR_MS),
-        steps=Steps(CONFIGURED),
+        session=session,
+        limits=limits,
+        folders=settings.file_folders,
+        temporary_folder=settings.temporary_folder,
     )
+
+
+def _azure(settings: TranscriberSettings, store: ObjectStore, fetcher: Fetcher, decoders: Decoders) -> AzureBatch:
+    azure = settings.azure
+    if not azure.endpoints:
+        raise EngineNotLoaded("the engine azure needs STENO_TRANSCRIBER_AZURE_ENDPOINTS: a region, or https://host")
+    make_fast = partial(
+        FastTranscription, endpoints=azure.endpoints, fetcher=fetcher, decoders=decoders, seconds=azure.fast_seconds
+    )
+    return AzureBatch(azure, settings.links, store, make_fast=make_fast if azure.fast_seconds else None)
 
 
 async def _end(executor: Executor) -> None:

@@ -7,6 +7,8 @@ from pydantic_settings import SettingsConfigDict
 
 from steno.settings import SettingsGroup
 from steno_transcriber.azure.endpoints import Endpoints
+from steno_transcriber.azure.keys import MOST_RECORDINGS
+from steno_transcriber.azure.wire import ApiVersion
 
 
 class AzureSettings(SettingsGroup):
@@ -38,4 +40,41 @@ class AzureSettings(SettingsGroup):
         default="https://login.microsoftonline.com",
         pattern=r"^https?://[^/?#]+$",
         description="Where Entra gives tokens; other clouds than the public one have another.",
+    )
+    api_version: ApiVersion = Field(default="2024-11-15", description="Version of the REST API, for recordings.")
+    job_name: str = Field(
+        default="steno",
+        min_length=1,
+        max_length=64,
+        pattern=r"^[\w .-]+$",
+        description="Display name of the jobs at Azure, by which they are found again; another one for each installation that "
+        "uses the same subscription.",
+    )
+    job_recordings: int = Field(
+        default=100, ge=1, le=MOST_RECORDINGS, description="Recordings that are sent in one job, at most."
+    )
+    job_seconds: float = Field(
+        default=10, ge=0, description="How long a recording waits for others that can be sent in the same job."
+    )
+    max_recordings: int = Field(
+        default=1000,
+        ge=1,
+        description="Recordings of one process that may be at Azure at once, besides those that are decoded here.",
+    )
+    url_hours: float = Field(
+        default=48,
+        gt=0,
+        le=24 * 7,
+        description="How long the URLs are valid by which Azure reads recordings of the object store.",
+    )
+    not_started_seconds: float = Field(
+        default=3600,
+        gt=0,
+        description="A job that Azure has not started after this time is reported, and waited for all the same.",
+    )
+    fast_seconds: float = Field(
+        default=0,
+        ge=0,
+        description="Recordings shorter than this are fetched and recognised at once (fast transcription, API 2024-11-15); "
+        "0: none. One that is interrupted is paid for again.",
     )

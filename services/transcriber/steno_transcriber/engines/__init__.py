@@ -6,9 +6,12 @@ from typing import Literal, overload
 from steno_transcriber.engines.choice import AudioEngine
 from steno_transcriber.engines.port import UtteranceEngine
 
-__all__ = ["Device", "EngineKind", "load"]
+__all__ = ["Device", "EngineKind", "LocalEngineKind", "load"]
 
-EngineKind = Literal["whisper", "scripted", "scripted_call"]
+LocalEngineKind = Literal["whisper", "scripted", "scripted_call"]
+"""The engines that run in this process."""
+
+EngineKind = LocalEngineKind | Literal["azure"]
 Device = Literal["cpu", "cuda"]
 
 
@@ -19,10 +22,10 @@ def load(
 
 
 @overload
-def load(kind: EngineKind, model: Path | None = None, *, threads: int = 1, device: Device = "cpu") -> AudioEngine: ...
+def load(kind: LocalEngineKind, model: Path | None = None, *, threads: int = 1, device: Device = "cpu") -> AudioEngine: ...
 
 
-def load(kind: EngineKind, model: Path | None = None, *, threads: int = 1, device: Device = "cpu") -> AudioEngine:
+def load(kind: LocalEngineKind, model: Path | None = None, *, threads: int = 1, device: Device = "cpu") -> AudioEngine:
     """Load an engine of a kind from the directory `model`, to be called from up to `threads` threads at once.
 
     Raises:
