@@ -151,15 +151,8 @@ class AzureBatch:
     async def run(self) -> None:
         """Clears away what earlier processes left, then works until `stop`."""
         while not self._stopping.is_set():
-            try:
-                await self._sent.sweep()
-            except Retryable as error:
-                log.warning("azure.not_swept", reason=str(error))
-            for endpoint in self._settings.endpoints:
-                try:
-                    await self._jobs.look(endpoint)
-                except Retryable as error:
-                    log.warning("azure.not_cleared", endpoint=endpoint.name, reason=str(error))
+            # `stop` ends it, before it closes the connections.
+            await asyncio.wait({self._job_tasks.start(self._clear())})
             await pause(_SWEEP_SECONDS, self._stopping)
 
     async def stop(self) -> None:
@@ -172,6 +165,17 @@ class AzureBatch:
 
     def close(self) -> None:
         """Does nothing: `stop` has released everything."""
+
+    async def _clear(self) -> None:
+        try:
+            await self._sent.sweep()
+        except Retryable as error:
+            log.warning("azure.not_swept", reason=str(error))
+        for endpoint in self._settings.endpoints:
+            try:
+                await self._jobs.look(endpoint)
+            except Retryable as error:
+                log.warning("azure.not_cleared", endpoint=endpoint.name, reason=str(error))
 
     async def _recognise(self, key: str, recording: RecordingReference) -> Result:
         try:
