@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 
+import httpx
 import structlog
 
 from steno.chassis import After, Wiring
@@ -20,7 +21,11 @@ from steno.storage.objects import ObjectStore
 from steno_transcriber import engines
 from steno_transcriber.audio.decoders import Decoders
 from steno_transcriber.azure.batch import AzureBatch
+from steno_transcriber.azure.client import TIMEOUT
 from steno_transcriber.azure.fast import FastTranscription
+from steno_transcriber.azure.live import make_live_engine
+from steno_transcriber.azure.live_engine import AzureLiveEngine
+from steno_transcriber.azure.standby import OpenStandby
 from steno_transcriber.decode_pool import DecodePool
 from steno_transcriber.engines import LocalEngineKind
 from steno_transcriber.engines.choice import AudioEngine, Engine, Engines
@@ -33,6 +38,7 @@ from steno_transcriber.live.hypotheses import HypothesisResources
 from steno_transcriber.live.loop_lag import LoopLag
 from steno_transcriber.live.resources import LiveResources
 from steno_transcriber.live.transcriber import LiveTranscriber
+from steno_transcriber.live.utterance_session import UtteranceSession
 from steno_transcriber.models.store import ModelStore
 from steno_transcriber.settings import TranscriberSettings
 from steno_transcriber.speech_detector import load_detector
@@ -64,13 +70,25 @@ async def build(settings: TranscriberSettings) -> Wiring:
         fetcher, decoders = await _fetcher(settings, store, resources), Decoders()
         resources.push_async_callback(asyncio.to_thread, decoders.close)
         azure = _azure(settings, store, fetcher, decoders) if "azure" in settings.engine else None
-        with ThreadPoolExecutor(1, initializer=lower_priority) as loading:  # the engine's own threads have its priority
-            loaded = await asyncio.get_running_loop().run_in_executor(loading, _load, settings, azure)
-        resources.callback(loaded.close)
-        cluster = await Cluster.connect(settings)
-        resources.push_async_callback(cluster.producer.stop)
         pool = DecodePool(settings.decode_threads)
         resources.push_async_callback(_end, pool)
+        azure_live = None
+        if azure is not None:
+            http = await resources.enter_async_context(httpx.AsyncClient(timeout=TIMEOUT, follow_redirects=False))
+            azure_live = _azure_live(
+                settings,
+                http,
+                lambda channels, options: UtteranceSession(
+                    loaded, PoolDecoder(loaded, pool), channels=channels, options=options
+                ),
+            )
+        with ThreadPoolExecutor(1, initializer=lower_priority) as loading:  # the engine's own threads have its priority
+            loaded = await asyncio.get_running_loop().run_in_executor(loading, _load, settings, azure, azure_live)
+        resources.callback(loaded.close)
+        if azure_live is not None:
+            resources.push_async_callback(azure_live.stop)
+        cluster = await Cluster.connect(settings)
+        resources.push_async_callback(cluster.producer.stop)
         places = FetchSlots(at_once=settings.decoding_at_once + settings.fetch_ahead, slow=settings.slow_fetches)
         recordings_pool = ThreadPoolExecutor(settings.decoding_at_once, thread_name_prefix="recording")
         resources.push_async_callback(_end, recordings_pool)
@@ -120,12 +138,12 @@ async def build(settings: TranscriberSettings) -> Wiring:
         )
 
 
-def _load(settings: TranscriberSettings, azure: AzureBatch | None) -> Engines:
+def _load(settings: TranscriberSettings, azure: AzureBatch | None, azure_live: AzureLiveEngine | None) -> Engines:
     """Loads each engine of the settings, with each of the models if it needs one, and what finds utterances for them."""
     loaded: list[Engine] = []
     for kind in settings.engine:
         if kind == "azure":
-            loaded += [] if azure is None else [azure]
+            loaded += [half for half in (azure, azure_live) if half is not None]
         else:
             loaded += [_load_one(settings, kind, model) for model in _models(settings, kind)]
     if any(isinstance(engine, UtteranceEngine) for engine in loaded):
@@ -190,6 +208,15 @@ def _azure(settings: TranscriberSettings, store: ObjectStore, fetcher: Fetcher, 
         FastTranscription, endpoints=azure.endpoints, fetcher=fetcher, decoders=decoders, seconds=azure.fast_seconds
     )
     return AzureBatch(azure, settings.links, store, make_fast=make_fast if azure.fast_seconds else None)
+
+
+def _azure_live(settings: TranscriberSettings, http: httpx.AsyncClient, standby: OpenStandby) -> AzureLiveEngine | None:
+    try:
+        return make_live_engine(settings.azure, http, standby)
+    except EngineUnavailable as error:
+        # Recordings need it not, and live calls may have another engine.
+        log.warning("azure.no_live_calls", reason=str(error))
+        return None
 
 
 async def _end(executor: Executor) -> None:

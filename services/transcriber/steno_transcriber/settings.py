@@ -28,7 +28,7 @@ class TranscriberSettings(ServiceSettings):
     engine: Kinds = Field(
         default=("whisper",),
         min_length=1,
-        description="Speech engines by commas, the preferred one first: whisper, azure (for recordings), or a test double: "
+        description="Speech engines by commas, the preferred one first: whisper, azure, or a test double: "
         "scripted, scripted_call. A "
         "recording or call is given to the first that can serve what it asks for.",
     )

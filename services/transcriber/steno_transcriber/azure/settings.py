@@ -78,3 +78,20 @@ class AzureSettings(SettingsGroup):
         description="Recordings shorter than this are fetched and recognised at once (fast transcription, API 2024-11-15); "
         "0: none. One that is interrupted is paid for again.",
     )
+    streams: int = Field(
+        default=100,
+        ge=1,
+        description="Streams of live calls that one process has open at Azure at once; further calls wait for their turn. The "
+        "quota of a resource is 100 unless Azure has raised it.",
+    )
+    stereo: bool = Field(
+        default=False,
+        description="Whether the endpoints tell the channels of a stream of two apart (separate channel processing); else each "
+        "channel of a live call has a stream of its own.",
+    )
+    fallback_seconds: float = Field(
+        default=0,
+        ge=0,
+        description="After so long without an answer of Azure live calls go to the first engine after it that takes "
+        "utterances (whisper), until Azure answers again; 0: they wait.",
+    )
