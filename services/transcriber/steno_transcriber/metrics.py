@@ -108,7 +108,7 @@ TRANSCRIBER_METRICS = (
 
 AZURE_AUDIO_SECONDS = Counter(
     "steno_transcriber_azure_audio_seconds",
-    "Audio that Azure has recognised, each channel for itself, by endpoint and by way (batch, fast): what it costs.",
+    "Audio that Azure has recognised, each channel for itself, by endpoint and by way (batch, fast, live): what it costs.",
     ["endpoint", "way"],
 )
 AZURE_JOBS = Counter(

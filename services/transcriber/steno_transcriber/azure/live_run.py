@@ -200,6 +200,9 @@ class LiveRun:
                     log.warning("azure.stream_not_ended", reason=repr(failed))
         finally:
             self._shared.line.leave(places)
+            if self._access is not None:
+                seconds = (self._end - self._begin) / SAMPLE_RATE * len(self._answers)
+                metrics.AZURE_AUDIO_SECONDS.labels(self._access.endpoint.name, "live").inc(seconds)
 
     def _hand_over(self, take: Callable[[int, T], None], index: int, reported: T) -> None:
         """On a thread of the SDK: lets the event loop take what it reports."""
