@@ -238,7 +238,9 @@ class AzureEmulator:
 
     async def _transcribe(self, request: web.Request) -> web.StreamResponse:
         form = await request.post()
-        definition, audio = json.loads(str(form["definition"])), form["audio"]
+        part, audio = form["definition"], form["audio"]
+        assert isinstance(part, str | bytes | bytearray)
+        definition = json.loads(part)
         azure_contract.check("2024-11-15", "TranscribeDefinition", definition)
         assert isinstance(audio, web.FileField)
         channels, duration_ms = _measured(audio.file.read())

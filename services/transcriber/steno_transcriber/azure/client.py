@@ -96,7 +96,8 @@ class AzureClient:
         self._credentials = credentials
         self._api = api
         self._policy = pauses
-        self._pauses: dict[str, _Pause] = {}
+        #: By endpoint, and by whether it is for fast transcription, which has quotas of its own.
+        self._pauses: dict[tuple[str, bool], _Pause] = {}
 
     async def submit(self, endpoint: Endpoint, request: wire.Request) -> wire.Job:
         """Asks for a job.
@@ -174,9 +175,9 @@ class AzureClient:
         files = {"audio": ("audio", audio, "application/octet-stream"), "definition": (None, definition, "application/json")}
         return (await self._request(endpoint, request, files=files)).content
 
-    def check(self, endpoint: Endpoint) -> None:
+    def check(self, endpoint: Endpoint, *, fast: bool = False) -> None:
         """Raises `EndpointUnavailable` for as long as an endpoint that has refused is to be left alone."""
-        pause = self._pause(endpoint)
+        pause = self._pause(endpoint, fast)
         if (seconds := pause.until - asyncio.get_running_loop().time()) > 0:
             raise EndpointUnavailable(pause.reason, again_in_seconds=seconds)
 
@@ -184,7 +185,8 @@ class AzureClient:
         self, endpoint: Endpoint, request: wire.Request, *, files: Mapping[str, Any] | None = None
     ) -> httpx.Response:
         """Makes a request with each credential until one is accepted."""
-        self.check(endpoint)
+        fast = files is not None
+        self.check(endpoint, fast=fast)
         response: httpx.Response | None = None
         for credential in await self._credentials.of(endpoint):
             response = await self._send(endpoint, request, credential.headers, files)
@@ -193,7 +195,7 @@ class AzureClient:
                 break
             self._credentials.refused(endpoint, credential)
         assert response is not None, "there is a credential, or an error"
-        return self._checked(endpoint, response)
+        return self._checked(endpoint, response, fast=fast)
 
     async def _send(
         self, endpoint: Endpoint, request: wire.Request, headers: Mapping[str, str], files: Mapping[str, Any] | None
@@ -209,15 +211,15 @@ class AzureClient:
                     headers=dict(headers),
                 )
         except _NOT_SENT as error:
-            raise self._unavailable(endpoint, f"{endpoint.name} cannot be reached: {error!r}") from None
+            raise self._unavailable(endpoint, f"{endpoint.name} cannot be reached: {error!r}", fast=files is not None) from None
         except (httpx.HTTPError, TimeoutError) as error:
             raise OutcomeUnknown(f"{endpoint.name} did not answer: {error!r}", answered=False) from None
 
-    def _checked(self, endpoint: Endpoint, response: httpx.Response) -> httpx.Response:
+    def _checked(self, endpoint: Endpoint, response: httpx.Response, *, fast: bool) -> httpx.Response:
         """The response, if it is a success; otherwise raises what it means."""
         status = response.status_code
         if 200 <= status < 300:
-            self._pauses.pop(endpoint.url, None)
+            self._pauses.pop((endpoint.url, fast), None)
             return response
         metrics.AZURE_REFUSALS.labels(endpoint.name, str(status)).inc()
         code, message = wire.error_of(response.content)
@@ -225,18 +227,19 @@ class AzureClient:
         if code == "DeleteNotAllowed":
             raise RequestRefused(told)
         if status in (401, 403, 429) or code in ("QuotaViolation", "TooManyRequests"):
-            raise self._unavailable(endpoint, f"{endpoint.name} refuses ({status}): {told}", _retry_after(response))
+            reason = f"{endpoint.name} refuses ({status}): {told}"
+            raise self._unavailable(endpoint, reason, fast=fast, asked_seconds=_retry_after(response))
         if status >= 500 or status == 408:
             raise OutcomeUnknown(f"{endpoint.name} failed ({status}): {told}", answered=True)
         if status == 404 and response.request.method != "POST":
             raise NoSuchJob(f"{endpoint.name} has no such job")
         if status in (400, 409, 413, 415, 422):
             raise RequestRefused(told or f"Azure refused the request (status {status})")
-        raise self._unavailable(endpoint, f"{endpoint.name} does not serve this API (status {status}): {told}")
+        raise self._unavailable(endpoint, f"{endpoint.name} does not serve this API (status {status}): {told}", fast=fast)
 
-    def _unavailable(self, endpoint: Endpoint, reason: str, asked_seconds: float = 0.0) -> EndpointUnavailable:
+    def _unavailable(self, endpoint: Endpoint, reason: str, *, fast: bool, asked_seconds: float = 0.0) -> EndpointUnavailable:
         """The error of an endpoint that is left alone for a while, as it asks, or longer from time to time."""
-        pause = self._pause(endpoint)
+        pause = self._pause(endpoint, fast)
         pause.refusals += 1
         seconds = asked_seconds or self._policy.after(pause.refusals)
         pause.until = asyncio.get_running_loop().time() + seconds
@@ -244,8 +247,8 @@ class AzureClient:
         log.warning("azure.endpoint_paused", endpoint=endpoint.name, reason=reason, seconds=round(seconds, 1))
         return EndpointUnavailable(reason, again_in_seconds=seconds)
 
-    def _pause(self, endpoint: Endpoint) -> _Pause:
-        return self._pauses.setdefault(endpoint.url, _Pause())
+    def _pause(self, endpoint: Endpoint, fast: bool) -> _Pause:
+        return self._pauses.setdefault((endpoint.url, fast), _Pause())
 
 
 def _readable(endpoint: Endpoint, read: Callable[[bytes], T], response: httpx.Response) -> T:
