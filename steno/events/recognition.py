@@ -53,7 +53,7 @@ class RecognitionOptions(RecognitionDetails):
     |---|---|
     | `locale` | BCP 47 tag of the language; empty: the engine chooses |
     | `candidate_locales` | the languages it chooses among; empty: all that it knows |
-    | `hints` | words and phrases that are likely to be said; an engine that cannot use them ignores them |
+    | `hints` | what is likely to be said, what matters first; an engine that cannot use them ignores them |
     | `vocabulary` | name of a vocabulary that the operator keeps |
     | `profanity` | what is written for a swear word; `masked` and `removed` for English only |
     | `model` | name of the model that is to be used; empty: the operator's choice |

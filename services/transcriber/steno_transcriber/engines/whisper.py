@@ -62,7 +62,7 @@ class WhisperEngine:
         return self._options.packing.packs(utterances)
 
     def refusal(self, options: RecognitionOptions) -> Unsupported | None:
-        """Why it cannot serve these options. Hints are ignored."""
+        """Why it cannot serve these options."""
         return refusal_of(self._info, options)
 
     def decode(self, pack: Pack, options: RecognitionOptions) -> list[Recognition]:
@@ -82,6 +82,7 @@ class WhisperEngine:
                 lengths=[lengths[attempt] for attempt, _ in wanted],
                 beam=how.beam,
                 languages=[languages] * len(wanted),
+                hints=[options.hints] * len(wanted),
             )
             listening.add([layout for _, layout in wanted], heard)
         return [listening.recognition(utterance) for utterance in pack.utterances]
@@ -101,6 +102,7 @@ class WhisperEngine:
             lengths=[self._options.hypothesis_length] * len(spoken),
             beam=self._options.hypothesis_beam,
             languages=[self._languages(each.options) for each in spoken],
+            hints=[each.options.hints for each in spoken],
             timed=False,
         )
         return [self._hypothesis(each.utterance, decoded) for each, decoded in zip(spoken, heard, strict=True)]

@@ -36,6 +36,9 @@ TOKENS_PER_SECOND = 8
 TOKENS_AT_LEAST = 16
 """More than anybody says in what a window may hold: a decoder that loops is stopped."""
 
+HINT_TOKENS = 100
+"""So many tokens of hints are given to the decoder, about fifty words: they cost time, and it has room for twice as many."""
+
 TIMED_FRAMES_AT_LEAST = 20
 """Attention is smoothed over seven pairs of frames: less than that has no times."""
 
@@ -121,26 +124,30 @@ class WhisperDecoder:
         lengths: Sequence[WindowLength],
         beam: int,
         languages: Sequence[Sequence[str]],
+        hints: Sequence[Sequence[str]],
         timed: bool = True,
     ) -> list[Decoded]:
-        """The words of each window, without times if not `timed`; those of the same length and language are generated together.
+        """The words of each window, without times if not `timed`; those of the same length, language and hints are generated
+        together.
 
-        Each is in one of its `languages`; in any that the model knows where it has none.
+        Each is in one of its `languages`; in any that the model knows where it has none. Its `hints` are likely to be said.
 
         Raises:
             ValueError: a window holds more audio than the model takes at once.
         """
-        batches: dict[tuple[float, str], list[tuple[int, Encoded]]] = defaultdict(list)
-        for index, (samples, length, among) in enumerate(zip(windows, lengths, languages, strict=True)):
+        batches: dict[tuple[float, str, tuple[str, ...]], list[tuple[int, Encoded]]] = defaultdict(list)
+        for index, (samples, length, among, likely) in enumerate(zip(windows, lengths, languages, hints, strict=True)):
             seconds = length.seconds(len(samples) / SAMPLE_RATE)
             encoded = self._encode(samples, seconds)
             spoken = among[0] if len(among) == 1 else self._detect(encoded, among=among)
-            batches[seconds, spoken].append((index, encoded))
+            batches[seconds, spoken, tuple(likely)].append((index, encoded))
         decoded: dict[int, Decoded] = {}
-        for (_, spoken), batch in batches.items():
+        for (_, spoken, likely), batch in batches.items():
             indices, encodings = zip(*batch, strict=True)
             frames = [-(-len(windows[index]) // FRAME_SAMPLES) for index in indices]
-            results = self._generate(np.concatenate(encodings), frames, self._language(spoken), beam=beam, timed=timed)
+            results = self._generate(
+                np.concatenate(encodings), frames, self._language(spoken), hints=likely, beam=beam, timed=timed
+            )
             decoded.update(zip(indices, results, strict=True))
         return [decoded[index] for index in range(len(windows))]
 
@@ -172,16 +179,24 @@ class WhisperDecoder:
         return _Language(tokenizer=tokenizer, prompt=prompt, suppressed=get_suppressed_tokens(tokenizer, [-1]))
 
     def _generate(
-        self, encoded: Encoded, frames: Sequence[int], language: _Language, *, beam: int, timed: bool
+        self,
+        encoded: Encoded,
+        frames: Sequence[int],
+        language: _Language,
+        *,
+        hints: tuple[str, ...],
+        beam: int,
+        timed: bool,
     ) -> list[Decoded]:
         """The words of windows, of which so many frames each are audio."""
         most_tokens = [TOKENS_AT_LEAST + TOKENS_PER_SECOND * heard // FRAMES_PER_SECOND for heard in frames]
+        prompt = [*_hint_tokens(hints, language.tokenizer), *language.prompt]
         # CTranslate2 takes half of max_length for the words, the other half being meant for a prompt.
         results = self._model.model.generate(
             StorageView.from_array(encoded),
-            [language.prompt] * len(encoded),
+            [prompt] * len(encoded),
             beam_size=beam,
-            max_length=min(2 * max(most_tokens), self._model.max_length),
+            max_length=min(max(most_tokens) + max(max(most_tokens), len(prompt)), self._model.max_length),
             suppress_blank=True,
             suppress_tokens=language.suppressed,
             sampling_temperature=0,
@@ -235,6 +250,20 @@ def _words(alignment: list[dict[str, Any]]) -> tuple[TimedWord, ...]:
         for word in alignment
         if _spoken(text := word["word"].strip())
     )
+
+
+def _hint_tokens(hints: Sequence[str], tokenizer: Any) -> list[int]:
+    """The hints as a sentence that was said before the audio, as many whole ones as there is room for; nothing without hints.
+
+    Tokens that mean something else than text to the decoder, which a hint may spell, are left out.
+    """
+    found: list[int] = []
+    for hint in hints:
+        tokens = [token for token in tokenizer.encode(f"{',' if found else ''} {hint.strip()}") if token < tokenizer.eot]
+        if len(found) + len(tokens) > HINT_TOKENS:
+            break
+        found += tokens
+    return [tokenizer.sot_prev, *found, *tokenizer.encode(".")] if found else []
 
 
 def _spoken(text: str) -> bool:
