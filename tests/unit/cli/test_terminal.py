@@ -13,6 +13,7 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
+from steno_transcriber.azure import commands as azure
 from steno_transcriber.models import commands as models
 from typer.testing import CliRunner
 
@@ -231,7 +232,9 @@ _ALLOWED = {("captions.py", "self._console.print")}
 
 
 @pytest.mark.parametrize(
-    "path", [*sorted(Path(steno.cli.__file__).parent.rglob("*.py")), Path(models.__file__)], ids=lambda path: path.stem
+    "path",
+    [*sorted(Path(steno.cli.__file__).parent.rglob("*.py")), Path(models.__file__), Path(azure.__file__)],
+    ids=lambda path: path.stem,
 )
 def test_nothing_else_prints(path: Path) -> None:
     """Of the command line, one module writes to the terminal; the others hand it pieces."""
