@@ -108,6 +108,15 @@ async def test_a_call_that_azure_refuses_as_bad_fails_with_what_it_says(there: F
     assert "as the test wants it" in failed.reason
 
 
+@pytest.mark.parametrize("code", [1001, 1012, 4429])
+async def test_a_connection_that_is_closed_loses_nothing(there: FarEnd, tmp_path: Path, code: int) -> None:
+    """A service that restarts, and one that has too many streams."""
+    there.faults.close = code, 3_000
+    asyncio.get_running_loop().call_later(3, lambda: setattr(there.faults, "close", None))
+    async with azure_engine(tmp_path, [there.host]) as engine:
+        assert await heard(engine, log_of(10)) == await undisturbed(tmp_path, log_of(10))
+
+
 async def test_nonsense_is_no_phrase(there: FarEnd, tmp_path: Path) -> None:
     """The call goes on once the far end answers sensibly again."""
     there.faults.nonsense = True

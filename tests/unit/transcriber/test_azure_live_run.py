@@ -280,6 +280,44 @@ async def test_the_sender_waits_for_the_sdk(service: Service) -> None:
         await sending
 
 
+async def test_a_stream_that_takes_no_audio_is_lost(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the SDK has fallen silent: whoever sends does not wait for ever."""
+    monkeypatch.setattr(live_run, "STALLED_SECONDS", 0.05)
+    run = await service.run()
+    async with asyncio.timeout(5):
+        await run.send(silence(3.0))
+    assert "takes no audio" in str(service.errors[0])
+    assert service.availability.in_doubt
+
+
+async def test_a_stream_that_is_held_is_not_lost(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody reads its answers: it is not to take audio."""
+    monkeypatch.setattr(live_run, "STALLED_SECONDS", 0.02)
+    run = await service.run()
+    run.hold(True)
+    sending = asyncio.create_task(run.send(silence(3.0)))
+    await asyncio.sleep(0.1)
+    assert service.errors == []
+    assert not sending.done()
+    run.close()
+    async with asyncio.timeout(5):
+        await sending
+
+
+async def test_a_stream_that_does_not_end_is_lost(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as it reports anything it is waited for."""
+    monkeypatch.setattr(live_run, "UNREPORTED_SECONDS", 0.2)
+    run = await service.run()
+    finishing = asyncio.create_task(run.finish())
+    for end_ms in range(100, 500, 100):
+        await asyncio.sleep(0.1)
+        service.streams[0].report(Nothing(result(0, end_ms)))
+    assert not finishing.done()
+    async with asyncio.timeout(5):
+        await finishing
+    assert "does not end" in str(service.errors[0])
+
+
 async def test_a_gap_ends_the_stretch_and_another_one_begins(service: Service) -> None:
     """Its answers have come before anything of the next, which counts from where it begins."""
     session = LiveSession(service.shared, channels=1, options=ENGLISH)

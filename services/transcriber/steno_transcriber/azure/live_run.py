@@ -9,6 +9,7 @@
 | the key or the token is refused | the stretch is lost; the next one has another credential (`live_access`) |
 | too many streams | the stretch is lost; fewer are opened for a while (`stream_line`) |
 | a bad request | the call fails, with what the service says |
+| nothing for long, and it takes no audio or does not end | the stretch is lost, as after an error |
 | any other error | the stretch is lost; the next one is tried at another endpoint, if there is one |
 """
 
@@ -54,6 +55,12 @@ UNANSWERED_MS = 65_000
 
 REPORTED_SECONDS = 5.0
 """So long after the SDK has taken audio, its reports of what was answered until then have come."""
+
+STALLED_SECONDS = 20.0
+"""The SDK takes audio all the time; where a service closes connections with code 1000 it stops without a word."""
+
+UNREPORTED_SECONDS = 60.0
+"""With no report for so long a stream whose audio has ended does not end."""
 
 _SAMPLE_BYTES = 2
 _GRID_SAMPLES = 100 * SAMPLES_PER_MS
@@ -117,8 +124,9 @@ class LiveRun:
         self._loop = asyncio.get_running_loop()
         self._room = asyncio.Event()
         self._done = asyncio.Event()
+        self._reported = asyncio.Event()
         self._places = 0
-        self._over = False
+        self._over = self._held = False
         self.input_ended = False
 
     async def start(self) -> None:
@@ -160,7 +168,12 @@ class LiveRun:
             pipe.put(pcm16(row))
         while not self._over and any(pipe.full for pipe in self._pipes):
             self._room.clear()
-            await self._room.wait()
+            try:
+                async with asyncio.timeout(STALLED_SECONDS):
+                    await self._room.wait()
+            except TimeoutError:
+                if not self._held and not self._over:
+                    self._stalled("takes no audio")
 
     def end_input(self) -> None:
         """Ends the audio; its last answers come some time after."""
@@ -171,10 +184,18 @@ class LiveRun:
     async def finish(self) -> None:
         """Ends the audio, and waits until all of it is answered, or the stretch is lost."""
         self.end_input()
-        await self._done.wait()
+        while not self._done.is_set():
+            self._reported.clear()
+            try:
+                async with asyncio.timeout(UNREPORTED_SECONDS):
+                    await self._reported.wait()
+            except TimeoutError:
+                if not self._held and not self._over:
+                    self._stalled("does not end")
 
     def hold(self, held: bool) -> None:
         """Gives the SDK no audio while held."""
+        self._held = held
         for pipe in self._pipes:
             pipe.hold(held)
 
@@ -182,6 +203,7 @@ class LiveRun:
         """Ends the streams at once, in the background; a second call does nothing."""
         self._over = True
         self._done.set()
+        self._reported.set()
         self._room.set()
         for pipe in self._pipes:
             pipe.end(at_once=True)
@@ -212,6 +234,7 @@ class LiveRun:
     def _take(self, index: int, event: SdkEvent) -> None:
         if self._over:
             return
+        self._reported.set()
         assert self._access is not None
         try:
             match event:
@@ -267,6 +290,13 @@ class LiveRun:
             for channel in self._answers if self._together else self._answers[index : index + 1]:
                 if not channel.speaking:
                     self._publish(channel.silent_until(answered_ms))
+
+    def _stalled(self, how: str) -> None:
+        if self._access is not None:
+            self._shared.access.failed(self._access)
+        self._shared.availability.lost()
+        metrics.AZURE_LOST.labels("Stalled").inc()
+        self._fail(EngineUnavailable(f"the stream {how}, and the SDK says nothing"))
 
     def _fail(self, error: StenoError) -> None:
         self.close()
