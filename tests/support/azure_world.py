@@ -105,9 +105,11 @@ class AzureWorld:
 
 
 @asynccontextmanager
-async def azure_world(folder: Path, *, endpoints: int = 1, **recordings: bytes) -> AsyncIterator[AzureWorld]:
+async def azure_world(
+    folder: Path, *, endpoints: int = 1, azures: list[AzureEmulator] | None = None, **recordings: bytes
+) -> AsyncIterator[AzureWorld]:
     """A world with some endpoints."""
-    azures = [AzureEmulator() for _ in range(endpoints)]
+    azures = azures or [AzureEmulator() for _ in range(endpoints)]
     async with serving_recordings(**recordings) as recordings_url:
         servers = [serving(azure) for azure in azures]
         urls = [await server.__aenter__() for server in servers]
