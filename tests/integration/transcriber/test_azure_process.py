@@ -1,6 +1,7 @@
 """Recordings by Azure through the processes of Steno on a real Kafka, while the transcriber and Azure are killed."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -83,6 +84,22 @@ async def test_recordings_are_whole_and_paid_for_once_whatever_is_killed(
         assert {(phrase.channel, phrase.role) for phrase in phrases} == {(0, Role.AGENT), (1, Role.CUSTOMER)}
     assert not steno.of(TranscriptFailed)
     assert not steno.dead_letters
+
+
+async def test_a_transcriber_stops_while_azure_works(steno: Installation, ingest: IngestProcess, azure: AzureProcess) -> None:
+    """At once, since the work goes on there; the next one has the answer."""
+    await azure.set_faults(never_start=True)
+    await ingest.upload(wav(seconds=SECONDS), {"call_id": "call-1"})
+    await steno.transcriber.start()
+    await eventually(azure.jobs)
+    await asyncio.sleep(1)
+    began = time.monotonic()
+    assert await steno.transcriber.stop() == 0
+    assert time.monotonic() - began < 15, "less than the time to drain"
+    await azure.set_faults(never_start=False)
+    await steno.transcriber.start()
+    await steno.until(lambda: len(steno.ended(TranscriptCompleted)) == 1)
+    assert set((await azure.sent()).values()) == {1}
 
 
 async def _all_deleted(azure: AzureProcess) -> bool:
