@@ -36,6 +36,7 @@ async def regions(tmp_path: Path) -> AsyncIterator[AzureWorld]:
         ["GET /", 3, 503, 0],
         ["GET /", 3, 429, 1],
         ["GET /", 3, 0, 0],
+        ["GET /", 3, 400, 1],
         ["GET /results", 2, 500, 0],
         ["/files", 2, 0, 0],
         ["POST /", 2, 403, 0],
@@ -64,6 +65,17 @@ async def test_a_quota_slows_down(world: AzureWorld) -> None:
                 await engine.recognise(world.recording(name))
             assert 500 < raised.value.again_in_seconds <= 600
     assert world.azure.requests["POST /transcriptions"] == 1
+
+
+@pytest.mark.parametrize("status", [400, 404])
+async def test_jobs_that_cannot_be_listed_fail_no_recording(world: AzureWorld, status: int) -> None:
+    """Where one may have been sent before: it waits until the endpoint can say."""
+    world.azure.faults.lost_answers = 1
+    world.azure.faults.answers = [["GET /speechtotext/transcriptions", 3, status, 1]]
+    engine = world.engine()
+    async with at_work(engine):
+        assert (await handled(engine, world.recording())).finals
+    assert list(world.azure.sent().values()) == [1]
 
 
 async def test_a_key_that_is_revoked_is_replaced_by_the_other(world: AzureWorld) -> None:

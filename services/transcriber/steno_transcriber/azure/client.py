@@ -231,9 +231,11 @@ class AzureClient:
             raise self._unavailable(endpoint, reason, fast=fast, asked_seconds=_retry_after(response))
         if status >= 500 or status == 408:
             raise OutcomeUnknown(f"{endpoint.name} failed ({status}): {told}", answered=True)
-        if status == 404 and response.request.method != "POST":
+        method = response.request.method
+        if status == 404 and "/transcriptions/" in response.request.url.path:
             raise NoSuchJob(f"{endpoint.name} has no such job")
-        if status in (400, 409, 413, 415, 422):
+        # A question that is refused is no fault of a recording.
+        if status in (400, 409, 413, 415, 422) and method != "GET":
             raise RequestRefused(told or f"Azure refused the request (status {status})")
         raise self._unavailable(endpoint, f"{endpoint.name} does not serve this API (status {status}): {told}", fast=fast)
 
