@@ -8,10 +8,16 @@ import argparse
 import sys
 from pathlib import Path
 
-from pages import metrics, rest, settings, topics
+from pages import metrics, rest, settings, speech_sdk, topics
 
 FOLDER = Path(__file__).parent
-PAGES = {"topics.md": topics.page, "settings.md": settings.page, "rest.md": rest.page, "metrics.md": metrics.page}
+PAGES = {
+    "topics.md": topics.page,
+    "settings.md": settings.page,
+    "rest.md": rest.page,
+    "metrics.md": metrics.page,
+    "protocols/speech-sdk-options.md": speech_sdk.page,
+}
 
 
 def main() -> int:

@@ -20,6 +20,9 @@ from pathlib import Path
 from steno.key_file import Key, KeyFile, Terms
 from steno.tenants import ALL_TENANTS, Caller, is_name
 
+SUBSCRIPTION_KEY = "ocp-apim-subscription-key"
+"""The header in which clients of Azure send their key."""
+
 _PREFIX = "steno_"
 _DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 
@@ -72,7 +75,11 @@ class ApiKeys:
     def verify(self, key: str) -> Caller | None:
         """Returns the caller of a key, or None if the key is not valid."""
         # The look-up is by digest, so its duration reveals nothing about the key.
-        found = self._keys.of(digest_of(key))
+        return self.caller_of(digest_of(key))
+
+    def caller_of(self, digest: str) -> Caller | None:
+        """Returns the caller of the key with a digest, or None if there is no such key that is valid."""
+        found = self._keys.of(digest)
         return found.caller if found is not None else None
 
     def holds(self, caller: Caller) -> bool:
@@ -81,13 +88,14 @@ class ApiKeys:
 
 
 def presented_key(headers: Mapping[str, str]) -> str | None:
-    """Returns the key of a request, from `Authorization: Bearer KEY` or `X-Api-Key: KEY`.
+    """Returns the key of a request, from `Authorization: Bearer KEY`, `X-Api-Key: KEY` or `Ocp-Apim-Subscription-Key: KEY`,
+    which clients of Azure send.
 
-    If `Authorization` is present, `X-Api-Key` is ignored, also when the scheme is not `Bearer` and there is therefore no key.
+    If `Authorization` is present, the others are ignored, also when the scheme is not `Bearer` and there is therefore no key.
     """
     authorization = headers.get("authorization")
     if authorization is None:
-        return headers.get("x-api-key")
+        return headers.get("x-api-key") or headers.get(SUBSCRIPTION_KEY)
     scheme, _, token = authorization.partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
 

@@ -72,7 +72,7 @@ class LineDoor:
         self._open = False
         return [*ended, SendText(text=f"no {error}"), Close(why=CloseReason.REFUSED, detail=error)]
 
-    def lose_connection(self) -> list[Action]:
+    def lose_connection(self, *, closed: bool = False) -> list[Action]:
         """The peer is gone. This protocol cannot resume, so its call is over."""
         was_open, self._open = self._open, False
         return [Ended(complete=False, reason="torn")] if was_open else []
@@ -102,7 +102,11 @@ class LineDoor:
         """What was understood; this protocol tells what is final."""
         return [SendText(text=f"said {caption.text}")] if isinstance(caption, Phrase) else []
 
-    def end_captions(self, *, phrase_count: int, now: float) -> list[Action]:
+    def reach_captions(self, *, until_ms: int, now: float) -> list[Action]:
+        """Not of use to this protocol."""
+        return []
+
+    def end_captions(self, *, phrase_count: int, now: float, failure: str = "") -> list[Action]:
         """No caption follows: once the call is over, the connection has no more use."""
         return [] if self._open else [Close()]
 

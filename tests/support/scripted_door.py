@@ -89,7 +89,7 @@ class ScriptedDoor:
         """What was said cannot be."""
         return [Close(detail=error)]
 
-    def lose_connection(self) -> list[Action]:
+    def lose_connection(self, *, closed: bool = False) -> list[Action]:
         """The driver knows."""
         return []
 
@@ -103,7 +103,11 @@ class ScriptedDoor:
         """Nothing is told of it."""
         return []
 
-    def end_captions(self, *, phrase_count: int, now: float) -> list[Action]:
+    def reach_captions(self, *, until_ms: int, now: float) -> list[Action]:
+        """Not of use to this protocol."""
+        return []
+
+    def end_captions(self, *, phrase_count: int, now: float, failure: str = "") -> list[Action]:
         """Nothing is told of it."""
         return []
 

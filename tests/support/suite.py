@@ -42,10 +42,17 @@ class SuiteUnderTest:
 
     async def kill(self, service: str) -> None:
         """Kills a service (SIGKILL), and waits until a new process has started."""
+        await self._end(service, signal.SIGKILL, seconds=10)
+
+    async def terminate(self, service: str) -> None:
+        """Stops a service in order (SIGTERM), and waits until a new process has started."""
+        await self._end(service, signal.SIGTERM, seconds=40)
+
+    async def _end(self, service: str, number: signal.Signals, *, seconds: float) -> None:
         before = self.pid(service)
         assert before is not None, f"{service} does not run"
-        os.kill(before, signal.SIGKILL)
-        async with asyncio.timeout(10):
+        os.kill(before, number)
+        async with asyncio.timeout(seconds):
             while self.pid(service) in (None, before):
                 await asyncio.sleep(0.02)
 

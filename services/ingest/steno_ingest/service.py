@@ -118,7 +118,7 @@ async def build(settings: IngestSettings) -> Wiring:
             links_secret_file=settings.links.secret_file,
         )
     )
-    app.router.routes.extend(server.routes())
+    app.router.routes.append(server.route())
     on_kafka = [
         After(topics.made, component) for component in (captions, consumer, call_log.inactive_calls, call_log.consumer, relay)
     ]

@@ -19,13 +19,15 @@ from steno_ingest.calls.doors.actions import (
     Paused,
     Resumed,
     ResumePoint,
+    ResumePosition,
     SendBytes,
     SendText,
     Updated,
 )
 from steno_ingest.calls.doors.port import Door, Refusal
-from steno_ingest.calls.hosting.session import CallSession, Entry, IllegalInput, State
+from steno_ingest.calls.hosting.session import CallSession, Entry, IllegalInput, State, unused_sequence
 from steno_ingest.calls.ledger.pauses import GateState, Holder
+from support.calls import live_phrase
 
 from steno.events.codec import Codec
 from steno.events.records import CallStarted
@@ -80,6 +82,7 @@ class Stand:
         self.closed = False
         self._offered = False
         self._ended = False
+        self._phrases = 0
 
     def play(self, script: Iterable[Step]) -> None:
         """Lets all of it happen, and the connection be lost at the end."""
@@ -114,6 +117,13 @@ class Stand:
                 self._do(self.door.settle(now=self.now))
             case "transcribed" if self._ended:
                 self._do(self.door.end_captions(phrase_count=3, now=self.now))
+            case "reached" if session is not None:
+                self._do(self.door.reach_captions(until_ms=round(1000 * self.now), now=self.now))
+            case "phrase" if session is not None:
+                at = round(1000 * self.now)
+                phrase = live_phrase(self._phrases, "call-1", start_ms=at, duration_ms=200)
+                self._phrases += 1
+                self._do(self.door.add_caption(phrase, now=self.now))
             case "acknowledged" if session is not None:
                 self._do(self.door.acknowledge(sequence=session.flushed.sequence, position=session.flushed.position))
 
@@ -139,7 +149,8 @@ class Stand:
         match action:
             case SendText(text=text):
                 assert len(text) <= MOST_TOLD_CHARACTERS, f"{len(text)} characters for the peer"
-                assert isinstance(json.loads(text), dict)
+                # The Speech SDK's messages have headers.
+                assert isinstance(json.loads(text.rpartition("\r\n\r\n")[2]), dict)
                 text.encode()
             case Close(detail=detail):
                 detail[:100].encode()
@@ -162,7 +173,10 @@ class Stand:
         except ValidationError:
             self._do(self.door.refuse(Refusal.NOT_VALID, now=self.now))
             return
-        self.session = CallSession(started, chunk_ms=100, clock=self._clock, at=offered.resume)
+        resume = offered.resume
+        if isinstance(resume, ResumePosition):
+            resume = ResumePoint(sequence=unused_sequence(self._clock() - BEGAN), position=resume.position)
+        self.session = CallSession(started, chunk_ms=100, clock=self._clock, at=resume)
         self._kept(self.session.start(GateState.BY_PEER if offered.paused else GateState.OPEN))
         self._do(self.door.accept(at=self.session.received, now=self.now))
 

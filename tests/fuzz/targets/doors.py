@@ -11,8 +11,11 @@ from fuzz.inputs import INTEGERS, TEXTS, changed, json_text, sometimes, text
 from fuzz.target import Target
 from fuzz.targets.door_stand import Ask, Binary, Stand, Step, Text, Wait
 from steno_ingest.calls.doors.audiohook import AudioHookDoor, AudioHookOptions
+from steno_ingest.calls.doors.speech_sdk import SpeechSdkDoor
+from steno_ingest.calls.doors.speech_sdk_options import SdkOptions
 from steno_ingest.calls.doors.stream import StreamDoor
 from steno_ingest.calls.doors.twilio import TwilioDoor
+from support.speech_sdk_peer import NATIVE_CONFIG, RELIABLE, audio_message, riff, text_message
 
 from steno.cli.clients.audio import CallAudio
 from steno.cli.clients.audiohook_client import AudioHookClient, Conversation
@@ -21,7 +24,7 @@ from steno.cli.clients.twilio import TwilioClient
 from steno.events.records import AudioCodec
 
 ORGANIZATION, SESSION = "d7934305-0972-4844-938e-9060eef73d05", "30b0e395-84d3-4570-ac13-9a62d8f514c0"
-_ASKED = ("pause", "resume", "leave", "settled", "transcribed", "acknowledged")
+_ASKED = ("pause", "resume", "leave", "settled", "transcribed", "acknowledged", "reached", "phrase")
 
 
 def _message(chance: Random, message: Any, *, share: float = 0.25) -> Text:
@@ -158,6 +161,38 @@ def _audiohook_door() -> AudioHookDoor:
     return AudioHookDoor(session_id=SESSION, organization_id=ORGANIZATION, options=AudioHookOptions())
 
 
+def speech_sdk_script(chance: Random) -> list[Step]:
+    """Turns of a Speech SDK client."""
+    steps: list[Step] = [Text(_sdk_text(chance, "speech.config", NATIVE_CONFIG))]
+    for number in range(chance.randrange(1, 4)):
+        turn = f"{number:032x}" if chance.random() < 0.9 else chance.choice(TEXTS)
+        context: dict[str, Any] = {
+            **(RELIABLE if chance.random() < 0.7 else {}),
+            "phraseDetection": {"language": "en-us", "mode": chance.choice(("Interactive", "CONVERSATION"))},
+            "dgi": {"groups": [{"type": "Generic", "items": [{"text": "Contoso"}]}]},
+        }
+        if chance.random() < 0.5:
+            ticks = str(abs(chance.choice((*INTEGERS, 10_000_000 * number))))
+            context["continuation"] = {"token": f"{number}.{ticks}.c1", "audio": {"streams": {"1": {"offset": ticks}}}}
+        steps.append(Text(_sdk_text(chance, "speech.context", context, turn)))
+        header = riff(rate=chance.choice((8000, 16_000, 44_100)), bits=chance.choice((8, 16)))
+        if chance.random() < 0.1:
+            header = bytes(chance.choice(header) for _ in header)
+        payloads = [header, *[chance.randbytes(1600) for _ in range(chance.randrange(8))], b""]
+        for payload in payloads:
+            steps += [Binary(audio_message(payload, turn)), *_between(chance)]
+    return steps
+
+
+def _sdk_text(chance: Random, path: str, body: Any, turn: str = "") -> str:
+    said = json.dumps(body) if chance.random() < 0.8 else json_text(chance, sometimes(chance, 0.8, changed, body))
+    return text_message(path, said, turn)
+
+
+def _speech_sdk_door() -> SpeechSdkDoor:
+    return SpeechSdkDoor(SdkOptions(), connection_id="c1", other_call_id="c1-other")
+
+
 _START = {"type": "start", "call_id": "c", "codec": "PCMU", "sample_rate": 8000}
 _FAR: list[Step] = [
     Text(json.dumps(_START | {"resume": {"sequence": 2**31 - 1, "position": 65_535}})),
@@ -168,5 +203,6 @@ _FAR: list[Step] = [
 TARGETS = (
     Target(name="stream_door", make=stream_script, put=lambda script: Stand(StreamDoor()).play(script), known=(_FAR,)),
     Target(name="audiohook_door", make=audiohook_script, put=lambda script: Stand(_audiohook_door()).play(script)),
+    Target(name="speech_sdk_door", make=speech_sdk_script, put=lambda script: Stand(_speech_sdk_door()).play(script)),
     Target(name="twilio_door", make=twilio_script, put=lambda script: Stand(TwilioDoor()).play(script)),
 )

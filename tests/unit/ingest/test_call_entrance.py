@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from steno_ingest.calls.doors.http_entrance import Upgrade, UpgradeRefused
+from steno_ingest.calls.doors.http_entrance import DoorFactory, Upgrade, UpgradeRefused
 from steno_ingest.calls.doors.port import AcceptedPeer
 from steno_ingest.calls.hosting.drivers import Drivers
 from steno_ingest.calls.transports.websocket_server import WebSocketServer
@@ -44,6 +44,9 @@ def _refuse(_: Upgrade) -> AcceptedPeer:
     raise UpgradeRefused(401, "no key")
 
 
+_DOORS: dict[str, DoorFactory] = {}
+
+
 async def _knock(server: WebSocketServer, factory: Any, client: str = "192.0.2.1") -> tuple[int, dict[bytes, bytes], bool]:
     """The status that an upgrade is answered with (101 where it is accepted), its headers, and whether it is known then."""
     sent: list[dict[str, Any]] = []
@@ -65,13 +68,14 @@ async def _knock(server: WebSocketServer, factory: Any, client: str = "192.0.2.1
         "client": (client, 1),
         "state": {"connection": link},
     }
-    await asyncio.wait_for(server.serve(factory, scope, receive, send), 5)
+    _DOORS["/v1/stream"] = factory
+    await asyncio.wait_for(server.serve(scope, receive, send), 5)
     first = sent[0]
     return first.get("status", 101), dict(first.get("headers", ())), link.shown
 
 
 def _server(**options: Any) -> WebSocketServer:
-    return WebSocketServer({}, Drivers(_Host(), None, None, idle_seconds=60), **options)  # type: ignore[arg-type]
+    return WebSocketServer(_DOORS, Drivers(_Host(), None, None, idle_seconds=60), **options)  # type: ignore[arg-type]
 
 
 async def test_who_is_let_in_is_authenticated() -> None:

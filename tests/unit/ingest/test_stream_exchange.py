@@ -126,6 +126,7 @@ class Ingest:
             self._do(self._door.refuse(Refusal.CALL_ALREADY_ENDED, now=self.now))
             return
         elif self._session is None:
+            assert isinstance(offered.resume, ResumePoint)
             self._begin(offered.resume)
         assert self._session is not None
         self._do(self._door.accept(at=self._session.received, now=self.now))

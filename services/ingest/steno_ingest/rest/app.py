@@ -26,11 +26,13 @@ from steno_ingest.recordings.metadata import Link, Metadata
 from steno_ingest.recordings.transcripts import TranscriptReader
 from steno_ingest.rest import calls as call_routes
 from steno_ingest.rest import recordings
+from steno_ingest.rest import speech_tokens as speech_token_routes
 from steno_ingest.rest import webhooks as webhook_routes
 from steno_ingest.rest.problems import problem_of
 from steno_ingest.rest.rates import Rates
 from steno_ingest.rest.signed import signed_route
 from steno_ingest.rest.submissions import MAX_METADATA_BYTES
+from steno_ingest.speech_tokens import SpeechTokens
 from steno_ingest.webhooks import Webhooks
 
 _DESCRIPTION = """\
@@ -91,6 +93,7 @@ def make_app(dependencies: Dependencies) -> FastAPI:
     transcripts = CallTranscripts(queries, dependencies.objects)
     app.include_router(call_routes.routes(queries, transcripts, CallControl(dependencies.calls, dependencies.hosted)))
     app.include_router(webhook_routes.routes(dependencies.webhooks))
+    app.include_router(speech_token_routes.routes(SpeechTokens(dependencies.keys)))
     app.router.routes.append(signed_route(dependencies.objects, dependencies.links_secret_file))
     return app
 

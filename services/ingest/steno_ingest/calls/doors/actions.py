@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from steno.events.recognition import RecognitionDetails
 from steno.events.records import CallChannel, GapReason
 from steno_ingest.calls.doors.audio_format import AudioFormat
 
@@ -18,6 +19,14 @@ class ResumePoint:
     position: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumePosition:
+    """The point from which a peer resumes its call that does not know the number of the next chunk."""
+
+    #: The next sample of one channel.
+    position: int
+
+
 class CloseReason(StrEnum):
     """Why a connection is closed, as far as it matters to the peer."""
 
@@ -25,6 +34,8 @@ class CloseReason(StrEnum):
     DONE = "done"
     #: The service stops, or ends this call.
     GOING_AWAY = "going_away"
+    #: A message of the peer asks for something that is not valid, so that it must not repeat it.
+    NOT_VALID = "not_valid"
     #: The peer violated its protocol.
     PROTOCOL_ERROR = "protocol_error"
     #: The request was refused, and would be refused again.
@@ -70,11 +81,14 @@ class Offered:
     format: AudioFormat
     channels: tuple[CallChannel, ...]
     locale: str = "en-US"
+    recognition: RecognitionDetails = field(default_factory=RecognitionDetails)
     properties: Mapping[str, str] = field(default_factory=dict)
     #: Whether the call begins paused.
     paused: bool = False
     #: The point from which a call of another connection is resumed; None for a new call.
-    resume: ResumePoint | None = None
+    resume: ResumePoint | ResumePosition | None = None
+    #: Whether a call that was ended properly may be resumed once more, for its last acknowledgements.
+    reopens: bool = True
     #: How many phrases of the call its peer has; later ones are sent.
     phrases: int = 0
     #: For protocols that cannot resume calls: the id of the conversation. A new session continues the call of the same

@@ -137,7 +137,7 @@ class AudioHookDoor:
             self._reject(str(bad))
         return self._collect()
 
-    def lose_connection(self) -> list[Action]:
+    def lose_connection(self, *, closed: bool = False) -> list[Action]:
         """Handles the loss of the connection; the call ends unless another session continues it."""
         self._end(complete=False, reason="torn")
         self._enter(State.GONE)
@@ -173,7 +173,11 @@ class AudioHookDoor:
         self._outgoing.caption(caption)
         return self._collect()
 
-    def end_captions(self, *, phrase_count: int, now: float) -> list[Action]:
+    def reach_captions(self, *, until_ms: int, now: float) -> list[Action]:
+        """The protocol has no message for it."""
+        return []
+
+    def end_captions(self, *, phrase_count: int, now: float, failure: str = "") -> list[Action]:
         """Answers a `close` that waits for the last captions."""
         self._now = now
         self._transcribed = True

@@ -8,7 +8,7 @@ depend on the protocol, and a door does not depend on the transport.
 peer ──▶ receive_text · receive_bytes · lose_connection ─┐
 ledger ─▶ accept · refuse ───────────────────────────────┤
 log ────▶ acknowledge · settle ──────────────────────────┼──▶ actions ──▶ SendText · SendBytes · Close        ──▶ peer
-Kafka ──▶ add_caption · end_captions ────────────────────┤             └▶ Offered · Audio · Gap · Paused · …  ──▶ call
+Kafka ──▶ add_caption · reach_captions · …────────────────┤             └▶ Offered · Audio · Gap · Paused · …  ──▶ call
 API ────▶ ask_pause · ask_resume · ask_to_leave ─────────┤
 prompts ▶ player: play · mark · clear ───────────────────┤
 call ───▶ reject ────────────────────────────────────────┤
@@ -92,8 +92,14 @@ class Door(Receiver, Protocol):
     def player(self) -> Player | None:
         """Plays audio to the peer; None if its protocol cannot."""
 
-    def lose_connection(self) -> list[Action]:
-        """Handles the loss of the connection. Returns `Ended` if a call was open, which a resumable one survives."""
+    def lose_connection(self, *, closed: bool = False) -> list[Action]:
+        """Handles the end of the connection.
+
+        Returns `Ended` if a call was open. A resumable call survives that, unless its end is complete.
+
+        Args:
+            closed: Whether the peer closed the connection as its transport provides; if not, the connection was lost.
+        """
 
     def accept(self, *, at: ResumePoint, now: float, paused_by_peer: bool = False) -> list[Action]:
         """Handles the acceptance of the offered call, which is in the ledger.
@@ -105,7 +111,8 @@ class Door(Receiver, Protocol):
         """
 
     def refuse(self, reason: Refusal, *, now: float) -> list[Action]:
-        """Handles the refusal of the offered call. The door reports it in its protocol, and closes the connection."""
+        """Handles the refusal of the offered call. The door reports it in its protocol, and closes the connection, or offers
+        another call."""
 
     def acknowledge(self, *, sequence: int, position: int) -> list[Action]:
         """Handles the acknowledgement of all audio before this chunk and this sample by all replicas of the log."""
@@ -113,8 +120,11 @@ class Door(Receiver, Protocol):
     def add_caption(self, caption: Hypothesis | Phrase, *, now: float) -> list[Action]:
         """Handles a caption of the call."""
 
-    def end_captions(self, *, phrase_count: int, now: float) -> list[Action]:
-        """Handles the end of the live transcript, complete or failed; no caption follows."""
+    def reach_captions(self, *, until_ms: int, now: float) -> list[Action]:
+        """Handles that all phrases of audio before a time were sent, and nobody speaks at that time."""
+
+    def end_captions(self, *, phrase_count: int, now: float, failure: str = "") -> list[Action]:
+        """Handles the end of the live transcript; no caption follows. `failure`: why there is none."""
 
     def settle(self, *, now: float) -> list[Action]:
         """Called when the call has ended (by the peer or here) and all of it is on the log."""

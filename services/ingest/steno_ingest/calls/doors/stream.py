@@ -105,7 +105,7 @@ class StreamDoor:
             return self._fail("audio_after_end", "audio came after `end`")
         return []
 
-    def lose_connection(self) -> list[Action]:
+    def lose_connection(self, *, closed: bool = False) -> list[Action]:
         """Handles the loss of the connection."""
         was_open, self._state = self._state is State.OPEN, State.CLOSED
         return [Ended(complete=False, reason="torn")] if was_open else []
@@ -132,7 +132,11 @@ class StreamDoor:
         """Sends a hypothesis or phrase."""
         return [SendText(text=caption_of(caption))] if self._state in (State.OPEN, State.ENDED) else []
 
-    def end_captions(self, *, phrase_count: int, now: float) -> list[Action]:
+    def reach_captions(self, *, until_ms: int, now: float) -> list[Action]:
+        """The protocol has no message for it."""
+        return []
+
+    def end_captions(self, *, phrase_count: int, now: float, failure: str = "") -> list[Action]:
         """Reports the end of the transcript, and closes the connection."""
         if self._state is not State.ENDED:
             return []

@@ -100,7 +100,7 @@ class TwilioDoor:
             return []
         return self._skip(BadMessage("json", "a binary frame came; every message of this stream is JSON text"))
 
-    def lose_connection(self) -> list[Action]:
+    def lose_connection(self, *, closed: bool = False) -> list[Action]:
         """Handles the loss of the connection, which tears the call unless `stop` came before."""
         self._closed = True
         return self._end(Ended(complete=False, reason="torn"))
@@ -124,7 +124,11 @@ class TwilioDoor:
         """Does nothing: these platforms accept no captions."""
         return []
 
-    def end_captions(self, *, phrase_count: int, now: float) -> list[Action]:
+    def reach_captions(self, *, until_ms: int, now: float) -> list[Action]:
+        """The protocol has no message for it."""
+        return []
+
+    def end_captions(self, *, phrase_count: int, now: float, failure: str = "") -> list[Action]:
         """Does nothing: these platforms accept no captions."""
         return []
 

@@ -14,11 +14,11 @@ from pydantic import ValidationError
 from steno.errors import Retryable
 from steno.events.records import CallStarted
 from steno.tenants import Caller
-from steno_ingest.calls.doors.actions import Offered, ResumePoint
+from steno_ingest.calls.doors.actions import Offered, ResumePoint, ResumePosition
 from steno_ingest.calls.doors.port import Refusal
 from steno_ingest.calls.hosting.chunk_length import chunk_ms_of_new_call
 from steno_ingest.calls.hosting.conversations import Conversation, conversation_of
-from steno_ingest.calls.hosting.session import CallSession
+from steno_ingest.calls.hosting.session import CallSession, unused_sequence
 from steno_ingest.calls.ledger.pauses import GateState
 from steno_ingest.calls.ledger.view import CallView, start_of
 from steno_ingest.errors import CallAlreadyEnded, CallIdInUse, NotThere, Refused
@@ -109,6 +109,7 @@ class Admission:
                 started_at=self._clock(),
                 tenant=caller.tenant,
                 writer=secrets.token_hex(_WRITER_BYTES),
+                recognition=offered.recognition,
             )
         except ValidationError as error:
             faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))
@@ -147,7 +148,9 @@ class Admission:
 
         return await self._within_time(resumed())
 
-    def _session(self, started: CallStarted, *, chunk_ms: int, at: ResumePoint | None = None) -> CallSession:
+    def _session(self, started: CallStarted, *, chunk_ms: int, at: ResumePoint | ResumePosition | None = None) -> CallSession:
+        if isinstance(at, ResumePosition):
+            at = ResumePoint(sequence=unused_sequence(self._clock() - started.started_at), position=at.position)
         return CallSession(started, chunk_ms=chunk_ms, clock=self._clock, now=self._now, at=at, keep_digits=self._keep_digits)
 
     async def _within_time(self, work: Awaitable[Admitted]) -> Admitted:

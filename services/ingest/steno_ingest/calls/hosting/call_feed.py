@@ -66,6 +66,7 @@ class CallFeed:
             tenant=self._call.tenant,
             begins=self._begins,
             send=self._add_caption,
+            reach=self._reach_captions,
             room=self._room,
             now=self._now,
         ).run()
@@ -80,7 +81,7 @@ class CallFeed:
             self._settled = True
             self._carry_out(self._door.settle(now=now))
         if (phrase_count := self._caption_progress.due(now)) is not None:
-            self._carry_out(self._door.end_captions(phrase_count=phrase_count, now=now))
+            self._carry_out(self._door.end_captions(phrase_count=phrase_count, now=now, failure=self._caption_progress.failure))
         if self._playback is not None:
             self._carry_out(self._playback.tick(now))
 
@@ -111,6 +112,9 @@ class CallFeed:
         """Ends playback, since the peer has disconnected."""
         if self._playback is not None:
             self._playback.drop()
+
+    def _reach_captions(self, until_ms: int) -> None:
+        self._carry_out(self._door.reach_captions(until_ms=until_ms, now=self._now()))
 
     def _add_caption(self, caption: Hypothesis | Phrase) -> None:
         self._carry_out(self._door.add_caption(caption, now=self._now()), droppable=isinstance(caption, Hypothesis))

@@ -14,7 +14,7 @@ import structlog
 
 from steno.errors import Retryable
 from steno.events import ids
-from steno.events.records import Hypothesis, Phrase, Record, TranscriptCompleted, TranscriptFailed
+from steno.events.records import CaptionsReached, Hypothesis, Phrase, Record, TranscriptCompleted, TranscriptFailed
 from steno.kafka.errors import FollowerTooSlow
 from steno.kafka.messages import Message
 from steno_ingest.calls.hosting.caption_progress import CaptionProgress
@@ -62,6 +62,7 @@ class CaptionFeed:
         tenant: str,
         begins: bool,
         send: Callable[[Hypothesis | Phrase], None],
+        reach: Callable[[int], None],
         room: Callable[[], Awaitable[None]],
         now: Callable[[], float],
     ) -> None:
@@ -71,6 +72,7 @@ class CaptionFeed:
             tenant: The tenant of the call. Captions of another tenant belong to another call with the same id.
             begins: Whether the call began with this connection, so that there are no earlier phrases.
             send: Sends a caption to the peer.
+            reach: Called with a time in milliseconds when all phrases of audio before it were sent, and nobody speaks at it.
             room: Waits until the peer has read most of its messages.
             now: Seconds of a monotonic clock.
         """
@@ -82,6 +84,7 @@ class CaptionFeed:
         self._tenant = tenant
         self._begins = begins
         self._send = send
+        self._reach = reach
         self._room = room
         self._now = now
         self._look_up_failed = False
@@ -128,13 +131,21 @@ class CaptionFeed:
                 self._progress.complete(record.phrase_count, at=self._now())
                 if self._progress.behind:
                     await self._look_up()
+            case CaptionsReached():
+                self._progress.reach(record.until_ms, record.phrase_count)
+                self._report_reached()
             case TranscriptFailed():
-                self._progress.complete(0, at=self._now())
+                self._progress.complete(0, at=self._now(), failure=record.reason)
 
     def _add_phrase(self, phrase: Phrase) -> None:
         # A repeated phrase is sent only if it was corrected.
         if self._progress.add_phrase(phrase.sequence) or phrase.revision:
             self._send(phrase)
+            self._report_reached()
+
+    def _report_reached(self) -> None:
+        if (until_ms := self._progress.reached()) is not None:
+            self._reach(until_ms)
 
     async def _look_up(self) -> None:
         """Sends the phrases that the ledger has and the peer does not."""
@@ -154,6 +165,7 @@ class CaptionFeed:
             for phrase in phrases:
                 if self._progress.add_phrase(phrase.sequence):
                     self._send(phrase)
+            self._report_reached()
             if count is not None:
                 self._progress.complete(count, at=self._now())
             if len(phrases) < _TOGETHER:

@@ -14,13 +14,18 @@ class CaptionProgress:
         #: Later ones that were sent.
         self._beyond: set[int] = set()
         self._phrase_count: int | None = None
+        #: Why there is no transcript, if it failed.
+        self.failure = ""
         self._since = 0.0
         self._reported = False
+        #: The last time before which the phrases are known, and their number.
+        self._reached: tuple[int, int] | None = None
 
     @property
     def behind(self) -> bool:
         """Whether a known phrase was not sent."""
-        return bool(self._beyond) or self.first_missing < (self._phrase_count or 0)
+        known = max(self._phrase_count or 0, self._reached[1] if self._reached is not None else 0)
+        return bool(self._beyond) or self.first_missing < known
 
     def add_phrase(self, sequence: int) -> bool:
         """Records that a phrase is sent; returns False if it was sent before."""
@@ -32,10 +37,24 @@ class CaptionProgress:
             self.first_missing += 1
         return True
 
-    def complete(self, phrase_count: int, *, at: float) -> None:
-        """Records that the transcript is complete, with its number of phrases; `at` is a time of the clock of `due`."""
+    def complete(self, phrase_count: int, *, at: float, failure: str = "") -> None:
+        """Records that the transcript is complete, with its number of phrases; `at` is a time of the clock of `due`.
+
+        `failure`: why there is no transcript.
+        """
         if self._phrase_count is None:
-            self._phrase_count, self._since = phrase_count, at
+            self._phrase_count, self._since, self.failure = phrase_count, at, failure
+
+    def reach(self, until_ms: int, phrase_count: int) -> None:
+        """Records that the first phrases, so many, are all that begin before a time."""
+        self._reached = (until_ms, phrase_count)
+
+    def reached(self) -> int | None:
+        """Returns a time once, after all phrases before it were sent; otherwise None."""
+        if self._reached is None or self.first_missing < self._reached[1]:
+            return None
+        (until_ms, _), self._reached = self._reached, None
+        return until_ms
 
     def due(self, now: float) -> int | None:
         """Returns the number of phrases when the completion is to be reported, once; otherwise None."""

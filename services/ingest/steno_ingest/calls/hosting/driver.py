@@ -86,6 +86,8 @@ class CallDriver:
         self._closed_by: Close | None = None
         self._without_key = 0
         self._rejected = False
+        #: Whether the peer closed the connection as its transport provides.
+        self.peer_closed = False
         #: The kinds of faults in messages of the peer that were logged.
         self._faults_logged: set[str] = set()
         self._cut_off_for: str | None = None
@@ -281,7 +283,7 @@ class CallDriver:
         try:
             call = await self._host.offer(offered, door=self._door.name, resumable=self._door.resumable, peer=self)
         except OfferRefused as error:
-            self._carry_out(self._door.refuse(error.refusal, now=self._now()))
+            await self._receive(self._door.refuse(error.refusal, now=self._now()))
             return
         self._call = call
         if self._revoked:
@@ -384,7 +386,7 @@ class CallDriver:
             # From now on `play` raises `CannotPlay`.
             self._feed = None
         ended = Ended(complete=False, reason="torn")
-        for action in self._door.lose_connection():
+        for action in self._door.lose_connection(closed=self.peer_closed):
             if isinstance(action, Ended):
                 ended = action
             else:

@@ -160,7 +160,7 @@ class CallHost:
             return
         if self.draining and not call.resumable:
             call.end(ended if ended.complete else Ended(complete=False, reason=_STOPPING))
-        elif call.resumable or call.conversation is not None:
+        elif call.conversation is not None or (call.resumable and not ended.complete):
             seconds = self.resume_seconds if call.awaited_seconds is None else call.awaited_seconds
             log.info("call.held", call_id=call.call_id, seconds=seconds, reason=ended.reason)
             call.hold(ended, seconds=seconds)

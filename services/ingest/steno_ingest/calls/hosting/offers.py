@@ -66,7 +66,7 @@ class Offers:
         if here is not None and not caller.sees(here.tenant):
             # The ledger answers for another tenant's call as for an unknown one.
             here = None
-        if here is not None and offered.resume is not None and here.ended and not here.completed:
+        if here is not None and offered.resume is not None and here.ended and not (here.completed and offered.reopens):
             raise OfferRefused(Refusal.CALL_ALREADY_ENDED, f"call {here.call_id} has ended and cannot be resumed")
         if here is not None and offered.resume is not None and (here.completed or not here.over):
             check_format(here.session.started, offered)

@@ -45,6 +45,18 @@ _SEQUENCE_JUMP = 1000
 pause are not known here, and no number may be used twice. Consumers ignore a jump of the sequence alone."""
 
 
+_SEQUENCES_PER_MS = 4
+"""How fast sequences may grow at most: no call has so many chunks, not even in a burst."""
+
+
+def unused_sequence(elapsed: timedelta) -> int:
+    """A sequence that no chunk of a call has yet that began so long ago, for one whose peer does not know the last one.
+
+    The call continues at a position that its peer knows; readers pass over audio before their own position.
+    """
+    return _SEQUENCE_JUMP + max(0, elapsed // timedelta(milliseconds=1)) * _SEQUENCES_PER_MS
+
+
 class State(StrEnum):
     """States of a session."""
 

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Row, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from steno.events.recognition import RecognitionDetails
 from steno.events.records import AudioCodec, CallChannel, CallStatus
 from steno.events.result_document import TranscriptObservation
 from steno.storage.transactions import insert_once
@@ -63,6 +64,7 @@ def view_of(row: Row[Any]) -> CallView:
     typed = {
         "state": CallStatus(row.state),
         "codec": AudioCodec(row.codec),
+        "recognition": RecognitionDetails.model_validate(row.recognition),
         "channels": tuple(CallChannel.model_validate(entry) for entry in row.channels),
     }
     return CallView(**{**row._mapping, **typed})
@@ -139,6 +141,8 @@ def _columns(values: Mapping[str, Any]) -> dict[str, Any]:
     columns = dict(values)
     if "channels" in columns:
         columns["channels"] = [channel.model_dump(mode="json") for channel in columns["channels"]]
+    if "recognition" in columns:
+        columns["recognition"] = columns["recognition"].model_dump(mode="json", exclude_defaults=True)
     if "properties" in columns:
         columns["properties"] = dict(columns["properties"])
     return columns

@@ -56,6 +56,7 @@ def new_call(started: CallStarted, *, door: str, instance: str, paused: bool, ch
         tenant=started.tenant,
         writer=started.writer,
         chunk_ms=chunk_ms,
+        recognition=started.recognition,
     )
 
 

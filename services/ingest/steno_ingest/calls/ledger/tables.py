@@ -72,6 +72,8 @@ calls = Table(
     Column("writer", String(64), nullable=False, server_default=""),
     # Length of its chunks in milliseconds; 0 for a call of an upstream system, or of an earlier version of Steno.
     Column("chunk_ms", Integer, nullable=False, server_default="0"),
+    # What its CallStarted asks of the engine; what is not asked for is left out.
+    Column("recognition", JSON, nullable=False, server_default="{}"),
     Index("ix_calls_page", "accepted_at", "call_id"),
     Index("ix_calls_tenant_page", "tenant", "accepted_at", "call_id"),
     Index("ix_calls_state_page", "state", "accepted_at", "call_id"),

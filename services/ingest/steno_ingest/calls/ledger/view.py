@@ -7,6 +7,7 @@ from datetime import datetime
 
 from steno.events import ids
 from steno.events.properties import within_bounds
+from steno.events.recognition import RecognitionDetails
 from steno.events.records import AudioCodec, CallChannel, CallStarted, CallState, CallStatus
 from steno_ingest.calls.ledger.pauses import GateState
 
@@ -68,6 +69,8 @@ class CallView:
     writer: str
     #: Length of its chunks on the log in milliseconds; 0 for a call of an upstream system.
     chunk_ms: int
+    #: What its CallStarted asks of the engine.
+    recognition: RecognitionDetails
 
     @property
     def recording_id(self) -> str:
@@ -156,6 +159,7 @@ def start_of(view: CallView) -> CallStarted:
         started_at=view.started_at,
         tenant=view.tenant,
         writer=view.writer,
+        recognition=view.recognition,
     )
 
 
@@ -163,6 +167,10 @@ def fingerprint(started: CallStarted) -> str:
     """Returns the digest of a call's start. It is the same after a round trip through Kafka, and in earlier versions of Steno,
     which had no tenants and writers."""
     left_out = {"started_at"} | {name for name in ("tenant", "writer") if not getattr(started, name)}
+    # What is not asked for is left out, so that a version with more options comes to the same.
+    asked = started.recognition.model_dump_json(exclude_defaults=True)
     canonical = started.model_copy(update={"properties": dict(sorted(started.properties.items()))})
-    text = f"{canonical.started_at.timestamp():.6f} {canonical.model_dump_json(exclude=left_out)}"
+    text = f"{canonical.started_at.timestamp():.6f} {canonical.model_dump_json(exclude=left_out | {'recognition'})}"
+    if asked != "{}":
+        text += asked
     return hashlib.sha256(text.encode()).hexdigest()

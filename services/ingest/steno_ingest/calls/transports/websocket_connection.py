@@ -15,6 +15,7 @@ CLOSE_CODES = {
     CloseReason.DONE: 1000,
     CloseReason.GOING_AWAY: 1001,
     CloseReason.PROTOCOL_ERROR: 1002,
+    CloseReason.NOT_VALID: 1007,
     CloseReason.REFUSED: 1008,
     CloseReason.RESTARTING: 1012,
     CloseReason.TRY_AGAIN: 1013,
@@ -23,6 +24,9 @@ CLOSE_CODES = {
 
 _TOO_BIG = 1009
 """The close code after a frame that is too large (RFC 6455 §7.4.1), which the server has sent."""
+
+_CLOSED = (1000, 1001)
+"""The close codes of a peer that has finished, or leaves."""
 
 _MOST_CHARACTERS, _MOST_BYTES = 100, 120
 """The limits of the reason in a close frame, which has room for 123 bytes (RFC 6455 §5.5.1)."""
@@ -47,6 +51,7 @@ class WebSocketConnection:
                 if message.get("code") == _TOO_BIG and not self._driver.closing:
                     CALL_PEERS_CUT_OFF.labels(self._driver.door_name, "frame_too_big").inc()
                     self._driver.reject(f"a frame was larger than {MAX_FRAME_BYTES} bytes")
+                self._driver.peer_closed = message.get("code") in _CLOSED
                 return
             data = message.get("bytes")
             if data is not None:

@@ -38,7 +38,7 @@ class WebSocketServer:
     ) -> None:
         """
         Args:
-            doors: The door factories by path: `{"/v1/stream": …, "/v1/audiohook": …, "/v1/twilio": …}`.
+            doors: The door factories by path in lower case: `{"/v1/stream": …, "/v1/audiohook": …, "/v1/twilio": …}`.
             openings: The rate limit of new connections per key; None: no limit.
             wrong_keys: The rate limit of wrong keys per address.
             most_of_a_key: The maximum number of open connections of a key.
@@ -51,17 +51,17 @@ class WebSocketServer:
         #: Open connections by digest of the key, since names of keys are not unique.
         self._of_key: Counter[str] = Counter()
 
-    def routes(self) -> list[WebSocketRoute]:
-        """The routes for the application."""
-        return [WebSocketRoute(path, _Endpoint(self, factory)) for path, factory in self._doors.items()]
+    def route(self) -> WebSocketRoute:
+        """The route for the application: every path, so that an unknown one is refused with a reason."""
+        return WebSocketRoute("/{path:path}", _Endpoint(self))
 
-    async def serve(self, factory: DoorFactory, scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Runs one connection from its upgrade to its end (ASGI)."""
         await receive()
         try:
             if self._drivers.draining:
                 raise UpgradeRefused(503, "the service is stopping; try again soon")
-            entered = factory(upgrade_of(scope))
+            entered = self._door_at(scope["path"])(upgrade_of(scope))
             if self._of_key[entered.caller.key] >= self._most_of_a_key:
                 raise UpgradeRefused(429, "the limit of open calls of this key is reached; try again soon", retry_seconds=5)
             if (seconds := self._openings.acquire(entered.caller.key)) > 0:
@@ -89,16 +89,22 @@ class WebSocketServer:
         finally:
             self._of_key[entered.caller.key] -= 1
 
+    def _door_at(self, path: str) -> DoorFactory:
+        """Returns the factory of a path, whose case does not matter. Raises `UpgradeRefused`."""
+        factory = self._doors.get(path.rstrip("/").lower())
+        if factory is None:
+            raise UpgradeRefused(404, "no protocol of live calls is served at this path; see docs/protocols")
+        return factory
+
 
 class _Endpoint:
-    """The ASGI application of a door; it is a class because Starlette would wrap a function."""
+    """The ASGI application of the server; it is a class because Starlette would wrap a function."""
 
-    def __init__(self, server: WebSocketServer, factory: DoorFactory) -> None:
+    def __init__(self, server: WebSocketServer) -> None:
         self._server = server
-        self._factory = factory
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._server.serve(self._factory, scope, receive, send)
+        await self._server.serve(scope, receive, send)
 
 
 def upgrade_of(scope: Scope) -> Upgrade:
