@@ -180,6 +180,19 @@ async def test_an_answer_is_kept_for_whoever_asks_after_the_job_was_deleted(worl
     assert set(world.azure.sent().values()) == {1}
 
 
+async def test_a_job_whose_results_were_copied_is_deleted_by_the_next_process(world: AzureWorld) -> None:
+    """The one that copied them was killed before it could; they are not read again."""
+    world.azure.faults.answers = [["DELETE", 1000, 503, 0]]
+    async with at_work(first := world.engine()):
+        assert (await first.recognise(world.recording())).finals
+    world.azure.faults.answers = []
+    read = world.azure.requests["GET /transcriptions"]
+    assert len(world.azure.open_jobs) == 1
+    async with at_work(world.engine()):
+        await eventually(lambda: not world.azure.open_jobs)
+    assert world.azure.requests["GET /transcriptions"] - read == 1, "the list alone"
+
+
 async def test_what_was_noted_but_not_sent_is_sent(world: AzureWorld) -> None:
     """A process was killed in between: once it is certain that there is no job."""
     recording = world.recording()

@@ -12,6 +12,7 @@ from steno_transcriber.azure import wire
 from steno_transcriber.azure.endpoints import Endpoint
 from steno_transcriber.azure.followed_job import FollowedJob, Following, best_of
 from steno_transcriber.azure.keys import recordings_of
+from steno_transcriber.azure.result import Result
 from steno_transcriber.azure.sent import Sent
 from steno_transcriber.azure.tasks import Tasks
 
@@ -76,7 +77,7 @@ class Jobs:
     async def look(self, endpoint: Endpoint) -> None:
         """Lists the jobs of an endpoint; follows those that somebody waits for, and clears away those that nobody needs.
 
-        One list answers all who asked before it was begun. Raises `EngineUnavailable`.
+        One list answers all who asked before it was begun. Raises `EngineUnavailable`, `StoreUnavailable`.
         """
         clock = asyncio.get_running_loop().time
         asked = clock()
@@ -86,9 +87,9 @@ class Jobs:
             began = clock()
             jobs = await self._with.client.find(endpoint, self._name)
             self._looked[endpoint.url] = began
-            self._take(endpoint, jobs)
+            await self._take(endpoint, jobs)
 
-    def _take(self, endpoint: Endpoint, jobs: Sequence[wire.Job]) -> None:
+    async def _take(self, endpoint: Endpoint, jobs: Sequence[wire.Job]) -> None:
         recordings = {job.id: recordings_of(job.custom) for job in jobs}
         holders: defaultdict[str, list[wire.Job]] = defaultdict(list)
         for job in jobs:
@@ -102,11 +103,18 @@ class Jobs:
                 log.warning("azure.duplicate_job", endpoint=endpoint.name, job=job.id, status=job.status)
                 metrics.AZURE_JOBS.labels(endpoint.name, "duplicate").inc()
                 self.follow(endpoint, job, recordings[job.id]).discard()
-            elif wanted.intersection(own.values()) or self._is_orphan(job, own):
+            elif wanted.intersection(own.values()):
+                self.follow(endpoint, job, own)
+            elif own and job.has_ended and await self._is_answered(own.values()):
+                self.follow(endpoint, job, own).discard()  # whoever copied its results did not come to delete it
+            elif own and job.has_ended and self._with.clock() - job.created > ORPHANED:
                 self.follow(endpoint, job, own)
 
-    def _is_orphan(self, job: wire.Job, own: Mapping[str, str]) -> bool:
-        return bool(own) and job.has_ended and self._with.clock() - job.created > ORPHANED
+    async def _is_answered(self, keys: Iterable[str]) -> bool:
+        for key in keys:
+            if not isinstance(await self._with.sent.read(key), Result):
+                return False
+        return True
 
     def _with_key(self, key: str) -> FollowedJob | None:
         return next((job for job in self._followed.values() if key in job.keys and not job.is_discarded), None)
