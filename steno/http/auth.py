@@ -75,12 +75,12 @@ class ApiKeys:
     def verify(self, key: str) -> Caller | None:
         """Returns the caller of a key, or None if the key is not valid."""
         # The look-up is by digest, so its duration reveals nothing about the key.
-        return self.caller_of(digest_of(key))
-
-    def caller_of(self, digest: str) -> Caller | None:
-        """Returns the caller of the key with a digest, or None if there is no such key that is valid."""
-        found = self._keys.of(digest)
+        found = self._keys.of(digest_of(key))
         return found.caller if found is not None else None
+
+    def callers(self) -> list[Caller]:
+        """Returns the callers of all keys that are valid."""
+        return [key.caller for key in self._keys.all()]
 
     def holds(self, caller: Caller) -> bool:
         """Whether the key of an authenticated caller is still valid, with the same tenant."""

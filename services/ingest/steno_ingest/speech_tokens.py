@@ -2,11 +2,13 @@
 
 An application gives its users such a token instead of the key. Nothing is stored: a token is signed with what is derived from
 the digest of its key (JSON Web Token, RFC 7519, HS256), so it is valid at all replicas, and not longer than its key.
+The digest itself is not in the token: whoever reads it could sign tokens of their own.
 """
 
 import hmac
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 import jwt
 
@@ -15,7 +17,8 @@ from steno.tenants import Caller
 
 LIFETIME = timedelta(minutes=10)
 _ALGORITHM = "HS256"
-_PURPOSE = b"steno speech token"
+_SIGNING, _NAMING = b"steno speech token", b"steno speech token's key"
+"""What the secrets and the names are derived for."""
 
 
 class SpeechTokens:
@@ -27,14 +30,14 @@ class SpeechTokens:
 
     def issue(self, caller: Caller) -> str:
         """Makes a token for the caller of a valid key."""
-        payload = {"sub": caller.key, "exp": int((self._clock() + LIFETIME).timestamp())}
+        payload = {"sub": _name_of(caller.key), "exp": int((self._clock() + LIFETIME).timestamp())}
         return jwt.encode(payload, _signing_key(caller.key), algorithm=_ALGORITHM)
 
     def verify(self, token: str) -> Caller | None:
         """Returns the caller of a token, or None if it is not valid, or not any more."""
         try:
-            digest = jwt.decode(token, options={"verify_signature": False}).get("sub")
-            caller = self._keys.caller_of(digest) if isinstance(digest, str) else None
+            name = jwt.decode(token, options={"verify_signature": False}).get("sub")
+            caller = next((caller for caller in self._keys.callers() if _name_of(caller.key) == name), None)
             if caller is None:
                 return None
             claims = jwt.decode(
@@ -52,4 +55,10 @@ class SpeechTokens:
 
 
 def _signing_key(digest: str) -> bytes:
-    return hmac.digest(digest.encode(), _PURPOSE, "sha256")
+    return hmac.digest(digest.encode(), _SIGNING, "sha256")
+
+
+@lru_cache(maxsize=10_000)
+def _name_of(digest: str) -> str:
+    """The name of a key in tokens, from which its digest cannot be derived."""
+    return hmac.digest(digest.encode(), _NAMING, "sha256").hex()

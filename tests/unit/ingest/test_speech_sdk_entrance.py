@@ -1,5 +1,6 @@
 """Who may come in with a Speech SDK: keys and tokens, in headers and queries."""
 
+import base64
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from steno_ingest.calls.doors.speech_sdk import SpeechSdkDoor
 from steno_ingest.calls.doors.speech_sdk_entrance import SPEECH_PATHS, refused_path, speech_sdk_door
 from steno_ingest.speech_tokens import LIFETIME, SpeechTokens
 
-from steno.http.auth import ApiKeys, key_line
+from steno.http.auth import ApiKeys, digest_of, key_line
 
 KEY, OTHER = "key-one", "key-two"
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -96,6 +97,12 @@ def test_a_token_ends_with_its_key(world: World) -> None:
     world.keys = ApiKeys(world.file)
     assert SpeechTokens(world.keys, clock=lambda: NOW).verify(first) is None
     assert SpeechTokens(world.keys, clock=lambda: NOW).verify(second) is not None
+
+
+def test_a_token_does_not_reveal_what_tokens_are_signed_with(world: World) -> None:
+    """The digest of the key, from which its user could make tokens without an end."""
+    _, body, _ = world.token().split(".")
+    assert digest_of(KEY) not in base64.urlsafe_b64decode(body + "==").decode()
 
 
 def test_what_is_asked_for_by_the_url_may_be_refused(world: World) -> None:
