@@ -27,17 +27,18 @@ class CallsDoNotBegin(Exception):
 class Generator:
     """Plays calls from a process of its own, as many as it is told to, until it is stopped."""
 
-    def __init__(self, url: str, key: str, *, prefix: str = "call", starts_a_second: float = 30) -> None:
+    def __init__(self, url: str, key: str, *, prefix: str = "call", starts_a_second: float = 30, door: str = "stream") -> None:
         """
         Args:
             url: Of the server with the door, http://HOST:PORT.
             key: Opens it.
             prefix: Of the ids of the calls.
             starts_a_second: How fast calls are begun.
+            door: Whose protocol they speak: `live_player.DOORS`.
         """
         context = multiprocessing.get_context("spawn")
         self._connection, self._theirs = context.Pipe()
-        self._process = context.Process(target=play, args=(self._theirs, url, key, prefix, starts_a_second), daemon=True)
+        self._process = context.Process(target=play, args=(self._theirs, url, key, prefix, starts_a_second, door), daemon=True)
         self._news: asyncio.Queue[Second | Played] = asyncio.Queue()
         self._ended = asyncio.Event()
 
@@ -113,10 +114,10 @@ async def suite_without_engine() -> AsyncIterator[tuple[Suite, Api]]:
         yield suite, client
 
 
-def generator_for(suite: Suite, *, prefix: str = "call", starts_a_second: float = 30) -> Generator:
+def generator_for(suite: Suite, *, prefix: str = "call", starts_a_second: float = 30, door: str = "stream") -> Generator:
     """A generator at the suite's door."""
     place = api.find_api(suite.data)
-    return Generator(place.url, place.key, prefix=prefix, starts_a_second=starts_a_second)
+    return Generator(place.url, place.key, prefix=prefix, starts_a_second=starts_a_second, door=door)
 
 
 def processes(suite: Suite) -> dict[str, psutil.Process]:

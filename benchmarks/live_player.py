@@ -1,4 +1,4 @@
-"""A process that plays calls at Steno's own door, and tells each second how that goes.
+"""A process that plays calls at Steno's own door or at that of the Speech SDK, and tells each second how that goes.
 
 It shares the machine with what is measured, so it is lean: a WebSocket client of its own over asyncio's transports, frames of
 real speech made beforehand, one clock for all calls. How late it is itself is among what it tells.
@@ -8,6 +8,7 @@ import asyncio
 import base64
 import json
 import os
+import struct
 import time
 from array import array
 from collections import Counter
@@ -74,10 +75,13 @@ def frame_of(position_ms: int) -> int:
     return max(0, position_ms - 1) // int(FRAME_SECONDS * 1000)
 
 
-def play(connection: Connection, url: str, key: str, prefix: str, starts_a_second: float) -> None:
+DOORS = ("stream", "speech_sdk")
+
+
+def play(connection: Connection, url: str, key: str, prefix: str, starts_a_second: float, door: str) -> None:
     """Plays as many calls as it is told through the connection, until it is told None; the body of a process."""
     allow_many_files()
-    asyncio.run(_Player(connection, url, key, prefix, starts_a_second).run())
+    asyncio.run(_Player(connection, url, key, prefix, starts_a_second, _CALLS[door]).run())
 
 
 @dataclass(slots=True)
@@ -90,7 +94,11 @@ class _Seen:
 
 
 class _Call(asyncio.Protocol):
-    """One call on one WebSocket."""
+    """One call on one WebSocket, at Steno's own door."""
+
+    path = "/v1/stream"
+    #: What stands before the audio of each message.
+    before_audio = b""
 
     def __init__(self, call_id: str, upgrade: bytes, frames: list[bytes], first: int, seen: _Seen, lost: Counter[str]) -> None:
         self.call_id = call_id
@@ -145,19 +153,22 @@ class _Call(asyncio.Protocol):
                 return
             self._upgraded = True
             self._received = received = bytearray(rest)
-            self._transport.write(_frame(_TEXT, self._start()))
+            for frame in self._start():
+                self._transport.write(frame)
         while (message := _message(received)) is not None:
             opcode, payload = message
             if opcode == _TEXT:
-                self._hear(json.loads(payload))
+                self._hear_text(payload)
             elif opcode == _CLOSE:
                 self._fall(f"closed: {int.from_bytes(payload[:2])}")
 
-    def _start(self) -> bytes:
+    def _start(self) -> list[bytes]:
         channels = [{"role": "agent"}, {"role": "customer"}]
-        return json.dumps(
-            {"type": "start", "call_id": self.call_id, "codec": "PCMU", "sample_rate": 8000, "channels": channels}
-        ).encode()
+        start = {"type": "start", "call_id": self.call_id, "codec": "PCMU", "sample_rate": 8000, "channels": channels}
+        return [_frame(_TEXT, json.dumps(start).encode())]
+
+    def _hear_text(self, payload: bytes) -> None:
+        self._hear(json.loads(payload))
 
     def _hear(self, told: dict[str, Any]) -> None:
         match told["type"]:
@@ -187,17 +198,56 @@ class _Call(asyncio.Protocol):
             self._transport.abort()
 
 
+class _SdkCall(_Call):
+    """One call at the door of the Speech SDK, which acknowledges nothing as long as there are phrases."""
+
+    path = "/speech/recognition/conversation/cognitiveservices/v1?language=en-us&X-Steno-Call-Id={call_id}"
+    _turn = "0123456789abcdef0123456789abcdef"
+    _head = f"Path:audio\r\nX-RequestId:{_turn}\r\nX-StreamId:1\r\n".encode()
+    before_audio = len(_head).to_bytes(2, "big") + _head
+
+    def unacknowledged(self, now: float) -> float:
+        """Nothing is known of it."""
+        return 0.0
+
+    def _start(self) -> list[bytes]:
+        context = f'X-RequestId:{self._turn}\r\nPath:speech.context\r\n\r\n{{"audio": {{"streams": {{"1": null}}}}}}'
+        # Mu-law, two channels at 8 kHz.
+        form = struct.pack("<HHIIHHH", 7, 2, 8000, 16_000, 2, 8, 0)
+        header = b"RIFF\0\0\0\0WAVEfmt " + len(form).to_bytes(4, "little") + form + b"data\0\0\0\0"
+        return [_frame(_TEXT, context.encode()), _frame(_BINARY, self.before_audio + header)]
+
+    def _hear_text(self, payload: bytes) -> None:
+        head, _, body = payload.partition(b"\r\n\r\n")
+        path = head.partition(b"Path:")[2].partition(b"\r\n")[0]
+        if path == b"turn.start":
+            self._hear({"type": "started"})
+        elif path in (b"speech.hypothesis", b"speech.phrase"):
+            told = json.loads(body)
+            if told.get("RecognitionStatus", "Success") == "Success":
+                begin, length = told["Offset"] // 10_000, told["Duration"] // 10_000
+                self._hear({"type": path.decode().removeprefix("speech."), "start_ms": begin, "duration_ms": length})
+
+
+_CALLS: dict[str, type[_Call]] = {"stream": _Call, "speech_sdk": _SdkCall}
+
+
 class _Player:
     """All calls of a generator."""
 
-    def __init__(self, connection: Connection, url: str, key: str, prefix: str, starts_a_second: float) -> None:
+    def __init__(
+        self, connection: Connection, url: str, key: str, prefix: str, starts_a_second: float, made: type[_Call]
+    ) -> None:
         self._connection = connection
         where = urlsplit(url)
         self._host, self._port = where.hostname or "", where.port or 80
         self._key = key
         self._prefix = prefix
         self._starts_a_second = starts_a_second
-        self._recordings = [[_frame(_BINARY, audio) for audio in _audio(sample)] for sample in range(len(SAMPLES))]
+        self._made = made
+        self._recordings = [
+            [_frame(_BINARY, made.before_audio + audio) for audio in _audio(sample)] for sample in range(len(SAMPLES))
+        ]
         self._slots: list[list[_Call]] = [[] for _ in range(_TICKS)]
         self._calls: list[_Call] = []
         self._seen = _Seen()
@@ -245,7 +295,7 @@ class _Player:
         frames = self._recordings[number % len(self._recordings)]
         call_id = f"{self._prefix}-{number}"
         first = number * 37 % len(frames)
-        call = _Call(call_id, self._upgrade(), frames, first, self._seen, self._lost)
+        call = self._made(call_id, self._upgrade(call_id), frames, first, self._seen, self._lost)
         self._calls.append(call)
         # 21 has no divisor in common with the ticks: calls in a row are far apart.
         self._slots[number * 21 % _TICKS].append(call)
@@ -275,11 +325,12 @@ class _Player:
             cpu, told_at = spent, now
             self._connection.send(second)
 
-    def _upgrade(self) -> bytes:
+    def _upgrade(self, call_id: str) -> bytes:
         nonce = base64.b64encode(os.urandom(16)).decode()
         return (
-            f"GET /v1/stream HTTP/1.1\r\nHost: {self._host}:{self._port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {nonce}\r\nX-Api-Key: {self._key}\r\n\r\n"
+            f"GET {self._made.path.format(call_id=call_id)} HTTP/1.1\r\nHost: {self._host}:{self._port}\r\n"
+            "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {nonce}\r\nOcp-Apim-Subscription-Key: {self._key}\r\n\r\n"
         ).encode()
 
 
