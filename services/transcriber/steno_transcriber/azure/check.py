@@ -26,7 +26,7 @@ from steno_transcriber.azure.live_access import LiveAccess
 from steno_transcriber.azure.live_engine import AzureLiveEngine
 from steno_transcriber.azure.result import UnreadableResult, read_fast, read_result
 from steno_transcriber.azure.wire import Api, locales_of, read_report
-from steno_transcriber.engines.port import CallAudio, EngineUnavailable, FinalAnswer, RecognitionFailed
+from steno_transcriber.engines.port import CallAudio, CallSession, EngineUnavailable, FinalAnswer, RecognitionFailed
 from steno_transcriber.settings import TranscriberSettings
 from steno_transcriber.speech import Samples
 
@@ -132,12 +132,8 @@ class Check:
             blocks = await asyncio.to_thread(self._blocks)
             session = engine.open(channels=1, options=self._options)
             try:
-                position = 0
-                for block in blocks:
-                    await session.send(CallAudio(position=position, samples=block[:1]))
-                    position += int(block.shape[1])
-                await session.finish()
-                finals = [answer async for answer in session.answers() if isinstance(answer, FinalAnswer)]
+                # Side by side: with too many answers unread no more audio is sent.
+                finals, _ = await asyncio.gather(_finals(session), _send(session, blocks))
             finally:
                 await session.close()
         finally:
@@ -154,3 +150,17 @@ class Check:
             decoders.open(self._recording, name=self._recording.name, headerless=None, stop=lambda: False) as file,
         ):
             return list(file.blocks())
+
+
+async def _send(session: CallSession, blocks: Sequence[Samples]) -> None:
+    """Sends the first channel, to its end."""
+    position = 0
+    for block in blocks:
+        await session.send(CallAudio(position=position, samples=block[:1]))
+        position += int(block.shape[1])
+    await session.finish()
+
+
+async def _finals(session: CallSession) -> list[FinalAnswer]:
+    """The phrases, once all are there."""
+    return [answer async for answer in session.answers() if isinstance(answer, FinalAnswer)]

@@ -28,7 +28,8 @@ MOST_CANDIDATES = 10
 """Languages among which the service chooses while people speak ("Language identification")."""
 
 _ENDPOINT_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_THREADS = 32
+_THREADS = 128
+"""Few are busy, but a stream that is ended while it connects may hold one for ten seconds."""
 
 PROBE_SECONDS = 5.0
 """How often it is looked whether Azure answers again."""
