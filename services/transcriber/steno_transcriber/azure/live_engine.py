@@ -34,6 +34,9 @@ _THREADS = 128
 PROBE_SECONDS = 5.0
 """How often it is looked whether Azure answers again."""
 
+PROBE_LIMIT_SECONDS = 10.0
+"""How long such a look may take."""
+
 PROBE_SAMPLES = SAMPLE_RATE // 2
 
 
@@ -131,9 +134,10 @@ class AzureLiveEngine:
             await asyncio.sleep(PROBE_SECONDS)
             session = LiveSession(self._shared, channels=1, options=options)
             try:
-                await session.send(silence)
-                await session.finish()
-            except StenoError as error:
-                log.info("azure.still_away", reason=str(error))
+                async with asyncio.timeout(PROBE_LIMIT_SECONDS):
+                    await session.send(silence)
+                    await session.finish()
+            except (StenoError, TimeoutError) as error:
+                log.info("azure.still_away", reason=str(error) or "no answer")
             finally:
                 await session.close()
