@@ -1,8 +1,8 @@
 """A hundred clients of Azure's Speech SDK for Python at once, in real time: whether each gets all of its phrases, and how late.
 
 The clients run in processes of their own, as they are published (each has several threads). A phrase counts from when
-the audio at its end was given to the SDK to when the SDK reports it; the engine takes next to no time. Processor time of clients
-and of the suite is shown apart.
+the audio at its end was given to the SDK to when the SDK reports it; the engine takes next to no time. Processor time of
+clients and of the suite is shown apart.
 
 `python benchmarks/speech_sdk_clients.py [CLIENTS]`
 """
