@@ -1,8 +1,8 @@
 """A hundred clients of Azure's Speech SDK for Python at once, in real time: whether each gets all of its phrases, and how late.
 
-The clients run in processes of their own, as they are published (each has several threads). A phrase counts from when
-the audio at its end was given to the SDK to when the SDK reports it; the engine takes next to no time. Processor time of
-clients and of the suite is shown apart.
+The clients run in processes of their own, as they are published (each has several threads). Audio begins once all are
+connected. A phrase counts from when the audio at its end was given to the SDK to when the SDK reports it; the engine takes next
+to no time. Processor time of clients and of the suite is shown apart.
 
 `python benchmarks/speech_sdk_clients.py [CLIENTS]`
 """
@@ -46,7 +46,9 @@ class Client:
         self.given: list[float] = []
         self.phrases: list[tuple[int, float]] = []
         self.fault = ""
-        self.done = threading.Event()
+        self.connected, self.done = threading.Event(), threading.Event()
+        self._connection = sdk.Connection.from_recognizer(self._recogniser)
+        self._connection.connected.connect(lambda _: self.connected.set())
         self._recogniser.recognized.connect(self._note)
         self._recogniser.canceled.connect(self._cancel)
         self._recogniser.session_stopped.connect(lambda _: self.done.set())
@@ -54,6 +56,7 @@ class Client:
     def begin(self) -> None:
         """Begins to recognise."""
         self._recogniser.start_continuous_recognition_async()
+        self.stream.write(bytes(2))
 
     def give(self, frame: bytes) -> None:
         """Gives the SDK the next 100 ms."""
@@ -77,9 +80,12 @@ def play(connection: Connection, url: str, key: str, count: int) -> None:
     audio = open_call_audio(SAMPLES[0])
     frames = list(audio.frames(FRAME_MS))[: SECONDS * 1000 // FRAME_MS]
     clients = [Client(url, key) for _ in range(count)]
+    begun = time.monotonic()
     for client in clients:
         client.begin()
-        time.sleep(0.02)
+    for client in clients:
+        client.connected.wait(_SETTLE_SECONDS)
+    connecting = time.monotonic() - begun
     due = time.monotonic()
     for frame in frames:
         for client in clients:
@@ -92,7 +98,7 @@ def play(connection: Connection, url: str, key: str, count: int) -> None:
     for client in clients:
         client.done.wait(max(0.0, until - time.monotonic()))
     told = [{"phrases": len(client.phrases), "late": client.late(), "fault": client.fault} for client in clients]
-    connection.send(json.dumps({"clients": told, "cpu": time.process_time()}))
+    connection.send(json.dumps({"clients": told, "cpu": time.process_time(), "connecting": connecting}))
 
 
 async def main() -> None:
@@ -123,7 +129,8 @@ async def main() -> None:
     faults = {client["fault"] for client in clients if client["fault"]}
     cores = ", ".join(f"{name} {seconds / lasted:.2f}" for name, seconds in spent.items())
     print(
-        f"{count} clients: phrases each {counts}, faults {faults or 'none'}; late p50 {quantile(late, 0.5):.2f} s, p99 "
+        f"{count} clients: connected after {max(process['connecting'] for process in told):.1f} s; phrases each {counts}, "
+        f"faults {faults or 'none'}; late p50 {quantile(late, 0.5):.2f} s, p99 "
         f"{quantile(late, 0.99):.2f} s; cores: {cores}, clients {sum(process['cpu'] for process in told) / lasted:.2f}"
     )
     report(
