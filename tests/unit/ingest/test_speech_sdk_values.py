@@ -34,8 +34,9 @@ from steno_ingest.calls.doors.speech_sdk_turn import Token, read_token
 from support.calls import live_phrase
 from support.speech_sdk_peer import audio_message, riff, text_message
 
-from steno.events.recognition import Profanity
+from steno.events.recognition import Profanity, RecognitionDetails
 from steno.events.records import AudioCodec
+from steno.validation import PRINTABLE
 
 NEUTRAL = SdkOptions()
 
@@ -108,6 +109,12 @@ def test_a_phrase_list_of_any_length_is_read() -> None:
         {"phraseDetection": {"enrichment": {"profanity": "loud"}}},
         {"languageId": {"languages": ["en"] * 17}},
         {"phraseDetection": {"language": "x" * 200}},
+        {"phraseDetection": {"language": "en US"}},
+        {"languageId": {"languages": ["e\0n"]}},
+        {"steno": {"callId": "a\r\nPath:turn.end"}},
+        {"dgi": {"groups": [{"items": [{"text": "a\0b"}]}]}},
+        {"dgi": {"groups": [{"items": [{"text": "a\ud800b"}]}]}},
+        {"audio": {"streams": {"1": None}}, "continuation": {"token": "0.0.a\ud800b"}},
     ],
 )
 def test_what_is_not_valid_is_refused_with_a_text(context: Any) -> None:
@@ -150,7 +157,8 @@ def test_any_context_is_read_or_refused(context: Any) -> None:
     except NotServed:
         return
     assert isinstance(options.continuation, Continuation)
-    assert 0 <= options.recognition.segmentation_silence_ms <= 5000
+    RecognitionDetails.model_validate(options.recognition.model_dump())
+    assert str(options).isprintable()
 
 
 @given(st.text(alphabet="0123456789abcdefABCDEF", min_size=1, max_size=32), st.text(), st.binary())
@@ -170,14 +178,14 @@ def test_any_message_is_read_or_refused(message: str | bytes) -> None:
         assert read.path
 
 
-@given(st.integers(0, 2**31 - 1), st.integers(0, MOST_TICKS), st.text(min_size=1, max_size=64))
+@given(st.integers(0, 2**31 - 1), st.integers(0, MOST_TICKS), st.from_regex(PRINTABLE, fullmatch=True))
 def test_a_token_is_read_as_it_was_written(phrases: int, ticks: int, call_id: str) -> None:
     """Whatever the id of the call is."""
     token = Token(call_id=call_id, phrases=phrases, ticks=ticks)
     assert read_token(str(token)) == token
 
 
-@pytest.mark.parametrize("text", ["", "1", "1.2", "1.2.", "a.2.c", "-1.2.c", "1.2e3.c", "٣.1.c"])
+@pytest.mark.parametrize("text", ["", "1", "1.2", "1.2.", "a.2.c", "-1.2.c", "1.2e3.c", "٣.1.c", "1.2.a\0b", "1.2.a\r\nb"])
 def test_what_is_no_token(text: str) -> None:
     """It is as if there were none."""
     assert read_token(text) is None

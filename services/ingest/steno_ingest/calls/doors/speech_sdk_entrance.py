@@ -8,12 +8,14 @@ import secrets
 from collections.abc import Callable, Mapping
 from urllib.parse import parse_qsl
 
+from pydantic import TypeAdapter, ValidationError
+
 from steno.http.auth import SUBSCRIPTION_KEY, ApiKeys
 from steno.tenants import Caller
 from steno_ingest.calls.doors.http_entrance import DoorFactory, Upgrade, UpgradeRefused
 from steno_ingest.calls.doors.port import AcceptedPeer
 from steno_ingest.calls.doors.speech_sdk import SpeechSdkDoor
-from steno_ingest.calls.doors.speech_sdk_options import NotServed, read_query
+from steno_ingest.calls.doors.speech_sdk_options import CallId, NotServed, read_query
 from steno_ingest.calls.doors.speech_sdk_turn import InterruptedTurns
 
 _INTERACTIVE = "/speech/recognition/interactive/cognitiveservices/v1"
@@ -39,6 +41,7 @@ REFUSED_PATHS: Mapping[str, str] = {
 
 _CONNECTION_ID = re.compile(r"[0-9A-Za-z-]{8,64}")
 _CALL_ID = "x-steno-call-id"
+_CALL_IDS: TypeAdapter[str] = TypeAdapter(CallId)
 
 
 def speech_sdk_door(keys: ApiKeys, token: Callable[[str], Caller | None]) -> DoorFactory:
@@ -54,15 +57,19 @@ def speech_sdk_door(keys: ApiKeys, token: Callable[[str], Caller | None]) -> Doo
         caller = _caller(upgrade.headers, query, keys, token)
         try:
             options = read_query(upgrade.query, interactive=upgrade.path.lower().endswith(_INTERACTIVE))
+            if call_id := upgrade.headers.get(_CALL_ID) or query.get(_CALL_ID, ""):
+                _CALL_IDS.validate_python(call_id)
         except NotServed as refused:
             raise UpgradeRefused(400, str(refused)) from refused
+        except ValidationError as error:
+            raise UpgradeRefused(400, "X-Steno-Call-Id must have 1 to 256 characters, and no control characters") from error
         connection_id = upgrade.headers.get("x-connectionid") or query.get("x-connectionid", "")
         if not _CONNECTION_ID.fullmatch(connection_id):
             connection_id = secrets.token_hex(16)
         door = SpeechSdkDoor(
             options,
             connection_id=connection_id,
-            call_id=upgrade.headers.get(_CALL_ID) or query.get(_CALL_ID, ""),
+            call_id=call_id,
             other_call_id=f"{connection_id}-{secrets.token_hex(4)}",
             interrupted=interrupted,
         )

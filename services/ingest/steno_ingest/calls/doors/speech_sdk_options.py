@@ -5,6 +5,7 @@ table of all options, which is made from `speech_sdk_option_table`.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
@@ -17,6 +18,10 @@ from steno.events.fields import Identifier, Properties
 from steno.events.recognition import Profanity, RecognitionDetails
 from steno.events.records import Role
 from steno.json_bounds import JsonTooLarge, check_json
+from steno.validation import LANGUAGE_TAG, PRINTABLE
+
+CallId = Annotated[Identifier, Field(pattern=PRINTABLE)]
+"""The id of a call, as a client may choose it: it is written into headers of messages."""
 
 MOST_HINTS = 200
 """How many phrases of a phrase list are used, in the order of the list."""
@@ -25,6 +30,7 @@ MOST_TICKS = 32 * 86_400 * 10_000_000
 """A session that is longer than this many ticks is none."""
 
 _LONGEST_NAME = 128
+_HALF_A_PAIR = re.compile("[\ud800-\udfff]")
 _SHORTEST_SILENCE_MS, _LONGEST_SILENCE_MS = 100, 5000
 _MOST_CANDIDATES = 16
 
@@ -97,7 +103,7 @@ class _Steno(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    call_id: Annotated[Identifier | None, Field(alias="callId")] = None
+    call_id: Annotated[CallId | None, Field(alias="callId")] = None
     properties: Properties = {}
     roles: tuple[Role, ...] = Field(default=(), max_length=8)
 
@@ -208,7 +214,7 @@ def _hints(context: Mapping[str, Any]) -> Iterator[str]:
         for item in items if isinstance(items, list) else []:
             text = item.get("text") if isinstance(item, Mapping) else None
             if isinstance(text, str) and text.strip():
-                found[text.strip()[:_LONGEST_NAME]] = None
+                found[_name(text.strip()[:_LONGEST_NAME], "a phrase of the phrase list")] = None
                 if len(found) >= MOST_HINTS:
                     break
     yield from found
@@ -255,6 +261,8 @@ def _object(body: str, name: str) -> Mapping[str, Any]:
         raise NotServed(f"{name} is not JSON: {error}") from error
     if not isinstance(found, dict):
         raise NotServed(f"{name} is not a JSON object")
+    if _HALF_A_PAIR.search(json.dumps(found, ensure_ascii=False)):
+        raise NotServed(f"{name} has half of a surrogate pair in it, which is no character (RFC 8259 §8.2)")
     steno = found.pop("steno", None)
     return {**_lowered(found), "steno": steno}
 
@@ -283,6 +291,8 @@ def _names(text: str) -> list[str]:
 def _name(text: str, what: str) -> str:
     if len(text) > _LONGEST_NAME:
         raise NotServed(f"{what} is longer than {_LONGEST_NAME} characters")
+    if text and not re.fullmatch(PRINTABLE, text):
+        raise NotServed(f"{what} has control characters in it")
     return text
 
 
@@ -305,6 +315,8 @@ def _milliseconds(value: Any) -> int:
 
 def _locale(name: str) -> str:
     """A language tag as it is usually written (RFC 5646 §2.1.1): `en-us` is `en-US`."""
-    first, *others = _name(name, "a language").split("-")
+    if not re.fullmatch(LANGUAGE_TAG, _name(name, "a language")):
+        raise NotServed(f"a language is a tag such as en-US, not {name!r}")
+    first, *others = name.split("-")
     written = [part.upper() if len(part) == 2 else part.title() if len(part) == 4 else part for part in others]
     return "-".join([first.lower(), *written])

@@ -4,9 +4,11 @@ A client counts times from where the audio of the turn begins. That is known of 
 where they continue are taken at their word (`Continuation`), for others it is the next audio of the call.
 """
 
+import re
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from steno.validation import PRINTABLE
 from steno_ingest.calls.doors.speech_sdk_audio import SdkAudio
 from steno_ingest.calls.doors.speech_sdk_options import MOST_TICKS, SdkOptions
 
@@ -32,6 +34,8 @@ class Turn:
     options: SdkOptions
     audio: SdkAudio = field(default_factory=SdkAudio)
     stage: Stage = Stage.NEW
+    #: Whether it continues a turn whose connection was lost.
+    continued: bool = False
     #: Where its audio begins in the call, in samples of one channel, and in ticks.
     begin: int = 0
     begin_ticks: int = 0
@@ -63,7 +67,9 @@ def read_token(text: str) -> Token | None:
     """Reads a token; None where a text is none."""
     phrases, _, rest = text.partition(".")
     ticks, _, call_id = rest.partition(".")
-    if not call_id or not all(part.isascii() and part.isdigit() and len(part) <= 18 for part in (phrases, ticks)):
+    if not re.fullmatch(PRINTABLE, call_id) or not all(
+        part.isascii() and part.isdigit() and len(part) <= 18 for part in (phrases, ticks)
+    ):
         return None
     return Token(call_id=call_id[:256], phrases=min(int(phrases), 2**31 - 1), ticks=min(int(ticks), MOST_TICKS))
 
