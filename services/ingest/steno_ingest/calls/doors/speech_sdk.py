@@ -40,6 +40,7 @@ from steno_ingest.calls.doors.speech_sdk_audio import BadAudio
 from steno_ingest.calls.doors.speech_sdk_messages import BadMessage, SdkMessage
 from steno_ingest.calls.doors.speech_sdk_offer import offer_of
 from steno_ingest.calls.doors.speech_sdk_options import Mode, NotServed, SdkOptions, read_config, read_context
+from steno_ingest.calls.doors.speech_sdk_queue import PhraseQueue
 from steno_ingest.calls.doors.speech_sdk_replies import TurnWriter
 from steno_ingest.calls.doors.speech_sdk_turn import TICKS_PER_SECOND, InterruptedTurns, Stage, Token, Turn, read_token
 
@@ -51,9 +52,6 @@ _MOST_UNACKNOWLEDGED = 30 * TICKS_PER_SECOND
 
 _PAST_TURNS = 16
 """How many turns are remembered, of which late messages are passed over."""
-
-_KEPT_PHRASES = 1000
-"""How many phrases wait for the next turn of a client that asked for one."""
 
 _REFUSALS = {
     Refusal.CALL_ID_IN_USE: "a call with this id exists already; give each call its own id",
@@ -127,7 +125,7 @@ class SpeechSdkDoor:
         #: Samples of one channel that were received of the call.
         self._received = 0
         #: Phrases that no turn awaits yet.
-        self._phrases: deque[Phrase] = deque(maxlen=_KEPT_PHRASES)
+        self._phrases = PhraseQueue()
         #: What the client has of the call.
         self._token: Token | None = None
         self._paused = False
@@ -195,6 +193,8 @@ class SpeechSdkDoor:
             # The call begins where the client continues.
             self._origin = ticks
         self._token = Token(call_id=offered.call_id, phrases=offered.phrases, ticks=ticks)
+        self._phrases = PhraseQueue(offered.phrases)
+        turn.continued = offered.resume is not None
         early, self._early = self._early, b""
         return [*self._begin(turn, begin), *self._hear(turn, early)]
 
@@ -218,9 +218,7 @@ class SpeechSdkDoor:
     def add_caption(self, caption: Hypothesis | Phrase, *, now: float) -> list[Action]:
         """Sends a hypothesis, or a phrase, of which one may wait for the next turn."""
         if isinstance(caption, Phrase):
-            # A client cannot be sent a correction.
-            if caption.revision == 0:
-                self._phrases.append(caption)
+            self._phrases.add(caption)
             return self._send_phrases()
         turn = self._turn
         if turn is None or turn.stage is Stage.NEW or self._is_before(caption, turn):
@@ -408,13 +406,12 @@ class SpeechSdkDoor:
     def _send_phrases(self) -> list[Action]:
         """Sends phrases as long as a turn awaits them."""
         sent: list[Action] = []
-        while self._phrases and (turn := self._turn) is not None and turn.stage is not Stage.NEW:
-            phrase = self._phrases.popleft()
-            if not turn.options.continuation.said and self._is_before(phrase, turn):
+        while (turn := self._turn) is not None and turn.stage is not Stage.NEW and (phrase := self._phrases.take()) is not None:
+            if not (turn.options.continuation.said or turn.continued) and self._is_before(phrase, turn):
                 continue
             turn.phrases += 1
             end = (phrase.start_ms + phrase.duration_ms) * TICKS_PER_SECOND // 1000
-            self._note(ticks=end + self._origin, sequence=phrase.sequence)
+            self._note(ticks=end + self._origin)
             sent += [*self._report_speech(turn, phrase), self._writer(turn).phrase(phrase)]
             if turn.options.mode is Mode.ONCE:
                 sent += self._end_turn(turn)
@@ -434,11 +431,10 @@ class SpeechSdkDoor:
         self._note(ticks=ticks)
         return [self._writer(turn).acknowledgement(ticks - self._origin)]
 
-    def _note(self, *, ticks: int, sequence: int | None = None) -> None:
+    def _note(self, *, ticks: int) -> None:
         """Notes what the client has with the next message."""
         assert self._token is not None
-        had = self._token.phrases
-        self._token = replace(self._token, ticks=max(self._token.ticks, ticks), phrases=had + 1 if sequence == had else had)
+        self._token = replace(self._token, ticks=max(self._token.ticks, ticks), phrases=self._phrases.had)
 
     def _is_silent(self, turn: Turn, ticks: int) -> bool:
         """Whether nobody has spoken for as long as the client waits for it."""
