@@ -5,6 +5,8 @@ import socket
 from collections.abc import Mapping
 from typing import Any
 
+from uvicorn._types import ASGISendEvent
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
@@ -55,6 +57,17 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         """Called with received data; it is discarded after an invalid frame."""
         if not self._discarding:
             super().data_received(data)
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Sends a message of the application; after an invalid frame of its peer nothing can be sent any more.
+
+        Raises:
+            ClientDisconnected: the peer is gone, or was disconnected because of such a frame.
+        """
+        if self._discarding:
+            # uvicorn takes it for a fault of the application.
+            raise ClientDisconnected
+        await super().send(message)
 
     def handle_ping(self) -> None:
         """Answers a ping and counts it as a heartbeat of the peer."""

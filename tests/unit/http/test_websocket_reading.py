@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import pytest
 import uvicorn
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.server import ServerState
 
 from steno.http.connections import Bounds, Connection, Connections
-from steno.http.websockets import SERVER_OPTIONS, WebSocketProtocol
+from steno.http.websockets import MAX_FRAME_BYTES, SERVER_OPTIONS, WebSocketProtocol
 
 _UPGRADE = (
     b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -62,7 +64,7 @@ class _Application:
             await asyncio.sleep(0)
 
 
-async def _connected(application: _Application, link: Connection | None = None) -> tuple[WebSocketProtocol, _Transport]:
+async def _connected(application: Any, link: Connection | None = None) -> tuple[WebSocketProtocol, _Transport]:
     protocol = WebSocketProtocol(
         uvicorn.Config(application, log_config=None, **SERVER_OPTIONS), ServerState(), {"connection": link}
     )
@@ -106,3 +108,23 @@ async def test_pings_and_pongs_are_heartbeats() -> None:
     for frame in (b"\x89\x80\0\0\0\0", _FRAME, b"\x8a\x81\0\0\0\0a"):
         protocol.data_received(frame)
     assert link.heartbeats == 2
+
+
+async def test_a_peer_that_sent_too_large_a_frame_counts_as_gone() -> None:
+    """The server has closed with 1009; what the application sends then is no fault of it."""
+    found: list[Any] = []
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        found.append(await receive())
+        for message in ({"type": "websocket.send", "text": "a"}, {"type": "websocket.close", "code": 1007}):
+            with pytest.raises(ClientDisconnected):
+                await send(message)
+            found.append(message)
+
+    protocol, _ = await _connected(application)
+    protocol.data_received(b"\x82\xff" + (MAX_FRAME_BYTES + 1).to_bytes(8, "big") + bytes(4))
+    while len(found) < 3:
+        await asyncio.sleep(0)
+    assert (found[0]["type"], found[0]["code"]) == ("websocket.disconnect", 1009)
