@@ -256,7 +256,7 @@ def _object(body: str, name: str) -> Mapping[str, Any]:
         check_json(body)
         found = json.loads(body)
     except JsonTooLarge as error:
-        raise NotServed(f"{name}: {error}") from error
+        raise NotServed(f"{name}: {error}; shorten the phrase list") from error
     except ValueError as error:
         raise NotServed(f"{name} is not JSON: {error}") from error
     if not isinstance(found, dict):
