@@ -1,6 +1,6 @@
 """The table of the attacks."""
 
-from support.attacks import connections, kafka_records, live_calls, recordings, rest
+from support.attacks import connections, kafka_records, live_calls, recordings, rest, speech_sdk
 
 ATTACKS = (
     *connections.ATTACKS,
@@ -8,4 +8,5 @@ ATTACKS = (
     *live_calls.ATTACKS,
     *recordings.ATTACKS,
     *rest.ATTACKS,
+    *speech_sdk.ATTACKS,
 )
