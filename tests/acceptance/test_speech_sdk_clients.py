@@ -211,6 +211,21 @@ async def test_what_cannot_be_served_is_told_to_the_user(world: World) -> None:
         assert reason in call["reason"]
 
 
+async def test_translation_and_synthesis_end_with_a_text_for_the_user(world: World) -> None:
+    """And so does what is asked for by the URL and cannot be served."""
+    asked: list[tuple[dict[str, Any], str]] = [
+        ({"mode": "translate"}, "translation is not set up"),
+        ({"mode": "speak"}, "speech synthesis is not part of this service"),
+        ({"mode": "once", "query": {"X-Steno-Call-Id": "a" * 300}}, "X-Steno-Call-Id must have"),
+    ]
+    for events, (_, reason) in zip(
+        await asyncio.gather(*(world.native(file=str(SAMPLE), **given) for given, _ in asked)), asked, strict=True
+    ):
+        (canceled,) = named(events, "canceled")
+        assert canceled["code"] == "BadRequest"
+        assert reason in canceled["text"]
+
+
 @pytest.mark.parametrize("stop", ["killed", "terminated"])
 async def test_a_client_does_not_notice_that_ingest_is_started_anew(world: World, stop: str) -> None:
     """It connects to the next process behind the balancer, and continues: no phrase is lost, none comes twice."""

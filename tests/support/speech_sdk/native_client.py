@@ -36,6 +36,24 @@ def _canceled(details: Any) -> None:
     _say("canceled", code=code, text=details.error_details)
 
 
+def _speak(given: dict[str, Any]) -> None:
+    """Asks for speech."""
+    config = sdk.SpeechConfig(host=given["url"], subscription=given["key"])
+    synthesizer = sdk.SpeechSynthesizer(speech_config=config, audio_config=None)
+    details = synthesizer.speak_text_async("hello").get().cancellation_details
+    _say("canceled", code=str(details.error_code).removeprefix("CancellationErrorCode."), text=details.error_details)
+
+
+def _translate(given: dict[str, Any]) -> None:
+    """Asks for a translation."""
+    config = sdk.translation.SpeechTranslationConfig(host=given["url"], subscription=given["key"])
+    config.speech_recognition_language = "en-US"
+    config.add_target_language("de")
+    audio = sdk.audio.AudioConfig(filename=given["file"])
+    recogniser = sdk.translation.TranslationRecognizer(translation_config=config, audio_config=audio)
+    _canceled(recogniser.recognize_once().cancellation_details)
+
+
 class Client:
     """One recogniser."""
 
@@ -133,5 +151,15 @@ class Client:
         self._push.close()
 
 
+def _run(given: dict[str, Any]) -> None:
+    match given["mode"]:
+        case "speak":
+            _speak(given)
+        case "translate":
+            _translate(given)
+        case _:
+            Client(given).run()
+
+
 if __name__ == "__main__":
-    Client(json.loads(sys.argv[1])).run()
+    _run(json.loads(sys.argv[1]))

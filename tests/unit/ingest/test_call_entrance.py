@@ -74,6 +74,25 @@ async def _knock(server: WebSocketServer, factory: Any, client: str = "192.0.2.1
     return first.get("status", 101), dict(first.get("headers", ())), link.shown
 
 
+async def test_a_reason_may_be_in_the_close_frame() -> None:
+    """For peers that do not show their users the body of a response."""
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    def refuse(_: Upgrade) -> AcceptedPeer:
+        raise UpgradeRefused(400, "no translation", by_close=True)
+
+    scope = {"type": "websocket", "path": "/v1/stream", "query_string": b"", "headers": []}
+    _DOORS["/v1/stream"] = refuse
+    await _server().serve(scope, receive, send)
+    assert sent == [{"type": "websocket.accept"}, {"type": "websocket.close", "code": 1007, "reason": "no translation"}]
+
+
 def _server(**options: Any) -> WebSocketServer:
     return WebSocketServer(_DOORS, Drivers(_Host(), None, None, idle_seconds=60), **options)  # type: ignore[arg-type]
 

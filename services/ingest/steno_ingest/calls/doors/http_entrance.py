@@ -36,6 +36,7 @@ class UpgradeRefused(Exception):
         retry_seconds: int = 0,
         event: str = "",
         details: Mapping[str, str] | None = None,
+        by_close: bool = False,
     ) -> None:
         """
         Args:
@@ -46,10 +47,12 @@ class UpgradeRefused(Exception):
             event: The log event; empty if nothing is logged. The server logs it instead of the door, so that the rate limit of
                 wrong keys also limits the log lines.
             details: Further values for the log, which are shortened.
+            by_close: Whether the connection is accepted, and closed with the reason at once: for peers that show their users
+                the reason of a close frame, but no body of a response.
         """
         super().__init__(reason)
         self.status, self.reason, self.delay_seconds, self.retry_seconds = status, reason, delay_seconds, retry_seconds
-        self.event, self.details = event, details or {}
+        self.event, self.details, self.by_close = event, details or {}, by_close
 
 
 DoorFactory = Callable[[Upgrade], AcceptedPeer]

@@ -60,9 +60,10 @@ def speech_sdk_door(keys: ApiKeys, token: Callable[[str], Caller | None]) -> Doo
             if call_id := upgrade.headers.get(_CALL_ID) or query.get(_CALL_ID, ""):
                 _CALL_IDS.validate_python(call_id)
         except NotServed as refused:
-            raise UpgradeRefused(400, str(refused)) from refused
+            raise UpgradeRefused(400, str(refused), by_close=True) from refused
         except ValidationError as error:
-            raise UpgradeRefused(400, "X-Steno-Call-Id must have 1 to 256 characters, and no control characters") from error
+            reason = "X-Steno-Call-Id must have 1 to 256 characters, and no control characters"
+            raise UpgradeRefused(400, reason, by_close=True) from error
         connection_id = upgrade.headers.get("x-connectionid") or query.get("x-connectionid", "")
         if not _CONNECTION_ID.fullmatch(connection_id):
             connection_id = secrets.token_hex(16)
@@ -82,7 +83,7 @@ def refused_path(reason: str) -> DoorFactory:
     """Returns a factory that refuses its clients, whose users are shown the reason."""
 
     def refuse(upgrade: Upgrade) -> AcceptedPeer:
-        raise UpgradeRefused(400, reason)
+        raise UpgradeRefused(400, reason, by_close=True)
 
     return refuse
 

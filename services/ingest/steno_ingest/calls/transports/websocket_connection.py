@@ -32,6 +32,12 @@ _MOST_CHARACTERS, _MOST_BYTES = 100, 120
 """The limits of the reason in a close frame, which has room for 123 bytes (RFC 6455 §5.5.1)."""
 
 
+def close_message(close: Close) -> MutableMapping[str, Any]:
+    """Makes the message that closes a connection (ASGI)."""
+    reason = close.detail[:_MOST_CHARACTERS].encode()[:_MOST_BYTES].decode("utf-8", "ignore")
+    return {"type": "websocket.close", "code": CLOSE_CODES[close.why], "reason": reason}
+
+
 class WebSocketConnection:
     """Carries messages over an accepted WebSocket until one side closes it."""
 
@@ -68,9 +74,8 @@ class WebSocketConnection:
                         await self._send({"type": "websocket.send", "text": text})
                     case SendBytes(data=data):
                         await self._send({"type": "websocket.send", "bytes": data})
-                    case Close(why=why, detail=detail):
-                        reason = detail[:_MOST_CHARACTERS].encode()[:_MOST_BYTES].decode("utf-8", "ignore")
-                        await self._send({"type": "websocket.close", "code": CLOSE_CODES[why], "reason": reason})
+                    case Close() as close:
+                        await self._send(close_message(close))
                         return
         except OSError:
             # The peer has disconnected (ASGI: send raises OSError then); the reader gets a message about it.

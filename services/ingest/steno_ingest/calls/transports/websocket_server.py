@@ -14,9 +14,10 @@ from starlette.types import Receive, Scope, Send
 from steno.http.connections import Connection as Link
 from steno.http.gate import address_of
 from steno.http.rates import Rate
+from steno_ingest.calls.doors.actions import Close, CloseReason
 from steno_ingest.calls.doors.http_entrance import DoorFactory, Upgrade, UpgradeRefused
 from steno_ingest.calls.hosting.drivers import Drivers
-from steno_ingest.calls.transports.websocket_connection import WebSocketConnection
+from steno_ingest.calls.transports.websocket_connection import WebSocketConnection, close_message
 
 log = structlog.get_logger("steno.ingest.calls")
 
@@ -127,12 +128,16 @@ def _log(refused: UpgradeRefused) -> None:
 
 
 async def _refuse(refused: UpgradeRefused, send: Send) -> None:
-    """Answers the upgrade with an HTTP status (ASGI: WebSocket denial response)."""
+    """Answers the upgrade with an HTTP status (ASGI: WebSocket denial response), or by a connection that is closed at once."""
     body = f"{refused.reason}\n".encode()
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
     if refused.retry_seconds:
         headers.append((b"retry-after", str(refused.retry_seconds).encode()))
     try:
+        if refused.by_close:
+            await send({"type": "websocket.accept"})
+            await send(close_message(Close(why=CloseReason.NOT_VALID, detail=refused.reason)))
+            return
         await send({"type": "websocket.http.response.start", "status": refused.status, "headers": headers})
         await send({"type": "websocket.http.response.body", "body": body})
     except OSError:
