@@ -392,7 +392,7 @@ class CallDriver:
             else:
                 # Audio that the door still had, such as a frame that waited for another track.
                 self._carry_out([action])
-        if self._cut_off_for is not None:
+        if self._cut_off_for is not None and not ended.complete:
             ended = Ended(complete=False, reason=self._cut_off_for)
         if self._call is not None:
             self._host.lose_peer(self._call, self, ended)
