@@ -131,15 +131,20 @@ class _SdkStream:
         self._connection: Any = None
         self._stopped = threading.Event()
         self._failed = False
+        #: A recogniser that starts while it is released would use memory that is gone.
+        self._changing = threading.Lock()
+        self._over = False
 
     def start(self) -> None:
-        """See `Stream`.
+        """See `Stream`. After `stop` it does nothing.
 
         Raises:
             EngineUnavailable: the SDK refuses what it is given, a malformed host for instance.
         """
         try:
-            self._start()
+            with self._changing:
+                if not self._over:
+                    self._start()
         except (RuntimeError, ValueError) as error:
             raise EngineUnavailable(f"the Speech SDK does not start: {_first_line(str(error))}") from error
 
@@ -173,9 +178,14 @@ class _SdkStream:
         recogniser.start_continuous_recognition_async().get()
 
     def stop(self) -> None:
-        """See `Stream`."""
+        """See `Stream`. Waits for a `start` that is under way."""
         self._report = _unheard
         self._pipe.end(at_once=True)
+        with self._changing:
+            self._over = True
+            self._stop()
+
+    def _stop(self) -> None:
         # One that ends by itself would be waited for in vain, for ten seconds.
         stopped = self._stopped.wait(_STOPPING_SECONDS if self._failed else 0.0)
         if self._recogniser is not None and not stopped:
