@@ -224,6 +224,16 @@ async def test_what_follows_of_an_error_is_told_by_its_code(
     assert service.availability.in_doubt == (kind is EngineUnavailable)
 
 
+@pytest.mark.parametrize("event", [Hypothesis(result(0, 500)), Canceled("BadRequest", "no such language")])
+async def test_whatever_azure_answers_shows_that_it_is_there(service: Service, event: SdkEvent) -> None:
+    """A refused request as well: calls would stay with the other engine as long as the refused one is what is tried."""
+    service.availability.lost()
+    await service.run()
+    service.streams[0].report(event)
+    await told()
+    assert not service.availability.in_doubt
+
+
 async def test_a_stream_that_ends_before_its_audio_is_lost(service: Service) -> None:
     """What was not answered is sent again."""
     await service.run()

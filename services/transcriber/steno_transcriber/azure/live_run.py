@@ -240,6 +240,7 @@ class LiveRun:
             match event:
                 case Hypothesis(result):
                     self._answer(index, result, ChannelAnswers.hypothesis)
+                    self._shared.availability.answered()
                 case Phrase(result):
                     self._answer(index, result, ChannelAnswers.phrase)
                     self._shared.availability.answered()
@@ -306,6 +307,7 @@ class LiveRun:
         metrics.AZURE_LOST.labels(event.code).inc()
         where, why = access.endpoint.name, f"{event.code}: {event.details}"
         if event.code == "BadRequest":
+            self._shared.availability.answered()  # which is an answer
             return Unsupported(f"Azure refuses the call: {event.details}")
         self._shared.availability.lost()
         if event.code == "AuthenticationFailure":
