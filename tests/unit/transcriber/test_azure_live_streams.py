@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from steno_transcriber.azure import stream_line
 from steno_transcriber.azure.audio_pipe import AHEAD_SECONDS, AudioPipe, pcm16
 from steno_transcriber.azure.credentials import Credential
 from steno_transcriber.azure.endpoints import Endpoint, parse_endpoint
@@ -74,6 +75,19 @@ async def test_after_too_many_fewer_are_opened() -> None:
     await settled()
     assert not waiting.done()
     waiting.cancel()
+    line.close()
+
+
+async def test_refusals_that_come_together_count_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All streams above a quota are refused at once; one that is refused later, with fewer open, counts again."""
+    line = StreamLine(100)
+    await line.enter(80)
+    for _ in range(20):
+        line.throttled()
+    assert line.allowed == 40
+    monkeypatch.setattr(stream_line, "SAME_REFUSAL_SECONDS", 0.0)
+    line.throttled()
+    assert line.allowed == 20
     line.close()
 
 

@@ -17,6 +17,10 @@ RECOVERY_SECONDS = 30.0
 """How long fewer streams are opened after Azure has refused one; then twice as many, until all are allowed again."""
 
 
+SAME_REFUSAL_SECONDS = 5.0
+"""Refusals within so long of one that was followed are of streams that were opened before it."""
+
+
 class StreamLine:
     """The places for streams, given in the order in which they were asked for."""
 
@@ -25,6 +29,7 @@ class StreamLine:
         self._open = 0
         self._line: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._recovery: asyncio.TimerHandle | None = None
+        self._followed_at = float("-inf")
 
     @property
     def allowed(self) -> int:
@@ -53,10 +58,17 @@ class StreamLine:
         self._admit()
 
     def throttled(self) -> None:
-        """Azure has refused a stream because there are too many."""
+        """Azure has refused a stream because there are too many.
+
+        Many are refused at once; the number is halved for the first of them only.
+        """
+        metrics.AZURE_THROTTLED.inc()
+        now = asyncio.get_running_loop().time()
+        if now < self._followed_at + SAME_REFUSAL_SECONDS:
+            return
+        self._followed_at = now
         self._allowed = max(1, min(self._allowed, self._open) // 2)
         log.warning("azure.throttled", streams=self._allowed, most=self._most)
-        metrics.AZURE_THROTTLED.inc()
         if self._recovery is not None:
             self._recovery.cancel()
         self._recovery = asyncio.get_running_loop().call_later(RECOVERY_SECONDS, self._recover)
