@@ -1,6 +1,7 @@
 """What the Speech SDK says, as answers that are in order of time."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -44,6 +45,16 @@ def test_the_words_of_a_later_turn_lie_in_their_phrase() -> None:
     assert isinstance(final, FinalAnswer)
     assert final.start_ms == 30_000
     assert [(w.start_ms, w.duration_ms) for w in final.recognition.words] == [(30_100, 300)]
+
+
+@pytest.mark.parametrize("time", ["Infinity", "1e400", "-1", "NaN", '"1"'])
+def test_a_time_that_is_none_is_the_beginning(time: str) -> None:
+    """The words lie in their phrase, which has its own time."""
+    detail = f'{{"NBest": [{{"Confidence": NaN, "Words": [{{"Word": "hi", "Offset": {time}, "Duration": {time}}}]}}]}}'
+    (final,) = channel(0).phrase(replace(result(500, 1000, "hi"), detail=detail))
+    assert isinstance(final, FinalAnswer)
+    assert [(word.start_ms, word.duration_ms) for word in final.recognition.words] == [(500, 0)]
+    assert final.recognition.confidence == 0.0
 
 
 def test_a_phrase_takes_the_place_of_its_hypotheses() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -151,12 +151,42 @@ def silence(seconds: float, channels: int = 1) -> np.ndarray[tuple[int, ...], np
 
 async def test_each_channel_has_a_stream_of_its_own(service: Service) -> None:
     """Whatever the SDK says of a channel is of the one whose stream it is."""
-    await service.run(channels=2)
+    run = await service.run(channels=2)
     assert [stream.request.channels for stream in service.streams] == [1, 1]
+    sending = asyncio.create_task(run.send(silence(2.0, 2)))
+    await told()
     service.streams[1].report(Phrase(result(1000, 2000)))
     await told()
     (final,) = service.answers
     assert (final.channel, isinstance(final, FinalAnswer)) == (1, True)
+    run.close()
+    await sending
+
+
+async def test_audio_that_was_not_sent_yet_is_not_answered(service: Service) -> None:
+    """Whatever the service says: it would not be sent again after a kill, and phrases of it would be dropped."""
+    run = await service.run()
+    await run.send(silence(1.0))
+    service.streams[0].report(Phrase(result(500, 90_000)))
+    await told()
+    await run.send(silence(0.5))
+    service.streams[0].report(Phrase(result(1100, 1400)))
+    await told()
+    assert [(answer.start_ms, answer.end_ms) for answer in service.answers if isinstance(answer, FinalAnswer)] == [
+        (500, 1000),
+        (1100, 1400),
+    ]
+
+
+async def test_a_report_that_cannot_be_taken_loses_the_stretch(service: Service) -> None:
+    """Its audio is sent again; without that a phrase would be missing."""
+    run = await service.run()
+    await run.send(silence(1.0))
+    service.streams[0].report(Phrase(replace(result(0, 500), detail="[" * 100_000)))
+    await told()
+    (error,) = service.errors
+    assert isinstance(error, EngineUnavailable)
+    assert service.answers == []
 
 
 async def test_a_stretch_begins_at_a_whole_tenth_of_a_second() -> None:

@@ -6,13 +6,16 @@ service's turn instead; the SDK moves the time of the whole result and leaves th
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from steno_transcriber.engines.port import Answer, EngineUnavailable, FinalAnswer, PartialAnswer, SilentUntil
 from steno_transcriber.speech import Recognition, Word
 
 TICKS_PER_MS = 10_000
+
+MOST_TICKS = 1 << 62
+"""No time of a call is so late; Python reads `Infinity` in JSON as well."""
 
 _NOTHING = Recognition(text="", confidence=0.0)
 
@@ -26,6 +29,12 @@ class Result:
     duration: int
     text: str
     detail: str
+
+    def until(self, end: int) -> "Result":
+        """The result as far as it lies before the end of what was sent: audio behind it is not answered by it."""
+        offset = min(self.offset, end)
+        duration = min(self.duration, end - offset)
+        return self if (offset, duration) == (self.offset, self.duration) else replace(self, offset=offset, duration=duration)
 
 
 class ChannelAnswers:
@@ -136,7 +145,7 @@ def _language(detail: Mapping[str, Any]) -> str:
 
 
 def _ticks(value: object) -> int:
-    return int(value) if isinstance(value, int | float) and value >= 0 else 0
+    return int(value) if isinstance(value, int | float) and 0 <= value < MOST_TICKS else 0
 
 
 def _share(value: object) -> float:

@@ -258,12 +258,21 @@ class LiveRun:
                     self._end_stream(index)
         except StenoError as error:
             self._fail(error)
+        except Exception:
+            # The answer would be missing, and nobody would ask for it again.
+            log.exception("azure.report_not_taken", report=type(event).__name__)
+            self._fail(EngineUnavailable(f"a report of the SDK cannot be taken ({type(event).__name__})"))
 
     def _answer(self, index: int, result: Result, say: Callable[[ChannelAnswers, Result], list[Answer]]) -> None:
         channel = min(result.channel, 1) if self._together else index
+        result = result.until(self._sent_ticks)
         self._publish(say(self._answers[channel], result))
         answered = (result.offset + result.duration) // TICKS_PER_MS * SAMPLES_PER_MS
         self._pipes[index].note_answered(answered * _SAMPLE_BYTES * self._width)
+
+    @property
+    def _sent_ticks(self) -> int:
+        return -(-(self._end - self._begin) * TICKS_PER_MS // SAMPLES_PER_MS)
 
     def _publish(self, answers: list[Answer]) -> None:
         for answer in answers:
