@@ -41,6 +41,9 @@ TIMEOUT = httpx.Timeout(FAST_SECONDS, connect=10.0)
 MOST_RESULT_BYTES = 256 << 20
 MOST_PAGES = 1000
 
+LISTS = 5
+"""Attempts to read a list of jobs from which jobs are deleted meanwhile."""
+
 PAUSES = RetryPolicy(first_seconds=5.0, longest_seconds=300.0)
 """How long an endpoint is left alone that refuses, where it does not say."""
 
@@ -112,16 +115,30 @@ class AzureClient:
             raise OutcomeUnknown(f"{endpoint.name} answered nonsense: {error}", answered=True) from None
 
     async def find(self, endpoint: Endpoint, name: str) -> list[wire.Job]:
-        """The jobs with a display name. Raises `EngineUnavailable`."""
-        found: list[wire.Job] = []
+        """The jobs with a display name, all that are there throughout. Raises `EngineUnavailable`."""
+        for _ in range(LISTS):
+            found = await self._list(endpoint, name)
+            if found is not None:
+                # A container, or another implementation, may not filter.
+                return [job for job in found if job.name == name]
+        raise EndpointUnavailable(f"the list of jobs at {endpoint.name} changes while it is read")
+
+    async def _list(self, endpoint: Endpoint, name: str) -> list[wire.Job] | None:
+        """The jobs of all pages; None where jobs that were deleted meanwhile have moved others to a page that was read.
+
+        Each page begins with the last job of the one before it, by which that is noticed.
+        """
+        found: dict[str, wire.Job] = {}
         for _ in range(MOST_PAGES):
-            response = await self._request(endpoint, self._api.find(name, skip=len(found)))
+            response = await self._request(endpoint, self._api.find(name, skip=max(0, len(found) - 1)))
             jobs, more = _readable(endpoint, wire.read_jobs, response)
-            # A container, or another implementation, may not filter.
-            found += jobs
-            if not more or not jobs:
+            if found and (not jobs or jobs[0].id not in found):
+                return None
+            before = len(found)
+            found |= {job.id: job for job in jobs}
+            if not more or len(found) == before:
                 break
-        return [job for job in found if job.name == name]
+        return list(found.values())
 
     async def job(self, endpoint: Endpoint, job_id: str) -> tuple[wire.Job, float]:
         """A job, and the seconds after which Azure wants to be asked again. Raises `EngineUnavailable`, `NoSuchJob`."""

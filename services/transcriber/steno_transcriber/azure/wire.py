@@ -3,13 +3,14 @@
 Source: `speechtotext.json` of both versions (Azure/azure-rest-api-specs, data-plane/Speech/SpeechToText).
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from steno.events.recognition import RecognitionOptions
 from steno_transcriber.azure.languages import LANGUAGES
@@ -41,6 +42,18 @@ def locales_of(options: RecognitionOptions) -> list[str]:
     return [locale for locale in options.candidate_locales if locale.partition("-")[0].lower() in LANGUAGES]
 
 
+_QUERY = re.compile(r"""(https?://[^\s?"'<>]*)\?[^\s"'<>]*""")
+
+
+def _without_signatures(message: str) -> str:
+    """A message of Azure without the queries of URLs: one that is signed opens the recording to whoever reads it."""
+    return _QUERY.sub(r"\1", message)
+
+
+Message = Annotated[str, AfterValidator(_without_signatures)]
+"""What Azure says to a person."""
+
+
 class _Body(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
 
@@ -49,7 +62,7 @@ class JobError(_Body):
     """Why a job failed as a whole."""
 
     code: str = ""
-    message: str = ""
+    message: Message = ""
 
 
 class _Properties(_Body):
@@ -111,7 +124,7 @@ class ReportEntry(_Body):
     source: str | None = None
     source_url: str | None = Field(alias="sourceUrl", default=None)
     status: str = ""
-    message: str | None = Field(alias="errorMessage", default=None)
+    message: Message | None = Field(alias="errorMessage", default=None)
     kind: str | None = Field(alias="errorKind", default=None)
 
     @property
@@ -133,12 +146,12 @@ class _Report(_Body):
 
 class _InnerError(_Body):
     code: str = ""
-    message: str = ""
+    message: Message = ""
 
 
 class _Error(_Body):
     code: str = ""
-    message: str = ""
+    message: Message = ""
     inner: _InnerError | None = Field(alias="innerError", default=None)
 
 
@@ -236,7 +249,7 @@ def error_of(content: bytes) -> tuple[str, str]:
         error = told.error if isinstance(told, _Gateway) else told
         inner = error.inner or _InnerError()
         return inner.code or error.code, inner.message or error.message
-    return "", content[:200].decode("utf-8", "replace").strip()
+    return "", _without_signatures(content[:2000].decode("utf-8", "replace"))[:200].strip()
 
 
 B = TypeVar("B", bound=_Body)
