@@ -1,5 +1,6 @@
 """Which credentials are tried at an endpoint of Azure, and how they are replaced."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -119,6 +120,17 @@ async def test_a_refused_token_is_replaced(make: Callable[..., Credentials], ent
     credentials.refused(WEST, first)
     (second,) = await credentials.of(WEST)
     assert (first.secret, second.secret) == ("token-1", "token-2")
+
+
+async def test_all_who_need_a_token_at_once_share_one(make: Callable[..., Credentials], entra: Entra, tmp_path: Path) -> None:
+    """Entra limits how often an application may ask; so do all who find that it gives none."""
+    credentials = make(**by_entra(tmp_path))
+    found = await asyncio.gather(*(credentials.of(WEST) for _ in range(20)))
+    assert {credential.secret for (credential,) in found} == {"token-1"}
+    entra.answer, entra.now = httpx.ConnectError("refused"), entra.now + 3700
+    refused = await asyncio.gather(*(credentials.of(WEST) for _ in range(20)), return_exceptions=True)
+    assert {type(error) for error in refused} == {EngineUnavailable}
+    assert len(entra.requests) == 2
 
 
 @pytest.mark.parametrize(

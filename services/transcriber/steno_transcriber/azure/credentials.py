@@ -8,6 +8,7 @@ use it:
         credentials.accepted(endpoint, credential)  # or, after a 401: credentials.refused(endpoint, credential)
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,9 @@ SCOPE = "https://cognitiveservices.azure.com/.default"
 
 _EARLY_SECONDS = 300.0
 """A token is replaced so long before it expires."""
+
+_ASKED_SECONDS = 10.0
+"""How long Entra may take: all requests of an endpoint wait for the token."""
 
 _REFUSED_SECONDS = 60.0
 """How long a token request that failed is not made again."""
@@ -133,6 +137,7 @@ class _Entra:
         self._good_until = 0.0
         self._not_before = 0.0
         self._reason = ""
+        self._asking = asyncio.Lock()
 
     async def token(self) -> str:
         """The token, a new one where it expires soon.
@@ -143,8 +148,11 @@ class _Entra:
         now = self._monotonic()
         if self._token and now < self._good_until - _EARLY_SECONDS:
             return self._token
-        if now >= self._not_before:
-            await self._ask()
+        async with self._asking:
+            # Whoever was before may have got one, or none.
+            now = self._monotonic()
+            if now >= self._not_before and not (self._token and now < self._good_until - _EARLY_SECONDS):
+                await self._ask()
         if self._token and self._monotonic() < self._good_until:
             return self._token
         raise EngineUnavailable(self._reason, again_in_seconds=max(0.0, self._not_before - self._monotonic()))
@@ -163,7 +171,7 @@ class _Entra:
         }
         pause = _REFUSED_SECONDS
         try:
-            response = await self._http.post(self._url, data=form)
+            response = await self._http.post(self._url, data=form, timeout=_ASKED_SECONDS)
             answer = response.json()
             if response.status_code == 200:
                 self._token = str(answer["access_token"])
