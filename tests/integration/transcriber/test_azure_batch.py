@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 from steno_transcriber.azure.batch import AzureBatch
 from steno_transcriber.engines.port import RecognitionFailed, RecordingReference, UnsupportedLocale
+from support.azure_emulator import AzureEmulator
 from support.azure_world import AzureWorld, at_work, azure_world, eventually, handled, wav
 from support.engine_contract import Recognitions, RecordingEngineContract
 
@@ -165,6 +167,51 @@ async def test_a_cancelled_recording_is_deleted_at_azure(world: AzureWorld) -> N
         await engine.forget(world.recording())
         await eventually(lambda: not world.azure.open_jobs)
     assert not any("results" in path for path in world.azure.requests)
+
+
+class SlowAzure(AzureEmulator):
+    """Azure, which makes a job and answers when a test lets it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_answer = asyncio.Event()
+
+    async def _submit(self, request: web.Request) -> web.StreamResponse:
+        answer = await super()._submit(request)
+        await self.may_answer.wait()
+        return answer
+
+
+async def test_a_recording_that_is_cancelled_while_it_is_sent_is_deleted_at_azure(tmp_path: Path) -> None:
+    """Its job is not there yet when it is given up; else it would be transcribed, and paid for."""
+    azure = SlowAzure()
+    azure.faults.never_start = True
+    async with azure_world(tmp_path, azures=[azure]) as world:
+        engine = world.engine()
+        async with at_work(engine):
+            asking = asyncio.create_task(handled(engine, world.recording()))
+            await eventually(lambda: len(azure.open_jobs) == 1)
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+            await engine.forget(world.recording())
+            azure.may_answer.set()
+            await eventually(lambda: not azure.open_jobs)
+
+
+async def test_a_job_that_is_sent_while_its_process_stops_is_kept(tmp_path: Path) -> None:
+    """The next process waits for it."""
+    azure = SlowAzure()
+    async with azure_world(tmp_path, azures=[azure]) as world:
+        first = world.engine()
+        asking = asyncio.create_task(handled(first, world.recording()))
+        await eventually(lambda: len(azure.open_jobs) == 1)
+        asking.cancel()
+        azure.may_answer.set()
+        await first.stop()
+        second = world.engine()
+        async with at_work(second):
+            assert (await handled(second, world.recording())).finals
+    assert len(azure.jobs) == 1
 
 
 async def test_a_cancelled_recording_leaves_the_others_of_its_job(world: AzureWorld) -> None:

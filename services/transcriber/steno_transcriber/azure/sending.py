@@ -73,6 +73,7 @@ class Sending:
         self._tasks = tasks
         self._clock = clock
         self._groups: dict[tuple[str, ...], _Group] = {}
+        self._closed = False
 
     async def send(self, key: str, recording: RecordingReference, *, claimed: bool, alone: bool) -> FollowedJob:
         """Sends a recording, together with others or alone; returns its job.
@@ -96,6 +97,7 @@ class Sending:
 
     def close(self) -> None:
         """Sends nothing of what waits to be sent."""
+        self._closed = True
         for group in self._groups.values():
             if group.timer is not None:
                 group.timer.cancel()
@@ -172,6 +174,8 @@ class Sending:
         for each in ready:
             if not each.job.done():
                 each.job.set_result(followed)
+            elif each.job.cancelled() and not self._closed:
+                followed.forget(each.key)  # it was given up while it was sent; at a stop another process wants it
 
     async def _claimed(self, ready: Sequence[_Waiting], endpoint: Endpoint) -> list[_Waiting]:
         """Notes that recordings are being sent to an endpoint; leaves out those that another process is sending."""
