@@ -96,7 +96,7 @@ class FastTranscription:
                 content = await self._client.transcribe(
                     endpoint, audio=short.audio, definition=json.dumps(definition | settings)
                 )
-                result = read_fast(content, language=options.locale)
+                result = await asyncio.to_thread(read_fast, content, language=options.locale)
             except (EngineUnavailable, RequestRefused, UnreadableResult) as error:
                 log.info("azure.fast_not_answered", endpoint=endpoint.name, reason=str(error))
                 continue

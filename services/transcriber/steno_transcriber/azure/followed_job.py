@@ -210,7 +210,8 @@ class FollowedJob:
         for file in results:
             content = await self._with.client.download(self.endpoint, file.links.content_url)
             try:
-                source, result = read_result(content, language=self._locale)
+                # In a thread: that of a day of speech takes seconds, in which no live call would go on.
+                source, result = await asyncio.to_thread(read_result, content, language=self._locale)
             except UnreadableResult as error:
                 log.warning("azure.result_unreadable", job=self.id, file=file.name, reason=str(error))
                 faults |= dict.fromkeys(self.keys, f"a result of its job cannot be read ({error})")

@@ -10,6 +10,7 @@ It is written before a job is asked for, so that a process that finds none asks 
 for the job first.
 """
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,7 +37,10 @@ class Sent:
 
 
 class SentRecordings:
-    """The objects of all recordings, by their keys. Each method raises `StoreUnavailable`."""
+    """The objects of all recordings, by their keys. Each method raises `StoreUnavailable`.
+
+    Results are coded in threads: those of long recordings would hold up live calls on the event loop.
+    """
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
@@ -44,9 +48,10 @@ class SentRecordings:
     async def read(self, key: str) -> Sent | Result | None:
         """What is known of a recording."""
         try:
-            return _decoded(await self._store.get(self._url(key)))
+            content = await self._store.get(self._url(key))
         except ObjectMissing:
             return None
+        return await asyncio.to_thread(_decoded, content)
 
     async def claim(self, key: str, sent: Sent) -> bool:
         """Notes that a recording is being sent; False where another process has noted that before."""
@@ -54,7 +59,7 @@ class SentRecordings:
 
     async def write(self, key: str, state: Sent | Result) -> None:
         """Notes what has become of a recording."""
-        await self._store.put(_name(key), _encoded(state))
+        await self._store.put(_name(key), await asyncio.to_thread(_encoded, state))
 
     async def delete(self, key: str) -> None:
         """Notes that nothing of a recording is at Azure."""
