@@ -251,10 +251,9 @@ class SpeechSdkDoor:
         return []
 
     def ask_pause(self) -> list[Action]:
-        """The protocol has no message for it: audio is passed over, and a turn whose audio has ended ends."""
+        """The protocol has no message for it: audio is passed over. What was said before is still sent."""
         self._paused = True
-        turn = self._turn
-        return self._end_audio(turn) if turn is not None and turn.stage is Stage.ENDING else []
+        return []
 
     def ask_resume(self) -> list[Action]:
         """The protocol has no message for it."""
