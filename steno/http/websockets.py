@@ -68,6 +68,9 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             # uvicorn takes it for a fault of the application.
             raise ClientDisconnected
         await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):
+            # uvicorn logs an error for each upgrade that is refused, however often a stranger tries.
+            self.handshake_complete = True
 
     def handle_ping(self) -> None:
         """Answers a ping and counts it as a heartbeat of the peer."""

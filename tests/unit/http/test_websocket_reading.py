@@ -128,3 +128,17 @@ async def test_a_peer_that_sent_too_large_a_frame_counts_as_gone() -> None:
     while len(found) < 3:
         await asyncio.sleep(0)
     assert (found[0]["type"], found[0]["code"]) == ("websocket.disconnect", 1009)
+
+
+async def test_an_upgrade_that_is_refused_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    """However often a stranger comes, the log has nothing of it but what the application writes."""
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.http.response.start", "status": 401, "headers": []})
+        await send({"type": "websocket.http.response.body", "body": b"no key"})
+
+    async with asyncio.timeout(5):
+        await _connected(application)
+    await asyncio.sleep(0.01)
+    assert caplog.records == []
