@@ -294,3 +294,11 @@ def test_a_phrase_in_detail() -> None:
 def test_words_without_punctuation(text: str, words: str) -> None:
     """Hyphens and apostrophes stay within words."""
     assert lexical(text) == words
+
+
+@pytest.mark.parametrize(("locale", "language"), [("de-DE", "de-DE"), ("", "Unknown")])
+def test_the_language_of_a_phrase_among_candidates(locale: str, language: str) -> None:
+    """Where the engine does not say it, the client is not given an empty one."""
+    options = read_query("lidEnabled=en-US,de-DE", interactive=False)
+    body = phrase_body(live_phrase(0, locale=locale), options, base=0, channels=1)
+    assert body["PrimaryLanguage"] == {"Language": language, "Confidence": "Unknown"}

@@ -101,5 +101,5 @@ def _who(caption: Hypothesis | Phrase, options: SdkOptions, channels: int) -> di
     if options.speakers:
         told["SpeakerId"] = f"Guest-{caption.channel + 1}" if channels > 1 else "Unknown"
     if options.recognition.candidate_locales:
-        told["PrimaryLanguage"] = {"Language": caption.locale, "Confidence": "Unknown"}
+        told["PrimaryLanguage"] = {"Language": caption.locale or "Unknown", "Confidence": "Unknown"}
     return told
