@@ -127,7 +127,7 @@ async def azure_world(
 
 
 async def handled(engine: AzureBatch, recording: RecordingReference, *, seconds: float = 30) -> RecordingAnswer:
-    """The answer for a recording, which is asked for again while the engine is away, as Kafka's kernel does."""
+    """The answer for a recording, which is asked for again while the engine is unavailable, as Kafka's kernel does."""
     async with asyncio.timeout(seconds):
         while True:
             try:

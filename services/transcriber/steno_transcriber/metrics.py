@@ -71,8 +71,9 @@ AZURE_LOST = Counter(
     "Streams of live calls that Azure or the network ended before their end, by the SDK's word for the reason.",
     ["reason"],
 )
-AZURE_AWAY = Gauge(
-    "steno_transcriber_azure_away", "1 while Azure is away and live calls go to another engine, AZURE_FALLBACK_SECONDS."
+AZURE_UNAVAILABLE = Gauge(
+    "steno_transcriber_azure_unavailable",
+    "1 while Azure does not answer and live calls go to another engine, AZURE_FALLBACK_SECONDS.",
 )
 AZURE_STANDBY_SESSIONS = Counter(
     "steno_transcriber_azure_standby_sessions", "How often another engine has begun with a live call, or gone on with it."
@@ -101,7 +102,7 @@ TRANSCRIBER_METRICS = (
     AZURE_STREAMS_WAITING,
     AZURE_THROTTLED,
     AZURE_LOST,
-    AZURE_AWAY,
+    AZURE_UNAVAILABLE,
     AZURE_STANDBY_SESSIONS,
 )
 """All of them, for the documentation and for the test that dashboards name only what exists."""

@@ -1,4 +1,4 @@
-"""Live calls while Azure is away: they go on with the engine that stands by, and go back."""
+"""Live calls while Azure does not answer: they go on with the engine that stands by, and go back."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -56,19 +56,19 @@ def engines_of(phrases: list[Phrase]) -> list[str]:
     return [name for index, name in enumerate(names) if not index or names[index - 1] != name]
 
 
-def away() -> float | None:
-    return REGISTRY.get_sample_value("steno_transcriber_azure_away")
+def unavailable() -> float | None:
+    return REGISTRY.get_sample_value("steno_transcriber_azure_unavailable")
 
 
 async def back() -> None:
     """Returns when Azure answers again."""
     async with asyncio.timeout(30):
-        while away():
+        while unavailable():
             await asyncio.sleep(0.05)
 
 
 async def test_a_call_goes_on_with_the_other_engine_and_goes_back(there: FarEnd, tmp_path: Path) -> None:
-    """Azure is away in the middle of it: each phrase names its engine, none comes twice or lies over another."""
+    """Azure stops answering in the middle of it: each phrase names its engine, none comes twice or lies over another."""
     log = written("call-1", call_audio()[:, : 30 * SAMPLE_RATE])
     third = len(log) // 3
     async with bed_with_standby(tmp_path, there, fallback_seconds=0.5) as bed:
@@ -78,7 +78,7 @@ async def test_a_call_goes_on_with_the_other_engine_and_goes_back(there: FarEnd,
         await bed.take(log[third : 2 * third])
         before = len(bed.phrases)
         await bed.reaches(Phrase, before + 1)
-        assert away() == 1
+        assert unavailable() == 1
         await there.start()
         await back()
         await bed.take(log[2 * third :])
@@ -88,7 +88,7 @@ async def test_a_call_goes_on_with_the_other_engine_and_goes_back(there: FarEnd,
 
 
 async def test_a_new_call_goes_to_the_other_engine_at_once(there: FarEnd, tmp_path: Path) -> None:
-    """As long as Azure is known to be away; one that begins later goes to Azure."""
+    """As long as Azure does not answer; one that begins later goes to Azure."""
     there.faults.refuse = HTTPStatus.SERVICE_UNAVAILABLE
     logs = [written(f"call-{index}", call_audio()[:, : 10 * SAMPLE_RATE]) for index in range(3)]
     async with bed_with_standby(tmp_path, there, fallback_seconds=1.0) as bed:

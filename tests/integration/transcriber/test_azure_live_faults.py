@@ -74,11 +74,11 @@ async def test_a_key_that_is_refused_is_followed_by_the_other_one(there: FarEnd,
     assert {KEY, new} == set(there.keys)
 
 
-async def test_an_endpoint_that_is_away_is_followed_by_the_next(there: FarEnd, tmp_path: Path) -> None:
+async def test_an_unreachable_endpoint_is_followed_by_the_next(there: FarEnd, tmp_path: Path) -> None:
     """Nothing listens at the first one."""
     async with far_end() as other:
-        away = other.host
-    async with azure_engine(tmp_path, [away, there.host]) as engine:
+        gone = other.host
+    async with azure_engine(tmp_path, [gone, there.host]) as engine:
         assert await heard(engine, log_of(10)) == await undisturbed(tmp_path, log_of(10))
 
 

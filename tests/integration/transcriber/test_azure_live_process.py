@@ -1,4 +1,4 @@
-"""Live calls by Azure, through the transcriber's process on a real Kafka, while it is killed and while Azure is away."""
+"""Live calls by Azure, through the transcriber's process on a real Kafka, while it is killed and while Azure is down."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -88,7 +88,9 @@ async def test_calls_by_azure_are_whole_after_the_only_worker_was_killed_twice(s
     assert not steno.made.dead_letters
 
 
-async def test_a_process_whose_azure_is_away_transcribes_by_the_next_engine(steno: LiveInstallation, there: FarEnd) -> None:
+async def test_a_process_whose_azure_does_not_answer_transcribes_by_the_next_engine(
+    steno: LiveInstallation, there: FarEnd
+) -> None:
     """And says so in each phrase, until Azure is back."""
     first, second = calls("away")[0], calls("back")[1]
     await there.stop()

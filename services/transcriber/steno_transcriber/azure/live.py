@@ -15,7 +15,7 @@ def make_live_engine(settings: AzureSettings, http: httpx.AsyncClient, standby: 
 
     Args:
         http: Asks Entra for tokens.
-        standby: Opens a session of the engine that takes calls while Azure is away.
+        standby: Opens a session of the engine that takes calls while Azure does not answer.
 
     Raises:
         EngineUnavailable: the Speech SDK is not installed.

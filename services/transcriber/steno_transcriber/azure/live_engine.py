@@ -32,10 +32,10 @@ _THREADS = 128
 """Few are busy, but a stream that is ended while it connects may hold one for ten seconds."""
 
 PROBE_SECONDS = 5.0
-"""How often it is looked whether Azure answers again."""
+"""How often Azure is tried that did not answer."""
 
 PROBE_LIMIT_SECONDS = 10.0
-"""How long such a look may take."""
+"""How long such a trial may take."""
 
 PROBE_SAMPLES = SAMPLE_RATE // 2
 
@@ -97,10 +97,10 @@ class AzureLiveEngine:
         return None
 
     def open(self, *, channels: int, options: RecognitionOptions) -> CallSession:
-        """See `CallEngine`. While Azure is away it is a session of the engine that stands by."""
+        """See `CallEngine`. While Azure does not answer it is a session of the engine that stands by."""
         if (refusal := self.refusal(options)) is not None:
             raise refusal
-        if self._shared.availability.away and self._standby is not None:
+        if self._shared.availability.unavailable and self._standby is not None:
             with contextlib.suppress(Unsupported):  # then the call waits for Azure
                 session = StandbySession(self._standby(channels, options), self._shared.availability)
                 metrics.AZURE_STANDBY_SESSIONS.inc()
@@ -138,6 +138,6 @@ class AzureLiveEngine:
                     await session.send(silence)
                     await session.finish()
             except (StenoError, TimeoutError) as error:
-                log.info("azure.still_away", reason=str(error) or "no answer")
+                log.info("azure.still_unavailable", reason=str(error) or "no answer")
             finally:
                 await session.close()

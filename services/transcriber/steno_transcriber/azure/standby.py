@@ -1,4 +1,4 @@
-"""Sessions of another engine while Azure is away, until it answers again. Used on one event loop."""
+"""Sessions of another engine while Azure does not answer. Used on one event loop."""
 
 from collections.abc import AsyncIterator, Callable
 
@@ -19,7 +19,7 @@ class StandbySession:
 
     async def send(self, audio: CallAudio) -> None:
         """See `CallSession`."""
-        if not self._availability.away:
+        if not self._availability.unavailable:
             raise EngineUnavailable("Azure answers again: the call goes back to it")
         await self._session.send(audio)
 

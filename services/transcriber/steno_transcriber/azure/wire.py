@@ -36,7 +36,7 @@ class Request:
 
 
 def locales_of(options: RecognitionOptions) -> list[str]:
-    """The locale that was asked for, or the candidates of languages that Azure knows."""
+    """The locale that was asked for, or the candidates whose language Azure supports."""
     if options.locale:
         return [options.locale]
     return [locale for locale in options.candidate_locales if locale.partition("-")[0].lower() in LANGUAGES]
@@ -70,7 +70,7 @@ class _Properties(_Body):
 
 
 class Job(_Body):
-    """A job (`Transcription`) as Azure tells of it."""
+    """A job (`Transcription`) as Azure describes it."""
 
     link: str = Field(alias="self")
     name: str = Field(alias="displayName")
@@ -137,7 +137,7 @@ class ReportEntry(_Body):
         """Why it failed, for a person; empty where it did not."""
         if self.status == "Succeeded":
             return ""
-        return ": ".join(part for part in (self.kind, self.message) if part) or f"its status is {self.status or 'not told'}"
+        return ": ".join(part for part in (self.kind, self.message) if part) or f"its status is {self.status or 'missing'}"
 
 
 class _Report(_Body):

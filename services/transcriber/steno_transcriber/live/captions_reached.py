@@ -29,7 +29,7 @@ APART_MS = 5_000
 """How much audio lies between two records while it does not break off."""
 
 LOOKED_AGAIN_MS = 250
-"""After so much audio a call in which somebody spoke is looked at again."""
+"""After so much audio a call in which somebody spoke is checked again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

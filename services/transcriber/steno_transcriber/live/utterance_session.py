@@ -34,7 +34,7 @@ class _Decoding:
 
 
 class UtteranceSession:
-    """See `CallSession`. What is only observed of the audio, such as music, is not told."""
+    """See `CallSession`. What is only observed of the audio, such as music, is not reported."""
 
     def __init__(self, engines: Engines, decoder: Decoder, *, channels: int, options: RecognitionOptions) -> None:
         """
@@ -139,4 +139,4 @@ class UtteranceSession:
 
 
 def _ignore(_: Observation) -> None:
-    """A call engine tells of nothing but words."""
+    """A call engine reports nothing but words."""
