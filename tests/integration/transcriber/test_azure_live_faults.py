@@ -1,4 +1,4 @@
-"""Live calls by Azure while the far end fails: nothing is lost, nothing is told twice, and what is for a person is said."""
+"""Live calls by Azure while the far end fails: nothing is lost or published twice, and what is for a person is said."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -37,10 +37,16 @@ async def heard(engine: AzureLiveEngine | ScriptedCallEngine, log: Sequence[Entr
     return bed.said
 
 
-async def undisturbed(folder: Path, log: Sequence[Entry]) -> list[tuple[int, int, int, str]]:
+_UNDISTURBED: dict[int, list[tuple[int, int, int, str]]] = {}
+"""By the length of the call: it takes seconds, and many tests need the same."""
+
+
+async def undisturbed(folder: Path, seconds: int) -> list[tuple[int, int, int, str]]:
     """What a far end without faults hears of a call."""
-    async with far_end() as calm, azure_engine(folder, [calm.host]) as engine:
-        return await heard(engine, log)
+    if seconds not in _UNDISTURBED:
+        async with far_end() as calm, azure_engine(folder, [calm.host]) as engine:
+            _UNDISTURBED[seconds] = await heard(engine, log_of(seconds))
+    return _UNDISTURBED[seconds]
 
 
 @pytest.mark.parametrize("stereo", [False, True])
@@ -49,7 +55,7 @@ async def test_a_call_is_heard_as_the_far_end_hears_it(there: FarEnd, tmp_path: 
     log = log_of(30)
     async with azure_engine(tmp_path, [there.host], stereo=stereo) as engine:
         said = await heard(engine, log)
-    assert said == await undisturbed(tmp_path, log)
+    assert said == await undisturbed(tmp_path, 30)
     # Its samples have 16 bits there, so other words; where somebody speaks is the same.
     assert [phrase[:3] for phrase in said] == [phrase[:3] for phrase in await heard(ScriptedCallEngine(), log)]
     assert len(there.connections) == (1 if stereo else 2)
@@ -61,7 +67,7 @@ async def test_a_connection_that_is_cut_loses_nothing(there: FarEnd, tmp_path: P
     log = log_of(30)
     there.faults.cut_after_ms = 12_000
     async with azure_engine(tmp_path, [there.host], stereo=stereo) as engine:
-        assert await heard(engine, log) == await undisturbed(tmp_path, log)
+        assert await heard(engine, log) == await undisturbed(tmp_path, 30)
     assert len(there.connections) > 2
 
 
@@ -70,7 +76,7 @@ async def test_a_key_that_is_refused_is_followed_by_the_other_one(there: FarEnd,
     new = "f" * 32
     there.faults.keys = (new,)
     async with azure_engine(tmp_path, [there.host], keys=f"{KEY} {new}") as engine:
-        assert await heard(engine, log_of(10)) == await undisturbed(tmp_path, log_of(10))
+        assert await heard(engine, log_of(10)) == await undisturbed(tmp_path, 10)
     assert {KEY, new} == set(there.keys)
 
 
@@ -79,7 +85,7 @@ async def test_an_unreachable_endpoint_is_followed_by_the_next(there: FarEnd, tm
     async with far_end() as other:
         gone = other.host
     async with azure_engine(tmp_path, [gone, there.host]) as engine:
-        assert await heard(engine, log_of(10)) == await undisturbed(tmp_path, log_of(10))
+        assert await heard(engine, log_of(10)) == await undisturbed(tmp_path, 10)
 
 
 @pytest.mark.parametrize("status", [HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.UNAUTHORIZED])
@@ -88,7 +94,7 @@ async def test_a_call_waits_while_azure_takes_none(there: FarEnd, tmp_path: Path
     there.faults.refuse = status
     asyncio.get_running_loop().call_later(3, lambda: setattr(there.faults, "refuse", None))
     async with azure_engine(tmp_path, [there.host]) as engine:
-        assert await heard(engine, log_of(10)) == await undisturbed(tmp_path, log_of(10))
+        assert await heard(engine, log_of(10)) == await undisturbed(tmp_path, 10)
     assert len(there.keys) > 2
 
 
@@ -114,7 +120,7 @@ async def test_a_connection_that_is_closed_loses_nothing(there: FarEnd, tmp_path
     there.faults.close = code, 3_000
     asyncio.get_running_loop().call_later(3, lambda: setattr(there.faults, "close", None))
     async with azure_engine(tmp_path, [there.host]) as engine:
-        assert await heard(engine, log_of(10)) == await undisturbed(tmp_path, log_of(10))
+        assert await heard(engine, log_of(10)) == await undisturbed(tmp_path, 10)
 
 
 async def test_nonsense_is_no_phrase(there: FarEnd, tmp_path: Path) -> None:
@@ -122,7 +128,7 @@ async def test_nonsense_is_no_phrase(there: FarEnd, tmp_path: Path) -> None:
     there.faults.nonsense = True
     asyncio.get_running_loop().call_later(3, lambda: setattr(there.faults, "nonsense", False))
     async with azure_engine(tmp_path, [there.host]) as engine:
-        assert await heard(engine, log_of(10)) == await undisturbed(tmp_path, log_of(10))
+        assert await heard(engine, log_of(10)) == await undisturbed(tmp_path, 10)
 
 
 async def test_calls_wait_in_line_where_too_many_are_open(there: FarEnd, tmp_path: Path) -> None:

@@ -100,7 +100,9 @@ async def test_a_process_whose_azure_does_not_answer_transcribes_by_the_next_eng
     await steno.completed([first])
     assert {phrase[4] for phrase in said(steno, first)} == {"scripted"}
     await there.start()
-    await asyncio.sleep(12)
+    async with asyncio.timeout(60):
+        while "steno_transcriber_azure_unavailable 0.0" not in await worker.metrics():
+            await asyncio.sleep(0.2)
     await steno.play(second)
     await steno.completed([second])
     assert {phrase[4] for phrase in said(steno, second)} == {"azure"}
