@@ -12,6 +12,9 @@ from steno_transcriber import metrics
 
 log = structlog.get_logger("steno.transcriber.azure")
 
+FORGOTTEN_SECONDS = 300.0
+"""A call that waits for Azure tries it much more often: without a loss for so long, nobody has asked it since."""
+
 
 class Availability:
     """What the streams of a process have seen of Azure."""
@@ -21,6 +24,7 @@ class Availability:
         self._fallback_seconds = fallback_seconds
         self._monotonic = monotonic
         self._lost_since: float | None = None
+        self._lost_last = 0.0
         self._unavailable = False
 
     @property
@@ -33,7 +37,11 @@ class Availability:
         """Whether nothing was answered for so long that another engine is to take calls."""
         if self._lost_since is None or not self._fallback_seconds:
             return False
-        lost_seconds = self._monotonic() - self._lost_since
+        now = self._monotonic()
+        if not self._unavailable and now - self._lost_last > FORGOTTEN_SECONDS:
+            self._lost_since = None
+            return False
+        lost_seconds = now - self._lost_since
         if lost_seconds >= self._fallback_seconds and not self._unavailable:
             self._unavailable = True
             metrics.AZURE_UNAVAILABLE.set(1)
@@ -42,8 +50,9 @@ class Availability:
 
     def lost(self) -> None:
         """A stream was lost."""
+        self._lost_last = self._monotonic()
         if self._lost_since is None:
-            self._lost_since = self._monotonic()
+            self._lost_since = self._lost_last
 
     def answered(self) -> None:
         """A stream was answered."""
