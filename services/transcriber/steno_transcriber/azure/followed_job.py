@@ -23,6 +23,9 @@ log = structlog.get_logger("steno.transcriber.azure")
 POLLS = RetryPolicy(first_seconds=1.0, longest_seconds=60.0)
 """How often a job is asked for, where Azure does not ask for longer pauses."""
 
+_AT_LONGEST = 10
+"""After so many polls the pauses are the longest."""
+
 DELETIONS = 30
 """Attempts to delete a job, which deletes itself some days later."""
 
@@ -54,6 +57,8 @@ class Following:
     #: A job that has not started after this time is reported.
     not_started_seconds: float
     clock: Callable[[], datetime]
+    #: Whether events are expected from an endpoint: until one comes, a job is asked for at the longest pauses.
+    expects_events: Callable[[Endpoint], bool] = lambda _endpoint: False
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
@@ -72,6 +77,8 @@ class FollowedJob:
         self._news = asyncio.Event()
         self._unwanted: set[str] = set()
         self._given_up = asyncio.Event()
+        self._woken = asyncio.Event()
+        self._was_woken = False
         self._stalled = False
         #: Whether its recordings are another job's.
         self.is_discarded = False
@@ -101,6 +108,11 @@ class FollowedJob:
         if self._unwanted >= self.keys:
             self._given_up.set()
 
+    def wake(self) -> None:
+        """Asks for the job now, and then as often as at first: it is said to have ended."""
+        self._was_woken = True
+        self._woken.set()
+
     def discard(self) -> None:
         """Delete the job as soon as Azure allows it, without its results: they are another job's."""
         self.is_discarded = True
@@ -129,7 +141,7 @@ class FollowedJob:
         polls = 0
         while True:
             polls += 1
-            wait = POLLS.after(polls)
+            wait = self._poll_pause(polls)
             try:
                 if self._given_up.is_set():
                     await self._with.client.delete(self.endpoint, self.id)
@@ -144,7 +156,13 @@ class FollowedJob:
                     return ended
                 wait = max(wait, error.again_in_seconds)
                 log.warning("azure.job_not_answered", endpoint=self.endpoint.name, job=self.id, reason=str(error))
-            await self._pause(wait)
+            if await self._pause(wait):
+                polls = 0
+
+    def _poll_pause(self, polls: int) -> float:
+        if not self._was_woken and self._with.expects_events(self.endpoint):
+            polls = max(polls, _AT_LONGEST)
+        return POLLS.after(polls)
 
     async def _if_ended(self) -> wire.Job | None:
         """A job that cannot be deleted now, if it has ended meanwhile."""
@@ -154,18 +172,21 @@ class FollowedJob:
             return None
         return job if job.has_ended else None
 
-    async def _pause(self, seconds: float) -> None:
-        """Waits so long, or until the job is given up."""
+    async def _pause(self, seconds: float) -> bool:
+        """Waits so long, or until the job is given up, or woken: then it returns True."""
         if self._given_up.is_set():
             await self._with.sleep(seconds)
-            return
+            return False
         sleeping = asyncio.ensure_future(self._with.sleep(seconds))
-        giving_up = asyncio.create_task(self._given_up.wait())
+        events = [asyncio.create_task(event.wait()) for event in (self._given_up, self._woken)]
         try:
-            await asyncio.wait({sleeping, giving_up}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({sleeping, *events}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            sleeping.cancel()
-            giving_up.cancel()
+            for waiting in (sleeping, *events):
+                waiting.cancel()
+        woken = self._woken.is_set()
+        self._woken.clear()
+        return woken
 
     def _watch(self, job: wire.Job) -> None:
         waited = (self._with.clock() - self._created).total_seconds()

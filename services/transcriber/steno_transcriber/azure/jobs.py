@@ -57,6 +57,13 @@ class Jobs:
             if key in job.keys:
                 job.forget(key)
 
+    def wake(self, job_id: str) -> bool:
+        """Asks for a job now that is said to have ended. False where this process does not follow it."""
+        found = [job for job in self._followed.values() if job.id == job_id]
+        for job in found:
+            job.wake()
+        return bool(found)
+
     async def find(self, endpoint: Endpoint, key: str, sent: Sent) -> FollowedJob | None:
         """Finds the job that may have been sent with a recording; None once it is certain that there is none.
 
