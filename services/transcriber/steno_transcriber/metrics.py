@@ -127,3 +127,14 @@ AZURE_REFUSALS = Counter(
     "Answers of Azure that are no success, by status: 401 a key, 429 a quota, 5xx a fault of its own.",
     ["endpoint", "status"],
 )
+AZURE_WEBHOOK_REGISTRATIONS = Counter(
+    "steno_transcriber_azure_webhook_registrations",
+    "Registrations of the webhook at Azure by outcome: created, updated, failed (jobs are asked for as without one).",
+    ["endpoint", "outcome"],
+)
+AZURE_WEBHOOK_EVENTS = Counter(
+    "steno_transcriber_azure_webhook_events",
+    "Requests to the webhook by what they were: challenge, followed (a job of this process), not_followed, other (no "
+    "completion), refused (a wrong signature), unreadable.",
+    ["outcome"],
+)

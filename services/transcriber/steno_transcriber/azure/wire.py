@@ -24,6 +24,9 @@ KEPT_HOURS = 7 * 24
 
 PAGE = 100
 
+COMPLETION = "transcriptionCompletion"
+"""The event that a job has ended, among those that a webhook may have (`WebHookEvents`)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
@@ -52,6 +55,11 @@ def _without_signatures(message: str) -> str:
 
 Message = Annotated[str, AfterValidator(_without_signatures)]
 """What Azure says to a person."""
+
+
+def id_of(link: str) -> str:
+    """The id of an entity, by its link (`self`). Raises `ValueError` where that is no URL."""
+    return urlsplit(link).path.rstrip("/").rpartition("/")[2]
 
 
 class _Body(BaseModel):
@@ -83,7 +91,7 @@ class Job(_Body):
     @property
     def id(self) -> str:
         """The last part of its link."""
-        return urlsplit(self.link).path.rstrip("/").rpartition("/")[2]
+        return id_of(self.link)
 
     @property
     def has_ended(self) -> bool:
@@ -115,6 +123,27 @@ class _Jobs(_Body):
 
 class _Files(_Body):
     values: tuple[JobFile, ...]
+    next_link: str | None = Field(alias="@nextLink", default=None)
+
+
+class Webhook(_Body):
+    """A webhook (`WebHook`): where Azure posts events to. Its secret cannot be read."""
+
+    link: str = Field(alias="self")
+    name: str = Field(alias="displayName")
+    url: str = Field(alias="webUrl")
+    events: dict[str, bool] = {}
+    status: str = ""
+    created: AwareDatetime = Field(alias="createdDateTime", default=datetime(1970, 1, 1, tzinfo=UTC))
+
+    @property
+    def id(self) -> str:
+        """The last part of its link."""
+        return id_of(self.link)
+
+
+class _Webhooks(_Body):
+    values: tuple[Webhook, ...]
     next_link: str | None = Field(alias="@nextLink", default=None)
 
 
@@ -216,6 +245,29 @@ class Api:
         query = {**self._version, "skip": str(skip), "top": str(PAGE)}
         return Request(method="GET", path=f"{self._base}/transcriptions/{job_id}/files", query=query)
 
+    def webhooks(self, *, skip: int) -> Request:
+        """Lists the webhooks of the resource, a page from `skip` on."""
+        query = {**self._version, "skip": str(skip), "top": str(PAGE)}
+        return Request(method="GET", path=f"{self._base}/webhooks", query=query)
+
+    def create_webhook(self, *, name: str, url: str, secret: str) -> Request:
+        """Has each completed job posted to a URL, signed with a secret."""
+        return Request(method="POST", path=f"{self._base}/webhooks", query=self._version, body=_webhook(name, url, secret))
+
+    def update_webhook(self, webhook_id: str, *, name: str, url: str, secret: str) -> Request:
+        """Gives a webhook all that `create_webhook` would; one that Azure has switched off is on again."""
+        path = f"{self._base}/webhooks/{webhook_id}"
+        return Request(method="PATCH", path=path, query=self._version, body=_webhook(name, url, secret))
+
+    def delete_webhook(self, webhook_id: str) -> Request:
+        """Deletes a webhook."""
+        return Request(method="DELETE", path=f"{self._base}/webhooks/{webhook_id}", query=self._version)
+
+
+def _webhook(name: str, url: str, secret: str) -> dict[str, Any]:
+    events = {COMPLETION: True}
+    return {"displayName": name, "webUrl": url, "events": events, "properties": {"secret": secret}}
+
 
 def read_job(content: bytes) -> Job:
     """Reads a job."""
@@ -231,6 +283,12 @@ def read_jobs(content: bytes) -> tuple[Sequence[Job], bool]:
 def read_files(content: bytes) -> tuple[Sequence[JobFile], bool]:
     """Reads a page of files, and whether there is another."""
     page = _read(_Files, content)
+    return page.values, bool(page.next_link)
+
+
+def read_webhooks(content: bytes) -> tuple[Sequence[Webhook], bool]:
+    """Reads a page of webhooks, and whether there is another."""
+    page = _read(_Webhooks, content)
     return page.values, bool(page.next_link)
 
 
