@@ -24,6 +24,7 @@ from uuid import uuid4
 import aiohttp
 from aiohttp import web
 from support import azure_contract
+from support.azure_emulator_webhooks import EmulatedWebhooks
 
 KEYS = ("key-one", "key-two")
 PHRASE_MS, EVERY_MS = 1500, 2000
@@ -54,6 +55,8 @@ class Faults:
     #: So much of a recording's job lies before its start, and before its end, in seconds.
     starts_after: float = 0.0
     ends_after: float = 0.1
+    #: Events of webhooks are not posted.
+    events_lost: bool = False
 
 
 @dataclass(kw_only=True)
@@ -90,6 +93,7 @@ class AzureEmulator:
         self.fast = 0
         #: Requests for files that carried a credential, which must not be.
         self.leaks = 0
+        self.webhooks = EmulatedWebhooks()
         if self._file is not None and self._file.exists():
             stored = json.loads(self._file.read_text())
             self.faults = Faults(**stored["faults"])
@@ -116,6 +120,7 @@ class AzureEmulator:
         app.router.add_post("/speechtotext/transcriptions:submit", self._submit)
         app.router.add_post("/speechtotext/transcriptions:transcribe", self._transcribe)
         app.router.add_get("/results/{id}/{name}", self._result)
+        self.webhooks.add_to(app)
         app.router.add_get("/_state", self._state)
         app.router.add_post("/_faults", self._set_faults)
         return app
@@ -168,6 +173,7 @@ class AzureEmulator:
             request.transport.abort()
         told = self._told(job, request)
         azure_contract.check(version, "Transcription", told)
+        self.webhooks.start(self._announce(job, told["self"]))
         return web.json_response(told, status=201, headers={"Location": told["self"]})
 
     def _make(self, version: str, body: dict[str, Any]) -> MadeJob:
@@ -300,6 +306,12 @@ class AzureEmulator:
         else:
             await self._recognise(job)
         self.keep()
+
+    async def _announce(self, job: MadeJob, link: str) -> None:
+        await asyncio.sleep(self.faults.starts_after + self.faults.ends_after)
+        await self._advance(job)
+        if job.files and not self.faults.events_lost:
+            await self.webhooks.post_completion(link)
 
     async def _recognise(self, job: MadeJob) -> None:
         details, files = [], {}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import structlog
+from starlette.applications import Starlette
 
 from steno.chassis import After, Wiring
 from steno.errors import StenoError
@@ -26,6 +27,7 @@ from steno_transcriber.azure.fast import FastTranscription
 from steno_transcriber.azure.live import make_live_engine
 from steno_transcriber.azure.live_engine import AzureLiveEngine
 from steno_transcriber.azure.standby import OpenStandby
+from steno_transcriber.azure.webhook_route import webhook_app
 from steno_transcriber.decode_pool import DecodePool
 from steno_transcriber.engines import LocalEngineKind
 from steno_transcriber.engines.choice import AudioEngine, Engine, Engines
@@ -124,7 +126,8 @@ async def build(settings: TranscriberSettings) -> Wiring:
         health.add_liveness("live", live.alive)
         health.add_notice("consumer_holds_nothing", consumer.holds_nothing)
         health.add_notice("live_holds_nothing", live.holds_nothing)
-        return Wiring(
+        app = _webhook_app(settings, azure)
+        wiring = Wiring(
             health=health,
             components=[
                 topics,
@@ -136,6 +139,18 @@ async def build(settings: TranscriberSettings) -> Wiring:
             ],
             resources=resources.pop_all(),
         )
+        if app is not None:
+            wiring.app = app
+        return wiring
+
+
+def _webhook_app(settings: TranscriberSettings, azure: AzureBatch | None) -> Starlette | None:
+    """The route for Azure's events, where the settings name its URL."""
+    if azure is None or not settings.azure.webhook_url:
+        return None
+    if settings.azure.webhook_secret_file is None:
+        raise EngineNotLoaded("STENO_TRANSCRIBER_AZURE_WEBHOOK_URL needs STENO_TRANSCRIBER_AZURE_WEBHOOK_SECRET_FILE, too")
+    return webhook_app(settings.azure.webhook_secret_file, azure.wake)
 
 
 def _load(settings: TranscriberSettings, azure: AzureBatch | None, azure_live: AzureLiveEngine | None) -> Engines:

@@ -33,6 +33,7 @@ from steno_transcriber.azure.sending import Sending
 from steno_transcriber.azure.sent import Sent, SentRecordings
 from steno_transcriber.azure.settings import AzureSettings
 from steno_transcriber.azure.tasks import Tasks
+from steno_transcriber.azure.webhook_registration import WebhookRegistration
 from steno_transcriber.azure.wire import Api
 from steno_transcriber.engines.port import (
     EngineInfo,
@@ -86,7 +87,10 @@ class AzureBatch:
         self._info = azure_info(settings)
         self._http = httpx.AsyncClient(timeout=TIMEOUT, limits=httpx.Limits(max_connections=50), follow_redirects=False)
         api = Api(settings.api_version)
-        client = AzureClient(self._http, Credentials(settings, self._http), api, pauses=pauses)
+        credentials = Credentials(settings, self._http)
+        client = AzureClient(self._http, credentials, api, pauses=pauses)
+        # With pauses of its own: an endpoint that takes no webhooks is used all the same.
+        self._webhook = WebhookRegistration(settings, AzureClient(self._http, credentials, api, pauses=pauses))
         valid_for = timedelta(hours=settings.url_hours)
         self._sent = SentRecordings(store)
         self._urls = AudioUrls(store, links, valid_for=valid_for, clock=clock)
@@ -98,6 +102,7 @@ class AzureBatch:
             urls_valid=valid_for,
             not_started_seconds=settings.not_started_seconds,
             clock=clock,
+            expects_events=self._webhook.is_registered,
         )
         self._jobs = Jobs(following, name=settings.job_name, wanted=lambda: self._work, tasks=self._job_tasks)
         self._sending = Sending(settings, client, api, self._jobs, self._sent, self._urls, tasks=self._job_tasks, clock=clock)
@@ -148,8 +153,13 @@ class AzureBatch:
             await asyncio.wait({task})
         self._jobs.forget(key)
 
+    def wake(self, job_id: str) -> bool:
+        """Asks for a job now that is said to have ended. False where this process does not follow it."""
+        return self._jobs.wake(job_id)
+
     async def run(self) -> None:
-        """Clears away what earlier processes left, then works until `stop`."""
+        """Registers its webhook, clears away what earlier processes left, then works until `stop`."""
+        self._job_tasks.start(self._webhook.run())
         while not self._stopping.is_set():
             # `stop` ends it, before it closes the connections.
             await asyncio.wait({self._job_tasks.start(self._clear())})

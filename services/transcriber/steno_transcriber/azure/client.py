@@ -4,11 +4,13 @@ Errors: EndpointUnavailable   the endpoint refused or could not be reached; noth
         OutcomeUnknown        the request may have had its effect
         RequestRefused        the request itself is wrong; the message is Azure's
         NoSuchJob             there is no such job (any more)
+        NoSuchWebhook         there is no such webhook (any more)
         NotPossibleNow        the job is in a state that does not allow it
 """
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -72,6 +74,12 @@ class NoSuchJob(Permanent):
     """There is no such job."""
 
     error_class = "no_such_job"
+
+
+class NoSuchWebhook(Permanent):
+    """There is no such webhook."""
+
+    error_class = "no_such_webhook"
 
 
 class NotPossibleNow(Retryable):
@@ -184,6 +192,30 @@ class AzureClient:
         except RequestRefused as error:
             raise NotPossibleNow(str(error)) from None
 
+    async def webhooks(self, endpoint: Endpoint) -> list[wire.Webhook]:
+        """The webhooks of the resource. Raises `EngineUnavailable`."""
+        found: list[wire.Webhook] = []
+        for _ in range(MOST_PAGES):
+            response = await self._request(endpoint, self._api.webhooks(skip=len(found)))
+            webhooks, more = _readable(endpoint, wire.read_webhooks, response)
+            found += webhooks
+            if not more or not webhooks:
+                break
+        return found
+
+    async def create_webhook(self, endpoint: Endpoint, *, name: str, url: str, secret: str) -> None:
+        """Makes a webhook. Raises `EngineUnavailable`, `RequestRefused`."""
+        await self._request(endpoint, self._api.create_webhook(name=name, url=url, secret=secret))
+
+    async def update_webhook(self, endpoint: Endpoint, webhook_id: str, *, name: str, url: str, secret: str) -> None:
+        """Changes a webhook. Raises as `create_webhook`, and `NoSuchWebhook`."""
+        await self._request(endpoint, self._api.update_webhook(webhook_id, name=name, url=url, secret=secret))
+
+    async def delete_webhook(self, endpoint: Endpoint, webhook_id: str) -> None:
+        """Deletes a webhook; one that is gone is no error. Raises as `create_webhook`."""
+        with suppress(NoSuchWebhook):
+            await self._request(endpoint, self._api.delete_webhook(webhook_id))
+
     async def transcribe(self, endpoint: Endpoint, *, audio: bytes, definition: str) -> bytes:
         """Recognises a short recording at once (`transcriptions:transcribe`). Raises as `submit`."""
         request = wire.Request(
@@ -251,6 +283,8 @@ class AzureClient:
         method = response.request.method
         if status == 404 and "/transcriptions/" in response.request.url.path:
             raise NoSuchJob(f"{endpoint.name} has no such job")
+        if status == 404 and "/webhooks/" in response.request.url.path:
+            raise NoSuchWebhook(f"{endpoint.name} has no such webhook")
         # A question that is refused is no fault of a recording.
         if status in (400, 409, 413, 415, 422) and method != "GET":
             raise RequestRefused(told or f"Azure refused the request (status {status})")

@@ -72,6 +72,17 @@ class AzureSettings(SettingsGroup):
         gt=0,
         description="A job that Azure has not started after this time is reported, and waited for all the same.",
     )
+    webhook_url: str = Field(
+        default="",
+        pattern=r"^(https?://[^/?#]+[^?#]*)?$",
+        description="Where Azure reaches POST /azure/webhook of this service from outside, https://HOST/azure/webhook: it says "
+        "there when a job has ended. Empty: jobs are asked for only.",
+    )
+    webhook_secret_file: Path | None = Field(
+        default=None,
+        description="File of the secrets that sign what Azure posts there, each of 32 characters or more on a line of its own; "
+        "Azure is given the first, all are accepted. Read again when it changes. Needed with AZURE_WEBHOOK_URL.",
+    )
     fast_seconds: float = Field(
         default=0,
         ge=0,
