@@ -10,6 +10,7 @@ from support.azure_recordings import JOB_RECORDINGS, RecordingsByAzure, recordin
 from support.ingest_process import eventually
 
 from steno.events.records import TranscriptCompleted
+from steno.local_ports import free_port
 
 
 @pytest.fixture
@@ -38,3 +39,29 @@ async def test_a_transcriber_stops_while_azure_works(bed: RecordingsByAzure) -> 
     await steno.transcriber.start()
     await steno.until(lambda: len(steno.ended(TranscriptCompleted)) == 1)
     assert set((await azure.sent()).values()) == {1}
+
+
+async def test_azure_says_to_a_transcriber_that_a_job_has_ended(bed: RecordingsByAzure, tmp_path: Path) -> None:
+    """By its webhook, on the port of the transcriber; the result comes before the job would be asked for again."""
+    steno, azure = bed.steno, bed.azure
+    port, secrets = str(free_port()), tmp_path / "webhook-secrets"
+    secrets.write_text("s" * 32 + "\n")
+    steno.transcriber.environment |= {
+        "STENO_TRANSCRIBER_HTTP_PORT": port,
+        "STENO_TRANSCRIBER_AZURE_WEBHOOK_URL": f"http://127.0.0.1:{port}/azure/webhook",
+    }
+    await steno.transcriber.start()
+    assert await steno.transcriber.ended() == 1, "there is no file of secrets"
+    assert "STENO_TRANSCRIBER_AZURE_WEBHOOK_SECRET_FILE" in steno.transcriber.lines[-1]["reason"]
+
+    steno.transcriber.environment["STENO_TRANSCRIBER_AZURE_WEBHOOK_SECRET_FILE"] = str(secrets)
+    await azure.set_faults(ends_after=2.0)
+    await bed.upload(1)
+    await steno.transcriber.start()
+    await eventually(lambda: _has(bed, 'events_total{outcome="challenge"} 1.0'))
+    await steno.until(lambda: len(steno.ended(TranscriptCompleted)) == 1, seconds=25)
+    assert await _has(bed, 'events_total{outcome="followed"} 1.0')
+
+
+async def _has(bed: RecordingsByAzure, metric: str) -> bool:
+    return f"steno_transcriber_azure_webhook_{metric}" in await bed.steno.transcriber.metrics()
