@@ -144,6 +144,19 @@ def test_the_audio_of_a_turn_ends() -> None:
     assert ended[0].body == {"RecognitionStatus": "EndOfDictation", "Offset": 2 * TICKS, "Duration": 0}
 
 
+def test_what_the_end_of_a_turn_waits_for_is_asked_for_again() -> None:
+    """It is lost if captions could not be followed for a while."""
+    client = Client()
+    client.begin()
+    client.say(2)
+    assert client.door.tick(now=100) == []
+    client.send(b"")
+    asked = [client.door.tick(now=100 + tenths / 10) for tenths in range(101)]
+    assert [actions for actions in asked if actions] == [[BREAK], [BREAK]]
+    client.reach(2000)
+    assert client.door.tick(now=200) == []
+
+
 def test_a_turn_for_one_phrase_ends_with_it() -> None:
     """What its client still sends is passed over; the next phrase waits for the next turn."""
     client = Client(once=True)

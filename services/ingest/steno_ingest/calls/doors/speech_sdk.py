@@ -50,6 +50,11 @@ _INITIAL_SILENCE_MS = 5000
 _MOST_UNACKNOWLEDGED = 30 * TICKS_PER_SECOND
 """Audio that is not acknowledged by phrases is acknowledged after this, since clients give up at 60 s."""
 
+_ASK_AGAIN_SECONDS = 5.0
+
+BREAK = Gap(length=0, reason=GapReason.DISCARDED)
+"""Open utterances end here."""
+
 _PAST_TURNS = 16
 """How many turns are remembered, of which late messages are passed over."""
 
@@ -272,8 +277,15 @@ class SpeechSdkDoor:
         return self._close(CloseReason.NOT_VALID, error)
 
     def tick(self, *, now: float) -> list[Action]:
-        """Nothing depends on time."""
-        return []
+        """Asks again for the end of a turn's captions: what says it is not kept for a follower that was slow or not there."""
+        turn = self._turn
+        if turn is None or turn.stage is not Stage.ENDING or self._paused:
+            return []
+        if turn.ask_again_at is None or now < turn.ask_again_at:
+            turn.ask_again_at = turn.ask_again_at or now + _ASK_AGAIN_SECONDS
+            return []
+        turn.ask_again_at = now + _ASK_AGAIN_SECONDS
+        return [BREAK]
 
     # Turns
 
@@ -379,7 +391,7 @@ class SpeechSdkDoor:
         rest = self._hear(turn, turn.audio.finish())
         turn.stage, turn.end_ms = Stage.ENDING, self._received * 1000 // self._rate
         # While the call is paused nothing is written, and nothing more is said of what was not heard.
-        return [*rest, *(self._end_audio(turn) if self._paused else [Gap(length=0, reason=GapReason.DISCARDED)])]
+        return [*rest, *(self._end_audio(turn) if self._paused else [BREAK])]
 
     def _end_audio(self, turn: Turn) -> list[Action]:
         """Ends a turn after the last phrase of its audio."""
@@ -397,7 +409,7 @@ class SpeechSdkDoor:
         ended: list[Action] = [writer.end_detected(self._ticks(self._received)), writer.end()]
         if turn.stage is Stage.HEARD and not turn.options.continuation.said:
             # What was heard behind its phrase is of no turn: the next one begins with new audio.
-            ended.append(Gap(length=0, reason=GapReason.DISCARDED))
+            ended.append(BREAK)
         return ended
 
     # Replies

@@ -43,6 +43,8 @@ class Turn:
     known: int = 0
     #: Where its audio ends in the call, in milliseconds.
     end_ms: int = 0
+    #: When it is asked for again what its end waits for; None before the first tick.
+    ask_again_at: float | None = None
     phrases: int = 0
     #: Whether the client was sent that somebody speaks, or that nobody does.
     speech_reported: bool = False
