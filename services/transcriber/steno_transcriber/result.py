@@ -13,6 +13,7 @@ from steno.events.records import Phrase, RecordingSubmitted, Role, Word
 from steno.events.result_document import RESULT_PREFIX
 from steno_transcriber.audio.wire_format import Flaws
 from steno_transcriber.engines.port import EngineInfo, FinalAnswer
+from steno_transcriber.engines.refusals import spoken_locale
 from steno_transcriber.speech import Recognition, Utterance
 
 
@@ -118,7 +119,7 @@ def phrase_of(
             Word(text=word.text, start_ms=word.start_ms, duration_ms=word.duration_ms, confidence=word.confidence)
             for word in part.recognition.words
         ),
-        locale=options.locale,
+        locale=spoken_locale(part.recognition.language, options),
         tenant=tenant,
         engine=engine_name(part.engine or engine),
     )

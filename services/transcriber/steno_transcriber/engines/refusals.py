@@ -31,5 +31,15 @@ def is_english(locale: str) -> bool:
     return _primary(locale) == "en"
 
 
+def spoken_locale(language: str, options: RecognitionOptions) -> str:
+    """The locale of speech that an engine decoded in a language: the requested one, or the candidate that has the language.
+
+    Without either it is the language itself, which may be any that the engine knows.
+    """
+    if options.locale:
+        return options.locale
+    return next((candidate for candidate in options.candidate_locales if _primary(candidate) == language), language)
+
+
 def _primary(locale: str) -> str:
     return locale.split("-")[0].lower()

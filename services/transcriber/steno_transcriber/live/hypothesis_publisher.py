@@ -10,6 +10,7 @@ from steno.events.recognition import RecognitionOptions
 from steno.events.records import Hypothesis, Phrase
 from steno.kafka.errors import KafkaUnavailable
 from steno_transcriber import metrics
+from steno_transcriber.engines.refusals import spoken_locale
 from steno_transcriber.live.agreement import Agreement
 from steno_transcriber.live.call import LiveCall
 from steno_transcriber.publisher import Publisher
@@ -57,7 +58,7 @@ class HypothesisPublisher:
             duration_ms=spoken.heard_ms,
             text=text,
             stable_text=spoken.agreement.add(text),
-            locale=spoken.options.locale,
+            locale=spoken_locale(recognition.language, spoken.options),
             tenant=self._call.tenant,
         )
         spoken.revision += 1
@@ -86,7 +87,7 @@ class HypothesisPublisher:
             duration_ms=spoken.heard_ms,
             text=recognition.text,
             confidence=recognition.confidence,
-            locale=spoken.options.locale,
+            locale=spoken_locale(recognition.language, spoken.options),
             tenant=self._call.tenant,
         )
         changed, _ = self._steps.apply(phrase, self._call.step_states)
