@@ -16,4 +16,4 @@ async def test_a_call_is_whole_while_its_connection_is_lost(kafka: str, topic_pr
         await asyncio.sleep(4)
         await pair.far.kill("ingest")
         found = await killed
-        pair.check(found, await pair.transcribe(calls("calm", count=1, seconds=SECONDS)))
+        pair.check(found, await pair.transcribe(calls("calm", count=1, seconds=SECONDS), faster=6))

@@ -43,9 +43,9 @@ class AzurePair:
             assert one[0] != following[0] or one[2] <= following[1] + PLACED_MS, (one, following)
         return found
 
-    async def transcribe(self, logs: Sequence[Sequence[Entry]]) -> list[list[Span]]:
-        """Plays calls a little faster than they were spoken, and gives where somebody speaks in them."""
-        await asyncio.gather(*(self.near.play(log, faster=1.2) for log in logs))
+    async def transcribe(self, logs: Sequence[Sequence[Entry]], *, faster: float = 1.2) -> list[list[Span]]:
+        """Plays calls so many times faster than they were spoken, and gives where somebody speaks in them."""
+        await asyncio.gather(*(self.near.play(log, faster=faster) for log in logs))
         await self.near.completed(logs)
         return [self.spans(log) for log in logs]
 
