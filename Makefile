@@ -36,7 +36,7 @@ lint: $(INSTALLED)  ## Check style, types, layers and generated files
 
 # Kills wait for much, so two run side by side; what judges how late something comes has the machine to itself.
 # Property tests (which have the mark `hypothesis` by themselves) look five times as long as in `make test`.
-soak: $(INSTALLED) .venv/fetched prerequisites  ## Run the long campaigns (14 minutes): kills, attacks, floods, mutated inputs, containers
+soak: $(INSTALLED) .venv/fetched prerequisites  ## Run the long campaigns (20 minutes): kills, attacks, floods, mutated inputs, containers
 	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/soak/faults
 	$(BIN)/pytest -s tests/soak/load
 	TEST_EFFORT=5 $(BIN)/pytest --numprocesses 2 --timeout 600 tests/unit tests/integration -m 'hypothesis or effort'
