@@ -17,6 +17,8 @@ from steno.events.records import AudioCodec, Phrase, TranscriptFailed
 
 FAR = {"STENO_TRANSCRIBER_ENGINE": "scripted", "STENO_INGEST_SECOND_PASS": "false"}
 SAMPLES_PER_SECOND = 16_000
+FASTER = 1.2
+
 PLACED_MS = 300
 """Whoever hears the audio from another moment on may place the beginning of an utterance a little differently."""
 
@@ -43,9 +45,9 @@ class AzurePair:
             assert one[0] != following[0] or one[2] <= following[1] + PLACED_MS, (one, following)
         return found
 
-    async def transcribe(self, logs: Sequence[Sequence[Entry]], *, faster: float = 1.2) -> list[list[Span]]:
-        """Plays calls so many times faster than they were spoken, and gives where somebody speaks in them."""
-        await asyncio.gather(*(self.near.play(log, faster=faster) for log in logs))
+    async def transcribe(self, logs: Sequence[Sequence[Entry]]) -> list[list[Span]]:
+        """Plays calls a little faster than they were spoken, and gives where somebody speaks in them."""
+        await asyncio.gather(*(self.near.play(log, faster=FASTER) for log in logs))
         await self.near.completed(logs)
         return [self.spans(log) for log in logs]
 
