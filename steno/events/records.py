@@ -114,7 +114,7 @@ class Phrase(CallRecord):
     text: str
     confidence: Confidence
     words: tuple[Word, ...] = ()
-    locale: str = "en-US"
+    locale: Locale = "en-US"
     revision: Index = 0
     tenant: Tenant = ""
     engine: str = ""
@@ -133,7 +133,7 @@ class TranscriptCompleted(CallRecord):
     missing_ms: Milliseconds = 0
     observations: tuple[Observation, ...] = ()
     engine: str = ""
-    locale: str = "en-US"
+    locale: Locale = "en-US"
     properties: dict[str, str] = {}
     completed_at: Moment
     tenant: Tenant = ""
@@ -362,7 +362,7 @@ class CallState(CallRecord):
     state: CallStatus
     paused: bool = False
     channels: Channels
-    locale: str = "en-US"
+    locale: Locale = "en-US"
     protocol: Text = ""
     properties: dict[str, str] = {}
     roles_revision: Index = 0
@@ -390,7 +390,7 @@ class Hypothesis(CallRecord):
     duration_ms: Milliseconds
     text: str
     stable_text: str = ""
-    locale: str = "en-US"
+    locale: Locale = "en-US"
     tenant: Tenant = ""
 
 
@@ -425,7 +425,7 @@ class CallCheckpoint(CallRecord, AsksForRecognition):
     codec: AudioCodec
     sample_rate: SampleRate
     channels: Channels
-    locale: str = "en-US"
+    locale: Locale = "en-US"
     properties: dict[str, str] = {}
     started_at: Moment
     marks: Annotated[tuple[ChannelMark, ...], Field(min_length=1, max_length=8)]

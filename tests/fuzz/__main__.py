@@ -29,13 +29,15 @@ def main() -> int:
         target.put(given)
         return 0
     print(f"seed {asked.seed}, {asked.seconds:.0f} s for {len(asked.target)} targets")
-    broken = 0
+    broken = []
     for name in asked.target:
         found, inputs = isolated(name, seed=asked.seed, seconds=asked.seconds / len(asked.target))
         print(f"{name}: {inputs} inputs{'' if not found else f', {len(found)} kinds of them broke it'}", flush=True)
         for finding in found:
             print(f"  {finding}", flush=True)
-        broken += bool(found)
+        broken += [name] if found else []
+    if broken:
+        print(f"seed {asked.seed} broke {len(broken)} of {len(asked.target)} targets: {', '.join(broken)}; look above for how")
     return 1 if broken else 0
 
 

@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from steno.events.codec import Codec
-from steno.events.recognition import Profanity, RecognitionDetails, RecognitionOptions
+from steno.events.recognition import AsksForRecognition, Profanity, RecognitionDetails, RecognitionOptions
 from steno.events.records import AudioCodec, CallChannel, CallStarted, RecordingSubmitted
 from steno.events.schemas import ShippedSchemaIds
 
@@ -46,3 +46,10 @@ def test_options_are_bounded() -> None:
     """A record of a call stays small, whatever is asked for."""
     with pytest.raises(ValidationError):
         RecognitionDetails(hints=("word",) * 201)
+
+
+@pytest.mark.parametrize("record", AsksForRecognition.__subclasses__(), ids=lambda record: record.__name__)
+def test_what_a_record_allows_is_an_option(record: type[BaseModel]) -> None:
+    """A record that was read gives its options: none of its fields may hold more than they do."""
+    assert record.model_fields["locale"].metadata == RecognitionOptions.model_fields["locale"].metadata
+    assert record.model_fields["recognition"].annotation is RecognitionDetails
