@@ -8,9 +8,11 @@ an import contract enforces that.
 from steno.kafka.client import client_options
 from steno.kafka.cluster import Cluster
 from steno.kafka.consumer import Consumer
+from steno.kafka.dead_letter_count import DeadLetterCount
 from steno.kafka.followed_keys import FollowedKey, FollowedKeys, offset_at, read_range
 from steno.kafka.followed_table import FollowedRows, FollowedTable, MemoryRows
 from steno.kafka.jobs import HELD, Job, Partition
+from steno.kafka.lag import forget_lag, report_lag
 from steno.kafka.log_consumer import LogConsumer
 from steno.kafka.log_partition import LogHandler
 from steno.kafka.partitioner import partition_of
@@ -25,6 +27,7 @@ __all__ = [
     "HELD",
     "Cluster",
     "Consumer",
+    "DeadLetterCount",
     "Encoded",
     "FollowedKey",
     "FollowedKeys",
@@ -43,9 +46,11 @@ __all__ = [
     "Watchdog",
     "client_options",
     "create_topics",
+    "forget_lag",
     "newest_records",
     "offset_at",
     "partition_of",
     "read_range",
+    "report_lag",
     "topic_name",
 ]

@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from steno.events.catalogue import Topic
 from steno.kafka import metrics
 from steno.kafka.jobs import Job, Partition
+from steno.kafka.lag import forget_lag, report_lag
 from steno.kafka.messages import RawMessage
 from steno.kafka.offsets import OffsetTracker
 
@@ -76,8 +77,7 @@ class Assignment:
         """Removes all partitions, which were revoked; unfinished records of them are ignored from now on."""
         for where, partition in self._partitions.items():
             partition.revoked = True
-            for gauge in (metrics.LAG_RECORDS, metrics.LAG_SECONDS):
-                gauge.remove(self._group, where.topic, str(where.partition))
+            forget_lag(self._group, where.topic, where.partition)
         self._partitions = {}
 
     def measure(self, client: AIOKafkaConsumer | None, *, running: int) -> None:
@@ -90,10 +90,14 @@ class Assignment:
             if done_below != partition.head:
                 partition.head, partition.head_since = done_below, now
             end = client.highwater(where) if client is not None and where in client.assignment() else None
-            labels = (self._group, where.topic, str(where.partition))
-            metrics.LAG_RECORDS.labels(*labels).set(max(0, (end or done_below) - done_below))
             written_ms = tracker.oldest_timestamp_ms
-            metrics.LAG_SECONDS.labels(*labels).set(0 if written_ms is None else max(0.0, now - written_ms / 1000))
+            report_lag(
+                self._group,
+                where.topic,
+                where.partition,
+                records=max(0, (end or done_below) - done_below),
+                seconds=0 if written_ms is None else max(0.0, now - written_ms / 1000),
+            )
             if tracker.under_way:
                 oldest = max(oldest, now - partition.head_since)
         metrics.OLDEST_UNCOMMITTED.labels(self._group).set(oldest)
@@ -124,8 +128,7 @@ class Assignment:
 
     def _add(self, where: TopicPartition, begin: int | None = None) -> Partition:
         partition = self._partitions[where] = Partition(topic=self._topics[where.topic], tracker=OffsetTracker(begin))
-        for gauge in (metrics.LAG_RECORDS, metrics.LAG_SECONDS):
-            gauge.labels(self._group, where.topic, str(where.partition)).set(0)
+        report_lag(self._group, where.topic, where.partition, records=0, seconds=0)
         return partition
 
 

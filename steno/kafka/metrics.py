@@ -14,6 +14,10 @@ DEAD_LETTERS = Counter(
     "Records sent to dead letters; look into each one.",
     ["topic", "error_class"],
 )
+DEAD_LETTERS_KEPT = Gauge(
+    "steno_kafka_dead_letters_kept",
+    "Records that the topic of dead letters holds now, of all services; ingest counts them each half minute.",
+)
 RECORDS_REFUSED = Counter(
     "steno_kafka_records_refused",
     "Records that Kafka rejected for good, as too large or not valid; look into each one.",
@@ -58,22 +62,3 @@ PRODUCE_SECONDS = Histogram(
     ["topic"],
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
 )
-
-KERNEL_METRICS = (
-    CONSUMED,
-    FAILED,
-    RETRIED,
-    DEAD_LETTERS,
-    RECORDS_REFUSED,
-    PASSED_OVER,
-    BAD_SHARE,
-    HELD,
-    IN_FLIGHT,
-    SLOTS,
-    LAG_RECORDS,
-    LAG_SECONDS,
-    OLDEST_UNCOMMITTED,
-    REBALANCES,
-    PRODUCE_SECONDS,
-)
-"""All of them, for the documentation and for the test that dashboards name only what exists."""

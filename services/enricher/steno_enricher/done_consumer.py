@@ -24,7 +24,7 @@ from typing import Any
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from steno.kafka import Watchdog
+from steno.kafka import Watchdog, forget_lag, report_lag
 from steno.kafka.errors import ConsumerStuck
 from steno_enricher.loop_consumer import LoopConsumer
 
@@ -47,13 +47,15 @@ class DoneConsumer(driver.Consumer):
         #: The highest offset done, and the offset committed, of each partition of this assignment.
         self._last_done: dict[TP, int] = {}
         self._on_broker: dict[TP, int] = {}
-        #: Offsets fetched since the last seek, oldest first, until they are done.
-        self._fetched: defaultdict[TP, deque[int]] = defaultdict(deque)
-        #: Offsets that are held: not done and not lost, while later ones are done.
-        self._held: defaultdict[TP, set[int]] = defaultdict(set)
+        #: What was fetched since the last seek, oldest first, until it is done: offset, and when written (ms since 1970).
+        self._fetched: defaultdict[TP, deque[tuple[int, int]]] = defaultdict(deque)
+        #: What is held (not done and not lost, while later ones are done): offset, and when it was written.
+        self._held: defaultdict[TP, dict[int, int]] = defaultdict(dict)
         #: The last offset fetched of each changelog partition.
         self.fetched_changelog: dict[TP, int] = {}
         self._progress_at = time.monotonic()
+        #: The partitions whose lag is shown.
+        self._measured: set[TP] = set()
 
     def mark_done(self, message: Any) -> None:
         """Marks a message as handled, all its effects being stored; messages of a partition are marked in order.
@@ -66,12 +68,12 @@ class DoneConsumer(driver.Consumer):
         if message.generation_id != self.app.consumer_generation_id:
             return
         if offset in self._held[partition]:
-            self._held[partition].remove(offset)
+            del self._held[partition][offset]
             return
         before = self._last_done.get(partition, -1)
         fetched = self._fetched[partition]
-        while fetched and fetched[0] <= offset:
-            skipped = fetched.popleft()
+        while fetched and fetched[0][0] <= offset:
+            skipped, _ = fetched.popleft()
             if before < skipped < offset and skipped not in self._held[partition]:
                 raise ConsumerStuck(
                     f"record {skipped} of {partition.topic}-{partition.partition} was fetched but never handled"
@@ -84,7 +86,7 @@ class DoneConsumer(driver.Consumer):
         if message.generation_id == self.app.consumer_generation_id:
             held = self._held[message.tp]
             if message.offset not in held:
-                held.add(message.offset)
+                held[message.offset] = int(message.timestamp * 1000)
                 self._last_done[message.tp] = max(self._last_done.get(message.tp, -1), message.offset)
 
     def note_progress(self) -> None:
@@ -95,7 +97,7 @@ class DoneConsumer(driver.Consumer):
     def stalled_since(self) -> float | None:
         """The time (`time.monotonic`) since which fetched records have waited and none was handled; None where none wait."""
         waits = any(
-            fetched and fetched[-1] > self._last_done.get(partition, -1) for partition, fetched in self._fetched.items()
+            fetched and fetched[-1][0] > self._last_done.get(partition, -1) for partition, fetched in self._fetched.items()
         )
         return self._progress_at if waits else None
 
@@ -107,7 +109,7 @@ class DoneConsumer(driver.Consumer):
             elif records:
                 if self.stalled_since is None:
                     self._progress_at = time.monotonic()
-                self._fetched[partition].extend(record.offset for record in records)
+                self._fetched[partition].extend((record.offset, record.timestamp) for record in records)
         return found
 
     async def getmany(self, timeout: float) -> Any:  # noqa: ASYNC109 - the name is Faust's
@@ -155,15 +157,41 @@ class DoneConsumer(driver.Consumer):
             self._held.pop(partition, None)
 
     def _filter_committable_offsets(self, _tps: Iterable[TP]) -> dict[TP, int]:
-        committable = {
-            partition: min([done + 1, *self._held.get(partition, ())]) for partition, done in self._last_done.items()
-        }
+        committable = {partition: self._done_below(partition, done) for partition, done in self._last_done.items()}
         new = {partition: offset for partition, offset in committable.items() if self._on_broker.get(partition) != offset}
         if new:
             self.watchdog.committing()
         else:
             self.watchdog.committed()
         return new
+
+    def _done_below(self, partition: TP, done: int) -> int:
+        return min([done + 1, *self._held.get(partition, {})])
+
+    def measure(self, group: str, *, now: float) -> None:
+        """Sets the gauges of lag of the partitions of this assignment; `now` in seconds since 1970."""
+        client = self._thread._consumer
+        if client is None:
+            return
+        assigned = {partition for partition in client.assignment() if not self._is_changelog_tp(partition)}
+        for topic, number in self._measured - assigned:
+            forget_lag(group, topic, number)
+        for partition in assigned:
+            done = self._last_done.get(partition, -1)
+            unfinished = [entry for entry in self._fetched.get(partition, ()) if entry[0] > done]
+            unfinished += self._held.get(partition, {}).items()
+            first = min(unfinished, default=None)
+            done_below = done + 1 if first is None else first[0]
+            end = client.highwater(partition)
+            report_lag(
+                group,
+                partition.topic,
+                partition.partition,
+                # Where nothing was done and nothing fetched yet, it is not known how many of the records are new.
+                records=max(0, end - done_below) if end is not None and (done >= 0 or first is not None) else 0,
+                seconds=0 if first is None else max(0.0, now - first[1] / 1000),
+            )
+        self._measured = assigned
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         committed: bool = await super()._commit(offsets)

@@ -24,6 +24,3 @@ OVERGROWN = Counter(
     "steno_enricher_passes_overgrown",
     "Passes over calls that became too large for a summary; their phrases still get insights.",
 )
-
-ENRICHER_METRICS = (INSIGHTS, SUMMARIES, SEEN_BEFORE, ANALYSIS_SECONDS, ROWS, TIMED_OUT, SWEPT, OVERGROWN)
-"""All of them, for the documentation."""

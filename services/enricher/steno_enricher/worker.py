@@ -211,6 +211,7 @@ class Worker:
             if self.ready():
                 self._unready_since = time.monotonic()
             metrics.ROWS.set(len(self.rows))
+            self._app.done_consumer.measure(self._cluster.group_name(), now=time.time())
             self._check_held()
             if self._app.crashed:
                 raise ConsumerStuck(f"Faust crashed: {self._app.crash_reason!r}") from self._app.crash_reason

@@ -20,6 +20,12 @@ OUTBOX_REFUSED = Gauge(
     "steno_ingest_outbox_refused",
     "Records that Kafka rejected for good, in the table outbox_refused; look into each one.",
 )
+LEDGER_UNBALANCED = Gauge(
+    "steno_ingest_ledger_unbalanced",
+    "1 where the counts of the ledger do not agree: of `recordings`, of `calls`, or because of accepted recordings that will "
+    "never be published (`unpublished`); counted every five minutes.",
+    ["part"],
+)
 UPLOADED_BYTES = Counter("steno_ingest_uploaded_bytes", "Bytes of audio accepted.", ["door"])
 FOLDER_FILES = Counter("steno_ingest_folder_files", "Files of the watched folder.", ["outcome"])
 CALLS_HOSTED = Gauge("steno_ingest_calls_hosted", "Calls of this process: their peers are connected or may reconnect.")

@@ -10,9 +10,10 @@ from steno.events.catalogue import CALL_AUDIO, CALLS, DEAD_LETTERS, HYPOTHESES, 
 from steno.http.auth import ApiKeys
 from steno.http.health import Health
 from steno.http.websockets import SERVER_OPTIONS
-from steno.kafka import Cluster, Consumer, FollowedKeys, LogConsumer, TopicMaker
+from steno.kafka import Cluster, Consumer, DeadLetterCount, FollowedKeys, LogConsumer, TopicMaker
 from steno.storage import database
 from steno.storage.objects import ObjectStore
+from steno_ingest.balance_check import BalanceCheck
 from steno_ingest.calls.doors.table import RESUMABLE, door_table
 from steno_ingest.calls.hosting.drivers import Drivers
 from steno_ingest.calls.hosting.host import CallHost
@@ -120,7 +121,8 @@ async def build(settings: IngestSettings) -> Wiring:
     )
     app.router.routes.append(server.route())
     on_kafka = [
-        After(topics.made, component) for component in (captions, consumer, call_log.inactive_calls, call_log.consumer, relay)
+        After(topics.made, component)
+        for component in (captions, consumer, call_log.inactive_calls, call_log.consumer, relay, DeadLetterCount(cluster))
     ]
     return Wiring(
         app=app,
@@ -133,6 +135,7 @@ async def build(settings: IngestSettings) -> Wiring:
             host,
             Sweeper(objects, accounts),
             OverdueCalls(calls, queries),
+            BalanceCheck(engine),
             topics,
             *on_kafka,
         ],

@@ -23,3 +23,7 @@ DUE = Gauge("steno_notifier_due_deliveries", "Deliveries that are due and wait f
 OLDEST_DUE_SECONDS = Gauge("steno_notifier_oldest_due_seconds", "For how long the oldest of them has been due.")
 DISABLED = Counter("steno_notifier_disabled_webhooks", "Webhooks disabled because their receiver answered 410 Gone.")
 CAPTION_READERS = Gauge("steno_notifier_caption_readers", "Readers of captions that are connected.")
+
+# Shown from the start, at 0: a counter that first shows at 1 has not increased, to Prometheus.
+for _outcome in ("delivered", "failed"):
+    DELIVERIES.labels(_outcome)

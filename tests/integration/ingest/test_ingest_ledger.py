@@ -8,7 +8,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from steno_ingest.balance import read_balance
+from steno_ingest.balance_check import BalanceCheck
 from steno_ingest.errors import UnusableId
+from steno_ingest.metrics import LEDGER_UNBALANCED
 from steno_ingest.recordings.ledger import Filters
 from steno_ingest.recordings.tables import entries
 from steno_ingest.tables import outbox
@@ -298,21 +300,30 @@ async def test_lists_are_filtered(ingest: Ingest) -> None:
 
 
 async def test_the_books_tell_when_they_do_not_balance(ingest: Ingest) -> None:
-    """A row changed past its entries, a row that is gone, a submission that will never be published: each shows."""
+    """A row changed past its entries, a row gone, a submission that will never be published: each shows, and in the metric."""
     for number in range(3):
         await ingest.upload(b"audio", call_id=f"call-{number}")
     assert (await read_balance(ingest.engine, OPERATOR)).balanced
-    for harm, repair in [
-        ("UPDATE recordings SET state = 'failed'", "UPDATE recordings SET state = 'accepted'"),
-        ("UPDATE entries SET to_state = 'running'", "UPDATE entries SET to_state = 'accepted'"),
-        ("UPDATE outbox SET recording_id = NULL", "UPDATE recordings SET published_at = accepted_at"),
+    check = BalanceCheck(ingest.engine)
+    for harm, repair, part in [
+        ("UPDATE recordings SET state = 'failed'", "UPDATE recordings SET state = 'accepted'", "recordings"),
+        ("UPDATE entries SET to_state = 'running'", "UPDATE entries SET to_state = 'accepted'", "recordings"),
+        ("UPDATE outbox SET recording_id = NULL", "UPDATE recordings SET published_at = accepted_at", "unpublished"),
     ]:
         await _execute(ingest, harm)
         assert not (await counts(ingest))["balanced"], harm
+        assert await _unbalanced(check) == {part}, harm
         await _execute(ingest, repair)
         assert (await counts(ingest))["balanced"], repair
+        assert await _unbalanced(check) == set(), repair
     with pytest.raises(IntegrityError):
         await _execute(ingest, "DELETE FROM recordings")
+
+
+async def _unbalanced(check: BalanceCheck) -> set[str]:
+    """The parts of the ledger that the metric shows as unbalanced after a check."""
+    await check.check()
+    return {sample.labels["part"] for sample in next(iter(LEDGER_UNBALANCED.collect())).samples if sample.value}
 
 
 async def _execute(ingest: Ingest, statement: str) -> None:

@@ -1,6 +1,7 @@
 """What may be committed, and from where it goes on after a rebalance."""
 
 from asyncio import Event
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -9,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from faust.types import TP
 from steno_enricher.done_consumer import DoneConsumer
 
+from steno.kafka import metrics
 from steno.kafka.errors import ConsumerStuck
 from steno.kafka.watchdog import Watchdog
 
@@ -24,11 +26,25 @@ class _Consumer(DoneConsumer):
         self.reset()
 
     def fetch(self, *offsets: int) -> None:
-        """As `getmany` notes them."""
-        self._fetched[HERE].extend(offsets)
+        """As `getmany` notes them: the record at offset 5 was written at second 5."""
+        self._fetched[HERE].extend((offset, offset * 1000) for offset in offsets)
 
     def committable(self) -> dict[TP, int]:
         return self._filter_committable_offsets([])
+
+
+class _Client:
+    """The Kafka client, as far as lag goes: what is assigned to it, and the ends that it knows."""
+
+    def __init__(self, *assigned: TP) -> None:
+        self.assigned = set(assigned)
+        self.highwaters: dict[TP, int] = {}
+
+    def assignment(self) -> set[TP]:
+        return self.assigned
+
+    def highwater(self, partition: TP) -> int | None:
+        return self.highwaters.get(partition)
 
 
 class _Thread:
@@ -50,7 +66,7 @@ class _Thread:
 
 
 def _message(offset: int, generation: int = 7) -> Any:
-    return SimpleNamespace(tp=HERE, offset=offset, generation_id=generation)
+    return SimpleNamespace(tp=HERE, offset=offset, generation_id=generation, timestamp=float(offset))
 
 
 def test_only_what_is_done_may_be_committed() -> None:
@@ -149,3 +165,43 @@ async def test_the_changelog_is_not_fetched_until_it_is_to_be_recovered() -> Non
     consumer.resume_partitions([CHANGELOG, THERE])
     assert client.paused() == set()
     await client.stop()
+
+
+async def test_the_lag_is_that_of_the_oldest_record_that_is_not_done() -> None:
+    """Fetched and waiting, held behind later ones, done, and taken back: in records and in seconds, of source topics alone."""
+    client = _Client(HERE, CHANGELOG)
+    consumer = _Consumer()
+    consumer.app.tables = cast(Any, SimpleNamespace(changelog_topics={CHANGELOG.topic}))
+    consumer._thread = cast(Any, SimpleNamespace(_consumer=None))
+    consumer.measure("group", now=60.0)
+    consumer._thread = cast(Any, SimpleNamespace(_consumer=client))
+    client.highwaters = {HERE: 20}
+    shown = []
+    steps: tuple[Callable[[], None], ...] = (
+        lambda: None,
+        lambda: consumer.fetch(10, 11, 12),
+        lambda: consumer.mark_done(_message(10)),
+        lambda: consumer.hold(_message(11)),
+        lambda: consumer.mark_done(_message(12)),
+        lambda: consumer.mark_done(_message(11)),
+        lambda: client.assigned.clear(),
+    )
+    for step in steps:
+        step()
+        consumer.measure("group", now=60.0)
+        shown.append(_lag())
+    assert shown == [[(0, 0)], [(10, 50)], [(9, 49)], [(9, 49)], [(9, 49)], [(7, 0)], []]
+
+
+def _lag() -> list[tuple[float, float]]:
+    """Records and seconds of each partition that is shown."""
+    records, seconds = (
+        {sample.labels["partition"]: sample.value for sample in next(iter(gauge.collect())).samples if _ours(sample)}
+        for gauge in (metrics.LAG_RECORDS, metrics.LAG_SECONDS)
+    )
+    assert records.keys() == seconds.keys()
+    return [(records[partition], seconds[partition]) for partition in records]
+
+
+def _ours(sample: Any) -> bool:
+    return bool(sample.labels["group"] == "group")
