@@ -6,10 +6,13 @@ from typing import Any
 
 from pages.markdown import NOTE, code, table
 
-from steno.events.catalogue import Topic, catalogue, topic_config
+from steno.events.access import OUTSIDE, access_of
+from steno.events.catalogue import DEAD_LETTERS, ENRICHER_CHANGELOG, Topic, catalogue, topic_config
 from steno.events.schemas import published_ids, schemas_folder
+from steno.settings import SERVICES, TopicSettings
 
 _DAY_MS = 86_400_000
+_OTHER_VALUES = {DEAD_LETTERS.name: "the original bytes", ENRICHER_CHANGELOG.name: "rows of a table"}
 
 _INTRODUCTION = """# Topics
 
@@ -33,12 +36,21 @@ below; the others that read the topic pass over it.
 """
 
 
+_ACCESS = """## Access
+
+On a cluster with access control, the user of each service needs these ACLs, by literal names, and no others; an idempotent
+producer needs none of its own, and nothing uses transactions. `Create` is for topics that are missing at start: leave it out if
+you run `steno topics create` as an administrator. Upstream and downstream systems bring consumer groups of their own.
+
+"""
+
+
 def page() -> str:
     """The whole page."""
     topics = catalogue().values()
     made = table(["Topic", "Made with"], ([code(topic.name), _config(topic)] for topic in topics))
     records = [_record(name) for topic in topics for name in topic.records]
-    return NOTE + _INTRODUCTION + _overview() + made + "## Records\n\n" + "".join(records)
+    return NOTE + _INTRODUCTION + _overview() + made + _access() + "## Records\n\n" + "".join(records)
 
 
 def _overview() -> str:
@@ -46,15 +58,26 @@ def _overview() -> str:
         [
             code(topic.name),
             topic.description,
-            code(topic.key) if topic.records else topic.key,
-            ", ".join(f"[{name}](#{name.lower()})" for name in topic.records) or "the original bytes",
+            topic.key if topic is DEAD_LETTERS else code(topic.key),
+            ", ".join(f"[{name}](#{name.lower()})" for name in topic.records) or _OTHER_VALUES[topic.name],
             ", ".join(topic.written_by),
+            ", ".join(topic.read_by),
             topic.bad_records_to,
             _kept(topic),
         ]
         for topic in catalogue().values()
     ]
-    return table(["Topic", "What", "Key", "Records", "Written by", "Bad records to dead letters by", "Kept"], rows)
+    return table(["Topic", "What", "Key", "Records", "Written by", "Read by", "Bad records to dead letters by", "Kept"], rows)
+
+
+def _access() -> str:
+    prefix: str = TopicSettings.model_fields["prefix"].default
+    rows = [
+        [user, rule.resource.lower(), code(rule.name), ", ".join(rule.operations)]
+        for user in (*SERVICES, *OUTSIDE)
+        for rule in access_of(user).rules(prefix)
+    ]
+    return _ACCESS + table(["User", "Resource", "Name", "Operations"], rows)
 
 
 def _kept(topic: Topic) -> str:

@@ -17,10 +17,17 @@ app = typer.Typer(help="List and create the topics of Steno on a Kafka cluster."
 def show() -> None:
     """List the topics, with the prefix STENO_TOPIC_PREFIX."""
     rows = [
-        (topic_name(TopicSettings(), topic), topic.key, ", ".join(topic.records), ", ".join(topic.written_by), topic.cleanup)
+        (
+            topic_name(TopicSettings(), topic),
+            topic.key,
+            ", ".join(topic.records),
+            ", ".join(topic.written_by),
+            ", ".join(topic.read_by),
+            topic.cleanup,
+        )
         for topic in catalogue().values()
     ]
-    out.table(("topic", "key", "records", "written by", "cleanup"), rows, fold=True)
+    out.table(("topic", "key", "records", "written by", "read by", "cleanup"), rows, fold=True)
 
 
 @app.command()

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from steno.events.catalogue import Topic, catalogue, topic_config
+from steno.events.catalogue import DEAD_LETTERS, Topic, catalogue, topic_config
 from steno.events.codec import CONTENT_TYPE
 from steno.events.schemas import load_schema
 from steno.settings import TopicSettings
@@ -55,7 +55,8 @@ def document_text(ids: Mapping[str, int]) -> str:
 
 def document(ids: Mapping[str, int]) -> Node:
     """The document as plain values."""
-    topics = catalogue().values()
+    # What a service keeps for itself alone, in a form of its own, is no part of the contract.
+    topics = [topic for topic in catalogue().values() if topic.records or topic is DEAD_LETTERS]
     messages = {record: _message(record, ids[record]) for topic in topics for record in topic.records}
     return {
         "asyncapi": "3.1.0",
@@ -109,9 +110,8 @@ def _operations(topic: Topic) -> list[tuple[str, Node]]:
     """What Steno does with a topic: it sends what its services write, and receives what others may write too."""
     channel = {"$ref": f"#/channels/{topic.name}"}
     services = [writer for writer in topic.written_by if writer != "upstream"]
-    operations = [
-        (f"send-{topic.name}", {"action": "send", "channel": channel, "summary": f"Written by {', '.join(services)}."})
-    ]
+    summary = f"Written by {', '.join(services)}" + (f"; read by {', '.join(topic.read_by)}." if topic.read_by else ".")
+    operations = [(f"send-{topic.name}", {"action": "send", "channel": channel, "summary": summary})]
     if "upstream" in topic.written_by:
         summary = "Upstream systems may write here directly."
         operations.append((f"receive-{topic.name}", {"action": "receive", "channel": channel, "summary": summary}))

@@ -1,10 +1,11 @@
-"""The topic catalogue (`schemas/topics.toml`) as typed values: names, keys, records, retention and owner."""
+"""The topic catalogue (`schemas/topics.toml`) as typed values: names, keys, records, retention, writers and readers."""
 
 import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from steno.events.records import Record
 from steno.events.schemas import schemas_folder
@@ -29,7 +30,10 @@ class Topic:
     key: str
     #: Names of the records that may stand on it.
     records: tuple[str, ...]
+    #: The services that write it; `upstream` is systems outside Steno.
     written_by: tuple[str, ...]
+    #: The services that read it; `downstream` is systems outside Steno.
+    read_by: tuple[str, ...]
     #: The service that puts what is no record of the topic into dead letters; others that read it pass over it. Empty where the
     #: newest of each key counts, or nobody reads it as a member of a group: then it is passed over, and stays where it is.
     bad_records_to: str
@@ -47,20 +51,30 @@ class Topic:
 @cache
 def catalogue() -> Mapping[str, Topic]:
     """Every topic by its name."""
-    document = tomllib.loads((schemas_folder() / "topics.toml").read_text("utf-8"))
     return {
         name: Topic(
             name=name,
             key=entry["key"],
             records=tuple(entry["records"]),
             written_by=tuple(entry["written_by"]),
+            read_by=tuple(entry["read_by"]),
             bad_records_to=entry.get("bad_records_to", ""),
             description=entry["description"],
             cleanup=entry["cleanup"],
             retention_ms=_milliseconds(entry["retention"]) if "retention" in entry else None,
         )
-        for name, entry in document["topics"].items()
+        for name, entry in _document()["topics"].items()
     }
+
+
+@cache
+def groups() -> Mapping[str, str]:
+    """The service of every consumer group, by the group's name without the prefix of the installation."""
+    return dict(_document()["groups"])
+
+
+def _document() -> dict[str, Any]:
+    return tomllib.loads((schemas_folder() / "topics.toml").read_text("utf-8"))
 
 
 def _milliseconds(duration: str) -> int:
@@ -79,6 +93,7 @@ PHRASES = catalogue()["phrases"]
 TRANSCRIPTS = catalogue()["transcripts"]
 INSIGHTS = catalogue()["insights"]
 CALL_SUMMARIES = catalogue()["call-summaries"]
+ENRICHER_CHANGELOG = catalogue()["enricher-calls-changelog"]
 WEBHOOKS = catalogue()["webhooks"]
 DEAD_LETTERS = catalogue()["dead-letters"]
 

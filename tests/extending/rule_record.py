@@ -45,6 +45,7 @@ RULES = Topic(
     key="rule_id",
     records=("RuleChanged",),
     written_by=("ingest",),
+    read_by=("enricher",),
     bad_records_to="",
     description="Rules as they were set last.",
     cleanup="compact",

@@ -26,7 +26,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from yarl import URL
 
-from steno.events.catalogue import CALLS, PHRASES, TRANSCRIPTS, Topic
+from steno.events.catalogue import CALLS, ENRICHER_CHANGELOG, PHRASES, TRANSCRIPTS
 from steno.kafka import Cluster, Producer
 from steno.settings import KafkaSettings
 from steno_enricher.done_consumer import DoneConsumer
@@ -36,25 +36,13 @@ log = structlog.get_logger("steno.enricher.faust_app")
 SOURCES = (PHRASES, TRANSCRIPTS, CALLS)
 """The topics that are read."""
 
+# Faust derives the name of the changelog, `steno.events.catalogue.ENRICHER_CHANGELOG`, from this one and the group.
 _TABLE = "calls"
 _SESSION_SECONDS = 10.0
 _REBALANCE_SECONDS = 60.0
 _COMMIT_EVERY_SECONDS = 0.5
 _BUFFERED_RECORDS = 256
 _HOLE_SECONDS = 2.0
-
-
-CHANGELOG = Topic(
-    name=f"enricher-{_TABLE}-changelog",
-    key="call_id",
-    records=(),
-    written_by=("enricher",),
-    bad_records_to="",
-    description="Faust's changelog of the table of calls that are under way; internal.",
-    cleanup="compact",
-    retention_ms=None,
-)
-"""The table's changelog topic, under the name that Faust derives; it is created along with those of the catalogue."""
 
 
 class _Transport(driver.Transport):
@@ -144,13 +132,13 @@ class TableRows:
         return len(self._table.data)
 
     async def put(self, key: bytes, row: bytes, *, partition: int) -> None:
-        await self._producer.send_raw(CHANGELOG, key=key, value=row, headers=(), partition=partition)
+        await self._producer.send_raw(ENRICHER_CHANGELOG, key=key, value=row, headers=(), partition=partition)
         self._table.data[key] = row
         # By this the store forgets the rows of partitions that go to another member.
         self._table.data._key_partition[key] = partition
 
     async def delete(self, key: bytes) -> None:
-        await self._producer.send_raw(CHANGELOG, key=key, value=None, headers=(), partition=self.partition(key))
+        await self._producer.send_raw(ENRICHER_CHANGELOG, key=key, value=None, headers=(), partition=self.partition(key))
         del self._table.data[key]
         del self._table.data._key_partition[key]
 

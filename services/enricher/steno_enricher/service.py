@@ -5,16 +5,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from steno.chassis import After, Wiring
-from steno.events.catalogue import CALL_SUMMARIES, CALLS, DEAD_LETTERS, INSIGHTS, PHRASES, TRANSCRIPTS
+from steno.events.access import access_of
 from steno.events.records import Phrase
 from steno.kafka import Cluster, TopicMaker
 from steno_enricher.analysed_phrase import AnalysedPhrase
 from steno_enricher.enricher import Enricher
-from steno_enricher.faust_app import CHANGELOG
 from steno_enricher.settings import EnricherSettings
 from steno_enricher.worker import Worker
-
-_TOPICS = (PHRASES, TRANSCRIPTS, CALLS, INSIGHTS, CALL_SUMMARIES, DEAD_LETTERS)
 
 _SWEEP_EVERY_SECONDS = 60.0
 _BRIEF_CHARACTERS = 300
@@ -25,7 +22,7 @@ async def build(settings: EnricherSettings) -> Wiring:
     loading = asyncio.create_task(asyncio.to_thread(_load_analysis))
     # Each insight is waited for before the next: lingering would only make it late.
     cluster = await Cluster.connect(settings, linger_ms=0)
-    topics = TopicMaker(cluster, [*_TOPICS, CHANGELOG])
+    topics = TopicMaker(cluster, access_of("enricher").topics)
     worker = Worker(
         cluster,
         stuck_seconds=settings.stuck_seconds,

@@ -6,7 +6,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from steno.chassis import After, Component, Wiring
 from steno.crypto import SecretBox
-from steno.events.catalogue import CALL_AUDIO, CALLS, DEAD_LETTERS, HYPOTHESES, PHRASES, RECORDINGS, TRANSCRIPTS, WEBHOOKS
+from steno.events.access import access_of
+from steno.events.catalogue import HYPOTHESES, PHRASES, RECORDINGS, TRANSCRIPTS
 from steno.http.auth import ApiKeys
 from steno.http.health import Health
 from steno.http.websockets import SERVER_OPTIONS
@@ -37,10 +38,10 @@ from steno_ingest.settings import IngestSettings
 from steno_ingest.sweeper import Sweeper
 from steno_ingest.webhooks import Webhooks
 
-_TOPICS = (RECORDINGS, CALL_AUDIO, CALLS, HYPOTHESES, PHRASES, TRANSCRIPTS, WEBHOOKS, DEAD_LETTERS)
-
 CONSUMED = (RECORDINGS, TRANSCRIPTS, PHRASES)
 """The topics that the consumer group reads; `call-audio` has its own."""
+FOLLOWED = (HYPOTHESES, PHRASES, TRANSCRIPTS)
+"""The topics that are followed for the captions of live calls."""
 
 
 async def build(settings: IngestSettings) -> Wiring:
@@ -57,9 +58,9 @@ async def build(settings: IngestSettings) -> Wiring:
     ledger = RecordingLedger(engine, outbox)
     calls, queries = CallLedger(engine, outbox), CallQueries(engine)
     intake = Intake(ledger, objects, max_bytes=settings.max_upload_bytes)
-    topics = TopicMaker(cluster, _TOPICS)
+    topics = TopicMaker(cluster, access_of("ingest").topics)
     keys = ApiKeys(settings.api_keys_file)
-    captions = FollowedKeys(cluster, (HYPOTHESES, PHRASES, TRANSCRIPTS))
+    captions = FollowedKeys(cluster, FOLLOWED)
     host = CallHost(
         calls,
         cluster.producer,

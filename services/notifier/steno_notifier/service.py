@@ -8,7 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from steno.chassis import After, Wiring
 from steno.crypto import SecretBox
-from steno.events.catalogue import CALL_SUMMARIES, CALLS, DEAD_LETTERS, HYPOTHESES, PHRASES, TRANSCRIPTS, WEBHOOKS
+from steno.events.access import access_of
+from steno.events.catalogue import CALL_SUMMARIES, CALLS, PHRASES, TRANSCRIPTS
 from steno.events.records import WebhookState
 from steno.http.auth import ApiKeys
 from steno.http.client import guarded_session
@@ -33,8 +34,6 @@ _CONNECT_SECONDS = 5.0
 # Beyond the time an attempt may take: to settle it, on a slow day of the database.
 _LEASE_MARGIN = timedelta(seconds=15)
 
-_TOPICS = (WEBHOOKS, CALLS, HYPOTHESES, PHRASES, TRANSCRIPTS, CALL_SUMMARIES, DEAD_LETTERS)
-
 CONSUMED = (CALLS, PHRASES, TRANSCRIPTS, CALL_SUMMARIES)
 """What is read as a group."""
 
@@ -53,7 +52,7 @@ async def build(settings: NotifierSettings) -> Wiring:
     sender = _sender(settings, queue, session)
     retention = timedelta(days=settings.retention_days)
     matcher = WebhookMatcher(engine, retention=retention, now=_now, wake=sender.wake)
-    topics = TopicMaker(cluster, _TOPICS)
+    topics = TopicMaker(cluster, access_of("notifier").topics)
     table = followed_webhooks(cluster, matcher)
     consumer = Consumer(
         cluster,

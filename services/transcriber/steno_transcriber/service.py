@@ -15,7 +15,8 @@ from starlette.applications import Starlette
 
 from steno.chassis import After, Wiring
 from steno.errors import StenoError
-from steno.events.catalogue import CALL_AUDIO, CALL_CHECKPOINTS, DEAD_LETTERS, HYPOTHESES, PHRASES, RECORDINGS, TRANSCRIPTS
+from steno.events.access import access_of
+from steno.events.catalogue import CALL_AUDIO, CALL_CHECKPOINTS, RECORDINGS
 from steno.http.health import Health
 from steno.kafka import Cluster, Consumer, LogConsumer, TopicMaker, newest_records
 from steno.storage.objects import ObjectStore
@@ -50,8 +51,6 @@ from steno_transcriber.thread_priority import lower_priority
 log = structlog.get_logger("steno.transcriber")
 
 HOUR_MS = 3_600_000
-
-TOPICS = (RECORDINGS, CALL_AUDIO, CALL_CHECKPOINTS, HYPOTHESES, PHRASES, TRANSCRIPTS, DEAD_LETTERS)
 
 
 class EngineNotLoaded(StenoError):
@@ -116,7 +115,7 @@ async def build(settings: TranscriberSettings) -> Wiring:
         )
         loop_lag = LoopLag()
         live = _live(cluster, loaded, pool, loop_lag, buffer_folder=settings.temporary_folder)
-        topics = TopicMaker(cluster, TOPICS)
+        topics = TopicMaker(cluster, access_of("transcriber").topics)
         health = Health()
         health.add_readiness("topics", topics.made.is_set, why=lambda: topics.missing)
         health.add_readiness("engine", lambda: True)  # loaded above: without it there is no server to ask

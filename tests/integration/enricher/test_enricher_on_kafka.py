@@ -6,14 +6,13 @@ from contextlib import suppress
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from steno_enricher.faust_app import CHANGELOG
 from steno_enricher.pass_state import PassState
 from steno_enricher.phrase_analyser import PhraseAnalyser
 from support.enricher_process import EnricherProcess, Steno, interleaved, make_call
 from support.kafka import create_topic
 
 from steno.broker import LocalCluster
-from steno.events.catalogue import CALL_SUMMARIES, DEAD_LETTERS, INSIGHTS, PHRASES, TRANSCRIPTS
+from steno.events.catalogue import CALL_SUMMARIES, DEAD_LETTERS, ENRICHER_CHANGELOG, INSIGHTS, PHRASES, TRANSCRIPTS
 from steno.events.records import CallSummary, Insight, Phrase, TranscriptCompleted
 from steno.kafka.topics import create_topics, topic_name
 
@@ -158,7 +157,9 @@ async def test_a_changelog_that_ends_in_a_hole_is_recovered(steno: Steno, enrich
     try:
         for partition in range(steno.topics.partitions):
             async with holes.transaction():
-                await holes.send(topic_name(steno.topics, CHANGELOG), None, key=b'["nobody","nothing"]', partition=partition)
+                await holes.send(
+                    topic_name(steno.topics, ENRICHER_CHANGELOG), None, key=b'["nobody","nothing"]', partition=partition
+                )
     finally:
         await holes.stop()
     await enricher.start()
@@ -170,7 +171,7 @@ async def test_a_changelog_that_ends_in_a_hole_is_recovered(steno: Steno, enrich
 
 async def test_a_row_that_kafka_refuses_stops_no_other_call(kafka: str, steno: Steno, enricher: EnricherProcess) -> None:
     """A changelog that takes little: the call that outgrows it has its insights and no summary, the one behind it has both."""
-    name = topic_name(steno.topics, CHANGELOG)
+    name = topic_name(steno.topics, ENRICHER_CHANGELOG)
     limit = {"cleanup.policy": "compact", "max.message.bytes": "700"}
     await create_topic(kafka, name, partitions=steno.topics.partitions, configs=limit)
     await enricher.ready()
