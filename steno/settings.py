@@ -1,22 +1,26 @@
 """Settings: read from the environment once at start, frozen, printed with secrets masked.
 
 Every service has one settings object that extends `ServiceSettings`; what all services share is in groups of its own, so that
-a name means the same everywhere. `docs/settings.md` is made from the fields' descriptions. A misspelt `STENO_…` name is an
-error at start, not a silent default; what Kubernetes puts there for Services (`steno.service_links`) is no setting.
+a name means the same everywhere. Secrets may stand in files instead (`steno.secret_settings`). `docs/settings.md` is made from
+the fields' descriptions. A misspelt `STENO_…` name is an error at start, not a silent default; what Kubernetes puts there for
+Services (`steno.service_links`) is no setting.
 """
 
 import os
+import socket
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from pydantic import BeforeValidator, Field, PlainSerializer, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from steno.http.addresses import Network, parse_networks
+from steno.secret_settings import SecretFiles, SecretUnreadable, file_variables
 from steno.service_links import service_links
 
 S = TypeVar("S", bound="ServiceSettings")
+G = TypeVar("G", bound="SettingsGroup")
 
 
 def _split(value: object) -> object:
@@ -35,6 +39,17 @@ Networks = Annotated[
 ]
 """Networks in CIDR notation, separated by commas."""
 
+
+def _instance(value: str) -> str:
+    return socket.gethostname() if value == "hostname" else value
+
+
+def _assignments(secret: SecretStr | None) -> SecretStr | None:
+    if secret is not None:
+        assignments(secret.get_secret_value())
+    return secret
+
+
 _ELSEWHERE = ("STENO_CACHE", "STENO_CA_FILE", "STENO_BROKER_", "STENO_UP_")
 """The prefixes of variables of the command line and the local broker."""
 
@@ -49,6 +64,18 @@ class SettingsGroup(BaseSettings):
     """A group of settings with a common prefix in the environment."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment, and the files of secrets that it names."""
+        return init_settings, SecretFiles(settings_cls), env_settings
 
 
 class KafkaSettings(SettingsGroup):
@@ -113,6 +140,16 @@ class ObjectSettings(SettingsGroup):
         default="file:///var/lib/steno/objects",
         description="The object store: file:///folder, s3://bucket/prefix, az://container/prefix or gs://bucket/prefix.",
     )
+    credentials: Annotated[SecretStr | None, AfterValidator(_assignments)] = Field(
+        default=None,
+        description="Credentials and options of a cloud store, `NAME=VALUE` per line (`AWS_ACCESS_KEY_ID=…`), in place of "
+        "those variables of the environment.",
+    )
+
+    @property
+    def options(self) -> dict[str, str]:
+        """The credentials and options, by name."""
+        return {} if self.credentials is None else assignments(self.credentials.get_secret_value())
 
 
 class LinkSettings(SettingsGroup):
@@ -195,9 +232,10 @@ class ServiceSettings(SettingsGroup):
         description="Lowest average rate of sending a body and of reading a response, after a grace of 20 s.",
     )
     keep_alive_seconds: float = Field(default=20, gt=0, description="How long a connection may be idle between two requests.")
-    instance: str = Field(
+    instance: Annotated[str, AfterValidator(_instance)] = Field(
         default="0",
-        description="Name of this process among the replicas of its service (a pod ordinal), for Kafka's static membership.",
+        description="Name of this process among the replicas of its service (a pod ordinal), for Kafka's static membership. "
+        "`hostname` takes the name of the machine or container.",
     )
     drain_seconds: float = Field(default=30, gt=0, description="How long after SIGTERM work in progress may take to finish.")
 
@@ -206,9 +244,11 @@ def read(settings_type: type[S]) -> S:
     """Reads the settings of a service from the environment.
 
     Raises:
-        SettingsError: a value is invalid, or a `STENO_` variable is not known (with the name it may have been meant for).
+        SettingsError: a value is invalid, the file of a secret cannot be used, or a `STENO_` variable is not known (with the
+            name it may have been meant for).
     """
-    known = set(variables(settings_type))
+    own = variables(settings_type)
+    known = {*own, *file_variables(own)}
     links = service_links(os.environ)
     for name in known.intersection(links):
         # It is not ignored: it has replaced the value in the image, and the default would be a third value.
@@ -216,10 +256,7 @@ def read(settings_type: type[S]) -> S:
             f"{name} holds what Kubernetes puts there for the Service {links[name]}, in place of the setting: give the "
             "container this setting, set enableServiceLinks: false for the pod, or call the Service otherwise"
         )
-    try:
-        settings = settings_type()
-    except ValidationError as error:
-        raise SettingsError(_explain(settings_type, error)) from error
+    settings = read_group(settings_type)
     foreign = tuple(f"STENO_{service.upper()}_" for service in SERVICES if service != settings_type.service)
     for name in os.environ:
         if name in known or name in links:
@@ -231,6 +268,20 @@ def read(settings_type: type[S]) -> S:
     return settings
 
 
+def read_group(settings_type: type[G]) -> G:
+    """Reads a group of settings from the environment, whatever else is there.
+
+    Raises:
+        SettingsError: a value is invalid, or the file of a secret cannot be used.
+    """
+    try:
+        return settings_type()
+    except ValidationError as error:
+        raise SettingsError(_explain(settings_type, error)) from error
+    except SecretUnreadable as error:
+        raise SettingsError(f"settings are not valid: {error}") from error
+
+
 def variables(settings_type: type[BaseSettings]) -> dict[str, tuple[type[BaseSettings], str]]:
     """Returns the environment variable of every setting, with its class and field."""
     found: dict[str, tuple[type[BaseSettings], str]] = {}
@@ -240,6 +291,23 @@ def variables(settings_type: type[BaseSettings]) -> dict[str, tuple[type[BaseSet
             found.update(variables(field.annotation))
         else:
             found[f"{prefix}{name}".upper()] = (settings_type, name)
+    return found
+
+
+def assignments(text: str) -> dict[str, str]:
+    """Parses lines of `NAME=VALUE`; empty lines and those that begin with `#` are comments.
+
+    Raises:
+        ValueError: a line is none; its number is given, and not what it holds.
+    """
+    found = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        name, equals, value = line.partition("=")
+        if not line.strip() or line.startswith("#"):
+            continue
+        if not equals or not name.strip():
+            raise ValueError(f"line {number} is not NAME=VALUE")
+        found[name.strip()] = value.strip()
     return found
 
 

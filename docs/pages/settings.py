@@ -15,6 +15,7 @@ from steno_ingest.settings import IngestSettings
 from steno_notifier.settings import NotifierSettings
 from steno_transcriber.settings import TranscriberSettings
 
+from steno.secret_settings import is_secret
 from steno.settings import (
     KafkaSettings,
     LinkSettings,
@@ -49,6 +50,9 @@ _INTRODUCTION = """# Settings
 
 A service reads its settings from the environment once, at start, and logs them with secrets masked. A value that is not valid,
 or a name beginning with `STENO_` that no setting has, stops it with a message that says which.
+
+A setting whose value is a secret may stand in a file instead, whose name `NAME_FILE` gives: `STENO_INGEST_SECRET_KEY_FILE`,
+`KAFKA_SASL_PASSWORD_FILE`. Line ends at the end of the file do not count. It is read once, at start; giving both is an error.
 
 """
 
@@ -109,7 +113,7 @@ def _kind(field: FieldInfo) -> str:
         return ", ".join(code(str(choice)) for choice in kinds)
     if isinstance(kinds[0], type) and issubclass(kinds[0], Enum):
         return ", ".join(code(str(choice.value)) for choice in kinds[0])
-    if kinds[0] is SecretStr:
+    if is_secret(field):
         return "secret"
     words = {int: "whole number", float: "number", bool: "`true` or `false`"}
     bounds = [f"{_BOUNDS[type(entry)]} {_bound(entry)}" for entry in field.metadata if type(entry) in _BOUNDS]

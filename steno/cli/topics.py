@@ -8,7 +8,7 @@ from steno.cli.terminal import out
 from steno.errors import StenoError
 from steno.events.catalogue import catalogue
 from steno.kafka import create_topics, topic_name
-from steno.settings import KafkaSettings, TopicSettings
+from steno.settings import KafkaSettings, SettingsError, TopicSettings, read_group
 
 app = typer.Typer(help="List and create the topics of Steno on a Kafka cluster.", no_args_is_help=True)
 
@@ -34,8 +34,8 @@ def show() -> None:
 def create() -> None:
     """Create missing topics on the cluster of KAFKA_BOOTSTRAP_SERVERS; existing ones are unchanged."""
     try:
-        asyncio.run(create_topics(KafkaSettings(), TopicSettings()))
-    except StenoError as error:
+        asyncio.run(create_topics(read_group(KafkaSettings), read_group(TopicSettings)))
+    except (StenoError, SettingsError) as error:
         out.print_error(error)
         raise typer.Exit(1) from None
     out.print_line(f"{len(catalogue())} topics exist")

@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from io import BufferedReader
@@ -21,7 +21,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, from_url
 
-from steno.errors import Permanent, Retryable
+from steno.errors import Permanent, Retryable, StenoError
 from steno.storage.files_below import NoRegularFile, OutsideFolder, open_below, resolved_below
 
 _PIECE_BYTES = 1 << 20
@@ -49,6 +49,12 @@ class StoreUnavailable(Retryable):
     error_class = "store_unavailable"
 
 
+class StoreNotUsable(StenoError):
+    """The settings of the store are not valid; the message says which and why."""
+
+    error_class = "store_not_usable"
+
+
 class _Exists(Exception):
     """There is such an object already."""
 
@@ -56,11 +62,17 @@ class _Exists(Exception):
 class ObjectStore:
     """A store of objects, by its URL: `file:///folder`, `s3://bucket/prefix`, `az://…`, `gs://…`.
 
-    Credentials of the cloud stores come from the environment, as their own tools read them.
+    Credentials of the cloud stores come from the environment, as their own tools read them, or from options.
     """
 
-    def __init__(self, url: str) -> None:
-        """Raises `ValueError` where the URL names no kind of store."""
+    def __init__(self, url: str, options: Mapping[str, str] | None = None) -> None:
+        """
+        Args:
+            options: Credentials and options of a cloud store by the names of its variables, in place of the environment's.
+
+        Raises:
+            StoreNotUsable: the URL names no kind of store, or the store has no such options.
+        """
         self.url = url.rstrip("/")
         parts = urlsplit(self.url)
         self._folder = Path(unquote(parts.path)) if parts.scheme == "file" else None
@@ -69,9 +81,9 @@ class ObjectStore:
             self._folder = self._folder.resolve()
             self._store: Any = LocalStore(self._folder)
         elif parts.scheme:
-            self._store = from_url(self.url)
+            self._store = _cloud_store(self.url, options or {})
         else:
-            raise ValueError(f"{url!r} is not an object store: give file:///folder, s3://…, az://… or gs://…")
+            raise StoreNotUsable(f"{url!r} is not an object store: give file:///folder, s3://…, az://… or gs://…")
 
     async def put(self, key: str, data: bytes | AsyncIterator[bytes]) -> str:
         """Stores an object atomically, in place of an older one; returns its URL.
@@ -270,6 +282,15 @@ class ObjectStore:
     def _size(self, key: str) -> int:
         with self._open(key) as file:
             return os.fstat(file.fileno()).st_size
+
+
+def _cloud_store(url: str, options: Mapping[str, str]) -> Any:
+    named: Any = dict(options)  # which names there are depends on the kind of store
+    try:
+        return from_url(url, config=named)
+    except (BaseError, ValueError) as error:
+        # The first line only: what follows is for those who debug the library.
+        raise StoreNotUsable(f"the object store {url} cannot be used: {str(error).splitlines()[0]}") from error
 
 
 def _is_plain(key: str) -> bool:

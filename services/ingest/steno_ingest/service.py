@@ -50,7 +50,7 @@ async def build(settings: IngestSettings) -> Wiring:
     engine = database.connect(settings.database_url.get_secret_value())
     resources.push_async_callback(engine.dispose)
     await database.migrate(engine, "steno_ingest")
-    objects = ObjectStore(settings.objects.url)
+    objects = ObjectStore(settings.objects.url, settings.objects.options)
     cluster = await Cluster.connect(settings)
     resources.push_async_callback(cluster.producer.stop)
 

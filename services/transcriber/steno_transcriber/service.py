@@ -64,10 +64,10 @@ async def build(settings: TranscriberSettings) -> Wiring:
 
     Raises:
         EngineNotLoaded, ModelError: an engine or its model is not available.
-        ValueError: the object store's URL is not valid.
+        StoreNotUsable: the object store's URL or options are not valid.
     """
     async with AsyncExitStack() as resources:
-        store = ObjectStore(settings.objects.url)
+        store = ObjectStore(settings.objects.url, settings.objects.options)
         fetcher, decoders = await _fetcher(settings, store, resources), Decoders()
         resources.push_async_callback(asyncio.to_thread, decoders.close)
         azure = _azure(settings, store, fetcher, decoders) if "azure" in settings.engine else None

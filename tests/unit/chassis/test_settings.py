@@ -1,5 +1,7 @@
 """Settings come from the environment, once, and are right or refused."""
 
+import socket
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -86,6 +88,64 @@ def test_secrets_are_masked_when_settings_are_printed(monkeypatch: pytest.Monkey
     monkeypatch.setenv("STENO_INGEST_SECRET_KEY", "hush")
     monkeypatch.setenv("KAFKA_SASL_PASSWORD", "hush")
     assert "hush" not in str(masked(read(IngestLike)))
+
+
+@pytest.mark.parametrize("name", ["STENO_INGEST_SECRET_KEY", "KAFKA_SASL_PASSWORD", "STENO_OBJECTS_CREDENTIALS"])
+def test_a_secret_may_stand_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
+    """The file's content is the value, without the line end that editors put there; nothing else of it is lost."""
+    file = tmp_path / "secret"
+    file.write_text(" A=hush #1\r\n")
+    monkeypatch.setenv(f"{name}_FILE", str(file))
+    settings = read(IngestLike)
+    read_values = [settings.secret_key, settings.kafka.sasl_password, settings.objects.credentials]
+    assert [value.get_secret_value() for value in read_values if value] == [" A=hush #1"]
+    assert "hush" not in str(masked(settings))
+
+
+def test_only_a_secret_may_stand_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A file for another setting is a misspelt name."""
+    monkeypatch.setenv("STENO_INGEST_ATTEMPTS_FILE", str(tmp_path))
+    with pytest.raises(SettingsError, match="STENO_INGEST_ATTEMPTS_FILE is not a setting"):
+        read(IngestLike)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"), [(None, "cannot be read: No such file"), (b"\n", "is empty"), (b"\xff", "is not text in UTF-8")]
+)
+def test_a_secret_file_that_cannot_be_used_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None, told: str
+) -> None:
+    """No service starts without its secret; the message has the variable and the file."""
+    file = tmp_path / "secret"
+    if content is not None:
+        file.write_bytes(content)
+    monkeypatch.setenv("KAFKA_SASL_PASSWORD_FILE", str(file))
+    with pytest.raises(SettingsError, match=f"KAFKA_SASL_PASSWORD_FILE: the file {file} {told}"):
+        read(IngestLike)
+
+
+def test_a_secret_given_twice_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nobody rotates the one that does not count."""
+    monkeypatch.setenv("STENO_INGEST_SECRET_KEY", "hush")
+    monkeypatch.setenv("STENO_INGEST_SECRET_KEY_FILE", str(tmp_path))
+    with pytest.raises(SettingsError, match="STENO_INGEST_SECRET_KEY and STENO_INGEST_SECRET_KEY_FILE are both set"):
+        read(IngestLike)
+
+
+def test_options_of_the_store_are_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Values may have any character but a line end; a line that is none is named by its number, not by what it holds."""
+    monkeypatch.setenv("STENO_OBJECTS_CREDENTIALS", "# the bucket's\nAWS_ACCESS_KEY_ID=a\n\nAWS_SECRET_ACCESS_KEY=b=$c# d\n")
+    assert read(IngestLike).objects.options == {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b=$c# d"}
+    monkeypatch.setenv("STENO_OBJECTS_CREDENTIALS", "A=b\nhush")
+    with pytest.raises(SettingsError, match=r"STENO_OBJECTS_CREDENTIALS: .*line 2 is not NAME=VALUE") as caught:
+        read(IngestLike)
+    assert "hush" not in str(caught.value)
+
+
+def test_an_instance_may_be_named_by_its_container(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replicas that get the same environment differ by their host names."""
+    monkeypatch.setenv("STENO_INGEST_INSTANCE", "hostname")
+    assert read(IngestLike).instance == socket.gethostname()
 
 
 def test_settings_do_not_change() -> None:

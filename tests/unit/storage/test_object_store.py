@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steno.storage.objects import ForeignObject, ObjectMissing, ObjectStore, StoreUnavailable
+from steno.storage.objects import ForeignObject, ObjectMissing, ObjectStore, StoreNotUsable, StoreUnavailable
 
 
 @pytest.fixture
@@ -212,8 +212,15 @@ async def test_a_full_or_broken_disk_is_worth_another_try(tmp_path: Path) -> Non
 
 def test_a_path_is_not_a_store() -> None:
     """The error says what to write instead."""
-    with pytest.raises(ValueError, match="file:///folder"):
+    with pytest.raises(StoreNotUsable, match="file:///folder"):
         ObjectStore("/var/lib/steno")
+
+
+def test_an_option_that_a_store_does_not_have_is_named() -> None:
+    """A misspelt option is an error at start, and its value is in no message."""
+    with pytest.raises(StoreNotUsable, match=r"s3://bucket cannot be used: .*'aws_acess_key'") as caught:
+        ObjectStore("s3://bucket", {"AWS_ACESS_KEY": "hush"})
+    assert "hush" not in str(caught.value)
 
 
 @given(st.text(st.characters(), max_size=40) | st.text("a./%2eEfF\\?#\0 é", max_size=20))

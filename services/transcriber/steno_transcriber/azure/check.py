@@ -89,7 +89,7 @@ class Check:
     async def _batch(self, client: AzureClient, endpoint: Endpoint) -> str:
         if self._url is not None:
             return await self._job(client, endpoint, self._url)
-        store = ObjectStore(self._settings.objects.url)
+        store = ObjectStore(self._settings.objects.url, self._settings.objects.options)
         key = f"recordings/azure-check-{uuid4().hex}/audio{self._recording.suffix}"
         stored = await store.put(key, await asyncio.to_thread(self._recording.read_bytes))
         valid_for = timedelta(hours=self._azure.url_hours)
