@@ -28,10 +28,10 @@ from steno.http.gate import Gate
 from steno.http.health import Health
 from steno.http.ports import Port, ports_of
 from steno.http.rates import Rate
-from steno.http.tls import TlsFilesUnusable
 from steno.service_links import service_links
 from steno.settings import ServiceSettings, SettingsError
 from steno.telemetry import logs, traces
+from steno.tls_files import TlsFilesUnusable
 
 log = structlog.get_logger("steno.chassis")
 

@@ -10,9 +10,9 @@ import os
 import socket
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from steno.http.addresses import Network, parse_networks
@@ -87,12 +87,78 @@ class KafkaSettings(SettingsGroup):
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         default="PLAINTEXT", description="Security protocol of the brokers."
     )
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+    ssl_cafile: str | None = Field(
+        default=None,
+        description="PEM file of the CAs that sign the brokers' certificates; unset, the CAs that the system trusts. This file "
+        "and the next two are read again when they change.",
+    )
+    ssl_certfile: str | None = Field(
+        default=None,
+        description="PEM file of the client certificate and its chain, for brokers that ask for one (mutual TLS).",
+    )
+    ssl_keyfile: str | None = Field(
+        default=None, description="PEM file of the client certificate's key; unset, the key is in the certificate's file."
+    )
+    ssl_key_password: SecretStr | None = Field(default=None, description="Password of that key, if it has one.")
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = Field(
         default="SCRAM-SHA-512", description="SASL mechanism, for the SASL protocols."
     )
-    sasl_username: str | None = Field(default=None, description="SASL user name.")
-    sasl_password: SecretStr | None = Field(default=None, description="SASL password.")
-    ssl_cafile: str | None = Field(default=None, description="PEM file of the CA that signed the brokers' certificates.")
+    sasl_username: str | None = Field(default=None, description="User name, for PLAIN and SCRAM.")
+    sasl_password: SecretStr | None = Field(default=None, description="Password, for PLAIN and SCRAM.")
+    sasl_oauth_token_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^?#]+$",
+        description="Token endpoint of the identity provider, for OAUTHBEARER (OAuth 2, client credentials). Its certificate "
+        "may be of `KAFKA_SSL_CAFILE` too.",
+    )
+    sasl_oauth_client_id: str | None = Field(default=None, description="Client id, for OAUTHBEARER.")
+    sasl_oauth_client_secret: SecretStr | None = Field(default=None, description="Client secret, for OAUTHBEARER.")
+    sasl_oauth_scope: str | None = Field(default=None, description="Scope to ask for, for OAUTHBEARER.")
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the connections use TLS."""
+        return self.security_protocol in ("SSL", "SASL_SSL")
+
+    @property
+    def authenticated(self) -> bool:
+        """Whether the connections use SASL."""
+        return self.security_protocol.startswith("SASL")
+
+    @property
+    def user(self) -> str:
+        """Whom the brokers know this client as, for messages."""
+        if not self.authenticated:
+            return f"the certificate {self.ssl_certfile}" if self.ssl_certfile else "an anonymous client"
+        return f"user {self.sasl_oauth_client_id if self.sasl_mechanism == 'OAUTHBEARER' else self.sasl_username}"
+
+    @model_validator(mode="after")
+    def _check_consistency(self) -> Self:
+        """Refuses settings that contradict each other, so that nobody takes a connection for safer than it is."""
+        by_token = self.authenticated and self.sasl_mechanism == "OAUTHBEARER"
+        by_password = self.authenticated and not by_token
+        own_certificate = self.encrypted and bool(self.ssl_certfile or self.ssl_keyfile or self.ssl_key_password)
+        # The settings, whether they are used, and whether they are needed then.
+        table = [
+            (("sasl_username", "sasl_password"), by_password, True),
+            (("sasl_oauth_token_url", "sasl_oauth_client_id", "sasl_oauth_client_secret"), by_token, True),
+            (("sasl_oauth_scope",), by_token, False),
+            (("ssl_certfile",), own_certificate, True),
+            (("ssl_cafile", "ssl_keyfile", "ssl_key_password"), self.encrypted, False),
+        ]
+        protocol = f"KAFKA_SECURITY_PROTOCOL is {self.security_protocol}"
+        if self.authenticated:
+            protocol += f" and KAFKA_SASL_MECHANISM is {self.sasl_mechanism}"
+        problems = []
+        for names, used, needed in table:
+            for name in names:
+                if used and needed and not getattr(self, name):
+                    problems.append(f"KAFKA_{name.upper()} is missing, while {protocol}")
+                elif not used and getattr(self, name):
+                    problems.append(f"KAFKA_{name.upper()} is set, while {protocol}")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
 
 
 class TopicSettings(SettingsGroup):
@@ -322,5 +388,7 @@ def _explain(settings_type: type[BaseSettings], error: ValidationError) -> str:
     for problem in error.errors():
         field = str(problem["loc"][-1]) if problem["loc"] else ""
         owners = [variable for (owner, name), variable in by_class.items() if name == field and owner.__name__ == error.title]
-        lines.append(f"{owners[0] if owners else field}: {problem['msg']}")
+        # What concerns several settings names them itself.
+        where = f"{owners[0] if owners else field}: " if field else ""
+        lines.append(f"{where}{problem['msg'].removeprefix('Value error, ')}")
     return "settings are not valid: " + "; ".join(lines)

@@ -36,7 +36,7 @@ def ports_of(settings: ServiceSettings, app: Starlette, health: Health, options:
     """Opens the ports. The operators' routes are added to the application, or moved to the operators' port.
 
     Raises:
-        steno.http.tls.TlsFilesUnusable: the TLS files of the settings cannot be used.
+        steno.tls_files.TlsFilesUnusable: the TLS files of the settings cannot be used.
         OSError: a port cannot be opened.
     """
     tls = _tls(settings, settings.tls_client_ca_file)

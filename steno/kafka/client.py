@@ -1,23 +1,39 @@
 """The connection options that all Kafka clients of a process share: addresses and authentication."""
 
+from functools import cache
 from typing import Any
 
-from aiokafka.helpers import create_ssl_context
-
 from steno.kafka import header_names  # noqa: F401 - patches aiokafka for consumers
+from steno.kafka.oauth import TokenEndpoint
+from steno.kafka.tls import CurrentContext, KafkaTls
 from steno.settings import KafkaSettings
 
 
 def client_options(kafka: KafkaSettings) -> dict[str, Any]:
-    """Returns the keyword arguments for any aiokafka client: bootstrap servers, protocol, authentication."""
-    options: dict[str, Any] = {
-        "bootstrap_servers": kafka.bootstrap_servers,
-        "security_protocol": kafka.security_protocol,
-    }
-    if kafka.security_protocol in ("SSL", "SASL_SSL"):
-        options["ssl_context"] = create_ssl_context(cafile=kafka.ssl_cafile)
-    if kafka.security_protocol.startswith("SASL"):
+    """Returns the keyword arguments for any aiokafka client: bootstrap servers, protocol, authentication.
+
+    Raises:
+        steno.tls_files.TlsFilesUnusable: a TLS file cannot be used. Only the first call with these settings raises it.
+    """
+    options: dict[str, Any] = {"bootstrap_servers": kafka.bootstrap_servers, "security_protocol": kafka.security_protocol}
+    if kafka.encrypted:
+        options["ssl_context"] = _tls(kafka)
+    if kafka.authenticated:
         options["sasl_mechanism"] = kafka.sasl_mechanism
-        options["sasl_plain_username"] = kafka.sasl_username
-        options["sasl_plain_password"] = kafka.sasl_password.get_secret_value() if kafka.sasl_password else None
+        if kafka.sasl_mechanism == "OAUTHBEARER":
+            options["sasl_oauth_token_provider"] = _tokens(kafka)
+        else:
+            options["sasl_plain_username"] = kafka.sasl_username
+            options["sasl_plain_password"] = kafka.sasl_password.get_secret_value() if kafka.sasl_password else None
     return options
+
+
+# One of each for all clients of a process: files are read, and tokens fetched, once for all of them.
+@cache
+def _tls(kafka: KafkaSettings) -> CurrentContext:
+    return CurrentContext(KafkaTls(kafka))
+
+
+@cache
+def _tokens(kafka: KafkaSettings) -> TokenEndpoint:
+    return TokenEndpoint(kafka)

@@ -6,6 +6,7 @@ from typing import Self
 from steno.events.catalogue import Topic
 from steno.events.codec import Codec
 from steno.events.registry import schema_ids
+from steno.kafka.client import client_options
 from steno.kafka.dead_letters import DeadLetters
 from steno.kafka.producer import LINGER_MS, Producer
 from steno.kafka.topics import topic_name
@@ -36,9 +37,13 @@ class Cluster:
     async def connect(cls, settings: ServiceSettings, *, linger_ms: int = LINGER_MS) -> Self:
         """Makes the cluster object of a service from its settings. Kafka need not be reachable.
 
+        Raises:
+            steno.tls_files.TlsFilesUnusable: the TLS files of the settings cannot be used.
+
         Args:
             linger_ms: How long a record may wait to be sent in one batch with others.
         """
+        client_options(settings.kafka)
         return cls.of(
             settings.kafka,
             settings.topics,

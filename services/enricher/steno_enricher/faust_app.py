@@ -20,14 +20,15 @@ from typing import Any, ClassVar, cast
 
 import faust
 import structlog
-from aiokafka.helpers import create_ssl_context
+from faust.auth import OAuthCredentials
 from faust.tables.manager import TableManager
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
+from faust.types.auth import CredentialsT
 from yarl import URL
 
 from steno.events.catalogue import CALLS, ENRICHER_CHANGELOG, PHRASES, TRANSCRIPTS
-from steno.kafka import Cluster, Producer
+from steno.kafka import Cluster, Producer, client_options
 from steno.settings import KafkaSettings
 from steno_enricher.done_consumer import DoneConsumer
 
@@ -194,14 +195,17 @@ def consume(app: App, cluster: Cluster, work: Callable[[Any], Awaitable[None]]) 
     app.agent(source, name="enrich", concurrency=1)(enrich)
 
 
-def _credentials(kafka: KafkaSettings) -> faust.SASLCredentials | faust.SSLCredentials | None:
-    encrypted = kafka.security_protocol in ("SSL", "SASL_SSL")
-    context = create_ssl_context(cafile=kafka.ssl_cafile) if encrypted else None
-    if kafka.security_protocol.startswith("SASL"):
-        return faust.SASLCredentials(
-            mechanism=kafka.sasl_mechanism,
-            username=kafka.sasl_username,
-            password=kafka.sasl_password.get_secret_value() if kafka.sasl_password else None,
-            ssl_context=context,
-        )
-    return faust.SSLCredentials(context=context) if encrypted else None
+def _credentials(kafka: KafkaSettings) -> CredentialsT | None:
+    """The options that every other client has, in Faust's form."""
+    options = client_options(kafka)
+    context = options.get("ssl_context")
+    if not kafka.authenticated:
+        return faust.SSLCredentials(context=context) if kafka.encrypted else None
+    if "sasl_oauth_token_provider" in options:
+        return OAuthCredentials(oauth_cb=options["sasl_oauth_token_provider"], ssl_context=context)
+    return faust.SASLCredentials(
+        mechanism=options["sasl_mechanism"],
+        username=options["sasl_plain_username"],
+        password=options["sasl_plain_password"],
+        ssl_context=context,
+    )

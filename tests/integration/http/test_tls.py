@@ -16,7 +16,8 @@ from support.http_server import BOUNDS, KEY, Served, head, served, status_of
 from websockets.asyncio.client import connect
 
 from steno.cli.api import ApiAddress, ApiError, IngestUnavailable, connect_api
-from steno.http.tls import TlsFiles, TlsFilesUnusable
+from steno.http.tls import TlsFiles
+from steno.tls_files import TlsFilesUnusable
 
 
 class _Clock:

@@ -86,6 +86,8 @@ def test_an_invalid_value_of_a_group_is_refused_by_its_variable(monkeypatch: pyt
 def test_secrets_are_masked_when_settings_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first log line may be shown to anyone."""
     monkeypatch.setenv("STENO_INGEST_SECRET_KEY", "hush")
+    monkeypatch.setenv("KAFKA_SECURITY_PROTOCOL", "SASL_SSL")
+    monkeypatch.setenv("KAFKA_SASL_USERNAME", "ingest")
     monkeypatch.setenv("KAFKA_SASL_PASSWORD", "hush")
     assert "hush" not in str(masked(read(IngestLike)))
 
@@ -95,6 +97,9 @@ def test_a_secret_may_stand_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path:
     """The file's content is the value, without the line end that editors put there; nothing else of it is lost."""
     file = tmp_path / "secret"
     file.write_text(" A=hush #1\r\n")
+    if name.startswith("KAFKA_"):
+        monkeypatch.setenv("KAFKA_SECURITY_PROTOCOL", "SASL_SSL")
+        monkeypatch.setenv("KAFKA_SASL_USERNAME", "ingest")
     monkeypatch.setenv(f"{name}_FILE", str(file))
     settings = read(IngestLike)
     read_values = [settings.secret_key, settings.kafka.sasl_password, settings.objects.credentials]
