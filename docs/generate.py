@@ -8,7 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from pages import metrics, rest, settings, speech_sdk, topics
+from pages import metrics, rest, runbooks, settings, speech_sdk, topics
 
 FOLDER = Path(__file__).parent
 PAGES = {
@@ -16,6 +16,7 @@ PAGES = {
     "settings.md": settings.page,
     "rest.md": rest.page,
     "metrics.md": metrics.page,
+    "runbooks/README.md": runbooks.page,
     "protocols/speech-sdk-options.md": speech_sdk.page,
 }
 

@@ -1,5 +1,7 @@
 """`metrics.md`: what `/metrics` of each service tells, from the modules that declare the metrics."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
 
@@ -23,17 +25,41 @@ format, without a key. Beside those below, it tells Python's and the process's o
 """
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Declared:
+    """A metric that a module declares."""
+
+    #: As it is written in a query, but for the suffixes of a histogram.
+    name: str
+    #: `counter`, `gauge` or `histogram`.
+    kind: str
+    labels: tuple[str, ...]
+    meaning: str
+
+
+def declared() -> Iterator[Declared]:
+    """All metrics that Steno declares."""
+    for name in _MODULES.values():
+        yield from _of(import_module(name))
+
+
 def page() -> str:
     """The whole page."""
     return NOTE + _INTRODUCTION + "".join(_section(title, import_module(name)) for title, name in _MODULES.items())
 
 
 def _section(title: str, module: ModuleType) -> str:
-    rows = []
+    rows = [[code(metric.name), metric.kind, ", ".join(map(code, metric.labels)), metric.meaning] for metric in _of(module)]
+    return f"## {title}\n\n" + table(["Metric", "Type", "Labels", "What"], rows)
+
+
+def _of(module: ModuleType) -> Iterator[Declared]:
     for metric in vars(module).values():
         if isinstance(metric, MetricWrapperBase):
             family = next(iter(metric.describe()))
-            name = family.name + ("_total" if family.type == "counter" else "")
-            labels = ", ".join(code(label) for label in metric._labelnames)
-            rows.append([code(name), family.type, labels, family.documentation])
-    return f"## {title}\n\n" + table(["Metric", "Type", "Labels", "What"], rows)
+            yield Declared(
+                name=family.name + ("_total" if family.type == "counter" else ""),
+                kind=family.type,
+                labels=tuple(metric._labelnames),
+                meaning=family.documentation,
+            )

@@ -30,8 +30,9 @@ class DeadLetterCount(PeriodicWork):
         self._cluster = cluster
 
     async def _measure(self) -> None:
+        topic = self._cluster.topic_name(DEAD_LETTERS)
         async with reader(self._cluster) as client:
-            partitions = await partitions_of(client, [self._cluster.topic_name(DEAD_LETTERS)])
+            partitions = await partitions_of(client, [topic])
             begins = await client.beginning_offsets(partitions)
             ends = await client.end_offsets(partitions)
-        DEAD_LETTERS_KEPT.set(sum(ends[where] - begins[where] for where in partitions))
+        DEAD_LETTERS_KEPT.labels(topic).set(sum(ends[where] - begins[where] for where in partitions))

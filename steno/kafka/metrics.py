@@ -17,6 +17,7 @@ DEAD_LETTERS = Counter(
 DEAD_LETTERS_KEPT = Gauge(
     "steno_kafka_dead_letters_kept",
     "Records that the topic of dead letters holds now, of all services; ingest counts them each half minute.",
+    ["topic"],
 )
 RECORDS_REFUSED = Counter(
     "steno_kafka_records_refused",

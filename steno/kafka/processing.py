@@ -167,6 +167,7 @@ class RecordProcessor:
             "messaging.destination.name": message.topic.name,
             "messaging.destination.partition.id": str(message.partition),
             "messaging.kafka.offset": message.offset,
+            "messaging.kafka.message.key": message.key or "",
         }
 
     def _handled(self, job: Job) -> None:

@@ -28,6 +28,11 @@ def wanted(*, docker: bool) -> list[Prerequisite]:
             tests="the ledger and the deliveries on PostgreSQL",
             found=shutil.which("initdb") is not None or any(Path("/usr/lib/postgresql").glob("*/bin/initdb")),
         ),
+        Prerequisite(
+            packages=("prometheus",),
+            tests="dashboards and alert rules on a real Prometheus",
+            found=all(map(shutil.which, ("prometheus", "promtool"))),
+        ),
         Prerequisite(packages=("npm",), tests="AsyncAPI's own parser on our document", found=shutil.which("npm") is not None),
     ]
     if docker:
