@@ -1,6 +1,7 @@
 """Wiring: loads the engines, builds the adapters and the two consumers, for the chassis.
 
-One consumer reads recordings, the other the log of live calls; they share the engines, their threads and the producer.
+One consumer reads recordings, the other the log of live calls; they share the engines, their threads and the producer. A
+process may be set to have only one of them.
 """
 
 import asyncio
@@ -106,7 +107,7 @@ async def build(settings: TranscriberSettings) -> Wiring:
             max_audio_ms=int(settings.max_audio_hours * HOUR_MS),
             steps=Steps(CONFIGURED),
         )
-        consumer = Consumer(
+        recordings = Consumer(
             cluster,
             subscribe=[RECORDINGS],
             handler=transcriber.handle,
@@ -115,16 +116,20 @@ async def build(settings: TranscriberSettings) -> Wiring:
         )
         loop_lag = LoopLag()
         live = _live(cluster, loaded, pool, loop_lag, buffer_folder=settings.temporary_folder)
+        # The names are those of readiness, which a probe or a person may look at.
+        consumers: dict[str, Consumer | LogConsumer] = {}
+        if "recordings" in settings.work:
+            consumers["consumer"] = recordings
+        if "calls" in settings.work:
+            consumers["live"] = live
         topics = TopicMaker(cluster, access_of("transcriber").topics)
         health = Health()
         health.add_readiness("topics", topics.made.is_set, why=lambda: topics.missing)
         health.add_readiness("engine", lambda: True)  # loaded above: without it there is no server to ask
-        health.add_readiness("consumer", consumer.ready)
-        health.add_liveness("consumer", consumer.alive)
-        health.add_readiness("live", live.ready)
-        health.add_liveness("live", live.alive)
-        health.add_notice("consumer_holds_nothing", consumer.holds_nothing)
-        health.add_notice("live_holds_nothing", live.holds_nothing)
+        for name, consumer in consumers.items():
+            health.add_readiness(name, consumer.ready)
+            health.add_liveness(name, consumer.alive)
+            health.add_notice(f"{name}_holds_nothing", consumer.holds_nothing)
         app = _webhook_app(settings, azure)
         wiring = Wiring(
             health=health,
@@ -132,8 +137,7 @@ async def build(settings: TranscriberSettings) -> Wiring:
                 topics,
                 places,
                 *loaded.recording_engines,
-                After(topics.made, consumer),
-                After(topics.made, live),
+                *(After(topics.made, consumer) for consumer in consumers.values()),
                 loop_lag,
             ],
             resources=resources.pop_all(),

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 from pydantic_settings import NoDecode, SettingsConfigDict
@@ -15,6 +15,7 @@ from steno_transcriber.fetch.fetcher import FetchLimits
 Folders = Annotated[tuple[Path, ...], NoDecode, BY_COMMAS]
 Kinds = Annotated[tuple[EngineKind, ...], NoDecode, BY_COMMAS]
 Names = Annotated[tuple[str, ...], NoDecode, BY_COMMAS]
+Work = Literal["recordings", "calls"]
 
 
 class TranscriberSettings(ServiceSettings):
@@ -25,6 +26,12 @@ class TranscriberSettings(ServiceSettings):
 
     azure: AzureSettings = Field(default_factory=AzureSettings)
 
+    work: Annotated[tuple[Work, ...], NoDecode, BY_COMMAS] = Field(
+        default=("recordings", "calls"),
+        min_length=1,
+        description="What this process transcribes, by commas: recordings, calls (live). Where they scale apart, give each "
+        "its own processes.",
+    )
     engine: Kinds = Field(
         default=("whisper",),
         min_length=1,

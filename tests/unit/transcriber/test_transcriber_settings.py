@@ -27,7 +27,8 @@ def test_nothing_inside_is_open_by_default() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("ALLOWED_NETWORKS", "localhost"), ("ENGINE", "sphinx"), ("THREADS", "-1"), ("FETCH_ATTEMPTS", "0")]
+    ("name", "value"),
+    [("ALLOWED_NETWORKS", "localhost"), ("ENGINE", "sphinx"), ("THREADS", "-1"), ("FETCH_ATTEMPTS", "0"), ("WORK", "call")],
 )
 def test_a_wrong_value_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     """The message has the variable in it."""
