@@ -34,6 +34,7 @@ lint: $(INSTALLED)  ## Check style, types, layers and generated files
 	$(BIN)/python -m steno.events.publish --check
 	$(BIN)/python docs/generate.py --check
 	PYTHONPATH=deploy $(BIN)/python -m watching --check
+	$(BIN)/python deploy/kubernetes/generate.py --check
 
 # Kills wait for much, so two run side by side; what judges how late something comes has the machine to itself.
 # Property tests (which have the mark `hypothesis` by themselves) look five times as long as in `make test`.
@@ -52,10 +53,11 @@ format: $(INSTALLED)  ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(INSTALLED)  ## Freeze changed schemas and write the generated documents and dashboards
+docs: $(INSTALLED)  ## Freeze changed schemas and write the generated documents, dashboards and manifests
 	$(BIN)/python -m steno.events.publish
 	$(BIN)/python docs/generate.py
 	PYTHONPATH=deploy $(BIN)/python -m watching
+	$(BIN)/python deploy/kubernetes/generate.py
 
 bench: $(INSTALLED) .venv/fetched  ## Measure; each benchmark ends with one JSON line
 	@for benchmark in $(BENCHMARKS); do echo "== $$benchmark"; $(BIN)/python $$benchmark || exit 1; done
