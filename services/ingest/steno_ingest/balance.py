@@ -5,19 +5,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
 
-from sqlalchemy import Table, exists, func, select
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy import exists, func, select
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from steno.events.records import CallStatus
 from steno.storage.lists import seen_by
 from steno.storage.transactions import transaction
 from steno.tenants import Caller
 from steno_ingest.calls.ledger import states as call_states
-from steno_ingest.calls.ledger.tables import call_entries, calls
 from steno_ingest.recordings import states
 from steno_ingest.recordings.states import State
-from steno_ingest.recordings.tables import entries, recordings
+from steno_ingest.recordings.tables import recordings
 from steno_ingest.tables import outbox, outbox_refused
+from steno_ingest.totals import CALLS, RECORDINGS
 
 S = TypeVar("S", bound=StrEnum)
 
@@ -76,15 +76,21 @@ class LedgerBalance:
     calls: Tally[CallStatus]
     #: Accepted recordings that are not on Kafka, not in the outbox, and not refused by Kafka.
     unpublished: int
+    #: Whether a recount came to the same numbers; true where there was none.
+    totals_agree: bool = True
 
     @property
     def balanced(self) -> bool:
         """Whether both tallies are balanced and no recording is left unpublished."""
-        return self.unpublished == 0 and self.recordings.balanced and self.calls.balanced
+        return self.totals_agree and self.unpublished == 0 and self.recordings.balanced and self.calls.balanced
 
 
-async def read_balance(engine: AsyncEngine, caller: Caller) -> LedgerBalance:
-    """Reads the counts of what a caller sees, all from the same state of the database."""
+async def read_balance(engine: AsyncEngine, caller: Caller, *, recount: bool = False) -> LedgerBalance:
+    """Reads the counts of what a caller sees, all from the same state of the database.
+
+    Args:
+        recount: Counts every row and entry anew, and holds the totals against that; on a ledger of millions it takes seconds.
+    """
     in_outbox = exists().where(outbox.c.recording_id == recordings.c.recording_id)
     refused = exists().where(outbox_refused.c.recording_id == recordings.c.recording_id)
     async with transaction(engine, snapshot=True) as connection:
@@ -93,22 +99,13 @@ async def read_balance(engine: AsyncEngine, caller: Caller) -> LedgerBalance:
             .select_from(recordings)
             .where(recordings.c.published_at.is_(None), ~in_outbox, ~refused, seen_by(caller, recordings.c.tenant))
         )
+        counted = await RECORDINGS.read(connection, caller), await CALLS.read(connection, caller)
+        found = counted
+        if recount:
+            found = await RECORDINGS.recount(connection, caller), await CALLS.recount(connection, caller)
         return LedgerBalance(
-            recordings=tally_of_recordings(*await _counts(connection, recordings, entries, State, caller)),
-            calls=tally_of_calls(*await _counts(connection, calls, call_entries, CallStatus, caller)),
+            recordings=tally_of_recordings(*found[0]),
+            calls=tally_of_calls(*found[1]),
             unpublished=unpublished.scalar_one(),
+            totals_agree=found == counted,
         )
-
-
-async def _counts(
-    connection: AsyncConnection, things: Table, steps: Table, state: type[S], caller: Caller
-) -> tuple[dict[S, int], dict[tuple[S | None, S], int]]:
-    mine = seen_by(caller, things.c.tenant)
-    rows = await connection.execute(select(things.c.state, func.count()).where(mine).group_by(things.c.state))
-    count = select(steps.c.from_state, steps.c.to_state, func.count()).group_by(steps.c.from_state, steps.c.to_state)
-    # The tenant is looked up only if the caller does not see everything.
-    made = await connection.execute(count if caller.everything else count.join(things).where(mine))
-    return (
-        {state(name): count for name, count in rows},
-        {(None if origin is None else state(origin), state(to)): count for origin, to, count in made},
-    )

@@ -22,8 +22,8 @@ OUTBOX_REFUSED = Gauge(
 )
 LEDGER_UNBALANCED = Gauge(
     "steno_ingest_ledger_unbalanced",
-    "1 where the counts of the ledger do not agree: of `recordings`, of `calls`, or because of accepted recordings that will "
-    "never be published (`unpublished`); counted every five minutes.",
+    "1 where the counts of the ledger do not agree: of `recordings`, of `calls`, because of accepted recordings that will "
+    "never be published (`unpublished`), or of what has ended (`totals`); counted anew every fifteen minutes.",
     ["part"],
 )
 UPLOADED_BYTES = Counter("steno_ingest_uploaded_bytes", "Bytes of audio accepted.", ["door"])

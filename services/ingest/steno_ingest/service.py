@@ -36,6 +36,7 @@ from steno_ingest.rest.app import Dependencies, make_app
 from steno_ingest.rest.rates import Rates
 from steno_ingest.settings import IngestSettings
 from steno_ingest.sweeper import Sweeper
+from steno_ingest.totals import Totals
 from steno_ingest.webhooks import Webhooks
 
 CONSUMED = (RECORDINGS, TRANSCRIPTS, PHRASES)
@@ -137,6 +138,7 @@ async def build(settings: IngestSettings) -> Wiring:
             Sweeper(objects, accounts),
             OverdueCalls(calls, queries),
             BalanceCheck(engine),
+            Totals(engine),
             topics,
             *on_kafka,
         ],

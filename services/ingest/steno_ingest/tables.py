@@ -1,4 +1,4 @@
-"""The tables of the outbox and of webhooks, the same on SQLite and PostgreSQL.
+"""The tables of the outbox, of totals and of webhooks, the same on SQLite and PostgreSQL.
 
 Those of recordings are in `recordings.tables`, those of live calls in `calls.ledger.tables`; all share one `metadata`.
 """
@@ -18,6 +18,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 from steno.storage.columns import UtcDateTime
@@ -32,6 +33,8 @@ metadata = MetaData(
 )
 
 ID = String(256)
+#: The condition of an index of recordings or calls that the totals do not contain yet.
+UNCOUNTED = text("counted IS NOT TRUE")
 SEQUENCE = BigInteger().with_variant(Integer, "sqlite")
 
 
@@ -58,6 +61,19 @@ outbox_refused = Table(
     *_record(),
     Column("reason", Text, nullable=False),
     Column("refused_at", UtcDateTime, nullable=False),
+)
+
+# How many recordings and calls made which transition, of those that have ended and were counted; see `totals`.
+totals = Table(
+    "totals",
+    metadata,
+    # recordings or calls.
+    Column("ledger", String(16), primary_key=True),
+    Column("tenant", String(64), primary_key=True),
+    # Empty: they were accepted.
+    Column("from_state", String(16), primary_key=True),
+    Column("to_state", String(16), primary_key=True),
+    Column("count", BigInteger, nullable=False),
 )
 
 webhooks = Table(

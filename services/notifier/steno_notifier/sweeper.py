@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import delete, exists, select
+from sqlalchemy import ColumnElement, delete, exists, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from steno.background import PeriodicWork
@@ -35,6 +35,8 @@ class Sweeper(PeriodicWork):
         self._queue = queue
         self._retention = retention
         self._now = now
+        # Every event received before this time is wanted, or deleted.
+        self._looked_until: datetime | None = None
 
     async def _look(self) -> None:
         count, oldest = await self._queue.backlog(now=self._now())
@@ -48,18 +50,26 @@ class Sweeper(PeriodicWork):
         old = select(deliveries.c.delivery_id).where(
             deliveries.c.updated_at < now - self._retention, deliveries.c.state.in_(SETTLED)
         )
-        unwanted = select(events.c.event_id).where(
-            events.c.received_at < now - _UNWANTED, ~exists().where(deliveries.c.event_id == events.c.event_id)
-        )
+        unwanted_until = now - _UNWANTED
+        unwanted = select(events.c.event_id).where(events.c.received_at < unwanted_until, _without_deliveries())
+        if self._looked_until is not None:
+            unwanted = unwanted.where(events.c.received_at >= self._looked_until)
         swept = 0
         while not self._stopping.is_set():
             async with transaction(self._engine) as connection:
                 await lock_matching(connection, exclusive=True)
-                gone = await connection.execute(delete(deliveries).where(deliveries.c.delivery_id.in_(old.limit(_BATCH))))
+                settled = delete(deliveries).where(deliveries.c.delivery_id.in_(old.limit(_BATCH)))
+                gone = (await connection.execute(settled.returning(deliveries.c.event_id))).scalars().all()
+                await connection.execute(delete(events).where(events.c.event_id.in_(gone), _without_deliveries()))
                 lost = await connection.execute(delete(events).where(events.c.event_id.in_(unwanted.limit(_BATCH))))
-            swept += gone.rowcount
-            if gone.rowcount < _BATCH and lost.rowcount < _BATCH:
+            swept += len(gone)
+            if len(gone) < _BATCH and lost.rowcount < _BATCH:
+                self._looked_until = unwanted_until
                 break
         if swept:
             log.info("deliveries.swept", count=swept)
         return swept
+
+
+def _without_deliveries() -> ColumnElement[bool]:
+    return ~exists().where(deliveries.c.event_id == events.c.event_id)

@@ -98,6 +98,8 @@ deliveries = Table(
     Index("deliveries_due", "webhook_id", "due_at"),
     Index("deliveries_created", "created_at", "delivery_id"),
     Index("deliveries_tenant", "tenant", "created_at", "delivery_id"),
+    Index("deliveries_state", "state", "created_at", "delivery_id"),
+    Index("deliveries_webhook", "webhook_id", "state", "created_at", "delivery_id"),
     Index("deliveries_settled", "updated_at"),
 )
 

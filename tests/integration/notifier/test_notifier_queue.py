@@ -274,6 +274,21 @@ async def test_the_sweep_deletes_what_was_settled_long_ago(
         assert len(list(await connection.execute(select(events)))) == 1
 
 
+async def test_an_event_that_no_webhook_wants_goes_after_an_hour(
+    engine: AsyncEngine, queue: DeliveryQueue, clock: Clock, fill: Callable[[int], Awaitable[None]]
+) -> None:
+    """Those of later sweeps too."""
+    sweeper = Sweeper(engine, queue, retention=timedelta(days=30), now=clock)
+    for _ in range(2):
+        await fill(2)
+        clock.pass_by(hours=1)
+        await sweeper.sweep()
+        clock.pass_by(seconds=1)
+        await sweeper.sweep()
+        async with transaction(engine) as connection:
+            assert list(await connection.execute(select(events))) == []
+
+
 async def test_settling_needs_a_lawful_step(
     queue: DeliveryQueue,
     matcher: WebhookMatcher,

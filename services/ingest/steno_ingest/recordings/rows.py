@@ -1,5 +1,6 @@
 """Inserts, reads and updates the rows of recordings within the caller's transaction."""
 
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
@@ -13,13 +14,15 @@ from steno_ingest.errors import NotThere
 from steno_ingest.recordings.states import State, may_become
 from steno_ingest.recordings.tables import entries, recordings
 from steno_ingest.recordings.view import Door, RecordingView, Step
+from steno_ingest.totals import RECORDINGS
 
+_FIELDS = tuple(field.name for field in fields(RecordingView))
 _KNOWN_WITH_A_STEP = ("reason", "error", "result_url", "phrase_count", "duration_ms", "damaged_ms", "missing_ms")
 
 
 def view_of(row: Row[Any]) -> RecordingView:
     """Converts a row to a recording."""
-    kept = row._mapping
+    kept = {name: row._mapping[name] for name in _FIELDS}
     typed = {
         "state": State(kept["state"]),
         "door": Door(kept["door"]),
@@ -71,6 +74,8 @@ async def fill_in(connection: AsyncConnection, record: RecordingSubmitted) -> Re
     recording = await find(connection, record.recording_id)
     if recording.url or not record.url:
         return recording
+    # The totals have it by tenant, which is among the details.
+    await RECORDINGS.uncount(connection, record.recording_id)
     await connection.execute(
         update(recordings).where(recordings.c.recording_id == record.recording_id).values(**_details(record))
     )

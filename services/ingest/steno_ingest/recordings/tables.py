@@ -4,12 +4,12 @@ The ledger is kept by double entry: `recordings` has the current state of each, 
 `steno_ingest.balance` compares the two.
 """
 
-from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, Integer, String, Table, Text, text
+from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, String, Table, Text, false, text
 
 from steno.audio_files import LONGEST_FILE_NAME
 from steno.storage.columns import UtcDateTime
 from steno_ingest.recordings.states import ENDED
-from steno_ingest.tables import ID, SEQUENCE, metadata
+from steno_ingest.tables import ID, SEQUENCE, UNCOUNTED, metadata
 
 _STATE = String(16)
 
@@ -44,9 +44,12 @@ recordings = Table(
     Column("tenant", String(64), nullable=False, server_default=""),
     # The name of its file; empty if it is known by URL only.
     Column("file_name", String(LONGEST_FILE_NAME), nullable=False, server_default=""),
+    # Whether the totals of `steno_ingest.totals` contain it.
+    Column("counted", Boolean, nullable=False, server_default=false()),
     Index("ix_recordings_page", "accepted_at", "recording_id"),
     Index("ix_recordings_tenant_page", "tenant", "accepted_at", "recording_id"),
     Index("ix_recordings_state_page", "state", "accepted_at", "recording_id"),
+    Index("ix_recordings_uncounted", "state", "tenant", "recording_id", sqlite_where=UNCOUNTED, postgresql_where=UNCOUNTED),
     Index(
         "ix_recordings_unpublished",
         "recording_id",

@@ -50,6 +50,10 @@ updated."""
 RecordingId = Annotated[Identifier, Path(description="The recording.")]
 Moment = Annotated[AwareDatetime, BeforeValidator(_check_date_format), AfterValidator(in_utc)]
 Since = Annotated[Moment | None, Query(description="Only entries accepted at this time or later.")]
+Recount = Annotated[
+    bool,
+    Query(description="Whether to count what has ended anew as well, and to compare: takes seconds with millions of entries."),
+]
 Until = Annotated[Moment | None, Query(description="Only entries accepted before this time.")]
 
 
@@ -145,9 +149,9 @@ def routes(keys: ApiKeys, intake: Intake, ledger: RecordingLedger, reader: Trans
         """Cancels a recording. 409 if it has ended already."""
         return recording_answer(await ledger.cancel(recording_id, caller=caller))
 
-    @router.get("/ledger", summary="Read the ledger", tags=["ledger"], responses=documented(401, 503))
-    async def get_ledger(caller: RequestCaller) -> LedgerAnswer:
+    @router.get("/ledger", summary="Read the ledger", tags=["ledger"], responses=documented(401, 422, 503))
+    async def get_ledger(caller: RequestCaller, recount: Recount = False) -> LedgerAnswer:
         """Returns the numbers of accepted recordings and live calls, in total and by state."""
-        return ledger_answer(await read_balance(engine, caller))
+        return ledger_answer(await read_balance(engine, caller, recount=recount))
 
     return router

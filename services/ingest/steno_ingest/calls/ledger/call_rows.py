@@ -20,6 +20,8 @@ from steno_ingest.calls.ledger.tables import call_entries, call_passes, calls
 from steno_ingest.calls.ledger.view import CallView
 from steno_ingest.errors import NotThere
 
+_FIELDS = tuple(field.name for field in fields(CallView))
+
 Passes = Mapping[str, Sequence[Pass]]
 """The passes by call id."""
 
@@ -67,7 +69,7 @@ def view_of(row: Row[Any]) -> CallView:
         "recognition": RecognitionDetails.model_validate(row.recognition),
         "channels": tuple(CallChannel.model_validate(entry) for entry in row.channels),
     }
-    return CallView(**{**row._mapping, **typed})
+    return CallView(**{**{name: row._mapping[name] for name in _FIELDS}, **typed})
 
 
 def existing(call: CallView | None, call_id: str) -> CallView:
@@ -90,8 +92,7 @@ def _not_there(call_id: str) -> NotThere:
 
 async def insert_all(connection: AsyncConnection, new: Sequence[CallView]) -> None:
     """Inserts the rows and the first entries of calls."""
-    named = [field.name for field in fields(CallView)]
-    await connection.execute(calls.insert(), [_columns({name: getattr(call, name) for name in named}) for call in new])
+    await connection.execute(calls.insert(), [_columns({name: getattr(call, name) for name in _FIELDS}) for call in new])
     entries = [_entry(call.call_id, None, call.state, call.accepted_at) for call in new]
     await connection.execute(call_entries.insert(), entries)
 

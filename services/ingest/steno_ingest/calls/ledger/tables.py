@@ -8,7 +8,7 @@ from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Int
 
 from steno.storage.columns import UtcDateTime
 from steno_ingest.calls.ledger.states import ENDED
-from steno_ingest.tables import ID, SEQUENCE, metadata
+from steno_ingest.tables import ID, SEQUENCE, UNCOUNTED, metadata
 
 _STATE = String(16)
 _ENDS = text("to_state IN ({})".format(", ".join(f"'{state}'" for state in ENDED)))
@@ -74,9 +74,13 @@ calls = Table(
     Column("chunk_ms", Integer, nullable=False, server_default="0"),
     # What its CallStarted asks of the engine; what is not asked for is left out.
     Column("recognition", JSON, nullable=False, server_default="{}"),
+    # Whether the totals of `steno_ingest.totals` contain it.
+    Column("counted", Boolean, nullable=False, server_default=false()),
     Index("ix_calls_page", "accepted_at", "call_id"),
     Index("ix_calls_tenant_page", "tenant", "accepted_at", "call_id"),
     Index("ix_calls_state_page", "state", "accepted_at", "call_id"),
+    Index("ix_calls_door_page", "door", "accepted_at", "call_id"),
+    Index("ix_calls_uncounted", "state", "tenant", "call_id", sqlite_where=UNCOUNTED, postgresql_where=UNCOUNTED),
     Index("ix_calls_open", "instance", sqlite_where=_OPEN, postgresql_where=_OPEN),
 )
 
