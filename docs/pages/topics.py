@@ -7,12 +7,16 @@ from typing import Any
 from pages.markdown import NOTE, code, table
 
 from steno.events.access import OUTSIDE, access_of
-from steno.events.catalogue import DEAD_LETTERS, ENRICHER_CHANGELOG, Topic, catalogue, topic_config
+from steno.events.catalogue import DEAD_LETTERS, ENRICHER_CHANGELOG, REDRIVEN, Topic, catalogue, topic_config
 from steno.events.schemas import published_ids, schemas_folder
 from steno.settings import SERVICES, TopicSettings
 
 _DAY_MS = 86_400_000
-_OTHER_VALUES = {DEAD_LETTERS.name: "the original bytes", ENRICHER_CHANGELOG.name: "rows of a table"}
+_OTHER_VALUES = {
+    DEAD_LETTERS.name: "the original bytes",
+    ENRICHER_CHANGELOG.name: "rows of a table",
+    REDRIVEN.name: "the timestamp of the dead letter",
+}
 
 _INTRODUCTION = """# Topics
 
@@ -40,7 +44,9 @@ _ACCESS = """## Access
 
 On a cluster with access control, the user of each service needs these ACLs, by literal names, and no others; an idempotent
 producer needs none of its own, and nothing uses transactions. `Create` is for topics that are missing at start: leave it out if
-you run `steno topics create` as an administrator. Upstream and downstream systems bring consumer groups of their own.
+you run `steno topics create` as an administrator. Upstream and downstream systems bring consumer groups of their own. The
+operator, who runs `steno dead-letters`, needs Write on the topics that letters are sent back to, Delete on `dead-letters` to purge
+it, and Create for a first redrive, besides.
 
 """
 
@@ -58,7 +64,7 @@ def _overview() -> str:
         [
             code(topic.name),
             topic.description,
-            topic.key if topic is DEAD_LETTERS else code(topic.key),
+            code(topic.key) if topic.key.isidentifier() else topic.key,
             ", ".join(f"[{name}](#{name.lower()})" for name in topic.records) or _OTHER_VALUES[topic.name],
             ", ".join(topic.written_by),
             ", ".join(topic.read_by),

@@ -13,13 +13,13 @@ from typing import Annotated, Any
 
 import typer
 
-from steno.cli import keys, terminal, topics, trust
+from steno.cli import dead_letters, keys, terminal, topics, trust, watch
+from steno.cli.options import examples
 
 app = typer.Typer(
     name="steno",
     help="Call-center transcription on Apache Kafka.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,  # they would show what is in variables, keys too
 )
 
@@ -49,7 +49,7 @@ def _add(name: str, module: str) -> None:
             raise
         command = _not_here(name, missing)
         settings = {"allow_extra_args": True, "ignore_unknown_options": True}
-    app.command(name, context_settings=settings)(command)
+    app.command(name, context_settings=settings, epilog=examples(*_EXAMPLES[name]))(command)
 
 
 def _not_here(name: str, missing: str) -> Callable[[], None]:
@@ -61,6 +61,18 @@ def _not_here(name: str, missing: str) -> Callable[[], None]:
     return command
 
 
+_EXAMPLES = {
+    "up": ("steno up", "steno up --demo --once", "KAFKA_BOOTSTRAP_SERVERS=kafka-1:9092 steno up --data /srv/steno"),
+    "submit": (
+        "steno submit call.wav --role 0=agent --role 1=customer --wait",
+        "steno submit recordings/ --json",
+    ),
+    "call": ("steno call samples/lost-card.wav", "steno call samples/lost-card.wav --as twilio --speed 2"),
+    "calls": ("steno calls --state active", "steno calls --limit 500 --json"),
+    "show": ("steno show RECORDING_ID", "steno show RECORDING_ID --json"),
+    "ledger": ("steno ledger", "steno ledger --against calls-of-the-pbx.csv --tolerance 10"),
+}
+
 for _name, _module in (
     *(("up", "up"), ("submit", "submit"), ("call", "call"), ("calls", "calls")),
     *(("show", "recordings"), ("ledger", "recordings")),
@@ -68,6 +80,8 @@ for _name, _module in (
     _add(_name, _module)
 app.add_typer(keys.app, name="keys")
 app.add_typer(topics.app, name="topics")
+app.add_typer(dead_letters.app, name="dead-letters")
+app.command("watch", epilog=watch.EPILOG)(watch.watch)
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import typer
 
+from steno.cli.options import examples
 from steno.cli.terminal import notes, out
 from steno.errors import StenoError
 from steno.settings import SettingsError
@@ -22,7 +23,8 @@ def database_commands(service: str, url: Callable[[], str]) -> typer.Typer:
     app.callback()(lambda: None)
 
     @app.command(
-        help=f"Bring the tables of {service} up to date, as the service does at its start. It reads {service}'s settings."
+        help=f"Bring the tables of {service} up to date, as the service does at its start. It reads {service}'s settings.",
+        epilog=examples(f"steno {service} migrate"),
     )
     def migrate() -> None:
         try:

@@ -4,12 +4,13 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from steno.cli import key_store
 from steno.cli.data_folder import DEFAULT_DATA, Data
+from steno.cli.options import AsJson, examples
 from steno.cli.terminal import bad_parameter, out
 from steno.key_file import Key, parse_time
 from steno.tenants import ALL_TENANTS
@@ -29,7 +30,7 @@ _DURATION = re.compile(r"(\d{1,5})([dh])")
 _SHOWN = 8
 
 
-@app.command()
+@app.command(epilog=examples("steno keys add crm --tenant acme --expires 90d"))
 def add(
     name: Annotated[str, typer.Argument(help="Name of the key, one word; it appears in the key file and in logs.")],
     file: File = None,
@@ -50,18 +51,22 @@ def add(
     out.print_line(_checked(lambda: key_store.add_key(_file(file, data), name, tenant=tenant, expires=until)))
 
 
-@app.command("list")
-def list_keys(file: File = None, data: Data = DEFAULT_DATA) -> None:
+@app.command("list", epilog=examples("steno keys list", "steno keys list --file /etc/steno/api-keys --json"))
+def list_keys(file: File = None, data: Data = DEFAULT_DATA, as_json: AsJson = False) -> None:
     """List the keys of the key file, and its invalid lines."""
     keys, faults = key_store.read_keys(_checked(lambda: key_store.read_text(_file(file, data))))
     now = datetime.now(UTC)
     rows = sorted(keys.values(), key=lambda key: (key.caller.name, key.line))
+    if as_json:
+        invalid = [{"line": fault.line, "reason": fault.reason} for fault in faults]
+        out.json({"keys": [_document(key, now) for key in rows], "invalid": invalid})
+        return
     out.table(("name", "tenant", "expires", "digest", "line"), [_row(key, now) for key in rows], fold=True)
     for fault in faults:
         out.print_line(f"line {fault.line} is not valid: {fault.reason}")
 
 
-@app.command()
+@app.command(epilog=examples("steno keys revoke crm"))
 def revoke(
     name: Annotated[str, typer.Argument(help="Name of the keys; all keys of this name are removed.")],
     file: File = None,
@@ -99,6 +104,17 @@ def _file(file: Path | None, data: Path) -> Path:
     if file is None and not data.is_dir():
         raise bad_parameter(f"there is no data folder of `steno up` at {data}; name it by --data, or a key file by --file")
     return data / "api-keys" if file is None else file
+
+
+def _document(key: Key, now: datetime) -> dict[str, Any]:
+    return {
+        "name": key.caller.name,
+        "tenant": ALL_TENANTS if key.caller.everything else key.caller.tenant,
+        "expires": None if key.expires is None else key.expires.isoformat(),
+        "expired": not key.opens(now),
+        "digest": key.caller.key,
+        "line": key.line,
+    }
 
 
 def _row(key: Key, now: datetime) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from rich.text import Text
 from steno.cli import api
 from steno.cli.api import ApiAddress, ApiError
 from steno.cli.data_folder import DEFAULT_DATA, Data
+from steno.cli.options import AsJson
 from steno.cli.terminal import line, notes, out, styled
 
 T = TypeVar("T")
@@ -21,8 +22,6 @@ T = TypeVar("T")
 _NOT_THERE = (errno.ENOENT, errno.ENAMETOOLONG)
 
 _ROLE_COLOURS = {"agent": "cyan", "customer": "yellow", "ivr": "magenta"}
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 
 Url = Annotated[

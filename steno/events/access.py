@@ -15,8 +15,8 @@ from typing import Literal
 
 from steno.events.catalogue import Topic, catalogue, groups
 
-OUTSIDE = ("upstream", "downstream")
-"""What the catalogue calls the systems around Steno."""
+OUTSIDE = ("upstream", "downstream", "operator")
+"""What the catalogue calls the systems around Steno, and the person who uses its command line."""
 
 Operation = Literal["Read", "Write", "Create", "Describe"]
 

@@ -32,7 +32,7 @@ class Topic:
     records: tuple[str, ...]
     #: The services that write it; `upstream` is systems outside Steno.
     written_by: tuple[str, ...]
-    #: The services that read it; `downstream` is systems outside Steno.
+    #: The services that read it; `downstream` is systems outside Steno, `operator` the command line.
     read_by: tuple[str, ...]
     #: The service that puts what is no record of the topic into dead letters; others that read it pass over it. Empty where the
     #: newest of each key counts, or nobody reads it as a member of a group: then it is passed over, and stays where it is.
@@ -96,6 +96,7 @@ CALL_SUMMARIES = catalogue()["call-summaries"]
 ENRICHER_CHANGELOG = catalogue()["enricher-calls-changelog"]
 WEBHOOKS = catalogue()["webhooks"]
 DEAD_LETTERS = catalogue()["dead-letters"]
+REDRIVEN = catalogue()["dead-letters-redriven"]
 
 
 def topic_config(topic: Topic) -> dict[str, str]:

@@ -13,18 +13,23 @@ from steno.kafka.followed_keys import FollowedKey, FollowedKeys, offset_at, read
 from steno.kafka.followed_table import FollowedRows, FollowedTable, MemoryRows
 from steno.kafka.jobs import HELD, Job, Partition
 from steno.kafka.lag import forget_lag, report_lag
+from steno.kafka.letter_topic import LetterTopic, delete_before, open_letters
+from steno.kafka.letters import Letter, parse_id
 from steno.kafka.log_consumer import LogConsumer
 from steno.kafka.log_partition import LogHandler
 from steno.kafka.partitioner import partition_of
 from steno.kafka.processing import RecordProcessor
 from steno.kafka.producer import Encoded, Headers, Producer
 from steno.kafka.reader import newest_records
+from steno.kafka.redrive import Redrive, RedriveCount
 from steno.kafka.topic_maker import TopicMaker
 from steno.kafka.topics import create_topics, topic_name
 from steno.kafka.watchdog import LoopGuard, Watchdog
+from steno.kafka.watching import Begin, watch
 
 __all__ = [
     "HELD",
+    "Begin",
     "Cluster",
     "Consumer",
     "DeadLetterCount",
@@ -35,6 +40,8 @@ __all__ = [
     "FollowedTable",
     "Headers",
     "Job",
+    "Letter",
+    "LetterTopic",
     "LogConsumer",
     "LogHandler",
     "LoopGuard",
@@ -42,15 +49,21 @@ __all__ = [
     "Partition",
     "Producer",
     "RecordProcessor",
+    "Redrive",
+    "RedriveCount",
     "TopicMaker",
     "Watchdog",
     "client_options",
     "create_topics",
+    "delete_before",
     "forget_lag",
     "newest_records",
     "offset_at",
+    "open_letters",
+    "parse_id",
     "partition_of",
     "read_range",
     "report_lag",
     "topic_name",
+    "watch",
 ]

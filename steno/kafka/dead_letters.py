@@ -7,6 +7,7 @@
 | `steno-attempts` | how often it was tried |
 | `steno-service` | the service that gave it up |
 | `steno-left-out` | what is missing if Kafka refused the message: its key, value and headers are at the origin only |
+| `steno-redrives` | how often it was sent back to its origin before; not there if never (`steno.kafka.redrive`) |
 
 Key, value and original headers are unchanged, so the message can be sent again as it was.
 """
@@ -19,6 +20,7 @@ import structlog
 from steno.errors import StenoError
 from steno.events.catalogue import DEAD_LETTERS, Topic
 from steno.kafka.errors import RecordRefused
+from steno.kafka.letters import PREFIX, REDRIVES
 from steno.kafka.log_limiter import LogLimiter
 from steno.kafka.messages import RawMessage
 from steno.kafka.metrics import DEAD_LETTERS as DEAD_LETTERS_COUNT
@@ -26,7 +28,6 @@ from steno.kafka.producer import Headers, Producer
 
 log = structlog.get_logger("steno.kafka.dead_letters")
 
-_PREFIX = "steno-"
 _LONGEST_MESSAGE = 2000
 _BRIEF_MESSAGE = 200
 
@@ -64,7 +65,9 @@ class DeadLetters:
             "attempts": attempts,
             "service": self._service,
         }
-        kept: list[tuple[str, Any]] = [(name, value) for name, value in raw.headers if not name.startswith(_PREFIX)]
+        kept: list[tuple[str, Any]] = [
+            (name, value) for name, value in raw.headers if name == REDRIVES or not name.startswith(PREFIX)
+        ]
         # aiokafka refuses a message with neither key nor value.
         value = b"" if raw.key is None and raw.value is None else raw.value
         try:
@@ -107,4 +110,4 @@ class DeadLetters:
 
 def _headers(added: dict[str, Any]) -> Headers:
     # Error messages quote input, which may contain lone surrogates.
-    return [(_PREFIX + name, str(value).encode("utf-8", "backslashreplace")) for name, value in added.items()]
+    return [(PREFIX + name, str(value).encode("utf-8", "backslashreplace")) for name, value in added.items()]

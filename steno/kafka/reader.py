@@ -37,7 +37,10 @@ async def reader(cluster: Cluster) -> AsyncIterator[AIOKafkaConsumer]:
         await client.start()
         yield client
     except KafkaError as error:
-        raise KafkaUnavailable(f"Kafka at {cluster.kafka.bootstrap_servers} could not be read: {error!r}") from error
+        raise KafkaUnavailable(
+            f"Kafka at {cluster.kafka.bootstrap_servers} could not be read: {error!r}; check that the broker runs, and that "
+            "KAFKA_BOOTSTRAP_SERVERS names it"
+        ) from error
     finally:
         await client.stop()
 

@@ -78,7 +78,13 @@ ELSEWHERE = ("up --demo", "submit call.wav", "call call.wav --as twilio", "calls
 @pytest.mark.parametrize("service", SERVICES)
 def test_what_an_image_needs_works_in_it(service: str, tmp_path: Path) -> None:
     """Topics, keys, tables and models, without the other services; a command that needs more says what."""
-    wanted = {"topics list": "steno.call-audio", f"keys add somebody --file {tmp_path}/keys": "", **OF_SERVICES[service]}
+    wanted = {
+        "topics list": "steno.call-audio",
+        "dead-letters --help": "redrive",
+        "watch --help": "steno watch",
+        f"keys add somebody --file {tmp_path}/keys": "",
+        **OF_SERVICES[service],
+    }
     said = steno(service, tmp_path, *wanted, *wanted, *ELSEWHERE)
     for (status, output), text in zip(said, [*wanted.values()] * 2, strict=False):
         assert (status, text in output) == (0, True), output

@@ -1,5 +1,6 @@
 """Keys are made, listed and revoked in a file that services read meanwhile."""
 
+import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -228,3 +229,15 @@ def test_without_a_file_or_a_suite_nothing_is_made(tmp_path: Path) -> None:
         assert status != 0
         assert "no data folder" in " ".join(said.split())
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_keys_are_listed_for_scripts(file: Path) -> None:
+    """As JSON, with invalid lines; digests and no keys."""
+    file.write_text(key_line("bob", "b", tenant="acme") + "what\n")
+    status, said = keys("list", "--json", "--file", str(file))
+    document = json.loads(said)
+    assert status == 0
+    assert [(key["name"], key["tenant"], key["expired"], key["line"]) for key in document["keys"]] == [
+        ("bob", "acme", False, 1)
+    ]
+    assert [fault["line"] for fault in document["invalid"]] == [2]

