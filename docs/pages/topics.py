@@ -45,8 +45,8 @@ _ACCESS = """## Access
 On a cluster with access control, the user of each service needs these ACLs, by literal names, and no others; an idempotent
 producer needs none of its own, and nothing uses transactions. `Create` is for topics that are missing at start: leave it out if
 you run `steno topics create` as an administrator. Upstream and downstream systems bring consumer groups of their own. The
-operator, who runs `steno dead-letters`, needs Write on the topics that letters are sent back to, Delete on `dead-letters` to purge
-it, and Create for a first redrive, besides.
+operator, who runs `steno dead-letters`, needs Write on the topics that letters are sent back to as well, Delete on
+`dead-letters` to purge it, and Create for the first redrive.
 
 """
 
