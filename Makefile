@@ -14,7 +14,7 @@ export UV_SYSTEM_CERTS ?= true
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint soak fuzz format docs bench sbom advisories clean prerequisites lock .venv/fetched
+.PHONY: help run test lint soak fuzz format docs pictures bench sbom advisories clean prerequisites lock .venv/fetched
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*  ## ' $(MAKEFILE_LIST) | awk -F ':.*  ## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -58,6 +58,9 @@ docs: $(INSTALLED)  ## Freeze changed schemas and write the generated documents,
 	$(BIN)/python docs/generate.py
 	PYTHONPATH=deploy $(BIN)/python -m watching
 	$(BIN)/python deploy/kubernetes/generate.py
+
+pictures: $(INSTALLED) .venv/fetched prerequisites  ## Draw the dashboards for docs/watching.md, from a suite that works for 4 minutes
+	PYTHONPATH=docs:tests:deploy $(BIN)/python -m pictures
 
 bench: $(INSTALLED) .venv/fetched  ## Measure; each benchmark ends with one JSON line
 	@for benchmark in $(BENCHMARKS); do echo "== $$benchmark"; $(BIN)/python $$benchmark || exit 1; done

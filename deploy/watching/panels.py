@@ -116,7 +116,7 @@ def per_second(counter: str, by: str = "") -> str:
 
 def _panel(panel: Panel, number: int) -> stat.Panel | timeseries.Panel:
     made = _number() if panel.shows == "number" else _graph()
-    made.id(number).title(panel.question).description(panel.means).datasource(_SOURCE).unit(panel.unit).min(0)
+    made.id(number).title(panel.question).description(panel.means).datasource(_SOURCE).unit(panel.unit).min(0).no_value("none")
     made.span(panel.width).height(panel.height)
     made.thresholds(build.ThresholdsConfig().mode(model.ThresholdsMode.ABSOLUTE).steps(_steps(panel)))
     for letter, (name, query) in zip("ABCDEFGH", panel.queries.items(), strict=False):

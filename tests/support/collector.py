@@ -1,7 +1,7 @@
 """An OpenTelemetry collector on loopback that keeps received spans (OTLP over HTTP, protobuf)."""
 
 import gzip
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -11,13 +11,17 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 @dataclass(frozen=True, kw_only=True)
 class CollectedSpan:
-    """One span; ids in hexadecimal, an empty parent for a root."""
+    """One span; ids in hexadecimal, an empty parent for a root, times in seconds since 1970."""
 
     service: str
     name: str
     trace_id: str
     span_id: str
     parent_id: str
+    start: float
+    end: float
+    #: Attributes that are texts.
+    attributes: Mapping[str, str]
 
 
 @dataclass
@@ -45,6 +49,9 @@ class Collector:
                     trace_id=span.trace_id.hex(),
                     span_id=span.span_id.hex(),
                     parent_id=span.parent_span_id.hex(),
+                    start=span.start_time_unix_nano / 1e9,
+                    end=span.end_time_unix_nano / 1e9,
+                    attributes={entry.key: entry.value.string_value for entry in span.attributes},
                 )
                 for scope in resource.scope_spans
                 for span in scope.spans

@@ -10,7 +10,10 @@ LIVE = Board(
         Panel(
             question="How long from spoken to text?",
             means="From the end of an utterance to its phrase on the topic. A rise: more calls than the cores can transcribe.",
-            queries=percentiles("steno_transcriber_live_final_seconds"),
+            queries={
+                **percentiles("steno_transcriber_live_final_seconds"),
+                "99 of 100": percentile(0.99, "steno_transcriber_live_final_seconds"),
+            },
             unit="s",
             bad_from=5,
         ),
@@ -139,12 +142,6 @@ LIVE = Board(
                 "throttled": per_minute("steno_transcriber_azure_throttled_total"),
                 "taken over": per_minute("steno_transcriber_azure_standby_sessions_total"),
             },
-        ),
-        Panel(
-            question="How late is the slowest of a hundred phrases?",
-            means="The 99th percentile of spoken to text.",
-            queries={"99 of 100": percentile(0.99, "steno_transcriber_live_final_seconds")},
-            unit="s",
         ),
     ),
 )
