@@ -19,7 +19,7 @@ from support.live_suite import play
 from support.prometheus import SERVICES, NoPrometheus, Prometheus, scraping
 from support.suite import SAMPLES, running_suite
 from support.trace_tree import branches_below, lines, paths, paths_of_lines
-from support.watching import DASHBOARDS, Query, queries_of
+from support.watching import DASHBOARDS, Query, increases, queries_of, rules
 from support.webhooks import SECRET, Received, receiving
 
 from steno.cli import api
@@ -35,7 +35,6 @@ PAGE = Path(__file__).parents[2] / "docs" / "watching.md"
 EMPTY = {
     "overview": {"Who is refused at the HTTP ports?", "Which connections does Steno close?"},
     "live": {
-        "Which calls are refused?",
         "Whose messages are faulty?",
         "What happens to calls?",
     },
@@ -79,6 +78,8 @@ class Run:
     spans: list[CollectedSpan]
     #: The values of each query; None where there is no Prometheus.
     answers: list[tuple[Query, list[float]]] | None
+    #: Counters whose increase an alert asks for, and that were not there before there was anything to count.
+    late_counters: list[str] = field(default_factory=list)
     alerts: set[str] = field(default_factory=set)
     picture: bytes = b""
 
@@ -110,6 +111,12 @@ async def ask_everything(prometheus: Prometheus) -> list[tuple[Query, list[float
     return [(query, [series.last for series in await prometheus.ask(query.over("10m"))]) for query in queries]
 
 
+async def absent_counters(prometheus: Prometheus) -> list[str]:
+    """Counters whose increase an alert asks for, and that Prometheus does not know once it has scraped all services."""
+    await prometheus.until('count(up{job=~"steno-.+"} == 1) == 4')
+    return [counter for rule in rules() for counter in increases(rule) if not await prometheus.ask(counter)]
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def run(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run]:
     """A suite that transcribed a traced recording, a live call, and another recording, with what was seen of it."""
@@ -128,6 +135,7 @@ async def run(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run]:
         place = api.find_api(suite.data)
         await register(place, receiver.url)
         started = time.time()
+        late_counters = [] if prometheus is None else await absent_counters(prometheus)
         await submit(place, TRACED, traceparent=f"00-{TRACE_ID}-{CALLER}-01")
         received = await receiver.has(len(EVENTS))
         answers, alerts, picture = None, set[str](), b""
@@ -148,6 +156,7 @@ async def run(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run]:
             received=received[: len(EVENTS)],
             spans=collector.of_trace(TRACE_ID),
             answers=answers,
+            late_counters=late_counters,
             alerts=alerts,
             picture=picture,
         )
@@ -204,6 +213,13 @@ async def test_dashboards_have_data(run: Run) -> None:
     assert {where: values[where] for where in ZERO} == {where: [0] for where in ZERO}
     measured = {query.where for query, found in run.answers if any(math.isfinite(value) for value in found)}
     assert measured >= MEASURED
+
+
+async def test_the_first_fault_is_an_increase(run: Run) -> None:
+    """What alerts count is there at 0 from the start, for a counter that first shows at 1 has not increased."""
+    if run.answers is None:
+        pytest.skip("there is no prometheus (Debian package prometheus)")
+    assert run.late_counters == []
 
 
 async def test_no_alert_while_all_is_well(run: Run) -> None:

@@ -100,6 +100,9 @@ async def scraping(folder: Path, targets: Mapping[str, str], *, every: str = "50
             while not (address := _address(log.read_text().splitlines())):
                 assert process.returncode is None, f"prometheus ended:\n{log.read_text()}"
                 await asyncio.sleep(0.05)
+            async with aiohttp.ClientSession(f"http://{address}") as session:
+                while (await session.get("/-/ready")).status != 200:
+                    await asyncio.sleep(0.05)
         yield Prometheus(url=f"http://{address}")
     finally:
         if process.returncode is None:

@@ -84,6 +84,20 @@ def named(query: Query) -> dict[str, set[str]]:
     return found
 
 
+def increases(rule: Mapping[str, Any]) -> list[str]:
+    """The counters whose increase a rule asks for, as queries of their values."""
+    found = list[str]()
+
+    def visit(part: promql_parser.Expr) -> None:
+        if isinstance(part, promql_parser.Call) and part.func.name == "increase":
+            (selector,) = part.args
+            assert isinstance(selector, promql_parser.MatrixSelector)
+            found.append(selector.vector_selector.prettify())
+
+    promql_parser.walk(promql_parser.parse(rule["expr"]), pre_visit=visit)
+    return found
+
+
 def _names(expression: promql_parser.Expr) -> set[str]:
     found: set[str] = set()
 
