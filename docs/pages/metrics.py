@@ -17,6 +17,8 @@ _MODULES = {
     "notifier": "steno_notifier.metrics",
 }
 
+_SUFFIXES = {"counter": "_total", "info": "_info"}
+
 _INTRODUCTION = """# Metrics
 
 Every service answers `GET /metrics` on its HTTP port, or on its admin port where one is set, in Prometheus' text

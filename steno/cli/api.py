@@ -6,7 +6,6 @@ import os
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -15,7 +14,10 @@ import aiohttp
 import stamina
 from stamina.instrumentation import set_on_retry_hooks
 
-from steno.cli import run_file, trust
+from steno.cli import trust
+from steno.cli.address import ApiAddress as ApiAddress
+from steno.cli.address import ApiError as ApiError
+from steno.cli.address import find_api as find_api
 from steno.cli.terminal import clean
 
 ENDED = frozenset({"completed", "no_speech", "failed", "cancelled"})
@@ -26,62 +28,8 @@ _LATER = frozenset({429, 502, 503, 504})
 """Statuses of ingest, or of a proxy before it, after which a request is tried again."""
 
 
-class ApiError(Exception):
-    """The API refused a request or could not be reached; the message is for a person."""
-
-
 class IngestUnavailable(ApiError):
     """Ingest did not answer; a supervisor restarts it within seconds."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ApiAddress:
-    """The URLs of a suite's API and its credentials."""
-
-    url: str
-    key: str
-    #: Of the notifier, which serves captions; empty where it is not known.
-    notifier_url: str = ""
-    #: Twilio's Auth Token, and API key and client secret of an AudioHook integration; empty where there is none.
-    twilio_token: str = ""
-    audiohook_key: str = ""
-    audiohook_secret: str = ""
-
-
-def find_api(data: Path, *, url: str | None = None, key: str | None = None) -> ApiAddress:
-    """Finds the suite to call: by URL and key, by default those of the environment, else the one that runs on a data folder.
-
-    The environment is `STENO_UP_URL`, `STENO_UP_API_KEY` and, for captions, `STENO_UP_NOTIFIER_URL`.
-
-    Raises:
-        ApiError: none is given and none runs there.
-    """
-    url = url or os.environ.get("STENO_UP_URL")
-    if url:
-        key = (key or os.environ.get("STENO_UP_API_KEY", "")).strip()
-        if not url.startswith(("http://", "https://")):
-            raise ApiError(f"{url} is not where an ingest is: write http(s)://HOST:PORT")
-        if not key.isascii() or not key.isprintable():
-            raise ApiError("the API key is none: it has other characters than keys have")
-        return ApiAddress(url=url.rstrip("/"), key=key, notifier_url=os.environ.get("STENO_UP_NOTIFIER_URL", "").rstrip("/"))
-    try:
-        document = run_file.read(data)
-        audiohook_key, _, audiohook_secret = _secret(document, "audiohook_keys_file").partition(" ")
-        return ApiAddress(
-            url=document["services"]["ingest"]["url"],
-            key=_secret(document, "api_key_file"),
-            notifier_url=document["services"]["notifier"]["url"],
-            twilio_token=_secret(document, "twilio_auth_tokens_file"),
-            audiohook_key=audiohook_key,
-            audiohook_secret=audiohook_secret,
-        )
-    except (FileNotFoundError, NotADirectoryError, KeyError):
-        raise ApiError(
-            f"no suite runs on {data}: start one with `steno up --data {data}`, give another folder with --data, "
-            "or a URL and key with --url and --key (STENO_UP_URL and STENO_UP_API_KEY)"
-        ) from None
-    except (OSError, ValueError, TypeError) as error:
-        raise ApiError(f"the run file of {data} cannot be read: {error}") from None
 
 
 class Api:
@@ -202,11 +150,6 @@ def short_reason(error: Exception) -> str:
 def _quoted(name: str) -> str:
     """A name, percent-encoded as one part of a path."""
     return quote(name, safe="", errors="replace")
-
-
-def _secret(document: dict[str, Any], name: str) -> str:
-    """The first line of a secrets file that the run file names; empty where it names none."""
-    return Path(document[name]).read_text("utf-8").partition("\n")[0].strip()
 
 
 def _parsed(body: bytes) -> dict[str, Any]:

@@ -22,8 +22,8 @@ from steno.cli.clients.captions import Caption, CaptionView, follow_captions
 from steno.cli.clients.stream import CallDescription, StreamClient, StreamPlayer
 from steno.cli.clients.twilio import TwilioClient
 from steno.cli.data_folder import DEFAULT_DATA, Data
-from steno.cli.options import AsJson
-from steno.cli.recordings import Key, Url, sidecar
+from steno.cli.options import AsJson, Key, Url
+from steno.cli.recordings import sidecar
 from steno.cli.terminal import bad_parameter, clean, notes, out, styled
 from steno.events.records import Role
 

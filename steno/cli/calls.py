@@ -7,8 +7,8 @@ import typer
 from steno.cli import api
 from steno.cli.api import ApiAddress
 from steno.cli.data_folder import DEFAULT_DATA, Data
-from steno.cli.options import AsJson
-from steno.cli.recordings import Key, Url, find_api_or_exit, run_or_exit
+from steno.cli.options import AsJson, Key, Url
+from steno.cli.recordings import find_api_or_exit, run_or_exit
 from steno.cli.terminal import out
 from steno.events.records import CallStatus
 

@@ -14,7 +14,7 @@ from rich.text import Text
 from steno.cli import api
 from steno.cli.api import ApiAddress, ApiError
 from steno.cli.data_folder import DEFAULT_DATA, Data
-from steno.cli.options import AsJson
+from steno.cli.options import AsJson, Key, Url
 from steno.cli.terminal import line, notes, out, styled
 
 T = TypeVar("T")
@@ -22,18 +22,6 @@ T = TypeVar("T")
 _NOT_THERE = (errno.ENOENT, errno.ENAMETOOLONG)
 
 _ROLE_COLOURS = {"agent": "cyan", "customer": "yellow", "ivr": "magenta"}
-
-
-Url = Annotated[
-    str | None,
-    typer.Option(help="URL of ingest, http(s)://HOST:PORT; by default, the suite of --data.", envvar="STENO_UP_URL"),
-]
-Key = Annotated[
-    str | None,
-    typer.Option(
-        help="API key for --url; safer in the environment variable, which process lists do not show.", envvar="STENO_UP_API_KEY"
-    ),
-]
 
 
 def show(

@@ -15,8 +15,8 @@ from steno.audio_files import is_audio_name, is_partial_name
 from steno.cli import api
 from steno.cli.api import ApiAddress, ApiError
 from steno.cli.data_folder import DEFAULT_DATA, Data
-from steno.cli.options import AsJson
-from steno.cli.recordings import Key, Url, find_api_or_exit, run_or_exit, sidecar
+from steno.cli.options import AsJson, Key, Url
+from steno.cli.recordings import find_api_or_exit, run_or_exit, sidecar
 from steno.cli.terminal import bad_parameter, notes, out
 
 _UPLOADS_AT_ONCE = 4

@@ -28,6 +28,7 @@ from steno.broker import prepare, wait_ready
 from steno.cli import run_file
 from steno.cli.key_store import add_key, grant_all_tenants
 from steno.cli.run_file import RunningProcess
+from steno.cli.service_environment import caller_secrets, service_environment
 from steno.cli.supervisor import Program, Supervisor
 from steno.crypto import make_secret_key
 from steno.local_ports import HOST, free_port, is_free
@@ -35,7 +36,6 @@ from steno.settings import SERVICES
 from steno.tenants import ALL_TENANTS
 
 BROKER = "broker"
-_LOCAL_PARTITIONS = "4"
 _READY_SECONDS = 120
 _LOG_TAIL_LINES = 15
 _TELL_EVERY_SECONDS = 2.0
@@ -71,14 +71,6 @@ class Suite:
     def api_key_file(self) -> Path:
         """The file with the API key of this machine's user."""
         return self.data / "api-key"
-
-    @property
-    def _caller_secrets(self) -> dict[str, Path]:
-        """The files with what clients sign with, by the setting of ingest that names each."""
-        return {
-            "twilio_auth_tokens_file": self.data / "twilio-auth-tokens",
-            "audiohook_keys_file": self.data / "audiohook-keys",
-        }
 
     async def start(self, report: Report) -> None:
         """Starts all processes and returns when they are ready.
@@ -129,32 +121,17 @@ class Suite:
         return Program(
             name=name,
             argv=locked_child.command_line((sys.executable, "-m", f"steno_{name}"), self.data / f"{name}.lock"),
-            env=self._environment(name, port),
+            env=service_environment(
+                name,
+                self.data,
+                kafka=self.kafka,
+                port=port,
+                public_url=self.urls["ingest"],
+                allow_loopback_webhooks=self._allow_loopback_webhooks,
+            ),
             log_path=self.data / "logs" / f"{name}.log",
             stop_seconds=45,
         )
-
-    def _environment(self, name: str, port: int) -> dict[str, str]:
-        """The user's environment, with the suite's settings where the user has set none."""
-        prefix = f"STENO_{name.upper()}_"
-        ours = {
-            "STENO_TOPIC_PARTITIONS": _LOCAL_PARTITIONS,
-            "STENO_OBJECTS_URL": (self.data / "objects").as_uri(),
-            f"{prefix}HTTP_PORT": str(port),
-        }
-        if name == "ingest":
-            ours |= {f"{prefix}{setting.upper()}": str(path) for setting, path in self._caller_secrets.items()}
-        if name in ("ingest", "notifier"):
-            ours |= {
-                f"{prefix}DATABASE_URL": f"sqlite:///{self.data / name}.db",
-                f"{prefix}API_KEYS_FILE": str(self.data / "api-keys"),
-                f"{prefix}SECRET_KEY": (self.data / "secret-key").read_text("utf-8"),
-            }
-        if name == "notifier":
-            ours[f"{prefix}PUBLIC_URL"] = self.urls["ingest"]
-            if self._allow_loopback_webhooks:
-                ours[f"{prefix}ALLOWED_NETWORKS"] = "127.0.0.0/8"
-        return {**ours, **os.environ, "KAFKA_BOOTSTRAP_SERVERS": self.kafka, "PYTHONUNBUFFERED": "1"}
 
     def _make_keys(self) -> None:
         keys, mine = self.data / "api-keys", self.api_key_file
@@ -166,14 +143,14 @@ class Suite:
             private_files.write(secret_key, make_secret_key())
         audiohook_secret = b64encode(secrets.token_bytes(32)).decode("ascii")
         made = {"twilio_auth_tokens_file": secrets.token_hex(16), "audiohook_keys_file": f"{uuid4()} {audiohook_secret}"}
-        for name, path in self._caller_secrets.items():
+        for name, path in caller_secrets(self.data).items():
             if not path.exists():
                 private_files.write(path, made[name] + "\n")
 
     def _write_run_file(self) -> None:
         names = [BROKER, *self.urls] if self._own_broker else [*self.urls]
         processes = {name: RunningProcess(pid=self._supervisor.pid(name), url=self.urls.get(name)) for name in names}
-        files = {"api_key_file": self.api_key_file, **self._caller_secrets}
+        files = {"api_key_file": self.api_key_file, **caller_secrets(self.data)}
         run_file.write(self.data, kafka=self.kafka, processes=processes, secrets=files)
 
     async def _wait_ready(self, session: aiohttp.ClientSession, name: str, report: Report) -> None:

@@ -1,7 +1,11 @@
 """The metrics of HTTP servers, with their meanings."""
 
-from prometheus_client import Counter, Gauge
+from importlib.metadata import version
 
+from prometheus_client import Counter, Gauge, Info
+
+VERSION = Info("steno_build", "The version of Steno, as label `version`; all services of an installation have the same.")
+VERSION.info({"version": version("steno")})
 REFUSALS = Counter(
     "steno_http_refusals",
     "Requests refused before they reached a route: no key or a wrong one, a body or head too large, a rate limit reached.",

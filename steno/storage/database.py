@@ -79,6 +79,12 @@ async def migrate(engine: AsyncEngine, package: str) -> None:
             await connection.run_sync(_upgrade, folder)
 
 
+async def revisions(engine: AsyncEngine, package: str) -> tuple[str | None, str]:
+    """Reads the revision of a database, None before its first migration, and the newest in `PACKAGE/migrations`."""
+    async with engine.connect() as connection:
+        return await connection.run_sync(_revision), _newest_revision(files(package) / "migrations")
+
+
 async def ping(engine: AsyncEngine) -> bool:
     """Whether the database answers within two seconds."""
     try:

@@ -57,9 +57,11 @@ def steno(service: str, folder: Path, *commands: str) -> list[tuple[int, str]]:
         **{name: value for name, value in os.environ.items() if not name.startswith(("STENO_", "KAFKA_"))},
         "COLUMNS": "200",
         "STENO_CACHE": str(folder / "cache"),
-        f"STENO_{service.upper()}_DATABASE_URL": f"sqlite:///{folder}/rows.db",
-        f"STENO_{service.upper()}_SECRET_KEY": "A" * 43 + "=",
+        "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
     }
+    if service in ("ingest", "notifier"):
+        prefix = f"STENO_{service.upper()}_"
+        environment |= {f"{prefix}DATABASE_URL": f"sqlite:///{folder}/rows.db", f"{prefix}SECRET_KEY": "A" * 43 + "="}
     program = [sys.executable, "-c", IMAGE, json.dumps(sorted(held)), json.dumps(foreign), json.dumps(commands)]
     ran = subprocess.run(program, cwd=folder, env=environment, capture_output=True, text=True, timeout=100, check=False)
     assert ran.returncode == 0, ran.stderr
@@ -77,7 +79,7 @@ ELSEWHERE = ("up --demo", "submit call.wav", "call call.wav --as twilio", "calls
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_what_an_image_needs_works_in_it(service: str, tmp_path: Path) -> None:
-    """Topics, keys, tables and models, without the other services; a command that needs more says what."""
+    """Topics, keys, tables, models and the doctor, without the other services; a command that needs more says what."""
     wanted = {
         "topics list": "steno.call-audio",
         "dead-letters --help": "redrive",
@@ -85,9 +87,11 @@ def test_what_an_image_needs_works_in_it(service: str, tmp_path: Path) -> None:
         f"keys add somebody --file {tmp_path}/keys": "",
         **OF_SERVICES[service],
     }
-    said = steno(service, tmp_path, *wanted, *wanted, *ELSEWHERE)
+    said = steno(service, tmp_path, *wanted, *wanted, *ELSEWHERE, "doctor")
     for (status, output), text in zip(said, [*wanted.values()] * 2, strict=False):
         assert (status, text in output) == (0, True), output
+    *said, (status, output) = said
+    assert (status, "127.0.0.1:1: no connection" in output, f"settings of {service}" in output) == (2, True, False), output
     for (status, output), command in zip(said[2 * len(wanted) :], ELSEWHERE, strict=True):
         assert status == 1
         assert f"`steno {command.split()[0]}` needs " in output
