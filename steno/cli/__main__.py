@@ -70,12 +70,13 @@ _EXAMPLES = {
     "call": ("steno call samples/lost-card.wav", "steno call samples/lost-card.wav --as twilio --speed 2"),
     "calls": ("steno calls --state active", "steno calls --limit 500 --json"),
     "show": ("steno show RECORDING_ID", "steno show RECORDING_ID --json"),
+    "bench": ("steno bench --calls 200 --hours 500", "STENO_TRANSCRIBER_MODEL=/models/large steno bench calls/*.wav --json"),
     "ledger": ("steno ledger", "steno ledger --against calls-of-the-pbx.csv --tolerance 10"),
 }
 
 for _name, _module in (
     *(("up", "up"), ("submit", "submit"), ("call", "call"), ("calls", "calls")),
-    *(("show", "recordings"), ("ledger", "recordings")),
+    *(("show", "recordings"), ("ledger", "recordings"), ("bench", "bench.command")),
 ):
     _add(_name, _module)
 app.add_typer(keys.app, name="keys")
