@@ -59,7 +59,7 @@ class Prometheus:
         alerts = (await self._get("alerts"))["alerts"]
         return {alert["labels"]["alertname"] for alert in alerts if alert["state"] == "firing"}
 
-    async def until(self, promql: str, *, seconds: float = 30) -> None:
+    async def until(self, promql: str, *, seconds: float = 60) -> None:
         """Waits until a query has an answer."""
         async with asyncio.timeout(seconds):
             while not await self.ask(promql):
@@ -76,7 +76,7 @@ class Prometheus:
 
 
 @asynccontextmanager
-async def scraping(folder: Path, targets: Mapping[str, str], *, every: str = "500ms") -> AsyncIterator[Prometheus]:
+async def scraping(folder: Path, targets: Mapping[str, str], *, every: str = "1s") -> AsyncIterator[Prometheus]:
     """Runs a Prometheus on a free port, which scrapes services by their URLs under the names that the rules expect.
 
     Raises:
