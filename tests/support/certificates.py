@@ -31,12 +31,12 @@ class Authority:
         context.load_cert_chain(self.pem(name))
         return context
 
-    def pem(self, name: str) -> Path:
-        """Makes the file of a new certificate and key, for a name or an address."""
+    def pem(self, name: str, *more: str) -> Path:
+        """Makes the file of a new certificate and key, for a name or an address, and for more of them."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = (
             self._builder(name, key)
-            .add_extension(x509.SubjectAlternativeName([_called(name)]), critical=False)
+            .add_extension(x509.SubjectAlternativeName([_called(one) for one in (name, *more)]), critical=False)
             .sign(self._key, hashes.SHA256())
         )
         file = self._folder / f"{name}.pem"
