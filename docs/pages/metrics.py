@@ -6,7 +6,7 @@ from importlib import import_module
 from types import ModuleType
 
 from pages.markdown import NOTE, code, table
-from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.metrics import Info, MetricWrapperBase
 
 _MODULES = {
     "The Kafka kernel, in every service": "steno.kafka.metrics",
@@ -33,7 +33,7 @@ class Declared:
 
     #: As it is written in a query, but for the suffixes of a histogram.
     name: str
-    #: `counter`, `gauge` or `histogram`.
+    #: `counter`, `gauge`, `histogram` or `info`.
     kind: str
     labels: tuple[str, ...]
     meaning: str
@@ -60,8 +60,8 @@ def _of(module: ModuleType) -> Iterator[Declared]:
         if isinstance(metric, MetricWrapperBase):
             family = next(iter(metric.describe()))
             yield Declared(
-                name=family.name + ("_total" if family.type == "counter" else ""),
+                name=family.name + _SUFFIXES.get(family.type, ""),
                 kind=family.type,
-                labels=tuple(metric._labelnames),
+                labels=tuple(metric._value if isinstance(metric, Info) else metric._labelnames),
                 meaning=family.documentation,
             )

@@ -134,5 +134,10 @@ OVERVIEW = Board(
             means="Closed by the server a minute, by reason: slow clients, or too many connections.",
             queries={"{{why}}": per_minute("steno_http_connections_closed_total", by="why")},
         ),
+        Panel(
+            question="Which versions run?",
+            means="Processes by service and version. Two of a service for longer than a deployment takes: it is stuck.",
+            queries={"{{job}} {{version}}": "count by (job, version) (steno_build_info)"},
+        ),
     ),
 )
