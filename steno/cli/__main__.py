@@ -6,6 +6,7 @@ In an image of a service, only commands whose dependencies are installed there w
 
 import os
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -76,7 +77,7 @@ _EXAMPLES = {
 
 for _name, _module in (
     *(("up", "up"), ("submit", "submit"), ("call", "call"), ("calls", "calls")),
-    *(("show", "recordings"), ("ledger", "recordings"), ("bench", "bench.command")),
+    *(("show", "recordings"), ("ledger", "ledger"), ("bench", "bench.command")),
 ):
     _add(_name, _module)
 app.add_typer(keys.app, name="keys")
@@ -86,11 +87,17 @@ app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
 app.command("watch", epilog=watch.EPILOG)(watch.watch)
 
 
-def main() -> None:
-    """Runs the command line."""
+@cache
+def whole_app() -> typer.Typer:
+    """The command line with the commands that other packages add."""
     for entry in sorted(entry_points(group="steno.commands"), key=lambda found: found.name):
         app.add_typer(entry.load(), name=entry.name)
-    terminal.run(app)
+    return app
+
+
+def main() -> None:
+    """Runs the command line."""
+    terminal.run(whole_app())
 
 
 if __name__ == "__main__":

@@ -24,6 +24,9 @@ ENDED = frozenset({"completed", "no_speech", "failed", "cancelled"})
 """States of a recording, and of a call, that do not change any more."""
 
 _PATIENCE_SECONDS = 20
+_PAGE = 500
+"""Entries of a page of a list, at most."""
+
 _LATER = frozenset({429, 502, 503, 504})
 """Statuses of ingest, or of a proxy before it, after which a request is tried again."""
 
@@ -86,6 +89,16 @@ class Api:
         """Reads one page of live calls by filter, the newest first."""
         page = await self._get(f"/v1/calls?{urlencode(parameters)}")
         return list(page["items"])
+
+    async def pages(self, path: str, parameters: Mapping[str, str]) -> AsyncIterator[list[dict[str, Any]]]:
+        """Reads a list (`calls`, `recordings`) by filter page by page, the newest entries first."""
+        cursor: dict[str, str] = {}
+        while True:
+            page = await self._get(f"/v1/{path}?{urlencode({**parameters, 'limit': _PAGE, **cursor})}")
+            yield page["items"]
+            if page.get("next") is None:
+                return
+            cursor = {"cursor": page["next"]}
 
     async def ledger(self) -> dict[str, Any]:
         """Reads how many recordings and live calls were accepted, and how many are in which state."""

@@ -1,4 +1,4 @@
-"""The commands `steno show` and `steno ledger`, and helpers for the commands about recordings."""
+"""The command `steno show`, and helpers for the commands about recordings."""
 
 import asyncio
 import errno
@@ -43,20 +43,6 @@ def show(
         out.print_line(phrase_line(phrase))
 
 
-def ledger(data: Data = DEFAULT_DATA, as_json: AsJson = False, url: Url = None, key: Key = None) -> None:
-    """Show the numbers of accepted recordings and calls by state. The exit status is 1 if the ledger does not balance."""
-    balance = run_or_exit(_balance(find_api_or_exit(data, url, key)))
-    if as_json:
-        out.json(balance)
-    else:
-        live = balance["calls"]
-        names = [name for name in dict.fromkeys([*balance, *live]) if name not in ("calls", "balanced")]
-        out.table(("state", "recordings", "calls"), [(name, balance.get(name, ""), live.get(name, "")) for name in names])
-        out.print_line("balanced" if balance["balanced"] else styled("red", "not balanced"))
-    if not balance["balanced"]:
-        raise typer.Exit(1)
-
-
 def phrase_line(phrase: Mapping[str, Any]) -> Text:
     """A phrase as a line for the terminal: time, speaker, text."""
     return spoken_line(phrase, phrase["text"])
@@ -95,11 +81,6 @@ async def _fetch(address: ApiAddress, recording_id: str) -> tuple[dict[str, Any]
         recording = await client.recording(recording_id)
         transcript = await client.transcript(recording_id) if recording["state"] in ("completed", "no_speech") else None
         return recording, transcript
-
-
-async def _balance(address: ApiAddress) -> dict[str, Any]:
-    async with api.connect_api(address) as client:
-        return await client.ledger()
 
 
 def find_api_or_exit(data: Path, url: str | None, key: str | None) -> ApiAddress:

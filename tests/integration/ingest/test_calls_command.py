@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,38 @@ async def test_recordings_are_submitted_to_any_suite(tmp_path: Path, monkeypatch
     assert "notes.xml" in submitted.stderr
     assert "accepted" in shown.stdout
     assert (refused.exit_code, len(refused.stderr.splitlines())) == (1, 1)
+
+
+async def test_the_ledger_is_held_against_the_calls_of_a_pbx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over pages of the API: missing, extra and too short ones, and bad rows; status 1 if there are any, and 0 for none."""
+    monkeypatch.setattr("steno.cli.api._PAGE", 2)
+    start = datetime.now(UTC).replace(microsecond=0)
+    async with running_ingest(tmp_path, f"sqlite:///{tmp_path}/ingest.db") as ingest:
+        for name, seconds in (("whole", 60), ("short", 20), ("extra", 60), ("also", 60), ("more", 60)):
+            await ingest.calls.note_started(call_started(name, started_at=start))
+            await ingest.calls.note_heard({name: 8000 * seconds})
+            await ingest.calls.end_audio(call_ended(name, position=8000 * seconds))
+        rows = [f"{name};{start:%Y-%m-%d %H:%M:%S};60" for name in ("whole", "short", "also", "more", "[missing]")]
+        file, right = tmp_path / "pbx.csv", tmp_path / "right.csv"
+        file.write_text("\n".join(["\ufeffcall;started_at;duration", *rows, "c9;yesterday;60"]))
+        right.write_text(
+            "\n".join(["call_id,started_at,duration", *(f"{name},{start},0:00:20" for name in ("whole", "short"))])
+        )
+        async with serving(ingest.app) as served:
+            place = ("--url", f"http://127.0.0.1:{served.port}", "--key", KEY)
+            wrong = ("ledger", "--against", str(file), "--id-column", "Call", *place)
+            table = await asyncio.to_thread(CliRunner().invoke, app, wrong)
+            told = await asyncio.to_thread(CliRunner().invoke, app, [*wrong, "--json"])
+            lost = await asyncio.to_thread(CliRunner().invoke, app, ["ledger", "--against", str(file), *place])
+            same = await asyncio.to_thread(CliRunner().invoke, app, ["ledger", "--against", str(right), "--json", *place])
+    found = json.loads(told.stdout)
+    assert (table.exit_code, told.exit_code, lost.exit_code) == (1, 1, 2)
+    assert [(call["call_id"], call["line"]) for call in found["missing"]] == [("[missing]", 6)]
+    assert [call["call_id"] for call in found["extra"]] == ["extra"]
+    assert [(call["call_id"], call["ledger_seconds"]) for call in found["too_short"]] == [("short", 20.0)]
+    assert [row["line"] for row in found["bad_rows"]] == [7]
+    assert "[missing]" in table.stdout
+    assert "1 missing, 1 extra, 1 too short" in table.stdout
+    assert "line 7" in table.stderr
+    assert "--id-column" in lost.stderr
+    assert [call["call_id"] for call in json.loads(same.stdout)["extra"]] == ["more", "also", "extra"]
