@@ -1,6 +1,6 @@
 """Writes the pages of `docs/` that are made from the code.
 
-python docs/generate.py            # after a change to the catalogue, a record, a setting, a metric or an API
+python docs/generate.py            # after a change to a command, the catalogue, a record, a setting, a metric or an API
 python docs/generate.py --check    # in CI: fails when a page is not what the code makes
 """
 
@@ -8,10 +8,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from pages import metrics, rest, runbooks, settings, speech_sdk, topics
+from pages import commands, metrics, rest, runbooks, settings, speech_sdk, topics
 
 FOLDER = Path(__file__).parent
 PAGES = {
+    "commands.md": commands.page,
     "topics.md": topics.page,
     "settings.md": settings.page,
     "rest.md": rest.page,

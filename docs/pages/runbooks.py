@@ -27,8 +27,7 @@ logs() { cat "DATA/logs/$1.log"; }                                          # wi
 ```
 
 `kafka-….sh` are Kafka's own tools, `kcat` and `jq` come with most systems. Topics and groups have the prefix `steno.` unless
-`STENO_TOPIC_PREFIX` says otherwise. `steno doctor` ([operating.md](../operating.md)) looks at everything at once, and is a good
-beginning where several alerts fire.
+`STENO_TOPIC_PREFIX` says otherwise.
 
 """
 
