@@ -103,6 +103,8 @@ class Producer:
         self._slots = asyncio.Semaphore(max_in_flight)
         self._opening = asyncio.Lock()
         self._client: AIOKafkaProducer | None = None
+        #: Set once the client in use is replaced or stopped; a new one for each client.
+        self._gone = asyncio.Event()
         self._closing: set[asyncio.Task[None]] = set()
         self._sending = 0
         self._idle = asyncio.Event()
@@ -124,6 +126,7 @@ class Producer:
                 async with asyncio.timeout(_FLUSH_SECONDS):
                     await self._idle.wait()
         client, self._client = self._client, None
+        self._gone.set()
         if client is not None:
             await _close(client)
         await asyncio.gather(*self._closing)
@@ -305,6 +308,7 @@ class Producer:
         if size > most:
             raise _refused(name, f"a record of {size} bytes is too large for {name}, whose limit is {most}")
         try:
+            await self._know_topic(client, name)
             sending = client.send(name, value, key=key, partition=partition, timestamp_ms=made_ms, headers=list(headers))
             return cast("asyncio.Future[Any]", await sending)
         except MessageSizeTooLargeError as error:
@@ -314,6 +318,30 @@ class Producer:
             if not isinstance(error, (KafkaTimeoutError, UnknownTopicOrPartitionError)):
                 self._discard(client, error)
             raise KafkaUnavailable(f"Kafka did not accept a record for {name}: {error!r}") from error
+
+    async def _know_topic(self, client: AIOKafkaProducer, name: str) -> None:
+        """Waits until a client knows the partitions of a topic, or is replaced.
+
+        In `send` aiokafka waits for them as well, and waits for ever on a client that is closed meanwhile.
+
+        Raises:
+            KafkaUnavailable: the client was replaced, so the record is to be sent by another one.
+            KafkaError: there is no such topic.
+        """
+        if client.client.cluster.partitions_for_topic(name) is not None:
+            return
+        if client is self._client:
+            gone = asyncio.create_task(self._gone.wait())
+            known = asyncio.create_task(client.partitions_for(name))
+            try:
+                await asyncio.wait({gone, known}, return_when=asyncio.FIRST_COMPLETED)
+                if known.done():
+                    known.result()
+                    return
+            finally:
+                for task in (gone, known):
+                    task.cancel()
+        raise KafkaUnavailable(f"the producer was replaced before it took a record for {name}")
 
     async def _acknowledged(self, client: AIOKafkaProducer, name: str, delivery: asyncio.Future[Any], *, size: int) -> None:
         try:
@@ -338,6 +366,7 @@ class Producer:
         async with self._opening:
             if self._client is None:
                 self._client = await self._open()
+                self._gone = asyncio.Event()
             return self._client
 
     async def _open(self) -> AIOKafkaProducer:
@@ -367,6 +396,7 @@ class Producer:
             return
         log.warning("producer.replaced", reason=repr(error))
         self._client = None
+        self._gone.set()
         closing = asyncio.create_task(_close(client))
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)

@@ -4,6 +4,7 @@ import asyncio
 import os
 
 import pytest
+from aiokafka.errors import KafkaError
 from support.kafka import create_topic, read_all
 from support.kernel import CODEC, GroupUnderTest, recording
 
@@ -81,3 +82,21 @@ async def test_stop_waits_for_what_is_in_flight(group: GroupUnderTest) -> None:
     with pytest.raises(KafkaUnavailable, match="stopped"):
         await producer.send(RECORDINGS, recording("late"))
     assert len(await read_all(group.kafka.bootstrap_servers, group.topic)) == 50
+
+
+async def test_a_record_that_waits_for_its_topic_does_not_wait_on_a_client_that_is_replaced(group: GroupUnderTest) -> None:
+    """Whoever sends it is to send it again, and it then goes by the new client."""
+    await group.producer.send(RECORDINGS, recording("call"))
+    waiting = asyncio.create_task(group.producer.send_raw(PHRASES, key=b"call", value=b"1", headers=[]))
+    await asyncio.sleep(0)
+    client = group.producer._client
+    assert client is not None
+    while topic_name(group.topics, PHRASES) not in client.client._topics:
+        await asyncio.sleep(0.01)
+    group.producer._discard(client, KafkaError("a batch of another topic was given up"))
+    async with asyncio.timeout(20):
+        with pytest.raises(KafkaUnavailable, match="replaced"):
+            await waiting
+    await create_topic(group.kafka.bootstrap_servers, topic_name(group.topics, PHRASES))
+    await group.producer.send_raw(PHRASES, key=b"call", value=b"1", headers=[])
+    assert len(await read_all(group.kafka.bootstrap_servers, topic_name(group.topics, PHRASES))) == 1

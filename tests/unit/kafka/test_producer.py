@@ -77,6 +77,11 @@ class _Line:
         self.taken: list[bytes] = []
         self.timestamps: list[int | None] = []
         self._refused, self._lost = refused, lost
+        self.client = self.cluster = self
+
+    def partitions_for_topic(self, _name: str) -> set[int]:
+        """Every topic is known."""
+        return {0}
 
     async def send(
         self, _name: str, value: bytes, *, timestamp_ms: int | None = None, **_options: object
