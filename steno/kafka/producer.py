@@ -330,7 +330,8 @@ class Producer:
         """
         if client.client.cluster.partitions_for_topic(name) is not None:
             return
-        if client is self._client:
+        in_use = client is self._client
+        if in_use:
             gone = asyncio.create_task(self._gone.wait())
             known = asyncio.create_task(client.partitions_for(name))
             try:

@@ -38,9 +38,9 @@ def wanted(*, docker: bool) -> list[Prerequisite]:
     if docker:
         prerequisites.append(
             Prerequisite(
-                packages=("docker.io", "debootstrap", "iptables"),
-                tests="Kafka in a container, and the image of a service",
-                found=all(map(shutil.which, ("dockerd", "debootstrap", "iptables"))),
+                packages=("docker.io", "docker-compose", "debootstrap", "iptables"),
+                tests="Kafka in a container, the image of a service, and the suite by Docker Compose",
+                found=all(map(shutil.which, ("dockerd", "docker-compose", "debootstrap", "iptables"))),
             )
         )
     return prerequisites

@@ -77,15 +77,17 @@ class Receiver:
 
 
 @asynccontextmanager
-async def receiving(*answers: Answer, tls: SSLContext | None = None, host: str = "127.0.0.1") -> AsyncIterator[Receiver]:
-    """Runs a receiver on a free port; it gives the answers in order, then 204."""
+async def receiving(
+    *answers: Answer, tls: SSLContext | None = None, host: str = "127.0.0.1", bind: str = "127.0.0.1"
+) -> AsyncIterator[Receiver]:
+    """Runs a receiver on a free port of the address `bind`; it gives the answers in order, then 204."""
     receiver = Receiver(answers=list(answers))
     application = web.Application(client_max_size=1 << 20)
     application.router.add_post("/hook", receiver.handle)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
+        site = web.TCPSite(runner, bind, 0, ssl_context=tls)
         await site.start()
         port = runner.addresses[0][1]
         receiver.url = f"{'http' if tls is None else 'https'}://{host}:{port}/hook"

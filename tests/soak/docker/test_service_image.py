@@ -5,14 +5,13 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
 
 import docker
 import pytest
 from cryptography.fernet import Fernet
-from docker.errors import BuildError
 from docker.models.containers import Container
 from support.kafka_container import environment
 
@@ -25,21 +24,9 @@ pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")
-def image(engine: docker.DockerClient, base: str) -> str:
-    """The image of the notifier, on a base that needs no image registry; what it installs comes from the package index."""
-    name = f"steno-test-{SERVICE}:latest"
-    try:
-        engine.images.build(
-            path=str(ROOT),
-            dockerfile="deploy/images/Dockerfile",
-            buildargs={"BASE": base, "SERVICE": SERVICE},
-            network_mode="host",  # an engine without a bridge reaches the index as well
-            tag=name,
-            rm=True,
-        )
-    except BuildError as error:
-        pytest.fail("".join(line.get("stream", "") for line in error.build_log)[-5000:] + str(error), pytrace=False)
-    return name
+def image(service_images: Mapping[str, str]) -> str:
+    """The image of the notifier."""
+    return service_images[SERVICE]
 
 
 @pytest.fixture

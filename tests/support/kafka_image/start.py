@@ -18,7 +18,7 @@ settings.setdefault("log.dirs", "/var/lib/kafka")
 settings.setdefault("log.cleaner.dedupe.buffer.size", "4194304")
 PROPERTIES.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
 os.environ["CLASSPATH"] = "/opt/kafka/*"
-subprocess.run(
-    [JAVA, *FLAGS, "kafka.tools.StorageTool", "format", f"--cluster-id={CLUSTER_ID}", "--config", str(PROPERTIES)], check=True
-)
+# A container that is started again has its folder formatted already.
+FORMAT = ("format", "--ignore-formatted", f"--cluster-id={CLUSTER_ID}", "--config", str(PROPERTIES))
+subprocess.run([JAVA, *FLAGS, "kafka.tools.StorageTool", *FORMAT], check=True)
 os.execv(JAVA, [JAVA, *FLAGS, "kafka.Kafka", str(PROPERTIES)])
