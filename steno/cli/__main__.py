@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from steno.cli import dead_letters, doctor, keys, terminal, topics, trust, watch
+from steno.cli import dead_letters, doctor, keys, terminal, topics, trust, watch, why
 from steno.cli.options import examples
 
 app = typer.Typer(
@@ -84,6 +84,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(topics.app, name="topics")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
+app.command("why", epilog=why.EPILOG)(why.why)
 app.command("watch", epilog=watch.EPILOG)(watch.watch)
 
 

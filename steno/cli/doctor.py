@@ -1,7 +1,6 @@
 """The command `steno doctor`: looks for what is wrong with an installation, and says what to do."""
 
 import asyncio
-import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import structlog
 import typer
 from pydantic import ValidationError
 
+from steno import private_files
 from steno.cli import run_file, trust
 from steno.cli.address import ApiError, find_api
 from steno.cli.data_folder import DEFAULT_DATA, Data
+from steno.cli.kafka_access import quiet
 from steno.cli.options import AsJson, Key, Url, examples
 from steno.cli.service_environment import service_environment
 from steno.cli.terminal import notes, out, styled
@@ -52,8 +52,7 @@ def doctor(data: Data = DEFAULT_DATA, as_json: AsJson = False, url: Url = None, 
     It checks the suite of --data where one was started there; with --url the suite at that URL, and its Kafka where
     KAFKA_BOOTSTRAP_SERVERS is set; otherwise Kafka and the services whose settings are in the environment, as in an image.
     """
-    # Only findings are printed; what libraries log of a broker that does not answer says the same in many lines.
-    _log_nothing()
+    private_files.set_umask()
     url = url or os.environ.get("STENO_UP_URL")
     if url:
         plan = _suite_by_url(data, url, key)
@@ -61,16 +60,13 @@ def doctor(data: Data = DEFAULT_DATA, as_json: AsJson = False, url: Url = None, 
         plan = _suite_of(data)
     else:
         plan = _environment()
+    with quiet():
+        judged = plan.findings + asyncio.run(run_checks(plan.checks))
     # Several services may have found the same, as of one disk.
-    found = {(finding.where, finding.what): finding for finding in plan.findings + asyncio.run(run_checks(plan.checks))}
+    found = {(finding.where, finding.what): finding for finding in judged}
     findings = list(found.values())
     _print(findings, as_json=as_json)
     raise typer.Exit(exit_status(findings))
-
-
-def _log_nothing() -> None:
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    logging.disable(logging.CRITICAL)
 
 
 def _suite_by_url(data: Path, url: str, key: str | None) -> _Plan:
@@ -176,8 +172,13 @@ def _not_asked(what: str, todo: str) -> Finding:
 
 def _print(findings: Sequence[Finding], *, as_json: bool) -> None:
     if as_json:
-        out.json({"findings": [_document(finding) for finding in findings], "status": exit_status(findings)})
+        out.json({"findings": [shown_finding(finding) for finding in findings], "status": exit_status(findings)})
         return
+    print_findings(findings)
+
+
+def print_findings(findings: Sequence[Finding]) -> None:
+    """Prints findings as lines, and how many warnings and errors there are."""
     for finding in findings:
         severity = finding.severity.name.lower()
         out.print_line(styled(_STYLES[finding.severity], f"{severity:>7}"), f"  {finding.where}: {finding.what}")
@@ -187,7 +188,8 @@ def _print(findings: Sequence[Finding], *, as_json: bool) -> None:
     out.print_line(f"{errors} errors, {warnings} warnings")
 
 
-def _document(finding: Finding) -> dict[str, Any]:
+def shown_finding(finding: Finding) -> dict[str, Any]:
+    """A finding as values of JSON."""
     return {
         "severity": finding.severity.name.lower(),
         "check": finding.check,

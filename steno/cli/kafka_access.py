@@ -60,7 +60,7 @@ def run_on_kafka(data: Path, work: Callable[[Cluster, asyncio.Event], Awaitable[
             process as usual.
     """
     try:
-        with _quiet():
+        with quiet():
             return asyncio.run(_run(data, work))
     except (StenoError, SettingsError) as error:
         notes.print_error(error)
@@ -68,7 +68,7 @@ def run_on_kafka(data: Path, work: Callable[[Cluster, asyncio.Event], Awaitable[
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Silences the logs of the Kafka client and of the kernel: what concerns the user, the command says itself."""
     client, before = logging.getLogger("aiokafka"), structlog.get_config()
     level = client.level

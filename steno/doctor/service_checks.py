@@ -71,7 +71,7 @@ def objects_check(settings: ServiceSettings) -> Check:
 
 async def probe_objects(store: ObjectStore) -> list[Finding]:
     """Writes, reads and deletes an object. Raises `StoreUnavailable` where it cannot."""
-    key, data = f"doctor/{uuid.uuid4().hex}", b"written by steno doctor"
+    key, data = f"doctor-{uuid.uuid4().hex}", b"written by steno doctor"
     url = await store.put(key, data)
     try:
         read = await store.get(url)

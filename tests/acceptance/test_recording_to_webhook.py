@@ -2,10 +2,13 @@
 
 import asyncio
 import json
+import os
 import shutil
+import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -110,6 +113,34 @@ async def test_the_ledger_balances(api: Api, receiver: WebhookReceiver) -> None:
     assert balance["balanced"]
     assert balance["accepted"] == balance["completed"] >= 1
     assert receiver.rejected == 0
+
+
+async def test_the_doctor_finds_no_error_and_why_tells_a_whole_life(suite: SuiteUnderTest, receiver: WebhookReceiver) -> None:
+    """On a suite that works, services, groups and the model are found well, and nothing of a call is missing."""
+    status, found = await diagnosed(suite, "doctor")
+    assert status == found["status"] < 2, found
+    well = {finding["where"] for finding in found["findings"] if finding["severity"] == "ok"}
+    assert {"group steno.enricher", f"ingest at {suite.url('ingest')}", "model tiny.en", "schemas"} <= well
+    status, told = await diagnosed(suite, "why", "by-kafka")
+    assert status == 0, told
+    assert [finding["what"] for finding in told["findings"]] == ["nothing is missing"]
+    what = " ".join(event["what"] for event in told["events"])
+    for step in ("RecordingSubmitted", "TranscriptCompleted", "CallSummary", "attempt 1: 2"):
+        assert step in what
+    assert "furniture" not in what
+
+
+async def diagnosed(suite: SuiteUnderTest, command: str, *arguments: str) -> tuple[int | None, dict[str, Any]]:
+    """Exit status and document of a command."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("STENO_", "KAFKA_"))}
+    kept = {name: value for name, value in os.environ.items() if name == "STENO_CACHE"}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "steno.cli", command, *arguments, "--data", str(suite.data), "--json"),
+        env={**clean, **kept},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    output, _ = await process.communicate()
+    return process.returncode, json.loads(output)
 
 
 async def test_nobody_else_can_read_what_is_kept(suite: SuiteUnderTest) -> None:
