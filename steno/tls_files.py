@@ -4,6 +4,8 @@ import ssl
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
@@ -68,6 +70,29 @@ class RereadTls(ABC):
 
     def _stamped(self) -> tuple[tuple[int, int, int] | None, ...]:
         return tuple(_stamp(path) for path in self._files)
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateFacts:
+    """What the first certificate of a file says."""
+
+    common_name: str
+    ends_at: datetime
+
+
+def certificate_facts(path: Path) -> CertificateFacts:
+    """Reads the first certificate of a PEM file, without its signature being checked.
+
+    Raises:
+        OSError: the file cannot be read, or has none.
+    """
+    # Not every image has the library cryptography, and Python's own decoder of a file has no other name.
+    found = ssl._ssl._test_decode_cert(str(path))  # type: ignore[attr-defined]
+    names = dict(pair for group in found["subject"] for pair in group)
+    return CertificateFacts(
+        common_name=names.get("commonName", ""),
+        ends_at=datetime.fromtimestamp(ssl.cert_time_to_seconds(found["notAfter"]), UTC),
+    )
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

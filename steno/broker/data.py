@@ -28,6 +28,7 @@ from steno.broker import jars, startup_cache
 from steno.broker.errors import BrokerError, BrokerFailed, DataFolderInUse
 from steno.broker.properties import JVM_FLAGS, SHORT_LIVED_FLAGS, Node, log_properties, render, server_properties
 from steno.broker.runtime import find_java
+from steno.broker.security import BrokerSecurity
 from steno.local_ports import free_port, is_free
 
 
@@ -60,7 +61,12 @@ def prepare(data: Path, *, java: str | None = None, progress: jars.Progress | No
 
 
 def prepare_cluster(
-    data: Path, *, brokers: int, java: str | None = None, progress: jars.Progress | None = None
+    data: Path,
+    *,
+    brokers: int,
+    java: str | None = None,
+    progress: jars.Progress | None = None,
+    security: BrokerSecurity | None = None,
 ) -> tuple[BrokerCommand, ...]:
     """Makes a data folder ready: finds Java, fetches and verifies the jars, chooses ports, formats what is new.
 
@@ -72,6 +78,7 @@ def prepare_cluster(
         brokers: 1, or 3 for a cluster that survives the loss of one.
         java: see `find_java`.
         progress: told about the jars that are fetched.
+        security: what protects the cluster; without it, whoever reaches a port of loopback may do anything.
 
     Raises:
         JavaNotFound, JarsUnavailable: as `find_java` and `jars.fetch`.
@@ -98,14 +105,17 @@ def prepare_cluster(
         cluster_id, nodes = _cluster(data, brokers)
         for node in nodes:
             folder = data / str(node.node_id)
-            properties = server_properties(node, nodes, folder / "kafka")
+            properties = server_properties(node, nodes, folder / "kafka", security)
             private_files.write(folder / "server.properties", render(properties))
             private_files.write(folder / "log4j2.properties", render(log_properties(folder / "broker.log")))
         with ThreadPoolExecutor() as pool:
-            for formatted in [pool.submit(_format, data / str(node.node_id), cluster_id, program, classpath) for node in nodes]:
+            users = () if security is None else security.format_options()
+            formats = [pool.submit(_format, data / str(node.node_id), cluster_id, program, classpath, users) for node in nodes]
+            for formatted in formats:
                 formatted.result()
     servers = ",".join(node.address for node in nodes)
-    return tuple(_command(data / str(node.node_id), node, servers, program, classpath) for node in nodes)
+    started = program if security is None else (*program, *security.java_flags())
+    return tuple(_command(data / str(node.node_id), node, servers, started, classpath) for node in nodes)
 
 
 def _command(folder: Path, node: Node, servers: str, java: tuple[str, ...], classpath: str) -> BrokerCommand:
@@ -126,12 +136,12 @@ def _environment(classpath: str) -> dict[str, str]:
     return {**kept, "CLASSPATH": classpath}
 
 
-def _format(folder: Path, cluster_id: str, java: tuple[str, ...], classpath: str) -> None:
+def _format(folder: Path, cluster_id: str, java: tuple[str, ...], classpath: str, users: tuple[str, ...]) -> None:
     if (folder / "kafka" / "meta.properties").exists():  # the last file that formatting writes
         return
     properties = str(folder / "server.properties")
     # As one word: an id may begin with "-" (KAFKA-15754).
-    arguments = ("format", f"--cluster-id={cluster_id}", "--ignore-formatted", "--config", properties)
+    arguments = ("format", f"--cluster-id={cluster_id}", "--ignore-formatted", "--config", properties, *users)
     done = subprocess.run(
         [*java, *SHORT_LIVED_FLAGS, "kafka.tools.StorageTool", *arguments],
         env=_environment(classpath),

@@ -12,10 +12,12 @@ from types import TracebackType
 from typing import Self
 
 from steno import locked_child, private_files
+from steno.broker.acls import grant
 from steno.broker.data import BrokerCommand, prepare_cluster
 from steno.broker.errors import BrokerFailed, DataFolderInUse
 from steno.broker.jars import Progress
 from steno.broker.ready import wait_ready
+from steno.broker.security import BrokerSecurity
 
 _TAIL_LINES = 20
 _STOP_SECONDS = 15.0
@@ -25,8 +27,9 @@ _POLL_SECONDS = 0.02
 class LocalBroker:
     """One broker process of a prepared data folder. It can be started again however it ended."""
 
-    def __init__(self, command: BrokerCommand) -> None:
+    def __init__(self, command: BrokerCommand, security: BrokerSecurity | None = None) -> None:
         self._command = command
+        self._connection = {} if security is None else security.connection()
         self._process: subprocess.Popen[bytes] | None = None
         self._launched_at = 0.0
 
@@ -59,7 +62,13 @@ class LocalBroker:
         """
         try:
             await self.launch()
-            await wait_ready(self.address, timeout_seconds=timeout_seconds, node_ids=(self.node_id,), check=self.check)
+            await wait_ready(
+                self.address,
+                timeout_seconds=timeout_seconds,
+                node_ids=(self.node_id,),
+                check=self.check,
+                connection=self._connection,
+            )
         except BrokerFailed as error:
             await self.kill()
             raise self.explain(error) from error
@@ -185,6 +194,7 @@ class LocalCluster:
         brokers: int = 1,
         java: str | None = None,
         progress: Progress | None = None,
+        security: BrokerSecurity | None = None,
     ) -> None:
         """
         Args:
@@ -193,12 +203,14 @@ class LocalCluster:
             brokers: 1, or 3 (three copies of everything, two must acknowledge, so that one may die).
             java: which Java, see `find_java`.
             progress: told about the jars fetched at the first start.
+            security: encryption, users and what they may do; without it, whoever reaches loopback may do anything.
         """
         self._given_data = data
         self._temporary: Path | None = None
         self._count = brokers
         self._java = java
         self._progress = progress
+        self._security = security
         self.brokers: tuple[LocalBroker, ...] = ()
         self.bootstrap_servers = ""
 
@@ -227,14 +239,25 @@ class LocalCluster:
             raise
 
     async def _start(self, data: Path, timeout_seconds: float) -> None:
-        commands = await asyncio.to_thread(prepare_cluster, data, brokers=self._count, java=self._java, progress=self._progress)
-        self.brokers = tuple(LocalBroker(command) for command in commands)
+        security = self._security
+        commands = await asyncio.to_thread(
+            prepare_cluster, data, brokers=self._count, java=self._java, progress=self._progress, security=security
+        )
+        self.brokers = tuple(LocalBroker(command, security) for command in commands)
         self.bootstrap_servers = commands[0].bootstrap_servers
         node_ids = [broker.node_id for broker in self.brokers]
         try:
             for broker in self.brokers:
                 await broker.launch()
-            await wait_ready(self.bootstrap_servers, timeout_seconds=timeout_seconds, node_ids=node_ids, check=self._check)
+            await wait_ready(
+                self.bootstrap_servers,
+                timeout_seconds=timeout_seconds,
+                node_ids=node_ids,
+                check=self._check,
+                connection={} if security is None else security.connection(),
+            )
+            if security is not None:
+                await grant(self.bootstrap_servers, security, security.access)
         except BrokerFailed as error:
             ended = [broker for broker in self.brokers if broker.pid is None]
             raise (ended or self.brokers)[0].explain(error) from error

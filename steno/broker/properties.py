@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from steno.broker.security import LISTENER, BrokerSecurity
 from steno.local_ports import HOST
 
 JVM_FLAGS = (
@@ -34,21 +35,30 @@ class Node:
         return f"{HOST}:{self.broker_port}"
 
 
-def server_properties(node: Node, nodes: Sequence[Node], log_dir: Path) -> dict[str, str]:
+def server_properties(
+    node: Node, nodes: Sequence[Node], log_dir: Path, security: BrokerSecurity | None = None
+) -> dict[str, str]:
     """Kafka's settings for one node of the cluster (Kafka documentation, "Broker configs").
 
     Clusters of three keep three copies of everything and need two to acknowledge.
+
+    Raises:
+        BrokerError: see `BrokerSecurity.properties`.
     """
+    listener = "PLAINTEXT" if security is None else LISTENER
+    protocols = {
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "inter.broker.listener.name": "PLAINTEXT",
+    }
     copies, acknowledging = (3, 2) if len(nodes) >= 3 else (1, 1)
     voters = ",".join(f"{other.node_id}@{HOST}:{other.controller_port}" for other in nodes)
     return {
         "process.roles": "broker,controller",
         "node.id": str(node.node_id),
         "controller.quorum.voters": voters,
-        "listeners": f"PLAINTEXT://{HOST}:{node.broker_port},CONTROLLER://{HOST}:{node.controller_port}",
-        "advertised.listeners": f"PLAINTEXT://{HOST}:{node.broker_port}",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-        "inter.broker.listener.name": "PLAINTEXT",
+        "listeners": f"{listener}://{HOST}:{node.broker_port},CONTROLLER://{HOST}:{node.controller_port}",
+        "advertised.listeners": f"{listener}://{HOST}:{node.broker_port}",
+        **(protocols if security is None else security.properties()),
         "controller.listener.names": "CONTROLLER",
         "log.dirs": str(log_dir),
         "auto.create.topics.enable": "false",

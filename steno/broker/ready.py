@@ -2,7 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from types import MappingProxyType
+from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, for_code
@@ -19,6 +21,7 @@ async def wait_ready(
     timeout_seconds: float = 60,
     node_ids: Collection[int] = (),
     check: Callable[[], None] = lambda: None,
+    connection: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     """Waits until a topic can be created; it only asks, and creates none.
 
@@ -27,6 +30,7 @@ async def wait_ready(
         timeout_seconds: how long to wait at most.
         node_ids: brokers that must be up and let into the cluster; the topic asked for has a copy on each.
         check: called between tries; what it raises ends the waiting (the process is gone, say).
+        connection: aiokafka's options of a user who may create a topic; by default, for a cluster without access control.
 
     Raises:
         BrokerFailed: not ready in time; the message says what was missing.
@@ -34,7 +38,7 @@ async def wait_ready(
     deadline = time.monotonic() + timeout_seconds
     while True:
         check()
-        amiss = await _unreachable(bootstrap_servers) or await _amiss(bootstrap_servers, node_ids)
+        amiss = await _unreachable(bootstrap_servers) or await _amiss(bootstrap_servers, node_ids, connection)
         if amiss is None:
             return
         if time.monotonic() >= deadline:
@@ -55,8 +59,8 @@ async def _unreachable(bootstrap_servers: str) -> str | None:
     return None
 
 
-async def _amiss(bootstrap_servers: str, node_ids: Collection[int]) -> str | None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=_REQUEST_MS)
+async def _amiss(bootstrap_servers: str, node_ids: Collection[int], connection: Mapping[str, Any]) -> str | None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=_REQUEST_MS, **connection)
     try:
         await admin.start()
         cluster = await admin.describe_cluster()

@@ -31,11 +31,15 @@ class Authority:
         context.load_cert_chain(self.pem(name))
         return context
 
-    def pem(self, name: str, *more: str) -> Path:
-        """Makes the file of a new certificate and key, for a name or an address, and for more of them."""
+    def pem(self, name: str, *more: str, ends: timedelta = timedelta(days=1)) -> Path:
+        """Makes the file of a new certificate and key, for a name or an address, and for more of them.
+
+        Args:
+            ends: How long from now it ends.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = (
-            self._builder(name, key)
+            self._builder(name, key, ends)
             .add_extension(x509.SubjectAlternativeName([_called(one) for one in (name, *more)]), critical=False)
             .sign(self._key, hashes.SHA256())
         )
@@ -46,7 +50,9 @@ class Authority:
         )
         return file
 
-    def _builder(self, name: str, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+    def _builder(
+        self, name: str, key: ec.EllipticCurvePrivateKey, ends: timedelta = timedelta(days=1)
+    ) -> x509.CertificateBuilder:
         now = datetime.now(UTC)
         return (
             x509.CertificateBuilder()
@@ -55,7 +61,7 @@ class Authority:
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - timedelta(hours=1))
-            .not_valid_after(now + timedelta(days=1))
+            .not_valid_after(now + ends)
         )
 
 
