@@ -1,7 +1,6 @@
 """Counts dead letters by error class, origin and service."""
 
 import heapq
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,8 +8,9 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from steno.cli.dead_letter_advice import advice_for
+from steno.cli.dead_letter_selection import Selection
 from steno.cli.terminal import notes
-from steno.kafka import Letter, LetterTopic
+from steno.kafka import Cluster, Letter, LetterTopic
 
 _REPORT_EVERY = 500
 
@@ -63,7 +63,7 @@ class LetterCounts:
         """The groups as rows of a table, the largest first."""
         ordered = sorted(self.groups.items(), key=lambda entry: (-entry[1].letters, entry[0]))
         return [
-            (*name, group.letters, group.redriven, group.came_again, f"{group.first:%m-%d %H:%M}", f"{group.last:%m-%d %H:%M}")
+            (*name, group.letters, group.redriven, group.came_again, moment_text(group.first), moment_text(group.last))
             for name, group in ordered
         ]
 
@@ -85,20 +85,19 @@ class LetterCounts:
         ]
 
 
-COLUMNS = ("error class", "origin", "service", "letters", "sent", "again", "first", "last")
-"""Of a table of groups: `sent` were sent back, `again` failed after that."""
+COLUMNS = ("error class", "origin", "service", "letters", "sent back", "failed again", "first", "last")
 
 
-async def count_letters(letters: LetterTopic, takes: Callable[[Letter], bool], *, newest: int = 0) -> LetterCounts:
-    """Counts the letters that a function selects, with a progress bar on a terminal."""
-    counts, seen = LetterCounts(newest), 0
+async def count_letters(cluster: Cluster, letters: LetterTopic, wanted: Selection, *, newest: int = 0) -> LetterCounts:
+    """Counts the letters of a selection, with a progress bar on a terminal."""
+    counts, seen, prefix = LetterCounts(newest), 0, cluster.topics.prefix
     with letter_progress() as progress:
         task = progress.add_task("reading", total=letters.total)
         async for letter in letters.letters():
             seen += 1
             if seen % _REPORT_EVERY == 0:
                 progress.update(task, completed=seen)
-            if takes(letter):
+            if wanted.takes(letter, prefix):
                 counts.add(letter, redriven=letters.was_redriven(letter))
     return counts
 

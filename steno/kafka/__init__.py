@@ -9,6 +9,7 @@ from steno.kafka.client import client_options
 from steno.kafka.cluster import Cluster
 from steno.kafka.consumer import Consumer
 from steno.kafka.dead_letter_count import DeadLetterCount
+from steno.kafka.faults import is_refusal, refusal
 from steno.kafka.followed_keys import FollowedKey, FollowedKeys, offset_at, read_range
 from steno.kafka.followed_table import FollowedRows, FollowedTable, MemoryRows
 from steno.kafka.jobs import HELD, Job, Partition
@@ -16,6 +17,7 @@ from steno.kafka.lag import forget_lag, report_lag
 from steno.kafka.letter_topic import LetterTopic, delete_before, open_letters
 from steno.kafka.letters import Letter, parse_id
 from steno.kafka.log_consumer import LogConsumer
+from steno.kafka.log_limiter import LogLimiter
 from steno.kafka.log_partition import LogHandler
 from steno.kafka.partitioner import partition_of
 from steno.kafka.processing import RecordProcessor
@@ -44,6 +46,7 @@ __all__ = [
     "LetterTopic",
     "LogConsumer",
     "LogHandler",
+    "LogLimiter",
     "LoopGuard",
     "MemoryRows",
     "Partition",
@@ -57,12 +60,14 @@ __all__ = [
     "create_topics",
     "delete_before",
     "forget_lag",
+    "is_refusal",
     "newest_records",
     "offset_at",
     "open_letters",
     "parse_id",
     "partition_of",
     "read_range",
+    "refusal",
     "report_lag",
     "topic_name",
     "watch",

@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from steno.kafka.assignment import Assignment
+from steno.kafka.faults import REFUSED
 from steno.kafka.watchdog import Watchdog
 
 log = structlog.get_logger("steno.kafka.consumer")
@@ -74,6 +75,10 @@ class Commits:
         except (CommitFailedError, IllegalStateError) as error:
             log.warning("consumer.commit_refused", group=self._group, reason=str(error))
             return False
+        except REFUSED as error:
+            # An operator must act. What is done stays to be committed, and is handled again by whoever has the partition then.
+            log.error("consumer.access_refused", group=self._group, reason=repr(error))
+            return True
         self._assignment.committed(self._offsets)
         self._watchdog.committed()
         return True

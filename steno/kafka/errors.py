@@ -4,6 +4,7 @@
 StenoError
 ├── Retryable
 │   ├── KafkaUnavailable   the broker refused or did not answer; the same call may succeed later
+│   │   └── AccessRefused  an operator must act: the ACLs of the cluster do not allow it; then it goes on by itself
 │   └── FollowerTooSlow    start following again, from the last message
 ├── Permanent
 │   ├── RecordRefused      the broker will never accept this record (too large, not valid)
@@ -25,6 +26,12 @@ class KafkaUnavailable(Retryable):
     """Kafka did not do what was requested, but may do it later."""
 
     error_class: ClassVar[str] = "kafka_unavailable"
+
+
+class AccessRefused(KafkaUnavailable):
+    """The ACLs of the cluster do not allow this user what it needs; once they do, the same call succeeds."""
+
+    error_class = "kafka_access_refused"
 
 
 class FollowerTooSlow(Retryable):

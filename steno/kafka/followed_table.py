@@ -21,6 +21,7 @@ from steno.events.records import Record
 from steno.kafka.cluster import Cluster
 from steno.kafka.errors import ConsumerEnded
 from steno.kafka.failed_changes import Change, FailedChanges
+from steno.kafka.faults import REFUSED
 from steno.kafka.messages import RawMessage
 from steno.kafka.reader import begin_at, newest_by_key, partitions_of, readable, reader
 from steno.retry import EACH_SECOND, retry
@@ -126,7 +127,7 @@ class FollowedTable(Generic[R]):
                 try:
                     polled = await client.getmany(timeout_ms=int(_POLL_SECONDS * 1000))
                 except KafkaError as error:
-                    if not error.retriable:
+                    if not error.retriable and not isinstance(error, REFUSED):
                         raise ConsumerEnded(f"{self._topic.name} cannot be followed: {error!r}") from error
                     raise
                 for messages in polled.values():

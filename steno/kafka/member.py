@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
-from aiokafka.errors import KafkaError, UnknownError
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError, UnknownError
 from aiokafka.protocol.group import JoinGroupRequest
 
 from steno.kafka import metrics
@@ -23,7 +23,9 @@ from steno.kafka.client import client_options
 from steno.kafka.cluster import Cluster
 from steno.kafka.commits import Commits
 from steno.kafka.errors import ConsumerStuck, DuplicateInstance
+from steno.kafka.faults import REFUSED, connection_fault, refusal
 from steno.kafka.jobs import Job
+from steno.kafka.log_limiter import LogLimiter
 from steno.kafka.messages import RawMessage
 from steno.kafka.processing import RecordProcessor
 from steno.kafka.watchdog import LoopGuard, Watchdog
@@ -83,6 +85,7 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         self._joined_at = 0.0
         self._losses = 0
         self._started = False
+        self._log_limiter = LogLimiter(at_first=1)
 
     #: Makes the attempts at records; set by subclasses.
     _processor: RecordProcessor
@@ -218,15 +221,32 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             except KafkaError as error:
                 # For example a broker answers this when a process of the same name joins at the same time; aiokafka then gives
                 # up. If that never ends, the watchdog ends this process.
-                if not _is_unknown(error):
+                if not (_is_unknown(error) or isinstance(error, REFUSED)):
                     raise
-                log.warning("consumer.joins_again", group=self._group, reason=repr(error))
+                if isinstance(error, REFUSED):
+                    self._log_refused(error)
+                else:
+                    log.warning("consumer.joins_again", group=self._group, reason=repr(error))
                 await self._forget(client)
+                self._watchdog.polled()
                 await asyncio.sleep(_RECONNECT_SECONDS)
+
+    def _log_refused(self, error: KafkaError) -> None:
+        # An operator must act; until then it is tried again and again.
+        reason = refusal(self._cluster.kafka, error, group=self._group)
+        if self._log_limiter.left_out(reason, time.monotonic()) is not None:
+            log.error("consumer.access_refused", group=self._group, reason=reason)
 
     async def _poll_as_member(self, client: AIOKafkaConsumer) -> None:
         while not self._stopping.is_set():
-            records = await self._fetch(client)
+            try:
+                records = await self._fetch(client)
+            except TopicAuthorizationFailedError as error:
+                # The records of other topics come meanwhile.
+                self._log_refused(error)
+                self._watchdog.polled()
+                await asyncio.sleep(_RECONNECT_SECONDS)
+                continue
             self._watchdog.polled()
             if records and not self._stopping.is_set():
                 self._begin(self._assignment.add_polled(records))
@@ -239,7 +259,11 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             except KafkaError as error:
                 self._client = None
                 await _leave(client)
-                log.warning("consumer.kafka_away", group=self._group, reason=str(error))
+                if isinstance(error, REFUSED):
+                    self._log_refused(error)
+                else:
+                    fault = await connection_fault(self._cluster.kafka)
+                    log.warning("consumer.kafka_away", group=self._group, reason=str(fault or error))
                 self._watchdog.polled()
                 await asyncio.sleep(_RECONNECT_SECONDS)
             else:

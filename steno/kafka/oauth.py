@@ -1,5 +1,7 @@
 """Fetches the access tokens that brokers accept for SASL OAUTHBEARER, from the token endpoint of an identity provider.
 
+Importing this module patches aiokafka, which does not see that a broker refuses a token.
+
 Sources: RFC 6749, 4.4 (client credentials), 2.3.1 (the client's password by HTTP Basic), 5 (answers); RFC 7628 (OAUTHBEARER).
 """
 
@@ -13,8 +15,9 @@ from urllib.parse import quote_plus
 
 import aiohttp
 import structlog
+from aiokafka import conn
 from aiokafka.abc import AbstractTokenProvider
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, SaslAuthenticationFailed
 
 from steno.settings import KafkaSettings
 
@@ -107,6 +110,22 @@ class TokenEndpoint(AbstractTokenProvider):  # type: ignore[misc]
         if self._kafka.ssl_cafile is not None:
             context.load_verify_locations(self._kafka.ssl_cafile)
         return context
+
+
+class _CheckedAuthenticator(conn.OAuthAuthenticator):  # type: ignore[misc]
+    """Fails where the broker refuses the token: it answers with the reason then, which aiokafka takes for its consent.
+
+    The client would go on with a connection that is not authenticated, and find a cluster without brokers (RFC 7628, 3.2.2).
+    """
+
+    async def step(self, payload: bytes | None) -> tuple[bytes, bool] | None:
+        if payload:
+            raise SaslAuthenticationFailed(payload.decode("utf-8", "replace")[:_MOST_REASON])
+        step: tuple[bytes, bool] | None = await super().step(payload)
+        return step
+
+
+conn.OAuthAuthenticator = _CheckedAuthenticator
 
 
 def _refusal(document: object) -> str:

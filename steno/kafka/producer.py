@@ -37,7 +37,8 @@ from steno.events.catalogue import DEAD_LETTERS, MAX_DEAD_LETTER_BYTES, MAX_RECO
 from steno.events.codec import CONTENT_TYPE, Codec
 from steno.events.records import Record
 from steno.kafka.client import client_options
-from steno.kafka.errors import KafkaUnavailable, RecordRefused, WrongRecord
+from steno.kafka.errors import AccessRefused, KafkaUnavailable, RecordRefused, WrongRecord
+from steno.kafka.faults import REFUSED, connection_fault, refusal
 from steno.kafka.metrics import PRODUCE_SECONDS, RECORDS_REFUSED
 from steno.kafka.partitioner import choose_partition
 from steno.kafka.topics import topic_name
@@ -317,7 +318,7 @@ class Producer:
             # The record was not sent. Unless only a broker or the topic was missing, the client cannot be used any more.
             if not isinstance(error, (KafkaTimeoutError, UnknownTopicOrPartitionError)):
                 self._discard(client, error)
-            raise KafkaUnavailable(f"Kafka did not accept a record for {name}: {error!r}") from error
+            raise self._unavailable(name, error, f"Kafka did not accept a record for {name}: {error!r}") from error
 
     async def _know_topic(self, client: AIOKafkaProducer, name: str) -> None:
         """Waits until a client knows the partitions of a topic, or is replaced.
@@ -359,7 +360,12 @@ class Producer:
                 raise _BatchTooLarge(f"Kafka refuses a batch for {name} as too large; its records are sent again") from error
             if isinstance(error, _REFUSALS):
                 raise _refused(name, f"Kafka refuses a record of {size} bytes for {name}: {error!r}") from error
-            raise KafkaUnavailable(f"Kafka did not acknowledge a record for {name}: {error!r}") from error
+            raise self._unavailable(name, error, f"Kafka did not acknowledge a record for {name}: {error!r}") from error
+
+    def _unavailable(self, name: str, error: KafkaError, reason: str) -> KafkaUnavailable:
+        if isinstance(error, REFUSED):
+            return AccessRefused(refusal(self._kafka_settings, error, topic=name))
+        return KafkaUnavailable(reason)
 
     async def _connected(self) -> AIOKafkaProducer:
         if self._client is not None:
@@ -386,7 +392,8 @@ class Producer:
             await client.start()
         except KafkaError as error:
             await client.stop()
-            raise KafkaUnavailable(f"Kafka cannot be reached at {self._kafka_settings.bootstrap_servers}: {error}") from error
+            reason = await connection_fault(self._kafka_settings) or error
+            raise KafkaUnavailable(f"Kafka cannot be reached at {self._kafka_settings.bootstrap_servers}: {reason}") from error
         except BaseException:
             await client.stop()
             raise

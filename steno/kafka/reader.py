@@ -1,6 +1,5 @@
 """Reads partitions without a consumer group, up to a known end: ranges of offsets, or the newest record of each key."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -16,7 +15,8 @@ from steno.events.records import Record
 from steno.kafka import metrics
 from steno.kafka.client import client_options
 from steno.kafka.cluster import Cluster
-from steno.kafka.errors import KafkaUnavailable, NewerRecord
+from steno.kafka.errors import AccessRefused, KafkaUnavailable, NewerRecord
+from steno.kafka.faults import REFUSED, refusal
 from steno.kafka.log_limiter import LogLimiter
 from steno.kafka.messages import Message, RawMessage, decode
 
@@ -32,28 +32,21 @@ async def reader(cluster: Cluster) -> AsyncIterator[AIOKafkaConsumer]:
 
     Raises:
         KafkaUnavailable: Kafka is unreachable, or became so inside the block.
+        AccessRefused: the ACLs of the cluster do not allow this user what it did inside the block.
     """
     client = AIOKafkaConsumer(**client_options(cluster.kafka), enable_auto_commit=False, auto_offset_reset="earliest")
     try:
         await client.start()
         yield client
+    except REFUSED as error:
+        raise AccessRefused(refusal(cluster.kafka, error)) from error
     except KafkaError as error:
         raise KafkaUnavailable(
             f"Kafka at {cluster.kafka.bootstrap_servers} could not be read: {error!r}; check that the broker runs, and that "
             "KAFKA_BOOTSTRAP_SERVERS names it"
         ) from error
     finally:
-        await _stop(client)
-
-
-async def _stop(client: AIOKafkaConsumer) -> None:
-    try:
         await client.stop()
-    except asyncio.CancelledError:
-        # Without a broker aiokafka raises the cancellation of its own fetches, which must not replace the error.
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise
 
 
 async def read(client: AIOKafkaConsumer, where: TopicPartition, *, start: int, end: int) -> AsyncIterator[RawMessage]:

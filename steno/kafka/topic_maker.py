@@ -5,6 +5,7 @@ A service opens its ports without Kafka, so that its health can be checked. Comp
 """
 
 import asyncio
+import time
 from collections.abc import Iterable
 from functools import partial
 
@@ -13,6 +14,7 @@ import structlog
 from steno.background import until_stopped
 from steno.events.catalogue import Topic
 from steno.kafka.cluster import Cluster
+from steno.kafka.log_limiter import LogLimiter
 from steno.kafka.topics import create_topics
 from steno.retry import EACH_SECOND, retry
 
@@ -29,6 +31,7 @@ class TopicMaker:
         self._cluster = cluster
         self._topics = tuple(topics)
         self._stopping = asyncio.Event()
+        self._log_limiter = LogLimiter(at_first=1)
         #: Set once all topics can be used.
         self.made = asyncio.Event()
         #: Why they cannot be used yet, for a person; empty once they can.
@@ -51,4 +54,5 @@ class TopicMaker:
 
     def _away(self, error: Exception, _seconds: float) -> None:
         self.missing = str(error)
-        log.warning("kafka.away", reason=self.missing)
+        if self._log_limiter.left_out(self.missing, time.monotonic()) is not None:
+            log.warning("kafka.away", reason=self.missing)

@@ -20,7 +20,8 @@ from aiokafka.errors import (
 
 from steno.events.catalogue import Topic, catalogue, topic_config
 from steno.kafka.client import client_options
-from steno.kafka.errors import KafkaUnavailable, TopicMismatch
+from steno.kafka.errors import AccessRefused, KafkaUnavailable, TopicMismatch
+from steno.kafka.faults import REFUSED, Fault, connection_fault, refusal
 from steno.settings import KafkaSettings, TopicSettings
 
 log = structlog.get_logger("steno.kafka.topics")
@@ -45,26 +46,32 @@ async def create_topics(
         seconds: How long to wait for Kafka.
 
     Raises:
-        TopicMismatch: a topic exists with another number of partitions, or may not be created.
-        KafkaUnavailable: Kafka was not reachable, or not ready, in time.
+        TopicMismatch: a topic exists with another number of partitions, or cannot be created with these settings.
+        KafkaUnavailable: Kafka was not ready in time, or cannot be reached; the message has the reason.
+        AccessRefused: the ACLs of the cluster do not let this user see or create a topic.
     """
     by_name = {topic_name(topics, topic): topic for topic in (catalogue().values() if wanted is None else wanted)}
-    last: Exception | None = None
+    last: Fault | str = "no answer"
     try:
         async with asyncio.timeout(seconds):
             while True:
                 try:
                     return await _create(kafka, topics, by_name)
                 except KafkaError as error:
+                    if isinstance(error, REFUSED):
+                        raise AccessRefused(refusal(kafka, error)) from error
                     if not error.retriable:
                         raise
-                    last = error
+                    fault = await connection_fault(kafka) if isinstance(error, KafkaConnectionError) else None
+                    if fault is not None and not fault.may_pass:
+                        raise KafkaUnavailable(f"Kafka cannot be used: {fault}") from error
+                    last = fault or repr(error)
                     await asyncio.sleep(_AWAY_SECONDS if isinstance(error, KafkaConnectionError) else _PAUSE_SECONDS)
     except TimeoutError:
         raise KafkaUnavailable(
-            f"the topics could not be created at {kafka.bootstrap_servers} within {seconds:g} s: {last!r}; "
+            f"the topics could not be created at {kafka.bootstrap_servers} within {seconds:g} s: {last}; "
             "check that the broker is running and that KAFKA_BOOTSTRAP_SERVERS is correct"
-        ) from last
+        ) from None
 
 
 async def _create(kafka: KafkaSettings, topics: TopicSettings, by_name: Mapping[str, Topic]) -> None:
@@ -98,12 +105,13 @@ def _check_created(name: str, code: int, message: str | None) -> None:
     error = for_code(code)
     if error is NoError:
         log.info("topic.created", topic=name)
-    elif error in (TopicAuthorizationFailedError, InvalidReplicationFactorError) or not (
-        error.retriable or error is TopicAlreadyExistsError
-    ):
+    elif error is TopicAuthorizationFailedError:
+        # It may also exist, and not be shown to this user.
+        raise error(name)
+    elif error is InvalidReplicationFactorError or not (error.retriable or error is TopicAlreadyExistsError):
         raise TopicMismatch(
             f"topic {name} cannot be created: {message or error.description}; create it yourself as docs/topics.md describes, "
-            "or let this user create topics and check STENO_TOPIC_REPLICATION_FACTOR"
+            "or check STENO_TOPIC_REPLICATION_FACTOR"
         )
     elif error is not TopicAlreadyExistsError:
         raise error(message)

@@ -65,10 +65,7 @@ class _Judge:
             *self._ledger(),
             *self._deliveries(),
         ]
-        return [
-            *found,
-            *(judged or [ok(life.call_id, f"nothing is missing{' of what could be seen' if life.unasked else ''}")]),
-        ]
+        return [*found, *(judged or [ok(life.call_id, "nothing is missing")])]
 
     def _all(self, kind: type[R]) -> list[tuple[Seen, R]]:
         return [(seen, seen.record) for seen in self._life.records if isinstance(seen.record, kind)]

@@ -16,11 +16,13 @@ The behaviour of Faust 0.15.3, and what replaces it:
   `stalled_since` shows a stop; a restart then begins at the last commit, which is before the lost record.
 """
 
+import asyncio
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from aiokafka.errors import TopicAuthorizationFailedError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
@@ -28,12 +30,16 @@ from steno.kafka import Watchdog, forget_lag, report_lag
 from steno.kafka.errors import ConsumerStuck
 from steno_enricher.loop_consumer import LoopConsumer
 
+_REFUSED_SECONDS = 1.0
+
 
 class DoneConsumer(driver.Consumer):
     """A Faust consumer that commits exactly the offsets that `mark_done` was called for."""
 
     #: Gets polls and commits reported; set before the app starts.
     watchdog: Watchdog
+    #: Called while the ACLs of the cluster do not let it read a topic; set before the app starts.
+    refused: Callable[[Exception], None]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -102,7 +108,13 @@ class DoneConsumer(driver.Consumer):
         return self._progress_at if waits else None
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 - the name is Faust's
-        found = await super()._getmany(active_partitions, timeout)
+        try:
+            found = await super()._getmany(active_partitions, timeout)
+        except TopicAuthorizationFailedError as error:
+            # Faust would crash; an operator must act, and then it goes on.
+            self.refused(error)
+            await asyncio.sleep(_REFUSED_SECONDS)
+            return {}
         for partition, records in found.items():
             if records and self._is_changelog_tp(partition):
                 self.fetched_changelog[partition] = records[-1].offset

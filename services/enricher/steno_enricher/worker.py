@@ -11,7 +11,7 @@ import structlog
 from steno.background import pause
 from steno.errors import Retryable
 from steno.events.catalogue import PHRASES
-from steno.kafka import HELD, Cluster, Job, LoopGuard, Partition, RecordProcessor, Watchdog
+from steno.kafka import HELD, Cluster, Job, LogLimiter, LoopGuard, Partition, RecordProcessor, Watchdog, is_refusal, refusal
 from steno.kafka.errors import ConsumerStuck
 from steno.kafka.messages import Handler
 from steno.retry import RetryPolicy
@@ -65,6 +65,7 @@ class Worker:
         self._held_bytes = 0
         self._again: asyncio.Queue[Job] = asyncio.Queue()
         self._partitions = {cluster.topic_name(topic): Partition(topic=topic) for topic in SOURCES}
+        self._refusals = LogLimiter(at_first=1)
         self._working_since: float | None = None
         self._unready_since = time.monotonic()
         self._stopping = asyncio.Event()
@@ -106,6 +107,7 @@ class Worker:
         guard = LoopGuard(stuck_seconds=self._stuck_seconds)
         try:
             self._app.done_consumer.watchdog = self._watchdog
+            self._app.done_consumer.refused = self._log_refused
             guard.start(asyncio.get_running_loop())
             tasks: list[asyncio.Task[Any]] = [
                 asyncio.create_task(part)
@@ -214,11 +216,20 @@ class Worker:
             self._app.done_consumer.measure(self._cluster.group_name(), now=time.time())
             self._check_held()
             if self._app.crashed:
-                raise ConsumerStuck(f"Faust crashed: {self._app.crash_reason!r}") from self._app.crash_reason
+                error = self._app.crash_reason
+                raise ConsumerStuck(f"Faust crashed: {self._refusal(error) if is_refusal(error) else repr(error)}") from error
             if (reason := self._stuck()) is not None:
                 raise ConsumerStuck(f"{self._cluster.group_name()}: {reason}; the process must be restarted")
             await self._app.skip_holes()
             await asyncio.sleep(_LOOK_EVERY_SECONDS)
+
+    def _refusal(self, error: Exception) -> str:
+        return refusal(self._cluster.kafka, error, group=self._cluster.group_name())
+
+    def _log_refused(self, error: Exception) -> None:
+        reason = self._refusal(error)
+        if self._refusals.left_out(reason, time.monotonic()) is not None:
+            log.error("worker.access_refused", reason=reason)
 
     def _stuck(self) -> str | None:
         """What hangs, as a reason for the log; None where nothing does."""

@@ -2,6 +2,7 @@
 
 import shutil
 import ssl
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from support.certificates import Authority
 from steno.kafka.client import client_options
 from steno.kafka.tls import CurrentContext, KafkaTls
 from steno.settings import KafkaSettings
-from steno.tls_files import TlsFilesUnusable
+from steno.tls_files import TlsFilesUnusable, certificate_facts
 
 
 @pytest.fixture
@@ -87,6 +88,16 @@ def test_files_that_cannot_be_used_are_named(authority: Authority, changed: dict
     kafka = KafkaSettings.model_validate({"security_protocol": "SSL", **files})
     with pytest.raises(TlsFilesUnusable, match=reason):
         client_options(kafka)
+
+
+def test_a_certificate_tells_whose_it_is_and_when_it_ends(authority: Authority, tmp_path: Path) -> None:
+    """Also where its key stands before it; what is no certificate is an error."""
+    facts = certificate_facts(authority.pem("ingest", ends=timedelta(hours=2)))
+    assert facts.common_name == "ingest"
+    assert timedelta(hours=1) < facts.ends_at - datetime.now(UTC) < timedelta(hours=3)
+    (tmp_path / "none.pem").write_text("nothing")
+    with pytest.raises(OSError, match="PEM"):
+        certificate_facts(tmp_path / "none.pem")
 
 
 def test_all_clients_of_a_process_share_their_files(authority: Authority) -> None:
