@@ -32,7 +32,10 @@ _SERVICES: tuple[type[ServiceSettings], ...] = (IngestSettings, TranscriberSetti
 _BOUNDS: dict[type, str] = {Ge: "at least", Gt: "more than", Le: "at most", Lt: "less than"}
 
 _COMMAND_LINE = {
-    "KAFKA_BOOTSTRAP_SERVERS": ("unset", "`steno up` uses this cluster; without it, it starts a Kafka of its own."),
+    "KAFKA_BOOTSTRAP_SERVERS": (
+        "unset",
+        "`steno up` uses this cluster; without it, it starts one, which commands find by --data.",
+    ),
     "STENO_UP_DATA": ("`steno-data`", "Data folder of the suite, as `--data`."),
     "STENO_UP_URL": (
         "unset",

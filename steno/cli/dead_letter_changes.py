@@ -9,11 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from steno.cli.data_folder import DEFAULT_DATA, Data
-from steno.cli.dead_letter_counts import COLUMNS, LetterCounts, letter_progress
+from steno.cli.dead_letter_counts import COLUMNS, LetterCounts, count_letters, letter_progress
 from steno.cli.dead_letter_selection import Classes, Origins, Services, Since, selection
-from steno.cli.kafka_access import STOPPED, run_on_kafka
+from steno.cli.kafka_access import run_on_kafka, run_stoppable
 from steno.cli.options import AsJson, examples
-from steno.cli.terminal import bad_parameter, notes, out
+from steno.cli.terminal import INTERRUPTED, bad_parameter, notes, out
 from steno.cli.times import parse_moment
 from steno.kafka import Cluster, LetterTopic, Redrive, RedriveCount, delete_before, open_letters
 
@@ -64,13 +64,13 @@ def redrive(
                     report=report,
                 ).run()
 
-    count = run_on_kafka(data, work)
+    count = run_stoppable(data, work)
     if as_json:
         out.json({"dry_run": dry_run, **asdict(count)})
     else:
         _print_count(count, dry_run=dry_run)
     if count.stopped:
-        raise typer.Exit(STOPPED)
+        raise typer.Exit(INTERRUPTED)
     if count.failed:
         raise typer.Exit(1)
 
@@ -99,13 +99,10 @@ def purge(
     except ValueError as error:
         raise bad_parameter(error) from None
 
-    async def look(cluster: Cluster, _stopping: asyncio.Event) -> tuple[Mapping[int, int], LetterCounts, int]:
+    async def look(cluster: Cluster) -> tuple[Mapping[int, int], LetterCounts, int]:
         async with open_letters(cluster) as letters:
             offsets = await _offsets(letters, moment, redriven=redriven)
-            counts = LetterCounts()
-            async for letter in letters.letters():
-                if letter.offset < offsets[letter.partition]:
-                    counts.add(letter, redriven=letters.was_redriven(letter))
+            counts = await count_letters(letters, lambda letter: letter.offset < offsets[letter.partition])
             return offsets, counts, letters.total - counts.total
 
     offsets, counts, remaining = run_on_kafka(data, look)
@@ -118,7 +115,7 @@ def purge(
         if not yes:
             typer.confirm(question, abort=True, err=True)
 
-        async def delete(cluster: Cluster, _stopping: asyncio.Event) -> None:
+        async def delete(cluster: Cluster) -> None:
             await delete_before(cluster, offsets)
 
         run_on_kafka(data, delete)

@@ -1,6 +1,7 @@
 """Counts dead letters by error class, origin and service."""
 
 import heapq
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,9 +9,8 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from steno.cli.dead_letter_advice import advice_for
-from steno.cli.dead_letter_selection import Selection
 from steno.cli.terminal import notes
-from steno.kafka import Cluster, Letter, LetterTopic
+from steno.kafka import Letter, LetterTopic
 
 _REPORT_EVERY = 500
 
@@ -63,7 +63,7 @@ class LetterCounts:
         """The groups as rows of a table, the largest first."""
         ordered = sorted(self.groups.items(), key=lambda entry: (-entry[1].letters, entry[0]))
         return [
-            (*name, group.letters, group.redriven, group.came_again, moment_text(group.first), moment_text(group.last))
+            (*name, group.letters, group.redriven, group.came_again, f"{group.first:%m-%d %H:%M}", f"{group.last:%m-%d %H:%M}")
             for name, group in ordered
         ]
 
@@ -85,19 +85,20 @@ class LetterCounts:
         ]
 
 
-COLUMNS = ("error class", "origin", "service", "letters", "sent back", "failed again", "first", "last")
+COLUMNS = ("error class", "origin", "service", "letters", "sent", "again", "first", "last")
+"""Of a table of groups: `sent` were sent back, `again` failed after that."""
 
 
-async def count_letters(cluster: Cluster, letters: LetterTopic, wanted: Selection, *, newest: int = 0) -> LetterCounts:
-    """Counts the letters of a selection, with a progress bar on a terminal."""
-    counts, seen, prefix = LetterCounts(newest), 0, cluster.topics.prefix
+async def count_letters(letters: LetterTopic, takes: Callable[[Letter], bool], *, newest: int = 0) -> LetterCounts:
+    """Counts the letters that a function selects, with a progress bar on a terminal."""
+    counts, seen = LetterCounts(newest), 0
     with letter_progress() as progress:
         task = progress.add_task("reading", total=letters.total)
         async for letter in letters.letters():
             seen += 1
             if seen % _REPORT_EVERY == 0:
                 progress.update(task, completed=seen)
-            if wanted.takes(letter, prefix):
+            if takes(letter):
                 counts.add(letter, redriven=letters.was_redriven(letter))
     return counts
 

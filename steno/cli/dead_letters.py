@@ -1,6 +1,5 @@
 """The commands `steno dead-letters`: `list` and `show`; `steno.cli.dead_letter_changes` has those that change something."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -41,9 +40,10 @@ def list_letters(
     """Show the dead letters by error class, origin and service, what to do about each class, and the newest letters."""
     wanted = selection(classes, origins, services, since)
 
-    async def work(cluster: Cluster, _stopping: asyncio.Event) -> LetterCounts:
+    async def work(cluster: Cluster) -> LetterCounts:
         async with open_letters(cluster) as letters:
-            return await count_letters(cluster, letters, wanted, newest=0 if summary else _SHOWN)
+            prefix = cluster.topics.prefix
+            return await count_letters(letters, lambda each: wanted.takes(each, prefix), newest=0 if summary else _SHOWN)
 
     counts = run_on_kafka(data, work)
     if as_json:
@@ -76,7 +76,7 @@ def show(
     except ValueError as error:
         raise bad_parameter(error) from None
 
-    async def work(cluster: Cluster, _stopping: asyncio.Event) -> dict[str, Any]:
+    async def work(cluster: Cluster) -> dict[str, Any]:
         async with open_letters(cluster) as letters:
             letter = await letters.letter(partition, offset)
             if letter is None:

@@ -2,12 +2,14 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import entry_points, version
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import typer
@@ -21,6 +23,7 @@ from steno.cli.kafka_access import quiet
 from steno.cli.options import AsJson, Key, Url, examples
 from steno.cli.service_environment import service_environment
 from steno.cli.terminal import notes, out, styled
+from steno.doctor import tls
 from steno.doctor.checks import Check, run_checks
 from steno.doctor.findings import Finding, Severity, error, exit_status, note
 from steno.doctor.kafka_check import kafka_checks
@@ -79,7 +82,7 @@ def _suite_by_url(data: Path, url: str, key: str | None) -> _Plan:
     findings = []
     if not address.notifier_url:
         findings.append(_not_asked("notifier", "set STENO_UP_NOTIFIER_URL to have it asked"))
-    checks = _http_checks(urls, address.key, trust.connector)
+    checks = [*_certificate_checks(urls.values()), *_http_checks(urls, address.key, trust.connector)]
     if "KAFKA_BOOTSTRAP_SERVERS" in os.environ:
         plan = _with_kafka(())
         return _Plan(checks=plan.checks + checks, findings=plan.findings + findings)
@@ -150,6 +153,17 @@ def _with_kafka(services: Sequence[str]) -> _Plan:
         return _Plan(
             checks=[], findings=[error("settings of Kafka", what, "correct the environment; docs/settings.md has all")]
         )
+
+
+def _certificate_checks(urls: Iterable[str]) -> list[Check]:
+    """The checks of what servers present, of those that speak TLS."""
+
+    async def presented(address: str) -> list[Finding]:
+        return await tls.probe(address, trust.context(), trusted="--ca", now=datetime.now(UTC))
+
+    parts = [urlsplit(url) for url in urls if url.startswith("https:")]
+    addresses = dict.fromkeys(f"{part.hostname}:{part.port or 443}" for part in parts)
+    return [Check(name=f"certificate of {address}", run=partial(presented, address)) for address in addresses]
 
 
 def _http_checks(urls: dict[str, str], key: str, connector: Callable[[], aiohttp.TCPConnector]) -> list[Check]:

@@ -25,9 +25,6 @@ T = TypeVar("T")
 
 _VARIABLE = "KAFKA_BOOTSTRAP_SERVERS"
 
-STOPPED = 130
-"""The exit status of a command that Ctrl-C stopped before its end (128 and the signal's number, as shells count)."""
-
 
 class NoKafka(StenoError):
     """No cluster is named; the message is for a person."""
@@ -52,16 +49,25 @@ def kafka_settings(data: Path) -> KafkaSettings:
     return settings.model_copy(update={"bootstrap_servers": servers})
 
 
-def run_on_kafka(data: Path, work: Callable[[Cluster, asyncio.Event], Awaitable[T]]) -> T:
-    """Runs work on a cluster; an error that is meant for the user is printed and ends the command with status 1.
+def run_on_kafka(data: Path, work: Callable[[Cluster], Awaitable[T]]) -> T:
+    """Runs work on a cluster; an error that is meant for the user is printed and ends the command with status 1."""
 
-    Args:
-        work: Gets the cluster, and an event that the first Ctrl-C sets, so that nothing is left half done. The second ends the
-            process as usual.
-    """
+    async def run(cluster: Cluster, _stopping: asyncio.Event) -> T:
+        return await work(cluster)
+
+    return _run_or_exit(data, run, stoppable=False)
+
+
+def run_stoppable(data: Path, work: Callable[[Cluster, asyncio.Event], Awaitable[T]]) -> T:
+    """Like `run_on_kafka`, for work that Ctrl-C must not cut short: it gets an event that the first Ctrl-C sets, and ends
+    in order. The second Ctrl-C ends the process as usual."""
+    return _run_or_exit(data, work, stoppable=True)
+
+
+def _run_or_exit(data: Path, work: Callable[[Cluster, asyncio.Event], Awaitable[T]], *, stoppable: bool) -> T:
     try:
         with quiet():
-            return asyncio.run(_run(data, work))
+            return asyncio.run(_run(data, work, stoppable=stoppable))
     except (StenoError, SettingsError) as error:
         notes.print_error(error)
         raise typer.Exit(1) from None
@@ -81,11 +87,11 @@ def quiet() -> Iterator[None]:
         structlog.configure(**before)
 
 
-async def _run(data: Path, work: Callable[[Cluster, asyncio.Event], Awaitable[T]]) -> T:
+async def _run(data: Path, work: Callable[[Cluster, asyncio.Event], Awaitable[T]], *, stoppable: bool) -> T:
     kafka, topics, schemas = kafka_settings(data), read_group(TopicSettings), read_group(SchemaSettings)
     cluster = Cluster.of(kafka, topics, Codec(await schema_ids(schemas)), service="cli")
     stopping = asyncio.Event()
-    if threading.current_thread() is threading.main_thread():
+    if stoppable and threading.current_thread() is threading.main_thread():
         loop = asyncio.get_running_loop()
 
         def stop() -> None:

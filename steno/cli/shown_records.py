@@ -16,6 +16,7 @@ from steno.kafka.messages import RawMessage, decode
 _DUMP_BYTES = 512
 _ROW_BYTES = 16
 _LONGEST = 200
+_MOST_ENTRIES = 2
 
 
 def fields_of(record: Record) -> dict[str, Any]:
@@ -24,7 +25,7 @@ def fields_of(record: Record) -> dict[str, Any]:
 
 
 def shown_fields(fields: Mapping[str, Any]) -> str:
-    """Fields as one line, `name=value name=value`; empty ones are left out and long ones are cut."""
+    """Fields as one line, `name=value name=value`; empty ones are left out, and long ones cut or given by their length."""
     return " ".join(f"{name}={_shown(value)}" for name, value in fields.items() if value not in ("", None, [], {}))
 
 
@@ -95,5 +96,7 @@ def _plain(value: Any) -> Any:
 def _shown(value: Any) -> str:
     if isinstance(value, Mapping) and set(value) == {"bytes"}:
         return f"<{value['bytes']} bytes>"
+    if isinstance(value, list) and isinstance(value[0], Mapping) and len(value) > _MOST_ENTRIES:
+        return f"<{len(value)} entries>"
     text = value if isinstance(value, str) and value and " " not in value else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

@@ -31,6 +31,10 @@ _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\
 _HALVES = re.compile("[\ud800-\udfff]")
 
 
+INTERRUPTED = 130
+"""The exit status of a command that Ctrl-C stopped before its end: 128 and the number of the signal, as shells count."""
+
+
 def clean(text: object) -> str:
     """Removes control characters from a text, and replaces line ends by spaces."""
     return _HALVES.sub("\ufffd", _UNSEEN.sub("", _LINE_ENDS.sub(" ", str(text))))

@@ -9,9 +9,14 @@ VARIABLE = "STENO_CA_FILE"
 """Names a PEM file of authorities; `steno --ca FILE` sets it."""
 
 
-def connector() -> aiohttp.TCPConnector:
-    """Makes an HTTP connector that trusts these authorities. Raises `OSError` where a file cannot be read."""
-    context = ssl.create_default_context()
+def context() -> ssl.SSLContext:
+    """Makes a TLS context that trusts these authorities. Raises `OSError` where a file cannot be read."""
+    made = ssl.create_default_context()
     if file := os.environ.get(VARIABLE):
-        context.load_verify_locations(file)
-    return aiohttp.TCPConnector(ssl=context)
+        made.load_verify_locations(file)
+    return made
+
+
+def connector() -> aiohttp.TCPConnector:
+    """Makes an HTTP connector that trusts these authorities. Raises like `context`."""
+    return aiohttp.TCPConnector(ssl=context())

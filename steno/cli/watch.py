@@ -13,7 +13,7 @@ import typer
 from steno.background import until_stopped
 from steno.cli import completions
 from steno.cli.data_folder import DEFAULT_DATA, Data
-from steno.cli.kafka_access import run_on_kafka
+from steno.cli.kafka_access import run_stoppable
 from steno.cli.options import AsJson, examples
 from steno.cli.shown_records import fields_of, has_value, read_record, shown_fields, shown_key
 from steno.cli.terminal import bad_parameter, out, styled
@@ -74,7 +74,7 @@ def watch(
     async def work(cluster: Cluster, stopping: asyncio.Event) -> None:
         await until_stopped(_show(cluster, found, since, key, filters, limit, as_json=as_json), stopping)
 
-    run_on_kafka(data, work)
+    run_stoppable(data, work)
 
 
 async def _show(

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence, Set
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -110,7 +110,8 @@ async def _with_records(
         future = await client.offsets_for_times(dict.fromkeys(parts, now + _FUTURE_MS)) if parts else {}
         day = await client.offsets_for_times(dict.fromkeys(dead, now - _DAY_MS)) if dead else {}
         found = [await _group(admin, settings.prefix + name, service) for name, service in groups().items()]
-        lags = await _lags(admin, client, [group.name for group in found if group.visible], begins, ends)
+        read = {topic.name for topic in facts.topics if topic.operations is None or "Read" in topic.operations}
+        lags = await _lags(admin, client, [group.name for group in found if group.visible], begins, ends, read)
     later = {group.name: group for group in await _later(admin, found)}
     return ClusterFacts(
         servers=facts.servers,
@@ -210,7 +211,9 @@ async def _lags(
     names: Sequence[str],
     begins: Mapping[TopicPartition, int],
     ends: Mapping[TopicPartition, int],
+    read: Set[str],
 ) -> dict[str, tuple[PartitionLag, ...]]:
+    """The lag of groups by their names; when the oldest record was written only of the topics in `read`."""
     committed: dict[str, dict[TopicPartition, int]] = {}
     for name in names:
         try:
@@ -222,7 +225,7 @@ async def _lags(
         (where, max(offset, begins[where]))
         for offsets in committed.values()
         for where, offset in offsets.items()
-        if offset < ends[where] and begins[where] < ends[where]
+        if offset < ends[where] and begins[where] < ends[where] and where.topic in read
     }
     written = await _written(client, behind)
     return {

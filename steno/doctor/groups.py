@@ -35,7 +35,8 @@ def _judge(group: GroupFacts, retention_ms: Mapping[str, int | None], now: datet
     yield from _judge_instances(where, group)
     yield from _judge_deleted(where, group.lags)
     oldest = _oldest(group.lags, now)
-    late = f"{waiting} records wait, the oldest for {_duration(oldest)}"
+    known = any(lag.oldest is not None for lag in group.lags)
+    late = f"{waiting} records wait" + (f", the oldest for {_duration(oldest)}" if known else "")
     bound = min((kept / 1000 for lag in group.lags if (kept := retention_ms.get(lag.topic)) and _behind(lag)), default=None)
     if bound is not None and oldest > bound * _LOST_SHARE:
         yield error(

@@ -70,12 +70,14 @@ async def _ask(kafka: KafkaSettings, topics: TopicSettings, services: Sequence[s
                 "from here, and their logs",
             )
         ]
+    # The user of a service need not see the groups of others.
+    groups = [group for group in facts.groups if group.visible or not services or group.service in services]
     retention = {topic.name: topic.topic.retention_ms for topic in facts.topics}
     return [
         *judge_brokers(facts),
         *judge_disks(facts.disks),
         *judge_topics(facts.topics, partitions=topics.partitions, brokers=len(facts.brokers)),
         *judge_access(facts, services, prefix=topics.prefix),
-        *judge_groups(facts.groups, retention, now=datetime.now(UTC)),
+        *judge_groups(groups, retention, now=datetime.now(UTC)),
         *judge_records(facts),
     ]

@@ -30,10 +30,9 @@ async def ask_services(
 
 async def ask_ledger(url: str, key: str, connector: aiohttp.TCPConnector) -> list[Finding]:
     """Asks ingest, with a key, whether its ledger balances."""
-    async with _with_key(key, connector) as session, session.get(f"{url}/v1/ledger") as answer:
-        if (refusal := _refused(answer, url)) is not None:
-            return refusal
-        ledger = await answer.json()
+    ledger = await _get(url, "/v1/ledger", key, connector, needed="balanced")
+    if isinstance(ledger, Finding):
+        return [ledger]
     if not ledger["balanced"]:
         return [error(url, "the ledger does not balance", "run `steno ledger`, and report it as a bug of Steno with the log")]
     return [ok(url, f"the ledger balances: {ledger['accepted']} recordings and {ledger['calls']['accepted']} calls")]
@@ -41,26 +40,31 @@ async def ask_ledger(url: str, key: str, connector: aiohttp.TCPConnector) -> lis
 
 async def ask_deliveries(url: str, key: str, connector: aiohttp.TCPConnector) -> list[Finding]:
     """Asks the notifier, with a key, which deliveries have failed."""
-    path = f"{url}/v1/deliveries?state=failed&limit={_MOST_DELIVERIES}"
-    async with _with_key(key, connector) as session, session.get(path) as answer:
-        if (refusal := _refused(answer, url)) is not None:
-            return refusal
-        page = await answer.json()
+    page = await _get(url, f"/v1/deliveries?state=failed&limit={_MOST_DELIVERIES}", key, connector, needed="items")
+    if isinstance(page, Finding):
+        return [page]
     since = datetime.now(UTC) - timedelta(days=1)
     times = [datetime.fromisoformat(entry["updated_at"]) for entry in page["items"]]
     return judge_deliveries(url, [time for time in times if time >= since], more=page["next"] is not None)
 
 
-def _with_key(key: str, connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT, headers={"Authorization": f"Bearer {key}"})
-
-
-def _refused(answer: aiohttp.ClientResponse, url: str) -> list[Finding] | None:
-    if answer.status == 200:
-        return None
+async def _get(url: str, path: str, key: str, connector: aiohttp.TCPConnector, *, needed: str) -> Mapping[str, Any] | Finding:
+    """A document of a service, which has the field `needed`, or why there is none."""
+    headers = {"Authorization": f"Bearer {key}"}
+    try:
+        async with (
+            aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT, headers=headers) as session,
+            session.get(url + path) as answer,
+        ):
+            document = _document(await answer.read())
+    except (aiohttp.ClientError, TimeoutError) as failure:
+        return error(url, f"it does not answer: {failure or type(failure).__name__}", "start it, and look at its log")
     if answer.status in (401, 403):
-        return [error(url, "it does not accept the API key", "give one of its file of keys (`steno keys add NAME`)")]
-    return [error(url, f"it answered {answer.status}", "check that the URL is that of the service, and look at its log")]
+        return error(url, "it does not accept the API key", "give one of its file of keys (`steno keys add NAME`)")
+    if answer.status != 200 or needed not in document:
+        what = f"{path} was answered {answer.status}, not as by Steno"
+        return error(url, what, "check that the URL is that of the service, and look at its log")
+    return document
 
 
 async def _ask(session: aiohttp.ClientSession, name: str, url: str, trusted: str) -> ServiceFacts | Finding:

@@ -1,5 +1,6 @@
 """Reads partitions without a consumer group, up to a known end: ranges of offsets, or the newest record of each key."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -46,7 +47,17 @@ async def reader(cluster: Cluster) -> AsyncIterator[AIOKafkaConsumer]:
             "KAFKA_BOOTSTRAP_SERVERS names it"
         ) from error
     finally:
+        await _stop(client)
+
+
+async def _stop(client: AIOKafkaConsumer) -> None:
+    try:
         await client.stop()
+    except asyncio.CancelledError:
+        # Without a broker aiokafka raises the cancellation of its own fetches, which must not replace the error.
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
 
 
 async def read(client: AIOKafkaConsumer, where: TopicPartition, *, start: int, end: int) -> AsyncIterator[RawMessage]:

@@ -65,7 +65,10 @@ class _Judge:
             *self._ledger(),
             *self._deliveries(),
         ]
-        return [*found, *(judged or [ok(life.call_id, "nothing is missing")])]
+        return [
+            *found,
+            *(judged or [ok(life.call_id, f"nothing is missing{' of what could be seen' if life.unasked else ''}")]),
+        ]
 
     def _all(self, kind: type[R]) -> list[tuple[Seen, R]]:
         return [(seen, seen.record) for seen in self._life.records if isinstance(seen.record, kind)]

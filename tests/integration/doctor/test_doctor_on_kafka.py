@@ -11,6 +11,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+import aiohttp
 from support.certificates import Authority
 from support.kafka import create_topic
 from support.kernel import CODEC, recording, running, until
@@ -20,6 +21,7 @@ from steno.doctor.cluster_gathering import gather_cluster
 from steno.doctor.databases import check_database
 from steno.doctor.findings import Finding, Severity
 from steno.doctor.kafka_check import kafka_checks
+from steno.doctor.service_gathering import ask_deliveries, ask_ledger
 from steno.events.catalogue import DEAD_LETTERS, PHRASES, RECORDINGS, topic_config
 from steno.kafka import Cluster, Consumer, create_topics
 from steno.kafka.errors import DuplicateInstance
@@ -188,3 +190,23 @@ def test_settings_that_are_missing_or_wrong_are_findings(tmp_path: Path) -> None
     assert "STENO_INGEST_SECRET_KEY" in found["settings of ingest"]
     assert "did you mean STENO_ENRICHER_GRACE_SECONDS" in found["settings of enricher"]
     assert "no connection" in found["127.0.0.1:1"]
+
+
+async def test_a_server_that_is_no_steno_or_breaks_off_is_a_finding() -> None:
+    """A proxy's page, a connection that ends: it is said of the server, and not taken for a bug of Steno."""
+
+    async def page(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi")
+        await writer.drain()
+        writer.close()
+
+    async def nothing_at_all(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    for answer, what in ((page, "not as by Steno"), (nothing_at_all, "does not answer")):
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            for ask in (ask_ledger, ask_deliveries):
+                (finding,) = await ask(url, "key", aiohttp.TCPConnector())
+                assert finding.severity == Severity.ERROR
+                assert what in finding.what

@@ -116,9 +116,10 @@ async def test_a_recording_and_a_call_come_back_although_a_transcriber_is_killed
     assert ledger["balanced"], ledger
 
 
-async def test_prometheus_finds_every_replica(suite: Compose) -> None:
-    """It asks all four services, and each of the three transcribers."""
+async def test_prometheus_finds_every_replica_and_the_rules(suite: Compose) -> None:
+    """It asks all four services, and each of the three transcribers; and it has the alert rules."""
     async with httpx.AsyncClient(base_url=suite.url("prometheus")) as prometheus, asyncio.timeout(60):
+        assert (await prometheus.get("/api/v1/rules")).json()["data"]["groups"]
         while await up_by_job(prometheus) != {"ingest": 1, "transcriber": 3, "enricher": 1, "notifier": 1}:
             await asyncio.sleep(0.5)
 

@@ -33,8 +33,10 @@ def test_fields_are_values_of_json(record: Record) -> None:
 
 def test_a_line_leaves_out_what_is_empty_and_cuts_what_is_long() -> None:
     """Text with spaces is quoted, and audio is a length."""
-    line = shown_fields({"text": "a b", "role": "agent", "none": None, "empty": "", "audio": {"bytes": 3}, "long": "x" * 300})
-    assert line.startswith('text="a b" role=agent audio=<3 bytes> long=xxx')
+    line = shown_fields(
+        {"text": "a b", "role": "agent", "none": None, "empty": "", "audio": {"bytes": 3}, "words": [{}] * 3, "long": "x" * 300}
+    )
+    assert line.startswith('text="a b" role=agent audio=<3 bytes> words=<3 entries> long=xxx')
     assert len(line) < 270
 
 

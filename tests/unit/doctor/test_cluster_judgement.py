@@ -81,7 +81,7 @@ def test_a_cluster_as_the_catalogue_wants_it_has_no_fault() -> None:
     [
         (topic(partitions=0), Severity.ERROR, "missing"),
         (topic(partitions=6), Severity.ERROR, "6 partitions, and STENO_TOPIC_PARTITIONS is 12"),
-        (topic(config=None), Severity.NOTE, "settings may not be read"),
+        (topic(config=None), Severity.NOTE, "their settings may not be read"),
         (topic(config={**topic_config(PHRASES), "cleanup.policy": "compact"}), Severity.ERROR, "cleanup.policy is compact"),
         (topic(config={**topic_config(PHRASES), "retention.ms": "3600000"}), Severity.WARNING, "before their time"),
         (topic(config={**topic_config(PHRASES), "retention.ms": "-1"}), Severity.WARNING, "should be gone"),
@@ -190,6 +190,7 @@ RETENTION = {"steno.recordings": 7 * 86_400_000}
     [
         (group(), Severity.OK, "1 member, nothing waits"),
         (group(members=(), members_later=()), Severity.ERROR, "no process of the transcriber is a member"),
+        (group(lags=(lag(end=13),)), Severity.OK, "1 member, 3 records wait"),
         (group(lags=(lag(end=13, oldest=NOW - timedelta(minutes=2)),)), Severity.OK, "3 records wait, the oldest for 2 min"),
         (group(lags=(lag(end=13, oldest=NOW - timedelta(hours=2)),)), Severity.WARNING, "3 records wait, the oldest for 2 h"),
         (group(lags=(lag(end=13, oldest=NOW - timedelta(days=5)),)), Severity.ERROR, "deleted unread"),
