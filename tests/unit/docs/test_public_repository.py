@@ -51,6 +51,18 @@ def test_no_file_names_a_path_of_one_machine(path: str) -> None:
     assert lines_with(rf"(?<![\w.}}]){path}") == []
 
 
+def test_no_file_holds_both_sides_of_a_merge() -> None:
+    """Two changes of one place were put together by a person."""
+    assert lines_with("^(<{7}|>{7}) ") == []
+
+
+def test_no_two_decisions_have_one_number() -> None:
+    """Each begins with its number, in its name and in its heading."""
+    decisions = sorted((ROOT / "docs/decisions").glob("[0-9]*.md"))
+    assert [path.name[:4] for path in decisions] == [f"{number:04}" for number in range(1, len(decisions) + 1)]
+    assert [path.name for path in decisions if not path.read_text("utf-8").startswith(f"# {path.name[:4]}: ")] == []
+
+
 def test_every_python_module_says_what_it_is() -> None:
     """A module that holds anything has a docstring."""
     modules = [path for path in tracked() if path.suffix == ".py" and path.read_text("utf-8").strip()]
