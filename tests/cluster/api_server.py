@@ -4,12 +4,13 @@ import os
 import secrets
 import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
 import yaml
 from support.certificates import Authority
+from support.kubernetes.kustomize import of_kind
 
 from steno.local_ports import free_port
 
@@ -34,7 +35,7 @@ class ApiServer:
     def __enter__(self) -> Self:
         try:
             self._make_kubeconfig()
-            self._start_api_server()
+            self._start()
         except BaseException:
             self.stop()
             raise
@@ -72,6 +73,18 @@ class ApiServer:
         assert "Warning" not in done.stderr, done.stderr
         return done.stdout
 
+    def add_kinds(self) -> None:
+        """Adds the CRDs of all operators, and the namespace of Steno."""
+        self.apply(
+            entry
+            for path in sorted((PROGRAMS / "crds").glob("*.yaml"))
+            for entry in yaml.safe_load_all(path.read_text())
+            if entry
+        )
+        for name in ("kafkas.kafka.strimzi.io", "clusters.postgresql.cnpg.io", "scaledobjects.keda.sh"):
+            assert self.kubectl("wait", "--for=condition=Established", f"crd/{name}", "--timeout=60s").returncode == 0
+        self.apply(of_kind("small", "Namespace", "ServiceAccount"))
+
     def until(self, condition: Callable[[], object], what: str, *, seconds: float = _READY_SECONDS) -> None:
         """Waits, and fails early where a process has ended."""
         deadline = time.monotonic() + seconds
@@ -85,9 +98,9 @@ class ApiServer:
         """The end of the log of a process."""
         return (self._folder / f"{name}.log").read_text("utf-8", errors="replace")[-3000:]
 
-    def _start_api_server(self) -> None:
+    def _start(self) -> None:
         etcd, peer = (f"http://127.0.0.1:{self._ports[name]}" for name in ("etcd", "peer"))
-        api, accounts = (self._authority.pem(name) for name in ("127.0.0.1", "accounts"))
+        api, front, accounts = (self._authority.pem(name) for name in ("127.0.0.1", "front", "accounts"))
         authority = self._authority.file
         self._run(
             "etcd",
@@ -108,15 +121,21 @@ class ApiServer:
             *("--service-cluster-ip-range=10.96.0.0/16", "--token-auth-file=tokens.csv", "--authorization-mode=RBAC"),
             "--service-account-issuer=https://kubernetes.default.svc",
             *(f"--service-account-{part}key-file={accounts}" for part in ("", "signing-")),
+            # By this certificate an API server behind this one, such as KEDA's, trusts the user that it names.
+            *(f"--requestheader-client-ca-file={authority}", "--requestheader-allowed-names=front"),
+            *("--requestheader-username-headers=X-Remote-User", "--requestheader-group-headers=X-Remote-Group"),
+            "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+            *(f"--proxy-client-{part}-file={front}" for part in ("cert", "key")),
         )
         self.until(lambda: self.kubectl("get", "--raw", "/readyz").stdout == "ok", "the API server")
 
-    def _run(self, name: str, *arguments: str) -> None:
+    def _run(self, name: str, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
         with (self._folder / f"{name}.log").open("wb") as log:
             command = ["timeout", "--kill-after=10", str(_ALTOGETHER_SECONDS), str(PROGRAMS / name), *arguments]
             process = subprocess.Popen(
                 command,
                 cwd=self._folder,
+                env={**os.environ, **(environment or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

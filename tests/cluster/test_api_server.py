@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import yaml
-from cluster.api_server import PROGRAMS, ApiServer
+from cluster.api_server import ApiServer
 from support.kubernetes.kustomize import OVERLAYS, objects, of_kind, template_of
 
 pytestmark = pytest.mark.timeout(600)
@@ -16,15 +15,7 @@ pytestmark = pytest.mark.timeout(600)
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     """An API server with the CRDs of all operators, and the namespace of Steno."""
     with ApiServer(tmp_path_factory.mktemp("cluster")) as server:
-        server.apply(
-            entry
-            for path in sorted((PROGRAMS / "crds").glob("*.yaml"))
-            for entry in yaml.safe_load_all(path.read_text())
-            if entry
-        )
-        for name in ("kafkas.kafka.strimzi.io", "clusters.postgresql.cnpg.io", "scaledobjects.keda.sh"):
-            assert server.kubectl("wait", "--for=condition=Established", f"crd/{name}", "--timeout=60s").returncode == 0
-        server.apply(of_kind("small", "Namespace", "ServiceAccount"))
+        server.add_kinds()
         yield server
 
 

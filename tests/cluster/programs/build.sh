@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds and fetches what `make cluster` needs, once, into a folder that is then kept: eight minutes on two quiet cores. By the
-# ordinary clients of Go, Maven and Debian; every version is fixed, and every module known by its sum.
+# Builds and fetches what `make cluster` needs, once, into a folder that is then kept: up to 45 minutes on two quiet
+# cores. By the ordinary clients of Go, Maven and Debian; every version is fixed, and every module known by its sum.
 #   build.sh FOLDER JAVA      JAVA: of version 21 or newer, for Strimzi's generator of CRDs
 set -euo pipefail
 folder=$(realpath -m "$1") java=$2 here=$(dirname "$(realpath "$0")") kubernetes=v1.37.2
@@ -8,7 +8,7 @@ for program in go mvn kubectl apt-get dpkg; do
   command -v "$program" > /dev/null || { echo "make cluster needs $program; install it first" >&2; exit 1; }
 done
 export GOTOOLCHAIN=local CGO_ENABLED=0 GOFLAGS=-buildvcs=false
-mkdir -p "$folder/crds"
+mkdir -p "$folder/crds" "$folder/stages"
 
 module() { # MODULE@VERSION SUM: its folder, if it is what it was
   local told; told=$(cd "$here" && go mod download -json "$1")
@@ -26,10 +26,18 @@ if [ ! -x "$folder/etcd" ]; then # as a program alone: its package would start a
   (cd "$folder" && apt-get download -qq etcd-server && dpkg -x etcd-server_*.deb unpacked && mv unpacked/usr/bin/etcd . && rm -r unpacked etcd-server_*.deb)
 fi
 version=k8s.io/component-base/version
-build kube-apiserver "$here" k8s.io/kubernetes/cmd/kube-apiserver \
-  "-X $version.gitVersion=$kubernetes -X $version.gitMajor=1 -X $version.gitMinor=37"
-
+for name in kube-apiserver kube-controller-manager kube-scheduler; do
+  build $name "$here" k8s.io/kubernetes/cmd/$name "-X $version.gitVersion=$kubernetes -X $version.gitMajor=1 -X $version.gitMinor=37"
+done
 keda=$(module github.com/kedacore/keda/v2@v2.21.0 h1:R6z2HZvstK4RLUMxroNACzBj74xGxt3kG59b5Xc+Xps=)
+build keda-operator "$keda" ./cmd/operator
+build keda-adapter "$keda" ./cmd/adapter
+kwok=$(module sigs.k8s.io/kwok@v0.8.0 h1:OTIOTwgROqPMovcTwxICx2eYQ4AwLpSx5EpjbDKF4SQ=)
+build kwok "$kwok" ./cmd/kwok
+for stage in node/fast node/heartbeat-with-lease pod/fast; do
+  kubectl kustomize "$kwok/kustomize/stage/$stage" > "$folder/stages/${stage/\//-}.yaml"
+done
+
 cp "$keda"/config/crd/bases/*.yaml "$folder/crds"
 prometheus=$(module github.com/prometheus-operator/prometheus-operator@v0.85.0 h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s=)
 cp "$prometheus"/example/prometheus-operator-crd/monitoring.coreos.com_{servicemonitors,prometheusrules}.yaml "$folder/crds"
