@@ -21,12 +21,28 @@ export INGEST=https://ingest.example NOTIFIER=https://notifier.example PROMETHEU
 export KAFKA=kafka.example:9092 KEY=…                                       # a key of tenant=* ("steno keys add")
 api() { curl -fsS -H "Authorization: Bearer $KEY" "$@"; }
 ask() { promtool query instant "$PROMETHEUS" "$1"; }                        # of Prometheus
-logs() { docker compose logs --no-log-prefix --since 1h "$1"; }             # with Compose
-logs() { kubectl logs --since=1h --tail=-1 -l "app.kubernetes.io/name in ($1, $1-batch, $1-live)"; }   # with Kubernetes
-logs() { cat "DATA/logs/$1.log"; }                                          # with `steno up --data DATA`
 ```
 
-`kafka-….sh` are Kafka's own tools, `kcat` and `jq` come with most systems. Topics and groups have the prefix `steno.` unless
+and one of these, for `logs SERVICE`:
+
+```sh
+logs() { docker compose logs --no-log-prefix --since 1h "$1"; }             # with Compose
+```
+
+```sh
+logs() {                                                                    # with Kubernetes
+  kubectl -n steno logs --since=1h --tail=-1 -l "app.kubernetes.io/name in ($1, $1-batch, $1-live)"
+}
+```
+
+```sh
+logs() { cat "steno-data/logs/$1.log"; }                                    # with `steno up`
+```
+
+`steno doctor` is where to begin: it looks at all parts and says what to do. `kafka-….sh` are Kafka's own tools. Where Kafka
+cannot be reached from outside, run them and `steno` inside: `docker compose exec ingest steno doctor`,
+`kubectl -n steno exec ingest-0 -- steno doctor`; with access control, Kafka's tools want `--command-config`.
+Topics and groups have the prefix `steno.` unless
 `STENO_TOPIC_PREFIX` says otherwise.
 
 """

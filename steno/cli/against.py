@@ -78,7 +78,7 @@ def _print_table(title: str, columns: tuple[str, ...], rows: list[tuple[Any, ...
     if not rows:
         return
     out.print_line(styled("bold", f"{title}:"))
-    out.table(columns, rows[:_SHOWN], fold=True)
+    out.table(columns, rows[:_SHOWN])
     if len(rows) > _SHOWN:
         out.print_line(f"and {len(rows) - _SHOWN} more; --json has all")
 

@@ -109,7 +109,7 @@ def purge(
     document: dict[str, Any] = {"deleted": 0, "remaining": remaining, "groups": counts.document()}
     if counts.total:
         if not as_json:
-            out.table(COLUMNS, counts.rows(), fold=True)
+            out.table(COLUMNS, counts.rows())
         lost = sum(group.letters - group.redriven for group in counts.groups.values())
         question = f"Delete these {counts.total} letters, of which {lost} were never sent back?"
         if not yes:

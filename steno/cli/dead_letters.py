@@ -53,7 +53,7 @@ def list_letters(
     if not counts.groups:
         out.print_line("there are no dead letters" + ("" if wanted.is_everything else " of this selection"))
         return
-    out.table(COLUMNS, counts.rows(), fold=True)
+    out.table(COLUMNS, counts.rows())
     for error_class in sorted({name[0] for name in counts.groups}):
         advice = advice_for(error_class)
         out.print_line(styled("bold", error_class or "(none)"), f": {advice.what} {advice.do}.")

@@ -61,7 +61,7 @@ def list_keys(file: File = None, data: Data = DEFAULT_DATA, as_json: AsJson = Fa
         invalid = [{"line": fault.line, "reason": fault.reason} for fault in faults]
         out.json({"keys": [_document(key, now) for key in rows], "invalid": invalid})
         return
-    out.table(("name", "tenant", "expires", "digest", "line"), [_row(key, now) for key in rows], fold=True)
+    out.table(("name", "tenant", "expires", "digest", "line"), [_row(key, now) for key in rows])
     for fault in faults:
         out.print_line(f"line {fault.line} is not valid: {fault.reason}")
 

@@ -73,7 +73,7 @@ def submit(
             out.json(results)
         else:
             out.table(("file", "recording", "state"), map(_result_row, results))
-    if any("error" in result or result["state"] == "failed" for result in results):
+    if any(result.get("error") or result["state"] == "failed" for result in results):
         raise typer.Exit(1)
 
 

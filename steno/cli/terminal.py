@@ -70,11 +70,11 @@ class Terminal:
         for text in more:
             self.print_line("  ", text)
 
-    def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, fold: bool = False) -> None:
-        """Prints a table; with `fold`, text that does not fit is wrapped in its cell."""
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """Prints a table. Text that does not fit is wrapped, not cut: it may be an id that another command takes."""
         table = Table()
         for name in columns:
-            table.add_column(line(name), overflow="fold" if fold else "ellipsis")
+            table.add_column(line(name), overflow="fold")
         for row in rows:
             table.add_row(*map(line, row))
         self.console.print(table)

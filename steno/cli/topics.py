@@ -33,7 +33,7 @@ def show(as_json: AsJson = False) -> None:
         )
         for topic in catalogue().values()
     ]
-    out.table(("topic", "key", "records", "written by", "read by", "cleanup"), rows, fold=True)
+    out.table(("topic", "key", "records", "written by", "read by", "cleanup"), rows)
 
 
 @app.command(epilog=examples("KAFKA_BOOTSTRAP_SERVERS=kafka-1:9092 steno topics create"))

@@ -77,10 +77,14 @@ async def assert_came_back(api: Api, receiver: WebhookReceiver, call_id: str, wo
     assert events["call.summarised"].data["phrase_count"] == len(transcript["phrases"])
 
 
-async def test_by_rest(api: Api, receiver: WebhookReceiver) -> None:
-    """An upload comes back."""
+async def test_by_rest(suite: SuiteUnderTest, api: Api, receiver: WebhookReceiver) -> None:
+    """An upload comes back, and a command that waits for it says so by its exit status."""
     audio = next(sample for sample in SAMPLES if sample.stem == "billing-dispute")
-    await api.submit(audio, sidecar(audio) | {"call_id": "by-rest"})
+    metadata = suite.data / "shared" / "by-rest.json"
+    metadata.write_text(json.dumps(sidecar(audio) | {"call_id": "by-rest"}))
+    file = shutil.copy(audio, metadata.with_suffix(".wav"))
+    status, results = await diagnosed(suite, "submit", str(file), "--wait")
+    assert (status, [result["state"] for result in results]) == (0, ["completed"])
     await assert_came_back(api, receiver, "by-rest", "account number")
 
 
@@ -130,7 +134,7 @@ async def test_the_doctor_finds_no_error_and_why_tells_a_whole_life(suite: Suite
     assert "furniture" not in what
 
 
-async def diagnosed(suite: SuiteUnderTest, command: str, *arguments: str) -> tuple[int | None, dict[str, Any]]:
+async def diagnosed(suite: SuiteUnderTest, command: str, *arguments: str) -> tuple[int | None, Any]:
     """Exit status and document of a command."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("STENO_", "KAFKA_"))}
     kept = {name: value for name, value in os.environ.items() if name == "STENO_CACHE"}

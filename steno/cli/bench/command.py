@@ -125,7 +125,7 @@ def _print_figures(figures: Figures) -> None:
         ("CPU of a recording", _by_process(batch.cpu, "{:.4f} s a second")),
         ("memory at rest", _by_process(figures.memory_mb, "{:.0f} MB")),
     ]
-    out.table(("what", "this machine"), rows, fold=True)
+    out.table(("what", "this machine"), rows)
 
 
 def _print_plan(found: Plan, load: Load, said: Sequence[str]) -> None:

@@ -65,7 +65,9 @@ def test_every_secret_that_is_read_is_made(services: dict[str, Any], made: Path)
     for name, service in services.items():
         folders = {
             target: source.rpartition("/")[2]
-            for source, target in (volume.removesuffix(":ro").rsplit(":", 1) for volume in service.get("volumes", ()))
+            for source, target in (
+                volume.removesuffix(":ro").rsplit(":", 1) for volume in service.get("volumes", ()) if ":" in volume
+            )
         }
         others = tuple(f"STENO_{other.upper()}_" for other in SERVICES if not name.startswith(other))
         own = [value for variable, value in service.get("environment", {}).items() if not variable.startswith(others)]

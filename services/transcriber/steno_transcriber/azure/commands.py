@@ -46,6 +46,6 @@ def check(recording: Recording, url: Url = None, locale: Locale = "en-US", secon
         notes.print_error(str(error), who="steno azure")
         raise typer.Exit(1) from None
     rows = [(each.way, each.endpoint, "yes" if each.works else "no", f"{each.seconds:.1f}", each.text) for each in tried]
-    out.table(("Way", "Endpoint", "Works", "Seconds", "What was heard, or why not"), rows, fold=True)
+    out.table(("Way", "Endpoint", "Works", "Seconds", "What was heard, or why not"), rows)
     if not all(each.works for each in tried):
         raise typer.Exit(1)

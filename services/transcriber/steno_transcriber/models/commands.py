@@ -34,7 +34,7 @@ def list_models(as_json: AsJson = False) -> None:
         size = f"{model.size / 1e6:.0f} MB"
         here = "yes" if store.has(model) else "no"
         rows.append((model.name, ", ".join(model.languages), size, model.licence, here, model.summary))
-    out.table(("Model", "Languages", "Size", "Licence", "Here", "What it is"), rows, fold=True)
+    out.table(("Model", "Languages", "Size", "Licence", "Here", "What it is"), rows)
 
 
 @app.command(epilog=examples("steno models pull tiny.en", "steno models pull tiny.en --folder /mnt/models"))
