@@ -33,7 +33,7 @@ def cluster(tmp_path: Path) -> Iterator[ControlPlane]:
 
 
 async def test_recordings_that_wait_start_transcribers_and_end_them(cluster: ControlPlane, kafka: str, tmp_path: Path) -> None:
-    """Lag of the group makes replicas, at most as many as there are partitions; once it is worked off, one is left."""
+    """Lag of the group makes a replica for each partition; once it is worked off, one is left."""
 
     async def replicas(count: int, what: str) -> None:
         wanted = f"{count} {count}"  # that there shall be, and that are ready
