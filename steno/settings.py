@@ -107,7 +107,7 @@ class KafkaSettings(SettingsGroup):
     sasl_password: SecretStr | None = Field(default=None, description="Password, for PLAIN and SCRAM.")
     sasl_oauth_token_url: str | None = Field(
         default=None,
-        pattern=r"^https?://[^?#]+$",
+        pattern=r"^https?://[^?#@/]+(/[^?#]*)?$",
         description="Token endpoint of the identity provider, for OAUTHBEARER (OAuth 2, client credentials). Its certificate "
         "may be of `KAFKA_SSL_CAFILE` too.",
     )

@@ -42,6 +42,15 @@ def find_api(data: Path, *, url: str | None = None, key: str | None = None) -> A
         if not key.isascii() or not key.isprintable():
             raise ApiError("the API key is none: it has other characters than keys have")
         return ApiAddress(url=url.rstrip("/"), key=key, notifier_url=os.environ.get("STENO_UP_NOTIFIER_URL", "").rstrip("/"))
+    return api_of(data)
+
+
+def api_of(data: Path) -> ApiAddress:
+    """Finds the suite that runs on a data folder, whatever the environment names.
+
+    Raises:
+        ApiError: none runs there.
+    """
     try:
         document = run_file.read(data)
         audiohook_key, _, audiohook_secret = _secret(document, "audiohook_keys_file").partition(" ")

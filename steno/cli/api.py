@@ -17,6 +17,7 @@ from stamina.instrumentation import set_on_retry_hooks
 from steno.cli import trust
 from steno.cli.address import ApiAddress as ApiAddress
 from steno.cli.address import ApiError as ApiError
+from steno.cli.address import api_of as api_of
 from steno.cli.address import find_api as find_api
 from steno.cli.terminal import clean
 

@@ -65,13 +65,16 @@ def redrive(
                 ).run()
 
     count = run_stoppable(data, work)
+    nothing = not (count.sent or count.sent_before or count.failed or count.stopped or wanted.is_everything)
     if as_json:
         out.json({"dry_run": dry_run, **asdict(count)})
     else:
         _print_count(count, dry_run=dry_run)
     if count.stopped:
         raise typer.Exit(INTERRUPTED)
-    if count.failed:
+    if nothing:
+        notes.print_error("no dead letter is of this selection; `steno dead-letters list` shows those that are there")
+    if count.failed or nothing:
         raise typer.Exit(1)
 
 

@@ -53,7 +53,7 @@ async def run(suite: Suite) -> bool:
         out.print_line(styled("red", "the sample calls are not there"), ": run the demo from a checkout of the repository")
         return False
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(api.connect_api(api.find_api(suite.data)))
+        client = await stack.enter_async_context(api.connect_api(api.api_of(suite.data)))
         receiver = await stack.enter_async_context(WebhookReceiver())
         webhook = await client.register_webhook(receiver.url)
         stack.push_async_callback(client.delete_webhook, webhook["webhook_id"])

@@ -81,7 +81,7 @@ class LetterTopic:
 
     async def offsets_before(self, when: datetime) -> Mapping[int, int]:
         """Returns for each partition the offset of the first letter of this time or later: all before it are older."""
-        found = await self._client.offsets_for_times(dict.fromkeys(self._spans, round(when.timestamp() * 1000)))
+        found = await self._client.offsets_for_times(dict.fromkeys(self._spans, max(0, round(when.timestamp() * 1000))))
         return {
             where.partition: end if found[where] is None else min(end, max(begin, found[where].offset))
             for where, (begin, end) in self._spans.items()

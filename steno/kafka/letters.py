@@ -13,6 +13,10 @@ REDRIVES = "steno-redrives"
 """The header that stays on a message that was sent back to its origin and failed again."""
 
 
+_LAST_MS = 253_402_300_799_000
+"""The last second of the year 9999."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Letter:
     """A dead letter: a message as it was at its origin, and why it was given up."""
@@ -45,8 +49,8 @@ class Letter:
 
     @property
     def at(self) -> datetime:
-        """When it became a dead letter."""
-        return datetime.fromtimestamp(self.timestamp_ms / 1000, UTC)
+        """When it became a dead letter; 1970 or 9999 where its publisher gave a time that is none."""
+        return datetime.fromtimestamp(min(max(self.timestamp_ms, 0), _LAST_MS) / 1000, UTC)
 
 
 def letter_of(raw: RawMessage) -> Letter:

@@ -8,6 +8,7 @@ Sources: RFC 6749, 4.4 (client credentials), 2.3.1 (the client's password by HTT
 import asyncio
 import base64
 import json
+import math
 import ssl
 import time
 from collections.abc import Callable
@@ -89,7 +90,9 @@ class TokenEndpoint(AbstractTokenProvider):  # type: ignore[misc]
             document = json.loads(body)
             if status != 200:
                 raise ValueError(_refusal(document))
-            token, seconds = str(document["access_token"]), float(document.get("expires_in", 0))
+            token, seconds = document["access_token"], float(document.get("expires_in", 0))
+            if not (isinstance(token, str) and token and math.isfinite(seconds)):
+                raise ValueError("the answer has no token, or one without a time")
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise TokenUnavailable(
                 f"KAFKA_SASL_OAUTH_TOKEN_URL: no access token from {url} for client {self._kafka.sasl_oauth_client_id}: "

@@ -67,5 +67,5 @@ async def _offsets(
     ends: Mapping[TopicPartition, int] = await client.end_offsets(partitions)
     if begin is Begin.NOW:
         return ends
-    found = await client.offsets_for_times(dict.fromkeys(partitions, round(begin.timestamp() * 1000)))
+    found = await client.offsets_for_times(dict.fromkeys(partitions, max(0, round(begin.timestamp() * 1000))))
     return {where: ends[where] if found[where] is None else found[where].offset for where in partitions}

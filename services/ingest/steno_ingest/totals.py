@@ -6,7 +6,7 @@ the balance shows it, and the log names it.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
@@ -34,6 +34,9 @@ S = TypeVar("S", bound=StrEnum)
 _EVERY_SECONDS = 5.0
 _BATCH = 1000
 """Recordings or calls that are counted in one transaction: tens of milliseconds."""
+
+_MOST_DISAGREEING = 10_000
+"""So many are passed over in one look; with more, the rest of the look waits for the next."""
 
 Steps = Mapping[tuple[S | None, S], int]
 """The number of transitions by the states before (None: accepted) and after."""
@@ -69,10 +72,15 @@ class Book(Generic[S]):
             at = to
         return at is state
 
-    async def count(self, connection: AsyncConnection, *, limit: int) -> tuple[int, list[str]]:
-        """Counts up to so many that have ended; returns how many were looked at, and the ids that do not agree."""
+    async def count(self, connection: AsyncConnection, *, limit: int, besides: Collection[str] = ()) -> tuple[int, list[str]]:
+        """Counts up to so many that have ended; returns how many were looked at, and the ids that do not agree.
+
+        Args:
+            besides: Ids that are passed over.
+        """
         ended = [state.value for state in self.ended]
         query = select(self.id, self.things.c.tenant, self.things.c.state).where(UNCOUNTED, self.things.c.state.in_(ended))
+        query = query.where(self.id.not_in(besides)) if besides else query
         rows = list(await connection.execute(query.limit(limit).with_for_update(skip_locked=True)))
         steps: dict[str, list[tuple[S | None, S]]] = {row[0]: [] for row in rows}
         made = select(self.entry_of, self.entries.c.from_state, self.entries.c.to_state).where(self.entry_of.in_(steps))
@@ -192,13 +200,12 @@ class Totals(PeriodicWork):
             await self._count(book)
 
     async def _count(self, book: "Book[Any]") -> None:
-        seen = _BATCH
-        while seen == _BATCH and not self._stopping.is_set():
+        seen, disagreeing = _BATCH, list[str]()
+        while seen == _BATCH and len(disagreeing) < _MOST_DISAGREEING and not self._stopping.is_set():
             async with transaction(self._engine) as connection:
-                seen, disagreeing = await book.count(connection, limit=_BATCH)
-            for id in disagreeing:
+                seen, found = await book.count(connection, limit=_BATCH, besides=disagreeing)
+            disagreeing += found
+            for id in found:
                 if id not in self._disagreeing:
                     self._disagreeing.add(id)
                     log.error("ledger.disagrees", ledger=book.name, id=id, reason="its entries do not lead to its state")
-            if len(disagreeing) == seen:
-                break

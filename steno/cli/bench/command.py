@@ -5,7 +5,8 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -26,6 +27,7 @@ from steno.cli.terminal import notes, out, styled
 from steno.settings import TopicSettings
 
 _QUIET_PERCENT = 10.0
+_OF_THE_ENGINE = ("STENO_TRANSCRIBER_", "STENO_CACHE", "STENO_CA_FILE", "STENO_BROKER_")
 
 
 def bench(
@@ -42,8 +44,8 @@ def bench(
 ) -> None:
     """Measure what this machine carries, and say what to set for a load. Takes about four minutes.
 
-    It runs a suite of its own on a temporary folder, with the settings of the environment (STENO_TRANSCRIBER_MODEL, …). Nothing
-    else should work on the machine meanwhile.
+    It runs a suite of its own on a temporary folder, with a Kafka of its own and the settings of the engine in the environment
+    (STENO_TRANSCRIBER_MODEL, …); other settings count only for the plan. Nothing else should work on the machine meanwhile.
 
     The exit status is 0 if the load fits, 2 if something does not; the warnings say what.
     """
@@ -56,7 +58,8 @@ def bench(
         notes.print_error("there are no samples here; give recordings: steno bench FILE …")
         raise typer.Exit(1)
     try:
-        figures = asyncio.run(_measure(chosen))
+        with _alone():
+            figures = asyncio.run(_measure(chosen))
     except (SuiteError, BrokerError, ApiError, TimeoutError) as error:
         notes.print_error(error or "the suite did not answer in time")
         raise typer.Exit(1) from None
@@ -75,6 +78,23 @@ def bench(
         raise typer.Exit(2)
 
 
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Takes from the environment, for the block, what would make the suite a part of another: Kafka, databases, objects.
+
+    What is measured, the engine, stays as it is set.
+    """
+    taken = {
+        name: os.environ.pop(name)
+        for name in list(os.environ)
+        if name.startswith(("KAFKA_", "STENO_")) and not name.startswith(_OF_THE_ENGINE)
+    }
+    try:
+        yield
+    finally:
+        os.environ.update(taken)
+
+
 async def _measure(files: Sequence[Path]) -> Figures:
     began = time.monotonic()
 
@@ -87,7 +107,7 @@ async def _measure(files: Sequence[Path]) -> Figures:
             await suite.start(report)
             processes = run_file.read(suite.data)["services"]
             pids = {name: process["pid"] for name, process in processes.items()}
-            address = api.find_api(suite.data)
+            address = api.api_of(suite.data)
             async with api.connect_api(address) as client:
                 return await Measurement(client, address, Meter(pids), files, report).run()
         finally:

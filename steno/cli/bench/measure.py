@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from steno.cli.api import Api, ApiAddress
+from steno.cli.api import Api, ApiAddress, ApiError
 from steno.cli.bench.figures import SERVICES, Batch, Figures, Live
 from steno.cli.clients.audio import CallAudio, open_call_audio, paced
 from steno.cli.clients.stream import CallDescription, StreamClient, StreamPlayer
@@ -52,12 +52,19 @@ class Meter:
         cpu, memory = {}, {}
         for name, process in self._processes.items():
             family = [process, *process.children(recursive=True)]
-            times = [(each.cpu_times(), each.memory_info().rss) for each in family if each.is_running()]
+            times = [used for used in map(_used, family) if used is not None]
             cpu[name] = sum(used.user + used.system for used, _ in times)
             ended = process.cpu_times()
             cpu[name] += getattr(ended, "children_user", 0.0) + getattr(ended, "children_system", 0.0)
             memory[name] = sum(held for _, held in times) / 1e6
         return Usage(cpu, memory, time.monotonic())
+
+
+def _used(process: psutil.Process) -> tuple[Any, int] | None:
+    try:
+        return process.cpu_times(), process.memory_info().rss
+    except psutil.NoSuchProcess:  # a child that has ended since
+        return None
 
 
 @dataclass(slots=True)
@@ -161,17 +168,18 @@ class Measurement:
         playing = [asyncio.create_task(self._call(index, lateness)) for index in range(calls)]
         await asyncio.sleep(CALL_SECONDS)
         at_work = self._meter.read()
-        await asyncio.gather(*playing)
+        lost = [ended for ended in await asyncio.gather(*playing, return_exceptions=True) if isinstance(ended, ApiError)]
         after = self._meter.read()
         seconds = sum(min(CALL_SECONDS, self._seconds[index % len(self._seconds)]) for index in range(calls))
         found = Live(
             calls=calls,
-            final_seconds=lateness.p95(),
+            final_seconds=float("inf") if lost else lateness.p95(),
             cpu={name: (after.cpu[name] - before.cpu[name]) / seconds for name in after.cpu},
             memory_mb={name: max(0.0, held - rest[name]) / calls for name, held in at_work.memory_mb.items()},
         )
         verdict = "kept up" if found.final_seconds <= FINAL_SECONDS else "too many"
-        self._report(f"{calls} live calls: {verdict}, phrases {found.final_seconds:.2f} s after their utterances (p95)")
+        seen = f"{len(lost)} of them lost: {lost[0]}" if lost else f"phrases {lateness.p95():.2f} s after utterances (p95)"
+        self._report(f"{calls} live calls: {verdict}, {seen}")
         return found
 
     async def _call(self, index: int, lateness: _Lateness) -> None:
@@ -196,8 +204,11 @@ class Measurement:
             file = self._files[number % len(self._files)]
             call_id = f"bench-{number}-{time.monotonic_ns()}"
             submitted.append((await self._client.submit(file, sidecar(file) | {"call_id": call_id}))["recording_id"])
-        for recording_id in submitted:
-            await self._client.wait_for_recording(recording_id)
+        for number, recording_id in enumerate(submitted):
+            recording = await self._client.wait_for_recording(recording_id)
+            if recording["state"] not in ("completed", "no_speech"):
+                file = self._files[number % len(self._files)]
+                raise ApiError(f"{file} was not transcribed: {recording['state']}, {recording['reason']}")
 
 
 async def _arrival(receiver: WebhookReceiver, recording_id: str) -> float:

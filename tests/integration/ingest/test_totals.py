@@ -3,10 +3,12 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
+from steno_ingest import totals
 from steno_ingest.balance import read_balance
 from steno_ingest.recordings.states import State, may_become
 from steno_ingest.recordings.view import Step
@@ -49,13 +51,13 @@ async def test_the_ledger_reads_the_same_before_and_after_counting(ingest: Inges
     await ingest.ledger.note_submission(RecordingSubmitted(call_id="call", recording_id="open", url="https://e.example/a"))
     before = [await numbers(ingest, caller, recount=False) for caller in callers]
     assert [sum(rows.values()) for rows, _, _ in before] == [6, 3, 0]
-    totals = Totals(ingest.engine)
+    counter = Totals(ingest.engine)
     for _ in range(2):
-        await totals.count()
+        await counter.count()
         assert [await numbers(ingest, caller, recount=False) for caller in callers] == before
         assert [await numbers(ingest, caller, recount=True) for caller in callers] == before
     await ended(ingest, count=4, state=State.NO_SPEECH, tenant="other")
-    await totals.count()
+    await counter.count()
     assert [(await numbers(ingest, caller, recount=True))[0] for caller in callers] == [
         {State.COMPLETED: 3, State.FAILED: 2, State.NO_SPEECH: 4, State.ACCEPTED: 1},
         {State.COMPLETED: 3},
@@ -67,17 +69,31 @@ async def test_one_whose_entries_do_not_lead_to_its_state_is_named_and_not_count
     """The ledger does not balance until it is mended; the others are counted."""
     await ended(ingest, count=2)
     await execute(ingest, "UPDATE recordings SET state = 'failed' WHERE recording_id = '-completed-1'")
-    totals = Totals(ingest.engine)
+    counter = Totals(ingest.engine)
     with structlog.testing.capture_logs() as logs:
-        await totals.count()
-        await totals.count()
+        await counter.count()
+        await counter.count()
     assert [(line["event"], line["id"]) for line in logs] == [("ledger.disagrees", "-completed-1")]
     assert not (await read_balance(ingest.engine, OPERATOR)).balanced
     assert not (await read_balance(ingest.engine, OPERATOR, recount=True)).balanced
     await execute(ingest, "UPDATE recordings SET state = 'completed'")
-    await totals.count()
+    await counter.count()
     assert await numbers(ingest, OPERATOR, recount=True) == await numbers(ingest, OPERATOR, recount=False)
     assert (await read_balance(ingest.engine, OPERATOR, recount=True)).balanced
+
+
+async def test_many_that_disagree_do_not_keep_others_from_being_counted(
+    ingest: Ingest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are passed over, more of them than are looked at together."""
+    monkeypatch.setattr(totals, "_BATCH", 2)
+    await ended(ingest, count=5)
+    await execute(ingest, "UPDATE recordings SET state = 'failed'")
+    await ended(ingest, count=3, state=State.NO_SPEECH)
+    await Totals(ingest.engine).count()
+    async with ingest.engine.connect() as connection:
+        counted = (await connection.execute(text("SELECT recording_id FROM recordings WHERE counted"))).scalars().all()
+    assert sorted(counted) == [f"-no_speech-{number}" for number in range(3)]
 
 
 async def test_a_recount_shows_what_was_changed_after_it_was_counted(ingest: Ingest) -> None:

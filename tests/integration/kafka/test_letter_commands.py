@@ -94,6 +94,7 @@ async def test_letters_are_redriven_and_purged(letters: GroupUnderTest) -> None:
     """Those of a class once; then they are marked, and deleted after a question; a selection must be given."""
     del letters
     assert "--all" in (await steno("dead-letters", "redrive", status=2)).stderr
+    assert "no dead letter is of this" in (await steno("dead-letters", "redrive", "0:999", status=1)).stderr
     planned = json.loads((await steno("dead-letters", "redrive", "--class", "undecodable", "--dry-run", "--json")).stdout)
     assert (planned["sent"], planned["dry_run"]) == (2, True)
     assert "2 letters sent back" in (await steno("dead-letters", "redrive", "--class", "undecodable")).stdout

@@ -98,6 +98,8 @@ async def test_a_token_that_is_valid_outlasts_a_failing_endpoint(endpoint: Endpo
         (200, {"expires_in": 100}, "status 200, \"'access_token'\""),
         (200, "<html>", "status 200, 'Expecting value"),
         (200, {"access_token": "a", "expires_in": "soon"}, 'status 200, "could not convert string to float'),
+        (200, {"access_token": None}, "status 200, 'the answer has no token"),
+        (200, {"access_token": "a", "expires_in": "inf"}, "status 200, 'the answer has no token"),
         (302, "", "status 302"),
     ],
 )

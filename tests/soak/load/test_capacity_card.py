@@ -11,7 +11,13 @@ from steno.cli.bench import measure
 
 @pytest.mark.timeout(600)
 def test_a_capacity_card_has_all_figures_and_a_plan(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Measured in short, of real recordings and real calls; every process of the suite is in it."""
+    """Measured in short, of real recordings and real calls; every process of the suite is in it.
+
+    What the environment names is not touched: nobody listens there.
+    """
+    monkeypatch.setenv("STENO_UP_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:9")
+    monkeypatch.setenv("STENO_INGEST_DATABASE_URL", "postgresql://nobody@127.0.0.1:9/none")
     monkeypatch.setattr(measure, "CALL_SECONDS", 10.0)
     monkeypatch.setattr(measure, "BATCH_SECONDS", 4.0)
     monkeypatch.setattr(measure, "WEBHOOKS", 2)

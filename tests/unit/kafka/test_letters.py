@@ -12,9 +12,9 @@ from steno.kafka.letters import letter_of, parse_id
 NAMES = ["origin-topic", "origin-partition", "origin-offset", "error-class", "error-message", "attempts", "service", "redrives"]
 
 
-def raw(headers: list[tuple[str, bytes | None]]) -> Any:
+def raw(headers: list[tuple[str, bytes | None]], *, timestamp: int = 1_000) -> Any:
     """A message of the topic of dead letters."""
-    return ConsumerRecord("steno.dead-letters", 3, 17, 1_000, 0, b"k", b"v", None, 0, 0, tuple(headers))
+    return ConsumerRecord("steno.dead-letters", 3, 17, timestamp, 0, b"k", b"v", None, 0, 0, tuple(headers))
 
 
 def test_a_letter_has_what_its_headers_say_and_the_headers_of_its_origin() -> None:
@@ -52,3 +52,9 @@ def test_what_is_no_id_is_refused(text: str) -> None:
     """With how one is written."""
     with pytest.raises(ValueError, match="PARTITION:OFFSET"):
         parse_id(text)
+
+
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_a_letter_has_a_time_whatever_its_publisher_said(timestamp: int) -> None:
+    """Kafka takes any number for one; the next time that there is stands for it."""
+    assert 1970 <= letter_of(raw([], timestamp=timestamp)).at.year <= 9999
