@@ -37,6 +37,25 @@ def test_a_phrase_has_its_words_with_times_in_the_call() -> None:
     ]
 
 
+def test_silence_after_a_lost_connection_is_no_answer_to_what_was_being_said() -> None:
+    """The audio of a hypothesis is asked for again; a phrase answers it as ever, and so does silence on one connection."""
+    said = channel()
+    said.hypothesis(result(1000, 2000, "hello"))
+    said.disconnected()
+    with pytest.raises(EngineUnavailable):
+        said.nothing(result(2000, 3000))
+    (final,) = said.phrase(result(1000, 3000, "hello"))
+    assert isinstance(final, FinalAnswer)
+    (silent,) = said.nothing(result(3000, 4000))
+    assert isinstance(silent, SilentUntil)
+    said.disconnected()
+    assert said.nothing(result(4000, 5000))
+    said.hypothesis(result(5000, 6000, "you"))
+    (empty,) = said.nothing(result(5000, 6000))
+    assert isinstance(empty, FinalAnswer)
+    assert not empty.recognition
+
+
 def test_the_words_of_a_later_turn_lie_in_their_phrase() -> None:
     """The service counts from its turn; the SDK moves the time of the phrase, and not theirs."""
     told = result(500, 1000, "hi", NBest=[{"Confidence": 1, "Words": [word("hi", 600, 900)]}])

@@ -50,11 +50,16 @@ class ChannelAnswers:
         self._language = language
         self._settled_ms = begin_ms
         self._open_ms: int | None = None
+        self._doubtful = False
 
     @property
     def speaking(self) -> bool:
         """Whether there was a hypothesis whose phrase has not come."""
         return self._open_ms is not None
+
+    def disconnected(self) -> None:
+        """The connection is gone, and the SDK makes another one. It may not send again what a hypothesis was of."""
+        self._doubtful = self.speaking
 
     def hypothesis(self, result: Result) -> list[Answer]:
         """What was said so far. A late one, of what is answered already, is left out."""
@@ -83,11 +88,17 @@ class ChannelAnswers:
         return [self._final(self._recognition(result, start_ms=self._open_ms, end_ms=end_ms), end_ms)]
 
     def nothing(self, result: Result) -> list[Answer]:
-        """Nothing was said until the end of the result, or nothing that the service understood."""
+        """Nothing was said until the end of the result, or nothing that the service understood. Raises as `silent_until`."""
         return self.silent_until(self._span(result)[1])
 
     def silent_until(self, until_ms: int) -> list[Answer]:
-        """Nothing more is answered of the audio before a time."""
+        """Nothing more is answered of the audio before a time.
+
+        Raises:
+            EngineUnavailable: there was a hypothesis on a connection that is gone, so that silence is no answer to it.
+        """
+        if self._doubtful:
+            raise EngineUnavailable("a connection was lost while somebody spoke, and the next one has heard nothing of it")
         if self._open_ms is not None:
             return [self._final(_NOTHING, max(until_ms, self._open_ms + 1))]
         if until_ms <= self._settled_ms:
@@ -97,7 +108,7 @@ class ChannelAnswers:
 
     def _final(self, recognition: Recognition, end_ms: int) -> FinalAnswer:
         assert self._open_ms is not None
-        start_ms, self._open_ms, self._settled_ms = self._open_ms, None, end_ms
+        start_ms, self._open_ms, self._settled_ms, self._doubtful = self._open_ms, None, end_ms, False
         return FinalAnswer(channel=self._channel, start_ms=start_ms, duration_ms=end_ms - start_ms, recognition=recognition)
 
     def _span(self, result: Result) -> tuple[int, int]:

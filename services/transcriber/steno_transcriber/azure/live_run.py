@@ -5,6 +5,7 @@
 | a hypothesis, a phrase, no match | an answer (`live_results`) |
 | nothing, while it takes audio | audio from before the last 65 s is answered: the SDK gives up with 60 s unanswered |
 | the connection is gone, one stream a channel | nothing: the SDK connects again and sends what was not answered |
+| after that silence, where a hypothesis was | the stretch is lost: the audio of the hypothesis is sent again |
 | the same, one stream of two channels | the stretch is lost: the SDK would not send what only one channel still needs |
 | the key or the token is refused | the stretch is lost; the next one has another credential (`live_access`) |
 | too many streams | the stretch is lost; fewer are opened for a while (`stream_line`) |
@@ -252,6 +253,7 @@ class LiveRun:
                 case Disconnected():
                     if self._together:
                         raise EngineUnavailable(f"the connection with {self._access.endpoint.name} is gone")
+                    self._answers[index].disconnected()
                 case Canceled():
                     raise self._error(event, self._access)
                 case Ended():
