@@ -1,7 +1,10 @@
 """The connection options that all Kafka clients of a process share: addresses and authentication."""
 
+import asyncio
 from functools import cache
 from typing import Any
+
+from aiokafka import AIOKafkaConsumer
 
 from steno.kafka import header_names  # noqa: F401 - patches aiokafka for consumers
 from steno.kafka.oauth import TokenEndpoint
@@ -37,3 +40,15 @@ def _tls(kafka: KafkaSettings) -> CurrentContext:
 @cache
 def _tokens(kafka: KafkaSettings) -> TokenEndpoint:
     return TokenEndpoint(kafka)
+
+
+async def stop_consumer(client: AIOKafkaConsumer) -> None:
+    """Stops a consumer client, also where its brokers are gone."""
+    try:
+        await client.stop()
+    except asyncio.CancelledError:
+        # Without a broker aiokafka raises the cancellation of its own fetches, which is none of the caller.
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        await client._client.close()

@@ -19,7 +19,7 @@ from aiokafka.protocol.group import JoinGroupRequest
 
 from steno.kafka import metrics
 from steno.kafka.assignment import Assignment
-from steno.kafka.client import client_options
+from steno.kafka.client import client_options, stop_consumer
 from steno.kafka.cluster import Cluster
 from steno.kafka.commits import Commits
 from steno.kafka.errors import ConsumerStuck, DuplicateInstance
@@ -354,7 +354,7 @@ async def _leave(client: AIOKafkaConsumer) -> None:
     """Closes a client in bounded time; its own `stop` may wait for a whole rebalance."""
     try:
         async with asyncio.timeout(_LEAVE_SECONDS):
-            await client.stop()
+            await stop_consumer(client)
     except TimeoutError:
         # The remaining steps of `stop`.
         if client._coordinator is not None:

@@ -1,6 +1,5 @@
 """Reads partitions without a consumer group, up to a known end: ranges of offsets, or the newest record of each key."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -14,7 +13,7 @@ from steno.events.catalogue import Topic
 from steno.events.codec import Codec
 from steno.events.records import Record
 from steno.kafka import metrics
-from steno.kafka.client import client_options
+from steno.kafka.client import client_options, stop_consumer
 from steno.kafka.cluster import Cluster
 from steno.kafka.errors import AccessRefused, KafkaUnavailable, NewerRecord
 from steno.kafka.faults import REFUSED, refusal
@@ -47,17 +46,7 @@ async def reader(cluster: Cluster) -> AsyncIterator[AIOKafkaConsumer]:
             "KAFKA_BOOTSTRAP_SERVERS names it"
         ) from error
     finally:
-        await _stop(client)
-
-
-async def _stop(client: AIOKafkaConsumer) -> None:
-    try:
-        await client.stop()
-    except asyncio.CancelledError:
-        # Without a broker aiokafka raises the cancellation of its own fetches, which must not replace the error.
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise
+        await stop_consumer(client)
 
 
 async def read(client: AIOKafkaConsumer, where: TopicPartition, *, start: int, end: int) -> AsyncIterator[RawMessage]:

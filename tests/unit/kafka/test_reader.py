@@ -7,15 +7,24 @@ import pytest
 from aiokafka.errors import KafkaTimeoutError
 from support.kernel import cluster_without_broker
 
-from steno.kafka import reader
+from steno.kafka import member, reader
 from steno.kafka.errors import KafkaUnavailable
+
+
+class Connections:
+    """What is left to close once fetches have ended."""
+
+    closed = 0
+
+    async def close(self) -> None:
+        Connections.closed += 1
 
 
 class Client:
     """A client that cancels its own fetches when it is stopped, as aiokafka's does after its broker has gone."""
 
     def __init__(self, **_options: Any) -> None:
-        pass
+        self._client = Connections()
 
     async def start(self) -> None:
         pass
@@ -52,3 +61,10 @@ async def test_a_cancelled_reader_is_cancelled() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_a_member_leaves_though_its_brokers_are_gone() -> None:
+    """So a service that stops at the same time as Kafka ends with its own status; connections are closed all the same."""
+    before = Connections.closed
+    await member._leave(Client())
+    assert Connections.closed == before + 1
